@@ -1,0 +1,1 @@
+"""The resources, behind access tokens verified offline."""

@@ -1,0 +1,139 @@
+"""What a client is told when something fails (RFC 9457)."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from service_kit.request_id import HEADER, accepted_request_id, request_id
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-site",
+}
+"""On every answer that is not a page for people (OWASP REST security)."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of failure, as a client sees it."""
+
+    status: HTTPStatus
+    code: str
+    """A stable machine word."""
+    message: str
+    """For people; the tutorial's clients show it."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, object] = field(default_factory=dict)
+    """Further members of the body."""
+
+
+class ProblemError(Exception):
+    """Raised by a handler that knows what to tell the client."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+ProblemTable = Mapping[type[Exception], Problem | Callable[[Exception], Problem]]
+"""What a client is told about each expected failure."""
+
+INTERNAL_ERROR: Final = Problem(
+    HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong."
+)
+
+_CODES: Final = {
+    HTTPStatus.BAD_REQUEST: "invalid_request",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+}
+
+
+def problem_body(problem: Problem, instance: str) -> bytes:
+    """Return the JSON text of a problem; ``instance`` is the request id."""
+    members = {
+        "type": "about:blank",
+        "title": problem.status.phrase,
+        "status": int(problem.status),
+        "detail": problem.message,
+        "instance": instance,
+        "code": problem.code,
+        "message": problem.message,
+        **problem.members,
+    }
+    return json.dumps(members).encode()
+
+
+def problem_response(problem: Problem) -> web.Response:
+    """Return the answer that tells a client of a problem."""
+    return web.Response(
+        status=problem.status,
+        body=problem_body(problem, request_id.get()),
+        content_type=MEDIA_TYPE,
+        headers={"Cache-Control": "no-store", **problem.headers},
+    )
+
+
+def problem_middleware(table: ProblemTable) -> Middleware:
+    """Return the outermost middleware: request id, security headers, problems.
+
+    An error is looked up by its class, then by its base classes. One that is not
+    in the table is logged with its traceback and told as `INTERNAL_ERROR`.
+    """
+
+    def told(error: Exception) -> Problem:
+        if isinstance(error, ProblemError):
+            return error.problem
+        for each in type(error).__mro__:
+            if issubclass(each, Exception) and each in table:
+                entry = table[each]
+                return entry if isinstance(entry, Problem) else entry(error)
+        _logger.error("unexpected_error", exc_info=error)
+        return INTERNAL_ERROR
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        token = request_id.set(accepted_request_id(request.headers.get(HEADER)))
+        try:
+            response = await _answer(request, handler, told)
+            response.headers.setdefault(HEADER, request_id.get())
+        finally:
+            request_id.reset(token)
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return middleware
+
+
+async def _answer(
+    request: web.Request, handler: Handler, told: Callable[[Exception], Problem]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return problem_response(_of_http_exception(error))
+    except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass it
+        return problem_response(told(error))
+
+
+def _of_http_exception(error: web.HTTPException) -> Problem:
+    """Tell what aiohttp itself refuses: unknown path, wrong method, huge body."""
+    status = HTTPStatus(error.status)
+    kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+    code = _CODES.get(status, status.phrase.lower().replace(" ", "_"))
+    return Problem(status, code, f"{status.phrase}.", kept)

@@ -1,0 +1,27 @@
+"""One name for a request on its whole way."""
+
+import re
+import secrets
+from contextvars import ContextVar
+from typing import Final
+
+HEADER: Final = "X-Request-Id"
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+"""The id of the request being served by this task."""
+
+_ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_BYTES: Final = 12
+"""96 bits: no two requests meet, and the id stays short in a log line."""
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has."""
+    return secrets.token_hex(_BYTES)
+
+
+def accepted_request_id(untrusted: str | None) -> str:
+    """Return the id a peer sent if it is one, else a new one."""
+    if untrusted is not None and _ACCEPTABLE.fullmatch(untrusted):
+        return untrusted
+    return new_request_id()

@@ -1,0 +1,164 @@
+"""Run a service until it is told to stop, and stop without losing a request."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+import uvloop
+from aiohttp import web
+
+from service_kit.health import Readiness
+from service_kit.logs import configure_logging
+from service_kit.settings import SettingsError, read_settings
+
+_KEEPALIVE_SECONDS: Final = 75.0
+"""Longer than the gateway keeps an idle connection, so that it closes first."""
+
+_BACKLOG: Final = 1024
+_USAGE_ERROR: Final = 2
+_SIGNALLED: Final = 128
+"""A process ended by signal n is reported as 128 + n."""
+_INTERNAL_GRACE_SECONDS: Final = 1.0
+
+S = TypeVar("S")
+
+_logger: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where a service listens and how it leaves."""
+
+    host: str
+    port: int
+    internal_host: str
+    internal_port: int
+    drain_delay: timedelta
+    """How long it serves on after readiness has turned 503."""
+    shutdown_grace: timedelta
+    """How long requests in flight may take after that."""
+
+
+def app_runner(
+    app: web.Application, readiness: Readiness, listening: Listening
+) -> web.AppRunner:
+    """Return a runner whose answers close their connections while draining."""
+
+    async def close_when_draining(_: web.Request, answer: web.StreamResponse) -> None:
+        if readiness.draining:
+            answer.force_close()
+
+    app.on_response_prepare.append(close_when_draining)
+    return web.AppRunner(
+        app,
+        access_log=None,
+        handle_signals=False,
+        keepalive_timeout=_KEEPALIVE_SECONDS,
+        shutdown_timeout=listening.shutdown_grace.total_seconds(),
+    )
+
+
+async def serve(
+    public: web.BaseRunner,
+    internal_app: web.Application,
+    readiness: Readiness,
+    listening: Listening,
+    *,
+    sock: socket.socket | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+
+    ``sock`` is a listening socket to use in place of the public host and port.
+    The public application is started before the internal port opens, so whoever
+    can ask for readiness gets a true answer; it is stopped before it, too.
+    """
+    internal = web.AppRunner(
+        internal_app, access_log=None, shutdown_timeout=_INTERNAL_GRACE_SECONDS
+    )
+    with _stop_signals() as stop:
+        async with _set_up(internal), _set_up(public):
+            await _public_site(public, listening, sock).start()
+            await web.TCPSite(
+                internal, listening.internal_host, listening.internal_port
+            ).start()
+            _logger.info(
+                "serving",
+                extra={
+                    "address": str(public.addresses[0]),
+                    "internal_address": str(internal.addresses[0]),
+                },
+            )
+            await stop.wait()
+            _logger.info("draining")
+            readiness.draining = True
+            await asyncio.sleep(listening.drain_delay.total_seconds())
+    _logger.info("stopped")
+
+
+def run(
+    service: str,
+    main: Callable[[S], Coroutine[Any, Any, None]],
+    settings_class: type[S],
+) -> None:
+    """Run ``main(settings)`` to its end; exit 2 on bad settings, each fault named.
+
+    A setting ``log_level`` is honoured where the settings have one.
+    """
+    settings = settings_or_exit(settings_class)
+    configure_logging(service, getattr(settings, "log_level", "info"))
+    uvloop.run(main(settings))
+
+
+def settings_or_exit(settings_class: type[S]) -> S:
+    """Return the settings of the environment, or tell every fault and exit 2."""
+    try:
+        return read_settings(settings_class, os.environ)
+    except SettingsError as error:
+        for fault in error.faults:
+            sys.stderr.write(f"setting {fault}\n")
+        sys.exit(_USAGE_ERROR)
+
+
+def _public_site(
+    runner: web.BaseRunner, listening: Listening, sock: socket.socket | None
+) -> web.BaseSite:
+    if sock is not None:
+        return web.SockSite(runner, sock, backlog=_BACKLOG)
+    return web.TCPSite(runner, listening.host, listening.port, backlog=_BACKLOG)
+
+
+@contextlib.asynccontextmanager
+async def _set_up(runner: web.BaseRunner) -> AsyncIterator[None]:
+    try:
+        await runner.setup()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            _logger.warning("stopped_at_once")
+            os._exit(_SIGNALLED + number)
+        stop.set()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, on_signal, each)
+    try:
+        yield stop
+    finally:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)

@@ -1,0 +1,202 @@
+"""Read a service's settings from the environment, all faults at once.
+
+A service declares one frozen dataclass whose fields are made by `setting`. The
+kit does this itself, without pydantic, because pydantic's memory alone would be a
+third of what the gateway and content may use.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+_SPEC: Final = "setting"
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+_LAST_PORT: Final = 65_535
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; ``faults`` names every reason."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingSpec:
+    """What is known of one setting: enough to read it and to document it."""
+
+    name: str
+    parse: Callable[[str], Any]
+    secret: bool
+    description: str
+    default: str | None
+
+
+def text(value: str) -> str:
+    """Accept any text that is not empty."""
+    if not value.strip():
+        raise ValueError("is empty")
+    return value.strip()
+
+
+def setting(
+    name: str,
+    parse: Callable[[str], Any] = text,
+    *,
+    default: str | None = None,
+    secret: bool = False,
+    optional: bool = False,
+    description: str,
+) -> Any:  # noqa: ANN401 - stands in for a field of any type, as dataclasses.field
+    """Declare a field that is read from the environment variable ``name``.
+
+    ``parse`` turns the variable's text into the value and raises ValueError with
+    the reason if it can't. ``default`` is text too, so that documentation and code
+    cannot differ. Without a default the setting is required, unless ``optional``:
+    then the field is None. A ``secret`` may also come from the file named by
+    ``{name}_FILE``, and is left out of the settings' repr.
+    """
+    spec = SettingSpec(
+        name=name, parse=parse, secret=secret, description=description, default=default
+    )
+    if default is not None:
+        value = parse(default)
+        return field(
+            default_factory=lambda: value, metadata={_SPEC: spec}, repr=not secret
+        )
+    if optional:
+        return field(default=None, metadata={_SPEC: spec}, repr=not secret)
+    return field(metadata={_SPEC: spec}, repr=not secret)
+
+
+def specs(settings_class: type) -> list[SettingSpec]:
+    """Return what a settings class reads, in order of declaration."""
+    return [
+        cast("SettingSpec", each.metadata[_SPEC])
+        for each in dataclasses.fields(settings_class)
+    ]
+
+
+def read_settings(settings_class: type[S], environ: Mapping[str, str]) -> S:
+    """Return the settings found in ``environ``.
+
+    Raises
+    ------
+    SettingsError
+        With one line per fault. No line repeats a secret's value.
+    """
+    values: dict[str, object] = {}
+    faults: list[str] = []
+    for each in dataclasses.fields(cast("Any", settings_class)):
+        spec: SettingSpec = each.metadata[_SPEC]
+        try:
+            found = _find(spec, environ)
+            if found is not None:
+                values[each.name] = spec.parse(found)
+            elif each.default is MISSING and each.default_factory is MISSING:
+                faults.append(f"{spec.name} is not set: {spec.description}")
+        except ValueError as error:
+            faults.append(f"{spec.name} {error}")
+    if faults:
+        raise SettingsError(faults)
+    return settings_class(**values)
+
+
+def _find(spec: SettingSpec, environ: Mapping[str, str]) -> str | None:
+    """Return the setting's text; a variable that is set but empty counts as unset."""
+    value = environ.get(spec.name) or None
+    path = environ.get(f"{spec.name}_FILE") or None
+    if not spec.secret or path is None:
+        return value
+    if value is not None:
+        raise ValueError(f"is set twice: by itself and by {spec.name}_FILE")
+    return _read_secret(Path(path))
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        if path.stat().st_mode & 0o007:
+            raise ValueError("is read from a file that everybody may read: chmod o=")
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ValueError(f"cannot be read from its file: {reason}") from None
+
+
+def boolean(value: str) -> bool:
+    """Accept true/false, yes/no, on/off, 1/0 in any case."""
+    if value.lower() in _TRUE:
+        return True
+    if value.lower() in _FALSE:
+        return False
+    raise ValueError("is neither true nor false")
+
+
+def port(value: str) -> int:
+    """Accept a TCP port; 0 asks the system for a free one."""
+    return whole_number(0, _LAST_PORT)(value)
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Accept whole numbers from ``least`` to ``most``."""
+
+    def parse(value: str) -> int:
+        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+            raise ValueError(f"is not a whole number from {least} to {most}")
+        return int(value)
+
+    return parse
+
+
+def seconds(least: float, most: float) -> Callable[[str], timedelta]:
+    """Accept a duration given in seconds, from ``least`` to ``most``."""
+
+    def parse(value: str) -> timedelta:
+        try:
+            number = float(value)
+        except ValueError:
+            raise ValueError("is not a number of seconds") from None
+        if not least <= number <= most:
+            raise ValueError(f"is not from {least:g} to {most:g} seconds")
+        return timedelta(seconds=number)
+
+    return parse
+
+
+def comma_list(value: str) -> tuple[str, ...]:
+    """Accept entries separated by commas or line ends; blanks are dropped."""
+    entries = (entry.strip() for entry in value.replace("\n", ",").split(","))
+    return tuple(entry for entry in entries if entry)
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """Accept one of some words."""
+
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"is none of {', '.join(choices)}")
+        return value
+
+    return parse
+
+
+def http_url(value: str) -> str:
+    """Accept an absolute http(s) URL without credentials, query or fragment."""
+    scheme, separator, rest = value.partition("://")
+    if scheme not in {"http", "https"} or not separator or not rest.split("/")[0]:
+        raise ValueError("is not an http or https URL")
+    if any(character in value for character in "@?# "):
+        raise ValueError("is not a plain URL: no credentials, query, fragment, space")
+    return value
+
+
+LOG_LEVEL: Final = one_of("debug", "info", "warning", "error")
+"""How much a service logs."""
