@@ -1,0 +1,67 @@
+# Everything a person does with this tree. `make` alone lists it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+LOCKS := deploy/requirements
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) \
+	$(foreach ours,service-kit identity-service content-service gateway-service,--no-emit-package $(ours))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup format lint types imports test check up down clean lock bench faults test-compose test-3.14
+
+help: ## list the targets
+	@sed -nE 's/^([a-z0-9.-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## make the virtual environment from the hash-pinned lock (done by the others when needed)
+	@command -v "$(PYTHON)" >/dev/null || { echo "setup: no $(PYTHON) here; install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: $$("$(PYTHON)" -V) is too old; needs 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" deploy/setup_venv.py
+
+format: setup ## rewrite the sources in the house style
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+lint: setup ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+imports: setup ## who may import whom
+	$(BIN)/lint-imports
+
+test: setup ## every test that needs no container engine and no patience
+	$(BIN)/pytest -n 2 -m "not compose and not faults" $(ARGS)
+
+check: lint types imports test ## all of the above, quickest first
+
+test-compose: setup ## build the images, start the whole stack, walk the contract (needs a Docker engine)
+	$(BIN)/pytest -m compose tests/compose $(ARGS)
+
+test-3.14: ## the suite on Python 3.14 in a container (needs a Docker engine)
+	deploy/test-3.14
+
+faults: setup ## the long fault experiments
+	$(BIN)/pytest -m faults $(ARGS)
+
+bench: setup ## measure beside the peers that are installed
+	$(BIN)/python -m tests.bench $(ARGS)
+
+up: setup ## start everything embedded, on http://localhost:8080; Ctrl-C stops it
+	@$(BIN)/python deploy/dev.py up
+
+down: ## stop the `make up` of this tree
+	@if [ -x $(BIN)/python ]; then $(BIN)/python deploy/dev.py down; else echo "down: nothing runs from here"; fi
+
+clean: down ## remove .venv and .local: the tools, and all accounts, keys and secrets of `make up`
+	@echo "clean: removing .venv, .local (the data of \`make up\`) and the tools' caches"
+	@rm -rf .venv .local .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+lock: setup ## pin again what changed in the pyproject files (UPGRADE=1: newest of everything)
+	$(COMPILE) $(LOCKS)/build.in -o $(LOCKS)/build.txt
+	$(COMPILE) $(LOCKS)/dev.in -c $(LOCKS)/build.txt -o $(LOCKS)/dev.txt
+	printf './shared[tokens]\n./services/identity\n' | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/identity.txt
+	printf './shared[tokens]\n./services/content\n' | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/content.txt
+	printf './shared\n./gateway\n' | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/gateway.txt
