@@ -1,0 +1,41 @@
+"""How many retries an upstream may cost, so that they never become a storm."""
+
+from typing import Final
+
+from gateway_service.config import RetryConfig
+
+RESERVE_SECONDS: Final = 10
+"""Unused retries keep so long: a replica that dies takes many requests along."""
+
+RESERVE_REQUESTS: Final = 500
+"""The recent requests whose share of retries is kept."""
+
+
+class RetryBudget:
+    """A bucket filled by requests and by time, emptied by retries."""
+
+    __slots__ = ("_balance", "_limit", "_per_second", "_share")
+
+    def __init__(self, config: RetryConfig) -> None:
+        self._share = config.share
+        self._per_second = config.per_second
+        self._limit = (
+            config.per_second * RESERVE_SECONDS + config.share * RESERVE_REQUESTS
+        )
+        self._balance = self._limit
+
+    def deposit(self) -> None:
+        """Count a request that is not a retry."""
+        if self._balance < self._limit:
+            self._balance += self._share
+
+    def refill(self, seconds: float) -> None:
+        """Add what is allowed in any case for the time that has passed."""
+        self._balance = min(self._limit, self._balance + self._per_second * seconds)
+
+    def withdraw(self) -> bool:
+        """Take one retry, if the budget has one left."""
+        if self._balance < 1:
+            return False
+        self._balance -= 1
+        return True
