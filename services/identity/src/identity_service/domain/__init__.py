@@ -1,0 +1,1 @@
+"""What is true of users, roles, sessions and keys. No I/O; the time is an argument."""

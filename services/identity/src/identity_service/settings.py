@@ -1,0 +1,209 @@
+"""The settings of identity."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from service_kit import settings as parse
+from service_kit.settings import setting
+
+_DAY = 86_400
+_YEAR = 365 * _DAY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the operator decides. docs/identity.md tells what each is for."""
+
+    host: str = setting(
+        "IDENTITY_HOST", default="127.0.0.1", description="address to listen on"
+    )
+    port: int = setting(
+        "IDENTITY_PORT", parse.port, default="8001", description="port to listen on"
+    )
+    internal_host: str = setting(
+        "IDENTITY_INTERNAL_HOST",
+        default="127.0.0.1",
+        description="address of the internal port",
+    )
+    internal_port: int = setting(
+        "IDENTITY_INTERNAL_PORT",
+        parse.port,
+        default="9001",
+        description="livez, readyz, metrics, status",
+    )
+    log_level: str = setting(
+        "IDENTITY_LOG_LEVEL",
+        parse.LOG_LEVEL,
+        default="info",
+        description="debug, info, warning or error",
+    )
+    drain_delay: timedelta = setting(
+        "IDENTITY_DRAIN_DELAY",
+        parse.seconds(0, 60),
+        default="2",
+        description="seconds it serves on, not ready, after SIGTERM",
+    )
+    shutdown_grace: timedelta = setting(
+        "IDENTITY_SHUTDOWN_GRACE",
+        parse.seconds(0, 300),
+        default="20",
+        description="seconds for requests in flight after that",
+    )
+    database_url: str = setting(
+        "IDENTITY_DATABASE_URL",
+        secret=True,
+        description="SQLAlchemy URL: mysql+asyncmy://… or sqlite+aiosqlite:///…",
+    )
+    database_pool_size: int = setting(
+        "IDENTITY_DATABASE_POOL_SIZE",
+        parse.whole_number(1, 200),
+        default="10",
+        description="most connections to the database",
+    )
+    key_encryption_keys: tuple[str, ...] = setting(
+        "IDENTITY_KEY_ENCRYPTION_KEYS",
+        parse.comma_list,
+        secret=True,
+        description="base64url keys of 32 bytes; the first seals, all open",
+    )
+    password_peppers: tuple[str, ...] = setting(
+        "IDENTITY_PASSWORD_PEPPERS",
+        parse.comma_list,
+        secret=True,
+        description="base64url keys of 32 bytes; the first hashes, all verify",
+    )
+    issuer: str = setting(
+        "IDENTITY_ISSUER",
+        parse.http_url,
+        description="exact iss of every token: the public URL, no trailing slash",
+    )
+    audience: str = setting(
+        "IDENTITY_AUDIENCE", default="content", description="aud of access tokens"
+    )
+    access_token_type: str = setting(
+        "IDENTITY_ACCESS_TOKEN_TYPE",
+        parse.one_of("at+jwt", "JWT"),
+        default="at+jwt",
+        description="typ of access tokens; JWT only for verifiers that insist on it",
+    )
+    access_token_lifetime: timedelta = setting(
+        "IDENTITY_ACCESS_TOKEN_LIFETIME",
+        parse.seconds(1, _DAY),
+        default="900",
+        description="seconds an access token lives",
+    )
+    session_idle_lifetime: timedelta = setting(
+        "IDENTITY_SESSION_IDLE_LIFETIME",
+        parse.seconds(1, 10 * _YEAR),
+        default=str(14 * _DAY),
+        description="seconds a session lives without a refresh",
+    )
+    session_lifetime: timedelta = setting(
+        "IDENTITY_SESSION_LIFETIME",
+        parse.seconds(1, 10 * _YEAR),
+        default=str(90 * _DAY),
+        description="seconds a session lives at most",
+    )
+    refresh_grace: timedelta = setting(
+        "IDENTITY_REFRESH_GRACE",
+        parse.seconds(0, 60),
+        default="10",
+        description="seconds in which a spent refresh token gets the same answer again",
+    )
+    signing_key_lifetime: timedelta = setting(
+        "IDENTITY_SIGNING_KEY_LIFETIME",
+        parse.seconds(1, 10 * _YEAR),
+        default=str(30 * _DAY),
+        description="seconds a key signs",
+    )
+    signing_key_prepublication: timedelta = setting(
+        "IDENTITY_SIGNING_KEY_PREPUBLICATION",
+        parse.seconds(0, 30 * _DAY),
+        default="3600",
+        description="seconds the next key is published before it signs",
+    )
+    jwks_max_age: timedelta = setting(
+        "IDENTITY_JWKS_MAX_AGE",
+        parse.seconds(1, _DAY),
+        default="300",
+        description="seconds verifiers may keep the JWKS",
+    )
+    status_list_ttl: timedelta = setting(
+        "IDENTITY_STATUS_LIST_TTL",
+        parse.seconds(1, 3600),
+        default="15",
+        description="seconds verifiers may keep a status list",
+    )
+    bcrypt_cost: int = setting(
+        "IDENTITY_BCRYPT_COST",
+        parse.whole_number(4, 16),
+        default="12",
+        description="cost of new password hashes; below 10 only for tests",
+    )
+    password_min_length: int = setting(
+        "IDENTITY_PASSWORD_MIN_LENGTH",
+        parse.whole_number(8, 64),
+        default="8",
+        description="code points a new password must have",
+    )
+    self_assignable_roles: tuple[str, ...] = setting(
+        "IDENTITY_SELF_ASSIGNABLE_ROLES",
+        parse.comma_list,
+        default="user",
+        description="roles that sign-up may name",
+    )
+    token_transport: str = setting(
+        "IDENTITY_TOKEN_TRANSPORT",
+        parse.one_of("body", "cookie", "both"),
+        default="body",
+        description="where clients get their tokens",
+    )
+    cookie_secure: bool = setting(
+        "IDENTITY_COOKIE_SECURE",
+        parse.boolean,
+        default="true",
+        description="Secure cookies; false only for plain HTTP in development",
+    )
+    allowed_origins: tuple[str, ...] = setting(
+        "IDENTITY_ALLOWED_ORIGINS",
+        parse.comma_list,
+        default="",
+        description="origins whose pages may use cookies for unsafe methods",
+    )
+    throttle: bool = setting(
+        "IDENTITY_THROTTLE",
+        parse.boolean,
+        default="on",
+        description="off for load tests and benchmarks only",
+    )
+    throttle_url: str = setting(
+        "IDENTITY_THROTTLE_URL",
+        default="memory://",
+        secret=True,
+        description="memory://, or valkey://… or redis://… when there are replicas",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        "IDENTITY_TRUSTED_PROXIES",
+        parse.comma_list,
+        default="127.0.0.1/32,::1/128",
+        description="CIDRs of gateways whose X-Forwarded-For is believed",
+    )
+    introspection_clients: tuple[str, ...] = setting(
+        "IDENTITY_INTROSPECTION_CLIENTS",
+        parse.comma_list,
+        default="",
+        secret=True,
+        description="client-id:SHA-256 of its secret in hex, for /oauth2/introspect",
+    )
+    audit_retention: timedelta = setting(
+        "IDENTITY_AUDIT_RETENTION",
+        parse.seconds(_DAY, 100 * _YEAR),
+        default=str(400 * _DAY),
+        description="seconds audit events are kept",
+    )
+    tutorial_compat: bool = setting(
+        "TUTORIAL_COMPAT",
+        parse.boolean,
+        default="false",
+        description="what only the tutorial's clients need; see docs/tutorial.md",
+    )

@@ -1,0 +1,156 @@
+"""Units of work on SQLite, MariaDB and MySQL, each with a bound and clear errors."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, event, exc
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from identity_service.domain.errors import DatabaseUnavailableError
+
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
+
+WORK_SECONDS: Final = 2.5
+"""The longest one unit of work may take, its retries included."""
+
+_CONNECT_SECONDS: Final = 2
+_LOCK_WAIT_SECONDS: Final = 2
+"""The server's own 50 s would outlive every client."""
+
+_RETRIES: Final = 3
+_DEADLOCK: Final = 1213
+_LOCK_WAIT: Final = 1205
+
+_RECYCLE_SECONDS: Final = 1800
+"""Far below the server's wait_timeout of 8 h, and below usual firewalls' hour."""
+
+
+def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
+    """Return an engine for this event loop. Nothing is connected yet."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite_engine(parsed, pool_size)
+    return create_async_engine(
+        parsed,
+        isolation_level="READ COMMITTED",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=1.0,
+        pool_pre_ping=True,
+        pool_recycle=_RECYCLE_SECONDS,
+        hide_parameters=True,
+        connect_args={
+            "charset": "utf8mb4",
+            "connect_timeout": _CONNECT_SECONDS,
+            "read_timeout": _CONNECT_SECONDS,
+            "init_command": (
+                f"SET time_zone='+00:00', innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}"
+            ),
+        },
+    )
+
+
+def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
+    """Return an engine whose writers queue up front instead of failing half-way.
+
+    A transaction that reads first and writes later cannot be promoted while
+    another writes, so `Database.write` begins with BEGIN IMMEDIATE.
+    """
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=1.0,
+        hide_parameters=True,
+        connect_args={"timeout": _LOCK_WAIT_SECONDS},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+class Database:
+    """Runs units of work, each in one transaction."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def read(self, work: Work[T]) -> T:
+        """Run ``work`` where it must not write."""
+        return await self._bounded(work, writes=False)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run ``work`` and commit, or roll back and raise what it raised.
+
+        ``work`` may run again after a deadlock, so it must have no effect of its
+        own outside the transaction.
+
+        Raises
+        ------
+        DatabaseUnavailableError
+            The database does not answer, refuses to work, or is too busy.
+        """
+        return await self._bounded(work, writes=True)
+
+    async def _bounded(self, work: Work[T], *, writes: bool) -> T:
+        try:
+            async with asyncio.timeout(WORK_SECONDS):
+                return await self._retried(work, writes=writes)
+        except exc.IntegrityError:
+            raise
+        except (exc.DBAPIError, exc.TimeoutError, TimeoutError, OSError) as error:
+            raise DatabaseUnavailableError(_reason(error)) from error
+
+    async def _retried(self, work: Work[T], *, writes: bool) -> T:
+        for attempt in range(1, _RETRIES + 1):
+            try:
+                return await self._once(work, writes=writes)
+            except exc.OperationalError as error:
+                if attempt == _RETRIES or not _is_lock_conflict(error):
+                    raise
+            await asyncio.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311
+        raise AssertionError
+
+    async def _once(self, work: Work[T], *, writes: bool) -> T:
+        async with self._engine.connect() as connected:
+            connection = await connected.execution_options(writes=writes)
+            async with connection.begin():
+                return await work(connection)
+
+
+def _is_lock_conflict(error: exc.OperationalError) -> bool:
+    return error_number(error) in {_DEADLOCK, _LOCK_WAIT}
+
+
+def error_number(error: exc.DBAPIError) -> int | None:
+    """Return the server's number of an error, None where it gives none."""
+    arguments = getattr(error.orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def _reason(error: Exception) -> str:
+    """Name an error for the log, without the text, which may quote a secret."""
+    number = error_number(error) if isinstance(error, exc.DBAPIError) else None
+    return type(error).__name__ + (f" {number}" if number is not None else "")
+
+
+RETRY_AFTER: Final = timedelta(seconds=2)
+"""When a client should try again after `DatabaseUnavailableError`."""

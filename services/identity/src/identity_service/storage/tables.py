@@ -1,0 +1,209 @@
+"""The tables, as they are after the last migration.
+
+What differs between the databases is written down here and in `database`, once:
+text is compared byte by byte everywhere (SQLite's BINARY, utf8mb4_bin elsewhere),
+moments are integers, because DATETIME loses microseconds on MariaDB and rounds
+them on MySQL, and SQLite's row ids are told never to be given twice.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, stored as microseconds since the epoch."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> int | None:
+        """Return the integer that is stored."""
+        del dialect
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(
+        self, value: int | None, dialect: Dialect
+    ) -> datetime | None:
+        """Return the moment that was stored."""
+        del dialect
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Id: Final = BigInteger().with_variant(Integer, "sqlite")
+_SessionId: Final = String(32)
+"""16 random bytes in hex."""
+
+OPTIONS: Final[dict[str, Any]] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in (
+        ("engine", "InnoDB"),
+        ("charset", "utf8mb4"),
+        ("collate", "utf8mb4_bin"),
+    )
+} | {"sqlite_autoincrement": True}
+"""Options of every table with an integer key; SQLite never reuses its ids."""
+
+_KEYLESS: Final = {
+    name: value for name, value in OPTIONS.items() if not name.startswith("sqlite")
+}
+"""Options of the other tables."""
+
+users: Final = Table(
+    "users",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("username", String(64), nullable=False),
+    Column("username_key", String(191), nullable=False, unique=True),
+    Column("email", String(254), nullable=False),
+    Column("email_key", String(254), nullable=False, unique=True),
+    Column("password_hash", String(255), nullable=False),
+    Column("password_is_temporary", Boolean, nullable=False),
+    Column("disabled_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    **OPTIONS,
+)
+
+roles: Final = Table(
+    "roles",
+    metadata,
+    Column("id", SmallInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("name", String(32), nullable=False, unique=True),
+    **_KEYLESS,
+)
+
+user_roles: Final = Table(
+    "user_roles",
+    metadata,
+    Column(
+        "user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("role_id", ForeignKey("roles.id"), primary_key=True, index=True),
+    **_KEYLESS,
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("id", _SessionId, primary_key=True),
+    Column(
+        "user_id",
+        _Id,
+        ForeignKey("users.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("client_id", String(64), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("device", String(255), nullable=False),
+    Column("address", String(45), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("rotated_at", Moment, nullable=False),
+    Column("idle_expires_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("end_reason", String(32)),
+    Index("ix_sessions_expires_at", "expires_at"),
+    **_KEYLESS,
+)
+
+status_lists: Final = Table(
+    "status_lists",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("leased", Integer, nullable=False),
+    Column("permutation_key", LargeBinary(32), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    **_KEYLESS,
+)
+
+access_tokens: Final = Table(
+    "access_tokens",
+    metadata,
+    Column("list_id", Integer, primary_key=True, autoincrement=False),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("user_id", _Id, nullable=False, index=True),
+    Column("session_id", _SessionId, nullable=False, index=True),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("revoked_at", Moment, index=True),
+    **_KEYLESS,
+)
+"""One row per issued token; kept, without a foreign key, until the token expires."""
+
+signing_keys: Final = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(43), primary_key=True),
+    Column("slot", String(8), unique=True),
+    Column("public_jwk", Text, nullable=False),
+    Column("sealed_private_key", LargeBinary(8192)),
+    Column("published_at", Moment, nullable=False),
+    Column("activated_at", Moment),
+    Column("retired_at", Moment),
+    Column("expires_at", Moment),
+    **_KEYLESS,
+)
+"""``slot`` is ``next``, ``active`` or null: the unique index settles every race."""
+
+audit_events: Final = Table(
+    "audit_events",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("actor_id", _Id),
+    Column("subject_id", _Id),
+    Column("address", String(45), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_events_at", "at"),
+    Index("ix_audit_events_actor_id", "actor_id"),
+    Index("ix_audit_events_subject_id", "subject_id"),
+    Index("ix_audit_events_action", "action"),
+    **_KEYLESS,
+)
+
+audit_head: Final = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last_event_id", _Id, nullable=False),
+    Column("last_hash", String(64), nullable=False),
+    Column("first_previous_hash", String(64), nullable=False),
+    **_KEYLESS,
+)
+"""One row, locked by whoever appends: where the chain of hashes starts and ends."""

@@ -1,0 +1,1 @@
+"""What the service does. Owns transactions; knows no HTTP and no SQL."""
