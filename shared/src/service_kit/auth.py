@@ -1,0 +1,111 @@
+"""Who is asking, and may they: access tokens in aiohttp applications."""
+
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from service_kit.credentials import MalformedCredentialsError, read_access_token
+from service_kit.errors import Problem, ProblemTable
+from service_kit.tokens import (
+    AccessClaims,
+    InvalidTokenError,
+    KeysUnavailableError,
+    StatusUnavailableError,
+    TokenVerifier,
+)
+
+TOKEN_VERIFIER: Final = web.AppKey("TOKEN_VERIFIER", TokenVerifier)
+ACCESS_TOKEN_COOKIE: Final = web.AppKey("ACCESS_TOKEN_COOKIE", str)
+"""The name of the cookie to read; see `service_kit.credentials`."""
+
+RETRY_AFTER_SECONDS: Final = 5
+"""About how long it takes to try the issuer again."""
+
+
+class MissingTokenError(Exception):
+    """The request carries no access token."""
+
+
+class MissingRoleError(Exception):
+    """The caller has not the role that opens this resource."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(role)
+        self.role = role
+
+
+async def authenticate(request: web.Request) -> AccessClaims:
+    """Return the claims of the request's access token.
+
+    Raises
+    ------
+    MissingTokenError, MalformedCredentialsError, InvalidTokenError
+        There is none, there is no one, or it is not to be trusted.
+    KeysUnavailableError, StatusUnavailableError
+        It cannot be judged now.
+    """
+    credentials = read_access_token(request, cookie=request.app[ACCESS_TOKEN_COOKIE])
+    if credentials is None:
+        raise MissingTokenError
+    return await request.app[TOKEN_VERIFIER].verify(credentials.untrusted_token)
+
+
+def require_role(claims: AccessClaims, role: str) -> None:
+    """Refuse a caller who has not exactly this role.
+
+    Raises
+    ------
+    MissingRoleError
+    """
+    if role not in claims.roles:
+        raise MissingRoleError(role)
+
+
+def auth_problems(*, tutorial_compat: bool) -> ProblemTable:
+    """Return what a client is told when it may not pass.
+
+    The tutorial's old clients expect 403 for a missing token. The challenges are those
+    of RFC 6750 section 3.1: without credentials they name no error.
+    """
+    return {
+        MissingTokenError: Problem(
+            HTTPStatus.FORBIDDEN if tutorial_compat else HTTPStatus.UNAUTHORIZED,
+            "missing_token",
+            "No token provided!",
+            {hdrs.WWW_AUTHENTICATE: "Bearer"},
+        ),
+        MalformedCredentialsError: Problem(
+            HTTPStatus.BAD_REQUEST,
+            "invalid_request",
+            "The access token must be given once, in one header.",
+            {hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_request"'},
+        ),
+        InvalidTokenError: Problem(
+            HTTPStatus.UNAUTHORIZED,
+            "invalid_token",
+            "Unauthorized!",
+            {hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_token"'},
+        ),
+        MissingRoleError: _missing_role,
+        KeysUnavailableError: _UNAVAILABLE,
+        StatusUnavailableError: _UNAVAILABLE,
+    }
+
+
+_UNAVAILABLE: Final = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "verification_unavailable",
+    "Access tokens cannot be verified at the moment.",
+    {hdrs.RETRY_AFTER: str(RETRY_AFTER_SECONDS)},
+)
+
+
+def _missing_role(error: Exception) -> Problem:
+    role = error.role if isinstance(error, MissingRoleError) else ""
+    return Problem(
+        HTTPStatus.FORBIDDEN,
+        "insufficient_scope",
+        f"Require {role.title()} Role!",
+        {hdrs.WWW_AUTHENTICATE: 'Bearer error="insufficient_scope"'},
+    )

@@ -1,0 +1,106 @@
+"""Find the access token that a request carries; judge nothing about it."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from aiohttp import hdrs, web
+
+ACCESS_TOKEN_HEADER: Final = "x-access-token"  # noqa: S105 - a header's name
+
+SECURE_ACCESS_TOKEN_COOKIE: Final = "__Secure-access_token"  # noqa: S105 - a name
+"""Browsers take it from HTTPS alone. Its path is /api, so it can't be ``__Host-``."""
+
+PLAIN_ACCESS_TOKEN_COOKIE: Final = "access_token"  # noqa: S105 - a cookie's name
+"""For plain HTTP, that is for development."""
+
+_BEARER: Final = re.compile(
+    r"bearer(?: ([A-Za-z0-9._~+/-]+=*))?", re.ASCII | re.IGNORECASE
+)
+"""``Bearer``, one space, b64token (RFC 6750 section 2.1); alone it holds no token."""
+
+
+class CredentialsSource(Enum):
+    """How a token came: a browser sends a cookie unasked, so CSRF matters there."""
+
+    HEADER = auto()
+    COOKIE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A token that nobody has verified yet, and how it came."""
+
+    untrusted_token: str
+    source: CredentialsSource
+
+
+class MalformedCredentialsError(Exception):
+    """The request names no one token: malformed, or several that differ."""
+
+
+def access_token_cookie(*, secure: bool) -> str:
+    """Return the name of the cookie that holds access tokens."""
+    return SECURE_ACCESS_TOKEN_COOKIE if secure else PLAIN_ACCESS_TOKEN_COOKIE
+
+
+def read_access_token(request: web.BaseRequest, *, cookie: str) -> Credentials | None:
+    """Return the access token in a header, else the one in the cookie of that name.
+
+    An empty header or cookie is none. A cookie beside a header is ignored, however
+    wrong the header's token is.
+
+    Raises
+    ------
+    MalformedCredentialsError
+        A header is repeated or malformed, or tokens of the same standing differ.
+    """
+    in_headers = {*_access_token_headers(request), *_bearer_tokens(request)}
+    if in_headers:
+        return Credentials(_only(in_headers), CredentialsSource.HEADER)
+    in_cookies = set(_cookies(request, cookie))
+    if in_cookies:
+        return Credentials(_only(in_cookies), CredentialsSource.COOKIE)
+    return None
+
+
+def _only(tokens: set[str]) -> str:
+    if len(tokens) > 1:
+        raise MalformedCredentialsError("tokens that differ")
+    return tokens.pop()
+
+
+def _single(request: web.BaseRequest, name: str) -> str:
+    """Return the header's value, or nothing; aiohttp's ``get`` hides repeats."""
+    values = request.headers.getall(name, ())
+    if len(values) > 1:
+        raise MalformedCredentialsError(f"{name} is repeated")
+    return values[0] if values else ""
+
+
+def _access_token_headers(request: web.BaseRequest) -> Iterator[str]:
+    if token := _single(request, ACCESS_TOKEN_HEADER):
+        yield token
+
+
+def _bearer_tokens(request: web.BaseRequest) -> Iterator[str]:
+    """Read ``Authorization``; another scheme than Bearer is none of our business."""
+    value = _single(request, hdrs.AUTHORIZATION)
+    if value[:6].lower() != "bearer":
+        return
+    found = _BEARER.fullmatch(value)
+    if found is None:
+        raise MalformedCredentialsError("not a bearer token")
+    if found[1]:
+        yield found[1]
+
+
+def _cookies(request: web.BaseRequest, name: str) -> Iterator[str]:
+    """Read every cookie of that name: a sibling domain may have planted another."""
+    for header in request.headers.getall(hdrs.COOKIE, ()):
+        for pair in header.split(";"):
+            found, _, value = pair.strip(" \t").partition("=")
+            if found == name and value:
+                yield value

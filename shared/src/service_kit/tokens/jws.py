@@ -1,0 +1,104 @@
+"""Signed tokens in the compact form, before anybody looks at their claims."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from service_kit.tokens import base64url
+from service_kit.tokens.errors import InvalidTokenError
+from service_kit.tokens.jwk import ALGORITHM, MAX_KID_LENGTH
+from service_kit.tokens.key_set import KeySet, VerificationKey
+from service_kit.tokens.strict_json import parse_object
+
+_COMPACT: Final = re.compile(r"([\w-]+)\.([\w-]+)\.([\w-]+)", re.ASCII)
+"""Three parts of base64url, nothing else (RFC 7515 section 7.1): no padding."""
+
+
+_END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+"""Python has no later year, and no token lives as long."""
+
+
+class VerifiedJws(NamedTuple):
+    """What a trusted key has signed, and which key it was."""
+
+    payload: dict[str, Any]
+    key: VerificationKey
+
+
+async def open_jws(
+    untrusted_token: str, keys: KeySet, *, media_type: str, max_length: int
+) -> VerifiedJws:
+    """Return the payload of a token that one of the keys has signed.
+
+    Whatever can be refused without a key is refused before the key set is asked,
+    and nothing in the header but ``kid`` chooses the key: ``jku``, ``x5u``, ``jwk``
+    and ``x5c`` are never looked at.
+
+    Raises
+    ------
+    InvalidTokenError
+        It is anything else.
+    KeysUnavailableError
+        There are no keys to judge it by.
+    """
+    if len(untrusted_token) > max_length:
+        raise InvalidTokenError("longer than a token may be")
+    parts = _COMPACT.fullmatch(untrusted_token)
+    if parts is None:
+        raise InvalidTokenError("not three parts of base64url")
+    header = _json(parts[1])
+    _check_header(header, media_type)
+    key = await keys.get(_key_id(header))
+    if key is None:
+        raise InvalidTokenError("no trusted key has its kid")
+    signed = untrusted_token[: parts.end(2)].encode("ascii")
+    if not key.signed(signed, _octets(parts[3])):
+        raise InvalidTokenError("the signature is not its key's")
+    return VerifiedJws(_json(parts[2]), key)
+
+
+def numeric_date(payload: Mapping[str, Any], name: str) -> datetime:
+    """Read a NumericDate: a JSON number, never text or a truth value (RFC 7519)."""
+    match payload.get(name):
+        case int() | float() as seconds if (
+            not isinstance(seconds, bool) and 0 <= seconds < _END_OF_TIME
+        ):
+            return datetime.fromtimestamp(seconds, UTC)
+        case _:
+            raise InvalidTokenError(f"{name} is not a NumericDate")
+
+
+def _check_header(header: dict[str, Any], media_type: str) -> None:
+    if header.get("alg") != ALGORITHM:
+        raise InvalidTokenError(f"alg is not {ALGORITHM}")
+    match header.get("typ"):
+        case str(typ) if typ.lower().removeprefix("application/") == media_type:
+            pass
+        case _:
+            raise InvalidTokenError(f"typ is not {media_type}")
+    if "crit" in header or "b64" in header:
+        raise InvalidTokenError("asks for an extension that is not understood")
+
+
+def _key_id(header: dict[str, Any]) -> str:
+    match header.get("kid"):
+        case str(kid) if 0 < len(kid) <= MAX_KID_LENGTH:
+            return kid
+        case _:
+            raise InvalidTokenError("kid is not a short string")
+
+
+def _octets(untrusted_part: str) -> bytes:
+    try:
+        return base64url.decode(untrusted_part)
+    except ValueError as error:
+        raise InvalidTokenError("a part is not base64url") from error
+
+
+def _json(untrusted_part: str) -> dict[str, Any]:
+    octets = _octets(untrusted_part)
+    try:
+        return parse_object(octets)
+    except ValueError as error:
+        raise InvalidTokenError("a part is not a strict JSON object") from error

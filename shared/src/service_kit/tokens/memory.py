@@ -1,0 +1,58 @@
+"""What was verified before, so that it need not be verified again."""
+
+from collections import deque
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from service_kit.tokens.claims import AccessClaims
+from service_kit.tokens.key_set import VerificationKey
+
+CAPACITY: Final = 16_384
+"""Tokens. About 0.6 kB each, so 10 MB when full, however many tokens there are."""
+
+
+class Remembered(NamedTuple):
+    """A token's claims, and the key whose word they rest on."""
+
+    claims: AccessClaims
+    key: VerificationKey
+
+
+class VerifiedTokens:
+    """The latest tokens found good, by digest; the oldest make room for new ones.
+
+    It remembers and forgets, no more: whether the token has expired, its key is still
+    trusted and it is not revoked must be asked again each time.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._entries: dict[bytes, Remembered] = {}
+        self._oldest_first: deque[bytes] = deque()
+        self._capacity = capacity
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @staticmethod
+    def digest(untrusted_token: str) -> bytes:
+        """Return the name a token is remembered by; the token itself is not kept."""
+        return sha256(untrusted_token.encode("utf-8", "surrogatepass")).digest()
+
+    def get(self, digest: bytes) -> Remembered | None:
+        """Return what is remembered of the token."""
+        return self._entries.get(digest)
+
+    def remember(
+        self, digest: bytes, claims: AccessClaims, key: VerificationKey
+    ) -> None:
+        """Keep what was verified, in place of the oldest if memory is full."""
+        if self._capacity == 0:
+            return
+        if len(self._oldest_first) == self._capacity:
+            self._entries.pop(self._oldest_first.popleft(), None)
+        self._oldest_first.append(digest)
+        self._entries[digest] = Remembered(claims, key)
+
+    def forget(self, digest: bytes) -> None:
+        """Drop what is no longer to be believed; its place is freed in its turn."""
+        self._entries.pop(digest, None)

@@ -1,0 +1,96 @@
+"""The status of very many tokens in very few octets.
+
+Wire format of draft-ietf-oauth-status-list-20, section 4: entry i of a list with b
+bits an entry is in octet i * b // 8, shifted by i * b % 8 from the lowest bit; the
+octets are compressed with zlib and written as base64url.
+"""
+
+import zlib
+from enum import IntEnum
+from typing import Any, Final, Self
+
+from service_kit.tokens import base64url
+
+MAX_OCTETS: Final = 16 * 1024 * 1024
+"""A decompressed list may have so many: 134 million one-bit entries."""
+
+_ENTRY_BITS: Final = frozenset({1, 2, 4, 8})
+_BEST: Final = 9
+"""The strongest compression, as the draft asks: lists are read far more than made."""
+
+
+class Status(IntEnum):
+    """The values that the draft names; others are the application's."""
+
+    VALID = 0
+    INVALID = 1
+    SUSPENDED = 2
+
+
+class StatusList:
+    """A list of statuses, by index; one may be set, which is for its issuer only."""
+
+    def __init__(self, octets: bytes, *, bits: int = 1) -> None:
+        if bits not in _ENTRY_BITS:
+            raise ValueError("an entry has 1, 2, 4 or 8 bits")
+        self._octets = bytearray(octets)
+        self._bits = bits
+        self._mask = (1 << bits) - 1
+
+    @classmethod
+    def of_size(cls, entries: int, *, bits: int = 1) -> Self:
+        """Return a list of that many entries, each of them valid."""
+        return cls(bytes((entries * bits + 7) // 8), bits=bits)
+
+    @classmethod
+    def from_claim(cls, untrusted: object) -> Self:
+        """Return the list that a ``status_list`` claim holds.
+
+        Raises
+        ------
+        ValueError
+            It holds none, or one that is too large.
+        """
+        match untrusted:
+            case {"bits": int(bits), "lst": str(lst)} if not isinstance(bits, bool):
+                return cls(_decompressed(base64url.decode(lst)), bits=bits)
+            case _:
+                raise ValueError("not a status list")
+
+    def to_claim(self) -> dict[str, Any]:
+        """Return the list as the ``status_list`` claim."""
+        lst = base64url.encode(zlib.compress(self._octets, _BEST))
+        return {"bits": self._bits, "lst": lst}
+
+    def __len__(self) -> int:
+        return len(self._octets) * 8 // self._bits
+
+    def __getitem__(self, idx: int) -> int:
+        octet, shift = self._place(idx)
+        return self._octets[octet] >> shift & self._mask
+
+    def __setitem__(self, idx: int, status: int) -> None:
+        if not 0 <= status <= self._mask:
+            raise ValueError(f"{status} does not fit in {self._bits} bits")
+        octet, shift = self._place(idx)
+        kept = self._octets[octet] & ~(self._mask << shift)
+        self._octets[octet] = kept | status << shift
+
+    def _place(self, idx: int) -> tuple[int, int]:
+        if not 0 <= idx < len(self):
+            raise IndexError(idx)
+        return divmod(idx * self._bits, 8)
+
+
+def _decompressed(untrusted: bytes) -> bytes:
+    """Return the octets, without ever holding more of them than allowed."""
+    inflater = zlib.decompressobj()
+    try:
+        octets = inflater.decompress(untrusted, MAX_OCTETS + 1)
+    except zlib.error as error:
+        raise ValueError("not zlib") from error
+    if len(octets) > MAX_OCTETS:
+        raise ValueError("too large")
+    if not inflater.eof or inflater.unused_data:
+        raise ValueError("not one whole zlib stream")
+    return octets

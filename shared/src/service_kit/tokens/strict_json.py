@@ -1,0 +1,84 @@
+"""JSON from strangers, read so that no two readers can differ about it."""
+
+import json
+import math
+import re
+from typing import Any, Final, NoReturn
+
+MAX_DEPTH: Final = 8
+"""Containers inside each other. A token needs three, a JWKS four."""
+
+MAX_DIGITS: Final = 19
+"""Enough for a signed 64-bit number; longer ones cost quadratic time to read."""
+
+_STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+
+
+def parse_object(untrusted: bytes) -> dict[str, Any]:
+    """Return the one JSON object that the bytes spell.
+
+    UTF-8 alone, without a byte order mark; no member twice, no NaN or infinity, no
+    number beyond 64 bits, no deep nesting (RFC 8725 section 3.7, RFC 7519 section 4).
+
+    Raises
+    ------
+    ValueError
+        It is anything else.
+    """
+    text = untrusted.decode("utf-8", "strict")
+    if _is_deep(text):
+        raise ValueError("nested too deep")
+    value = _DECODER.decode(text)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - one error for every refusal
+    return value
+
+
+def _is_deep(text: str) -> bool:
+    """Tell whether containers nest deeper than allowed, before anything recurses."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        match found[0]:
+            case "{" | "[":
+                depth += 1
+                if depth > MAX_DEPTH:
+                    return True
+            case "}" | "]":
+                depth -= 1
+            case _:
+                pass  # a string, whose brackets do not count
+    return False
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member stands twice")
+    return members
+
+
+def _int(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError("number too long")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("number too large")
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=_int,
+    parse_float=_float,
+    parse_constant=_constant,
+)

@@ -1,0 +1,213 @@
+"""Decide whether an access token can be trusted."""
+
+import functools
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from service_kit.clock import Clock, utc_now
+from service_kit.tokens.claims import AccessClaims, StatusReference
+from service_kit.tokens.errors import InvalidTokenError
+from service_kit.tokens.jws import VerifiedJws, numeric_date, open_jws
+from service_kit.tokens.key_set import KeySet
+from service_kit.tokens.memory import VerifiedTokens
+from service_kit.tokens.status_list import Status
+
+MEDIA_TYPE: Final = "at+jwt"
+"""The ``typ`` of an access token, so no other JWT passes as one (RFC 9068)."""
+
+MAX_LENGTH: Final = 8_192
+"""Characters. As long as a header line may be; real tokens have about 900."""
+
+MAX_CLOCK_SKEW: Final = timedelta(seconds=60)
+"""More would stretch every token's life for the sake of a broken clock."""
+
+DEFAULT_CLOCK_SKEW: Final = timedelta(seconds=30)
+
+_MAX_TEXT: Final = 256
+"""Characters in a claim that names something."""
+
+_MAX_ROLES: Final = 32
+
+
+class StatusSource(Protocol):
+    """Where a verifier reads whether a token has been revoked."""
+
+    async def get(self, reference: StatusReference) -> int:
+        """Return the entry that the token refers to.
+
+        Raises
+        ------
+        InvalidTokenError
+            There is no such entry, or nobody trusted keeps it.
+        StatusUnavailableError
+            The entry could not be had.
+        """
+        ...
+
+
+class TokenVerifier:
+    """Checks access tokens from one issuer, meant for one audience.
+
+    With ``statuses``, revocation is checked as well, and a token that does not say
+    where its status is kept is refused, unless ``require_status`` is False.
+    Without, the caller answers for revocation.
+    """
+
+    def __init__(
+        self,
+        keys: KeySet,
+        *,
+        issuer: str,
+        audience: str,
+        statuses: StatusSource | None = None,
+        require_status: bool = True,
+        clock_skew: timedelta = DEFAULT_CLOCK_SKEW,
+        clock: Clock = utc_now,
+        memory: VerifiedTokens | None = None,
+    ) -> None:
+        if not timedelta() <= clock_skew <= MAX_CLOCK_SKEW:
+            raise ValueError(f"clock_skew is not from 0 to {MAX_CLOCK_SKEW}")
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._statuses = statuses
+        self._require_status = require_status
+        self._clock_skew = clock_skew
+        self._clock = clock
+        self._memory = VerifiedTokens() if memory is None else memory
+
+    async def verify(self, untrusted_token: str) -> AccessClaims:
+        """Return the token's claims, or refuse it.
+
+        Raises
+        ------
+        InvalidTokenError
+            The token is malformed, forged, expired, revoked, or for someone else.
+        KeysUnavailableError
+            The issuer's keys could not be had.
+        StatusUnavailableError
+            Its status could not be had, so it may be revoked.
+        """
+        if len(untrusted_token) > MAX_LENGTH:
+            raise InvalidTokenError("longer than a token may be")
+        digest = self._memory.digest(untrusted_token)
+        claims = await self._recall(digest)
+        if claims is None:
+            jws = await open_jws(
+                untrusted_token,
+                self._keys,
+                media_type=MEDIA_TYPE,
+                max_length=MAX_LENGTH,
+            )
+            claims = self._accept(jws)
+            self._memory.remember(digest, claims, jws.key)
+        await self._check_status(claims)
+        return claims
+
+    async def _recall(self, digest: bytes) -> AccessClaims | None:
+        """Return what is remembered, while its time and its key still hold."""
+        remembered = self._memory.get(digest)
+        if remembered is None:
+            return None
+        claims, key = remembered
+        if self._clock() - self._clock_skew >= claims.expires_at:
+            self._memory.forget(digest)
+            raise InvalidTokenError("expired")
+        if await self._keys.get(key.kid) is not key:
+            self._memory.forget(digest)
+            return None
+        return claims
+
+    def _accept(self, jws: VerifiedJws) -> AccessClaims:
+        """Check every claim of a payload whose signature holds."""
+        payload = jws.payload
+        if payload.get("iss") != self._issuer:
+            raise InvalidTokenError("from another issuer")
+        if self._audience not in _audiences(payload):
+            raise InvalidTokenError("for another audience")
+        now = self._clock()
+        issued_at, expires_at = (
+            numeric_date(payload, "iat"),
+            numeric_date(payload, "exp"),
+        )
+        if now - self._clock_skew >= expires_at:
+            raise InvalidTokenError("expired")
+        if issued_at > now + self._clock_skew:
+            raise InvalidTokenError("issued in the future")
+        if "nbf" in payload and numeric_date(payload, "nbf") > now + self._clock_skew:
+            raise InvalidTokenError("not valid yet")
+        return AccessClaims(
+            subject=_text(payload, "sub"),
+            roles=_roles(payload),
+            token_id=_text(payload, "jti"),
+            session_id=_text(payload, "sid"),
+            client_id=sys.intern(_text(payload, "client_id")),
+            issued_at=issued_at,
+            expires_at=expires_at,
+            status=_status(payload),
+        )
+
+    async def _check_status(self, claims: AccessClaims) -> None:
+        """Refuse a token that is revoked now, however often it was good before."""
+        if self._statuses is None:
+            return
+        if claims.status is None:
+            if self._require_status:
+                raise InvalidTokenError("has no status")
+            return
+        if await self._statuses.get(claims.status) != Status.VALID:
+            raise InvalidTokenError("revoked")
+
+
+def _text(members: Mapping[str, Any], name: str) -> str:
+    """Read a claim that names something: printable ASCII, not empty, not long."""
+    value = members.get(name)
+    if (
+        isinstance(value, str)
+        and 0 < len(value) <= _MAX_TEXT
+        and value.isascii()
+        and value.isprintable()
+    ):
+        return value
+    raise InvalidTokenError(f"{name} is not a short text")
+
+
+def _audiences(payload: Mapping[str, Any]) -> list[str]:
+    match payload.get("aud"):
+        case str(audience):
+            return [audience]
+        case [*audiences] if all(isinstance(each, str) for each in audiences):
+            return audiences
+        case _:
+            raise InvalidTokenError("aud is neither text nor a list of texts")
+
+
+@functools.lru_cache(maxsize=256)
+def _role_set(*roles: str) -> frozenset[str]:
+    """Return one set for all the tokens that hold the same roles, to save memory."""
+    return frozenset(roles)
+
+
+def _roles(payload: Mapping[str, Any]) -> frozenset[str]:
+    match payload.get("roles"):
+        case [*roles] if len(roles) <= _MAX_ROLES and all(
+            isinstance(role, str) for role in roles
+        ):
+            return _role_set(*roles)
+        case _:
+            raise InvalidTokenError("roles is not a short list of texts")
+
+
+def _status(payload: Mapping[str, Any]) -> StatusReference | None:
+    """Read where the status is kept (draft-ietf-oauth-status-list section 6)."""
+    match payload.get("status"):
+        case None if "status" not in payload:
+            return None
+        case {"status_list": {"idx": int(idx), "uri": str()} as reference} if (
+            idx >= 0 and not isinstance(idx, bool)
+        ):
+            return StatusReference(sys.intern(_text(reference, "uri")), idx)
+        case _:
+            raise InvalidTokenError("status is not a status list reference")
