@@ -55,6 +55,8 @@ def app_runner(
     async def close_when_draining(_: web.Request, answer: web.StreamResponse) -> None:
         if readiness.draining:
             answer.force_close()
+            # aiohttp has written its own Connection header by now.
+            answer.headers["Connection"] = "close"
 
     app.on_response_prepare.append(close_when_draining)
     return web.AppRunner(

@@ -1,0 +1,97 @@
+import base64
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from tests.support.corpora import corpus
+
+from service_kit import bodies
+from service_kit.errors import problem_middleware
+
+Client = TestClient[web.Request, web.Application]
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async def echo(request: web.Request) -> web.Response:
+        members = await bodies.read_members(request, form=True)
+        return web.json_response(members)
+
+    app = web.Application(client_max_size=100_000, middlewares=[problem_middleware({})])
+    app.router.add_post("/", echo)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+async def post(client: Client, body: bytes, content_type: str) -> tuple[int, object]:
+    answer = await client.post("/", data=body, headers={"Content-Type": content_type})
+    return answer.status, await answer.json(content_type=None)
+
+
+async def test_json_and_form_give_the_same_members(client: Client) -> None:
+    expected = (200, {"name": "Zoë", "roles": ["a", "b"]})
+
+    as_json = '{"name":"Zoë","roles":["a","b"]}'.encode()
+    assert await post(client, as_json, "application/json") == expected
+    as_form = b"name=Zo%C3%AB&roles=a&roles=b"
+    assert await post(client, as_form, bodies.FORM) == expected
+
+
+async def test_an_absent_body_is_an_empty_object(client: Client) -> None:
+    assert await post(client, b"", "application/json") == (200, {})
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        pytest.param(b"{}", "text/plain", 415, id="text/plain is no JSON"),
+        pytest.param(b"{}", "application/jsonx", 415, id="unknown media type"),
+        pytest.param(b'{"a":1,"a":2}', bodies.JSON, 400, id="duplicate member"),
+        pytest.param(b'{"a":NaN}', bodies.JSON, 400, id="NaN"),
+        pytest.param(b'{"a":-Infinity}', bodies.JSON, 400, id="Infinity"),
+        pytest.param(b'{"a":1e999}', bodies.JSON, 400, id="beyond a double"),
+        pytest.param(b'{"a":' + b"9" * 5000 + b"}", bodies.JSON, 400, id="5000 digits"),
+        pytest.param(b"[" * 50_000, bodies.JSON, 400, id="deep array"),
+        pytest.param(b'{"a":' * 9_000, bodies.JSON, 400, id="deep object"),
+        pytest.param(b'{"a":"\\ud800"}', bodies.JSON, 400, id="lone surrogate"),
+        pytest.param(b'{"\\udfff":1}', bodies.JSON, 400, id="surrogate as a name"),
+        pytest.param(b'{"a":"\xff"}', bodies.JSON, 400, id="invalid UTF-8"),
+        pytest.param("\ufeff{}".encode(), bodies.JSON, 400, id="byte order mark"),
+        pytest.param('{"a":1}'.encode("utf-16"), bodies.JSON, 400, id="UTF-16"),
+        pytest.param(b'{"a":1}', "application/json; charset=rot13", 200, id="charset"),
+        pytest.param(b"[]", bodies.JSON, 400, id="an array"),
+        pytest.param(b"a=%FF", bodies.FORM, 400, id="form of invalid UTF-8"),
+        pytest.param(b"&a=b" * 101, bodies.FORM, 400, id="101 fields"),
+        pytest.param(b"x" * 100_001, bodies.JSON, 413, id="too large"),
+    ],
+)
+async def test_a_bad_body_is_a_problem_and_never_a_500(
+    client: Client, body: bytes, content_type: str, status: int
+) -> None:
+    assert (await post(client, body, content_type))[0] == status
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_a_body_that_does_not_decompress_is_refused(
+    client: Client, encoding: str
+) -> None:
+    headers = {"Content-Type": bodies.JSON, "Content-Encoding": encoding}
+    answer = await client.post("/", data=b"not compressed", headers=headers)
+    assert answer.status == 400
+
+
+async def test_parsing_follows_the_json_test_suite(client: Client) -> None:
+    for case in corpus("json/parsing.json")["cases"]:
+        status, _ = await post(client, corpus_bytes(case), bodies.JSON)
+        body = corpus_bytes(case)
+        is_object = body.lstrip().startswith(b"{")
+        if case["kind"] == "n" and body.strip():
+            assert status == 400, case["name"]
+        if case["kind"] == "y" and is_object and "duplicated" not in case["name"]:
+            assert status == 200, case["name"]
+        assert status in {200, 400}, case["name"]
+
+
+def corpus_bytes(case: dict[str, str]) -> bytes:
+    return base64.b64decode(case["body_b64"])

@@ -1,0 +1,102 @@
+import logging
+from http import HTTPStatus
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from multidict import CIMultiDictProxy
+
+from service_kit.errors import Problem, ProblemError, problem_middleware
+
+TEAPOT = Problem(HTTPStatus.IM_A_TEAPOT, "teapot", "Short and stout.", {"X-Spout": "1"})
+
+
+class LostError(Exception):
+    pass
+
+
+class VeryLostError(LostError):
+    pass
+
+
+async def here(_: web.Request) -> web.Response:
+    return web.Response()
+
+
+async def answer_of(
+    error: Exception, **headers: str
+) -> tuple[int, dict[str, object], CIMultiDictProxy[str]]:
+    async def fail(_: web.Request) -> web.Response:
+        raise error
+
+    app = web.Application(
+        middlewares=[
+            problem_middleware(
+                {LostError: Problem(HTTPStatus.GONE, "lost", "It is lost.")}
+            )
+        ]
+    )
+    app.router.add_get("/", fail)
+    async with TestClient(TestServer(app)) as client:
+        answer = await client.get("/", headers=headers)
+        assert answer.content_type == "application/problem+json"
+        return answer.status, await answer.json(), answer.headers
+
+
+async def test_a_problem_has_the_members_of_rfc_9457_and_a_message() -> None:
+    status, body, headers = await answer_of(
+        ProblemError(TEAPOT), **{"X-Request-Id": "given-1"}
+    )
+
+    assert status == 418
+    assert body == {
+        "type": "about:blank",
+        "title": HTTPStatus.IM_A_TEAPOT.phrase,
+        "status": 418,
+        "detail": "Short and stout.",
+        "instance": "given-1",
+        "code": "teapot",
+        "message": "Short and stout.",
+    }
+    assert headers["X-Spout"] == "1"
+    assert headers["X-Request-Id"] == "given-1"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("untrusted", ["a b", "x" * 65, "", "ü", '"'])
+async def test_a_request_id_that_is_none_is_replaced(untrusted: str) -> None:
+    _, body, _ = await answer_of(ProblemError(TEAPOT), **{"X-Request-Id": untrusted})
+
+    assert body["instance"] != untrusted
+    assert len(str(body["instance"])) == 24
+
+
+async def test_an_error_is_told_as_its_nearest_class_in_the_table() -> None:
+    status, body, _ = await answer_of(VeryLostError())
+
+    assert (status, body["code"]) == (410, "lost")
+
+
+async def test_an_unexpected_error_tells_nothing_of_itself(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        status, body, _ = await answer_of(RuntimeError("secret detail"))
+
+    assert status == 500
+    assert "secret" not in str(body)
+    assert [record.message for record in caplog.records] == ["unexpected_error"]
+
+
+async def test_what_aiohttp_refuses_is_a_problem_too() -> None:
+    app = web.Application(middlewares=[problem_middleware({})])
+    app.router.add_get("/here", here)
+    async with TestClient(TestServer(app)) as client:
+        absent = await client.get("/absent")
+        method = await client.delete("/here")
+
+        assert (absent.status, (await absent.json())["code"]) == (404, "not_found")
+        assert (await method.json())["code"] == "method_not_allowed"
+        assert method.headers["Allow"] == "GET,HEAD"

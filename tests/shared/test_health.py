@@ -1,0 +1,65 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry, Counter
+
+from service_kit.health import Readiness, create_internal_app
+
+
+async def all_well() -> str | None:
+    return None
+
+
+async def broken() -> str | None:
+    return "no connection"
+
+
+async def hangs() -> str | None:
+    await asyncio.sleep(60)
+    return None
+
+
+def client_of(readiness: Readiness) -> TestClient[web.Request, web.Application]:
+    registry = CollectorRegistry()
+    Counter("things", "Things counted", registry=registry).inc()
+    app = create_internal_app(readiness, registry, lambda: {"replicas": 3})
+    return TestClient(TestServer(app))
+
+
+async def test_ready_while_every_check_is_well() -> None:
+    async with client_of(Readiness({"keys": all_well})) as client:
+        assert (await client.get("/readyz")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("check", "fault"),
+    [(broken, "no connection"), (hangs, "no answer in time")],
+    ids=["broken", "hangs"],
+)
+async def test_readiness_names_what_is_missing_while_liveness_stays(
+    check: Callable[[], Awaitable[str | None]], fault: str
+) -> None:
+    async with client_of(Readiness({"database": check, "keys": all_well})) as client:
+        answer = await client.get("/readyz")
+
+        assert answer.status == 503
+        assert (await answer.json())["faults"] == {"database": fault}
+        assert (await client.get("/livez")).status == 200
+
+
+async def test_a_draining_process_is_not_ready() -> None:
+    readiness = Readiness()
+    async with client_of(readiness) as client:
+        readiness.draining = True
+        answer = await client.get("/readyz")
+
+        assert (await answer.json())["faults"] == {"process": "draining"}
+
+
+async def test_metrics_and_status_are_shown() -> None:
+    async with client_of(Readiness()) as client:
+        assert "things_total 1.0" in await (await client.get("/metrics")).text()
+        assert await (await client.get("/status")).json() == {"replicas": 3}
