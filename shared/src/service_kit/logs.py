@@ -8,8 +8,8 @@ from pythonjsonlogger.json import JsonFormatter
 
 from service_kit.request_id import request_id
 
-_FORMAT: Final = "{asctime}{levelname}{name}{message}{request_id}"
-_RENAMES: Final = {"asctime": "time", "levelname": "level", "message": "event"}
+_FORMAT: Final = "{levelname}{name}{message}{request_id}"
+_RENAMES: Final = {"levelname": "level", "message": "event"}
 
 
 class _RequestIdFilter(logging.Filter):
@@ -43,8 +43,7 @@ def configure_logging(service: str, level: str) -> None:
         style="{",
         rename_fields=_RENAMES,
         static_fields={"service": service},
-        timestamp=False,
-        datefmt="%Y-%m-%dT%H:%M:%S%z",
+        timestamp="time",
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
