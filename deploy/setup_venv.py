@@ -65,7 +65,7 @@ def _is_current(wanted: str) -> bool:
 
 def _runs(python: Path) -> bool:
     try:
-        command = [python, "-c", "import pip"]
+        command = [str(python), "-c", "import pip"]
         return subprocess.run(command, check=False).returncode == 0  # noqa: S603
     except OSError:
         return False

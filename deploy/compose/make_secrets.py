@@ -7,7 +7,6 @@ a second start changes nothing. Each volume is mounted by one consumer alone.
 import base64
 import os
 import secrets
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -70,4 +69,4 @@ def _write(name: str, content: str, owner: int = SERVICE_UID) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
