@@ -1,5 +1,7 @@
 """What can go wrong, in the domain's words. No error here knows HTTP."""
 
+from datetime import timedelta
+
 
 class IdentityError(Exception):
     """An expected failure."""
@@ -7,3 +9,67 @@ class IdentityError(Exception):
 
 class DatabaseUnavailableError(IdentityError):
     """The database does not answer, refuses to work, or is too busy."""
+
+
+class UsernameTakenError(IdentityError):
+    """Another account has this name, or one that looks like it."""
+
+
+class EmailTakenError(IdentityError):
+    """Another account has this e-mail address."""
+
+
+class UnknownRoleError(IdentityError):
+    """There is no such role."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class RoleNotSelfAssignableError(IdentityError):
+    """The role exists, but nobody may give it to himself."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class InvalidCredentialsError(IdentityError):
+    """Unknown user, wrong password or disabled account: one and the same."""
+
+
+class WrongPasswordError(IdentityError):
+    """A signed-in user gave another present password than the account has."""
+
+
+class AccountNotFoundError(IdentityError):
+    """There is no account of this id."""
+
+
+class SessionNotFoundError(IdentityError):
+    """The account has no live session of this id."""
+
+
+class LastAdminError(IdentityError):
+    """Nobody would be left who may administer accounts."""
+
+
+class UnknownRefreshTokenError(IdentityError):
+    """Malformed, forged, ended, or of no session."""
+
+
+class RefreshTokenReusedError(UnknownRefreshTokenError):
+    """A spent token came back; its session has been ended."""
+
+
+class RefreshTokenExpiredError(IdentityError):
+    """The session's idle or absolute life is over."""
+
+
+class TooManyAttemptsError(IdentityError):
+    """Throttled."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__()
+        self.retry_after = retry_after

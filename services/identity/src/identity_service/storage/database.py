@@ -8,12 +8,13 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, event, exc
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.storage.repositories import Repositories
 
 T = TypeVar("T")
-Work = Callable[[AsyncConnection], Awaitable[T]]
+Work = Callable[[Repositories], Awaitable[T]]
 
 WORK_SECONDS: Final = 2.5
 """The longest one unit of work may take, its retries included."""
@@ -59,7 +60,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
     """Return an engine whose writers queue up front instead of failing half-way.
 
     A transaction that reads first and writes later cannot be promoted while
-    another writes, so `Database.write` begins with BEGIN IMMEDIATE.
+    another writes, so `SqlDatabase.write` begins with BEGIN IMMEDIATE.
     """
     engine = create_async_engine(
         url,
@@ -87,7 +88,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
     return engine
 
 
-class Database:
+class SqlDatabase:
     """Runs units of work, each in one transaction."""
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -133,7 +134,7 @@ class Database:
         async with self._engine.connect() as connected:
             connection = await connected.execution_options(writes=writes)
             async with connection.begin():
-                return await work(connection)
+                return await work(Repositories(connection))
 
 
 def _is_lock_conflict(error: exc.OperationalError) -> bool:

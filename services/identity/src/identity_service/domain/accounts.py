@@ -1,0 +1,41 @@
+"""What is known of a user."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from identity_service.domain.roles import Role
+from identity_service.domain.users import EmailAddress, Username
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A user's account. ``id`` is the subject of tokens and is never given twice."""
+
+    id: int
+    username: str
+    email: str
+    password_hash: str = field(repr=False)
+    password_is_temporary: bool
+    roles: frozenset[Role]
+    disabled_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def effective_roles(self) -> frozenset[Role]:
+        """The roles it may use: none before a temporary password is changed."""
+        return frozenset() if self.password_is_temporary else self.roles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAccount:
+    """An account that has yet to get its row."""
+
+    username: Username
+    email: EmailAddress
+    password_hash: str = field(repr=False)
+    roles: frozenset[Role]
+    created_at: datetime
+    password_is_temporary: bool = False
+    id: int | None = None
+    """Set only where accounts are brought from elsewhere with their ids."""

@@ -1,0 +1,75 @@
+"""What a session is, and what a refresh token that did not rotate it means."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum, auto
+
+
+class EndReason(StrEnum):
+    """Why a session ended before its time."""
+
+    SIGNED_OUT = "signed_out"
+    ENDED_BY_USER = "ended_by_user"
+    ENDED_BY_ADMIN = "ended_by_admin"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
+    ACCOUNT_DISABLED = "account_disabled"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a reason
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One sign-in on one device."""
+
+    id: str
+    """16 random bytes in hex."""
+    user_id: int
+    client_id: str
+    generation: int
+    """Of its current refresh token; each rotation adds one."""
+    device: str
+    address: str
+    created_at: datetime
+    rotated_at: datetime
+    idle_expires_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRules:
+    """How long sessions live."""
+
+    idle_lifetime: timedelta
+    lifetime: timedelta
+    grace: timedelta
+    """How long after a rotation the spent token gets the same successor again."""
+
+
+class Verdict(Enum):
+    """What became of a refresh token that could not rotate its session."""
+
+    REPLAYED = auto()
+    """Its answer was lost, or two tabs used it at once: the same successor again."""
+    REUSED = auto()
+    """It was spent long ago, so somebody else may hold it."""
+    EXPIRED = auto()
+    ENDED = auto()
+    """The session is over, or never had a token of this generation."""
+
+
+def judge(
+    session: Session, generation: int, now: datetime, rules: SessionRules
+) -> Verdict:
+    """Judge a token of ``generation`` that the atomic rotation refused.
+
+    Only the token before the current one is forgiven, and only for the grace: as
+    soon as its successor is used, it is two generations old.
+    """
+    if session.ended_at is not None or generation > session.generation:
+        return Verdict.ENDED
+    if now >= min(session.idle_expires_at, session.expires_at):
+        return Verdict.EXPIRED
+    if generation == session.generation - 1 and now - session.rotated_at <= rules.grace:
+        return Verdict.REPLAYED
+    return Verdict.REUSED

@@ -1,0 +1,226 @@
+"""Accounts and their roles in the database."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.domain.accounts import Account, NewAccount
+from identity_service.domain.errors import EmailTakenError, UsernameTakenError
+from identity_service.domain.roles import Role
+from identity_service.domain.users import EmailAddress, Username
+from identity_service.storage.tables import roles, user_roles, users
+
+
+class UserRepository:
+    """Accounts, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, user_id: int) -> Account | None:
+        """Return the account of this id."""
+        return await self._only(_accounts().where(users.c.id == user_id))
+
+    async def get_by_username_key(self, key: str) -> Account | None:
+        """Return the account whose name looks like this."""
+        return await self._only(_accounts().where(users.c.username_key == key))
+
+    async def lock(self, user_id: int) -> Account | None:
+        """Return the account, and keep others from changing it until the end.
+
+        Whoever locks a user does so before touching the user's sessions and tokens.
+        """
+        await self._connection.execute(
+            select(users.c.id).where(users.c.id == user_id).with_for_update()
+        )
+        return await self.get(user_id)
+
+    async def refuse_taken(
+        self, username_key: str, email_key: str, *, other_than: int = 0
+    ) -> None:
+        """Raise `UsernameTakenError`, else `EmailTakenError`, where there is cause."""
+        by_name = users.c.username_key == username_key
+        found = await self._connection.scalars(
+            select(by_name).where(
+                or_(by_name, users.c.email_key == email_key), users.c.id != other_than
+            )
+        )
+        matches = found.all()
+        if any(matches):
+            raise UsernameTakenError
+        if matches:
+            raise EmailTakenError
+
+    async def add(self, account: NewAccount) -> int:
+        """Insert an account with its roles and return its id.
+
+        Raises
+        ------
+        UsernameTakenError, EmailTakenError
+            As the unique indexes decide, whoever else tries at the same time.
+        """
+        values: dict[str, object] = {
+            "username": account.username.text,
+            "username_key": account.username.key,
+            "email": account.email.text,
+            "email_key": account.email.key,
+            "password_hash": account.password_hash,
+            "password_is_temporary": account.password_is_temporary,
+            "created_at": account.created_at,
+            "updated_at": account.created_at,
+        }
+        if account.id is not None:
+            values["id"] = account.id
+        try:
+            inserted = await self._connection.execute(insert(users).values(values))
+        except IntegrityError:
+            await self.refuse_taken(account.username.key, account.email.key)
+            raise
+        user_id = int(inserted.lastrowid) if account.id is None else account.id
+        await self._add_roles(user_id, account.roles)
+        return user_id
+
+    async def rename(
+        self, user_id: int, username: Username, email: EmailAddress, now: datetime
+    ) -> None:
+        """Set an account's name and address.
+
+        Raises
+        ------
+        UsernameTakenError, EmailTakenError
+        """
+        try:
+            await self._set(
+                users.c.id == user_id,
+                username=username.text,
+                username_key=username.key,
+                email=email.text,
+                email_key=email.key,
+                updated_at=now,
+            )
+        except IntegrityError:
+            await self.refuse_taken(username.key, email.key, other_than=user_id)
+            raise
+
+    async def set_password(
+        self, user_id: int, password_hash: str, now: datetime, *, temporary: bool
+    ) -> None:
+        """Set an account's password."""
+        await self._set(
+            users.c.id == user_id,
+            password_hash=password_hash,
+            password_is_temporary=temporary,
+            updated_at=now,
+        )
+
+    async def set_disabled_at(
+        self, user_id: int, disabled_at: datetime | None, now: datetime
+    ) -> None:
+        """Disable an account, or enable it with None."""
+        await self._set(users.c.id == user_id, disabled_at=disabled_at, updated_at=now)
+
+    async def upgrade_password_hash(self, user_id: int, old: str, new: str) -> None:
+        """Replace a hash of the same password, unless the password was changed."""
+        await self._set(
+            and_(users.c.id == user_id, users.c.password_hash == old),
+            password_hash=new,
+        )
+
+    async def set_roles(self, user_id: int, wanted: Iterable[Role]) -> None:
+        """Give an account exactly these roles."""
+        await self._connection.execute(
+            delete(user_roles).where(user_roles.c.user_id == user_id)
+        )
+        await self._add_roles(user_id, wanted)
+
+    async def delete(self, user_id: int) -> None:
+        """Remove an account; its roles and sessions go with it."""
+        await self._connection.execute(delete(users).where(users.c.id == user_id))
+
+    async def page(self, search: str, after_id: int, limit: int) -> list[Account]:
+        """Return accounts in order of id; ``search`` is part of a name or address."""
+        ids = select(users.c.id).where(users.c.id > after_id).order_by(users.c.id)
+        if search:
+            ids = ids.where(
+                or_(
+                    users.c.username_key.contains(search, autoescape=True),
+                    users.c.email_key.contains(search, autoescape=True),
+                )
+            )
+        found = await self._connection.scalars(ids.limit(limit))
+        rows = await self._connection.execute(
+            _accounts().where(users.c.id.in_(found.all())).order_by(users.c.id)
+        )
+        return _grouped(rows.all())
+
+    async def count_active_admins(self) -> int:
+        """Return how many accounts may administer others."""
+        count = await self._connection.scalar(
+            select(func.count())
+            .select_from(users.join(user_roles).join(roles))
+            .where(roles.c.name == Role.ADMIN, users.c.disabled_at.is_(None))
+        )
+        return int(count or 0)
+
+    async def _only(self, statement: Select[Any]) -> Account | None:
+        rows = await self._connection.execute(statement)
+        return next(iter(_grouped(rows.all())), None)
+
+    async def _set(self, which: ColumnElement[bool], **values: object) -> None:
+        await self._connection.execute(update(users).where(which).values(**values))
+
+    async def _add_roles(self, user_id: int, wanted: Iterable[Role]) -> None:
+        names = [role.value for role in wanted]
+        await self._connection.execute(
+            insert(user_roles).from_select(
+                ["user_id", "role_id"],
+                select(literal(user_id), roles.c.id).where(roles.c.name.in_(names)),
+            )
+        )
+
+
+def _accounts() -> Select[Any]:
+    """Return a query with one row for each role of an account, or one without."""
+    return select(users, roles.c.name.label("role")).select_from(
+        users.outerjoin(user_roles).outerjoin(roles)
+    )
+
+
+def _grouped(rows: Sequence[Row[Any]]) -> list[Account]:
+    """Return the accounts of rows that are in order of id."""
+    accounts = []
+    for _, of_one in groupby(rows, key=lambda row: row.id):
+        first, *others = of_one
+        accounts.append(
+            Account(
+                id=first.id,
+                username=first.username,
+                email=first.email,
+                password_hash=first.password_hash,
+                password_is_temporary=first.password_is_temporary,
+                roles=frozenset(
+                    Role(row.role) for row in (first, *others) if row.role is not None
+                ),
+                disabled_at=first.disabled_at,
+                created_at=first.created_at,
+                updated_at=first.updated_at,
+            )
+        )
+    return accounts
