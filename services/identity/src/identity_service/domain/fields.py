@@ -1,0 +1,19 @@
+"""What is wrong with a value that a person typed."""
+
+from typing import ClassVar
+
+from identity_service.domain.errors import IdentityError
+
+
+class InvalidFieldError(IdentityError):
+    """A value cannot be accepted; ``message`` may be shown to whoever sent it.
+
+    The value itself is in neither ``code`` nor ``message``.
+    """
+
+    field: ClassVar[str]
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

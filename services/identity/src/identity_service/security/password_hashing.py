@@ -1,0 +1,231 @@
+"""Password hashes: made and checked off the event loop, few at a time.
+
+Stored form: ``$hmac-sha384$<pepper id>$2b$12$…``, that is
+``bcrypt(base64(HMAC-SHA-384(pepper, NFC password)))``. The HMAC makes any length fit
+bcrypt's 72 bytes and keeps a stolen table useless without the pepper; base64 keeps NUL
+out. Plain ``$2a$``, ``$2b$`` and ``$2y$`` hashes of other systems are checked too.
+"""
+
+import asyncio
+import base64
+import hmac
+import math
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeVar
+
+import bcrypt
+
+from identity_service.domain.errors import IdentityError
+from identity_service.domain.passwords import PASSWORD_MAX_LENGTH, normalise
+from identity_service.security.keyrings import Keyring, SecretKey
+
+T = TypeVar("T")
+
+BCRYPT_MAX_BYTES: Final = 72
+"""bcrypt reads no more of a password; other implementations cut there in silence."""
+
+COSTS: Final = range(4, 17)
+"""Costs that are worked on. A stored cost of 20 would hold a core for a minute."""
+
+QUEUE_PER_WORKER: Final = 8
+"""Hashes that may wait for each worker: about 2 s at cost 12, which a person bears."""
+
+WORKER_NICENESS: Final = 5
+"""So that light requests need not wait for hashes when every core computes one."""
+
+_PEPPERED: Final = re.compile(
+    r"\$hmac-sha384\$(?P<pepper>[0-9a-f]{8})(?P<hash>\$2b\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53})",
+    re.ASCII,
+)
+_PLAIN: Final = re.compile(
+    r"(?P<hash>\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53})", re.ASCII
+)
+_SPENT_SALT: Final = b"." * 22
+"""Salt of work that is done for its duration only."""
+
+
+class HashingBusyError(IdentityError):
+    """Too many hashes wait already; ``retry_after`` is in whole seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many password hashes wait")
+        self.retry_after = retry_after
+
+
+class Verdict(Enum):
+    """What became of a password check."""
+
+    MATCH = "match"
+    MATCH_OUTDATED = "match_outdated"
+    """Right; hash it anew, for the stored form is not what is made today."""
+    MISMATCH = "mismatch"
+    MALFORMED_HASH = "malformed_hash"
+    """The stored hash is none of ours: refuse, and tell the operator."""
+    UNKNOWN_PEPPER = "unknown_pepper"
+    """Made with a pepper that is no longer listed: refuse, and tell the operator."""
+
+    @property
+    def matches(self) -> bool:
+        """Whether the password is right."""
+        return self in {Verdict.MATCH, Verdict.MATCH_OUTDATED}
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredHash:
+    bcrypt_hash: bytes
+    cost: int
+    pepper_id: str | None
+
+
+class PasswordHasher:
+    """Hashes and checks passwords in a pool of threads with a bounded queue.
+
+    bcrypt releases the GIL, so one thread per core uses them all.
+    """
+
+    def __init__(
+        self, peppers: Keyring, *, cost: int, workers: int | None = None
+    ) -> None:
+        if cost not in COSTS:
+            raise ValueError(f"bcrypt cost is not in {COSTS}")
+        self._peppers = peppers
+        self._cost = cost
+        self._workers = workers or len(os.sched_getaffinity(0))
+        self._pool = ThreadPoolExecutor(
+            self._workers, "password-hashing", initializer=_yield_to_others
+        )
+        self._room = threading.BoundedSemaphore(self._workers * (1 + QUEUE_PER_WORKER))
+        self._seconds_per_job = 0.0
+
+    async def hash(self, password: str) -> str:
+        """Return the form to store, of a password that the policy has accepted.
+
+        Raises
+        ------
+        HashingBusyError
+            At once, when the queue is full.
+        """
+        return await self._run(lambda: self._hash(password))
+
+    async def verify(self, untrusted_password: str, stored: str | None) -> Verdict:
+        """Check a password against what is stored, or against nobody's.
+
+        With nothing stored the answer is a mismatch that takes as long as a real one.
+        No text of either argument raises.
+
+        Raises
+        ------
+        HashingBusyError
+            At once, when the queue is full.
+        """
+        return await self._run(lambda: self._verify(untrusted_password, stored))
+
+    def close(self) -> None:
+        """Finish what is being hashed, drop what waits."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def _run(self, job: Callable[[], T]) -> T:
+        if not self._room.acquire(blocking=False):
+            raise HashingBusyError(self._retry_after())
+        try:
+            future: Future[T] = self._pool.submit(self._timed, job)
+        except RuntimeError:
+            self._room.release()
+            raise
+        # Room is given back by the job, not by the waiter: a client that hangs up
+        # leaves its hash running.
+        future.add_done_callback(lambda _: self._room.release())
+        return await asyncio.wrap_future(future)
+
+    def _timed(self, job: Callable[[], T]) -> T:
+        started_at = time.monotonic()
+        try:
+            return job()
+        finally:
+            self._seconds_per_job = time.monotonic() - started_at
+
+    def _retry_after(self) -> int:
+        """Return about how long a full queue takes to drain."""
+        return max(1, math.ceil(self._seconds_per_job * QUEUE_PER_WORKER))
+
+    def _hash(self, password: str) -> str:
+        pepper = self._peppers.first
+        hashed = bcrypt.hashpw(_peppered(pepper, password), bcrypt.gensalt(self._cost))
+        return f"$hmac-sha384${pepper.id}{hashed.decode()}"
+
+    def _verify(self, password: str, stored: str | None) -> Verdict:
+        parsed = _parse(stored) if stored is not None else None
+        if parsed is None or not _is_hashable(password):
+            self._spend(self._cost)
+            is_malformed = stored is not None and parsed is None
+            return Verdict.MALFORMED_HASH if is_malformed else Verdict.MISMATCH
+        if parsed.pepper_id is None:
+            material, is_current = _plain(password), False
+        else:
+            pepper = self._peppers.get(parsed.pepper_id)
+            if pepper is None:
+                self._spend(self._cost)
+                return Verdict.UNKNOWN_PEPPER
+            material = _peppered(pepper, password)
+            is_current = pepper is self._peppers.first and parsed.cost >= self._cost
+        try:
+            is_right = bcrypt.checkpw(material, parsed.bcrypt_hash)
+        except ValueError:
+            self._spend(self._cost)
+            return Verdict.MALFORMED_HASH
+        if is_right:
+            return Verdict.MATCH if is_current else Verdict.MATCH_OUTDATED
+        # 2**c + 2**c + 2**(c+1) + … + 2**(C-1) = 2**C: a mismatch of a cheap hash takes
+        # as long as one of today's cost, which is what an unknown user takes.
+        for cost in range(parsed.cost, self._cost):
+            self._spend(cost)
+        return Verdict.MISMATCH
+
+    @staticmethod
+    def _spend(cost: int) -> None:
+        """Take as long as a hash of that cost."""
+        bcrypt.hashpw(b"", b"$2b$%02d$" % cost + _SPENT_SALT)
+
+
+def _parse(stored: str) -> _StoredHash | None:
+    found = _PEPPERED.fullmatch(stored) or _PLAIN.fullmatch(stored)
+    if found is None or int(found["cost"]) not in COSTS:
+        return None
+    return _StoredHash(
+        found["hash"].encode(), int(found["cost"]), found.groupdict().get("pepper")
+    )
+
+
+def _is_hashable(password: str) -> bool:
+    """Tell whether this can be anybody's password at all."""
+    if len(password) > PASSWORD_MAX_LENGTH:
+        return False
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _peppered(pepper: SecretKey, password: str) -> bytes:
+    mac = hmac.digest(pepper.secret, normalise(password).encode(), "sha384")
+    return base64.b64encode(mac)
+
+
+def _plain(password: str) -> bytes:
+    """Return what the system that made a plain hash gave to bcrypt.
+
+    It hashed what was typed, and its bcrypt read 72 bytes of that.
+    """
+    return password.encode()[:BCRYPT_MAX_BYTES]
+
+
+def _yield_to_others() -> None:
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORKER_NICENESS)
