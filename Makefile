@@ -50,10 +50,10 @@ bench: setup ## measure beside the peers that are installed
 	$(BIN)/python -m tests.bench $(ARGS)
 
 up: setup ## start everything embedded, on http://localhost:8080; Ctrl-C stops it
-	@$(BIN)/python deploy/dev.py up
+	@$(BIN)/python -m deploy.dev up
 
 down: ## stop the `make up` of this tree
-	@if [ -x $(BIN)/python ]; then $(BIN)/python deploy/dev.py down; else echo "down: nothing runs from here"; fi
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.dev down; else echo "down: nothing runs from here"; fi
 
 clean: down ## remove .venv and .local: the tools, and all accounts, keys and secrets of `make up`
 	@echo "clean: removing .venv, .local (the data of \`make up\`) and the tools' caches"
