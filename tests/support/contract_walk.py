@@ -167,8 +167,10 @@ async def sign_up_unknown_role(walk: Walk) -> None:
 
 
 async def sign_up_without_roles(walk: Walk) -> None:
-    cases: list[dict[str, object]] = [{}, {"roles": None}, {"roles": []}]
-    for roles in [*cases, {"roles": ["user"]}]:
+    members: list[dict[str, object]] = [
+        {"roles": each} for each in (None, [], ["user"])
+    ]
+    for roles in [{}, *members]:
         name, password, answer = await walk.sign_up(**roles)
         assert answer.status == 200
         assert (await walk.sign_in(name, password))["roles"] == ["ROLE_USER"]
