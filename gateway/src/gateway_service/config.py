@@ -206,7 +206,9 @@ class Config:
     pseudonym: str = "gateway"
     """Names this gateway in `Via`."""
     trusted_proxies: tuple[str, ...] = ()
-    """CIDRs whose `X-Forwarded-For` is believed."""
+    """Networks of proxies in front of the gateway, which are believed."""
+    trusted_header: str = "x-forwarded-for"
+    """The header in which they name the client; the other one is ignored."""
     rate_limit_store: str = "memory"
     """`memory`, or `valkey://…` where several gateways count together."""
     limits: Limits = field(default_factory=Limits)

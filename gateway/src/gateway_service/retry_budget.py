@@ -14,7 +14,7 @@ RESERVE_REQUESTS: Final = 500
 class RetryBudget:
     """A bucket filled by requests and by time, emptied by retries."""
 
-    __slots__ = ("_balance", "_limit", "_per_second", "_share")
+    __slots__ = ("_limit", "_per_second", "_share", "balance")
 
     def __init__(self, config: RetryConfig) -> None:
         self._share = config.share
@@ -22,20 +22,21 @@ class RetryBudget:
         self._limit = (
             config.per_second * RESERVE_SECONDS + config.share * RESERVE_REQUESTS
         )
-        self._balance = self._limit
+        self.balance = self._limit
+        """Retries that may be made now."""
 
     def deposit(self) -> None:
         """Count a request that is not a retry."""
-        if self._balance < self._limit:
-            self._balance += self._share
+        if self.balance < self._limit:
+            self.balance += self._share
 
     def refill(self, seconds: float) -> None:
         """Add what is allowed in any case for the time that has passed."""
-        self._balance = min(self._limit, self._balance + self._per_second * seconds)
+        self.balance = min(self._limit, self.balance + self._per_second * seconds)
 
     def withdraw(self) -> bool:
         """Take one retry, if the budget has one left."""
-        if self._balance < 1:
+        if self.balance < 1:
             return False
-        self._balance -= 1
+        self.balance -= 1
         return True

@@ -4,6 +4,7 @@
 few times a second and moves everything that depends on time.
 """
 
+import logging
 import random
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -22,6 +23,8 @@ from gateway_service.retry_budget import RetryBudget
 
 __all__ = ["Endpoint", "FailureKind", "Pool", "Readiness", "Replica", "Upstream"]
 
+_logger: Final = logging.getLogger(__name__)
+
 FIRST_SHARE: Final = 0.1
 """The part of its full share of requests that a replica starts with."""
 
@@ -32,7 +35,7 @@ class Upstream(Generic[PoolT]):
     def __init__(
         self,
         config: UpstreamConfig,
-        make_pool: Callable[[Endpoint], PoolT],
+        make_pool: Callable[[Endpoint, UpstreamConfig], PoolT],
         *,
         now: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -120,7 +123,9 @@ class Upstream(Generic[PoolT]):
         self._choose_usable()
 
     def _join(self, endpoint: Endpoint) -> Replica[PoolT]:
-        replica = Replica(endpoint, self._make_pool(endpoint), self._failing)
+        replica = Replica(
+            endpoint, self._make_pool(endpoint, self.config), self._failing
+        )
         if not self.config.health.path:
             replica.readiness = Readiness.READY
             self._start_slowly(replica)
@@ -171,6 +176,15 @@ class Upstream(Generic[PoolT]):
         time_out = rules.first * 2 ** min(replica.ejections - 1, 16)
         replica.ejected_until = now + min(rules.longest, time_out)
         self._choose_usable()
+        _logger.warning(
+            "replica_ejected",
+            extra={
+                "upstream": self.name,
+                "replica": str(replica.endpoint),
+                "failure": kind.value,
+                "ejected_for": self.ejected_for(replica),
+            },
+        )
 
     def _may_eject_another(self) -> bool:
         count = len(self.replicas)
@@ -182,6 +196,12 @@ class Upstream(Generic[PoolT]):
         """Ejected replicas are used if nothing else is ready; others never are."""
         ready = [r for r in self.replicas if r.readiness is Readiness.READY]
         self._usable = [r for r in ready if not r.ejected_until] or ready
+
+    def ejected_for(self, replica: Replica[PoolT]) -> float:
+        """Return for how many seconds more a replica is ejected; 0 if it is not."""
+        if not replica.ejected_until:
+            return 0.0
+        return max(0.0, replica.ejected_until - self._now())
 
     def close(self) -> None:
         """Retire every replica: the upstream is no longer configured."""

@@ -1,0 +1,96 @@
+"""Which address a request really comes from."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from itertools import islice
+from typing import Final
+
+X_FORWARDED_FOR: Final = "x-forwarded-for"
+FORWARDED: Final = "forwarded"
+
+_MOST_HOPS: Final = 32
+"""Proxies in a row that are looked through."""
+
+_REMEMBERED: Final = 4_096
+"""Peers whose judgement is kept, because parsing an address is slow."""
+
+
+class TrustedProxies:
+    """Looks through the proxies that the operator vouches for, and no others."""
+
+    def __init__(self, networks: Iterable[str], header: str = X_FORWARDED_FOR) -> None:
+        self._networks = tuple(ip_network(network) for network in networks)
+        self._peers: dict[str, bool] = {}
+        self.header = header
+        """The one header these proxies write, in lower case."""
+
+    def trusts(self, peer: str) -> bool:
+        """Whether the address at the other end of a connection is such a proxy."""
+        if not self._networks:
+            return False
+        trusted = self._peers.get(peer)
+        if trusted is None:
+            if len(self._peers) >= _REMEMBERED:
+                self._peers.clear()
+            trusted = self._peers[peer] = self._contains(parse_address(peer))
+        return trusted
+
+    def client_of(self, peer: str, untrusted_values: Sequence[str]) -> str:
+        """Return the client's address, given `header`'s values in order.
+
+        Read from right to left, each entry was written by the hop after it; so the
+        first entry that no trusted proxy owns is the client, and what stands to the
+        left of it is hearsay.
+        """
+        client = normalised(peer)
+        if not self.trusts(peer):
+            return client
+        for entry in islice(self._hops(untrusted_values), _MOST_HOPS):
+            address = parse_address(entry)
+            if address is None:
+                break
+            client = str(address)
+            if not self._contains(address):
+                break
+        return client
+
+    def _contains(self, address: IPv4Address | IPv6Address | None) -> bool:
+        return address is not None and any(
+            address in network for network in self._networks
+        )
+
+    def _hops(self, values: Sequence[str]) -> Iterator[str]:
+        for value in reversed(values):
+            for element in reversed(value.split(",")):
+                yield element if self.header == X_FORWARDED_FOR else _node(element)
+
+
+def normalised(address: str) -> str:
+    """Return the one spelling of an IP address; other text as it is."""
+    parsed = parse_address(address)
+    return address if parsed is None else str(parsed)
+
+
+def parse_address(untrusted_text: str) -> IPv4Address | IPv6Address | None:
+    """Return the IP address, without port, brackets or zone; mapped IPv4 as IPv4."""
+    text = untrusted_text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def _node(element: str) -> str:
+    """Return what `for=` names in one element of `Forwarded` (RFC 7239)."""
+    for parameter in element.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "for":
+            return value.strip().strip('"')
+    return ""

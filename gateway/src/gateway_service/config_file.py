@@ -1,0 +1,305 @@
+"""Read the gateway's configuration: one TOML file, and the environment over it."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from gateway_service import config_rules as rules
+from gateway_service.config import (
+    Balance,
+    ClientTimeouts,
+    Config,
+    CorsAccess,
+    CorsConfig,
+    EjectionConfig,
+    HealthConfig,
+    Limits,
+    RateLimit,
+    RetryConfig,
+    RouteConfig,
+    Timeouts,
+    TlsConfig,
+    UpstreamConfig,
+)
+from gateway_service.sections import ConfigError, Faults, Section
+from gateway_service.toml_lines import TomlLines
+from service_kit.settings import comma_list
+
+_HOUR: Final = 3600
+_DAY: Final = 86_400
+_MEBIBYTE: Final = 1_048_576
+
+LIMITS: Final = Section(
+    Limits,
+    {
+        "request_line": rules.whole(256, 65_536),
+        "header_field": rules.whole(256, 65_536),
+        "headers": rules.whole(1_024, _MEBIBYTE),
+        "header_count": rules.whole(8, 1_000),
+        "body": rules.whole(0, 2**40),
+        "connections": rules.whole(1, 1_000_000),
+        "connections_per_client": rules.whole(1, 1_000_000),
+    },
+)
+CLIENT_TIMEOUTS: Final = Section(
+    ClientTimeouts,
+    {
+        "head": rules.number(0.1, _HOUR),
+        "body": rules.number(0.1, _HOUR),
+        "body_rate": rules.whole(1, 2**30),
+        "send": rules.number(0.1, _HOUR),
+        "keep_alive": rules.number(0.1, _HOUR),
+    },
+)
+TIMEOUTS: Final = Section(
+    Timeouts,
+    {
+        "connect": rules.number(0.01, 60),
+        "response_head": rules.number(0.01, _HOUR),
+        "idle": rules.number(0.01, _DAY),
+        "total": rules.number_or_none(0.01, _DAY),
+    },
+)
+CORS: Final = Section(
+    CorsConfig,
+    {
+        "origins": rules.a_set(rules.origin),
+        "credentials": rules.yes_or_no,
+        "request_headers": rules.each(rules.header_name),
+        "exposed_headers": rules.each(rules.header_name),
+        "max_age": rules.whole(0, _DAY),
+    },
+)
+RATE_LIMIT: Final = Section(
+    RateLimit,
+    {"requests": rules.whole(1, 1_000_000), "seconds": rules.whole(1, _DAY)},
+)
+ROUTE: Final = Section(
+    RouteConfig,
+    {
+        "prefix": rules.prefix,
+        "upstream": rules.name,
+        "methods": rules.a_set(rules.method),
+        "body_limit": rules.whole(0, 2**40),
+        "timeouts": TIMEOUTS,
+        "rate_limit": RATE_LIMIT,
+        "cors": rules.choice(CorsAccess),
+    },
+)
+HEALTH: Final = Section(
+    HealthConfig,
+    {
+        "path": rules.probe_path,
+        "port": rules.whole(0, 65_535),
+        "interval": rules.number(0.05, _HOUR),
+        "timeout": rules.number(0.05, 60),
+        "failures": rules.whole(1, 100),
+        "successes": rules.whole(1, 100),
+    },
+)
+EJECTION: Final = Section(
+    EjectionConfig,
+    {
+        "failures": rules.whole(1, 1_000),
+        "first": rules.number(0.05, _HOUR),
+        "longest": rules.number(0.05, _HOUR),
+        "share": rules.number(0, 1),
+    },
+)
+RETRIES: Final = Section(
+    RetryConfig,
+    {
+        "attempts": rules.whole(1, 10),
+        "attempt_timeout": rules.number(0.01, _HOUR),
+        "share": rules.number(0, 1),
+        "per_second": rules.number(0, 10_000),
+    },
+)
+UPSTREAM: Final = Section(
+    UpstreamConfig,
+    {
+        "addresses": rules.addresses,
+        "balance": rules.choice(Balance),
+        "max_in_flight": rules.whole(1, 1_000_000),
+        "resolve_interval": rules.number(0.05, _HOUR),
+        "idle_connections": rules.whole(0, 10_000),
+        "idle_timeout": rules.number(0.1, _HOUR),
+        "slow_start": rules.number(0, _HOUR),
+        "health": HEALTH,
+        "ejection": EJECTION,
+        "retries": RETRIES,
+    },
+)
+TLS: Final = Section(
+    TlsConfig,
+    {
+        "certificate": rules.file_name,
+        "key": rules.file_name,
+        "hsts": rules.whole(0, 10 * 365 * _DAY),
+    },
+)
+WHOLE: Final = Section(
+    Config,
+    {
+        "pseudonym": rules.pseudonym,
+        "trusted_proxies": rules.each(rules.network),
+        "trusted_header": rules.trusted_header,
+        "rate_limit_store": rules.store,
+        "limits": LIMITS,
+        "client_timeouts": CLIENT_TIMEOUTS,
+        "cors": CORS,
+        "tls": TLS,
+    },
+)
+VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "GATEWAY_ALLOWED_ORIGINS": ("cors", "origins"),
+    "GATEWAY_TRUSTED_PROXIES": ("trusted_proxies",),
+}
+"""Comma lists in the environment, and the value of the file each replaces."""
+
+UPSTREAM_VARIABLE: Final = "GATEWAY_UPSTREAM_"
+"""With an upstream's name: a comma list that replaces its addresses."""
+
+STORE_VARIABLE: Final = "GATEWAY_RATE_LIMIT_STORE"
+
+
+def read_config(path: Path, environ: Mapping[str, str]) -> Config:
+    """Return the configuration.
+
+    Raises
+    ------
+    ConfigError
+        With one line for each fault: `file:line: key reason`.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
+    return parse_config(text, str(path), environ)
+
+
+def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
+    """Return the configuration in `text`, which stands in the file `name`."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_syntax_fault(name, str(error))]) from None
+    faults = Faults(name, TomlLines(text))
+    _override(document, environ, faults)
+    config = _assemble(document, faults)
+    if config is not None:
+        _check_together(config, faults)
+    if config is None or faults.found:
+        raise ConfigError(faults.found)
+    return config
+
+
+def _syntax_fault(name: str, message: str) -> str:
+    """Put the place where tomllib saw the fault where the other faults have it."""
+    line = re.search(r"at line (\d+)", message)
+    reason = message.partition(" (at ")[0]
+    return f"{name}:{line[1]}: {reason}" if line else f"{name}: {reason}"
+
+
+def _override(
+    document: dict[str, Any], environ: Mapping[str, str], faults: Faults
+) -> None:
+    """Put the environment's values in the place of the file's."""
+    for variable in sorted(environ):
+        value: object = comma_list(environ[variable])
+        if variable in VARIABLES:
+            path = VARIABLES[variable]
+        elif variable == STORE_VARIABLE:
+            path, value = ("rate_limit_store",), environ[variable]
+        elif variable.startswith(UPSTREAM_VARIABLE):
+            path = _addresses_of(document, variable)
+        else:
+            continue
+        if not environ[variable]:
+            continue
+        if not path:
+            faults.found.append(f"{variable}: names no upstream of the file")
+            continue
+        table = document
+        for key in path[:-1]:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                break  # the file's fault will be found where it stands
+        else:
+            table[path[-1]] = list(value) if isinstance(value, tuple) else value
+            faults.override(path, variable)
+
+
+def _addresses_of(document: Mapping[str, Any], variable: str) -> tuple[str, ...]:
+    upstreams = document.get("upstreams")
+    wanted = variable.removeprefix(UPSTREAM_VARIABLE)
+    for name in upstreams if isinstance(upstreams, dict) else ():
+        if name.upper().replace("-", "_") == wanted:
+            return ("upstreams", name, "addresses")
+    return ()
+
+
+def _assemble(document: dict[str, Any], faults: Faults) -> Config | None:
+    """Read every table; those that others inherit from come first."""
+    timeouts = TIMEOUTS.read(document.pop("timeouts", {}), ("timeouts",), faults)
+    upstreams = _upstreams(document.pop("upstreams", {}), faults)
+    tables = document.pop("routes", [])
+    config = WHOLE.read(document, (), faults, upstreams=upstreams, routes=())
+    if not isinstance(tables, list):
+        faults.add(("routes",), "must be tables, each headed [[routes]]")
+        return None
+    defaults = {
+        "body_limit": (config or Config((), ())).limits.body,
+        "timeouts": timeouts or Timeouts(),
+    }
+    routes = [
+        ROUTE.read(table, ("routes", index), faults, **defaults)
+        for index, table in enumerate(tables)
+    ]
+    if config is None or faults.found:
+        return None
+    return replace(config, routes=tuple(route for route in routes if route))
+
+
+def _upstreams(tables: object, faults: Faults) -> tuple[UpstreamConfig, ...]:
+    if not isinstance(tables, dict):
+        faults.add(("upstreams",), "must be tables, each headed [upstreams.name]")
+        return ()
+    found = []
+    for name, table in tables.items():
+        path = ("upstreams", name)
+        try:
+            rules.name(name)
+        except ValueError as error:
+            faults.add(path, str(error))
+        upstream = UPSTREAM.read(table, path, faults, name=name)
+        if upstream is not None:
+            found.append(upstream)
+    return tuple(found)
+
+
+def _check_together(config: Config, faults: Faults) -> None:
+    """Note what no value shows alone."""
+    if not config.routes:
+        faults.add(("routes",), "names no route")
+    names = {upstream.name for upstream in config.upstreams}
+    seen: set[str] = set()
+    for index, route in enumerate(config.routes):
+        if route.upstream not in names:
+            faults.add(
+                ("routes", index, "upstream"),
+                f"is {route.upstream!r}, which is no upstream of the file",
+            )
+        if route.prefix.rstrip("/") in seen:
+            faults.add(("routes", index, "prefix"), f"{route.prefix} stands twice")
+        seen.add(route.prefix.rstrip("/"))
+    for upstream in config.upstreams:
+        if upstream.ejection.longest < upstream.ejection.first:
+            path = ("upstreams", upstream.name, "ejection", "longest")
+            faults.add(path, "must not be less than first")
+    if config.limits.headers < config.limits.header_field:
+        faults.add(("limits", "headers"), "must not be less than header_field")
