@@ -56,7 +56,6 @@ metadata: Final = MetaData(
         "ix": "ix_%(column_0_label)s",
         "uq": "uq_%(table_name)s_%(column_0_name)s",
         "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
     }
 )
 
@@ -99,7 +98,7 @@ users: Final = Table(
 roles: Final = Table(
     "roles",
     metadata,
-    Column("id", SmallInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("name", String(32), nullable=False, unique=True),
     **_KEYLESS,
 )
@@ -144,7 +143,7 @@ status_lists: Final = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("leased", Integer, nullable=False),
-    Column("permutation_key", LargeBinary(32), nullable=False),
+    Column("permutation_key", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
     **_KEYLESS,
 )
@@ -168,7 +167,7 @@ signing_keys: Final = Table(
     Column("kid", String(43), primary_key=True),
     Column("slot", String(8), unique=True),
     Column("public_jwk", Text, nullable=False),
-    Column("sealed_private_key", LargeBinary(8192)),
+    Column("sealed_private_key", LargeBinary),
     Column("published_at", Moment, nullable=False),
     Column("activated_at", Moment),
     Column("retired_at", Moment),

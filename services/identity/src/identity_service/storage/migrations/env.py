@@ -1,0 +1,14 @@
+"""How Alembic runs here: on a connection that `storage.schema` opened."""
+
+from alembic import context
+
+from identity_service.storage.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    render_as_batch=connection.dialect.name == "sqlite",
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,218 @@
+"""Databases for tests: SQLite, and a private MariaDB or MySQL server.
+
+The server is started once a run where one is installed; each test gets a database of
+its own in it. ``TEST_MYSQL_URL`` names a further server, such as a MySQL of another
+version, whose user may create databases.
+"""
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from tests.support.ports import free_ports
+
+from identity_service.storage import schema
+from identity_service.storage.database import create_engine
+
+_START_SECONDS: Final = 60
+_PASSWORD: Final = "test-server-on-loopback"
+
+_OTHER_SERVER: Final = os.environ.get("TEST_MYSQL_URL", "")
+
+BACKENDS: Final = ("sqlite", "server", *(["other-server"] if _OTHER_SERVER else []))
+"""What `database_url` is parametrised with."""
+
+
+@dataclass
+class DatabaseServer:
+    """A MariaDB or MySQL server of our own, on loopback."""
+
+    program: str
+    datadir: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> URL:
+        """Where it listens; no database is named."""
+        return URL.create(
+            "mysql+asyncmy", "root", _PASSWORD, "127.0.0.1", self.port, query={}
+        )
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections."""
+        self.process = subprocess.Popen(
+            [
+                self.program,
+                "--no-defaults",
+                f"--datadir={self.datadir}",
+                "--bind-address=127.0.0.1",
+                f"--port={self.port}",
+                f"--socket={self.datadir}/server.sock",
+                f"--pid-file={self.datadir}/server.pid",
+                f"--init-file={self.datadir.parent}/init.sql",
+                f"--tmpdir={self.datadir.parent}",
+                f"--user={pwd.getpwuid(os.getuid()).pw_name}",
+                "--innodb-flush-log-at-trx-commit=2",
+                "--max-connections=200",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.until_up()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal: stop it, continue it, kill it."""
+        if self.process is not None:
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it without a word to its clients."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def until_up(self) -> None:
+        """Wait until it greets a client."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._greets():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the database server did not start")
+            time.sleep(0.05)
+
+    def _greets(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as client:
+                return len(client.recv(5)) > 0
+        except OSError:
+            return False
+
+
+def create_server(parent: Path) -> DatabaseServer | None:
+    """Return a new server that is not started, None where none is installed."""
+    program = shutil.which("mariadbd") or shutil.which("mysqld")
+    if program is None:
+        return None
+    datadir = parent / "data"
+    (parent / "init.sql").write_text(
+        f"ALTER USER 'root'@'localhost' IDENTIFIED BY '{_PASSWORD}';\n"
+    )
+    initialise = (
+        [
+            "mariadb-install-db",
+            "--no-defaults",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]
+        if "mariadb" in os.path.realpath(program)
+        else [program, "--no-defaults", "--initialize-insecure"]
+    )
+    subprocess.run(
+        [
+            *initialise,
+            f"--datadir={datadir}",
+            f"--user={pwd.getpwuid(os.getuid()).pw_name}",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return DatabaseServer(program, datadir, free_ports(1)[0])
+
+
+@contextlib.contextmanager
+def running_server(parent: Path) -> Iterator[DatabaseServer]:
+    """Run a server under ``parent``; skip where none is installed, but not in CI."""
+    server = create_server(parent)
+    if server is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have mariadbd or mysqld")
+        pytest.skip("neither mariadbd nor mysqld is installed")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def database_server(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[DatabaseServer]:
+    """A server that all tests of a run share: leave it as it was."""
+    with running_server(tmp_path_factory.mktemp("database")) as server:
+        yield server
+
+
+@pytest.fixture(params=BACKENDS)
+async def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[str]:
+    """The URL of an empty database with the schema, on each kind of server."""
+    match request.param:
+        case "sqlite":
+            url = f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite"
+            await migrate(url)
+            yield url
+            return
+        case "server":
+            server = request.getfixturevalue("database_server").url
+        case _:
+            server = make_url(_OTHER_SERVER)
+    async with empty_database(server) as url:
+        await migrate(url)
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def empty_database(server: URL) -> AsyncIterator[str]:
+    """Create a database in a server, and drop it at the end."""
+    name = f"identity_{secrets.token_hex(6)}"
+    await _execute(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    try:
+        yield server.set(database=name).render_as_string(hide_password=False)
+    finally:
+        await _execute(server, f"DROP DATABASE {name}")
+
+
+async def migrate(url: str) -> None:
+    """Give a database the schema."""
+    engine = create_engine(url, pool_size=1)
+    try:
+        await schema.upgrade(engine)
+    finally:
+        await engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine of the test's own, to look at what is stored."""
+    engine = create_async_engine(url)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def _execute(url: URL, statement: str) -> None:
+    engine = create_async_engine(
+        url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 2}
+    )
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
+    finally:
+        await engine.dispose()
