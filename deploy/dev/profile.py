@@ -49,6 +49,7 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "IDENTITY_COOKIE_SECURE": "false",
         "IDENTITY_ALLOWED_ORIGINS": ORIGINS,
         "CONTENT_ISSUER": issuer,
+        "CONTENT_COOKIE_SECURE": "false",
         "CONTENT_JWKS_URL": f"{identity}/.well-known/jwks.json",
         "CONTENT_STATUS_LIST_URLS": f"{issuer}{lists}={identity}{lists}",
         "GATEWAY_CONFIG": str(ROOT / "deploy" / "gateway.toml"),

@@ -1,0 +1,180 @@
+"""What docker-compose.yml promises, read from the file itself."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from deploy.compose import make_secrets
+
+from content_service.settings import Settings as ContentSettings
+from gateway_service.settings import GatewaySettings
+from identity_service.settings import Settings as IdentitySettings
+from service_kit.settings import specs
+
+ROOT: Final = Path(__file__).parents[2]
+COMPOSE: Final[dict[str, Any]] = yaml.safe_load(
+    (ROOT / "docker-compose.yml").read_text()
+)
+SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
+
+ONE_SHOTS: Final = {"secrets", "migrations"}
+OURS: Final = {"identity", "content", "gateway"}
+SETTINGS: Final[Mapping[str, type]] = {
+    "identity": IdentitySettings,
+    "content": ContentSettings,
+    "gateway": GatewaySettings,
+}
+SECRET_WORDS: Final = re.compile("PASSWORD|SECRET|_KEYS?|PEPPER|DATABASE_URL")
+
+each_service = pytest.mark.parametrize("name", sorted(SERVICES))
+
+
+@each_service
+def test_service_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.get("privileged")
+    assert service.get("network_mode", "none") == "none"
+    assert not {"pid", "ipc", "devices", "container_name"} & set(service)
+    assert "docker.sock" not in str(service)
+
+
+@each_service
+def test_service_is_limited(name: str) -> None:
+    limits = SERVICES[name]["deploy"]["resources"]["limits"]
+    assert set(limits) == {"cpus", "memory", "pids"}
+    assert SERVICES[name]["logging"]["options"]["max-size"]
+
+
+@pytest.mark.parametrize("name", sorted(OURS | {"migrations", "valkey"}))
+def test_service_gets_no_capability_back(name: str) -> None:
+    assert "cap_add" not in SERVICES[name]
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_SHOTS))
+def test_service_is_watched_and_restarted(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert "curl" not in str(SERVICES[name]["healthcheck"])
+
+
+@each_service
+def test_what_a_service_needs_is_waited_for(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        expected = (
+            "service_completed_successfully"
+            if needed in ONE_SHOTS
+            else "service_healthy"
+        )
+        assert how == {"condition": expected}
+
+
+def test_only_the_gateway_publishes_and_only_to_this_machine() -> None:
+    publishing = {name for name, service in SERVICES.items() if "ports" in service}
+    assert publishing == {"gateway"}
+    [port] = SERVICES["gateway"]["ports"]
+    assert port.startswith("${GATEWAY_BIND:-127.0.0.1}:")
+    assert port.endswith(":8080")
+
+
+def test_only_identity_and_its_migrations_reach_the_databases() -> None:
+    on_data = {
+        name
+        for name, service in SERVICES.items()
+        if "data" in service.get("networks", [])
+    }
+    assert on_data == {"identity", "migrations", "mysql", "valkey"}
+    assert SERVICES["mysql"]["networks"] == ["data"]
+    assert SERVICES["valkey"]["networks"] == ["data"]
+
+
+def test_only_the_gateways_network_leads_out() -> None:
+    networks = COMPOSE["networks"]
+    inside = {name for name, network in networks.items() if network.get("internal")}
+    assert inside == {"services", "data"}
+    on_edge = {
+        name
+        for name, service in SERVICES.items()
+        if "edge" in service.get("networks", [])
+    }
+    assert on_edge == {"gateway"}
+
+
+@pytest.mark.parametrize("name", ["secrets", "mysql", "valkey"])
+def test_foreign_image_is_pinned(name: str) -> None:
+    _, _, tag = SERVICES[name]["image"].partition(":")
+    assert tag
+    assert tag != "latest"
+
+
+@each_service
+def test_no_secret_stands_in_the_file(name: str) -> None:
+    environment = SERVICES[name].get("environment", {})
+    secret = {
+        spec.name for kind in SETTINGS.values() for spec in specs(kind) if spec.secret
+    }
+    for variable, value in environment.items():
+        assert variable not in secret
+        if SECRET_WORDS.search(variable):
+            assert variable.endswith("_FILE")
+            assert value.startswith("/")
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_every_variable_is_one_that_the_service_reads(name: str) -> None:
+    known = {"HEALTHCHECK_URL"}
+    for spec in specs(SETTINGS[name]):
+        known |= {spec.name, f"{spec.name}_FILE"} if spec.secret else {spec.name}
+    if name == "gateway":
+        known |= {"GATEWAY_ALLOWED_ORIGINS", "GATEWAY_TRUSTED_PROXIES"}
+        known |= {"GATEWAY_UPSTREAM_IDENTITY", "GATEWAY_UPSTREAM_CONTENT"}
+    assert set(SERVICES[name]["environment"]) <= known
+
+
+def test_a_volume_of_secrets_has_one_reader() -> None:
+    readers: dict[str, list[str]] = {}
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", []):
+            source, _, rest = volume.partition(":")
+            if source.endswith("-secrets") and name != "secrets":
+                readers.setdefault(source, []).append(name)
+                assert rest.endswith(":ro")
+    assert set(readers) == {
+        volume for volume in COMPOSE["volumes"] if volume.endswith("-secrets")
+    }
+    assert all(len(names) == 1 for names in readers.values()), readers
+
+
+def test_the_service_may_not_change_the_schema() -> None:
+    grants = {
+        account: {word.strip() for word in privileges.split(",")}
+        for privileges, account in re.findall(
+            r"GRANT ([\w, ]+?)\s+ON identity\.\* TO '(\w+)'", make_secrets.ACCOUNTS
+        )
+    }
+    assert grants["identity"] == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    assert "GRANT OPTION" not in make_secrets.ACCOUNTS
+    assert "*.*" not in make_secrets.ACCOUNTS
+    assert make_secrets.ACCOUNTS.count("GRANT ") == len(grants) == 2
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_the_engine_waits_longer_than_the_service_drains(name: str) -> None:
+    defaults = {spec.name: spec.default for spec in specs(SETTINGS[name])}
+    prefix = name.upper()
+    drain = float(defaults[f"{prefix}_DRAIN_DELAY"] or "")
+    grace = float(defaults[f"{prefix}_SHUTDOWN_GRACE"] or "")
+    stop = SERVICES[name]["stop_grace_period"]
+    assert float(stop.removesuffix("s")) > drain + grace
+
+
+def test_content_can_be_scaled() -> None:
+    content = SERVICES["content"]
+    assert not {"container_name", "ports", "hostname"} & set(content)
+    upstream = SERVICES["gateway"]["environment"]["GATEWAY_UPSTREAM_CONTENT"]
+    assert upstream == "http://content:8002"

@@ -1,0 +1,118 @@
+"""The Makefile: what it offers, and what it says when a machine is not ready."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+PROMISED: Final = {
+    *("setup", "format", "lint", "types", "imports", "test", "check"),
+    *("up", "down", "clean", "lock", "bench", "faults", "test-compose"),
+}
+
+
+def _make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def _says(finished: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line that is not make's own."""
+    assert finished.returncode != 0
+    lines = [
+        line for line in finished.stderr.splitlines() if not line.startswith("make: ")
+    ]
+    assert len(lines) == 1, finished.stderr
+    assert "Traceback" not in finished.stdout
+    return lines[0]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return what `make setup` reads, in a folder without an environment."""
+    tree = tmp_path / "tree"
+    shutil.copytree(ROOT / "deploy", tree / "deploy")
+    shutil.copy(ROOT / "Makefile", tree)
+    for package in ("shared", "services/identity", "services/content", "gateway"):
+        (tree / package).mkdir(parents=True)
+        shutil.copy(ROOT / package / "pyproject.toml", tree / package)
+    return tree
+
+
+def _python(folder: Path, line: str) -> Path:
+    """Return a Python that runs ``line`` before what it is asked to run."""
+    (folder / "sitecustomize.py").write_text(line)
+    python = folder / "python3"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={folder} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+def test_make_alone_lists_every_target() -> None:
+    finished = _make()
+    assert finished.returncode == 0
+    listed = set(re.findall(r"^  make (\S+)", finished.stdout, re.MULTILINE))
+    assert listed >= PROMISED
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    assert listed == set(phony[1].split())
+
+
+def test_check_runs_in_order_of_speed() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    assert "\ncheck: lint types imports test " in makefile
+
+
+def test_missing_python_is_one_line(tree: Path) -> None:
+    said = _says(_make("setup", "PYTHON=/nowhere/python3", folder=tree))
+    assert "no /nowhere/python3 here" in said
+
+
+def test_old_python_is_one_line(tree: Path, tmp_path: Path) -> None:
+    python = _python(tmp_path, "import sys; sys.version_info = (3, 9, 2)")
+    said = _says(_make("setup", f"PYTHON={python}", folder=tree))
+    assert "too old" in said
+    assert "3.11" in said
+
+
+def test_missing_venv_module_is_one_line(tree: Path, tmp_path: Path) -> None:
+    line = (
+        "import importlib.util as u; f = u.find_spec\n"
+        "u.find_spec = lambda n, p=None: None if n == 'ensurepip' else f(n, p)"
+    )
+    python = _python(tmp_path, line)
+    said = _says(_make("setup", f"PYTHON={python}", folder=tree))
+    assert "python3-venv" in said
+    assert not (tree / ".venv").exists()
+
+
+def test_unwritable_folder_is_one_line(tree: Path, tmp_path: Path) -> None:
+    # Said by os.access, because nothing is unwritable for root, who may run this.
+    python = _python(tmp_path, "import os; os.access = lambda *_: False")
+    said = _says(_make("setup", f"PYTHON={python}", folder=tree))
+    assert f"can not write to {tree}" in said
+    assert not (tree / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    "path", [".local/identity.db", ".venv/bin/python", "deploy/secrets/database-url"]
+)
+def test_state_and_secrets_are_ignored_by_git(path: str) -> None:
+    finished = subprocess.run(
+        ["git", "check-ignore", "-q", path], cwd=ROOT, check=False
+    )
+    assert finished.returncode == 0
