@@ -1,0 +1,45 @@
+"""What holds for every test."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+_OURS: Final = [
+    "service_kit",
+    "identity_service",
+    "content_service",
+    "gateway_service",
+]
+
+_AT_START: Final = [("identity_service/storage/database.py", "create_engine")]
+"""What runs once before a process serves, and may look at files."""
+
+_SECRETS: Final = re.compile(
+    r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}"  # a token
+    r"|\$2[aby]\$\d\d\$"  # a password hash
+    r"|BEGIN [A-Z ]*PRIVATE KEY"
+    r"|://[^/\s:@\"]+:[^@\s*]+@"  # a URL with a password
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_ours_blocks_the_event_loop() -> Iterator[BlockBuster]:
+    with blockbuster_ctx(_OURS) as blockbuster:
+        for function in blockbuster.functions.values():
+            for file, name in _AT_START:
+                function.can_block_in(file, name)
+        yield blockbuster
+
+
+@pytest.fixture(autouse=True)
+def _no_log_record_holds_a_secret(
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[None]:
+    yield
+    for record in (*caplog.get_records("setup"), *caplog.get_records("call")):
+        if record.name.partition(".")[0] in _OURS:
+            found = _SECRETS.search(f"{record.getMessage()} {record.__dict__}")
+            assert found is None, f"{record.name} logged a secret"
