@@ -4,6 +4,7 @@ This is the package's public face, for our services and for other people's.
 """
 
 from service_kit.tokens.claims import AccessClaims, StatusReference
+from service_kit.tokens.copies import CopiesOnDisk
 from service_kit.tokens.errors import (
     InvalidTokenError,
     KeysUnavailableError,
@@ -19,6 +20,8 @@ from service_kit.tokens.jwk import (
 )
 from service_kit.tokens.key_set import KeySet, StaticKeySet, VerificationKey
 from service_kit.tokens.memory import VerifiedTokens
+from service_kit.tokens.remote_key_set import RemoteKeySet
+from service_kit.tokens.remote_status_lists import RemoteStatusLists
 from service_kit.tokens.status_list import Status, StatusList
 from service_kit.tokens.status_list_token import (
     VerifiedStatusList,
@@ -30,9 +33,12 @@ from service_kit.tokens.verifier import StatusSource, TokenVerifier
 __all__ = [
     "ALGORITHM",
     "AccessClaims",
+    "CopiesOnDisk",
     "InvalidTokenError",
     "KeySet",
     "KeysUnavailableError",
+    "RemoteKeySet",
+    "RemoteStatusLists",
     "StaticKeySet",
     "Status",
     "StatusList",

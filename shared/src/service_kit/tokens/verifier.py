@@ -52,7 +52,8 @@ class TokenVerifier:
 
     With ``statuses``, revocation is checked as well, and a token that does not say
     where its status is kept is refused, unless ``require_status`` is False.
-    Without, the caller answers for revocation.
+    Without, the caller answers for revocation. ``media_type`` is for an issuer that
+    says ``JWT`` where RFC 9068 says ``at+jwt``.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class TokenVerifier:
         require_status: bool = True,
         clock_skew: timedelta = DEFAULT_CLOCK_SKEW,
         clock: Clock = utc_now,
+        media_type: str = MEDIA_TYPE,
         memory: VerifiedTokens | None = None,
     ) -> None:
         if not timedelta() <= clock_skew <= MAX_CLOCK_SKEW:
@@ -76,6 +78,7 @@ class TokenVerifier:
         self._require_status = require_status
         self._clock_skew = clock_skew
         self._clock = clock
+        self._media_type = media_type.lower()
         self._memory = VerifiedTokens() if memory is None else memory
 
     async def verify(self, untrusted_token: str) -> AccessClaims:
@@ -98,7 +101,7 @@ class TokenVerifier:
             jws = await open_jws(
                 untrusted_token,
                 self._keys,
-                media_type=MEDIA_TYPE,
+                media_type=self._media_type,
                 max_length=MAX_LENGTH,
             )
             claims = self._accept(jws)

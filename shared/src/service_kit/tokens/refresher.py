@@ -1,0 +1,136 @@
+"""Keep one remote document fresh, without ever asking for it twice at a time."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+_BURST: Final = 3
+_REFILL_SECONDS: Final = 1.5
+"""Refreshes out of turn that are granted at once, and how soon another one is. Short
+enough that a new key is found within two seconds of its first use while somebody floods
+us with made-up ones; long enough that the issuer hardly notices the flood."""
+
+_MAX_WAITING: Final = 1024
+"""Requests that may wait for a refresh; each holds some kilobytes."""
+
+_WAIT_SECONDS: Final = 0.8
+"""How long one waits at most: a hostile token must not hold a request for long."""
+
+_FIRST_RETRY: Final = timedelta(milliseconds=200)
+_JITTER: Final = 0.1
+"""Replicas that started together drift apart by up to a tenth."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class Refresher:
+    """One task that refreshes something when it is due, and sooner when it is wanted.
+
+    ``refresh`` does it once and returns how long the result is fresh; whatever it
+    raises counts as a failure. ``retry_delay`` returns the longest pause after one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        refresh: Callable[[], Awaitable[timedelta]],
+        *,
+        retry_delay: Callable[[], timedelta],
+    ) -> None:
+        self.attempts = 0
+        self.failures = 0
+        self.failing = 0
+        """Failures since the last success."""
+        self._name = name
+        self._refresh = refresh
+        self._retry_delay = retry_delay
+        self._budget = _Budget()
+        self._wanted = asyncio.Event()
+        self._waiting = 0
+        self._round: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to refresh, now and from now on."""
+        self._task = asyncio.create_task(self._run(), name=f"refresh {self._name}")
+
+    async def stop(self) -> None:
+        """Refresh no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._end_round()
+
+    async def next(self) -> None:
+        """Wait until a refresh that has yet to begin has ended, well or badly.
+
+        Nobody waits long: while refreshing fails, while too many wait already, or
+        when the budget for refreshes out of turn does not allow one soon enough.
+        """
+        if self.failing or self._waiting >= _MAX_WAITING:
+            return
+        if self._round is None:
+            self._round = asyncio.get_running_loop().create_future()
+        self._wanted.set()
+        self._waiting += 1
+        try:
+            await asyncio.wait((self._round,), timeout=_WAIT_SECONDS)
+        finally:
+            self._waiting -= 1
+
+    async def _run(self) -> None:
+        while True:
+            self._wanted.clear()
+            this_round, self._round = self._round, None
+            delay = await self._attempt()
+            if this_round is not None:
+                this_round.set_result(None)
+            await self._pause(delay.total_seconds())
+
+    async def _attempt(self) -> timedelta:
+        """Refresh once; return how long to pause then."""
+        self.attempts += 1
+        try:
+            delay = await self._refresh()
+        except Exception as error:  # noqa: BLE001 - the loop must outlive any failure
+            self.failures += 1
+            self.failing += 1
+            _logger.warning(
+                "refresh_failed",
+                extra={"document": self._name, "reason": str(error) or repr(error)},
+            )
+            backed_off = _FIRST_RETRY * (1 << min(self.failing - 1, 10))
+            return min(backed_off, self._retry_delay())
+        self.failing = 0
+        return delay * (1 + random.uniform(0, _JITTER))  # noqa: S311 - not a secret
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait until a refresh is due, or wanted and granted."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wanted.wait()
+                await asyncio.sleep(self._budget.delay())
+
+    def _end_round(self) -> None:
+        if self._round is not None:
+            self._round.cancel()
+
+
+class _Budget:
+    """A token bucket: a burst at once, then one at a time."""
+
+    def __init__(self) -> None:
+        self._spent_until = 0.0
+
+    def delay(self) -> float:
+        """Take one; return the seconds until it is there."""
+        now = time.monotonic()
+        earliest = now - (_BURST - 1) * _REFILL_SECONDS
+        granted_at = max(self._spent_until, earliest)
+        self._spent_until = granted_at + _REFILL_SECONDS
+        return max(0.0, granted_at - now)

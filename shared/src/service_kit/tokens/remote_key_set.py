@@ -1,0 +1,147 @@
+"""The issuer's keys, fetched from where it publishes them."""
+
+import time
+from datetime import timedelta
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+import aiohttp
+
+from service_kit.tokens.copies import CopiesOnDisk
+from service_kit.tokens.errors import KeysUnavailableError
+from service_kit.tokens.fetching import fetch
+from service_kit.tokens.jwks import MAX_OCTETS, parse_jwks
+from service_kit.tokens.key_set import VerificationKey
+from service_kit.tokens.refresher import Refresher
+
+_SHORTEST: Final = timedelta(seconds=5)
+_LONGEST: Final = timedelta(seconds=60)
+"""Bounds of ``max-age``, and what is done without it. A key that its issuer withdraws
+in an emergency is trusted no longer than this, whatever the cache headers said."""
+
+_RETRY: Final = timedelta(seconds=1)
+_RETRY_WITH_KEYS: Final = timedelta(seconds=5)
+
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 60.0
+"""Seconds for which a kid that the issuer did not know is refused without asking again:
+doubled each time, so a new key is found soon and an old one is not sought for ever."""
+
+_MAX_UNKNOWN: Final = 4096
+"""Unknown kids kept in mind; a flood of made-up ones empties it again and again."""
+
+
+class _Unknown(NamedTuple):
+    """When to ask again for a kid that was not there."""
+
+    until: float
+    pause: float
+
+
+class RemoteKeySet:
+    """A `KeySet` kept fresh in the background, from ``async with`` on to its end.
+
+    The last good set stays in use through every failure. A kid that is not in it makes
+    the set look for it at its issuer, within a budget.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        session: aiohttp.ClientSession,
+        *,
+        copies: CopiesOnDisk | None = None,
+    ) -> None:
+        self._url = url
+        self._session = session
+        self._copies = copies
+        self._keys: dict[str, VerificationKey] = {}
+        self._unknown: dict[str, _Unknown] = {}
+        self._refresher = Refresher(
+            "jwks", self._refresh, retry_delay=self._retry_delay
+        )
+
+    async def __aenter__(self) -> Self:
+        """Begin to fetch; this does not wait for the issuer."""
+        await self._load_copy()
+        self._refresher.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Fetch no more."""
+        await self._refresher.stop()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def fetches(self) -> int:
+        """How often the issuer was asked."""
+        return self._refresher.attempts
+
+    @property
+    def failures(self) -> int:
+        """How often that came to nothing."""
+        return self._refresher.failures
+
+    def fault(self) -> str | None:
+        """Return why tokens cannot be judged at the moment, if they cannot."""
+        return None if self._keys else "no verification keys yet"
+
+    async def get(self, kid: str) -> VerificationKey | None:
+        """Return the key of that name; see `KeySet`."""
+        key = self._keys.get(kid)
+        return await self._look_for(kid) if key is None else key
+
+    async def _look_for(self, kid: str) -> VerificationKey | None:
+        """Ask the issuer for a key that is not in the set."""
+        unknown = self._unknown.get(kid)
+        if unknown is not None and unknown.until > time.monotonic():
+            return None
+        await self._refresher.next()
+        key = self._keys.get(kid)
+        if key is not None:
+            return key
+        if not self._keys or self._refresher.failing:
+            raise KeysUnavailableError("the issuer does not give its keys")
+        self._remember_unknown(kid, unknown)
+        return None
+
+    def _remember_unknown(self, kid: str, before: _Unknown | None) -> None:
+        pause = min(before.pause * 2, _LONGEST_PAUSE) if before else _FIRST_PAUSE
+        if len(self._unknown) >= _MAX_UNKNOWN:
+            self._unknown.clear()
+        self._unknown[kid] = _Unknown(time.monotonic() + pause, pause)
+
+    async def _refresh(self) -> timedelta:
+        """Fetch the set; a bad one is an error and replaces nothing."""
+        fetched = await fetch(self._session, self._url, max_octets=MAX_OCTETS)
+        self._replace(parse_jwks(fetched.body))
+        if self._copies is not None:
+            await self._copies.save(self._url, fetched.body)
+        return min(max(fetched.max_age or _LONGEST, _SHORTEST), _LONGEST)
+
+    def _replace(self, keys: dict[str, VerificationKey]) -> None:
+        """Take over the new set; a key that was there before stays the same object."""
+        old = self._keys
+        self._keys = {
+            kid: old[kid] if old.get(kid) == key else key for kid, key in keys.items()
+        }
+
+    async def _load_copy(self) -> None:
+        if self._copies is None:
+            return
+        document = await self._copies.load(self._url)
+        if document is not None:
+            try:
+                self._replace(parse_jwks(document))
+            except ValueError:
+                return  # as if there were none
+
+    def _retry_delay(self) -> timedelta:
+        return _RETRY_WITH_KEYS if self._keys else _RETRY

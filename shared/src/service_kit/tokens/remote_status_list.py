@@ -1,0 +1,80 @@
+"""One of the issuer's status lists, kept fresh."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from service_kit.clock import Clock
+from service_kit.tokens.errors import InvalidTokenError
+from service_kit.tokens.refresher import Refresher
+from service_kit.tokens.status_list_token import VerifiedStatusList
+
+Download = Callable[[], Awaitable[VerifiedStatusList]]
+"""Returns the list as its issuer gives it now, verified."""
+
+_IDLE: Final = timedelta(hours=1)
+"""A list that no token has referred to for so long is not fetched any more."""
+
+_RETRY: Final = timedelta(seconds=1)
+_LONGEST_RETRY: Final = timedelta(seconds=15)
+
+
+class RemoteStatusList:
+    """The latest list of one uri, if there is one, and when it was last asked for."""
+
+    def __init__(self, uri: str, download: Download, clock: Clock) -> None:
+        self.refresher = Refresher(uri, self._refresh, retry_delay=self._retry_delay)
+        self.verified: VerifiedStatusList | None = None
+        self.asked_at: datetime = clock()
+        self._download = download
+        self._clock = clock
+
+    def usable(self, now: datetime) -> bool:
+        """Tell whether there is a list that has not expired."""
+        return self.verified is not None and now < self.verified.expires_at
+
+    def idle(self, now: datetime) -> bool:
+        """Tell whether nobody has asked for so long that the list may rest."""
+        return now - self.asked_at > _IDLE
+
+    def entry(self, idx: int) -> int:
+        """Return one entry of the list there is.
+
+        Raises
+        ------
+        InvalidTokenError
+            The list is shorter, or there is none.
+        """
+        if self.verified is None:
+            raise InvalidTokenError("no status list")
+        try:
+            return self.verified.statuses[idx]
+        except IndexError as error:
+            raise InvalidTokenError("idx is outside the status list") from error
+
+    def take(self, verified: VerifiedStatusList) -> None:
+        """Use the list from now on, unless it is older than one still in use.
+
+        A server that lags behind must not make revoked tokens valid again.
+        """
+        if (
+            self.verified is not None
+            and self.usable(self._clock())
+            and verified.issued_at < self.verified.issued_at
+        ):
+            return
+        self.verified = verified
+
+    async def _refresh(self) -> timedelta:
+        if self.idle(self._clock()):
+            self.verified = None
+        else:
+            self.take(await self._download())
+        return self._ttl()
+
+    def _ttl(self) -> timedelta:
+        return _LONGEST_RETRY if self.verified is None else self.verified.ttl
+
+    def _retry_delay(self) -> timedelta:
+        """Ask no oftener for failing than for succeeding, once there is a list."""
+        return _RETRY if self.verified is None else min(self._ttl(), _LONGEST_RETRY)

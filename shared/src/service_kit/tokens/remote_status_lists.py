@@ -1,0 +1,230 @@
+"""The issuer's status lists, fetched from where it publishes them."""
+
+import logging
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+
+from service_kit.clock import Clock, utc_now
+from service_kit.tokens.claims import StatusReference
+from service_kit.tokens.copies import CopiesOnDisk
+from service_kit.tokens.errors import (
+    InvalidTokenError,
+    KeysUnavailableError,
+    StatusUnavailableError,
+)
+from service_kit.tokens.fetching import FetchError, fetch
+from service_kit.tokens.key_set import KeySet
+from service_kit.tokens.refresher import Refresher
+from service_kit.tokens.remote_status_list import RemoteStatusList
+from service_kit.tokens.status_list import Status
+from service_kit.tokens.status_list_token import (
+    MAX_LENGTH,
+    VerifiedStatusList,
+    verify_status_list,
+)
+from service_kit.tokens.strict_json import parse_object
+
+_MAX_LISTS: Final = 32
+"""Lists kept at a time. An issuer has one or two in use."""
+
+_RECENTLY: Final = timedelta(minutes=1)
+"""A stale list matters as long as tokens refer to it."""
+
+_MAX_INDEX_OCTETS: Final = 64 * 1024
+_INDEX_DELAY: Final = timedelta(hours=1)
+_INDEX_RETRY: Final = timedelta(seconds=1)
+
+_NO_INDEX: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
+"""Answers of an issuer that names its lists in its tokens alone."""
+
+_SEGMENT: Final = r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*"
+_REST: Final = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+"""What may follow a prefix: plain segments, none of them empty or climbing."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class RemoteStatusLists:
+    """A `StatusSource` kept fresh in the background, while ``async with`` lasts.
+
+    ``prefixes`` says which lists may be asked for, and where: the beginning of a
+    public uri, and what replaces it for fetching. A list serves until it expires,
+    whatever happens to its issuer. After that tokens cannot be judged; with
+    ``fail_open`` they pass as the last list says, or all if there never was one.
+
+    Lists are fetched when a token first refers to them; those that the issuer names
+    in its index (`aggregation` in the draft), at a prefix's own address, beforehand.
+    """
+
+    def __init__(
+        self,
+        prefixes: Mapping[str, str],
+        keys: KeySet,
+        session: aiohttp.ClientSession,
+        *,
+        fail_open: bool = False,
+        clock: Clock = utc_now,
+        copies: CopiesOnDisk | None = None,
+    ) -> None:
+        self._prefixes = {
+            public.rstrip("/") + "/": fetched.rstrip("/") + "/"
+            for public, fetched in prefixes.items()
+        }
+        self._keys = keys
+        self._session = session
+        self._fail_open = fail_open
+        self._clock = clock
+        self._copies = copies
+        self._lists: dict[str, RemoteStatusList] = {}
+        self._index_read = False
+        self._index = Refresher(
+            "status lists", self._read_index, retry_delay=lambda: _INDEX_RETRY
+        )
+
+    async def __aenter__(self) -> Self:
+        """Begin to fetch; this does not wait for the issuer."""
+        self._index.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Fetch no more."""
+        await self._index.stop()
+        for each in self._lists.values():
+            await each.refresher.stop()
+
+    async def get(self, reference: StatusReference) -> int:
+        """Return the entry that the token refers to; see `StatusSource`."""
+        now = self._clock()
+        kept = self._lists.get(reference.uri)
+        if kept is None:
+            kept = await self._keep(reference.uri)
+        kept.asked_at = now
+        if kept.usable(now):
+            return kept.entry(reference.idx)
+        await kept.refresher.next()
+        if kept.usable(self._clock()):
+            return kept.entry(reference.idx)
+        if not self._fail_open:
+            raise StatusUnavailableError("no status list that has not expired")
+        return Status.VALID if kept.verified is None else kept.entry(reference.idx)
+
+    def __len__(self) -> int:
+        return len(self._lists)
+
+    @property
+    def fetches(self) -> int:
+        """How often the issuer was asked for a list that is kept."""
+        return sum(each.refresher.attempts for each in self._lists.values())
+
+    @property
+    def failures(self) -> int:
+        """How often that came to nothing."""
+        return sum(each.refresher.failures for each in self._lists.values())
+
+    def fault(self) -> str | None:
+        """Return why tokens cannot be judged at the moment, if they cannot."""
+        if self._fail_open:
+            return None
+        now = self._clock()
+        for kept in self._lists.values():
+            if now - kept.asked_at < _RECENTLY and not kept.usable(now):
+                return "a status list in use has expired or never came"
+        return None if self._index_read else "the status lists have not been named yet"
+
+    async def _keep(self, uri: str) -> RemoteStatusList:
+        """Begin to keep a list fresh."""
+        url = self._fetch_url(uri)
+        await self._make_room()
+        if uri in self._lists:
+            return self._lists[uri]
+        kept = RemoteStatusList(uri, partial(self._download, uri, url), self._clock)
+        self._lists[uri] = kept
+        if self._copies is not None:
+            await self._take_copy(kept, uri, await self._copies.load(uri))
+        kept.refresher.start()
+        return kept
+
+    def _fetch_url(self, untrusted_uri: str) -> str:
+        """Return where a list is fetched; no uri leads anywhere unforeseen (SSRF)."""
+        for public, fetched in self._prefixes.items():
+            rest = untrusted_uri.removeprefix(public)
+            if rest != untrusted_uri and _REST.fullmatch(rest):
+                return fetched + rest
+        raise InvalidTokenError("its status list is nobody's we trust")
+
+    async def _make_room(self) -> None:
+        if len(self._lists) < _MAX_LISTS:
+            return
+        uri, kept = min(self._lists.items(), key=lambda item: item[1].asked_at)
+        if not kept.idle(self._clock()):
+            raise StatusUnavailableError("too many status lists in use")
+        del self._lists[uri]
+        await kept.refresher.stop()
+
+    async def _download(self, uri: str, url: str) -> VerifiedStatusList:
+        fetched = await fetch(self._session, url, max_octets=MAX_LENGTH)
+        verified = await self._verified(uri, fetched.body)
+        if self._copies is not None:
+            await self._copies.save(uri, fetched.body)
+        return verified
+
+    async def _verified(self, uri: str, document: bytes) -> VerifiedStatusList:
+        untrusted_token = document.decode("latin-1").strip()
+        return await verify_status_list(
+            untrusted_token, self._keys, uri=uri, clock=self._clock
+        )
+
+    async def _take_copy(
+        self, kept: RemoteStatusList, uri: str, document: bytes | None
+    ) -> None:
+        if document is None:
+            return
+        try:
+            kept.take(await self._verified(uri, document))
+        except (InvalidTokenError, KeysUnavailableError):
+            return  # as if there were none
+
+    async def _read_index(self) -> timedelta:
+        """Learn which lists there are, so that no request has to wait for them."""
+        for fetched in self._prefixes.values():
+            for uri in await self._named_in(fetched.rstrip("/")):
+                try:
+                    await self._keep(uri)
+                except (InvalidTokenError, StatusUnavailableError) as error:
+                    _logger.warning("status_list_refused", extra={"reason": str(error)})
+        self._index_read = True
+        return _INDEX_DELAY
+
+    async def _named_in(self, url: str) -> list[str]:
+        """Return the uris in an index; an issuer may have none."""
+        match parse_object(await self._index_at(url)):
+            case {"status_lists": [*uris]} if all(isinstance(u, str) for u in uris):
+                return uris
+            case _:
+                raise ValueError("not an index of status lists")
+
+    async def _index_at(self, url: str) -> bytes:
+        try:
+            body = (await fetch(self._session, url, max_octets=_MAX_INDEX_OCTETS)).body
+        except FetchError as error:
+            if error.status in _NO_INDEX:
+                return b'{"status_lists":[]}'
+            copy = None if self._copies is None else await self._copies.load(url)
+            if copy is None:
+                raise
+            return copy
+        if self._copies is not None:
+            await self._copies.save(url, body)
+        return body
