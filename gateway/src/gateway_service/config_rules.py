@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from gateway_service.clients import FORWARDED, X_FORWARDED_FOR
+from gateway_service.client_addresses import FORWARDED, X_FORWARDED_FOR
 from gateway_service.config import METHODS, NO_LIMIT, Address, Balance, CorsAccess
 from gateway_service.sections import Rule
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic
 
-from gateway_service.clients import TrustedProxies
+from gateway_service.client_addresses import TrustedProxies
 from gateway_service.config import Config, UpstreamConfig
 from gateway_service.rate_limits import RateLimits
 from gateway_service.replicas import Endpoint, PoolT

@@ -15,6 +15,9 @@ from typing import Final, Protocol
 
 from gateway_service.config import RateLimit
 
+MEMORY: Final = "memory"
+"""The store that is no store: each process counts for itself."""
+
 MOST_CLIENTS: Final = 100_000
 """Clients remembered at once, about 15 MB; the longest known are forgotten first."""
 
@@ -126,13 +129,13 @@ class RateLimits:
         self.refused = 0
         self._now = now
         self._memory = MemoryCounter(now=now)
-        self._shared = None if store == "memory" else SharedCounter(store)
+        self._shared = None if store == MEMORY else SharedCounter(store)
         self._ask_again_at = 0.0
 
     async def wait(self, route: str, limit: RateLimit, client: str) -> float:
         """Count a request to a route: 0 admits it, else the seconds to tell the client.
 
-        `client` is an address in its one spelling, as `clients` gives it.
+        `client` is an address in its one spelling, as `client_addresses` gives it.
         """
         key = f"{route} {client_network(client)}"
         seconds = await self._wait(key, limit)
