@@ -34,8 +34,8 @@ BCRYPT_MAX_BYTES: Final = 72
 COSTS: Final = range(4, 17)
 """Costs that are worked on. A stored cost of 20 would hold a core for a minute."""
 
-QUEUE_PER_WORKER: Final = 8
-"""Hashes that may wait for each worker: about 2 s at cost 12, which a person bears."""
+QUEUE_LENGTH: Final = 64
+"""Hashes that may wait: some 7 s on two cores at cost 12, and a burst of 50 fits."""
 
 WORKER_NICENESS: Final = 5
 """So that light requests need not wait for hashes when every core computes one."""
@@ -91,7 +91,12 @@ class PasswordHasher:
     """
 
     def __init__(
-        self, peppers: Keyring, *, cost: int, workers: int | None = None
+        self,
+        peppers: Keyring,
+        *,
+        cost: int,
+        workers: int | None = None,
+        queue_length: int = QUEUE_LENGTH,
     ) -> None:
         if cost not in COSTS:
             raise ValueError(f"bcrypt cost is not in {COSTS}")
@@ -101,7 +106,8 @@ class PasswordHasher:
         self._pool = ThreadPoolExecutor(
             self._workers, "password-hashing", initializer=_yield_to_others
         )
-        self._room = threading.BoundedSemaphore(self._workers * (1 + QUEUE_PER_WORKER))
+        self._queue_length = queue_length
+        self._room = threading.BoundedSemaphore(self._workers + queue_length)
         self._seconds_per_job = 0.0
 
     async def hash(self, password: str) -> str:
@@ -153,7 +159,8 @@ class PasswordHasher:
 
     def _retry_after(self) -> int:
         """Return about how long a full queue takes to drain."""
-        return max(1, math.ceil(self._seconds_per_job * QUEUE_PER_WORKER))
+        seconds = self._seconds_per_job * self._queue_length / self._workers
+        return max(1, math.ceil(seconds))
 
     def _hash(self, password: str) -> str:
         pepper = self._peppers.first
@@ -201,6 +208,11 @@ def _parse(stored: str) -> _StoredHash | None:
     return _StoredHash(
         found["hash"].encode(), int(found["cost"]), found.groupdict().get("pepper")
     )
+
+
+def is_readable_hash(stored: str) -> bool:
+    """Tell whether this has the form of a hash that `PasswordHasher` can check."""
+    return _parse(stored) is not None
 
 
 def _is_hashable(password: str) -> bool:

@@ -1,0 +1,66 @@
+"""Who may try how often."""
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+MINUTE: Final = timedelta(minutes=1)
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+
+IPV6_SITE_PREFIX: Final = 64
+"""Bits. One subscriber has at least so many addresses (RFC 6177)."""
+
+DEVICE_MEMORY: Final = 90 * DAY
+"""How long an address is remembered that an account signed in from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``amount`` in a ``period`` that starts with the first of them."""
+
+    amount: int
+    period: timedelta
+
+
+SIGN_INS_OF_ACCOUNT: Final = (
+    Limit(10, MINUTE),
+    Limit(20, 15 * MINUTE),
+    Limit(30, HOUR),
+    Limit(50, DAY),
+    Limit(100, 30 * DAY),
+)
+"""Failures in a row on one account from all unknown devices together, and from each
+known one: the wait grows from a minute to weeks, and a month of guessing has 100 tries
+(NIST SP 800-63B-4 section 3.2.2). A success ends the row."""
+
+SIGN_INS_OF_SOURCE: Final = (
+    Limit(60, MINUTE),
+    Limit(300, HOUR),
+    Limit(1000, DAY),
+)
+"""Failures from one address, whatever the accounts; offices share an address."""
+
+SIGN_UPS_OF_SOURCE: Final = (
+    Limit(60, MINUTE),
+    Limit(300, HOUR),
+    Limit(1000, DAY),
+)
+"""Sign-ups from one address, refused ones too: each tells whether a name is taken."""
+
+REFRESHES_OF_SOURCE: Final = (Limit(1200, MINUTE),)
+"""Refreshes from one address: far above what an office of thousands needs."""
+
+
+def site_of(source: str) -> str:
+    """Return what stands for the subscriber: an IPv4 address, or an IPv6 /64."""
+    try:
+        address = ipaddress.ip_address(source.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_SITE_PREFIX), strict=False))

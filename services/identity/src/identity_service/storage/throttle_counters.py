@@ -1,0 +1,249 @@
+"""Counters of the throttle: in Valkey for all replicas, in memory for one process.
+
+What they hold may be lost: it only says who waits.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import RedisStorage, Storage
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+from prometheus_client import CollectorRegistry, Counter
+from valkey.asyncio import BlockingConnectionPool
+
+from identity_service.domain.throttling import Limit
+
+T = TypeVar("T")
+
+MEMORY_URL: Final = "memory://"
+
+MAX_COUNTS: Final = 100_000
+"""Counts kept in memory, about 40 MB; the ones not touched for longest are dropped."""
+
+STORE_TIMEOUT: Final = 0.5
+"""Seconds for all that one question asks of Valkey."""
+
+COMMAND_TIMEOUT: Final = 0.25
+"""Seconds for one command, and for one connection."""
+
+MAX_CONNECTIONS: Final = 16
+
+RETRY_STORE_AFTER: Final = 1.0
+"""Seconds in which memory counts, after Valkey failed, before it is asked again."""
+
+logger = logging.getLogger(__name__)
+
+
+class MemoryCounts(Storage):
+    """A bounded store of counts for `limits`, whose own never stops growing."""
+
+    STORAGE_SCHEME = None
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        max_counts: int = MAX_COUNTS,
+    ) -> None:
+        super().__init__()
+        self._now = now
+        self._max_counts = max_counts
+        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """Return what may go wrong: nothing."""
+        return StorageError
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Add to a count, which starts anew after ``expiry`` seconds."""
+        count, expires_at = self._live(key) or (0, self._now() + expiry)
+        self._counts[key] = (count + amount, expires_at)
+        self._counts.move_to_end(key)
+        if len(self._counts) > self._max_counts:
+            self._counts.popitem(last=False)
+        return count + amount
+
+    async def get(self, key: str) -> int:
+        """Return a count."""
+        count, _ = self._live(key) or (0, 0.0)
+        return count
+
+    async def get_expiry(self, key: str) -> float:
+        """Return when a count starts anew."""
+        _, expires_at = self._live(key) or (0, self._now())
+        return expires_at
+
+    async def clear(self, key: str) -> None:
+        """Forget a count."""
+        self._counts.pop(key, None)
+
+    async def reset(self) -> int:
+        """Forget all counts."""
+        forgotten = len(self._counts)
+        self._counts.clear()
+        return forgotten
+
+    async def check(self) -> bool:
+        """Return whether it works: it does."""
+        return True
+
+    def _live(self, key: str) -> tuple[int, float] | None:
+        found = self._counts.get(key)
+        if found is None or found[1] > self._now():
+            return found
+        del self._counts[key]
+        return None
+
+
+class StoreCounters:
+    """Counters kept in a store of `limits`, in windows that begin with their first."""
+
+    def __init__(self, store: Storage, now: Callable[[], float]) -> None:
+        self._store = store
+        self._now = now
+        self._windows = FixedWindowRateLimiter(store)
+
+    async def take(self, key: str, limits: Sequence[Limit]) -> timedelta | None:
+        """Count one under every limit, or none, and return how long to wait."""
+        for place, limit in enumerate(limits):
+            item = _item(limit)
+            if not await self._windows.hit(item, key):
+                reset_at = await self._store.get_expiry(item.key_for(key))
+                await self.give_back(key, limits[: place + 1])
+                return timedelta(seconds=max(1, math.ceil(reset_at - self._now())))
+        return None
+
+    async def give_back(self, key: str, limits: Sequence[Limit]) -> None:
+        """Take one back under every limit."""
+        for limit in limits:
+            await self._windows.hit(_item(limit), key, cost=-1)
+
+    async def clear(self, key: str, limits: Sequence[Limit]) -> None:
+        """Forget what was counted under every limit."""
+        for limit in limits:
+            await self._windows.clear(_item(limit), key)
+
+    async def remember(self, key: str, period: timedelta) -> None:
+        """Keep the key in mind for a period."""
+        await self._store.incr(key, int(period.total_seconds()))
+
+    async def remembers(self, key: str) -> bool:
+        """Tell whether the key is kept in mind."""
+        return await self._store.get(key) > 0
+
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+
+class ValkeyCounters:
+    """Counters that all replicas share, with counters of our own while those are away.
+
+    After a failure memory counts, and once a second one question tries Valkey again.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        registry: CollectorRegistry,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pool = BlockingConnectionPool.from_url(
+            url.replace("redis", "valkey", 1),
+            max_connections=MAX_CONNECTIONS,
+            timeout=COMMAND_TIMEOUT,
+            socket_timeout=COMMAND_TIMEOUT,
+            socket_connect_timeout=COMMAND_TIMEOUT,
+        )
+        # limits' annotation of the options knows no pool; its documentation does.
+        options: dict[str, Any] = {"connection_pool": self._pool}
+        store = RedisStorage(
+            "async+valkey://",
+            wrap_exceptions=True,
+            key_prefix="identity-throttle",
+            **options,
+        )
+        self._shared = StoreCounters(store, time.time)
+        self._own = StoreCounters(MemoryCounts(monotonic), monotonic)
+        self._monotonic = monotonic
+        self._ask_again_at = -math.inf
+        self._fallbacks = Counter(
+            "identity_throttle_fallbacks_total",
+            "Questions that memory answered because Valkey did not",
+            registry=registry,
+        )
+
+    async def take(self, key: str, limits: Sequence[Limit]) -> timedelta | None:
+        """Count one under every limit, or none, and return how long to wait."""
+        return await self._ask(lambda counters: counters.take(key, limits))
+
+    async def give_back(self, key: str, limits: Sequence[Limit]) -> None:
+        """Take one back under every limit."""
+        await self._ask(lambda counters: counters.give_back(key, limits))
+
+    async def clear(self, key: str, limits: Sequence[Limit]) -> None:
+        """Forget what was counted under every limit."""
+        await self._ask(lambda counters: counters.clear(key, limits))
+
+    async def remember(self, key: str, period: timedelta) -> None:
+        """Keep the key in mind for a period."""
+        await self._ask(lambda counters: counters.remember(key, period))
+
+    async def remembers(self, key: str) -> bool:
+        """Tell whether the key is kept in mind."""
+        return await self._ask(lambda counters: counters.remembers(key))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._pool.aclose()
+
+    async def _ask(self, question: Callable[[StoreCounters], Awaitable[T]]) -> T:
+        was_away = self._ask_again_at > -math.inf
+        if self._monotonic() >= self._ask_again_at:
+            if was_away:
+                # Others need not wait for this attempt to fail.
+                self._ask_again_at = self._monotonic() + RETRY_STORE_AFTER
+            try:
+                async with asyncio.timeout(STORE_TIMEOUT):
+                    answer = await question(self._shared)
+            except (StorageError, OSError, TimeoutError) as error:
+                self._ask_again_at = self._monotonic() + RETRY_STORE_AFTER
+                if not was_away:
+                    logger.warning(
+                        "throttle_store_away", extra={"error": type(error).__name__}
+                    )
+            else:
+                self._ask_again_at = -math.inf
+                if was_away:
+                    logger.info("throttle_store_back")
+                return answer
+        self._fallbacks.inc()
+        return await question(self._own)
+
+
+def open_counters(
+    url: str, registry: CollectorRegistry
+) -> StoreCounters | ValkeyCounters:
+    """Return the counters that ``memory://``, ``valkey://…`` or ``redis://…`` names.
+
+    Connects to nothing yet. Raises ``ValueError`` for another URL.
+    """
+    if url == MEMORY_URL:
+        return StoreCounters(MemoryCounts(), time.monotonic)
+    if urlsplit(url).scheme in {"valkey", "valkeys", "redis", "rediss"}:
+        return ValkeyCounters(url, registry)
+    raise ValueError("not memory://, valkey://… or redis://…")
+
+
+def _item(limit: Limit) -> RateLimitItemPerSecond:
+    return RateLimitItemPerSecond(limit.amount, int(limit.period.total_seconds()))

@@ -1,0 +1,148 @@
+"""Bring the accounts of the tutorial's database over.
+
+A row that cannot be brought over is reported and the rest goes on. It may be run again,
+after an interruption or for the rows that came since: what is here already stays as is.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Protocol
+
+from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.tutorial import ImportedUser, TutorialUser
+from identity_service.domain.users import EmailAddress, Username
+
+ROLES: Final = frozenset({"user", "moderator", "admin"})
+"""The tutorial's roles, which are ours."""
+
+DEFAULT_ROLES: Final = frozenset({"user"})
+"""Of a row without any, which the tutorial let in as a user."""
+
+MAX_ID: Final = 2**63 - 1
+
+
+class Outcome(Enum):
+    """What became of a row."""
+
+    IMPORTED = "imported"
+    ALREADY_HERE = "already here"
+    """The same id and the same user name: a run before this one brought it."""
+    ID_TAKEN = "id taken by another account"
+    USERNAME_TAKEN = "user name taken, or looks like one that is"
+    EMAIL_TAKEN = "e-mail address taken"
+    BAD_ID = "id is not positive"
+    BAD_USERNAME = "not a user name"
+    BAD_EMAIL = "not an e-mail address"
+    BAD_PASSWORD_HASH = "not a bcrypt hash"  # noqa: S105 - an outcome
+    UNKNOWN_ROLE = "unknown role"
+
+
+class TutorialUsers(Protocol):
+    """The tutorial's database."""
+
+    async def count(self, *, after_id: int) -> int:
+        """Return how many users have a greater id."""
+        ...
+
+    def batches(self, *, after_id: int) -> AsyncIterator[Sequence[TutorialUser]]:
+        """Yield users with a greater id, a batch at a time, in order of their ids."""
+        ...
+
+
+class ImportedUsers(Protocol):
+    """Our database."""
+
+    async def add(self, users: Sequence[ImportedUser]) -> Sequence[Outcome]:
+        """Create what can be created, and return one outcome for each, in order.
+
+        `Outcome.IMPORTED`, `ALREADY_HERE`, `ID_TAKEN`, `USERNAME_TAKEN` or
+        `EMAIL_TAKEN`. What has the outcome IMPORTED is committed, with its roles.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row that stays behind. Its id says which; its text is not repeated."""
+
+    id: int
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """How far the import came."""
+
+    total: int
+    last_id: int
+    """Of the last row dealt with: `after_id` of a run that goes on from here."""
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """Return the number of rows dealt with."""
+        return self.outcomes.total()
+
+
+async def import_users(
+    source: TutorialUsers,
+    target: ImportedUsers,
+    *,
+    is_password_hash: Callable[[str], bool],
+    progress: Callable[[ImportReport], None],
+    after_id: int = 0,
+) -> ImportReport:
+    """Bring over every user with an id above ``after_id``.
+
+    ``progress`` is called after each batch, with the report so far.
+
+    Raises
+    ------
+    DatabaseUnavailableError
+        Either database is away. Run it again: nothing is done twice.
+    """
+    total = await source.count(after_id=after_id)
+    report = ImportReport(total=total, last_id=after_id)
+    async for batch in source.batches(after_id=after_id):
+        judged = [_judge(row, is_password_hash) for row in batch]
+        good = [user for user in judged if isinstance(user, ImportedUser)]
+        added = iter(await target.add(good))
+        for row, user in zip(batch, judged, strict=True):
+            outcome = next(added) if isinstance(user, ImportedUser) else user
+            report.outcomes[outcome] += 1
+            if outcome not in {Outcome.IMPORTED, Outcome.ALREADY_HERE}:
+                report.refusals.append(Refusal(row.id, outcome))
+            report.last_id = row.id
+        progress(report)
+    return report
+
+
+def _judge(
+    row: TutorialUser, is_password_hash: Callable[[str], bool]
+) -> ImportedUser | Outcome:
+    """Return the account that a row describes, or what is wrong with it."""
+    if not 0 < row.id <= MAX_ID:
+        return Outcome.BAD_ID
+    try:
+        username = Username.parse(row.username or "")
+    except InvalidFieldError:
+        return Outcome.BAD_USERNAME
+    try:
+        email = EmailAddress.parse(row.email or "")
+    except InvalidFieldError:
+        return Outcome.BAD_EMAIL
+    if row.password is None or not is_password_hash(row.password):
+        return Outcome.BAD_PASSWORD_HASH
+    if not row.roles <= ROLES:
+        return Outcome.UNKNOWN_ROLE
+    return ImportedUser(
+        id=row.id,
+        username=username,
+        email=email,
+        password_hash=row.password,
+        created_at=row.created_at,
+        roles=frozenset(row.roles) or DEFAULT_ROLES,
+    )

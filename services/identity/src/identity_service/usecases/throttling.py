@@ -1,0 +1,179 @@
+"""How often somebody may try.
+
+An attempt is reserved before any work is done for it, so that many at once count like
+many in turn. The more attempts failed, the longer the wait; nobody is locked out for
+good, and never from a device that signed in before (docs/decisions/0032).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from identity_service.domain.errors import TooManyAttemptsError
+from identity_service.domain.throttling import (
+    DEVICE_MEMORY,
+    REFRESHES_OF_SOURCE,
+    SIGN_INS_OF_ACCOUNT,
+    SIGN_INS_OF_SOURCE,
+    SIGN_UPS_OF_SOURCE,
+    Limit,
+    site_of,
+)
+
+
+class Counters(Protocol):
+    """Counts what happens to a key, each count forgotten after its limit's period."""
+
+    async def take(self, key: str, limits: Sequence[Limit]) -> timedelta | None:
+        """Count one under every limit, or none, and return how long to wait."""
+        ...
+
+    async def give_back(self, key: str, limits: Sequence[Limit]) -> None:
+        """Take one back."""
+        ...
+
+    async def clear(self, key: str, limits: Sequence[Limit]) -> None:
+        """Forget what was counted."""
+        ...
+
+    async def remember(self, key: str, period: timedelta) -> None:
+        """Keep the key in mind."""
+        ...
+
+    async def remembers(self, key: str) -> bool:
+        """Tell whether the key is kept in mind."""
+        ...
+
+
+class Reservation(Protocol):
+    """An attempt to sign in that counts as failed until it succeeded."""
+
+    async def succeeded(self) -> None:
+        """Take the attempt back; remember the device."""
+        ...
+
+
+class Throttle(Protocol):
+    """Says when it is too much.
+
+    Sources are the addresses of clients, as text. An account is named by the key of the
+    user name, whether such an account exists or not.
+    """
+
+    async def reserve_sign_in(
+        self, account_key: str, source: str, *, known_device: bool = False
+    ) -> Reservation:
+        """Count an attempt to sign in, before anything is done for it.
+
+        ``known_device``: the client proved that it signed in to this account before.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            Not now.
+        """
+        ...
+
+    async def reserve_sign_up(self, source: str) -> None:
+        """Count a sign-up, or raise `TooManyAttemptsError`."""
+        ...
+
+    async def reserve_refresh(self, source: str) -> None:
+        """Count a refresh, or raise `TooManyAttemptsError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CountedReservation:
+    """A reservation in counters."""
+
+    counters: Counters
+    row_key: str
+    source_key: str | None
+    device_key: str
+
+    async def succeeded(self) -> None:
+        """End the row of failures, take the source's count back, know the device."""
+        await self.counters.clear(self.row_key, SIGN_INS_OF_ACCOUNT)
+        if self.source_key is not None:
+            await self.counters.give_back(self.source_key, SIGN_INS_OF_SOURCE)
+        await self.counters.remember(self.device_key, DEVICE_MEMORY)
+
+
+class CountingThrottle:
+    """The throttle that counts."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+
+    async def reserve_sign_in(
+        self, account_key: str, source: str, *, known_device: bool = False
+    ) -> CountedReservation:
+        """Count against the account and the source.
+
+        A client that proved to be known has a count of its own, which nobody else can
+        fill. An address that the account signed in from has one as well, but shares the
+        source's with all who use the address.
+        """
+        account, site = _digest(account_key), _digest(site_of(source))
+        device_key = f"device/{account}/{site}"
+        if known_device:
+            row_key, source_key = f"known/{account}", None
+        else:
+            source_key = f"source/{site}"
+            is_known = await self._counters.remembers(device_key)
+            row_key = f"known/{account}/{site}" if is_known else f"account/{account}"
+        if source_key is not None:
+            await self._take(source_key, SIGN_INS_OF_SOURCE)
+        try:
+            await self._take(row_key, SIGN_INS_OF_ACCOUNT)
+        except TooManyAttemptsError:
+            if source_key is not None:
+                await self._counters.give_back(source_key, SIGN_INS_OF_SOURCE)
+            raise
+        return CountedReservation(self._counters, row_key, source_key, device_key)
+
+    async def reserve_sign_up(self, source: str) -> None:
+        """Count against the source."""
+        await self._take(f"sign-up/{_digest(site_of(source))}", SIGN_UPS_OF_SOURCE)
+
+    async def reserve_refresh(self, source: str) -> None:
+        """Count against the source."""
+        await self._take(f"refresh/{_digest(site_of(source))}", REFRESHES_OF_SOURCE)
+
+    async def _take(self, key: str, limits: Sequence[Limit]) -> None:
+        wait = await self._counters.take(key, limits)
+        if wait is not None:
+            raise TooManyAttemptsError(wait)
+
+
+class FreeReservation:
+    """A reservation that nobody counted."""
+
+    async def succeeded(self) -> None:
+        """Do nothing."""
+
+
+class NoThrottle:
+    """The throttle of load tests: it lets everything pass."""
+
+    async def reserve_sign_in(
+        self, account_key: str, source: str, *, known_device: bool = False
+    ) -> FreeReservation:
+        """Let it pass."""
+        del account_key, source, known_device
+        return FreeReservation()
+
+    async def reserve_sign_up(self, source: str) -> None:
+        """Let it pass."""
+
+    async def reserve_refresh(self, source: str) -> None:
+        """Let it pass."""
+
+
+def _digest(text: str) -> str:
+    """Return a short name for a key of any text, which tells nobody who it is."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(encoded, usedforsecurity=False).hexdigest()[:32]
