@@ -1,0 +1,260 @@
+"""The containers for real: built, started, walked, and stopped.
+
+Needs a Docker engine with Compose v2. Everything runs under a project name, a port and
+volumes of its own, and is removed at the end.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from tests.support.contract_walk import ROWS, Walk, walking
+from tests.support.ports import free_ports
+
+ROOT: Final = Path(__file__).parents[2]
+REPLICAS: Final = 3
+ADMIN: Final = "first-admin"
+SERVICES: Final = ("gateway", "identity", "content")
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+
+
+class Containers:
+    """One start of docker-compose.yml."""
+
+    def __init__(self) -> None:
+        [port] = free_ports(1)
+        self.project = f"test-{secrets.token_hex(4)}"
+        self.base_url = f"http://localhost:{port}"
+        self.admin_password = secrets.token_urlsafe(18)
+        self.environment = {**os.environ, "GATEWAY_PORT": str(port)}
+
+    def compose(self, *arguments: str, stdin: str = "", limit: float = 300) -> str:
+        """Run `docker compose` on this start and return what it printed."""
+        finished = subprocess.run(
+            ["docker", "compose", "--project-name", self.project, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=limit,
+        )
+        assert finished.returncode == 0, finished.stderr[-4000:]
+        return finished.stdout
+
+    def up(self) -> None:
+        """Start all, or what has changed, and wait until all is healthy."""
+        scale = f"content={REPLICAS}"
+        self.compose(*("up", "--build", "--detach", "--wait", "--scale", scale))
+
+    def python(self, service: str, code: str, *, index: int = 1) -> str:
+        """Run Python inside a running container."""
+        exec_ = ("exec", "-T", "--index", str(index), service)
+        return self.compose(*exec_, "python3", "-c", code)
+
+    def states(self) -> list[dict[str, Any]]:
+        """Return what the engine knows of each container, ended ones too."""
+        lines = self.compose("ps", "--all", "--format", "json").splitlines()
+        return [json.loads(line) for line in lines]
+
+    async def walk(self, row: Any) -> Walk:  # noqa: ANN401 - a row of the walk
+        """Walk one row of the contract."""
+        async with walking(self.base_url, ADMIN, self.admin_password) as walk:
+            await row(walk)
+        return walk
+
+
+@pytest.fixture(scope="module")
+def containers() -> Iterator[Containers]:
+    if not _engine_answers():
+        assert not os.environ.get("CI"), "CI brings an engine"
+        pytest.skip("no Docker engine with Compose v2 answers here")
+    started = Containers()
+    try:
+        started.up()
+        started.compose(
+            *("exec", "-T", "identity", "service", "create-admin"),
+            *("--username", ADMIN, "--email", f"{ADMIN}@example.org"),
+            "--password-stdin",
+            stdin=started.admin_password,
+        )
+        yield started
+    except AssertionError as error:
+        logs = started.compose("logs", "--no-color", "--tail", "50")
+        error.add_note(logs[-10_000:])
+        raise
+    finally:
+        started.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
+def _engine_answers() -> bool:
+    try:
+        commands = (["docker", "info"], ["docker", "compose", "version"])
+        return not any(
+            subprocess.run(command, capture_output=True, check=False).returncode
+            for command in commands
+        )
+    except FileNotFoundError:
+        return False
+
+
+def _kill(container: str) -> None:
+    subprocess.run(["docker", "kill", container], capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.__name__ for row in ROWS])
+async def test_contract(containers: Containers, row: object) -> None:
+    await containers.walk(row)
+
+
+async def test_every_content_replica_answers(containers: Containers) -> None:
+    async def ask(walk: Walk) -> None:
+        for _ in range(20 * REPLICAS):
+            answer = await walk.send("GET", "/api/test/all")
+            assert answer.status == 200
+
+    await containers.walk(ask)
+    code = (
+        "import urllib.request as u;"
+        "print(u.urlopen('http://127.0.0.1:9002/metrics').read().decode())"
+    )
+    for index in range(1, REPLICAS + 1):
+        lines = containers.python("content", code, index=index).splitlines()
+        answered = [line for line in lines if "/api/test/all" in line]
+        assert answered, lines
+        assert float(answered[0].split()[-1]) > 0
+
+
+def test_second_start_changes_nothing(containers: Containers) -> None:
+    before = {state["ID"] for state in containers.states()}
+    containers.up()
+    states = containers.states()
+    services = {state["ID"] for state in states if state["State"] == "running"}
+    assert services <= before
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_process_is_confined(containers: Containers, service: str) -> None:
+    code = """
+import os, pathlib
+status = dict(
+    line.split(":", 1) for line in open("/proc/self/status") if ":" in line
+)
+assert os.getuid() == os.getgid() == 10001
+assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
+assert status["NoNewPrivs"].strip() == "1"
+try:
+    pathlib.Path("/opt/service/written").touch()
+except OSError:
+    print("confined")
+"""
+    assert containers.python(service, code).strip() == "confined"
+
+
+def test_only_the_gateways_port_is_published(containers: Containers) -> None:
+    published = {
+        state["Service"]: state["Publishers"]
+        for state in containers.states()
+        if any(port["PublishedPort"] for port in state["Publishers"] or [])
+    }
+    assert set(published) == {"gateway"}
+    [port] = [port for port in published["gateway"] if port["PublishedPort"]]
+    assert port["URL"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("service", "unreachable"),
+    [("gateway", ("mysql", 3306)), ("content", ("valkey", 6379))],
+)
+def test_only_identity_reaches_the_databases(
+    containers: Containers, service: str, unreachable: tuple[str, int]
+) -> None:
+    code = f"""
+import socket
+try:
+    socket.create_connection({unreachable!r}, timeout=2)
+except OSError:
+    print("unreachable")
+"""
+    assert containers.python(service, code).strip() == "unreachable"
+    assert containers.python("identity", code).strip() == ""
+
+
+def test_the_services_account_may_not_change_the_schema(containers: Containers) -> None:
+    code = """
+import asyncio, pathlib
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+async def main():
+    url = pathlib.Path("/run/secrets/database-url").read_text()
+    async with create_async_engine(url).connect() as connection:
+        print((await connection.execute(text("SELECT VERSION()"))).scalar())
+        for statement in ("CREATE TABLE x (y INT)", "DROP TABLE users"):
+            try:
+                await connection.execute(text(statement))
+            except DBAPIError as error:
+                print(error.orig.args[0])
+
+asyncio.run(main())
+"""
+    version, *refusals = containers.python("identity", code).split()
+    assert version.startswith("9.7")
+    assert refusals == ["1142", "1142"]
+
+
+@pytest.mark.parametrize(
+    ("service", "foreign"),
+    [
+        ("gateway", ("cryptography", "pyjwt", "sqlalchemy", "pydantic", "pip")),
+        ("content", ("sqlalchemy", "asyncmy", "pydantic", "bcrypt", "pip")),
+        ("identity", ("httptools", "pytest", "uv", "pip")),
+    ],
+)
+def test_image_holds_only_its_own_dependencies(
+    containers: Containers, service: str, foreign: tuple[str, ...]
+) -> None:
+    code = f"""
+import importlib, importlib.metadata as metadata, pathlib, sys
+importlib.import_module("{service}_service.app")
+own = pathlib.Path(sys.prefix, "lib").glob("python*/site-packages")
+held = {{found.name.lower() for found in metadata.distributions(path=map(str, own))}}
+assert len(held) > 10, held
+print(sorted(held & set({foreign!r})))
+"""
+    assert containers.python(service, code).strip() == "[]"
+
+
+async def test_a_killed_replica_costs_no_request(containers: Containers) -> None:
+    replicas = [
+        state["ID"] for state in containers.states() if state["Service"] == "content"
+    ]
+
+    async def ask(walk: Walk) -> None:
+        token = (await walk.user())["accessToken"]
+        for turn in range(60):
+            if turn == REPLICAS:
+                await asyncio.to_thread(_kill, replicas[0])
+            answer = await walk.send("GET", "/api/test/user", token=token)
+            assert answer.status == 200, turn
+
+    await containers.walk(ask)
+
+
+def test_everything_stops_in_order(containers: Containers) -> None:
+    containers.compose("stop", *SERVICES)
+    ended = {
+        (state["Service"], state["ExitCode"])
+        for state in containers.states()
+        if state["Service"] in SERVICES
+    }
+    assert ended == {(service, 0) for service in SERVICES}
