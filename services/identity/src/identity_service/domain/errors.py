@@ -1,6 +1,6 @@
 """What can go wrong, in the domain's words. No error here knows HTTP."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 
 class IdentityError(Exception):
@@ -73,3 +73,23 @@ class TooManyAttemptsError(IdentityError):
     def __init__(self, retry_after: timedelta) -> None:
         super().__init__()
         self.retry_after = retry_after
+
+
+class LostRaceError(IdentityError):
+    """Another process did the same a moment earlier: look again."""
+
+
+class SigningKeyUnavailableError(IdentityError):
+    """There is no key that may sign now."""
+
+
+class StatusListNotFoundError(IdentityError):
+    """There is no such status list, or no unexpired token is in it any more."""
+
+
+class KeyTooNewError(IdentityError):
+    """Verifiers may not have the next key yet."""
+
+    def __init__(self, usable_at: datetime) -> None:
+        super().__init__(usable_at.isoformat())
+        self.usable_at = usable_at

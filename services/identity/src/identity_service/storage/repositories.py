@@ -3,8 +3,11 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.storage.access_tokens import AccessTokenRepository
+from identity_service.storage.audit import AuditRepository
 from identity_service.storage.roles import RoleRepository
 from identity_service.storage.sessions import SessionRepository
+from identity_service.storage.signing_keys import SigningKeyRepository
+from identity_service.storage.status_lists import StatusListRepository
 from identity_service.storage.users import UserRepository
 
 
@@ -16,3 +19,6 @@ class Repositories:
         self.roles = RoleRepository(connection)
         self.sessions = SessionRepository(connection)
         self.access_tokens = AccessTokenRepository(connection)
+        self.signing_keys = SigningKeyRepository(connection)
+        self.status_lists = StatusListRepository(connection)
+        self.audit = AuditRepository(connection)

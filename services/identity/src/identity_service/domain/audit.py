@@ -1,0 +1,125 @@
+"""What is told of who did what, and how each event vouches for all before it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+GENESIS: Final = "0" * 64
+"""What stands for the hash of the event before the first."""
+
+_LONGEST_TEXT: Final = 256
+"""Characters of one detail: events are for reading, and strangers write some."""
+
+Detail = str | int | bool | None
+
+
+class Action(StrEnum):
+    """What can be told. The words are stable: operators search for them."""
+
+    SIGNED_UP = "account.signed_up"
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_CHANGED = "account.changed"
+    ACCOUNT_DISABLED = "account.disabled"
+    ACCOUNT_ENABLED = "account.enabled"
+    ACCOUNT_DELETED = "account.deleted"
+    ROLES_CHANGED = "account.roles_changed"
+    PASSWORD_CHANGED = "account.password_changed"  # noqa: S105 - an action
+    PASSWORD_REFUSED = "account.password_refused"  # noqa: S105 - an action
+    MALFORMED_HASH = "account.malformed_hash"
+    SIGNED_IN = "session.signed_in"
+    SIGN_IN_REFUSED = "session.sign_in_refused"
+    SESSION_ENDED = "session.ended"
+    REFRESH_TOKEN_REUSED = "session.refresh_token_reused"  # noqa: S105 - an action
+    ACCESS_REFUSED = "access.refused"
+    INTROSPECTION_REFUSED = "introspection.refused"
+    KEY_PUBLISHED = "signing_key.published"
+    KEY_ACTIVATED = "signing_key.activated"
+    KEY_WITHDRAWN = "signing_key.withdrawn"
+    KEYS_RESEALED = "signing_key.resealed"
+    AUDIT_PRUNED = "audit.pruned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """Something that happened, as told by the one who did it for somebody.
+
+    ``details`` say what the other fields can't, never a password, token or key. Text
+    from strangers may stand in them: they are stored as ASCII JSON, so it forges
+    nothing.
+    """
+
+    action: Action
+    actor_id: int | None = None
+    """The user who did it; None for the system and for strangers."""
+    subject_id: int | None = None
+    """The user it was done to."""
+    address: str = ""
+    """Where the actor called from."""
+    details: Mapping[str, Detail] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """An event in its place in the chain."""
+
+    id: int
+    at: datetime
+    action: str
+    actor_id: int | None
+    subject_id: int | None
+    address: str
+    request_id: str
+    details: str
+    previous_hash: str
+    hash: str
+
+    def expected_hash(self) -> str:
+        """Return the SHA-256 over everything the record says, its past included."""
+        said = [
+            self.id,
+            self.at.isoformat(timespec="microseconds"),
+            self.action,
+            self.actor_id,
+            self.subject_id,
+            self.address,
+            self.request_id,
+            self.details,
+            self.previous_hash,
+        ]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditHead:
+    """Where the chain starts and ends."""
+
+    last_event_id: int
+    last_hash: str
+    first_previous_hash: str
+    """The hash of the last event that retention has removed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditQuery:
+    """Which records to show, newest first; None asks nothing."""
+
+    limit: int
+    before_id: int | None = None
+    actor_id: int | None = None
+    subject_id: int | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def details_text(details: Mapping[str, Detail]) -> str:
+    """Return details as they are stored: one line of ASCII, each text bounded."""
+    bounded = {
+        name: value[:_LONGEST_TEXT] if isinstance(value, str) else value
+        for name, value in details.items()
+    }
+    return json.dumps(bounded, sort_keys=True)

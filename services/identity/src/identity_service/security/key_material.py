@@ -1,0 +1,108 @@
+"""RSA signing keys: made, sealed, opened and checked."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import (
+    RSAPrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from identity_service.security.keyrings import Sealer
+from service_kit.tokens import (
+    UnusableKeyError,
+    VerificationKey,
+    parse_jwk,
+    public_jwk,
+    thumbprint,
+    verification_key,
+)
+
+KEY_BITS: Final = 3072
+"""128-bit strength (NIST SP 800-57 part 1 table 2)."""
+
+MIN_KEY_BITS: Final = 2048
+"""What is still loaded: RFC 7518 section 3.3 demands as much."""
+
+PUBLIC_EXPONENT: Final = 65537
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that signs, and its name."""
+
+    kid: str
+    private_key: RSAPrivateKey = field(repr=False)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the RS256 signature (RFC 7518 section 3.3)."""
+        return self.private_key.sign(message, PKCS1v15(), SHA256())
+
+
+async def generate_signing_key() -> SigningKey:
+    """Return a new key. Takes some tenths of a second, off the event loop."""
+    private_key = await asyncio.to_thread(
+        generate_private_key, PUBLIC_EXPONENT, KEY_BITS
+    )
+    return SigningKey(thumbprint(private_key.public_key()), private_key)
+
+
+def seal_signing_key(key: SigningKey, sealer: Sealer) -> bytes:
+    """Return the private half, as PKCS #8, sealed for this kid alone."""
+    plain = key.private_key.private_bytes(
+        Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+    )
+    return sealer.seal(plain, key.kid.encode())
+
+
+def open_signing_key(kid: str, sealed: bytes, sealer: Sealer) -> SigningKey:
+    """Return the key that was sealed for this kid.
+
+    Raises
+    ------
+    SealBrokenError
+        None of our keys opens it.
+    UnusableKeyError
+        What was sealed is no RSA key, is weak, or has another name.
+    """
+    plain = sealer.open(sealed, kid.encode())
+    try:
+        private_key = load_der_private_key(plain, password=None)
+    except (ValueError, TypeError) as error:
+        raise UnusableKeyError("not a PKCS #8 key") from error
+    if not isinstance(private_key, RSAPrivateKey):
+        raise UnusableKeyError("not an RSA key")
+    if private_key.key_size < MIN_KEY_BITS:
+        raise UnusableKeyError(f"has {private_key.key_size} bits")
+    if thumbprint(private_key.public_key()) != kid:
+        raise UnusableKeyError("is not the key that its kid names")
+    return SigningKey(kid, private_key)
+
+
+def published_jwk(key: SigningKey) -> str:
+    """Return the public half as JSON."""
+    return json.dumps(public_jwk(verification_key(key.private_key.public_key())))
+
+
+def read_published_jwk(kid: str, published: str) -> VerificationKey:
+    """Return the public half that was published under this kid.
+
+    Raises
+    ------
+    UnusableKeyError
+        It is weak, for another purpose, or has another name.
+    """
+    key = parse_jwk(json.loads(published))
+    if thumbprint(key.public_key) != kid or key.kid != kid:
+        raise UnusableKeyError("is not the key that its kid names")
+    return key

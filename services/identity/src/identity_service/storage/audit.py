@@ -1,0 +1,114 @@
+"""The audit events in the database."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.domain.audit import (
+    AuditEvent,
+    AuditHead,
+    AuditQuery,
+    AuditRecord,
+    details_text,
+)
+from identity_service.storage.tables import audit_events, audit_head
+
+_HEAD: Final = 1
+
+
+class AuditRepository:
+    """Audit events, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def append(self, event: AuditEvent, at: datetime, request_id: str) -> None:
+        """Add an event to the end of the chain.
+
+        Locks the chain's head until the transaction ends, so it comes last in it:
+        whoever holds the head waits for no other lock.
+        """
+        head = await self.lock_head()
+        record = AuditRecord(
+            id=head.last_event_id + 1,
+            at=at,
+            action=event.action.value,
+            actor_id=event.actor_id,
+            subject_id=event.subject_id,
+            address=event.address,
+            request_id=request_id,
+            details=details_text(event.details),
+            previous_hash=head.last_hash,
+            hash="",
+        )
+        record = replace(record, hash=record.expected_hash())
+        await self._connection.execute(
+            insert(audit_events).values(
+                {name: getattr(record, name) for name in AuditRecord.__slots__}
+            )
+        )
+        await self._connection.execute(
+            update(audit_head)
+            .where(audit_head.c.id == _HEAD)
+            .values(last_event_id=record.id, last_hash=record.hash)
+        )
+
+    async def lock_head(self) -> AuditHead:
+        """Return where the chain starts and ends, and keep it so until the end."""
+        statement = select(audit_head).where(audit_head.c.id == _HEAD)
+        rows = await self._connection.execute(statement.with_for_update())
+        row = rows.one()
+        return AuditHead(row.last_event_id, row.last_hash, row.first_previous_hash)
+
+    async def after(self, event_id: int, limit: int) -> list[AuditRecord]:
+        """Return the records after that one, oldest first."""
+        rows = await self._connection.execute(
+            select(audit_events)
+            .where(audit_events.c.id > event_id)
+            .order_by(audit_events.c.id)
+            .limit(limit)
+        )
+        return [_record(row) for row in rows]
+
+    async def search(self, query: AuditQuery) -> list[AuditRecord]:
+        """Return the records that match, newest first."""
+        statement = select(audit_events).where(*_conditions(query))
+        rows = await self._connection.execute(
+            statement.order_by(audit_events.c.id.desc()).limit(query.limit)
+        )
+        return [_record(row) for row in rows]
+
+    async def remove_up_to(self, last: AuditRecord) -> None:
+        """Remove the oldest events, ``last`` included; the chain starts after it."""
+        await self._connection.execute(
+            delete(audit_events).where(audit_events.c.id <= last.id)
+        )
+        await self._connection.execute(
+            update(audit_head)
+            .where(audit_head.c.id == _HEAD)
+            .values(first_previous_hash=last.hash)
+        )
+
+
+def _conditions(query: AuditQuery) -> Iterator[ColumnElement[bool]]:
+    event = audit_events.c
+    if query.before_id is not None:
+        yield event.id < query.before_id
+    if query.actor_id is not None:
+        yield event.actor_id == query.actor_id
+    if query.subject_id is not None:
+        yield event.subject_id == query.subject_id
+    if query.action is not None:
+        yield event.action == query.action
+    if query.since is not None:
+        yield event.at >= query.since
+    if query.until is not None:
+        yield event.at < query.until
+
+
+def _record(row: Row[Any]) -> AuditRecord:
+    return AuditRecord(**row._mapping)  # noqa: SLF001 - SQLAlchemy's own name for it

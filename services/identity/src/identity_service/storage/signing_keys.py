@@ -1,0 +1,118 @@
+"""Signing keys in the database. Every step of their lives is one atomic statement."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.domain.errors import LostRaceError
+from identity_service.domain.signing_keys import KeyRecord, KeySlot
+from identity_service.storage.tables import signing_keys
+
+_COLUMNS = tuple(each.name for each in fields(KeyRecord))
+
+
+class SigningKeyRepository:
+    """Signing keys, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def all(self) -> list[KeyRecord]:
+        """Return every key, in the order in which they were published."""
+        rows = await self._connection.execute(
+            select(signing_keys).order_by(
+                signing_keys.c.published_at, signing_keys.c.kid
+            )
+        )
+        return [_record(row) for row in rows]
+
+    async def add(self, key: KeyRecord) -> None:
+        """Publish a key in its slot.
+
+        Raises
+        ------
+        LostRaceError
+            Another process has put a key there.
+        """
+        try:
+            await self._connection.execute(
+                insert(signing_keys).values(
+                    {name: getattr(key, name) for name in _COLUMNS}
+                )
+            )
+        except IntegrityError as error:
+            raise LostRaceError from error
+
+    async def retire(self, kid: str, now: datetime, expires_at: datetime) -> None:
+        """End the active key's signing and destroy its private half.
+
+        Raises
+        ------
+        LostRaceError
+            It is not the active key any more.
+        """
+        await self._one(
+            update(signing_keys)
+            .where(signing_keys.c.kid == kid, signing_keys.c.slot == KeySlot.ACTIVE)
+            .values(
+                slot=None,
+                retired_at=now,
+                expires_at=expires_at,
+                sealed_private_key=None,
+            )
+        )
+
+    async def activate(
+        self, kid: str, now: datetime, *, published_before: datetime
+    ) -> None:
+        """Let the next key sign if it has been published since before then.
+
+        Raises
+        ------
+        LostRaceError
+            It is not the next key any more, or was published later.
+        """
+        await self._one(
+            update(signing_keys)
+            .where(
+                signing_keys.c.kid == kid,
+                signing_keys.c.slot == KeySlot.NEXT,
+                signing_keys.c.published_at <= published_before,
+            )
+            .values(slot=KeySlot.ACTIVE, activated_at=now)
+        )
+
+    async def reseal(self, kid: str, sealed: bytes, resealed: bytes) -> bool:
+        """Replace a sealed private half; tell whether it was still the one known."""
+        changed = await self._connection.execute(
+            update(signing_keys)
+            .where(
+                signing_keys.c.kid == kid, signing_keys.c.sealed_private_key == sealed
+            )
+            .values(sealed_private_key=resealed)
+        )
+        return changed.rowcount == 1
+
+    async def remove_gone(self, now: datetime) -> int:
+        """Remove the keys of which nothing is valid any more; return how many."""
+        removed = await self._connection.execute(
+            delete(signing_keys).where(
+                signing_keys.c.slot.is_(None), signing_keys.c.expires_at <= now
+            )
+        )
+        return removed.rowcount
+
+    async def _one(self, statement: Any) -> None:  # noqa: ANN401
+        changed = await self._connection.execute(statement)
+        if changed.rowcount != 1:
+            raise LostRaceError
+
+
+def _record(row: Row[Any]) -> KeyRecord:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's own name for it
+    slot = None if row.slot is None else KeySlot(row.slot)
+    return KeyRecord(**{**values, "slot": slot})

@@ -1,0 +1,113 @@
+"""Tell what was done, by whom, and show that nobody has changed the tale."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import takewhile
+from typing import Final
+
+from identity_service.domain.audit import (
+    AuditEvent,
+    AuditHead,
+    AuditQuery,
+    AuditRecord,
+)
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.ports import Database
+from service_kit.clock import Clock
+from service_kit.request_id import request_id
+
+_BATCH: Final = 500
+"""Records read or removed in one transaction, while appending waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What following the chain from its start to its end has shown."""
+
+    records: int
+    broken_at: int | None
+    """The id of the first record that is changed, missing or out of place."""
+    last_hash: str
+    """Note it elsewhere: whoever rewrites the whole chain can't keep it."""
+
+
+class Audit:
+    """The audit log of the system."""
+
+    def __init__(
+        self, database: Database, clock: Clock, *, retention: timedelta
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._retention = retention
+
+    async def append(self, repositories: Repositories, event: AuditEvent) -> None:
+        """Add an event, in the transaction that does what the event tells.
+
+        It comes last in the transaction: see `AuditRepository.append`.
+        """
+        await repositories.audit.append(event, self._clock(), request_id.get())
+
+    async def record(self, event: AuditEvent) -> None:
+        """Add an event that no transaction of its own goes with, such as a refusal."""
+        await self._database.write(
+            lambda repositories: self.append(repositories, event)
+        )
+
+    async def search(self, query: AuditQuery) -> list[AuditRecord]:
+        """Return the records that match, newest first."""
+        return await self._database.read(
+            lambda repositories: repositories.audit.search(query)
+        )
+
+    async def verify(self) -> Verification:
+        """Follow the chain from its start to its end."""
+        seen, last_id, last_hash = 0, 0, None
+        while True:
+            head, records = await self._read_locked(last_id)
+            for record in records:
+                if not _follows(record, last_hash, head):
+                    return Verification(seen, record.id, head.last_hash)
+                seen, last_id, last_hash = seen + 1, record.id, record.hash
+            if len(records) < _BATCH:
+                break
+        end = head.first_previous_hash if last_hash is None else last_hash
+        is_whole = end == head.last_hash
+        return Verification(
+            seen, None if is_whole else head.last_event_id, head.last_hash
+        )
+
+    async def prune(self) -> int:
+        """Remove some events beyond retention, oldest first; return how many."""
+        cutoff = self._clock() - self._retention
+
+        async def work(repositories: Repositories) -> int:
+            await repositories.audit.lock_head()
+            oldest = await repositories.audit.after(0, _BATCH)
+            expired = list(takewhile(lambda record: record.at < cutoff, oldest))
+            if expired:
+                await repositories.audit.remove_up_to(expired[-1])
+            return len(expired)
+
+        return await self._database.write(work)
+
+    async def _read_locked(self, after_id: int) -> tuple[AuditHead, list[AuditRecord]]:
+        """Return a batch and the head as it was then: nobody appends meanwhile."""
+
+        async def work(
+            repositories: Repositories,
+        ) -> tuple[AuditHead, list[AuditRecord]]:
+            head = await repositories.audit.lock_head()
+            return head, await repositories.audit.after(after_id, _BATCH)
+
+        return await self._database.write(work)
+
+
+def _follows(record: AuditRecord, last_hash: str | None, head: AuditHead) -> bool:
+    """Tell whether the record is unchanged and in its place.
+
+    Pruning may remove what was next while the chain is followed, so the place after
+    what was pruned is a right one, too.
+    """
+    places = {last_hash, head.first_previous_hash}
+    return record.previous_hash in places and record.hash == record.expected_hash()

@@ -1,0 +1,218 @@
+"""The issuer's keys, kept in memory as the database last told them."""
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from identity_service.domain.errors import SigningKeyUnavailableError
+from identity_service.domain.signing_keys import (
+    KeyRecord,
+    KeySchedule,
+    KeyState,
+    in_slot,
+)
+from identity_service.security.key_material import (
+    SigningKey,
+    open_signing_key,
+    read_published_jwk,
+)
+from identity_service.security.keyrings import SealBrokenError, Sealer
+from identity_service.usecases.ports import Database
+from identity_service.usecases.single_flight import SingleFlight
+from service_kit.clock import Clock
+from service_kit.tokens import UnusableKeyError, VerificationKey, public_jwk
+
+_ETAG_LENGTH: Final = 32
+
+_logger: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Jwks:
+    """The published keys, as they are served."""
+
+    body: bytes
+    etag: str
+    max_age: timedelta
+    """How long verifiers may keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReport:
+    """What the operator watches."""
+
+    published: int
+    activated_at: datetime
+    rotates_at: datetime | None
+    """None until the next key is published."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Snapshot:
+    """What the database said, and when it was asked."""
+
+    read_at: float
+    """By the monotonic clock."""
+    records: tuple[KeyRecord, ...]
+    signing_key: SigningKey | None
+    verification_keys: dict[str, VerificationKey]
+    jwks: bytes
+    etag: str
+
+
+class SigningKeys:
+    """The issuer's keys; as a `KeySet`, those by which it judges its own tokens."""
+
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        schedule: KeySchedule,
+        clock: Clock,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._schedule = schedule
+        self._clock = clock
+        self._monotonic = monotonic
+        self._snapshot: _Snapshot | None = None
+        self._reading = SingleFlight(self._read)
+
+    async def active(self) -> SigningKey:
+        """Return the key that signs now, from memory.
+
+        If the database has not confirmed it for a while, it is asked first: no process
+        signs with a key that another has retired long ago.
+
+        Raises
+        ------
+        SigningKeyUnavailableError
+            There is none, or it does not open.
+        DatabaseUnavailableError
+            It can't be confirmed.
+        """
+        snapshot = self._snapshot
+        if snapshot is None or self._lag(snapshot) > self._schedule.confirmation:
+            snapshot = await self._reading.join()
+        if snapshot.signing_key is None:
+            raise SigningKeyUnavailableError
+        return snapshot.signing_key
+
+    async def get(self, kid: str) -> VerificationKey | None:
+        """Return the published key of that name."""
+        if self._snapshot is None:
+            return None
+        return self._snapshot.verification_keys.get(kid)
+
+    def jwks(self) -> Jwks:
+        """Return the published keys from memory, whatever the database does.
+
+        Raises
+        ------
+        SigningKeyUnavailableError
+            None have been read yet.
+        """
+        snapshot = self._snapshot
+        if snapshot is None or not snapshot.verification_keys:
+            raise SigningKeyUnavailableError
+        max_age = self._schedule.max_age(self._lag(snapshot))
+        return Jwks(snapshot.jwks, snapshot.etag, max_age)
+
+    async def refresh(self) -> tuple[KeyRecord, ...]:
+        """Read the keys from the database, and return their records."""
+        return (await self._reading.join()).records
+
+    async def fault(self) -> str | None:
+        """Tell why this process can't sign, for its readiness."""
+        if self._snapshot is None:
+            return "the signing keys have not been read"
+        return None if self._snapshot.signing_key else "no signing key opens"
+
+    def report(self) -> KeyReport | None:
+        """Return what is known of the keys, None if nothing is."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return None
+        active, following = in_slot(snapshot.records)
+        if active is None:
+            return None
+        return KeyReport(
+            published=len(snapshot.verification_keys),
+            activated_at=active.activated_at or active.published_at,
+            rotates_at=(
+                None
+                if following is None
+                else self._schedule.rotates_at(active, following)
+            ),
+        )
+
+    def _lag(self, snapshot: _Snapshot) -> timedelta:
+        return timedelta(seconds=self._monotonic() - snapshot.read_at)
+
+    async def _read(self) -> _Snapshot:
+        read_at = self._monotonic()
+        records = await self._database.read(
+            lambda repositories: repositories.signing_keys.all()
+        )
+        keys = self._verification_keys(records)
+        body = json.dumps(
+            {"keys": [public_jwk(key) for key in keys.values()]},
+            separators=(",", ":"),
+        ).encode()
+        self._snapshot = _Snapshot(
+            read_at=read_at,
+            records=tuple(records),
+            signing_key=await self._signing_key(records),
+            verification_keys=keys,
+            jwks=body,
+            etag=hashlib.sha256(body).hexdigest()[:_ETAG_LENGTH],
+        )
+        return self._snapshot
+
+    def _verification_keys(
+        self, records: list[KeyRecord]
+    ) -> dict[str, VerificationKey]:
+        """Return the keys that are published, those already known as the same objects.
+
+        Whoever remembers a verified token also remembers the key's object.
+        """
+        now = self._clock()
+        known = self._snapshot.verification_keys if self._snapshot else {}
+        keys = {}
+        for record in records:
+            if record.state(now) is KeyState.GONE:
+                continue
+            try:
+                keys[record.kid] = known.get(record.kid) or read_published_jwk(
+                    record.kid, record.public_jwk
+                )
+            except UnusableKeyError as error:
+                _refused(record.kid, error)
+        return keys
+
+    async def _signing_key(self, records: list[KeyRecord]) -> SigningKey | None:
+        active, _ = in_slot(records)
+        if active is None or active.sealed_private_key is None:
+            return None
+        known = self._snapshot.signing_key if self._snapshot else None
+        if known is not None and known.kid == active.kid:
+            return known
+        try:
+            return await asyncio.to_thread(
+                open_signing_key, active.kid, active.sealed_private_key, self._sealer
+            )
+        except (SealBrokenError, UnusableKeyError) as error:
+            _refused(active.kid, error)
+            return None
+
+
+def _refused(kid: str, error: Exception) -> None:
+    _logger.error("signing_key_refused", extra={"kid": kid, "reason": str(error)})
