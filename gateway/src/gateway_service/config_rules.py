@@ -23,7 +23,7 @@ _ADDRESS: Final = re.compile(
 )
 _SERVICE: Final = re.compile(rf"srv://({_HOST})/?(?:\?probe=([0-9]{{1,5}}))?")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_PREFIX: Final = re.compile(r"/|(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)+/?")
+_PREFIX: Final = re.compile(r"/|(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)+/?")
 
 
 def whole(least: int, most: int) -> Rule:
@@ -133,8 +133,7 @@ def address(value: object) -> Address:
         host, port, probe = match[1], 0, match[2]
     else:
         raise ValueError(
-            f"must be addresses like http://content:8002 or srv://_http._tcp.content;"
-            f" {value!r} is not"
+            f"must be like http://name:8002 or srv://_http._tcp.name; {value!r} is not"
         )
     service = text.startswith("srv:")
     if max(port, int(probe or 0)) > _LAST_PORT or (not service and port == 0):
@@ -156,7 +155,7 @@ def network(value: object) -> str:
         return str(ip_network(value if isinstance(value, str) else ""))
     except ValueError:
         raise ValueError(
-            f"must be networks like 10.0.0.0/8, without host bits; {value!r} is not"
+            f"must be networks like 10.0.0.0/8; {value!r} is not"
         ) from None
 
 
@@ -183,7 +182,7 @@ name = word(re.compile(r"[a-z][a-z0-9_-]{0,31}"), "a short name in lower case")
 header_name = word(_TOKEN, "header names")
 probe_path = word(re.compile(r"|/[\x21-\x7e]*"), 'a path, or "" for no probes')
 file_name = word(re.compile(r".+"), "a file's name")
-pseudonym = word(_TOKEN, "one word without spaces (RFC 9110 section 7.6.3)")
+pseudonym = word(_TOKEN, "one word without spaces, as Via wants it")
 
 
 def trusted_header(value: object) -> str:

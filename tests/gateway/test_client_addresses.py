@@ -1,0 +1,85 @@
+import pytest
+
+from gateway_service.client_addresses import TrustedProxies, normalised
+
+PROXIES = ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "values", "client"),
+    [
+        pytest.param("203.0.113.9", [], "203.0.113.9", id="direct"),
+        pytest.param("203.0.113.9", ["1.1.1.1"], "203.0.113.9", id="untrusted peer"),
+        pytest.param("10.0.0.1", [], "10.0.0.1", id="proxy's own request"),
+        pytest.param("10.0.0.1", ["203.0.113.9"], "203.0.113.9", id="one hop"),
+        pytest.param("10.0.0.1", ["1.1.1.1, 203.0.113.9"], "203.0.113.9", id="forged"),
+        pytest.param(
+            "10.0.0.1", ["1.1.1.1", "203.0.113.9"], "203.0.113.9", id="forged in a line"
+        ),
+        pytest.param(
+            "10.0.0.1", ["203.0.113.9, 192.0.2.7, 10.9.9.9"], "203.0.113.9", id="chain"
+        ),
+        pytest.param("10.0.0.1", ["10.0.0.5, 10.0.0.6"], "10.0.0.5", id="all trusted"),
+        pytest.param("10.0.0.1", ["203.0.113.9, junk"], "10.0.0.1", id="junk last"),
+        pytest.param(
+            "10.0.0.1", ["1.1.1.1, junk, 10.0.0.2"], "10.0.0.2", id="junk between"
+        ),
+        pytest.param("10.0.0.1", [""], "10.0.0.1", id="empty"),
+        pytest.param("10.0.0.1", ["203.0.113.9:443"], "203.0.113.9", id="IPv4 port"),
+        pytest.param("10.0.0.1", ["[2001:DB8::1]:443"], "2001:db8::1", id="IPv6 port"),
+        pytest.param("10.0.0.1", ["2001:DB8:0:0::1"], "2001:db8::1", id="spelling"),
+        pytest.param("10.0.0.1", ["::ffff:203.0.113.9"], "203.0.113.9", id="mapped"),
+        pytest.param("::ffff:10.0.0.1", ["2.2.2.2"], "2.2.2.2", id="mapped peer"),
+        pytest.param("fd00::1%eth0", ["2001:db8::1"], "2001:db8::1", id="zone"),
+        pytest.param("10.0.0.1", ["1.1.1.1," * 100], "10.0.0.1", id="trailing comma"),
+    ],
+)
+def test_client_is_the_last_hop_no_trusted_proxy_owns(
+    peer: str, values: list[str], client: str
+) -> None:
+    assert TrustedProxies(PROXIES).client_of(peer, values) == client
+
+
+def test_nobody_is_believed_by_default() -> None:
+    assert TrustedProxies([]).client_of("10.0.0.1", ["1.1.1.1"]) == "10.0.0.1"
+    assert not TrustedProxies([]).trusts("10.0.0.1")
+
+
+def test_no_more_than_32_proxies_are_looked_through() -> None:
+    hops = ", ".join(["203.0.113.9", *["10.0.0.2"] * 40])
+
+    assert TrustedProxies(PROXIES).client_of("10.0.0.1", [hops]) == "10.0.0.2"
+
+
+@pytest.mark.parametrize(
+    ("values", "client"),
+    [
+        (["for=203.0.113.9"], "203.0.113.9"),
+        (['For="[2001:DB8::1]:4711";proto=https'], "2001:db8::1"),
+        (["for=1.1.1.1, for=203.0.113.9;by=10.0.0.3"], "203.0.113.9"),
+        (["for=203.0.113.9, for=10.0.0.2"], "203.0.113.9"),
+        (["for=unknown"], "10.0.0.1"),
+        (["for=_hidden, for=10.0.0.2"], "10.0.0.2"),
+        (["proto=https"], "10.0.0.1"),
+    ],
+)
+def test_forwarded_is_read_where_it_is_the_trusted_header(
+    values: list[str], client: str
+) -> None:
+    proxies = TrustedProxies(PROXIES, "forwarded")
+
+    assert proxies.client_of("10.0.0.1", values) == client
+
+
+def test_judgement_of_peers_is_remembered_within_bounds() -> None:
+    proxies = TrustedProxies(PROXIES)
+
+    for number in range(10_000):
+        assert proxies.trusts(f"10.0.{number // 256}.{number % 256}")
+    assert not proxies.trusts("not an address")
+
+
+def test_an_address_has_one_spelling() -> None:
+    assert normalised("2001:0DB8::0001") == "2001:db8::1"
+    assert normalised("::ffff:1.2.3.4") == "1.2.3.4"
+    assert normalised("unix") == "unix"

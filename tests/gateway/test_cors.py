@@ -1,0 +1,134 @@
+"""C1 to C5: the lines that browsers read. The wire is tested with the proxy."""
+
+import pytest
+
+from gateway_service.config import Config, CorsAccess, CorsConfig
+from gateway_service.cors import Cors, is_preflight
+from gateway_service.routing import Routes
+
+ORIGIN = b"https://app.test"
+VARY = ("Vary", "Origin")
+
+
+def cors(
+    *, credentials: bool = False, access: CorsAccess = CorsAccess.ALLOWED_ORIGINS
+) -> Cors:
+    origins = frozenset({"https://app.test", "http://localhost:8081"})
+    config = CorsConfig(origins=origins, credentials=credentials)
+    return Cors(config, access, ["POST", "GET"])
+
+
+def parsed(lines: bytes) -> list[tuple[str, str]]:
+    assert lines.endswith(b"\r\n")
+    pairs = [line.split(": ", 1) for line in lines.decode("ascii").split("\r\n")[:-1]]
+    return [(name, value) for name, value in pairs]
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, b"http://localhost:8081"])
+def test_c1_allowed_origin_is_named_exactly_once(origin: bytes) -> None:
+    for lines in (cors().for_request(origin), cors().for_preflight(origin)):
+        named = [v for n, v in parsed(lines) if n == "Access-Control-Allow-Origin"]
+        assert named == [origin.decode()]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        pytest.param(None, id="none"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"*", id="asterisk"),
+        pytest.param(b"https://APP.test", id="other case"),
+        pytest.param(b"HTTPS://app.test", id="scheme in capitals"),
+        pytest.param(b"http://app.test", id="other scheme"),
+        pytest.param(b"https://app.test:443", id="default port"),
+        pytest.param(b"https://app.test:8443", id="other port"),
+        pytest.param(b"https://app.test/", id="slash"),
+        pytest.param(b"https://app.test.evil.example", id="suffix"),
+        pytest.param(b"https://evilapp.test", id="prefix"),
+        pytest.param(b"https://sub.app.test", id="subdomain"),
+        pytest.param(b"https://app.test, https://app.test", id="a list"),
+        pytest.param(b" https://app.test", id="space"),
+        pytest.param(b"https://app.test\xff", id="a byte more"),
+        pytest.param(b"https://user@app.test", id="user"),
+    ],
+)
+def test_c1_any_other_origin_gets_no_permission(origin: bytes | None) -> None:
+    assert parsed(cors().for_request(origin)) == [VARY]
+    assert parsed(cors().for_preflight(origin)) == [VARY]
+
+
+@pytest.mark.parametrize("access", CorsAccess)
+@pytest.mark.parametrize("origin", [None, b"null", b"https://other.test", ORIGIN])
+def test_c2_every_answer_varies_by_origin(
+    access: CorsAccess, origin: bytes | None
+) -> None:
+    policy = cors(access=access)
+
+    for lines in (policy.for_request(origin), policy.for_preflight(origin)):
+        assert parsed(lines).count(VARY) == 1
+
+
+def test_c3_preflight_lists_what_is_offered_and_echoes_nothing() -> None:
+    assert dict(parsed(cors().for_preflight(ORIGIN))) == {
+        "Access-Control-Allow-Origin": "https://app.test",
+        "Vary": "Origin",
+        "Access-Control-Allow-Methods": "GET, POST",
+        "Access-Control-Allow-Headers": (
+            "content-type, authorization, x-access-token, x-request-id"
+        ),
+        "Access-Control-Max-Age": "600",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "origin", "wanted", "expected"),
+    [
+        pytest.param("OPTIONS", ORIGIN, b"GET", True, id="a preflight"),
+        pytest.param("OPTIONS", None, b"GET", False, id="no origin"),
+        pytest.param("OPTIONS", ORIGIN, None, False, id="no wanted method"),
+        pytest.param("GET", ORIGIN, b"GET", False, id="not OPTIONS"),
+    ],
+)
+def test_c3_only_options_with_origin_and_wanted_method_is_a_preflight(
+    method: str,
+    origin: bytes | None,
+    wanted: bytes | None,
+    expected: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert is_preflight(method, origin, wanted) is expected
+
+
+def test_c4_credentials_only_if_configured_and_only_for_allowed_origins() -> None:
+    allowed = ("Access-Control-Allow-Credentials", "true")
+    with_credentials = cors(credentials=True)
+
+    assert allowed in parsed(with_credentials.for_request(ORIGIN))
+    assert allowed in parsed(with_credentials.for_preflight(ORIGIN))
+    assert parsed(with_credentials.for_request(b"https://other.test")) == [VARY]
+    assert "Credentials" not in cors().for_request(ORIGIN).decode()
+
+
+@pytest.mark.parametrize("origin", [None, b"null", b"https://other.test", ORIGIN])
+def test_c4_public_resource_is_for_all_and_never_with_credentials(
+    origin: bytes | None,
+) -> None:
+    policy = cors(credentials=True, access=CorsAccess.PUBLIC)
+
+    for lines in (policy.for_request(origin), policy.for_preflight(origin)):
+        assert ("Access-Control-Allow-Origin", "*") in parsed(lines)
+        assert b"Credentials" not in lines
+
+
+def test_c5_answers_expose_what_front_ends_must_read() -> None:
+    exposed = dict(parsed(cors().for_request(ORIGIN)))["Access-Control-Expose-Headers"]
+
+    assert exposed == "WWW-Authenticate, Retry-After, X-Request-Id"
+
+
+def test_c5_answers_to_unknown_paths_have_the_policy_of_all() -> None:
+    config = Config((), (), cors=CorsConfig(origins=frozenset({"https://app.test"})))
+
+    lines = Routes(config).default_cors.for_request(ORIGIN)
+
+    assert ("Access-Control-Allow-Origin", "https://app.test") in parsed(lines)

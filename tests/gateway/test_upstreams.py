@@ -1,0 +1,345 @@
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from gateway_service.config import (
+    Balance,
+    EjectionConfig,
+    HealthConfig,
+    UpstreamConfig,
+)
+from gateway_service.replicas import Endpoint, FailureKind, Readiness, Replica
+from gateway_service.upstreams import Upstream
+
+CONFIG = UpstreamConfig(
+    "content",
+    (),
+    slow_start=0,
+    health=HealthConfig(path=""),
+    ejection=EjectionConfig(failures=3, first=1, longest=8, share=0.5),
+)
+TIMEOUT, REFUSED = FailureKind.TIMEOUT, FailureKind.REFUSED
+
+
+class FakePool:
+    def __init__(self, endpoint: Endpoint, _: UpstreamConfig) -> None:
+        self.endpoint = endpoint
+        self.times_closed = 0
+
+    def close(self) -> None:
+        self.times_closed += 1
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def endpoints(*ports: int) -> list[Endpoint]:
+    return [Endpoint("127.0.0.1", port, port) for port in ports]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def make(
+    clock: FakeClock, count: int = 3, config: UpstreamConfig = CONFIG
+) -> Upstream[FakePool]:
+    chance = random.Random(7).random  # noqa: S311 - a test is to repeat itself
+    upstream = Upstream(config, FakePool, now=clock, chance=chance)
+    upstream.assign(endpoints(*range(1, count + 1)))
+    return upstream
+
+
+def selections(upstream: Upstream[FakePool], times: int) -> Counter[int]:
+    """Select and release, and count how often each port was chosen."""
+    chosen: Counter[int] = Counter()
+    for _ in range(times):
+        replica = upstream.select()
+        assert replica is not None
+        chosen[replica.port] += 1
+        upstream.release(replica)
+    return chosen
+
+
+def fail(replica: Replica[FakePool], kind: FailureKind, times: int = 1) -> None:
+    for _ in range(times):
+        replica.failed(kind)
+
+
+def usable_ports(upstream: Upstream[FakePool]) -> set[int]:
+    return set(selections(upstream, 200))
+
+
+def test_idle_replicas_share_evenly(clock: FakeClock) -> None:
+    chosen = selections(make(clock), 3_000)
+
+    assert all(900 < count < 1_100 for count in chosen.values())
+
+
+def test_busier_of_two_is_avoided(clock: FakeClock) -> None:
+    upstream = make(clock, 2)
+    upstream.replicas[0].in_flight = 5
+
+    assert selections(upstream, 50) == {2: 50}
+
+
+def test_round_robin_takes_turns(clock: FakeClock) -> None:
+    upstream = make(clock, 3, replace(CONFIG, balance=Balance.ROUND_ROBIN))
+
+    assert selections(upstream, 30) == {1: 10, 2: 10, 3: 10}
+
+
+def test_select_takes_a_place_and_release_gives_it_back(clock: FakeClock) -> None:
+    upstream = make(clock, 1)
+
+    replica = upstream.select()
+
+    assert replica is not None
+    assert (replica.in_flight, upstream.in_flight, replica.requests) == (1, 1, 1)
+    upstream.release(replica)
+    assert (replica.in_flight, upstream.in_flight, replica.requests) == (0, 0, 1)
+
+
+def test_bulkhead_lets_no_more_than_its_number_through(clock: FakeClock) -> None:
+    upstream = make(clock, 2, replace(CONFIG, max_in_flight=2))
+    first = upstream.select()
+    assert first is not None
+    assert upstream.select() is not None
+
+    fullness = [upstream.is_full]
+    assert upstream.select() is None
+
+    upstream.release(first)
+    fullness.append(upstream.is_full)
+    assert upstream.select() is not None
+    assert fullness == [True, False]
+
+
+def test_excluded_replicas_are_not_selected(clock: FakeClock) -> None:
+    upstream = make(clock, 3)
+    first, second, third = upstream.replicas
+
+    assert {upstream.select({first, second}) for _ in range(20)} == {third}
+    assert upstream.select({first, second, third}) is None
+    assert not upstream.is_full
+
+
+def test_upstream_without_replicas_selects_none(clock: FakeClock) -> None:
+    assert make(clock, 0).select() is None
+
+
+def test_failures_in_a_row_eject(clock: FakeClock) -> None:
+    upstream = make(clock)
+
+    fail(upstream.replicas[0], TIMEOUT, 2)
+    assert usable_ports(upstream) == {1, 2, 3}
+
+    fail(upstream.replicas[0], TIMEOUT)
+    assert usable_ports(upstream) == {2, 3}
+
+
+def test_success_between_failures_starts_the_count_anew(clock: FakeClock) -> None:
+    upstream = make(clock)
+
+    for _ in range(10):
+        fail(upstream.replicas[0], TIMEOUT, 2)
+        upstream.replicas[0].succeeded()
+
+    assert usable_ports(upstream) == {1, 2, 3}
+
+
+def test_one_refused_connection_ejects(clock: FakeClock) -> None:
+    upstream = make(clock)
+
+    fail(upstream.replicas[1], REFUSED)
+
+    assert usable_ports(upstream) == {1, 3}
+    assert upstream.ejected_for(upstream.replicas[1]) == 1.0
+
+
+def test_ejection_ends_and_grows_each_time_up_to_its_longest(clock: FakeClock) -> None:
+    upstream = make(clock)
+    replica = upstream.replicas[0]
+    times_out = []
+    for _ in range(6):
+        fail(replica, REFUSED)
+        times_out.append(upstream.ejected_for(replica))
+        clock.now += times_out[-1] - 0.01
+        upstream.tick()
+        assert 1 not in usable_ports(upstream)
+        clock.now += 0.02
+        upstream.tick()
+        assert 1 in usable_ports(upstream)
+
+    assert times_out == [1, 2, 4, 8, 8, 8]
+
+
+def test_back_off_is_forgotten_after_a_good_while(clock: FakeClock) -> None:
+    upstream = make(clock)
+    replica = upstream.replicas[0]
+    for _ in range(3):
+        fail(replica, REFUSED)
+        clock.now += 8
+        upstream.tick()
+
+    clock.now += 9
+    fail(replica, REFUSED)
+
+    assert upstream.ejected_for(replica) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "most_ejected"),
+    [(1, 0.5, 0), (2, 0.5, 1), (3, 0.5, 1), (4, 0.5, 2), (10, 0.3, 3), (3, 1.0, 2)],
+)
+def test_no_more_than_the_share_and_never_all_are_ejected(
+    clock: FakeClock, count: int, share: float, most_ejected: int
+) -> None:
+    config = replace(CONFIG, ejection=replace(CONFIG.ejection, share=share))
+    upstream = make(clock, count, config)
+
+    for replica in upstream.replicas:
+        fail(replica, REFUSED)
+
+    assert sum(r.ejected_until > 0 for r in upstream.replicas) == most_ejected
+    assert len(usable_ports(upstream)) == count - most_ejected
+
+
+def test_readiness_decides_over_use(clock: FakeClock) -> None:
+    upstream = make(clock, 2, replace(CONFIG, health=HealthConfig()))
+    first, second = upstream.replicas
+    assert upstream.select() is None, "nobody has asked them yet"
+
+    upstream.report(first, Readiness.READY)
+    upstream.report(second, Readiness.READY)
+    assert usable_ports(upstream) == {1, 2}
+
+    upstream.report(first, Readiness.NOT_READY)
+    assert usable_ports(upstream) == {2}
+
+    upstream.report(second, Readiness.UNREACHABLE)
+    assert upstream.select() is None
+
+
+def test_ejected_replica_serves_when_no_other_is_ready(clock: FakeClock) -> None:
+    upstream = make(clock, 2)
+    fail(upstream.replicas[0], REFUSED)
+
+    upstream.report(upstream.replicas[1], Readiness.NOT_READY)
+
+    assert usable_ports(upstream) == {1}
+
+
+def test_replica_that_becomes_ready_again_is_no_longer_ejected(
+    clock: FakeClock,
+) -> None:
+    upstream = make(clock)
+    fail(upstream.replicas[0], REFUSED)
+
+    upstream.report(upstream.replicas[0], Readiness.UNREACHABLE)
+    upstream.report(upstream.replicas[0], Readiness.READY)
+
+    assert usable_ports(upstream) == {1, 2, 3}
+
+
+def test_replica_that_joins_starts_slowly(clock: FakeClock) -> None:
+    config = replace(CONFIG, slow_start=10, health=HealthConfig())
+    upstream = make(clock, 2, config)
+    upstream.report(upstream.replicas[0], Readiness.READY)
+    clock.now += 10
+    upstream.tick()
+    upstream.report(upstream.replicas[1], Readiness.READY)
+
+    shares = []
+    for _ in range(3):
+        shares.append(selections(upstream, 2_000)[2] / 2_000)
+        clock.now += 5
+        upstream.tick()
+
+    assert 0.02 < shares[0] < 0.09
+    assert 0.2 < shares[1] < 0.35
+    assert 0.45 < shares[2] < 0.55
+
+
+def test_replicas_that_remain_keep_pool_and_state(clock: FakeClock) -> None:
+    upstream = make(clock, 2)
+    stays = upstream.replicas[1]
+    stays.in_flight = 4
+
+    upstream.assign(endpoints(2, 3))
+
+    assert upstream.replicas[0] is stays
+    assert stays.pool.times_closed == 0
+    assert [replica.port for replica in upstream.replicas] == [2, 3]
+
+
+def test_replica_that_left_gets_nothing_new_and_ends_with_its_last_request(
+    clock: FakeClock,
+) -> None:
+    upstream = make(clock, 1)
+    leaving = upstream.select()
+    assert leaving is not None
+
+    upstream.assign(endpoints(2))
+
+    assert usable_ports(upstream) == {2}
+    assert leaving.pool.times_closed == 0
+    upstream.release(leaving)
+    assert leaving.pool.times_closed == 1
+    assert upstream.in_flight == 0
+
+
+def test_idle_replica_that_left_is_closed_at_once(clock: FakeClock) -> None:
+    upstream = make(clock, 1)
+    leaving = upstream.replicas[0]
+
+    upstream.close()
+
+    assert leaving.pool.times_closed == 1
+    assert upstream.select() is None
+
+
+def test_failure_of_a_replica_that_left_ejects_nobody(clock: FakeClock) -> None:
+    upstream = make(clock, 3)
+    leaving = upstream.replicas[0]
+    upstream.assign(endpoints(2, 3))
+
+    fail(leaving, REFUSED, 5)
+
+    assert usable_ports(upstream) == {2, 3}
+    assert not leaving.ejected_until
+
+
+def test_address_named_twice_is_one_replica(clock: FakeClock) -> None:
+    upstream = make(clock, 0)
+
+    upstream.assign(endpoints(1, 1, 2))
+
+    assert [replica.port for replica in upstream.replicas] == [1, 2]
+
+
+def test_only_first_tries_earn_retries(clock: FakeClock) -> None:
+    upstream = make(clock, 2)
+    while upstream.retry_budget.withdraw():
+        pass
+
+    for _ in range(50):
+        upstream.select({upstream.replicas[0]})
+    assert not upstream.retry_budget.withdraw()
+
+    for _ in range(10):
+        upstream.select()
+    assert upstream.retry_budget.withdraw()
+
+
+def test_ipv6_endpoint_is_written_in_brackets() -> None:
+    assert str(Endpoint("::1", 8002, 9002)) == "[::1]:8002"
+    assert str(Endpoint("127.0.0.1", 8002, 9002)) == "127.0.0.1:8002"
