@@ -1,0 +1,67 @@
+"""What the documents name is there."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+_LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+_PATH: Final = re.compile(
+    r"`((?:shared|services|gateway|deploy|tests|docs)/[\w./-]+?)(?:::(\w+))?`"
+)
+
+
+def tracked(pattern: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", pattern],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return [ROOT / line for line in listed.stdout.splitlines()]
+
+
+DOCUMENTS: Final = tracked("*.md")
+IDS: Final = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    text = document.read_text("utf-8")
+    targets = (document.parent / target for target in _LINK.findall(text))
+    assert not [str(target) for target in targets if not target.exists()]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_every_path_is_there_and_holds_the_test_named(document: Path) -> None:
+    missing = []
+    for path, name in _PATH.findall(document.read_text("utf-8")):
+        file = ROOT / path
+        if not file.exists() or (name and f"def {name}(" not in file.read_text()):
+            missing.append(f"{path}::{name}")
+    assert not missing
+
+
+def lines_of_the_tree() -> Iterator[tuple[str, str]]:
+    for file in tracked("*"):
+        if file.is_file() and file.suffix not in {".digests", ".png"}:
+            for line in file.read_text("utf-8").splitlines():
+                yield str(file.relative_to(ROOT)), line
+
+
+def test_the_tree_names_no_registry_and_no_place_of_one_machine() -> None:
+    unwanted = re.compile(
+        r"//[^ /]*(pypi|pythonhosted|npmjs|debian)[^ /]*[.](org|com)"
+        r"|[\"' =(](/root/|/home/\w+/|/work/)"
+    )
+    found = [
+        (file, line)
+        for file, line in lines_of_the_tree()
+        if unwanted.search(line) and not file.endswith("test_documents.py")
+    ]
+    assert not found
