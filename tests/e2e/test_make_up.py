@@ -1,0 +1,283 @@
+"""`make up` and `make down`: what they print, keep, refuse and leave behind."""
+
+import contextlib
+import json
+import os
+import queue
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.support.contract_walk import ROWS, Walk, walking
+from tests.support.ports import free_ports
+
+ROOT: Final = Path(__file__).parents[2]
+PATIENCE_SECONDS: Final = 60.0
+PORTS: Final = tuple(
+    f"{service}_{kind}"
+    for service in ("GATEWAY", "IDENTITY", "CONTENT")
+    for kind in ("PORT", "INTERNAL_PORT")
+)
+
+
+class Tree:
+    """A copy of what `make up` runs, with state and ports of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(ROOT / "deploy", folder / "deploy")
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        self.base_url = f"http://localhost:{self.ports['GATEWAY_PORT']}"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "IDENTITY_BCRYPT_COST": "6",
+            "IDENTITY_STATUS_LIST_TTL": "1",
+            **{name: str(port) for name, port in self.ports.items()},
+        }
+
+    @property
+    def local(self) -> Path:
+        """The folder of all state."""
+        return self.folder / ".local"
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """The first admin's credentials, from their file."""
+        read: dict[str, str] = json.loads(
+            (self.local / "admin-credentials.json").read_text()
+        )
+        return read
+
+    def command(self, word: str, **overrides: str) -> subprocess.Popen[str]:
+        """Start what the Makefile starts, as a terminal does: in its own group."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "deploy.dev", word],
+            cwd=self.folder,
+            env={**self.environment, **overrides},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def refusal(self, **overrides: str) -> str:
+        """Return the last line of an `up` that must fail, and has no traceback."""
+        process = self.command("up", **overrides)
+        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 1, printed
+        assert "Traceback" not in printed
+        return printed.splitlines()[-1]
+
+    def someone_listens(self) -> bool:
+        """Whether any of the ports is still taken."""
+        return any(_accepts(port) for port in self.ports.values())
+
+
+class Running:
+    """An `up` that has said it is ready."""
+
+    def __init__(self, tree: Tree, **overrides: str) -> None:
+        self.process = tree.command("up", **overrides)
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        self.printed = self._until("Ctrl-C, or `make down`")
+
+    def stop(self, number: signal.Signals, *, group: bool = False) -> int:
+        """Send a signal, to the whole group as a terminal does; return the code."""
+        if group:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+
+    def _until(self, words: str) -> str:
+        printed = ""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while words not in printed:
+            try:
+                printed += self._lines.get(timeout=deadline - time.monotonic())
+            except (queue.Empty, ValueError):
+                self.process.kill()
+                raise AssertionError(printed) from None
+        return printed
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _processes_in(folder: Path) -> list[str]:
+    """Return the commands that run in a folder, as Linux tells."""
+    found = []
+    for cwd in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if cwd.readlink() == folder:
+                found.append((cwd.parent / "cmdline").read_text())
+    return found
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path / "tree")
+
+
+@pytest.fixture
+def running(tree: Tree) -> Iterator[Running]:
+    running = Running(tree)
+    yield running
+    if running.process.poll() is None:
+        running.stop(signal.SIGTERM)
+
+
+async def _walk_all(tree: Tree, *, compat: bool) -> None:
+    admin = tree.admin
+    async with walking(
+        tree.base_url, admin["username"], admin["password"], compat=compat
+    ) as walk:
+        for row in ROWS:
+            await row(walk)
+
+
+@pytest.mark.parametrize("compat", [False, True], ids=["plain", "tutorial"])
+async def test_contract_holds(tree: Tree, *, compat: bool) -> None:
+    running = Running(tree, TUTORIAL_COMPAT=str(compat).lower())
+    try:
+        await _walk_all(tree, compat=compat)
+    finally:
+        assert running.stop(signal.SIGTERM) == 0
+
+
+def test_what_is_printed_is_enough_to_start(tree: Tree, running: Running) -> None:
+    assert f"Ready on {tree.base_url}\n" in running.printed
+    assert tree.admin["username"] in running.printed
+    assert tree.admin["password"] in running.printed
+    commands = re.findall(r"^ +(curl .*)$", running.printed, re.MULTILINE)
+    answers = [
+        subprocess.run(
+            ["sh", "-c", f"{command} --silent --show-error --fail"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for command in commands
+    ]
+    assert answers[0] == "Public Content."
+    assert json.loads(answers[1])["message"] == "User registered successfully!"
+    assert json.loads(answers[2])["roles"] == ["ROLE_USER"]
+
+
+def test_p13_first_admin_is_random_and_everything_kept_is_private(
+    tree: Tree, running: Running
+) -> None:
+    assert running.process.poll() is None
+    assert len(tree.admin["password"]) >= 20
+    assert stat.S_IMODE(tree.local.stat().st_mode) == 0o700
+    private = [
+        tree.local / "admin-credentials.json",
+        *(tree.local / "secrets").iterdir(),
+    ]
+    assert len(private) == 3
+    for file in private:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    assert {path.name for path in tree.folder.iterdir()} == {"deploy", ".local"}
+
+
+@pytest.mark.parametrize(
+    ("number", "group"),
+    [(signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGHUP, True)],
+    ids=["SIGTERM", "Ctrl-C", "terminal closed"],
+)
+def test_stopping_leaves_nothing_behind(
+    tree: Tree, number: signal.Signals, *, group: bool
+) -> None:
+    running = Running(tree)
+    assert len(_processes_in(tree.folder)) >= 5
+    assert running.stop(number, group=group) == 0
+    assert not tree.someone_listens()
+    assert not _processes_in(tree.folder)
+
+
+async def test_second_start_keeps_accounts_and_keys(tree: Tree) -> None:
+    kept: dict[str, str] = {}
+
+    async def sign_up(walk: Walk) -> None:
+        kept["name"], kept["password"], _ = await walk.sign_up()
+        kept["token"] = (await walk.sign_in(kept["name"], kept["password"]))[
+            "accessToken"
+        ]
+
+    async def come_back(walk: Walk) -> None:
+        answer = await walk.send("GET", "/api/test/user", token=kept["token"])
+        assert answer.status == 200
+        await walk.sign_in(kept["name"], kept["password"])
+        await walk.admin()
+
+    for visit in (sign_up, come_back):
+        running = Running(tree)
+        admin = tree.admin
+        try:
+            async with walking(
+                tree.base_url, admin["username"], admin["password"]
+            ) as walk:
+                await visit(walk)
+        finally:
+            assert running.stop(signal.SIGTERM) == 0
+
+
+def test_one_at_a_time_and_down_stops_it(tree: Tree, running: Running) -> None:
+    assert "it runs already" in tree.refusal()
+    down = tree.command("down")
+    printed, _ = down.communicate(timeout=PATIENCE_SECONDS)
+    assert (down.returncode, printed) == (0, "down: stopped\n")
+    assert running.process.wait(PATIENCE_SECONDS) == 0
+    assert not tree.someone_listens()
+
+
+def test_down_without_up_says_so(tree: Tree) -> None:
+    down = tree.command("down")
+    printed, _ = down.communicate(timeout=PATIENCE_SECONDS)
+    assert (down.returncode, printed) == (0, "down: nothing runs from here\n")
+
+
+@pytest.mark.parametrize("name", PORTS)
+def test_busy_port_is_one_line(tree: Tree, name: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = tree.refusal(**{name: str(port)})
+    assert f"port {port} is taken" in said
+    assert f"{name}=" in said
+    assert not tree.someone_listens()
+
+
+def test_a_port_that_is_none_is_one_line(tree: Tree) -> None:
+    assert "GATEWAY_PORT=eighty is no port" in tree.refusal(GATEWAY_PORT="eighty")
+
+
+def test_unwritable_folder_is_one_line(tree: Tree) -> None:
+    tree.local.write_text("a file where the folder should be")
+    assert f"can not write to {tree.local}" in tree.refusal()
+
+
+def test_database_that_can_not_be_used_is_one_line(tree: Tree) -> None:
+    nowhere = "sqlite+aiosqlite:////nowhere/identity.db"
+    said = tree.refusal(IDENTITY_DATABASE_URL=nowhere)
+    assert "identity-service migrate" in said
