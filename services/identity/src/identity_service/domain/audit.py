@@ -39,8 +39,7 @@ class Action(StrEnum):
     KEY_PUBLISHED = "signing_key.published"
     KEY_ACTIVATED = "signing_key.activated"
     KEY_WITHDRAWN = "signing_key.withdrawn"
-    KEYS_RESEALED = "signing_key.resealed"
-    AUDIT_PRUNED = "audit.pruned"
+    KEY_RESEALED = "signing_key.resealed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

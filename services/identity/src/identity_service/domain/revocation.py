@@ -21,6 +21,7 @@ CLOSING_TIME: Final = 2 * LEASE_LIFETIME
 The lease's lifetime, and as much again for clocks and transactions that are late.
 """
 
+_PATH: Final = "/api/auth/statuslists/"
 _LIST_ID: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 _RIGHT_BITS: Final = 8
@@ -30,14 +31,14 @@ _ROUNDS: Final = 4
 """Of a Feistel network: four make a strong permutation (Luby and Rackoff)."""
 
 
-def list_uri(issuer: str, list_id: int | str) -> str:
+def list_uri(issuer: str, list_id: int) -> str:
     """Return the name of a list, which is also where it is had."""
-    return f"{issuer}/api/auth/statuslists/{list_id}"
+    return f"{issuer}{_PATH}{list_id}"
 
 
 def list_id_of(issuer: str, uri: str) -> int | None:
     """Return which list has this name, None if none of ours can."""
-    digits = uri.removeprefix(list_uri(issuer, ""))
+    digits = uri.removeprefix(f"{issuer}{_PATH}")
     return int(digits) if _LIST_ID.fullmatch(digits) else None
 
 

@@ -66,6 +66,20 @@ class SigningKeyRepository:
             )
         )
 
+    async def withdraw(self, kid: str, now: datetime) -> None:
+        """Unpublish a key that signs or is to sign, and destroy its private half.
+
+        Raises
+        ------
+        LostRaceError
+            It is neither any more.
+        """
+        await self._one(
+            update(signing_keys)
+            .where(signing_keys.c.kid == kid, signing_keys.c.slot.is_not(None))
+            .values(slot=None, retired_at=now, expires_at=now, sealed_private_key=None)
+        )
+
     async def activate(
         self, kid: str, now: datetime, *, published_before: datetime
     ) -> None:

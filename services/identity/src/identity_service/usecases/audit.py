@@ -41,24 +41,20 @@ class Audit:
         self._clock = clock
         self._retention = retention
 
-    async def append(self, repositories: Repositories, event: AuditEvent) -> None:
+    async def append(self, unit: Repositories, event: AuditEvent) -> None:
         """Add an event, in the transaction that does what the event tells.
 
         It comes last in the transaction: see `AuditRepository.append`.
         """
-        await repositories.audit.append(event, self._clock(), request_id.get())
+        await unit.audit.append(event, self._clock(), request_id.get())
 
     async def record(self, event: AuditEvent) -> None:
         """Add an event that no transaction of its own goes with, such as a refusal."""
-        await self._database.write(
-            lambda repositories: self.append(repositories, event)
-        )
+        await self._database.write(lambda unit: self.append(unit, event))
 
     async def search(self, query: AuditQuery) -> list[AuditRecord]:
         """Return the records that match, newest first."""
-        return await self._database.read(
-            lambda repositories: repositories.audit.search(query)
-        )
+        return await self._database.read(lambda unit: unit.audit.search(query))
 
     async def verify(self) -> Verification:
         """Follow the chain from its start to its end."""
@@ -81,12 +77,12 @@ class Audit:
         """Remove some events beyond retention, oldest first; return how many."""
         cutoff = self._clock() - self._retention
 
-        async def work(repositories: Repositories) -> int:
-            await repositories.audit.lock_head()
-            oldest = await repositories.audit.after(0, _BATCH)
+        async def work(unit: Repositories) -> int:
+            await unit.audit.lock_head()
+            oldest = await unit.audit.after(0, _BATCH)
             expired = list(takewhile(lambda record: record.at < cutoff, oldest))
             if expired:
-                await repositories.audit.remove_up_to(expired[-1])
+                await unit.audit.remove_up_to(expired[-1])
             return len(expired)
 
         return await self._database.write(work)
@@ -95,10 +91,10 @@ class Audit:
         """Return a batch and the head as it was then: nobody appends meanwhile."""
 
         async def work(
-            repositories: Repositories,
+            unit: Repositories,
         ) -> tuple[AuditHead, list[AuditRecord]]:
-            head = await repositories.audit.lock_head()
-            return head, await repositories.audit.after(after_id, _BATCH)
+            head = await unit.audit.lock_head()
+            return head, await unit.audit.after(after_id, _BATCH)
 
         return await self._database.write(work)
 

@@ -58,7 +58,7 @@ class StatusIndexes:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 self._lease = await self._database.write(
-                    lambda repositories: repositories.status_lists.lease(self._clock())
+                    lambda unit: unit.status_lists.lease(self._clock())
                 )
             except LostRaceError:
                 if attempt == _ATTEMPTS:
@@ -79,11 +79,7 @@ class ExpiredTokens:
         """Do a bounded part of the work; return how many tokens were forgotten."""
         now = self._clock()
         forgotten = await self._database.write(
-            lambda repositories: repositories.access_tokens.prune(
-                now - _KEPT_EXPIRED, _BATCH
-            )
+            lambda unit: unit.access_tokens.prune(now - _KEPT_EXPIRED, _BATCH)
         )
-        await self._database.write(
-            lambda repositories: repositories.status_lists.remove_closed(now)
-        )
+        await self._database.write(lambda unit: unit.status_lists.remove_closed(now))
         return forgotten

@@ -159,9 +159,7 @@ class SigningKeys:
 
     async def _read(self) -> _Snapshot:
         read_at = self._monotonic()
-        records = await self._database.read(
-            lambda repositories: repositories.signing_keys.all()
-        )
+        records = await self._database.read(lambda unit: unit.signing_keys.all())
         keys = self._verification_keys(records)
         body = json.dumps(
             {"keys": [public_jwk(key) for key in keys.values()]},

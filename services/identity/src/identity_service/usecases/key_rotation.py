@@ -1,0 +1,286 @@
+"""Bring the signing keys through their lives. Every process does; nobody leads."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Final
+
+from identity_service.domain.audit import Action, AuditEvent, Detail
+from identity_service.domain.errors import (
+    DatabaseUnavailableError,
+    KeyTooNewError,
+    LostRaceError,
+    SigningKeyUnavailableError,
+)
+from identity_service.domain.signing_keys import (
+    CLOCK_SKEW,
+    KeyRecord,
+    KeySchedule,
+    KeySlot,
+    KeyState,
+    Step,
+    in_slot,
+)
+from identity_service.security.key_material import (
+    SigningKey,
+    generate_signing_key,
+    open_signing_key,
+    published_jwk,
+    seal_signing_key,
+)
+from identity_service.security.keyrings import SealBrokenError, Sealer
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.ports import Database
+from identity_service.usecases.signing_keys import SigningKeys
+from service_kit.clock import Clock
+from service_kit.tokens import UnusableKeyError
+
+_RETRY: Final = timedelta(seconds=1)
+"""How soon to try again after the database failed."""
+
+_ATTEMPTS: Final = 3
+"""How often the operator's command tries, where processes that serve interfere."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class KeyRotation:
+    """Takes each step that is due, unless another process has taken it already."""
+
+    def __init__(
+        self,
+        database: Database,
+        audit: Audit,
+        keys: SigningKeys,
+        *,
+        sealer: Sealer,
+        schedule: KeySchedule,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._audit = audit
+        self._keys = keys
+        self._sealer = sealer
+        self._schedule = schedule
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Keep the keys in memory fresh and rotated until cancelled."""
+        is_resealed = False
+        while True:
+            delay = self._schedule.poll
+            try:
+                await self.advance()
+                if not is_resealed:
+                    await self.reseal()
+                    is_resealed = True
+            except DatabaseUnavailableError as error:
+                _logger.warning("signing_keys_not_read", extra={"reason": str(error)})
+                delay = _RETRY
+            except Exception:
+                _logger.exception("key_rotation_failed")
+            await asyncio.sleep(delay.total_seconds())
+
+    async def advance(self) -> Step | None:
+        """Read the keys, take the step that is due, and return it."""
+        records = await self._keys.refresh()
+        step = self._schedule.due(records, self._clock())
+        if step is None:
+            await self._remove_gone(records)
+            return None
+        try:
+            await self._take(step, records)
+        except LostRaceError:
+            _logger.info("key_step_taken_elsewhere", extra={"step": step.name})
+        await self._keys.refresh()
+        return step
+
+    async def rotate(self) -> str:
+        """Let the next key sign before its time; return its kid.
+
+        Raises
+        ------
+        KeyTooNewError
+            Verifiers may not have it yet.
+        """
+        records = await self._keys.refresh()
+        active, following = in_slot(records)
+        if active is None or following is None:
+            raise SigningKeyUnavailableError
+        usable_at = following.published_at + self._schedule.publication
+        if self._clock() < usable_at:
+            raise KeyTooNewError(usable_at)
+        await self._replace(active, following)
+        return following.kid
+
+    async def withdraw(self) -> str:
+        """Unpublish the active key at once, replace it, and return the new one's kid.
+
+        For emergencies: what it has signed is refused as soon as verifiers fetch the
+        JWKS again. The next key signs now, however new; if it does not open, a key
+        that nobody knows yet does.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._withdraw()
+            except LostRaceError:
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    async def reseal(self) -> int:
+        """Seal private halves anew that are not sealed by the first sealing key.
+
+        Returns how many were.
+        """
+        resealed = 0
+        for record in await self._keys.refresh():
+            if record.sealed_private_key is not None:
+                resealed += await self._reseal(record.kid, record.sealed_private_key)
+        return resealed
+
+    async def _take(self, step: Step, records: tuple[KeyRecord, ...]) -> None:
+        active, following = in_slot(records)
+        match step:
+            case Step.BEGIN:
+                await self._add(KeySlot.ACTIVE)
+            case Step.PUBLISH:
+                await self._add(KeySlot.NEXT)
+            case Step.ROTATE:
+                if active is not None and following is not None:
+                    await self._replace(active, following)
+
+    async def _add(self, slot: KeySlot) -> None:
+        key = await generate_signing_key()
+        record = self._record(key, slot)
+        action = Action.KEY_PUBLISHED if slot is KeySlot.NEXT else Action.KEY_ACTIVATED
+
+        async def work(unit: Repositories) -> None:
+            await unit.signing_keys.add(record)
+            await self._tell(unit, action, kid=key.kid)
+
+        await self._database.write(work)
+        _logger.info(action.value, extra={"kid": key.kid})
+
+    async def _replace(self, active: KeyRecord, following: KeyRecord) -> None:
+        if not await self._opens(following):
+            return
+        now = self._clock()
+
+        async def work(unit: Repositories) -> None:
+            await unit.signing_keys.retire(
+                active.kid, now, self._schedule.expires_at(now)
+            )
+            await unit.signing_keys.activate(
+                following.kid, now, published_before=now - self._schedule.publication
+            )
+            await self._tell(
+                unit,
+                Action.KEY_ACTIVATED,
+                kid=following.kid,
+                previous_kid=active.kid,
+            )
+
+        await self._database.write(work)
+        _logger.info(Action.KEY_ACTIVATED.value, extra={"kid": following.kid})
+
+    async def _withdraw(self) -> str:
+        active, following = in_slot(await self._keys.refresh())
+        if following is not None and await self._opens(following):
+            return await self._let_succeed(active, following.kid)
+        fresh = await generate_signing_key()
+        return await self._let_succeed(
+            active,
+            fresh.kid,
+            unusable=following,
+            fresh=self._record(fresh, KeySlot.ACTIVE),
+        )
+
+    async def _let_succeed(
+        self,
+        withdrawn: KeyRecord | None,
+        successor_kid: str,
+        *,
+        unusable: KeyRecord | None = None,
+        fresh: KeyRecord | None = None,
+    ) -> str:
+        now = self._clock()
+
+        async def work(unit: Repositories) -> None:
+            keys = unit.signing_keys
+            for record in (withdrawn, unusable):
+                if record is not None:
+                    await keys.withdraw(record.kid, now)
+            if fresh is not None:
+                await keys.add(fresh)
+            else:
+                await keys.activate(
+                    successor_kid, now, published_before=now + CLOCK_SKEW
+                )
+            await self._tell(
+                unit,
+                Action.KEY_WITHDRAWN,
+                kid=withdrawn.kid if withdrawn else None,
+                successor_kid=successor_kid,
+            )
+
+        await self._database.write(work)
+        await self._keys.refresh()
+        return successor_kid
+
+    async def _reseal(self, kid: str, sealed: bytes) -> bool:
+        try:
+            resealed = self._sealer.reseal(sealed, kid.encode())
+        except SealBrokenError as error:
+            _logger.error("seal_broken", extra={"kid": kid, "reason": str(error)})  # noqa: TRY400 - the reason says it all
+            return False
+        if resealed is None:
+            return False
+
+        async def work(unit: Repositories) -> bool:
+            is_ours = await unit.signing_keys.reseal(kid, sealed, resealed)
+            if is_ours:
+                await self._tell(unit, Action.KEY_RESEALED, kid=kid)
+            return is_ours
+
+        return await self._database.write(work)
+
+    async def _remove_gone(self, records: tuple[KeyRecord, ...]) -> None:
+        now = self._clock()
+        if any(record.state(now) is KeyState.GONE for record in records):
+            await self._database.write(lambda unit: unit.signing_keys.remove_gone(now))
+
+    async def _opens(self, record: KeyRecord) -> bool:
+        """Tell whether this process could sign with the key, were it active."""
+        try:
+            await asyncio.to_thread(
+                open_signing_key,
+                record.kid,
+                record.sealed_private_key or b"",
+                self._sealer,
+            )
+        except (SealBrokenError, UnusableKeyError) as error:
+            _logger.error(  # noqa: TRY400 - the reason says it all
+                "next_key_refused", extra={"kid": record.kid, "reason": str(error)}
+            )
+            return False
+        return True
+
+    def _record(self, key: SigningKey, slot: KeySlot) -> KeyRecord:
+        now = self._clock()
+        return KeyRecord(
+            kid=key.kid,
+            slot=slot,
+            public_jwk=published_jwk(key),
+            sealed_private_key=seal_signing_key(key, self._sealer),
+            published_at=now,
+            activated_at=now if slot is KeySlot.ACTIVE else None,
+            retired_at=None,
+            expires_at=None,
+        )
+
+    async def _tell(
+        self, unit: Repositories, action: Action, **details: Detail
+    ) -> None:
+        await self._audit.append(unit, AuditEvent(action=action, details=details))
