@@ -13,9 +13,12 @@ class Account:
 
     id: int
     username: str
+    username_key: str
     email: str
+    email_key: str
     password_hash: str = field(repr=False)
     password_is_temporary: bool
+    password_changed_at: datetime
     roles: frozenset[Role]
     disabled_at: datetime | None
     created_at: datetime
@@ -25,6 +28,13 @@ class Account:
     def effective_roles(self) -> frozenset[Role]:
         """The roles it may use: none before a temporary password is changed."""
         return frozenset() if self.password_is_temporary else self.roles
+
+    def still_admits(self, verified: "Account") -> bool:
+        """Tell whether a password that was right for ``verified`` still is, here."""
+        return (
+            self.disabled_at is None
+            and self.password_changed_at == verified.password_changed_at
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

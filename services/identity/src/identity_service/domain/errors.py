@@ -1,6 +1,9 @@
 """What can go wrong, in the domain's words. No error here knows HTTP."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+
+from identity_service.domain.fields import InvalidFieldError
 
 
 class IdentityError(Exception):
@@ -9,6 +12,14 @@ class IdentityError(Exception):
 
 class DatabaseUnavailableError(IdentityError):
     """The database does not answer, refuses to work, or is too busy."""
+
+
+class InvalidFieldsError(IdentityError):
+    """What a person typed cannot be accepted; one error for each such field."""
+
+    def __init__(self, faults: Sequence[InvalidFieldError]) -> None:
+        super().__init__()
+        self.faults = faults
 
 
 class UsernameTakenError(IdentityError):

@@ -5,6 +5,14 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 
 
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a client calls itself, and where it calls from."""
+
+    name: str
+    address: str
+
+
 class EndReason(StrEnum):
     """Why a session ended before its time."""
 
@@ -44,6 +52,8 @@ class SessionRules:
     lifetime: timedelta
     grace: timedelta
     """How long after a rotation the spent token gets the same successor again."""
+    tokens_are_spent: bool
+    """Whether a refresh rotates. The tutorial's clients keep their first token."""
 
 
 class Verdict(Enum):

@@ -41,6 +41,14 @@ class SessionRepository:
         row = rows.one_or_none()
         return None if row is None else _session(row)
 
+    async def lock(self, session_id: str) -> Session | None:
+        """Return the session, and keep others from changing it until the end."""
+        rows = await self._connection.execute(
+            select(sessions).where(sessions.c.id == session_id).with_for_update()
+        )
+        row = rows.one_or_none()
+        return None if row is None else _session(row)
+
     async def rotate(
         self, session_id: str, generation: int, now: datetime, rules: SessionRules
     ) -> bool:
@@ -109,15 +117,6 @@ class SessionRepository:
             .order_by(sessions.c.rotated_at.desc(), sessions.c.id)
         )
         return [_session(row) for row in rows]
-
-    async def has_signed_in_from(self, user_id: int, address: str) -> bool:
-        """Tell whether the user signed in from this address before."""
-        found = await self._connection.scalar(
-            select(sessions.c.id)
-            .where(sessions.c.user_id == user_id, sessions.c.address == address)
-            .limit(1)
-        )
-        return found is not None
 
     async def prune(self, expired_before: datetime, limit: int) -> int:
         """Delete up to ``limit`` sessions; return how many.

@@ -89,6 +89,7 @@ users: Final = Table(
     Column("email_key", String(254), nullable=False, unique=True),
     Column("password_hash", String(255), nullable=False),
     Column("password_is_temporary", Boolean, nullable=False),
+    Column("password_changed_at", Moment, nullable=False),
     Column("disabled_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     and_,
     delete,
+    exists,
     func,
     insert,
     literal,
@@ -25,7 +26,7 @@ from identity_service.domain.accounts import Account, NewAccount
 from identity_service.domain.errors import EmailTakenError, UsernameTakenError
 from identity_service.domain.roles import Role
 from identity_service.domain.users import EmailAddress, Username
-from identity_service.storage.tables import roles, user_roles, users
+from identity_service.storage.tables import roles, sessions, user_roles, users
 
 
 class UserRepository:
@@ -41,6 +42,32 @@ class UserRepository:
     async def get_by_username_key(self, key: str) -> Account | None:
         """Return the account whose name looks like this."""
         return await self._only(_accounts().where(users.c.username_key == key))
+
+    async def get_by_session(self, session_id: str) -> Account | None:
+        """Return the account that a session is of."""
+        return await self._only(
+            _accounts()
+            .join(sessions, sessions.c.user_id == users.c.id)
+            .where(sessions.c.id == session_id)
+        )
+
+    async def get_by_username_key_and_address(
+        self, key: str, address: str
+    ) -> tuple[Account | None, bool]:
+        """Return the account, and whether it signed in from this address before.
+
+        One statement, so that an account that is there takes no longer than none.
+        """
+        is_known = exists().where(
+            sessions.c.user_id == users.c.id, sessions.c.address == address
+        )
+        rows = await self._connection.execute(
+            _accounts()
+            .add_columns(is_known.label("is_known"))
+            .where(users.c.username_key == key)
+        )
+        found = rows.all()
+        return next(iter(_grouped(found)), None), any(row.is_known for row in found)
 
     async def lock(self, user_id: int) -> Account | None:
         """Return the account, and keep others from changing it until the end.
@@ -83,6 +110,7 @@ class UserRepository:
             "email_key": account.email.key,
             "password_hash": account.password_hash,
             "password_is_temporary": account.password_is_temporary,
+            "password_changed_at": account.created_at,
             "created_at": account.created_at,
             "updated_at": account.created_at,
         }
@@ -127,6 +155,7 @@ class UserRepository:
             users.c.id == user_id,
             password_hash=password_hash,
             password_is_temporary=temporary,
+            password_changed_at=now,
             updated_at=now,
         )
 
@@ -212,9 +241,12 @@ def _grouped(rows: Sequence[Row[Any]]) -> list[Account]:
             Account(
                 id=first.id,
                 username=first.username,
+                username_key=first.username_key,
                 email=first.email,
+                email_key=first.email_key,
                 password_hash=first.password_hash,
                 password_is_temporary=first.password_is_temporary,
+                password_changed_at=first.password_changed_at,
                 roles=frozenset(
                     Role(row.role) for row in (first, *others) if row.role is not None
                 ),

@@ -57,6 +57,7 @@ def _create_accounts() -> None:
         sa.Column("email_key", sa.String(254), nullable=False),
         sa.Column("password_hash", sa.String(255), nullable=False),
         sa.Column("password_is_temporary", sa.Boolean(), nullable=False),
+        sa.Column("password_changed_at", MOMENT, nullable=False),
         sa.Column("disabled_at", MOMENT),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.Column("updated_at", MOMENT, nullable=False),
