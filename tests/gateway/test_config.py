@@ -183,8 +183,8 @@ timeouts = { total = 0, idle = true }
                 " srv://_http._tcp.name; 'content:8002' is not"
             ),
             (
-                "g.toml:10: upstreams.content.health.interval must be a number from 0.05"
-                " to 3600"
+                "g.toml:10: upstreams.content.health.interval must be a number from"
+                " 0.05 to 3600"
             ),
             "g.toml:12: upstreams.content.ejection.share must be a number from 0 to 1",
             "g.toml:16: routes[1].upstream is missing",

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
-from socket import SOCK_STREAM, gaierror
+from socket import SOCK_STREAM
 from typing import Final
 
 from gateway_service.config import Address
@@ -38,18 +38,20 @@ class Discovery:
         *,
         look_up_name: Lookup | None = None,
         look_up_service: Lookup | None = None,
+        patience: float = RESOLVE_SECONDS,
     ) -> None:
         self._addresses = tuple(addresses)
         self._probe_port = probe_port
         self._look_up_name = look_up_name or addresses_of_name
-        self._look_up_service = look_up_service or targets_of_service
+        self._look_up_service = look_up_service
+        self._patience = patience
         self._last_good: dict[Address, list[HostPort]] = {}
         self._running: dict[Address, asyncio.Future[list[HostPort]]] = {}
         self.faults: dict[str, str] = {}
         """The names that cannot be resolved at present, and why."""
 
     async def endpoints(self) -> list[Endpoint]:
-        """Return what is known now, in no longer than `RESOLVE_SECONDS`."""
+        """Return what is known now, in no longer than `patience`."""
         found = await asyncio.gather(*map(self._resolve, self._addresses))
         return [
             Endpoint(host, port, address.probe_port or self._probe_port or port)
@@ -61,7 +63,7 @@ class Discovery:
         if _is_literal(address.host):
             return [(address.host, address.port)]
         try:
-            async with asyncio.timeout(RESOLVE_SECONDS):
+            async with asyncio.timeout(self._patience):
                 places = await asyncio.shield(self._query(address))
         except (OSError, TimeoutError, ResolutionError) as error:
             if address.host not in self.faults:
@@ -69,21 +71,38 @@ class Discovery:
                     "name_not_resolved",
                     extra={"name_asked": address.host, "error": type(error).__name__},
                 )
-            self.faults[address.host] = _reason(error)
+            self.faults[address.host] = self._reason(error)
         else:
             self.faults.pop(address.host, None)
             self._last_good[address] = places
         return self._last_good.get(address, [])
 
+    def _reason(self, error: Exception) -> str:
+        match error:
+            case TimeoutError():
+                return f"no answer in {self._patience:g} s"
+            case OSError():
+                return error.strerror or "no address"
+            case _:
+                return str(error)
+
     def _query(self, address: Address) -> asyncio.Future[list[HostPort]]:
         """Ask once at a time: a resolver that hangs holds one thread, not many."""
         running = self._running.get(address)
         if running is None or running.done():
-            look_up = self._look_up_service if address.service else self._look_up_name
+            look_up = self._look_up_name
+            if address.service:
+                look_up = self._look_up_service or _service_look_up()
             running = asyncio.ensure_future(look_up(address.host, address.port))
             running.add_done_callback(_mark_retrieved)
             self._running[address] = running
         return running
+
+    async def close(self) -> None:
+        """Give up the questions that nobody has answered."""
+        for query in self._running.values():
+            query.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
 
 
 async def addresses_of_name(name: str, port: int) -> list[HostPort]:
@@ -93,27 +112,11 @@ async def addresses_of_name(name: str, port: int) -> list[HostPort]:
     return sorted({(str(place[0]), port) for *_, place in found})
 
 
-async def targets_of_service(name: str, _: int) -> list[HostPort]:
-    """Return the targets of a service with the best priority (RFC 2782).
+def _service_look_up() -> Lookup:
+    """Import what SRV takes only where it is configured: it costs 5 MiB."""
+    from gateway_service.service_records import targets_of_service  # noqa: PLC0415
 
-    Their weights are not used: in-flight counts say more about who can take a request.
-    """
-    # Imported only where it is configured: it takes 5 MiB.
-    from dns.asyncresolver import resolve  # noqa: PLC0415
-    from dns.exception import DNSException  # noqa: PLC0415
-
-    try:
-        records = list(await resolve(name, "SRV"))
-    except DNSException as error:
-        raise ResolutionError(type(error).__name__) from error
-    best = min((record.priority for record in records), default=0)
-    targets = [
-        (record.target.to_text(omit_final_dot=True), record.port)
-        for record in records
-        if record.priority == best
-    ]
-    found = await asyncio.gather(*(addresses_of_name(*target) for target in targets))
-    return sorted({place for places in found for place in places})
+    return targets_of_service
 
 
 def _is_literal(host: str) -> bool:
@@ -122,16 +125,6 @@ def _is_literal(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case TimeoutError():
-            return f"no answer in {RESOLVE_SECONDS:g} s"
-        case gaierror():
-            return error.strerror or "no address"
-        case _:
-            return str(error) or type(error).__name__
 
 
 def _mark_retrieved(query: asyncio.Future[list[HostPort]]) -> None:

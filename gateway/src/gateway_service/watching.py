@@ -50,6 +50,7 @@ class UpstreamWatch(Generic[PoolT]):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.discovery.close()
         self.upstream.close()
 
     async def _discover(self) -> None:

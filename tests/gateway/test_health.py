@@ -1,0 +1,90 @@
+import pytest
+from tests.support.ports import free_ports
+from tests.support.replica_server import replica_servers
+
+from gateway_service.config import HealthConfig
+from gateway_service.health import Judge, ProbeResult, probe
+from gateway_service.replicas import Endpoint, Readiness
+
+CONFIG = HealthConfig(path="/readyz", timeout=0.2)
+READY, NOT_READY = ProbeResult.READY, ProbeResult.NOT_READY
+REFUSED, SILENT = ProbeResult.REFUSED, ProbeResult.SILENT
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", READY, id="200"),
+        pytest.param(b"HTTP/1.1 204 \r\n\r\n", READY, id="204 without phrase"),
+        pytest.param(b"HTTP/1.0 200 OK\r\n\r\n", READY, id="HTTP/1.0"),
+        pytest.param(b"HTTP/1.1 503 No\r\n\r\n", NOT_READY, id="503"),
+        pytest.param(b"HTTP/1.1 500 No\r\n\r\n", NOT_READY, id="500"),
+        pytest.param(b"HTTP/1.1 404 No\r\n\r\n", NOT_READY, id="404"),
+        pytest.param(b"HTTP/1.1 302 No\r\n\r\n", NOT_READY, id="a redirect"),
+        pytest.param(b"SSH-2.0-OpenSSH\r\n\r\n", SILENT, id="another protocol"),
+        pytest.param(b"HTTP/1.1 OK\r\n\r\n", SILENT, id="no status"),
+        pytest.param(b"", SILENT, id="closes at once"),
+        pytest.param(b"HTTP/1.1 200 " + b"x" * 5_000, SILENT, id="endless line"),
+    ],
+)
+async def test_answer_decides_what_a_probe_finds(
+    answer: bytes, result: ProbeResult
+) -> None:
+    async with replica_servers(1) as [server]:
+        server.answer = answer
+
+        assert await probe(Endpoint("127.0.0.1", 1, server.port), CONFIG) is result
+
+
+async def test_probe_asks_for_the_configured_path() -> None:
+    async with replica_servers(1) as [server]:
+        await probe(Endpoint("127.0.0.1", 8002, server.port), CONFIG)
+
+    assert server.requests[0].startswith(
+        b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1:8002"
+    )
+
+
+async def test_replica_that_says_nothing_is_silent() -> None:
+    async with replica_servers(1) as [server]:
+        server.is_silent = True
+
+        assert await probe(Endpoint("127.0.0.1", 1, server.port), CONFIG) is SILENT
+
+
+async def test_closed_port_refuses() -> None:
+    [port] = free_ports(1)
+
+    assert await probe(Endpoint("127.0.0.1", 1, port), CONFIG) is REFUSED
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        pytest.param([READY], Readiness.READY, id="first success is enough"),
+        pytest.param([READY, NOT_READY], Readiness.NOT_READY, id="503 at once"),
+        pytest.param([READY, REFUSED], Readiness.UNREACHABLE, id="refused at once"),
+        pytest.param([SILENT], Readiness.UNKNOWN, id="one silence says nothing"),
+        pytest.param([READY, SILENT], Readiness.READY, id="one silence is forgiven"),
+        pytest.param([READY, *[SILENT] * 3], Readiness.UNREACHABLE, id="three are not"),
+        pytest.param(
+            [READY, *[SILENT, SILENT, READY] * 3], Readiness.READY, id="not in a row"
+        ),
+        pytest.param([READY, REFUSED, READY], Readiness.UNREACHABLE, id="one success"),
+        pytest.param(
+            [READY, REFUSED, READY, READY], Readiness.READY, id="two bring it back"
+        ),
+        pytest.param(
+            [READY, NOT_READY, READY, SILENT, READY],
+            Readiness.NOT_READY,
+            id="successes not in a row",
+        ),
+    ],
+)
+def test_judgement_over_several_probes(
+    results: list[ProbeResult], expected: Readiness
+) -> None:
+    judge = Judge(HealthConfig(failures=3, successes=2))
+    readiness = [judge.readiness_after(result) for result in results]
+
+    assert readiness[-1] is expected
