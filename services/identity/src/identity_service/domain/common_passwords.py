@@ -5,7 +5,6 @@ them from the lists of two maintained packages (docs/decisions/0030).
 """
 
 import hashlib
-from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -17,7 +16,7 @@ DATA: Final = files("identity_service.domain") / "common_passwords.digests"
 
 def is_common(password: str) -> bool:
     """Tell whether the password is listed, in this case or another."""
-    return digest(password) in _digests()
+    return digest(password) in _DIGESTS
 
 
 def digest(password: str) -> bytes:
@@ -26,9 +25,11 @@ def digest(password: str) -> bytes:
     return hashlib.sha256(folded, usedforsecurity=False).digest()[:DIGEST_SIZE]
 
 
-@cache
-def _digests() -> frozenset[bytes]:
+def _load() -> frozenset[bytes]:
     data = DATA.read_bytes()
     return frozenset(
         data[start : start + DIGEST_SIZE] for start in range(0, len(data), DIGEST_SIZE)
     )
+
+
+_DIGESTS: Final = _load()

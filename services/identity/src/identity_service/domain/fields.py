@@ -2,13 +2,12 @@
 
 from typing import ClassVar
 
-from identity_service.domain.errors import IdentityError
 
-
-class InvalidFieldError(IdentityError):
+class InvalidFieldError(Exception):
     """A value cannot be accepted; ``message`` may be shown to whoever sent it.
 
-    The value itself is in neither ``code`` nor ``message``.
+    Collected, one for each field, in `errors.InvalidFieldsError`. The value itself is in
+    neither ``code`` nor ``message``.
     """
 
     field: ClassVar[str]

@@ -25,6 +25,10 @@ CONTEXT_WORD_MIN_LENGTH: Final = 4
 SIMILAR: Final = 0.7
 """Share of characters two words have in common, in order, to be called alike."""
 
+COMPARED_LENGTH: Final = 32
+"""Code points. Beyond, comparing would take milliseconds, and 30 % of the password are
+characters of its own."""
+
 
 class WeakPasswordError(InvalidFieldError):
     """A password that is not accepted."""
@@ -112,6 +116,8 @@ def _words(
 
 
 def _are_similar(password: str, word: str) -> bool:
+    if max(len(password), len(word)) > COMPARED_LENGTH:
+        return False
     matcher = SequenceMatcher(a=password, b=word, autojunk=False)
     return (
         matcher.real_quick_ratio() >= SIMILAR

@@ -39,7 +39,7 @@ INVISIBLE: Final = frozenset(
 )
 """Letters and marks that show as nothing (Default_Ignorable_Code_Point)."""
 
-ACCENT_CLASSES: Final = range(200, 241)
+ACCENT_CLASSES: Final = frozenset({1, *range(200, 241)})
 """Combining classes of marks that sit on, under or through a letter. Vowel signs of
 Indic scripts, points of Hebrew and Arabic have others: they make another word."""
 
@@ -86,7 +86,7 @@ class Username:
                 "username_too_long",
                 f"A user name has at most {USERNAME_MAX_LENGTH} characters.",
             )
-        if not _is_made_of_name_characters(text) or not key:
+        if not (key and _is_name(text) and _is_name(key)):
             raise InvalidUsernameError(
                 "username_characters",
                 "A user name has letters, digits, ASCII punctuation and single spaces"
@@ -118,7 +118,10 @@ class EmailAddress:
             )
         try:
             address = validate_email(
-                untrusted, check_deliverability=False, globally_deliverable=False
+                untrusted,
+                check_deliverability=False,
+                globally_deliverable=False,
+                strict=True,
             )
         except (EmailNotValidError, UnicodeError) as error:
             raise _malformed_email() from error
@@ -148,17 +151,13 @@ def _username_key(text: str) -> str:
     return unicodedata.normalize("NFKC", letters.translate(LOOK_ALIKES))
 
 
-def _is_made_of_name_characters(text: str) -> bool:
-    shown = unicodedata.normalize("NFKC", text)
-    return (
-        shown == " ".join(shown.split(" ")).strip()
-        and "  " not in shown
-        and all(
-            " " <= character <= "~"
-            or (
-                unicodedata.category(character) in LETTERS_MARKS_DIGITS
-                and character not in INVISIBLE
-            )
-            for character in shown
+def _is_name(text: str) -> bool:
+    """Tell whether this has characters of names alone, and spaces where they show."""
+    return text == " ".join(text.split()) and all(
+        " " <= character <= "~"
+        or (
+            unicodedata.category(character) in LETTERS_MARKS_DIGITS
+            and character not in INVISIBLE
         )
+        for character in text
     )
