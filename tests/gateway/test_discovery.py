@@ -1,5 +1,6 @@
 import asyncio
 import socket
+from typing import cast
 
 import pytest
 from dns.asyncresolver import Resolver
@@ -151,8 +152,7 @@ def srv_answer(query: bytes) -> bytes:
 
 class NameServer(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._transport.sendto(srv_answer(data), addr)
