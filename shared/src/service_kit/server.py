@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -75,10 +76,12 @@ async def serve(
     listening: Listening,
     *,
     sock: socket.socket | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
 
-    ``sock`` is a listening socket to use in place of the public host and port.
+    ``sock`` is a listening socket to use in place of the public host and port, and
+    ``ssl_context`` makes the public side TLS.
     The public application is started before the internal port opens, so whoever
     can ask for readiness gets a true answer; it is stopped before it, too.
     """
@@ -87,7 +90,7 @@ async def serve(
     )
     with _stop_signals() as stop:
         async with _set_up(internal), _set_up(public):
-            await _public_site(public, listening, sock).start()
+            await _public_site(public, listening, sock, ssl_context).start()
             await web.TCPSite(
                 internal, listening.internal_host, listening.internal_port
             ).start()
@@ -130,11 +133,20 @@ def settings_or_exit(settings_class: type[S]) -> S:
 
 
 def _public_site(
-    runner: web.BaseRunner, listening: Listening, sock: socket.socket | None
+    runner: web.BaseRunner,
+    listening: Listening,
+    sock: socket.socket | None,
+    ssl_context: ssl.SSLContext | None,
 ) -> web.BaseSite:
     if sock is not None:
-        return web.SockSite(runner, sock, backlog=_BACKLOG)
-    return web.TCPSite(runner, listening.host, listening.port, backlog=_BACKLOG)
+        return web.SockSite(runner, sock, ssl_context=ssl_context, backlog=_BACKLOG)
+    return web.TCPSite(
+        runner,
+        listening.host,
+        listening.port,
+        ssl_context=ssl_context,
+        backlog=_BACKLOG,
+    )
 
 
 @contextlib.asynccontextmanager
