@@ -1,0 +1,94 @@
+"""``gateway-service serve | check | doctor``."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import uvloop
+
+from gateway_service.app import create_app
+from gateway_service.config_file import read_config
+from gateway_service.doctor import check, doctor
+from gateway_service.sections import ConfigError
+from gateway_service.settings import GatewaySettings
+from gateway_service.workers import Supervisor, end_with_parent, open_listener
+from service_kit.logs import configure_logging
+from service_kit.server import serve, settings_or_exit
+
+_USAGE_ERROR: Final = 2
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    arguments = _parser().parse_args()
+    settings = settings_or_exit(GatewaySettings)
+    match arguments.command:
+        case "check":
+            sys.exit(check(settings.config, os.environ))
+        case "doctor":
+            sys.exit(asyncio.run(doctor(settings, os.environ)))
+        case _:
+            settings = replace(settings, workers=arguments.workers or settings.workers)
+            configure_logging("gateway", settings.log_level)
+            sys.exit(_serve(settings, arguments.listener))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gateway-service")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serving = commands.add_parser("serve", help="answer requests until SIGTERM")
+    serving.add_argument(
+        "--workers", type=int, choices=range(1, 65), metavar="N", help="processes"
+    )
+    serving.add_argument("--listener", type=int, help=argparse.SUPPRESS)
+    commands.add_parser("check", help="name every fault of the configuration")
+    commands.add_parser("doctor", help="say what works and what does not")
+    return parser
+
+
+def _serve(settings: GatewaySettings, listener: int | None) -> int:
+    """Serve in this process, or in several of which this one is the parent."""
+    if listener is not None:
+        return uvloop.run(_serve_here(settings, socket.socket(fileno=listener)))
+    if settings.workers == 1:
+        return uvloop.run(_serve_here(settings, None))
+    if check(settings.config, os.environ):
+        return _USAGE_ERROR
+    return uvloop.run(_supervise(settings))
+
+
+async def _serve_here(settings: GatewaySettings, sock: socket.socket | None) -> int:
+    loop = asyncio.get_running_loop()
+    try:
+        app = create_app(settings, partial(read_config, settings.config, os.environ))
+    except ConfigError as error:
+        sys.stderr.writelines(f"{fault}\n" for fault in error.faults)
+        return _USAGE_ERROR
+    if sock is not None:
+        end_with_parent(loop)
+    loop.add_signal_handler(signal.SIGHUP, app.reload)
+    certificate = app.control.certificate
+    await serve(
+        app.runner,
+        app.internal_app,
+        app.readiness,
+        settings.listening,
+        sock=sock,
+        ssl_context=certificate.context if certificate is not None else None,
+    )
+    return 0
+
+
+async def _supervise(settings: GatewaySettings) -> int:
+    with open_listener(settings) as listener:
+        return await Supervisor(settings, listener).run()
+
+
+if __name__ == "__main__":
+    main()

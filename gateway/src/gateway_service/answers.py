@@ -1,0 +1,52 @@
+"""Answers as octets: those the gateway gives itself, and the heads of relayed ones."""
+
+import time
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final
+
+from service_kit.errors import (
+    MEDIA_TYPE,
+    SECURITY_HEADERS,
+    Problem,
+    problem_body,
+)
+
+STATUS_LINES: Final = {
+    int(status): f"HTTP/1.1 {int(status)} {status.phrase}\r\n".encode("ascii")
+    for status in HTTPStatus
+}
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CONNECTION_CLOSE: Final = b"Connection: close\r\n"
+
+_SECURITY_LINES: Final = "".join(
+    f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items()
+).encode("ascii")
+
+_PROBLEM_LINES: Final = (
+    f"Content-Type: {MEDIA_TYPE}\r\nCache-Control: no-store\r\n".encode("ascii")
+    + _SECURITY_LINES
+)
+
+
+def status_line(status: int) -> bytes:
+    """Return the first line of an answer, with a phrase of our own."""
+    return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+def problem_answer(problem: Problem, request_id: str) -> tuple[bytes, bytes]:
+    """Return header lines and body that tell a client of a problem."""
+    extra = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
+    return _PROBLEM_LINES + extra.encode("ascii"), problem_body(problem, request_id)
+
+
+def date_line() -> bytes:
+    """Return the Date field of this second."""
+    return _date_line(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _date_line(second: int) -> bytes:
+    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode("ascii")

@@ -1,0 +1,82 @@
+"""Puts the gateway together."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from gateway_service.access_log import AccessLog
+from gateway_service.client.pool import ConnectionPool
+from gateway_service.config import Config, UpstreamConfig
+from gateway_service.control import ControlPlane
+from gateway_service.deadlines import Deadlines
+from gateway_service.replicas import Endpoint
+from gateway_service.server import EdgeServer, GatewayRunner
+from gateway_service.settings import GatewaySettings
+from gateway_service.status import status_of
+from service_kit.health import Readiness, create_internal_app
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayApp:
+    """A gateway that is ready to be started."""
+
+    runner: GatewayRunner
+    internal_app: web.Application
+    readiness: Readiness
+    control: ControlPlane[ConnectionPool]
+    reload: Callable[[], asyncio.Task[None]]
+    """Read the configuration again, and open the access log again."""
+
+
+def create_app(
+    settings: GatewaySettings, read_config: Callable[[], Config]
+) -> GatewayApp:
+    """Return a gateway for the running event loop.
+
+    Raises
+    ------
+    ConfigError
+        The configuration cannot be used.
+    """
+    loop = asyncio.get_running_loop()
+    readiness, registry = Readiness(), CollectorRegistry()
+    deadlines = Deadlines(loop)
+
+    def make_pool(endpoint: Endpoint, config: UpstreamConfig) -> ConnectionPool:
+        return ConnectionPool(endpoint, config, deadlines, loop)
+
+    control = ControlPlane(read_config(), read_config, make_pool)
+    access_log = AccessLog(settings.access_log, loop)
+    server = EdgeServer(control, readiness, access_log, deadlines, loop)
+    registry.register(server.metrics)
+    reloads: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        access_log.reopen()
+        if await control.reload():
+            server.adopt_limits()
+
+    def begin_reload() -> asyncio.Task[None]:
+        task = loop.create_task(reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+        return task
+
+    return GatewayApp(
+        runner=GatewayRunner(
+            server,
+            control,
+            access_log,
+            deadlines,
+            settings.shutdown_grace.total_seconds(),
+        ),
+        internal_app=create_internal_app(
+            readiness, registry, lambda: status_of(control)
+        ),
+        readiness=readiness,
+        control=control,
+        reload=begin_reload,
+    )

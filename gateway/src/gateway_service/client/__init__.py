@@ -1,0 +1,1 @@
+"""The gateway's side towards upstreams: connections, and pools of them."""

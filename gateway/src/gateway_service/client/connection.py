@@ -1,0 +1,331 @@
+"""One connection to a replica: one request at a time, one answer to each."""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, cast
+
+from gateway_service.client.answer import Answer, UpstreamError
+from gateway_service.config import Timeouts
+from gateway_service.deadlines import NEVER
+from gateway_service.framing import (
+    HEAD_END,
+    UNTIL_CLOSE,
+    BodyDecoder,
+    HeadLimits,
+    MalformedError,
+    ResponseHead,
+    body_decoder,
+    parse_response_head,
+    response_body_length,
+)
+from gateway_service.headers import ANSWER_FIELDS, connection_options
+from gateway_service.replicas import FailureKind
+from gateway_service.streams import Outlet, Stream
+
+_HEAD_LIMITS: Final = HeadLimits()
+_INTERIM_LIMIT: Final = 16
+"""1xx answers before the real one; more are a flood."""
+
+_SWITCHING_PROTOCOLS: Final = 101
+_FIRST_FINAL_STATUS: Final = 200
+_NOT_MODIFIED: Final = 304
+
+_TUNNEL_IDLE: Final = 600.0
+"""Seconds without an octet in either direction; WebSocket peers ping more often."""
+
+
+def _patient() -> bool:
+    """Never give up early."""
+    return False
+
+
+class _Phase(Enum):
+    IDLE = 1
+    HEAD = 2
+    BODY = 3
+    TUNNEL = 4
+    CLOSED = 5
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """Sends requests and reads answers, strictly.
+
+    What is not exactly one well-framed answer fails with `BAD_ANSWER`, and the
+    connection is never used again.
+    """
+
+    _transport: asyncio.Transport
+    _timeouts: Timeouts
+    _answer: asyncio.Future[Answer]
+    _stream: Stream
+    _decoder: BodyDecoder
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_lost: Callable[["UpstreamConnection"], None],
+    ) -> None:
+        self._loop = loop
+        self._on_lost = on_lost
+        self._outlet = Outlet(loop)
+        self._phase = _Phase.IDLE
+        self._buffer = b""
+        self._scanned = 0
+        self._interim = 0
+        self._method = ""
+        self._length = 0
+        self._is_upgrade = False
+        self._is_sent = True
+        self._stays_open = True
+        self._gives_up: Callable[[], bool] = _patient
+        self._head_at = NEVER
+        self._total_at = NEVER
+        self.deadline = NEVER
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may be sent."""
+        return self._phase is _Phase.IDLE and not self._transport.is_closing()
+
+    def ask(
+        self,
+        request: bytes,
+        method: str,
+        timeouts: Timeouts,
+        total_at: float,
+        *,
+        is_whole: bool = True,
+        is_upgrade: bool = False,
+    ) -> asyncio.Future[Answer]:
+        """Send a request, or the beginning of one, and return its answer to come.
+
+        The answer fails with UpstreamError. The caller has the connection to itself
+        until it gives it back to its pool.
+        """
+        self._phase = _Phase.HEAD
+        self._method = method
+        self._timeouts = timeouts
+        self._total_at = total_at
+        self._is_sent = is_whole
+        self._is_upgrade = is_upgrade
+        self._interim = self._scanned = 0
+        self._buffer = b""
+        self._gives_up = _patient
+        self._transport.write(request)
+        self._expect_head()
+        self._answer = self._loop.create_future()
+        return self._answer
+
+    def give_up_early(self, after: float, gives_up: Callable[[], bool]) -> None:
+        """Ask ``gives_up`` after some seconds whether to wait for the head no longer.
+
+        It is asked once; if it says no, the wait goes on as if it had not been asked.
+        """
+        self._gives_up = gives_up
+        self.deadline = min(self._head_at, self._loop.time() + after)
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of the request's body, waiting while the replica is slow."""
+        self._transport.write(data)
+        self._expect_more()
+        await self._outlet.drain()
+
+    def sent(self) -> None:
+        """Say that the request is complete."""
+        self._is_sent = True
+        if self._phase is _Phase.HEAD:
+            self._expect_head()
+
+    def abort(self) -> None:
+        """Close at once: the exchange ended before its time."""
+        self._fail(UpstreamError(FailureKind.RESET))
+
+    def close(self) -> None:
+        """Close a connection that has nothing to do."""
+        self._phase = _Phase.CLOSED
+        self._transport.close()
+
+    def _expect_head(self) -> None:
+        head_at = self._loop.time() + self._timeouts.response_head
+        self.deadline = self._head_at = min(head_at, self._total_at)
+
+    def _expect_more(self) -> None:
+        idle = self._timeouts.idle
+        if self._phase is _Phase.TUNNEL:
+            idle, self._total_at = _TUNNEL_IDLE, NEVER
+        self.deadline = min(self._loop.time() + idle, self._total_at)
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        match self._phase:
+            case _Phase.HEAD:
+                self._guard(self._read_head, data)
+            case _Phase.BODY:
+                self._guard(self._read_body, data)
+            case _Phase.TUNNEL:
+                self._expect_more()
+                self._stream.feed(data)
+            case _Phase.IDLE | _Phase.CLOSED:
+                self.abort()
+
+    def pause_writing(self) -> None:
+        """Make `send` wait."""
+        self._outlet.pause()
+
+    def resume_writing(self) -> None:
+        """Let `send` go on."""
+        self._outlet.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever waits."""
+        phase, self._phase = self._phase, _Phase.CLOSED
+        self._outlet.lost()
+        self._on_lost(self)
+        match phase:
+            case _Phase.HEAD:
+                self._tell(UpstreamError(FailureKind.RESET))
+            case _Phase.BODY if self._length == UNTIL_CLOSE and exc is None:
+                self._stream.end()
+            case _Phase.BODY:
+                self._stream.fail(UpstreamError(FailureKind.BAD_ANSWER))
+            case _Phase.TUNNEL:
+                self._stream.end()
+            case _Phase.IDLE | _Phase.CLOSED:
+                pass
+
+    def on_deadline(self) -> None:
+        """Give up what takes too long."""
+        now = self._loop.time()
+        match self._phase:
+            case _Phase.HEAD if now < self._head_at and not self._gives_up():
+                self.deadline = self._head_at
+            case _Phase.BODY if self._stream.is_paused and now < self._total_at:
+                self._expect_more()
+            case _Phase.HEAD | _Phase.BODY:
+                self._fail(UpstreamError(FailureKind.TIMEOUT, in_time=False))
+            case _Phase.IDLE | _Phase.TUNNEL | _Phase.CLOSED:
+                self.abort()
+
+    # Reading an answer
+
+    def _guard(self, read: Callable[[bytes], None], data: bytes) -> None:
+        try:
+            read(data)
+        except MalformedError:
+            self._fail(UpstreamError(FailureKind.BAD_ANSWER))
+
+    def _read_head(self, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+        while (end := data.find(HEAD_END, self._scanned)) >= 0:
+            head = parse_response_head(data[:end], _HEAD_LIMITS)
+            data = data[end + len(HEAD_END) :]
+            if head.status >= _FIRST_FINAL_STATUS:
+                self._begin(head, data)
+                return
+            if head.status == _SWITCHING_PROTOCOLS:
+                self._begin_tunnel(head, data)
+                return
+            self._scanned = 0
+            self._interim += 1
+            if self._interim > _INTERIM_LIMIT:
+                raise MalformedError("There are too many interim answers.")
+        if len(data) > _HEAD_LIMITS.head:
+            raise MalformedError("The head is too large.")
+        self._buffer = data
+        self._scanned = max(0, len(data) - len(HEAD_END) + 1)
+
+    def _begin(self, head: ResponseHead, rest: bytes) -> None:
+        lines, values = ANSWER_FIELDS.sort(head.fields)
+        lengths = values.get(b"content-length", [])
+        codings = values.get(b"transfer-encoding", [])
+        length = response_body_length(head, self._method, lengths, codings)
+        answer = Answer(head.status, lines, values, length, None, rest)
+        if length == 0 and lengths and self._announces_length(head.status):
+            answer.announced = lengths[0]
+        self._length = length
+        self._stays_open = (
+            not head.is_http_10
+            and length != UNTIL_CLOSE
+            and b"close" not in connection_options(values)
+        )
+        if len(rest) != length:
+            decoder = body_decoder(length)
+            answer.body = decoder.feed(rest)
+            if not decoder.complete:
+                answer.body = self._begin_body(decoder, answer.body)
+            elif decoder.rest:
+                raise MalformedError("Something follows the answer.")
+            else:
+                answer.length = len(answer.body)
+        if isinstance(answer.body, bytes):
+            self._finish()
+        self._deliver(answer)
+
+    def _announces_length(self, status: int) -> bool:
+        return self._method == "HEAD" or status == _NOT_MODIFIED
+
+    def _begin_body(self, decoder: BodyDecoder, first: bytes) -> Stream:
+        self._phase = _Phase.BODY
+        self._decoder = decoder
+        self._stream = Stream(self._transport, self._loop)
+        self._stream.feed(first)
+        self._expect_more()
+        return self._stream
+
+    def _read_body(self, data: bytes) -> None:
+        decoder = self._decoder
+        self._stream.feed(decoder.feed(data))
+        if not decoder.complete:
+            self._expect_more()
+        elif decoder.rest:
+            raise MalformedError("Something follows the answer.")
+        else:
+            stream = self._stream
+            self._finish()
+            stream.end()
+
+    def _begin_tunnel(self, head: ResponseHead, rest: bytes) -> None:
+        if not self._is_upgrade:
+            raise MalformedError("Nobody asked to switch protocols.")
+        lines, values = ANSWER_FIELDS.sort(head.fields)
+        self._phase = _Phase.TUNNEL
+        self._stream = Stream(self._transport, self._loop)
+        self._stream.feed(rest)
+        self._expect_more()
+        self._deliver(Answer(head.status, lines, values, 0, None, self._stream))
+
+    def _deliver(self, answer: Answer) -> None:
+        if not self._answer.done():
+            self._answer.set_result(answer)
+
+    def _finish(self) -> None:
+        """Keep the connection after a complete answer, if nothing speaks against it."""
+        if self._stays_open and self._is_sent:
+            self._phase = _Phase.IDLE
+            self.deadline = NEVER
+        else:
+            self.close()
+
+    def _fail(self, error: UpstreamError) -> None:
+        """Close at once, and tell whoever waits why."""
+        phase, self._phase = self._phase, _Phase.CLOSED
+        self._transport.abort()
+        match phase:
+            case _Phase.HEAD:
+                self._tell(error)
+            case _Phase.BODY | _Phase.TUNNEL:
+                self._stream.fail(error)
+            case _Phase.IDLE | _Phase.CLOSED:
+                pass
+
+    def _tell(self, error: UpstreamError) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(error)

@@ -1,0 +1,51 @@
+"""A bound on every wait, without a timer for each.
+
+Setting a deadline is one assignment; a sweep a few times a second finds those that
+have passed. So a wait may last one interval longer than it was told.
+"""
+
+import asyncio
+import math
+from typing import Final, Protocol
+
+INTERVAL: Final = 0.1
+"""Seconds between two sweeps."""
+
+NEVER: Final = math.inf
+
+
+class Bounded(Protocol):
+    """Something that waits until ``deadline`` at the latest, on the loop's clock."""
+
+    deadline: float
+
+    def on_deadline(self) -> None:
+        """Give up the wait."""
+
+
+class Deadlines:
+    """All things that wait."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: set[Bounded] = set()
+        self._timer = loop.call_later(INTERVAL, self._sweep)
+
+    def add(self, bounded: Bounded) -> None:
+        """Watch ``bounded.deadline``, which may change at any time."""
+        self._waiting.add(bounded)
+
+    def discard(self, bounded: Bounded) -> None:
+        """Watch it no longer."""
+        self._waiting.discard(bounded)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self._timer.cancel()
+
+    def _sweep(self) -> None:
+        self._timer = self._loop.call_later(INTERVAL, self._sweep)
+        now = self._loop.time()
+        for each in [each for each in self._waiting if each.deadline <= now]:
+            each.deadline = NEVER
+            each.on_deadline()

@@ -1,0 +1,196 @@
+"""One request and the answer it gets, whoever gives it."""
+
+import itertools
+import secrets
+from typing import Final, Protocol
+
+from gateway_service.answers import (
+    CONNECTION_CLOSE,
+    CONTINUE,
+    date_line,
+    problem_answer,
+    status_line,
+)
+from gateway_service.framing import CHUNKED
+from gateway_service.headers import body_line
+from gateway_service.requests import Request
+from gateway_service.streams import Stream
+from service_kit.errors import Problem
+
+_PROCESS: Final = secrets.token_hex(8)
+_numbers: Final = itertools.count(1)
+
+CLIENT_GONE: Final = 499
+"""Logged in place of a status when the client left before there was one."""
+
+
+def new_request_id() -> str:
+    """Return an id that no other request has, in any process."""
+    return f"{_PROCESS}{next(_numbers):x}"
+
+
+_SWITCHING_PROTOCOLS: Final = 101
+_BODILESS: Final = frozenset({204, 304})
+
+
+class Client(Protocol):
+    """The connection that the request came by."""
+
+    peer: str
+    """The address at the other end."""
+    address: str
+    """The same in its one spelling."""
+    is_secure: bool
+    """Whether the connection is TLS."""
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether a further request may follow on the connection."""
+
+    def write(self, data: bytes) -> None:
+        """Send octets to the client."""
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written."""
+
+    def open_tunnel(self) -> Stream:
+        """Return what the client sends from now on, no longer HTTP."""
+
+    def cut(self) -> None:
+        """End the connection so that the client sees it broken."""
+
+
+class Exchange:
+    """What is known of a request on its way, and the means to answer it."""
+
+    __slots__ = (
+        "_is_chunked",
+        "body",
+        "bytes_sent",
+        "client",
+        "closes",
+        "lines",
+        "replica",
+        "request",
+        "request_id",
+        "route",
+        "started_at",
+        "status",
+        "upstream",
+        "upstream_seconds",
+    )
+
+    def __init__(
+        self,
+        client: Client,
+        request: Request,
+        body: Stream | None,
+        started_at: float,
+    ) -> None:
+        self.client = client
+        self.request = request
+        self.body = body
+        self.started_at = started_at
+        """On the monotonic clock, which the event loop's is too, but coarser."""
+        self.request_id = new_request_id()
+        self.lines = b""
+        """Header lines of the gateway that stand on the answer, whatever it is."""
+        self.status = 0
+        """Of the answer; 0 until it has begun."""
+        self.bytes_sent = 0
+        """Of the answer's body."""
+        self.closes = request.closes
+        """Whether the connection ends with this exchange."""
+        self.route = ""
+        self.upstream = ""
+        self.replica: object = ""
+        """Its `str` is where the answer came from."""
+        self.upstream_seconds = 0.0
+        """From sending the request to the answer's head."""
+        self._is_chunked = False
+
+    def tell(self, problem: Problem) -> None:
+        """Answer with a problem."""
+        lines, body = problem_answer(problem, self.request_id)
+        self.respond(int(problem.status), lines + date_line(), body)
+
+    def respond(
+        self, status: int, lines: bytes, body: bytes, announced: bytes | None = None
+    ) -> None:
+        """Give a whole answer.
+
+        ``announced`` is the length to tell where the body itself is not sent.
+        """
+        if self.request.method == "HEAD" and announced is None:
+            announced = b"%d" % len(body)
+        if announced is not None:
+            framing, body = b"Content-Length: %b\r\n" % announced, b""
+        elif status in _BODILESS:
+            framing = b""
+        else:
+            framing = body_line(len(body))
+        self.bytes_sent = len(body)
+        self.client.write(self._head(status, lines, framing) + body)
+
+    def begin(self, status: int, lines: bytes, length: int) -> None:
+        """Begin an answer whose body comes by `send`, and ends with `end`."""
+        if length >= 0:
+            framing = body_line(length)
+        elif self.request.is_http_10:
+            framing = b""
+            self.closes = True
+        else:
+            framing = body_line(CHUNKED)
+            self._is_chunked = True
+        self.client.write(self._head(status, lines, framing))
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of the body, waiting while the client is slow."""
+        self.bytes_sent += len(data)
+        if self._is_chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self.client.write(data)
+        await self.client.drain()
+
+    def end(self) -> None:
+        """End the body."""
+        if self._is_chunked:
+            self.client.write(b"0\r\n\r\n")
+
+    def switch_protocols(self, lines: bytes) -> None:
+        """Answer 101; what follows belongs to the other protocol."""
+        self.status = _SWITCHING_PROTOCOLS
+        self.closes = True
+        self.client.write(
+            b"%bConnection: upgrade\r\n%b%b\r\n"
+            % (status_line(_SWITCHING_PROTOCOLS), lines, self._own_lines())
+        )
+
+    async def read_body(self, limit: int) -> bytes:
+        """Return what has come of the body once it is complete or beyond ``limit``."""
+        if self.body is None:
+            return b""
+        if self.request.expects_continue and self.body.is_empty:
+            self.client.write(CONTINUE)
+        return await self.body.gather(limit)
+
+    def _head(self, status: int, lines: bytes, framing: bytes) -> bytes:
+        self.status = status
+        if not self.client.stays_open or (
+            self.body is not None and not self.body.is_complete
+        ):
+            self.closes = True
+        closing = CONNECTION_CLOSE if self.closes else b""
+        return b"%b%b%b%b%b\r\n" % (
+            status_line(status),
+            lines,
+            self._own_lines(),
+            framing,
+            closing,
+        )
+
+    def _own_lines(self) -> bytes:
+        return b"%bX-Request-Id: %b\r\n" % (
+            self.lines,
+            self.request_id.encode("ascii"),
+        )

@@ -1,0 +1,164 @@
+"""Which header fields cross the gateway, and what becomes of them.
+
+Fields that speak of one hop (RFC 9110, 7.6.1), or that only the gateway may say, are
+taken out; all others pass as the octets they came in.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from gateway_service.framing import CHUNKED, Field, value_of
+
+Values = dict[bytes, list[bytes]]
+"""The values of each field that the gateway itself reads, by lower-case name."""
+
+_HOP_BY_HOP: Final = frozenset(
+    {
+        b"http2-settings",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+    }
+)
+
+_READ_OF_REQUESTS: Final = frozenset(
+    {
+        b"access-control-request-method",
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"forwarded",
+        b"host",
+        b"max-forwards",
+        b"origin",
+        b"transfer-encoding",
+        b"upgrade",
+        b"via",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+    }
+)
+"""What an upstream should see of these is written anew."""
+
+_CLAIMS: Final = (b"x-forwarded-", b"x-original-", b"x-role", b"x-user")
+"""Beginnings of names by which an upstream might be told who or what a request is."""
+
+_CLAIM_NAMES: Final = frozenset(
+    {b"content-length", b"forwarded", b"x-real-ip", b"x-request-id", b"x-rewrite-url"}
+)
+
+_READ_OF_ANSWERS: Final = frozenset(
+    {b"connection", b"content-length", b"date", b"transfer-encoding", b"upgrade"}
+)
+
+_INSIDE_NAMES: Final = frozenset(
+    {b"alt-svc", b"server", b"via", b"x-powered-by", b"x-request-id"}
+)
+"""What would tell of the inside, or lead around the gateway."""
+
+_REMEMBERED: Final = 1_024
+"""Names whose fate is kept, because most messages bring the same."""
+
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+_USUAL_OPTIONS: Final = {
+    b"keep-alive": frozenset({b"keep-alive"}),
+    b"close": frozenset({b"close"}),
+}
+_NAME_NO_FIELD: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b""})
+"""Connection options other than the name of a field that would pass."""
+
+
+class _Fate(Enum):
+    PASSED = 1
+    READ = 2
+    DROPPED = 3
+
+
+_PASSED: Final = _Fate.PASSED
+_READ: Final = _Fate.READ
+
+
+class FieldPolicy:
+    """Sorts the fields of one direction."""
+
+    __slots__ = ("_fates", "_is_dropped", "_read")
+
+    def __init__(
+        self, read: frozenset[bytes], is_dropped: Callable[[bytes], bool]
+    ) -> None:
+        self._read = read
+        self._is_dropped = is_dropped
+        self._fates: dict[bytes, _Fate] = {}
+
+    def sort(self, fields: list[Field]) -> tuple[list[bytes], Values]:
+        """Return the lines that pass as they are, and what the gateway reads."""
+        passed: list[bytes] = []
+        values: Values = {}
+        fates = self._fates
+        for name, line in fields:
+            fate = fates.get(name) or self._fate(name)
+            if fate is _PASSED:
+                passed.append(line)
+            elif fate is _READ:
+                values.setdefault(name, []).append(value_of(line))
+        named = connection_options(values) - _NAME_NO_FIELD
+        if named:
+            passed = [each for each in passed if _name_of(each) not in named]
+        return passed, values
+
+    def _fate(self, name: bytes) -> _Fate:
+        if name in self._read:
+            fate = _Fate.READ
+        elif name in _HOP_BY_HOP or self._is_dropped(name):
+            fate = _Fate.DROPPED
+        else:
+            fate = _Fate.PASSED
+        if len(self._fates) < _REMEMBERED:
+            self._fates[name] = fate
+        return fate
+
+
+def connection_options(values: Values) -> frozenset[bytes]:
+    """Return what Connection says, in lower case."""
+    lines = values.get(b"connection")
+    if lines is None:
+        return _NO_OPTIONS
+    usual = _USUAL_OPTIONS.get(lines[0]) if len(lines) == 1 else None
+    if usual is not None:
+        return usual
+    options = b",".join(lines).lower().split(b",")
+    return frozenset(option.strip(b" \t") for option in options)
+
+
+def body_line(length: int) -> bytes:
+    """Return the one framing of a message that is sent on."""
+    if length == CHUNKED:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b"Content-Length: %d\r\n" % length
+
+
+def _name_of(line: bytes) -> bytes:
+    return line.partition(b":")[0].lower()
+
+
+def _claims_to_be_the_gateway(name: bytes) -> bool:
+    """Whether a client would speak for the gateway.
+
+    An underscore counts as a hyphen, because CGI and its heirs confuse the two.
+    """
+    name = name.replace(b"_", b"-")
+    return name in _CLAIM_NAMES or name.startswith(_CLAIMS)
+
+
+def _belongs_inside(name: bytes) -> bool:
+    """Whether an upstream's field is the gateway's to say, or nobody's."""
+    return name in _INSIDE_NAMES or name.startswith(b"access-control-")
+
+
+REQUEST_FIELDS: Final = FieldPolicy(_READ_OF_REQUESTS, _claims_to_be_the_gateway)
+ANSWER_FIELDS: Final = FieldPolicy(_READ_OF_ANSWERS, _belongs_inside)

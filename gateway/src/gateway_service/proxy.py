@@ -1,0 +1,144 @@
+"""What becomes of a request: match -> select -> send -> relay."""
+
+import asyncio
+import math
+import re
+from collections.abc import Callable
+from typing import Final
+
+from gateway_service import problems
+from gateway_service.answers import date_line
+from gateway_service.client.pool import ConnectionPool
+from gateway_service.client_addresses import TrustedProxies
+from gateway_service.config import METHODS
+from gateway_service.control import State
+from gateway_service.cors import is_preflight
+from gateway_service.exchange import Exchange
+from gateway_service.forwarding import Forwarding
+from gateway_service.pages import PAGE_LINES, start_page
+from gateway_service.routing import Route
+from service_kit.errors import Problem, ProblemError
+
+_OK: Final = 200
+_NO_CONTENT: Final = 204
+_ALL_METHODS: Final = ", ".join(sorted(METHODS)).encode("ascii")
+_PAGE_METHODS: Final = frozenset({"GET", "HEAD"})
+_ORIGIN: Final = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECASE)
+
+
+class Proxy:
+    """Answers requests as the present configuration says."""
+
+    def __init__(
+        self,
+        state: Callable[[], State[ConnectionPool]],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._state = state
+        self._loop = loop
+
+    async def handle(self, exchange: Exchange) -> None:
+        """Answer a request."""
+        state = self._state()
+        request = exchange.request
+        route = state.routes.match(request.path)
+        cors = state.routes.default_cors if route is None else route.cors
+        exchange.lines = cors.for_request(request.origin) + _hsts(exchange, state)
+        try:
+            if route is None:
+                _answer_alone(exchange, state)
+                return
+            exchange.route = route.prefix
+            if request.method == "OPTIONS" and _answer_options(exchange, route):
+                return
+            await _admit(exchange, route, state)
+            exchange.upstream = route.upstream
+            upstream = state.upstreams[route.upstream]
+            pseudonym = state.config.pseudonym.encode("ascii")
+            forwarding = Forwarding(exchange, route, upstream, self._loop)
+            await forwarding.run(pseudonym, state.proxies)
+        except ProblemError as error:
+            exchange.tell(error.problem)
+
+    def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
+        """Answer octets that could not be understood as a request.
+
+        A page of an allowed origin may read the reason, if its origin can be seen.
+        """
+        state = self._state()
+        match = _ORIGIN.search(received)
+        origin = match[1] if match is not None else None
+        cors = state.routes.default_cors.for_request(origin)
+        exchange.lines = cors + _hsts(exchange, state)
+        exchange.tell(problem)
+
+
+def _hsts(exchange: Exchange, state: State[ConnectionPool]) -> bytes:
+    tls = state.config.tls
+    if tls is None or not tls.hsts or not exchange.client.is_secure:
+        return b""
+    return b"Strict-Transport-Security: max-age=%d\r\n" % tls.hsts
+
+
+def _answer_alone(exchange: Exchange, state: State[ConnectionPool]) -> None:
+    """Answer what belongs to no route."""
+    request = exchange.request
+    if request.path == "*":
+        _allow(exchange, _ALL_METHODS)
+    elif request.path != "/":
+        exchange.tell(problems.NOT_FOUND)
+    elif request.method not in _PAGE_METHODS:
+        exchange.tell(problems.method_not_allowed(", ".join(sorted(_PAGE_METHODS))))
+    else:
+        page = start_page(state.config)
+        exchange.respond(_OK, PAGE_LINES + date_line(), page)
+
+
+def _answer_options(exchange: Exchange, route: Route) -> bool:
+    """Answer a preflight, or an OPTIONS that may go no further; else return False."""
+    values = exchange.request.values
+    wanted = values.get(b"access-control-request-method")
+    origin = exchange.request.origin
+    if is_preflight("OPTIONS", origin, wanted[0] if wanted else None):
+        exchange.lines = route.cors.for_preflight(origin)
+        exchange.respond(_NO_CONTENT, date_line(), b"")
+        return True
+    forwards = values.get(b"max-forwards")
+    if forwards is None:
+        return False
+    if len(forwards) > 1 or not re.fullmatch(rb"\d{1,9}", forwards[0]):
+        raise ProblemError(problems.MALFORMED_MAX_FORWARDS)
+    if int(forwards[0]):
+        return False
+    _allow(exchange, route.allow)
+    return True
+
+
+def _allow(exchange: Exchange, methods: bytes) -> None:
+    exchange.respond(_NO_CONTENT, b"Allow: %b\r\n" % methods + date_line(), b"")
+
+
+async def _admit(
+    exchange: Exchange, route: Route, state: State[ConnectionPool]
+) -> None:
+    """Raise ProblemError for a request that the route does not let through."""
+    request = exchange.request
+    if request.method not in route.methods:
+        allow = route.allow.decode("ascii")
+        raise ProblemError(problems.method_not_allowed(allow))
+    if route.rate_limit is not None:
+        client = _client_address(exchange, state.proxies)
+        seconds = await state.rate_limits.wait(route.prefix, route.rate_limit, client)
+        if seconds:
+            raise ProblemError(problems.too_many_requests(math.ceil(seconds)))
+    if request.length > route.body_limit:
+        raise ProblemError(problems.BODY_TOO_LARGE)
+
+
+def _client_address(exchange: Exchange, proxies: TrustedProxies) -> str:
+    client = exchange.client
+    if not proxies.trusts(client.peer):
+        return client.address
+    untrusted = exchange.request.values.get(proxies.header.encode("ascii"), [])
+    values = [value.decode("latin-1") for value in untrusted]
+    return proxies.client_of(client.peer, values)

@@ -1,0 +1,160 @@
+"""Octets on their way from one connection to another, a few at a time."""
+
+import asyncio
+from typing import Final
+
+HIGH_WATER: Final = 65_536
+"""Octets that may wait before the sender is no longer read from."""
+
+
+class Stream:
+    """A body between the connection that receives it and the one that sends it on.
+
+    When the reader falls behind, the connection that feeds the stream stops reading,
+    so TCP tells the peer to wait: no more than the high water is held, plus one read.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_ended",
+        "_error",
+        "_loop",
+        "_paused",
+        "_size",
+        "_transport",
+        "_waiter",
+    )
+
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._paused = False
+        self._ended = False
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the stream waits for its reader, not for the peer."""
+        return self._paused
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the peer has sent the whole of it."""
+        return self._ended
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be read."""
+        return not self._chunks
+
+    def feed(self, data: bytes) -> None:
+        """Add what the peer sent."""
+        if not data:
+            return
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def end(self) -> None:
+        """Say that the body is complete."""
+        self._ended = True
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Say that the rest will not come; the reader gets ``error``."""
+        if not self._ended and self._error is None:
+            self._error = error
+            self._wake()
+
+    async def read(self) -> bytes:
+        """Return what has come, waiting for something; nothing means the end."""
+        while not self._chunks:
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                return b""
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._take()
+
+    async def gather(self, limit: int) -> bytes:
+        """Return what has come when it is complete, or when it exceeds ``limit``."""
+        gathered = b""
+        while not (self._ended and not self._chunks) and len(gathered) <= limit:
+            gathered += await self.read()
+        return gathered
+
+    def _take(self) -> bytes:
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        self._size = 0
+        if self._paused:
+            self._paused = False
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+        return data
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Outlet:
+    """The sending half of a connection: makes writers wait while the peer is slow."""
+
+    __slots__ = ("_is_full", "_is_lost", "_loop", "_waiter")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._is_full = False
+        self._is_lost = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the peer has yet to take what was written."""
+        return self._is_full
+
+    def pause(self) -> None:
+        """Let writers wait."""
+        self._is_full = True
+
+    def resume(self) -> None:
+        """Let writers go on."""
+        self._is_full = False
+        self._wake()
+
+    def lost(self) -> None:
+        """Say that the connection is gone."""
+        self._is_lost = True
+        self._wake()
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken most of what was written.
+
+        Raises
+        ------
+        ConnectionResetError
+            The connection is gone.
+        """
+        while self._is_full and not self._is_lost:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        if self._is_lost:
+            raise ConnectionResetError
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
