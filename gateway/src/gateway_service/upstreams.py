@@ -83,6 +83,10 @@ class Upstream(Generic[PoolT]):
         self.in_flight += 1
         return chosen
 
+    def has_another(self, exclude: Collection[Replica[PoolT]]) -> bool:
+        """Whether `select` would find a replica, were the upstream not full."""
+        return any(replica not in exclude for replica in self._usable)
+
     def release(self, replica: Replica[PoolT]) -> None:
         """Give back what `select` took, once the exchange is over."""
         self.in_flight -= 1
