@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -40,6 +41,18 @@ def list_id_of(issuer: str, uri: str) -> int | None:
     """Return which list has this name, None if none of ours can."""
     digits = uri.removeprefix(f"{issuer}{_PATH}")
     return int(digits) if _LIST_ID.fullmatch(digits) else None
+
+
+def list_octets(revoked: Iterable[int]) -> bytes:
+    """Return a whole list of one-bit entries, those of revoked tokens set.
+
+    Entry i is in octet i // 8, counted from the lowest bit
+    (draft-ietf-oauth-status-list section 4.1).
+    """
+    octets = bytearray(LIST_SIZE // 8)
+    for idx in revoked:
+        octets[idx >> 3] |= 1 << (idx & 7)
+    return bytes(octets)
 
 
 def permuted(position: int, key: bytes) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
@@ -57,6 +58,7 @@ class KeyRotation:
         sealer: Sealer,
         schedule: KeySchedule,
         clock: Clock,
+        generate: Callable[[], Awaitable[SigningKey]] = generate_signing_key,
     ) -> None:
         self._database = database
         self._audit = audit
@@ -64,6 +66,7 @@ class KeyRotation:
         self._sealer = sealer
         self._schedule = schedule
         self._clock = clock
+        self._generate = generate
 
     async def run(self) -> None:
         """Keep the keys in memory fresh and rotated until cancelled."""
@@ -152,7 +155,7 @@ class KeyRotation:
                     await self._replace(active, following)
 
     async def _add(self, slot: KeySlot) -> None:
-        key = await generate_signing_key()
+        key = await self._generate()
         record = self._record(key, slot)
         action = Action.KEY_PUBLISHED if slot is KeySlot.NEXT else Action.KEY_ACTIVATED
 
@@ -189,7 +192,7 @@ class KeyRotation:
         active, following = in_slot(await self._keys.refresh())
         if following is not None and await self._opens(following):
             return await self._let_succeed(active, following.kid)
-        fresh = await generate_signing_key()
+        fresh = await self._generate()
         return await self._let_succeed(
             active,
             fresh.kid,

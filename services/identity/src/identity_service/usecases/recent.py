@@ -1,0 +1,63 @@
+"""Something read from the database, kept for a second."""
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Generic, TypeVar
+
+from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.usecases.single_flight import SingleFlight
+
+MAX_AGE_SECONDS: Final = 1.0
+"""How old what is told may be, while the database answers."""
+
+T = TypeVar("T")
+
+
+class Recent(Generic[T]):
+    """A value that is read again when it is asked for, at most once a second.
+
+    ``read`` gets the present value, None at first. While the database is away the
+    present value stands, and the database is asked once a second whether it is back.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[T | None], Coroutine[Any, Any, T]],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._monotonic = monotonic
+        self._read_at = 0.0
+        self._reading = SingleFlight(self._renew)
+        self.value: T | None = None
+
+    async def get(self) -> T:
+        """Return the value.
+
+        Raises
+        ------
+        DatabaseUnavailableError
+            It was never read, and can't be now.
+        """
+        if (
+            self.value is not None
+            and self._monotonic() - self._read_at < MAX_AGE_SECONDS
+        ):
+            return self.value
+        return await self.renewed()
+
+    async def renewed(self) -> T:
+        """Return the value, read anew however recent it is."""
+        return await self._reading.join()
+
+    async def _renew(self) -> T:
+        begun_at = self._monotonic()
+        try:
+            value = await self._read(self.value)
+        except DatabaseUnavailableError:
+            if self.value is None:
+                raise
+            self._read_at = self._monotonic()
+            return self.value
+        self.value, self._read_at = value, begun_at
+        return value

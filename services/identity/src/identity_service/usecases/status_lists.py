@@ -1,0 +1,169 @@
+"""The status lists as they are published: signed, and hardly ever a second old."""
+
+import asyncio
+import gzip
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+from identity_service.domain.errors import (
+    DatabaseUnavailableError,
+    StatusListNotFoundError,
+)
+from identity_service.domain.revocation import list_octets, list_uri
+from identity_service.security.key_material import SigningKey
+from identity_service.usecases.ports import Database
+from identity_service.usecases.recent import Recent
+from identity_service.usecases.signing_keys import SigningKeys
+from service_kit.clock import Clock
+from service_kit.tokens import ALGORITHM, StatusList, base64url, status_list_claims
+
+_TYPE: Final = "statuslist+jwt"
+"""``typ`` of the token: it never passes as an access token."""
+
+_SIGNINGS_IN_A_LIFE: Final = 10
+"""A list is signed anew after such a part of its life, changed or not: should identity
+go down, verifiers have most of a life before them."""
+
+_ETAG_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedList:
+    """A signed list, ready to be served."""
+
+    body: bytes
+    gzipped: bytes
+    etag: str
+    octets: bytes
+    kid: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+class StatusLists:
+    """Signed lists, made when they are asked for.
+
+    While the database is away the last ones stand until they expire. They are never
+    signed anew without a look at what is revoked.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keys: SigningKeys,
+        clock: Clock,
+        *,
+        issuer: str,
+        lifetime: timedelta,
+        ttl: timedelta,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+        self._issuer = issuer
+        self._lifetime = lifetime
+        self._ttl = ttl
+        self._monotonic = monotonic
+        self._ids = Recent(self._read_ids, monotonic)
+        self._lists: dict[int, Recent[PublishedList]] = {}
+
+    async def uris(self) -> list[str]:
+        """Return where each list is."""
+        return [list_uri(self._issuer, list_id) for list_id in await self._ids.get()]
+
+    async def get(self, list_id: int) -> PublishedList:
+        """Return a list, in which every revocation older than a second is told.
+
+        Raises
+        ------
+        StatusListNotFoundError
+            There is none of this id.
+        DatabaseUnavailableError
+            What was read of it has expired, and can't be read again.
+        """
+        if not await self._exists(list_id):
+            raise StatusListNotFoundError
+        recent = self._lists.get(list_id)
+        if recent is None:
+            recent = Recent(partial(self._publish, list_id), self._monotonic)
+            self._lists[list_id] = recent
+        published = await recent.get()
+        if self._clock() >= published.expires_at:
+            raise DatabaseUnavailableError("the status list has expired")
+        return published
+
+    def sizes(self) -> dict[int, int]:
+        """Return the length in octets of each list that was served of late."""
+        return {
+            list_id: len(recent.value.body)
+            for list_id, recent in self._lists.items()
+            if recent.value is not None
+        }
+
+    async def _exists(self, list_id: int) -> bool:
+        """Tell whether there is such a list, though it be of this very second."""
+        ids = await self._ids.get()
+        if list_id == max(ids, default=0) + 1:
+            ids = await self._ids.renewed()
+        return list_id in ids
+
+    async def _read_ids(self, _: tuple[int, ...] | None) -> tuple[int, ...]:
+        ids = await self._database.read(lambda unit: unit.status_lists.ids())
+        for list_id in self._lists.keys() - set(ids):
+            del self._lists[list_id]
+        return tuple(ids)
+
+    async def _publish(
+        self, list_id: int, present: PublishedList | None
+    ) -> PublishedList:
+        revoked = await self._database.read(
+            lambda unit: unit.status_lists.revoked(list_id)
+        )
+        key = await self._keys.active()
+        now = self._clock()
+        octets = list_octets(revoked)
+        if (
+            present is not None
+            and (present.octets, present.kid) == (octets, key.kid)
+            and timedelta()
+            <= now - present.issued_at
+            < self._lifetime / _SIGNINGS_IN_A_LIFE
+        ):
+            return present
+        return await asyncio.to_thread(self._sign, list_id, octets, key, now)
+
+    def _sign(
+        self, list_id: int, octets: bytes, key: SigningKey, now: datetime
+    ) -> PublishedList:
+        """Return the list as a token. Takes some milliseconds, most to compress."""
+        expires_at = now + self._lifetime
+        claims = status_list_claims(
+            list_uri(self._issuer, list_id),
+            StatusList(octets),
+            issued_at=now,
+            expires_at=expires_at,
+            ttl=self._ttl,
+        )
+        header = {"alg": ALGORITHM, "kid": key.kid, "typ": _TYPE}
+        message = f"{_encoded(header)}.{_encoded(claims)}".encode()
+        body = message + b"." + base64url.encode(key.sign(message)).encode()
+        return PublishedList(
+            body=body,
+            gzipped=gzip.compress(body, mtime=0),
+            etag=hashlib.sha256(body).hexdigest()[:_ETAG_LENGTH],
+            octets=octets,
+            kid=key.kid,
+            issued_at=now,
+            expires_at=expires_at,
+        )
+
+
+def _encoded(members: Mapping[str, object]) -> str:
+    return base64url.encode(json.dumps(members, separators=(",", ":")).encode())
