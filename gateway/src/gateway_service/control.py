@@ -57,6 +57,7 @@ class ControlPlane(Generic[PoolT]):
 
     async def start(self) -> None:
         """Return when the replicas that exist have been found and asked."""
+        await self.state.rate_limits.start()
         await _start(self.state.watches.values())
         for step, interval in ((self._tick, TICK_SECONDS), (self._tidy, TIDY_SECONDS)):
             self._tasks.append(asyncio.create_task(repeat(step, interval)))
@@ -101,6 +102,7 @@ class ControlPlane(Generic[PoolT]):
         limits = before.rate_limits
         if limits.store != config.rate_limit_store:
             limits = RateLimits(config.rate_limit_store)
+            await limits.start()
         after = self._compile(config, unchanged, limits)
         await _start(set(after.watches.values()) - set(unchanged.values()))
         self.state = after

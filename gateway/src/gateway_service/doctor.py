@@ -131,7 +131,7 @@ def _certificate_loads(tls: TlsConfig) -> Finding:
 
 async def _store_answers(url: str) -> Finding:
     place = f"rate limits in {url.partition('://')[0]}"
-    counter = SharedCounter(url)
+    counter = await asyncio.to_thread(SharedCounter, url)
     try:
         await counter.wait("doctor", RateLimit(requests=1_000_000, seconds=1))
     except Exception as error:  # noqa: BLE001 - any failure is a finding

@@ -129,8 +129,14 @@ class RateLimits:
         self.refused = 0
         self._now = now
         self._memory = MemoryCounter(now=now)
-        self._shared = None if store == MEMORY else SharedCounter(store)
+        self._shared: SharedCounter | None = None
         self._ask_again_at = 0.0
+
+    async def start(self) -> None:
+        """Get ready to count in the shared store, if there is one."""
+        if self.store != MEMORY:
+            # Imports and Lua scripts are read from files: not on the event loop.
+            self._shared = await asyncio.to_thread(SharedCounter, self.store)
 
     async def wait(self, route: str, limit: RateLimit, client: str) -> float:
         """Count a request to a route: 0 admits it, else the seconds to tell the client.

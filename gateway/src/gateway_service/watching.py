@@ -22,10 +22,12 @@ _logger: Final = logging.getLogger(__name__)
 class UpstreamWatch(Generic[PoolT]):
     """Runs discovery and probes of one upstream until it is stopped."""
 
-    def __init__(self, upstream: Upstream[PoolT]) -> None:
+    def __init__(
+        self, upstream: Upstream[PoolT], discovery: Discovery | None = None
+    ) -> None:
         config = upstream.config
         self.upstream = upstream
-        self.discovery = Discovery(config.addresses, config.health.port)
+        self.discovery = discovery or Discovery(config.addresses, config.health.port)
         self._discovering: asyncio.Task[None] | None = None
         self._probing: dict[Replica[PoolT], asyncio.Task[None]] = {}
         self._judged = asyncio.Event()
