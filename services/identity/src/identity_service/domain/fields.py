@@ -6,8 +6,8 @@ from typing import ClassVar
 class InvalidFieldError(Exception):
     """A value cannot be accepted; ``message`` may be shown to whoever sent it.
 
-    Collected, one for each field, in `errors.InvalidFieldsError`. The value itself is in
-    neither ``code`` nor ``message``.
+    The value itself is in neither ``code`` nor ``message``. `errors.InvalidFieldsError`
+    gathers one for each field.
     """
 
     field: ClassVar[str]

@@ -134,8 +134,8 @@ class PasswordHasher:
         return await self._run(lambda: self._verify(untrusted_password, stored))
 
     def close(self) -> None:
-        """Finish what is being hashed, drop what waits."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Drop what waits; what is being hashed ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, job: Callable[[], T]) -> T:
         if not self._room.acquire(blocking=False):

@@ -1,0 +1,34 @@
+"""Whether an observer with a clock could tell cases apart."""
+
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+WARM_UP_TRIES: Final = 3
+"""First tries, whose durations do not count: caches are cold, connections new."""
+
+
+async def interleaved_medians(
+    cases: Mapping[str, Callable[[], Awaitable[object]]], *, tries: int
+) -> dict[str, float]:
+    """Return the median duration of each case, in seconds.
+
+    The cases take turns, and each round starts with another of them, so that neither
+    other load on the machine nor a place in the round favours one.
+    """
+    names = list(cases)
+    durations: dict[str, list[float]] = {name: [] for name in names}
+    for round_ in range(WARM_UP_TRIES + tries):
+        start = round_ % len(names)
+        for name in names[start:] + names[:start]:
+            started_at = time.perf_counter()
+            await cases[name]()
+            if round_ >= WARM_UP_TRIES:
+                durations[name].append(time.perf_counter() - started_at)
+    return {name: statistics.median(each) for name, each in durations.items()}
+
+
+def spread(medians: Mapping[str, float]) -> float:
+    """Return how far the slowest is above the fastest, as a share of the fastest."""
+    return max(medians.values()) / min(medians.values()) - 1
