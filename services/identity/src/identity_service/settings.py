@@ -1,13 +1,58 @@
 """The settings of identity."""
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from identity_service.domain.errors import UnknownRoleError
+from identity_service.domain.roles import Role, parse_roles
+from identity_service.handlers.cookies import Transport
+from identity_service.handlers.origins import IpNetwork
+from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
 from service_kit.settings import setting
 
 _DAY = 86_400
 _YEAR = 365 * _DAY
+_DRIVERS = ("mysql+asyncmy", "sqlite+aiosqlite")
+
+
+def _database_url(value: str) -> str:
+    try:
+        driver = make_url(value).drivername
+    except ArgumentError:
+        raise ValueError("is not a SQLAlchemy URL") from None
+    if driver not in _DRIVERS:
+        raise ValueError(f"does not begin with one of {', '.join(_DRIVERS)}")
+    return value
+
+
+def _issuer(value: str) -> str:
+    if value.endswith("/"):
+        raise ValueError("ends with a slash")
+    return parse.http_url(value)
+
+
+def _keyring(value: str) -> Keyring:
+    return Keyring.parse(parse.comma_list(value))
+
+
+def _networks(value: str) -> tuple[IpNetwork, ...]:
+    return tuple(ipaddress.ip_network(each) for each in parse.comma_list(value))
+
+
+def _roles(value: str) -> frozenset[Role]:
+    try:
+        return parse_roles(parse.comma_list(value))
+    except UnknownRoleError:
+        raise ValueError(f"names other roles than {', '.join(Role)}") from None
+
+
+def _transport(value: str) -> Transport:
+    return Transport(parse.one_of(*Transport)(value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +96,7 @@ class Settings:
     )
     database_url: str = setting(
         "IDENTITY_DATABASE_URL",
+        _database_url,
         secret=True,
         description="SQLAlchemy URL: mysql+asyncmy://… or sqlite+aiosqlite:///…",
     )
@@ -60,21 +106,21 @@ class Settings:
         default="10",
         description="most connections to the database",
     )
-    key_encryption_keys: tuple[str, ...] = setting(
+    key_encryption_keys: Keyring = setting(
         "IDENTITY_KEY_ENCRYPTION_KEYS",
-        parse.comma_list,
+        _keyring,
         secret=True,
         description="base64url keys of 32 bytes; the first seals, all open",
     )
-    password_peppers: tuple[str, ...] = setting(
+    password_peppers: Keyring = setting(
         "IDENTITY_PASSWORD_PEPPERS",
-        parse.comma_list,
+        _keyring,
         secret=True,
         description="base64url keys of 32 bytes; the first hashes, all verify",
     )
     issuer: str = setting(
         "IDENTITY_ISSUER",
-        parse.http_url,
+        _issuer,
         description="exact iss of every token: the public URL, no trailing slash",
     )
     audience: str = setting(
@@ -146,15 +192,15 @@ class Settings:
         default="8",
         description="code points a new password must have",
     )
-    self_assignable_roles: tuple[str, ...] = setting(
+    self_assignable_roles: frozenset[Role] = setting(
         "IDENTITY_SELF_ASSIGNABLE_ROLES",
-        parse.comma_list,
+        _roles,
         default="user",
         description="roles that sign-up may name",
     )
-    token_transport: str = setting(
+    token_transport: Transport = setting(
         "IDENTITY_TOKEN_TRANSPORT",
-        parse.one_of("body", "cookie", "both"),
+        _transport,
         default="body",
         description="where clients get their tokens",
     )
@@ -182,9 +228,9 @@ class Settings:
         secret=True,
         description="memory://, or valkey://… or redis://… when there are replicas",
     )
-    trusted_proxies: tuple[str, ...] = setting(
+    trusted_proxies: tuple[IpNetwork, ...] = setting(
         "IDENTITY_TRUSTED_PROXIES",
-        parse.comma_list,
+        _networks,
         default="127.0.0.1/32,::1/128",
         description="CIDRs of gateways whose X-Forwarded-For is believed",
     )

@@ -1,0 +1,6 @@
+"""Run identity's commands: ``python -m identity_service``."""
+
+from identity_service.cli import main
+
+if __name__ == "__main__":
+    main()

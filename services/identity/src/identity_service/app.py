@@ -1,0 +1,115 @@
+"""Put the service together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import SQLAlchemyError
+
+from identity_service.app_keys import (
+    ACCOUNTS,
+    CLIENT_ADDRESSES,
+    SESSIONS,
+    TOKEN_TRANSPORT,
+    TRUSTED_PAGES,
+    USERS,
+)
+from identity_service.composition import UseCases, compose
+from identity_service.handlers.cookies import TokenTransport, Transport
+from identity_service.handlers.origins import ClientAddresses, TrustedPages
+from identity_service.handlers.problems import PROBLEMS
+from identity_service.routes import ROUTES
+from identity_service.settings import Settings
+from identity_service.storage import schema
+from service_kit.auth import ACCESS_TOKEN_COOKIE, TOKEN_VERIFIER, auth_problems
+from service_kit.clock import Clock, utc_now
+from service_kit.credentials import access_token_cookie
+from service_kit.errors import problem_middleware
+from service_kit.health import Check, Readiness
+from service_kit.metrics import request_metrics_middleware
+
+BODY_LIMIT: Final = 100 * 1024
+"""Bytes; the tutorial's Express app takes as much."""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    readiness: Readiness | None = None,
+    registry: CollectorRegistry | None = None,
+    clock: Clock = utc_now,
+) -> web.Application:
+    """Return the service, ready to run. Nothing is connected until it starts."""
+    registry = registry or CollectorRegistry()
+    problems = {**PROBLEMS, **auth_problems(tutorial_compat=settings.tutorial_compat)}
+    app = web.Application(
+        middlewares=[
+            problem_middleware(problems),
+            request_metrics_middleware(registry, "identity"),
+        ],
+        client_max_size=BODY_LIMIT,
+    )
+    app[CLIENT_ADDRESSES] = ClientAddresses(settings.trusted_proxies)
+    app[TRUSTED_PAGES] = TrustedPages(settings.allowed_origins)
+    app[ACCESS_TOKEN_COOKIE] = access_token_cookie(secure=settings.cookie_secure)
+    app[TOKEN_TRANSPORT] = _transport(settings)
+
+    async def use_cases(app: web.Application) -> AsyncIterator[None]:
+        composed = compose(settings, registry, clock=clock)
+        app[ACCOUNTS] = composed.accounts
+        app[SESSIONS] = composed.sessions
+        app[USERS] = composed.users
+        app[TOKEN_VERIFIER] = composed.verifier
+        if readiness is not None:
+            needed = await asyncio.to_thread(schema.needed_version)
+            readiness.checks["database"] = _schema_check(composed, needed)
+            readiness.checks["signing_keys"] = composed.keys.fault
+        async with (
+            _running(composed.key_rotation.run),
+            _running(composed.housekeeping.run),
+        ):
+            yield
+        await composed.close()
+
+    app.cleanup_ctx.append(use_cases)
+    app.add_routes(ROUTES)
+    return app
+
+
+def _transport(settings: Settings) -> TokenTransport:
+    transport = settings.token_transport
+    return TokenTransport(
+        transport=Transport.BOTH if settings.tutorial_compat else transport,
+        secure=settings.cookie_secure,
+        session_lifetime=settings.session_lifetime,
+    )
+
+
+def _schema_check(composed: UseCases, needed: str) -> Check:
+    """Return the check that the database answers and has the schema we need."""
+    async def check() -> str | None:
+        try:
+            present = await schema.present_version(composed.engine)
+        except (SQLAlchemyError, OSError) as error:
+            return f"no answer: {type(error).__name__}"
+        if present != needed:
+            return f"has schema {present or 'none'}, not {needed}: run migrate"
+        return None
+
+    return check
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    work: Callable[[], Coroutine[Any, Any, None]],
+) -> AsyncIterator[None]:
+    """Run ``work`` beside the service, and cancel it when the service stops."""
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,110 @@
+"""Tokens on their way to clients: in the body, in cookies, or in both."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from aiohttp import web
+
+from identity_service.usecases.sessions import TokenPair
+from service_kit.credentials import access_token_cookie
+
+SECURE_REFRESH_TOKEN_COOKIE: Final = "__Secure-refresh_token"  # noqa: S105 - a name
+PLAIN_REFRESH_TOKEN_COOKIE: Final = "refresh_token"  # noqa: S105 - a cookie's name
+
+ACCESS_TOKEN_PATH: Final = "/api"  # noqa: S105 - a path
+REFRESH_TOKEN_PATH: Final = "/api/auth"  # noqa: S105 - a path
+"""The refresh token goes where it is used, and nowhere else."""
+
+
+class Transport(StrEnum):
+    """How clients get their tokens."""
+
+    BODY = "body"
+    COOKIE = "cookie"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenTransport:
+    """Hands token pairs to clients, and takes them back."""
+
+    transport: Transport
+    secure: bool
+    """Whether browsers send the cookies over HTTPS only."""
+    session_lifetime: timedelta
+
+    @property
+    def uses_cookies(self) -> bool:
+        """Whether tokens travel in cookies at all."""
+        return self.transport is not Transport.BODY
+
+    def members(self, pair: TokenPair) -> dict[str, object]:
+        """Return what an answer's body says of a pair."""
+        about: dict[str, object] = {
+            "tokenType": "Bearer",
+            "expiresIn": pair.expires_in,
+        }
+        if self.transport is Transport.COOKIE:
+            return about
+        return {
+            "accessToken": pair.access_token,
+            "refreshToken": pair.refresh_token,
+            **about,
+        }
+
+    def set_cookies(self, response: web.Response, pair: TokenPair) -> None:
+        """Put a pair into an answer's cookies, where tokens travel so."""
+        if not self.uses_cookies:
+            return
+        self._set(
+            response,
+            access_token_cookie(secure=self.secure),
+            pair.access_token,
+            path=ACCESS_TOKEN_PATH,
+            max_age=pair.expires_in,
+        )
+        self._set(
+            response,
+            self.refresh_token_cookie,
+            pair.refresh_token,
+            path=REFRESH_TOKEN_PATH,
+            max_age=int(self.session_lifetime.total_seconds()),
+        )
+
+    def clear_cookies(self, response: web.Response) -> None:
+        """Have the browser forget the pair: same names, paths and attributes."""
+        if not self.uses_cookies:
+            return
+        for name, path in (
+            (access_token_cookie(secure=self.secure), ACCESS_TOKEN_PATH),
+            (self.refresh_token_cookie, REFRESH_TOKEN_PATH),
+        ):
+            self._set(response, name, "", path=path, max_age=0)
+
+    @property
+    def refresh_token_cookie(self) -> str:
+        """The refresh token's cookie. It has a path, so it can't be ``__Host-``."""
+        return (
+            SECURE_REFRESH_TOKEN_COOKIE if self.secure else PLAIN_REFRESH_TOKEN_COOKIE
+        )
+
+    def read_refresh_token(self, request: web.Request) -> str | None:
+        """Return the refresh token in the request's cookie, if there is one."""
+        if not self.uses_cookies:
+            return None
+        return request.cookies.get(self.refresh_token_cookie) or None
+
+    def _set(
+        self, response: web.Response, name: str, value: str, *, path: str, max_age: int
+    ) -> None:
+        response.set_cookie(
+            name,
+            value,
+            path=path,
+            max_age=max_age,
+            secure=self.secure,
+            httponly=True,
+            samesite="Strict",
+        )

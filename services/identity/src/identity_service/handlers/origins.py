@@ -1,0 +1,89 @@
+"""Where a request comes from: which address, which page."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from identity_service.domain.sessions import Device
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+_IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_LONGEST_DEVICE_NAME: Final = 255
+_UNKNOWN: Final = "unknown"
+
+_OWN_SITES: Final = frozenset({"same-origin", "same-site"})
+"""Values of ``Sec-Fetch-Site`` that only our own pages cause."""
+
+
+class CrossSiteRequestError(Exception):
+    """A cookie came with a request that no page of ours is known to have made."""
+
+
+class ClientAddresses:
+    """Tells clients' addresses, behind gateways that are trusted to name them."""
+
+    def __init__(self, trusted_proxies: Iterable[IpNetwork]) -> None:
+        self._trusted = tuple(trusted_proxies)
+
+    def of(self, request: web.BaseRequest) -> str:
+        """Return the address of the nearest hop that is no trusted gateway.
+
+        ``X-Forwarded-For`` is read from the right, each entry believed only while
+        whoever added it is trusted: what a client wrote there itself is never reached.
+        """
+        address = _parse(request.remote or "")
+        hops = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, ())).split(",")
+        while address is not None and self._trusts(address) and hops:
+            before = _parse(hops.pop())
+            if before is None:
+                break
+            address = before
+        return _UNKNOWN if address is None else str(address)
+
+    def _trusts(self, address: _IpAddress) -> bool:
+        return any(address in network for network in self._trusted)
+
+
+def _parse(text: str) -> _IpAddress | None:
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
+    return address
+
+
+def device_of(request: web.BaseRequest, addresses: ClientAddresses) -> Device:
+    """Return what the client calls itself, in printable ASCII, and its address."""
+    name = request.headers.get(hdrs.USER_AGENT, "").strip()[:_LONGEST_DEVICE_NAME]
+    printable = "".join(
+        character if " " <= character <= "~" else "?" for character in name
+    )
+    return Device(printable or _UNKNOWN, addresses.of(request))
+
+
+class TrustedPages:
+    """Tells which pages may use a browser's cookies for unsafe methods.
+
+    A browser attaches cookies whoever's page made the request, so a cookie alone
+    proves nothing (OWASP Cross-Site Request Forgery Prevention, fetch metadata).
+    """
+
+    def __init__(self, allowed_origins: Iterable[str]) -> None:
+        self._allowed_origins = frozenset(allowed_origins)
+
+    def made(self, request: web.BaseRequest) -> bool:
+        """Tell whether a page of ours made the request, by the browser's own word."""
+        return (
+            request.headers.get("Sec-Fetch-Site") in _OWN_SITES
+            or request.headers.get(hdrs.ORIGIN) in self._allowed_origins
+        )
+
+    def require(self, request: web.BaseRequest) -> None:
+        """Raise `CrossSiteRequestError` unless a page of ours made the request."""
+        if not self.made(request):
+            raise CrossSiteRequestError

@@ -1,0 +1,175 @@
+"""What requests say and what answers say, as JSON."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from identity_service.domain.accounts import Account
+from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.roles import Role
+from identity_service.domain.sessions import Session
+from service_kit.bodies import FORM, read_members
+from service_kit.errors import Problem, ProblemError
+
+P = TypeVar("P", bound=BaseModel)
+
+_MESSAGES: Final = {
+    "missing": ("required", "This field is required."),
+    "string_type": ("not_text", "This must be text."),
+    "bool_type": ("not_boolean", "This must be true or false."),
+    "list_type": ("not_list", "This must be a list of texts."),
+}
+"""What each kind of pydantic's refusals is called here. Others are told as invalid."""
+
+_INVALID: Final = ("invalid", "This is not valid.")
+
+
+class Payload(BaseModel):
+    """A request's body. Members that it does not name are ignored, types are strict."""
+
+    model_config = ConfigDict(
+        strict=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+
+class SignUpPayload(Payload):
+    """POST /api/auth/signup."""
+
+    username: str
+    email: str
+    password: str = Field(repr=False)
+    roles: list[str] | None = None
+
+
+class SignInPayload(Payload):
+    """POST /api/auth/signin."""
+
+    username: str
+    password: str = Field(repr=False)
+
+
+class ProfilePayload(Payload):
+    """PATCH /api/users/me."""
+
+    username: str | None = None
+    email: str | None = None
+
+
+class AccountPayload(ProfilePayload):
+    """PATCH /api/users/{id}."""
+
+    disabled: bool | None = None
+
+
+class PasswordPayload(Payload):
+    """POST /api/users/me/password."""
+
+    present: str = Field(alias="currentPassword", repr=False)
+    new: str = Field(alias="newPassword", repr=False)
+
+
+class RolesPayload(Payload):
+    """PUT /api/users/{id}/roles."""
+
+    roles: list[str]
+
+
+async def read_payload(
+    request: web.Request, model: type[P], *, form: bool = False
+) -> P:
+    """Return the request's body as what it should be, or raise a `ProblemError`.
+
+    ``form`` allows a form in place of JSON.
+    """
+    members = await read_members(request, form=form)
+    if request.content_type == FORM and isinstance(members.get("roles"), str):
+        members["roles"] = [members["roles"]]
+    try:
+        return model.model_validate(members)
+    except ValidationError as error:
+        raise ProblemError(_of_validation_error(error)) from None
+
+
+def invalid_fields(faults: Sequence[InvalidFieldError]) -> Problem:
+    """Return the problem of values that cannot be accepted."""
+    return _invalid([(each.field, each.code, each.message) for each in faults])
+
+
+def invalid_member(name: str, message: str) -> Problem:
+    """Return the problem of one member of a query string."""
+    return _invalid([(name, "invalid", message)])
+
+
+def _of_validation_error(error: ValidationError) -> Problem:
+    faults: dict[str, tuple[str, str, str]] = {}
+    for each in error.errors(include_url=False, include_context=False):
+        field = str(each["loc"][0])
+        code, message = _MESSAGES.get(each["type"], _INVALID)
+        faults.setdefault(field, (field, code, message))
+    return _invalid(list(faults.values()))
+
+
+def _invalid(faults: Sequence[tuple[str, str, str]]) -> Problem:
+    """Return the problem that has one entry for each field."""
+    return Problem(
+        HTTPStatus.BAD_REQUEST,
+        "invalid_fields",
+        " ".join(f"{field}: {message}" for field, _, message in faults),
+        members={
+            "errors": [
+                {"field": field, "code": code, "message": message}
+                for field, code, message in faults
+            ]
+        },
+    )
+
+
+def answer(members: Mapping[str, Any]) -> web.Response:
+    """Return a JSON answer that nobody may store."""
+    return web.json_response(members, headers={"Cache-Control": "no-store"})
+
+
+def told(message: str) -> web.Response:
+    """Return an answer that says no more than this."""
+    return answer({"message": message})
+
+
+def role_names(roles: frozenset[Role]) -> list[str]:
+    """Return roles as the tutorial's clients know them."""
+    return [f"ROLE_{role.value.upper()}" for role in Role if role in roles]
+
+
+def account_members(account: Account) -> dict[str, object]:
+    """Return what an answer says of an account."""
+    return {
+        "id": account.id,
+        "username": account.username,
+        "email": account.email,
+        "roles": role_names(account.roles),
+        "disabled": account.disabled_at is not None,
+        "passwordChangeRequired": account.password_is_temporary,
+        "createdAt": moment(account.created_at),
+        "updatedAt": moment(account.updated_at),
+    }
+
+
+def session_members(session: Session, *, current: bool) -> dict[str, object]:
+    """Return what an answer says of a session."""
+    return {
+        "id": session.id,
+        "device": session.device,
+        "address": session.address,
+        "current": current,
+        "createdAt": moment(session.created_at),
+        "lastUsedAt": moment(session.rotated_at),
+        "expiresAt": moment(min(session.idle_expires_at, session.expires_at)),
+    }
+
+
+def moment(at: datetime) -> str:
+    """Return a moment as RFC 3339 text in UTC."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
