@@ -1,6 +1,8 @@
 """Say what works and what does not, before or while the gateway runs."""
 
 import asyncio
+import errno
+import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -61,7 +63,7 @@ async def examine(
 ) -> AsyncIterator[Finding]:
     """Look at the configuration, and at everything it names."""
     try:
-        config = read_config(settings.config, environ)
+        config = await asyncio.to_thread(read_config, settings.config, environ)
     except ConfigError as error:
         for fault in error.faults:
             yield Finding(is_good=False, text=fault)
@@ -71,9 +73,9 @@ async def examine(
         (settings.host, settings.port),
         (settings.internal_host, settings.internal_port),
     ):
-        yield _port_is_free(host, port)
+        yield await asyncio.to_thread(_port_is_free, host, port)
     if config.tls is not None:
-        yield _certificate_loads(config.tls)
+        yield await asyncio.to_thread(_certificate_loads, config.tls)
     if config.rate_limit_store != MEMORY:
         yield await _store_answers(config.rate_limit_store)
     for upstream in config.upstreams:
@@ -142,4 +144,8 @@ async def _store_answers(url: str) -> Finding:
 
 
 def _reason(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()
+    if isinstance(error, TimeoutError):
+        return f"no answer in {_CONNECT_SECONDS:g} s"
+    if error.errno is not None and error.errno in errno.errorcode:
+        return os.strerror(error.errno).lower()
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,221 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.support.replica_server import ReplicaServer, replica_servers
+
+from gateway_service.config_file import read_config
+from gateway_service.control import ControlPlane
+from gateway_service.status import status_of
+
+FILE = """
+[upstreams.steady]
+addresses = ["http://127.0.0.1:{0}"]
+slow_start = 0
+
+[upstreams.moving]
+addresses = ["http://127.0.0.1:{1}"]
+slow_start = 0
+
+[[routes]]
+prefix = "/steady"
+upstream = "steady"
+
+[[routes]]
+prefix = "/moving"
+upstream = "moving"
+rate_limit = {{ requests = 3, seconds = 60 }}
+timeouts = {{ total = 0 }}
+"""
+
+
+class FakePool:
+    def __init__(self, *_: object) -> None:
+        self.times_closed = 0
+
+    def close(self) -> None:
+        self.times_closed += 1
+
+
+class Scene:
+    def __init__(self, path: Path, servers: list[ReplicaServer]) -> None:
+        self.path = path
+        self.servers = servers
+        self.write(FILE, 0, 1)
+        self.control: ControlPlane[FakePool] = ControlPlane(
+            read_config(path, {}), lambda: read_config(path, {}), FakePool
+        )
+
+    def write(self, text: str, *servers: int) -> None:
+        ports = (self.servers[server].port for server in servers)
+        self.path.write_text(text.format(*ports))
+
+    def port_of(self, name: str) -> int | None:
+        upstream = self.control.state.upstreams[name]
+        replica = upstream.select()
+        if replica is None:
+            return None
+        upstream.release(replica)
+        return replica.port
+
+
+@asynccontextmanager
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with replica_servers(3) as servers:
+        on = await asyncio.to_thread(Scene, tmp_path / "gateway.toml", servers)
+        await on.control.start()
+        try:
+            yield on
+        finally:
+            await on.control.close()
+
+
+async def test_replicas_are_known_when_start_returns(tmp_path: Path) -> None:
+    async with scene(tmp_path) as on:
+        assert on.port_of("steady") == on.servers[0].port
+        assert on.port_of("moving") == on.servers[1].port
+
+
+async def test_reload_exchanges_what_changed_and_keeps_the_rest(tmp_path: Path) -> None:
+    async with scene(tmp_path) as on:
+        before = on.control.state
+        steady = before.upstreams["steady"].replicas[0]
+        in_flight = before.upstreams["moving"].select()
+        assert in_flight is not None
+
+        await asyncio.to_thread(on.write, FILE.replace("/steady", "/firm"), 0, 2)
+        assert await on.control.reload()
+
+        state = on.control.state
+        assert state.routes.match("/steady") is None
+        assert state.routes.match("/firm") is not None
+        assert state.upstreams["steady"] is before.upstreams["steady"]
+        assert state.upstreams["steady"].replicas == (steady,)
+        assert steady.pool.times_closed == 0
+        assert on.port_of("moving") == on.servers[2].port, "asked before it takes over"
+        assert in_flight.pool.times_closed == 0, "a request is still on its way"
+        before.upstreams["moving"].release(in_flight)
+        assert in_flight.pool.times_closed == 1
+
+
+async def test_last_good_configuration_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with scene(tmp_path) as on:
+        before = on.control.state
+
+        await asyncio.to_thread(on.path.write_text, "limits.body = -1\n")
+        assert not await on.control.reload()
+
+        assert on.control.state is before
+        assert on.port_of("moving") == on.servers[1].port
+        assert on.control.reloads_refused == 1
+        [record] = [r for r in caplog.records if r.message == "configuration_refused"]
+        assert f"{on.path}:1: limits.body must" in str(record.__dict__["faults"])
+
+        await asyncio.to_thread(on.write, FILE, 0, 1)
+        assert await on.control.reload()
+        assert on.control.state.upstreams["steady"] is before.upstreams["steady"]
+
+
+async def test_upstream_that_is_no_longer_named_is_retired(tmp_path: Path) -> None:
+    async with scene(tmp_path) as on:
+        gone = on.control.state.upstreams["moving"].replicas[0]
+        one = FILE.replace("[upstreams.moving]", "[upstreams.other]")
+
+        await asyncio.to_thread(on.write, one.replace('"moving"', '"other"'), 0, 1)
+        assert await on.control.reload()
+
+        assert set(on.control.state.upstreams) == {"steady", "other"}
+        assert gone.pool.times_closed == 1
+
+
+async def test_rate_limits_survive_a_reload(tmp_path: Path) -> None:
+    async with scene(tmp_path) as on:
+        route = on.control.state.routes.match("/moving")
+        assert route is not None
+        assert route.rate_limit is not None
+
+        async def ask() -> float:
+            assert route.rate_limit is not None
+            limits = on.control.state.rate_limits
+            return await limits.wait(route.prefix, route.rate_limit, "192.0.2.1")
+
+        assert [await ask() for _ in range(3)] == [0, 0, 0]
+        await on.control.reload()
+        assert await ask() > 0
+
+
+async def test_reloads_do_not_overtake_each_other(tmp_path: Path) -> None:
+    async with scene(tmp_path) as on:
+        await asyncio.to_thread(on.write, FILE, 0, 2)
+
+        assert await asyncio.gather(*(on.control.reload() for _ in range(4)))
+
+        assert on.port_of("moving") == on.servers[2].port
+        assert len(on.control.state.upstreams["moving"].replicas) == 1
+
+
+async def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    async with scene(tmp_path) as on:
+        await on.control.reload()
+        pools = [u.replicas[0].pool for u in on.control.state.upstreams.values()]
+
+    assert asyncio.all_tasks() == before
+    assert [pool.times_closed for pool in pools] == [1, 1]
+
+
+async def test_time_is_let_pass_for_the_upstreams(tmp_path: Path) -> None:
+    async with scene(tmp_path) as on:
+        budget = on.control.state.upstreams["steady"].retry_budget
+        while budget.withdraw():
+            pass
+
+        await asyncio.sleep(0.6)
+
+        assert budget.withdraw()
+
+
+async def test_status_shows_routes_replicas_and_load(tmp_path: Path) -> None:
+    async with scene(tmp_path) as on:
+        on.control.state.upstreams["steady"].select()
+
+        status = json.loads(json.dumps(status_of(on.control), allow_nan=False))
+
+    assert status["routes"][1] == {
+        "prefix": "/moving",
+        "upstream": "moving",
+        "methods": ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"],
+        "body_limit": 1_048_576,
+        "timeouts": {
+            "connect": 1.0,
+            "response_head": 10.0,
+            "idle": 30.0,
+            "total": None,
+        },
+        "rate_limit": "3 in 60 s",
+    }
+    steady = status["upstreams"]["steady"]
+    assert steady["in_flight"] == 1
+    assert steady["unresolved"] == {}
+    assert steady["replicas"] == [
+        {
+            "address": f"127.0.0.1:{on.servers[0].port}",
+            "readiness": "ready",
+            "in_flight": 1,
+            "requests": 1,
+            "failures_in_a_row": 0,
+            "ejected_for": 0.0,
+            "ejections": 0,
+            "share": 1.0,
+        }
+    ]
+    assert status["rate_limits"] == {
+        "store": "memory",
+        "counting_alone": False,
+        "refused": 0,
+    }

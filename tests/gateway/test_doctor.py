@@ -1,0 +1,169 @@
+import asyncio
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.support.certificates import write_certificate
+from tests.support.ports import free_ports
+from tests.support.replica_server import not_ready, replica_servers
+
+from gateway_service.doctor import check, doctor
+from gateway_service.settings import GatewaySettings
+from service_kit.settings import SettingsError, read_settings
+
+FILE = """
+[upstreams.content]
+addresses = ["http://127.0.0.1:1"]
+[[routes]]
+prefix = "/"
+upstream = "content"
+"""
+
+
+def settings(path: Path, *, port: int = 0, internal_port: int = 0) -> GatewaySettings:
+    return read_settings(
+        GatewaySettings,
+        {
+            "GATEWAY_CONFIG": str(path),
+            "GATEWAY_PORT": str(port),
+            "GATEWAY_INTERNAL_PORT": str(internal_port),
+        },
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "gateway.toml"
+    path.write_text(FILE)
+    return path
+
+
+async def examined(
+    capsys: pytest.CaptureFixture[str],
+    configured: GatewaySettings,
+    environ: Mapping[str, str],
+) -> tuple[int, list[str]]:
+    code = await doctor(configured, environ)
+    return code, capsys.readouterr().out.splitlines()
+
+
+def test_check_passes_a_good_file(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert check(path, {}) == 0
+    assert capsys.readouterr().out == f"{path}: 1 routes to 1 upstreams\n"
+
+
+def test_check_writes_every_fault_on_a_line(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text("limits.body = -1\nlimits.head = 1\n" + FILE)
+
+    assert check(path, {"GATEWAY_TRUSTED_PROXIES": "x"}) == 2
+
+    places = [line.split(" ")[:2] for line in capsys.readouterr().err.splitlines()]
+    assert sorted(places) == [
+        [f"{path}:1:", "limits.body"],
+        [f"{path}:2:", "limits.head"],
+        ["GATEWAY_TRUSTED_PROXIES:", "trusted_proxies"],
+    ]
+
+
+async def test_doctor_finds_all_well(
+    path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    certificate, key = write_certificate(tmp_path, "a.test")
+    tls = f"tls = {{ certificate = '{certificate}', key = '{key}' }}\n"
+    await asyncio.to_thread(path.write_text, tls + FILE)
+    async with replica_servers(2) as servers:
+        addresses = ",".join(f"http://127.0.0.1:{server.port}" for server in servers)
+
+        code, lines = await examined(
+            capsys, settings(path), {"GATEWAY_UPSTREAM_CONTENT": addresses}
+        )
+
+    assert code == 0
+    assert lines == [
+        f"ok   {path}",
+        "ok   listen on 127.0.0.1:0",
+        "ok   listen on 127.0.0.1:0",
+        f"ok   certificate {certificate}",
+        *(
+            f"ok   content: replica 127.0.0.1:{s.port}: port {s.port} /readyz: ready"
+            for s in servers
+        ),
+    ]
+
+
+async def test_doctor_names_what_does_not_work(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [closed] = free_ports(1)
+    await asyncio.to_thread(
+        path.write_text,
+        "tls = { certificate = 'absent.pem', key = 'absent.pem' }\n" + FILE,
+    )
+    async with replica_servers(2) as servers:
+        servers[0].answer = not_ready()
+        servers[1].answer = b"SSH-2.0\r\n\r\n"
+        ports = [server.port for server in servers]
+        addresses = [f"http://127.0.0.1:{port}" for port in (*ports, closed)]
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            code, lines = await examined(
+                capsys,
+                settings(path, port=taken.getsockname()[1]),
+                {
+                    "GATEWAY_UPSTREAM_CONTENT": ",".join(
+                        [*addresses, "http://no-such-name.invalid:1"]
+                    ),
+                    "GATEWAY_RATE_LIMIT_STORE": f"valkey://127.0.0.1:{closed}",
+                },
+            )
+
+    assert code == 1
+    bad = [line.removeprefix("FAIL ") for line in lines if line.startswith("FAIL ")]
+    replica = "content: replica 127.0.0.1"
+    assert bad[0] == f"listen on 127.0.0.1:{taken_port(lines)}: address already in use"
+    assert bad[1] == "certificate absent.pem: no such file or directory"
+    assert bad[2].startswith("rate limits in valkey: ")
+    assert bad[3].startswith("content: name no-such-name.invalid: ")
+    assert bad[4:] == [
+        f"{replica}:{ports[0]}: port {ports[0]} /readyz: not ready",
+        f"{replica}:{ports[1]}: port {ports[1]} /readyz: silent",
+        f"{replica}:{closed}: connection refused",
+    ]
+
+
+def taken_port(lines: list[str]) -> str:
+    [line] = [line for line in lines if line.startswith("FAIL listen on")]
+    return line.split(":")[1]
+
+
+async def test_doctor_stops_at_a_configuration_it_cannot_use(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await asyncio.to_thread(path.write_text, "routes = 1\n")
+
+    code, lines = await examined(capsys, settings(path), {})
+
+    assert code == 1
+    assert len(lines) == 1
+    assert lines[0].startswith(f"FAIL {path}:1: routes must be tables")
+
+
+def test_settings_have_the_contracts_defaults() -> None:
+    defaults = read_settings(GatewaySettings, {})
+
+    assert (defaults.host, defaults.port) == ("127.0.0.1", 8080)
+    assert defaults.internal_port == 9080
+    assert defaults.config == Path("deploy/gateway.toml")
+    assert defaults.listening.drain_delay.total_seconds() == 2
+    assert defaults.listening.shutdown_grace.total_seconds() == 20
+
+
+def test_every_fault_of_the_settings_is_named() -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings(GatewaySettings, {"GATEWAY_PORT": "http", "GATEWAY_WORKERS": "0"})
+
+    assert len(refused.value.faults) == 2

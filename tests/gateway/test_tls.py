@@ -1,0 +1,120 @@
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from tests.support.certificates import write_certificate
+
+from gateway_service.config import TlsConfig
+from gateway_service.tls import Certificate
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TlsConfig:
+    certificate, key = write_certificate(tmp_path, "first.test")
+    return TlsConfig(str(certificate), str(key))
+
+
+def shown_by(context: ssl.SSLContext, *, newest: ssl.TLSVersion | None = None) -> str:
+    """Shake hands once and return the common name of the certificate shown."""
+    ours, theirs = socket.socketpair()
+
+    def serve() -> None:
+        try:
+            context.wrap_socket(theirs, server_side=True).close()
+        except OSError:
+            theirs.close()
+
+    server = threading.Thread(target=serve)
+    server.start()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_mode = ssl.CERT_NONE
+    if newest is not None:
+        client.set_ciphers("ALL:@SECLEVEL=0")
+        client.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        client.maximum_version = newest
+    try:
+        with client.wrap_socket(ours) as connection:
+            shown = connection.getpeercert(binary_form=True)
+    finally:
+        ours.close()
+        server.join()
+    assert shown is not None
+    name = x509.load_der_x509_certificate(shown).subject.get_attributes_for_oid(
+        x509.NameOID.COMMON_NAME
+    )[0]
+    return str(name.value)
+
+
+def test_new_handshakes_see_the_exchanged_certificate(
+    config: TlsConfig, tmp_path: Path
+) -> None:
+    certificate = Certificate(config)
+    assert shown_by(certificate.context) == "first.test"
+    assert not certificate.reload_if_changed()
+
+    write_certificate(tmp_path, "second.test")
+
+    assert certificate.reload_if_changed()
+    assert shown_by(certificate.context) == "second.test"
+
+
+def test_half_exchanged_pair_is_left_until_it_fits(
+    config: TlsConfig, tmp_path: Path
+) -> None:
+    certificate = Certificate(config)
+    old_key = Path(config.key).read_bytes()
+    write_certificate(tmp_path, "second.test")
+    new_key = Path(config.key).read_bytes()
+
+    Path(config.key).write_bytes(old_key)
+    assert not certificate.reload_if_changed()
+    assert shown_by(certificate.context) == "first.test"
+
+    Path(config.key).write_bytes(new_key)
+    assert certificate.reload_if_changed()
+    assert shown_by(certificate.context) == "second.test"
+
+
+@pytest.mark.parametrize("content", [b"", b"no certificate"])
+def test_broken_file_leaves_the_present_certificate(
+    config: TlsConfig, content: bytes
+) -> None:
+    certificate = Certificate(config)
+
+    Path(config.certificate).write_bytes(content)
+
+    assert not certificate.reload_if_changed()
+    assert shown_by(certificate.context) == "first.test"
+
+
+def test_file_that_is_gone_leaves_the_present_certificate(config: TlsConfig) -> None:
+    certificate = Certificate(config)
+
+    Path(config.key).unlink()
+
+    assert not certificate.reload_if_changed()
+    assert shown_by(certificate.context) == "first.test"
+
+
+def test_certificate_that_cannot_be_loaded_is_an_error_at_start(
+    config: TlsConfig,
+) -> None:
+    Path(config.key).write_text("no key")
+
+    with pytest.raises(OSError, match=r".+"):
+        Certificate(config)
+
+
+def test_protocols_older_than_1_2_are_refused(config: TlsConfig) -> None:
+    context = Certificate(config).context
+
+    assert shown_by(context, newest=ssl.TLSVersion.TLSv1_2) == "first.test"
+    with (
+        pytest.warns(DeprecationWarning, match="TLSv1"),
+        pytest.raises(OSError, match=r".+"),
+    ):
+        shown_by(context, newest=ssl.TLSVersion.TLSv1_1)
