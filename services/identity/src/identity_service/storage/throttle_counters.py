@@ -116,11 +116,9 @@ class StoreCounters:
     async def take(self, key: str, limits: Sequence[Limit]) -> timedelta | None:
         """Count one under every limit, or none, and return how long to wait."""
         for place, limit in enumerate(limits):
-            item = _item(limit)
-            if not await self._windows.hit(item, key):
-                reset_at = await self._store.get_expiry(item.key_for(key))
+            if not await self._windows.hit(_item(limit), key):
                 await self.give_back(key, limits[: place + 1])
-                return timedelta(seconds=max(1, math.ceil(reset_at - self._now())))
+                return await self._longest_wait(key, limits[place:])
         return None
 
     async def give_back(self, key: str, limits: Sequence[Limit]) -> None:
@@ -143,6 +141,15 @@ class StoreCounters:
 
     async def close(self) -> None:
         """Have nothing to close."""
+
+    async def _longest_wait(self, key: str, limits: Sequence[Limit]) -> timedelta:
+        """Return how long until none of the limits is reached."""
+        free_at = self._now() + 1
+        for item in map(_item, limits):
+            if not await self._windows.test(item, key):
+                reset_at = await self._store.get_expiry(item.key_for(key))
+                free_at = max(free_at, reset_at)
+        return timedelta(seconds=math.ceil(free_at - self._now()))
 
 
 class ValkeyCounters:

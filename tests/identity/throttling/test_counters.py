@@ -1,0 +1,178 @@
+"""Counters in a real Valkey, and what happens when it is away."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.support.valkey import ValkeyServer, valkey_server
+
+from identity_service.domain.errors import TooManyAttemptsError
+from identity_service.domain.throttling import SIGN_INS_OF_ACCOUNT, Limit
+from identity_service.storage.throttle_counters import (
+    RETRY_STORE_AFTER,
+    STORE_TIMEOUT,
+    ValkeyCounters,
+    open_counters,
+)
+from identity_service.usecases.throttling import CountingThrottle
+
+__all__ = ["valkey_server"]
+
+TEN_A_MINUTE = (Limit(10, timedelta(minutes=1)), Limit(15, timedelta(hours=1)))
+
+
+@asynccontextmanager
+async def opened(
+    url: str, registry: CollectorRegistry | None = None
+) -> AsyncIterator[ValkeyCounters]:
+    counters = open_counters(url, registry or CollectorRegistry())
+    assert isinstance(counters, ValkeyCounters)
+    try:
+        yield counters
+    finally:
+        await counters.close()
+
+
+def fallbacks(registry: CollectorRegistry) -> float:
+    value = registry.get_sample_value("identity_throttle_fallbacks_total")
+    assert value is not None
+    return value
+
+
+async def test_p8_replicas_count_together(valkey_server: ValkeyServer) -> None:
+    url = valkey_server.url
+    async with opened(url) as one, opened(url.replace("valkey", "redis")) as other:
+        taken = await asyncio.gather(
+            *(each.take("alice", TEN_A_MINUTE) for each in (one, other) * 20)
+        )
+
+        assert taken.count(None) == 10
+        assert {wait for wait in taken if wait is not None} <= {
+            timedelta(seconds=59),
+            timedelta(seconds=60),
+        }
+
+
+async def test_given_back_cleared_and_remembered(valkey_server: ValkeyServer) -> None:
+    async with opened(valkey_server.url) as counters:
+        for _ in range(10):
+            assert await counters.take("alice", TEN_A_MINUTE) is None
+        assert await counters.take("alice", TEN_A_MINUTE) is not None
+        await counters.give_back("alice", TEN_A_MINUTE)
+        assert await counters.take("alice", TEN_A_MINUTE) is None
+        assert await counters.take("alice", TEN_A_MINUTE) is not None
+        await counters.clear("alice", TEN_A_MINUTE)
+        assert await counters.take("alice", TEN_A_MINUTE) is None
+
+        assert not await counters.remembers("device")
+        await counters.remember("device", timedelta(days=90))
+        assert await counters.remembers("device")
+
+
+async def test_counts_expire_in_the_store(valkey_server: ValkeyServer) -> None:
+    limits = (Limit(1, timedelta(seconds=1)),)
+    async with opened(valkey_server.url) as counters:
+        assert await counters.take("alice", limits) is None
+        assert await counters.take("alice", limits) == timedelta(seconds=1)
+        await asyncio.sleep(1.1)
+        assert await counters.take("alice", limits) is None
+
+
+async def test_no_name_or_address_is_stored(valkey_server: ValkeyServer) -> None:
+    async with opened(valkey_server.url) as counters:
+        throttle = CountingThrottle(counters)
+        attempt = await throttle.reserve_sign_in("alice.liddell", "198.51.100.7")
+        await attempt.succeeded()
+        await throttle.reserve_sign_up("198.51.100.7")
+    reader, writer = await asyncio.open_connection("127.0.0.1", valkey_server.port)
+    writer.write(b"KEYS *\r\n")
+    keys = await reader.read(100_000)
+    writer.close()
+
+    assert b"identity-throttle" in keys
+    assert b"alice" not in keys
+    assert b"198.51" not in keys
+
+
+async def test_p8_memory_counts_while_valkey_is_away(
+    valkey_server: ValkeyServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    registry = CollectorRegistry()
+    async with opened(valkey_server.url, registry) as counters:
+        assert await counters.take("alice", TEN_A_MINUTE) is None
+        assert fallbacks(registry) == 0
+
+        await asyncio.to_thread(valkey_server.kill)
+        started_at = time.monotonic()
+        taken = [await counters.take("alice", TEN_A_MINUTE) for _ in range(30)]
+        assert time.monotonic() - started_at < 2 * STORE_TIMEOUT
+        assert taken.count(None) == 10
+        assert fallbacks(registry) == 30
+
+        await asyncio.to_thread(valkey_server.start)
+        await asyncio.sleep(RETRY_STORE_AFTER)
+        taken = [await counters.take("alice", TEN_A_MINUTE) for _ in range(30)]
+        assert taken.count(None) == 10
+        assert fallbacks(registry) == 30
+
+    events = [record.message for record in caplog.records]
+    assert events == ["throttle_store_away", "throttle_store_back"]
+
+
+async def test_p8_every_wait_is_bounded_while_valkey_is_frozen(
+    valkey_server: ValkeyServer,
+) -> None:
+    async with opened(valkey_server.url) as counters:
+        throttle = CountingThrottle(counters)
+        await throttle.reserve_sign_in("alice", "198.51.100.7")
+        valkey_server.stop()
+
+        async def timed(number: int) -> float:
+            started_at = time.monotonic()
+            await throttle.reserve_sign_in(f"user {number}", f"203.0.113.{number}")
+            return time.monotonic() - started_at
+
+        at_once = await asyncio.gather(*(timed(number) for number in range(100)))
+        later = [await timed(number) for number in range(100, 150)]
+        valkey_server.resume()
+
+        assert max(at_once) < 4 * STORE_TIMEOUT
+        assert max(later) < 2 * STORE_TIMEOUT
+        assert sorted(later)[25] < 0.05
+
+        await asyncio.sleep(RETRY_STORE_AFTER)
+        for _ in range(SIGN_INS_OF_ACCOUNT[0].amount - 1):
+            await throttle.reserve_sign_in("alice", "198.51.100.7")
+        with pytest.raises(TooManyAttemptsError):
+            await throttle.reserve_sign_in("alice", "198.51.100.7")
+
+
+async def test_valkey_absent_at_the_start(valkey_server: ValkeyServer) -> None:
+    await asyncio.to_thread(valkey_server.kill)
+    registry = CollectorRegistry()
+    async with opened(valkey_server.url, registry) as counters:
+        taken = [await counters.take("alice", TEN_A_MINUTE) for _ in range(20)]
+
+        assert taken.count(None) == 10
+        assert fallbacks(registry) == 20
+
+
+async def test_memory_is_counters_of_its_own() -> None:
+    counters = open_counters("memory://", CollectorRegistry())
+
+    taken = [await counters.take("alice", TEN_A_MINUTE) for _ in range(20)]
+    await counters.close()
+
+    assert taken.count(None) == 10
+
+
+@pytest.mark.parametrize("url", ["", "memory", "http://x", "memcached://x", "valkey"])
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="memory://"):
+        open_counters(url, CollectorRegistry())

@@ -1,0 +1,281 @@
+"""The rules, with counters in memory and a clock that the test turns."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from identity_service.domain.errors import TooManyAttemptsError
+from identity_service.domain.throttling import (
+    REFRESHES_OF_SOURCE,
+    SIGN_INS_OF_ACCOUNT,
+    SIGN_UPS_OF_SOURCE,
+    site_of,
+)
+from identity_service.storage.throttle_counters import MemoryCounts, StoreCounters
+from identity_service.usecases.throttling import CountingThrottle, NoThrottle
+
+HOME = "198.51.100.7"
+DAY = timedelta(days=1)
+Action = Callable[[], object]
+
+
+class TurnedClock:
+    """A monotonic clock that stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def turn(self, by: timedelta) -> None:
+        self.seconds += by.total_seconds()
+
+
+@pytest.fixture
+def clock() -> TurnedClock:
+    return TurnedClock()
+
+
+@pytest.fixture
+def throttle(clock: TurnedClock) -> CountingThrottle:
+    return CountingThrottle(StoreCounters(MemoryCounts(clock), clock))
+
+
+def elsewhere(number: int) -> str:
+    """Return one of many addresses of an attacker."""
+    return f"203.{number // 65536 % 256}.{number // 256 % 256}.{number % 256}"
+
+
+async def fails(
+    throttle: CountingThrottle, account: str, source: str, *, known: bool = False
+) -> bool:
+    """Sign in with a wrong password; tell whether that was looked at."""
+    try:
+        await throttle.reserve_sign_in(account, source, known_device=known)
+    except TooManyAttemptsError:
+        return False
+    return True
+
+
+async def succeeds(
+    throttle: CountingThrottle, account: str, source: str, *, known: bool = False
+) -> bool:
+    """Sign in with the right password; tell whether that was looked at."""
+    try:
+        attempt = await throttle.reserve_sign_in(account, source, known_device=known)
+    except TooManyAttemptsError:
+        return False
+    await attempt.succeeded()
+    return True
+
+
+async def test_p8_a_thousand_guesses_from_as_many_addresses(
+    throttle: CountingThrottle,
+) -> None:
+    looked_at = [
+        await fails(throttle, "alice", elsewhere(number)) for number in range(1000)
+    ]
+
+    assert sum(looked_at) == SIGN_INS_OF_ACCOUNT[0].amount
+
+
+async def test_p8_guesses_at_once_count_like_guesses_in_turn(
+    throttle: CountingThrottle,
+) -> None:
+    looked_at = await asyncio.gather(
+        *(fails(throttle, "alice", elsewhere(number)) for number in range(1000))
+    )
+
+    assert sum(looked_at) == SIGN_INS_OF_ACCOUNT[0].amount
+
+
+async def test_p8_the_wait_grows_and_who_obeys_it_is_looked_at(
+    throttle: CountingThrottle, clock: TurnedClock
+) -> None:
+    begin, guessed_at = clock(), []
+    for number in range(10_000):
+        try:
+            await throttle.reserve_sign_in("alice", elsewhere(number))
+        except TooManyAttemptsError as refused:
+            clock.turn(refused.retry_after)
+            assert await fails(throttle, "alice", elsewhere(number))
+        guessed_at.append(clock() - begin)
+        if guessed_at[-1] > 30 * DAY.total_seconds():
+            break
+
+    for limit in SIGN_INS_OF_ACCOUNT:
+        within = [at for at in guessed_at if at < limit.period.total_seconds()]
+        assert len(within) == limit.amount
+
+
+async def test_p8_after_the_wait_the_right_password_is_looked_at(
+    throttle: CountingThrottle, clock: TurnedClock
+) -> None:
+    while await fails(throttle, "alice", HOME):
+        pass
+    clock.turn(timedelta(seconds=59))
+    assert not await succeeds(throttle, "alice", HOME)
+    clock.turn(timedelta(seconds=1))
+
+    assert await succeeds(throttle, "alice", HOME)
+
+
+async def test_p8_refused_attempts_do_not_prolong_the_wait(
+    throttle: CountingThrottle, clock: TurnedClock
+) -> None:
+    for _ in range(500):
+        await fails(throttle, "alice", HOME)
+        clock.turn(timedelta(seconds=0.1))
+    clock.turn(timedelta(seconds=11))
+
+    assert await succeeds(throttle, "alice", HOME)
+
+
+async def test_p8_an_address_that_signed_in_before_is_not_locked_out(
+    throttle: CountingThrottle,
+) -> None:
+    assert await succeeds(throttle, "alice", HOME)
+    for number in range(1000):
+        await fails(throttle, "alice", elsewhere(number))
+
+    assert not await succeeds(throttle, "alice", "192.0.2.1")
+    assert await succeeds(throttle, "alice", HOME)
+
+
+async def test_p8_a_device_with_proof_is_not_locked_out_from_its_own_address(
+    throttle: CountingThrottle,
+) -> None:
+    for account in ("alice", *(f"user {number}" for number in range(100))):
+        for _ in range(20):
+            await fails(throttle, account, HOME)
+
+    assert not await succeeds(throttle, "alice", HOME)
+    assert await succeeds(throttle, "alice", HOME, known=True)
+
+
+async def test_p8_known_devices_may_not_guess_for_ever(
+    throttle: CountingThrottle,
+) -> None:
+    await succeeds(throttle, "alice", HOME)
+    from_home = [await fails(throttle, "alice", HOME) for _ in range(50)]
+    with_proof = [await fails(throttle, "alice", HOME, known=True) for _ in range(50)]
+
+    assert sum(from_home) == sum(with_proof) == SIGN_INS_OF_ACCOUNT[0].amount
+
+
+async def test_p8_a_success_ends_the_row(throttle: CountingThrottle) -> None:
+    for number in range(20):
+        for _ in range(SIGN_INS_OF_ACCOUNT[0].amount - 1):
+            assert await fails(throttle, "alice", elsewhere(number))
+        assert await succeeds(throttle, "alice", elsewhere(number))
+
+
+async def test_p8_successes_of_one_account_pay_for_no_guesses_at_others(
+    throttle: CountingThrottle,
+) -> None:
+    looked_at = 0
+    for number in range(500):
+        looked_at += await fails(throttle, f"victim {number}", HOME)
+        await succeeds(throttle, "attacker", HOME)
+
+    assert looked_at == 60
+
+
+async def test_p8_one_source_is_limited_whatever_the_accounts(
+    throttle: CountingThrottle,
+) -> None:
+    looked_at = [await fails(throttle, f"user {number}", HOME) for number in range(200)]
+
+    assert sum(looked_at) == 60
+    assert await fails(throttle, "user 1", elsewhere(1))
+
+
+async def test_p8_an_office_that_types_well_is_not_limited(
+    throttle: CountingThrottle,
+) -> None:
+    for number in range(2000):
+        assert await succeeds(throttle, f"user {number}", HOME)
+
+
+async def test_p8_guesses_refused_for_the_account_cost_the_source_nothing(
+    throttle: CountingThrottle,
+) -> None:
+    for _ in range(500):
+        await fails(throttle, "alice", HOME)
+
+    assert await succeeds(throttle, "bob", HOME)
+
+
+async def test_p8_an_unknown_name_is_throttled_like_any(
+    throttle: CountingThrottle,
+) -> None:
+    names = ("nobody", "", "\ud800", "x" * 100_000)
+    for name in names:
+        looked_at = [
+            await fails(throttle, name, elsewhere(number)) for number in range(30)
+        ]
+        assert sum(looked_at) == SIGN_INS_OF_ACCOUNT[0].amount
+
+
+async def test_p14_sign_ups_of_a_source_are_limited(
+    throttle: CountingThrottle, clock: TurnedClock
+) -> None:
+    for _ in range(SIGN_UPS_OF_SOURCE[0].amount):
+        await throttle.reserve_sign_up(HOME)
+
+    with pytest.raises(TooManyAttemptsError) as refused:
+        await throttle.reserve_sign_up(HOME)
+    await throttle.reserve_sign_up(elsewhere(1))
+    clock.turn(refused.value.retry_after)
+    await throttle.reserve_sign_up(HOME)
+
+
+async def test_refreshes_of_a_source_are_limited(throttle: CountingThrottle) -> None:
+    for _ in range(REFRESHES_OF_SOURCE[0].amount):
+        await throttle.reserve_refresh(HOME)
+
+    with pytest.raises(TooManyAttemptsError):
+        await throttle.reserve_refresh(HOME)
+    await throttle.reserve_refresh(elsewhere(1))
+
+
+async def test_switched_off_it_lets_everything_pass() -> None:
+    throttle = NoThrottle()
+    for _ in range(5000):
+        await (await throttle.reserve_sign_in("alice", HOME)).succeeded()
+        await throttle.reserve_sign_up(HOME)
+        await throttle.reserve_refresh(HOME)
+
+
+@pytest.mark.parametrize(
+    ("source", "site"),
+    [
+        pytest.param("198.51.100.7", "198.51.100.7", id="IPv4"),
+        pytest.param("::ffff:198.51.100.7", "198.51.100.7", id="IPv4 mapped"),
+        pytest.param("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", id="IPv6"),
+        pytest.param("2001:DB8:1:2::", "2001:db8:1:2::/64", id="IPv6, other host"),
+        pytest.param("2001:db8:1:3::1", "2001:db8:1:3::/64", id="IPv6, other site"),
+        pytest.param("fe80::1%eth0", "fe80::/64", id="link-local"),
+        pytest.param("::1", "::/64", id="loopback"),
+        pytest.param("", "unknown", id="empty"),
+        pytest.param("unix:", "unknown", id="no address"),
+        pytest.param("198.51.100.7:443", "unknown", id="with a port"),
+        pytest.param("x" * 100_000, "unknown", id="long"),
+    ],
+)
+def test_p8_source_is_an_address_or_an_ipv6_site(source: str, site: str) -> None:
+    assert site_of(source) == site
+
+
+async def test_memory_holds_a_bounded_number_of_counts(clock: TurnedClock) -> None:
+    counts = MemoryCounts(clock, max_counts=100)
+    for number in range(10_000):
+        await counts.incr(f"key {number}", 60)
+        await counts.incr("busy", 60)
+
+    assert await counts.get("busy") == 10_000
+    assert await counts.get("key 0") == 0
+    assert await counts.reset() == 100
