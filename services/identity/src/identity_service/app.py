@@ -11,14 +11,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from identity_service.app_keys import (
     ACCOUNTS,
+    AUDIT,
     CLIENT_ADDRESSES,
+    INTROSPECTION_CLIENTS,
+    METADATA,
+    PRESENTED_TOKENS,
     SESSIONS,
+    SIGNING_KEYS,
+    STATUS_LISTS,
     TOKEN_TRANSPORT,
     TRUSTED_PAGES,
     USERS,
 )
 from identity_service.composition import UseCases, compose
 from identity_service.handlers.cookies import TokenTransport, Transport
+from identity_service.handlers.metadata import issuer_metadata
 from identity_service.handlers.origins import ClientAddresses, TrustedPages
 from identity_service.handlers.problems import PROBLEMS
 from identity_service.routes import ROUTES
@@ -53,6 +60,8 @@ def create_app(
         client_max_size=BODY_LIMIT,
     )
     app[CLIENT_ADDRESSES] = ClientAddresses(settings.trusted_proxies)
+    app[INTROSPECTION_CLIENTS] = settings.introspection_clients
+    app[METADATA] = issuer_metadata(settings.issuer)
     app[TRUSTED_PAGES] = TrustedPages(settings.allowed_origins)
     app[ACCESS_TOKEN_COOKIE] = access_token_cookie(secure=settings.cookie_secure)
     app[TOKEN_TRANSPORT] = _transport(settings)
@@ -63,6 +72,10 @@ def create_app(
         app[SESSIONS] = composed.sessions
         app[USERS] = composed.users
         app[TOKEN_VERIFIER] = composed.verifier
+        app[AUDIT] = composed.audit
+        app[PRESENTED_TOKENS] = composed.presented_tokens
+        app[SIGNING_KEYS] = composed.keys
+        app[STATUS_LISTS] = composed.status_lists
         if readiness is not None:
             needed = await asyncio.to_thread(schema.needed_version)
             readiness.checks["database"] = _schema_check(composed, needed)
@@ -90,6 +103,7 @@ def _transport(settings: Settings) -> TokenTransport:
 
 def _schema_check(composed: UseCases, needed: str) -> Check:
     """Return the check that the database answers and has the schema we need."""
+
     async def check() -> str | None:
         try:
             present = await schema.present_version(composed.engine)

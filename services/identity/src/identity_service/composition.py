@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
+from identity_service.metrics import KeyMetrics
 from identity_service.security.access_tokens import AccessTokenWriter
 from identity_service.security.keyrings import Sealer
 from identity_service.security.password_hashing import PasswordHasher
@@ -25,6 +26,7 @@ from identity_service.usecases.accounts import Accounts
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.housekeeping import ExpiredSessions, Housekeeping
 from identity_service.usecases.key_rotation import KeyRotation
+from identity_service.usecases.oauth import PresentedTokens
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.revocation import ExpiredTokens, StatusIndexes
 from identity_service.usecases.sessions import Sessions
@@ -52,6 +54,7 @@ class UseCases:
     accounts: Accounts
     sessions: Sessions
     users: Users
+    presented_tokens: PresentedTokens
     keys: SigningKeys
     key_rotation: KeyRotation
     status_lists: StatusLists
@@ -84,7 +87,36 @@ def compose(
     )
     sealer = Sealer(settings.key_encryption_keys)
     keys = SigningKeys(database, sealer, schedule, clock)
+    entries = StatusIndexes(database, clock)
     passwords = Passwords(database, hasher, throttle, audit)
+    refresh_tokens = RefreshTokens(settings.key_encryption_keys)
+    sessions = Sessions(
+        database,
+        passwords=passwords,
+        throttle=throttle,
+        access_tokens=_access_tokens(settings, keys, entries, clock),
+        refresh_tokens=refresh_tokens,
+        audit=audit,
+        clock=clock,
+        rules=_session_rules(settings),
+    )
+    status_lists = StatusLists(
+        database,
+        keys,
+        clock,
+        issuer=settings.issuer,
+        lifetime=settings.access_token_lifetime,
+        ttl=settings.status_list_ttl,
+    )
+    verifier = TokenVerifier(
+        keys,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        statuses=StoredStatuses(database, issuer=settings.issuer),
+        clock_skew=timedelta(),
+        clock=clock,
+    )
+    registry.register(KeyMetrics(keys, entries, status_lists, clock))
     return UseCases(
         engine=engine,
         database=database,
@@ -102,36 +134,22 @@ def compose(
             clock=clock,
             self_assignable_roles=settings.self_assignable_roles,
         ),
-        sessions=Sessions(
-            database,
-            passwords=passwords,
-            throttle=throttle,
-            access_tokens=_access_tokens(settings, database, keys, clock),
-            refresh_tokens=RefreshTokens(settings.key_encryption_keys),
-            audit=audit,
-            clock=clock,
-            rules=_session_rules(settings),
-        ),
+        sessions=sessions,
         users=Users(database, audit=audit, clock=clock),
         keys=keys,
         key_rotation=KeyRotation(
             database, audit, keys, sealer=sealer, schedule=schedule, clock=clock
         ),
-        status_lists=StatusLists(
+        status_lists=status_lists,
+        verifier=verifier,
+        presented_tokens=PresentedTokens(
             database,
-            keys,
-            clock,
-            issuer=settings.issuer,
-            lifetime=settings.access_token_lifetime,
-            ttl=settings.status_list_ttl,
-        ),
-        verifier=TokenVerifier(
-            keys,
+            verifier=verifier,
+            refresh_tokens=refresh_tokens,
+            sessions=sessions,
+            clock=clock,
             issuer=settings.issuer,
             audience=settings.audience,
-            statuses=StoredStatuses(database, issuer=settings.issuer),
-            clock_skew=timedelta(),
-            clock=clock,
         ),
         housekeeping=Housekeeping(
             {
@@ -144,7 +162,7 @@ def compose(
 
 
 def _access_tokens(
-    settings: Settings, database: SqlDatabase, keys: SigningKeys, clock: Clock
+    settings: Settings, keys: SigningKeys, entries: StatusIndexes, clock: Clock
 ) -> AccessTokens:
     writer = AccessTokenWriter(
         issuer=settings.issuer,
@@ -153,7 +171,7 @@ def _access_tokens(
     )
     return AccessTokens(
         keys,
-        StatusIndexes(database, clock),
+        entries,
         writer,
         clock,
         issuer=settings.issuer,

@@ -4,9 +4,20 @@ from typing import Final
 
 from aiohttp import web
 
-from identity_service.handlers import accounts, roles, sessions, users
+from identity_service.handlers import (
+    accounts,
+    audit,
+    keys,
+    metadata,
+    oauth,
+    roles,
+    sessions,
+    status_lists,
+    users,
+)
 
 ACCOUNT: Final = r"/api/users/{user_id:\d+}"
+STATUS_LIST: Final = "/api/auth/statuslists/{list_id:[1-9][0-9]{0,8}}"
 
 ROUTES: Final[tuple[web.RouteDef, ...]] = (
     web.post("/api/auth/signup", accounts.sign_up),
@@ -26,4 +37,12 @@ ROUTES: Final[tuple[web.RouteDef, ...]] = (
     web.put(f"{ACCOUNT}/roles", users.set_roles),
     web.delete(f"{ACCOUNT}/sessions", users.end_sessions),
     web.get("/api/roles", roles.show_all),
+    web.get("/api/audit", audit.show_page),
+    web.get("/api/auth/statuslists", status_lists.show_all),
+    web.get(STATUS_LIST, status_lists.show),
+    web.get("/.well-known/jwks.json", keys.show),
+    web.get("/.well-known/openid-configuration", metadata.show),
+    web.get("/.well-known/oauth-authorization-server", metadata.show),
+    web.post("/oauth2/introspect", oauth.introspect),
+    web.post("/oauth2/revoke", oauth.revoke),
 )

@@ -11,6 +11,7 @@ from identity_service.domain.errors import UnknownRoleError
 from identity_service.domain.roles import Role, parse_roles
 from identity_service.handlers.cookies import Transport
 from identity_service.handlers.origins import IpNetwork
+from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
 from service_kit.settings import setting
@@ -38,6 +39,10 @@ def _issuer(value: str) -> str:
 
 def _keyring(value: str) -> Keyring:
     return Keyring.parse(parse.comma_list(value))
+
+
+def _client_secrets(value: str) -> ClientSecrets:
+    return ClientSecrets.parse(parse.comma_list(value))
 
 
 def _networks(value: str) -> tuple[IpNetwork, ...]:
@@ -170,7 +175,7 @@ class Settings:
     )
     jwks_max_age: timedelta = setting(
         "IDENTITY_JWKS_MAX_AGE",
-        parse.seconds(1, _DAY),
+        parse.seconds(1, 900),
         default="300",
         description="seconds verifiers may keep the JWKS",
     )
@@ -234,9 +239,9 @@ class Settings:
         default="127.0.0.1/32,::1/128",
         description="CIDRs of gateways whose X-Forwarded-For is believed",
     )
-    introspection_clients: tuple[str, ...] = setting(
+    introspection_clients: ClientSecrets = setting(
         "IDENTITY_INTROSPECTION_CLIENTS",
-        parse.comma_list,
+        _client_secrets,
         default="",
         secret=True,
         description="client-id:SHA-256 of its secret in hex, for /oauth2/introspect",

@@ -151,4 +151,10 @@ PROBLEMS: Final[ProblemTable] = {
         HTTPStatus.NOT_FOUND, "not_found", "There is no such status list."
     ),
     errors.KeyTooNewError: _UNAVAILABLE,
+    errors.UnsupportedTokenTypeError: Problem(
+        HTTPStatus.BAD_REQUEST,
+        "unsupported_token_type",
+        "Only access tokens and refresh tokens can be revoked.",
+        members={"error": "unsupported_token_type"},
+    ),
 }

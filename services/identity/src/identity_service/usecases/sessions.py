@@ -139,7 +139,12 @@ class Sessions:
                 return self._pair(prepared, account, token.session_id, generation)
 
     async def sign_out(
-        self, untrusted_token: str | None, session_id: str | None, device: Device
+        self,
+        untrusted_token: str | None,
+        session_id: str | None,
+        device: Device,
+        *,
+        reason: EndReason = EndReason.SIGNED_OUT,
     ) -> None:
         """End the session of a refresh token, spent or not, or else the session named.
 
@@ -149,7 +154,7 @@ class Sessions:
         ending = session_id if token is None else token.session_id
         if ending is not None:
             await self._database.write(
-                lambda unit: self._end(unit, ending, EndReason.SIGNED_OUT, device)
+                lambda unit: self._end(unit, ending, reason, device)
             )
 
     async def live(self, user_id: int) -> list[Session]:

@@ -1,7 +1,6 @@
 """The issuer's keys, kept in memory as the database last told them."""
 
 import asyncio
-import hashlib
 import json
 import logging
 import time
@@ -26,9 +25,12 @@ from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.usecases.ports import Database
 from identity_service.usecases.single_flight import SingleFlight
 from service_kit.clock import Clock
-from service_kit.tokens import UnusableKeyError, VerificationKey, public_jwk
-
-_ETAG_LENGTH: Final = 32
+from service_kit.tokens import (
+    KeysUnavailableError,
+    UnusableKeyError,
+    VerificationKey,
+    public_jwk,
+)
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -38,7 +40,6 @@ class Jwks:
     """The published keys, as they are served."""
 
     body: bytes
-    etag: str
     max_age: timedelta
     """How long verifiers may keep it."""
 
@@ -51,6 +52,8 @@ class KeyReport:
     activated_at: datetime
     rotates_at: datetime | None
     """None until the next key is published."""
+    lag: timedelta
+    """How long ago the keys were read from the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,6 @@ class _Snapshot:
     signing_key: SigningKey | None
     verification_keys: dict[str, VerificationKey]
     jwks: bytes
-    etag: str
 
 
 class SigningKeys:
@@ -107,9 +109,9 @@ class SigningKeys:
         return snapshot.signing_key
 
     async def get(self, kid: str) -> VerificationKey | None:
-        """Return the published key of that name."""
+        """Return the published key of that name; see `service_kit.tokens.KeySet`."""
         if self._snapshot is None:
-            return None
+            raise KeysUnavailableError
         return self._snapshot.verification_keys.get(kid)
 
     def jwks(self) -> Jwks:
@@ -124,7 +126,7 @@ class SigningKeys:
         if snapshot is None or not snapshot.verification_keys:
             raise SigningKeyUnavailableError
         max_age = self._schedule.max_age(self._lag(snapshot))
-        return Jwks(snapshot.jwks, snapshot.etag, max_age)
+        return Jwks(snapshot.jwks, max_age)
 
     async def refresh(self) -> tuple[KeyRecord, ...]:
         """Read the keys from the database, and return their records."""
@@ -152,6 +154,7 @@ class SigningKeys:
                 if following is None
                 else self._schedule.rotates_at(active, following)
             ),
+            lag=self._lag(snapshot),
         )
 
     def _lag(self, snapshot: _Snapshot) -> timedelta:
@@ -171,7 +174,6 @@ class SigningKeys:
             signing_key=await self._signing_key(records),
             verification_keys=keys,
             jwks=body,
-            etag=hashlib.sha256(body).hexdigest()[:_ETAG_LENGTH],
         )
         return self._snapshot
 

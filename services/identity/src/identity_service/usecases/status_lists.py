@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -30,8 +29,6 @@ _SIGNINGS_IN_A_LIFE: Final = 10
 """A list is signed anew after such a part of its life, changed or not: should identity
 go down, verifiers have most of a life before them."""
 
-_ETAG_LENGTH: Final = 32
-
 
 @dataclass(frozen=True, slots=True)
 class PublishedList:
@@ -39,7 +36,6 @@ class PublishedList:
 
     body: bytes
     gzipped: bytes
-    etag: str
     octets: bytes
     kid: str
     issued_at: datetime
@@ -157,7 +153,6 @@ class StatusLists:
         return PublishedList(
             body=body,
             gzipped=gzip.compress(body, mtime=0),
-            etag=hashlib.sha256(body).hexdigest()[:_ETAG_LENGTH],
             octets=octets,
             kid=key.kid,
             issued_at=now,

@@ -1,0 +1,46 @@
+"""What the issuer tells of itself (RFC 8414, OpenID Connect Discovery 1.0)."""
+
+import json
+from typing import Final
+
+from aiohttp import web
+
+from identity_service.app_keys import METADATA
+from identity_service.handlers.conditional import conditional_response
+from service_kit.tokens import ALGORITHM
+
+_CACHE_CONTROL: Final = "public, max-age=300"
+
+
+def issuer_metadata(issuer: str) -> bytes:
+    """Return the document that names every endpoint under the issuer.
+
+    There is no authorization endpoint, so the response type is ``none``: members that
+    must be there must not be empty (RFC 8414 section 3.2).
+    """
+    members = {
+        "issuer": issuer,
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "response_types_supported": ["none"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "introspection_endpoint": f"{issuer}/oauth2/introspect",
+        "introspection_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+        ],
+        "revocation_endpoint": f"{issuer}/oauth2/revoke",
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "status_list_aggregation_endpoint": f"{issuer}/api/auth/statuslists",
+    }
+    return json.dumps(members, indent=1).encode()
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET /.well-known/oauth-authorization-server, …/openid-configuration."""
+    return conditional_response(
+        request,
+        request.app[METADATA],
+        media_type="application/json",
+        cache_control=_CACHE_CONTROL,
+    )

@@ -1,0 +1,109 @@
+"""Introspection (RFC 7662) and revocation (RFC 7009)."""
+
+import base64
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final, NoReturn
+from urllib.parse import unquote_plus
+
+from aiohttp import hdrs, web
+
+from identity_service.app_keys import INTROSPECTION_CLIENTS, PRESENTED_TOKENS
+from identity_service.handlers.callers import device
+from identity_service.handlers.payloads import answer
+from service_kit.bodies import FORM, read_members
+from service_kit.errors import Problem, ProblemError
+
+_NOT_A_FORM: Final = Problem(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "unsupported_media_type",
+    f"The body must be {FORM}.",
+)
+_INVALID_CLIENT: Final = Problem(
+    HTTPStatus.UNAUTHORIZED,
+    "invalid_client",
+    "This is for clients that authenticate.",
+    {hdrs.WWW_AUTHENTICATE: 'Basic realm="introspection", charset="UTF-8"'},
+    {"error": "invalid_client"},
+)
+
+_logger: Final = logging.getLogger(__name__)
+
+
+async def introspect(request: web.Request) -> web.Response:
+    """POST /oauth2/introspect."""
+    form = await _read_form(request)
+    client_id, secret = _client_credentials(request, form)
+    if not request.app[INTROSPECTION_CLIENTS].match(client_id, secret):
+        _logger.warning("introspection_refused", extra={"client": client_id[:64]})
+        raise ProblemError(_INVALID_CLIENT)
+    found = await request.app[PRESENTED_TOKENS].introspect(_token(form))
+    return answer({"active": False} if found is None else {"active": True, **found})
+
+
+async def revoke(request: web.Request) -> web.Response:
+    """POST /oauth2/revoke."""
+    form = await _read_form(request)
+    await request.app[PRESENTED_TOKENS].revoke(
+        _token(form), form.get("token_type_hint"), device(request)
+    )
+    return web.Response(headers={hdrs.CACHE_CONTROL: "no-store"})
+
+
+async def _read_form(request: web.Request) -> dict[str, str]:
+    """Return the parameters: each once, those without a value left out (RFC 6749)."""
+    if request.content_type != FORM:
+        raise ProblemError(_NOT_A_FORM)
+    form = {}
+    for name, value in (await read_members(request, form=True)).items():
+        if not isinstance(value, str):
+            _refuse("A parameter is given more than once.")
+        if value:
+            form[name] = value
+    return form
+
+
+def _token(form: Mapping[str, str]) -> str:
+    return form.get("token") or _refuse("The parameter token is missing.")
+
+
+def _client_credentials(
+    request: web.Request, form: Mapping[str, str]
+) -> tuple[str, str]:
+    """Return what the client says it is: by HTTP Basic, or by two parameters.
+
+    Never both (RFC 6749 section 2.3).
+    """
+    headers = request.headers.getall(hdrs.AUTHORIZATION, [])
+    if len(headers) > 1 or (headers and "client_secret" in form):
+        _refuse("The client authenticates in more than one way.")
+    if headers:
+        return _basic_credentials(headers[0])
+    return form.get("client_id", ""), form.get("client_secret", "")
+
+
+def _basic_credentials(header: str) -> tuple[str, str]:
+    """Read RFC 7617 credentials, whose halves RFC 6749 has form-encoded."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise ProblemError(_INVALID_CLIENT)
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+        client_id, _, secret = decoded.partition(":")
+        return unquote_plus(client_id, errors="strict"), unquote_plus(
+            secret, errors="strict"
+        )
+    except ValueError:
+        raise ProblemError(_INVALID_CLIENT) from None
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ProblemError(
+        Problem(
+            HTTPStatus.BAD_REQUEST,
+            "invalid_request",
+            message,
+            members={"error": "invalid_request"},
+        )
+    )

@@ -1,0 +1,50 @@
+"""Which access tokens are revoked, for whoever verifies them offline."""
+
+import json
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from identity_service.app_keys import STATUS_LISTS
+from identity_service.handlers.conditional import (
+    REVALIDATE,
+    accepts_gzip,
+    conditional_response,
+)
+from service_kit.errors import Problem, ProblemError
+
+_MEDIA_TYPE: Final = "application/statuslist+jwt"
+
+_NO_HISTORY: Final = Problem(
+    HTTPStatus.NOT_IMPLEMENTED,
+    "history_not_supported",
+    "Only the present status list can be had, not one of another time.",
+)
+
+
+async def show(request: web.Request) -> web.Response:
+    """GET /api/auth/statuslists/{id} (draft-ietf-oauth-status-list section 8)."""
+    if "time" in request.query:
+        raise ProblemError(_NO_HISTORY)
+    published = await request.app[STATUS_LISTS].get(int(request.match_info["list_id"]))
+    is_gzipped = accepts_gzip(request)
+    return conditional_response(
+        request,
+        published.gzipped if is_gzipped else published.body,
+        media_type=_MEDIA_TYPE,
+        cache_control=REVALIDATE,
+        content_encoding="gzip" if is_gzipped else None,
+        vary=hdrs.ACCEPT_ENCODING,
+    )
+
+
+async def show_all(request: web.Request) -> web.Response:
+    """GET /api/auth/statuslists (section 9.1)."""
+    uris = await request.app[STATUS_LISTS].uris()
+    return conditional_response(
+        request,
+        json.dumps({"status_lists": uris}).encode(),
+        media_type="application/json",
+        cache_control=REVALIDATE,
+    )

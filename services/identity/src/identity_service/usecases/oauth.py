@@ -1,0 +1,110 @@
+"""Tell of a token whether it is live, and end the session of one."""
+
+from typing import Any
+
+from identity_service.domain.errors import UnsupportedTokenTypeError
+from identity_service.domain.sessions import Device, EndReason
+from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
+from identity_service.usecases.ports import Database
+from identity_service.usecases.sessions import Sessions
+from service_kit.clock import Clock
+from service_kit.tokens import AccessClaims, InvalidTokenError, TokenVerifier
+
+_TOKEN_TYPES = frozenset({"access_token", "refresh_token"})
+
+
+class PresentedTokens:
+    """Judges tokens that somebody other than their user presents."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        verifier: TokenVerifier,
+        refresh_tokens: RefreshTokens,
+        sessions: Sessions,
+        clock: Clock,
+        issuer: str,
+        audience: str,
+    ) -> None:
+        self._database = database
+        self._verifier = verifier
+        self._refresh_tokens = refresh_tokens
+        self._sessions = sessions
+        self._clock = clock
+        self._issuer = issuer
+        self._audience = audience
+
+    async def introspect(self, untrusted_token: str) -> dict[str, Any] | None:
+        """Return what a live token says (RFC 7662 section 2.2), None of any other."""
+        refresh_token = self._refresh_tokens.read(untrusted_token)
+        if refresh_token is not None:
+            return await self._of_refresh_token(refresh_token)
+        claims = await self._verified(untrusted_token)
+        if claims is None:
+            return None
+        return {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": claims.subject,
+            "client_id": claims.client_id,
+            "token_type": "Bearer",
+            "iat": int(claims.issued_at.timestamp()),
+            "exp": int(claims.expires_at.timestamp()),
+            "jti": claims.token_id,
+            "sid": claims.session_id,
+            "roles": sorted(claims.roles),
+        }
+
+    async def revoke(
+        self, untrusted_token: str, token_type_hint: str | None, device: Device
+    ) -> None:
+        """End the session of a token (RFC 7009); do nothing for one that has none.
+
+        Whoever holds a token may end what it stands for. With it end the session's
+        other tokens, of both types.
+
+        Raises
+        ------
+        UnsupportedTokenTypeError
+        """
+        if token_type_hint is not None and token_type_hint not in _TOKEN_TYPES:
+            raise UnsupportedTokenTypeError
+        session_id = None
+        if self._refresh_tokens.read(untrusted_token) is None:
+            claims = await self._verified(untrusted_token)
+            if claims is None:
+                return
+            session_id = claims.session_id
+        await self._sessions.sign_out(
+            untrusted_token, session_id, device, reason=EndReason.TOKEN_REVOKED
+        )
+
+    async def _verified(self, untrusted_token: str) -> AccessClaims | None:
+        try:
+            return await self._verifier.verify(untrusted_token)
+        except InvalidTokenError:
+            return None
+
+    async def _of_refresh_token(self, token: RefreshToken) -> dict[str, Any] | None:
+        session = await self._database.read(
+            lambda unit: unit.sessions.get(token.session_id)
+        )
+        if (
+            session is None
+            or session.ended_at is not None
+            or session.generation != token.generation
+        ):
+            return None
+        expires_at = min(session.idle_expires_at, session.expires_at)
+        if self._clock() >= expires_at:
+            return None
+        return {
+            "iss": self._issuer,
+            "sub": str(session.user_id),
+            "client_id": session.client_id,
+            "token_type": "refresh_token",
+            "iat": int(session.rotated_at.timestamp()),
+            "exp": int(expires_at.timestamp()),
+            "sid": session.id,
+        }
