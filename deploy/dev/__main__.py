@@ -150,14 +150,22 @@ def _is_free(host: str, port: int) -> bool:
 
 def _prepare(environ: Mapping[str, str]) -> None:
     """Bring the database up to date, with the first admin in it."""
-    admin = admin_credentials()
     _identity(environ, "migrate")
-    _identity(environ, "create-admin", *admin)
+    admin = admin_credentials()
+    _identity(
+        environ,
+        *("create-admin", "--username", admin["username"], "--email", admin["email"]),
+        "--password-stdin",
+        stdin=admin["password"],
+    )
 
 
-def _identity(environ: Mapping[str, str], *arguments: str) -> None:
+def _identity(environ: Mapping[str, str], *arguments: str, stdin: str = "") -> None:
     command = [str(BIN / "identity-service"), *arguments]
-    if subprocess.run(command, env=environ, check=False).returncode != 0:  # noqa: S603
+    finished = subprocess.run(  # noqa: S603 - our own command
+        command, env=environ, input=stdin, text=True, check=False
+    )
+    if finished.returncode != 0:
         raise UpError(f"this failed, see above: identity-service {arguments[0]}")
 
 
