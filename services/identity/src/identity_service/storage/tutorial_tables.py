@@ -163,7 +163,7 @@ async def _roles_of(
         .where(_user_roles.c.userId.in_(user_ids))
     )
     roles = defaultdict[int, set[str]](set)
-    for user_id, name in (await connection.execute(reading)).tuples():
+    for user_id, name in await connection.execute(reading):
         roles[user_id].add(name)
     return roles
 
@@ -180,7 +180,7 @@ def _moment(value: object) -> datetime | None:
             found = value
         case str():
             try:
-                found = datetime.fromisoformat(value)
+                found = datetime.fromisoformat(value.replace(" +", "+"))
             except ValueError:
                 return None
         case _:
