@@ -14,6 +14,7 @@ from identity_service.handlers.origins import IpNetwork
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
+from service_kit.server import Listening
 from service_kit.settings import setting
 
 _DAY = 86_400
@@ -61,7 +62,19 @@ def _transport(value: str) -> Transport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class DatabaseSettings:
+    """All that ``migrate`` needs: whoever migrates holds no key."""
+
+    database_url: str = setting(
+        "IDENTITY_DATABASE_URL",
+        _database_url,
+        secret=True,
+        description="SQLAlchemy URL: mysql+asyncmy://… or sqlite+aiosqlite:///…",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(DatabaseSettings):
     """What the operator decides. docs/identity.md tells what each is for."""
 
     host: str = setting(
@@ -98,12 +111,6 @@ class Settings:
         parse.seconds(0, 300),
         default="20",
         description="seconds for requests in flight after that",
-    )
-    database_url: str = setting(
-        "IDENTITY_DATABASE_URL",
-        _database_url,
-        secret=True,
-        description="SQLAlchemy URL: mysql+asyncmy://… or sqlite+aiosqlite:///…",
     )
     database_pool_size: int = setting(
         "IDENTITY_DATABASE_POOL_SIZE",
@@ -258,3 +265,15 @@ class Settings:
         default="false",
         description="what only the tutorial's clients need; see docs/tutorial.md",
     )
+
+    @property
+    def listening(self) -> Listening:
+        """Where it listens and how it leaves."""
+        return Listening(
+            host=self.host,
+            port=self.port,
+            internal_host=self.internal_host,
+            internal_port=self.internal_port,
+            drain_delay=self.drain_delay,
+            shutdown_grace=self.shutdown_grace,
+        )

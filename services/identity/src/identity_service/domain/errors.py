@@ -18,7 +18,7 @@ class InvalidFieldsError(IdentityError):
     """What a person typed cannot be accepted; one error for each such field."""
 
     def __init__(self, faults: Sequence[InvalidFieldError]) -> None:
-        super().__init__()
+        super().__init__("; ".join(f"{each.field}: {each}" for each in faults))
         self.faults = faults
 
 

@@ -100,6 +100,47 @@ class Accounts:
 
         return await self._database.write(work)
 
+    async def create_admin(
+        self, username: str, email: str, password: str, *, temporary: bool
+    ) -> bool:
+        """Create an administrator; return False if this one is there already.
+
+        Raises
+        ------
+        InvalidFieldsError
+        UsernameTakenError, EmailTakenError
+            By an account that is no administrator: it is left as it is.
+        """
+        wanted = SignUp(username=username, email=email, password=password)
+        name, address = self._checked(wanted)
+        present = await self._database.read(
+            lambda unit: unit.users.get_by_username_key(name.key)
+        )
+        if present is not None and Role.ADMIN in present.roles:
+            return False
+        account = NewAccount(
+            username=name,
+            email=address,
+            password_hash=await self._hasher.hash(password),
+            password_is_temporary=temporary,
+            roles=frozenset({Role.USER, Role.ADMIN}),
+            created_at=self._clock(),
+        )
+
+        async def work(unit: Repositories) -> None:
+            user_id = await unit.users.add(account)
+            await self._audit.append(
+                unit,
+                AuditEvent(
+                    action=Action.ACCOUNT_CREATED,
+                    subject_id=user_id,
+                    details={"roles": "admin user"},
+                ),
+            )
+
+        await self._database.write(work)
+        return True
+
     async def get(self, user_id: int) -> Account:
         """Return an account, or raise `AccountNotFoundError`."""
         account = await self._database.read(lambda unit: unit.users.get(user_id))

@@ -1,0 +1,149 @@
+"""``identity-service``: the commands and their arguments."""
+
+import argparse
+import asyncio
+import getpass
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry
+
+from identity_service import commands
+from identity_service.app import create_app
+from identity_service.domain.errors import IdentityError
+from identity_service.domain.fields import InvalidFieldError
+from identity_service.settings import DatabaseSettings, Settings
+from service_kit.health import Readiness, create_internal_app
+from service_kit.logs import configure_logging
+from service_kit.server import app_runner, run, serve, settings_or_exit
+
+_REFUSED: Final = 1
+
+_Command = Callable[[Any, argparse.Namespace, commands.Say], Coroutine[Any, Any, int]]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that the arguments name."""
+    parsed = _parser().parse_args(arguments)
+    if parsed.run is None:
+        run("identity", _serve, Settings)
+        return
+    settings = settings_or_exit(parsed.settings)
+    configure_logging("identity", "error")
+    if "read_password" in parsed:
+        parsed.password = _password(parsed)
+    sys.exit(asyncio.run(_run(parsed.run, settings, parsed)))
+
+
+async def _serve(settings: Settings) -> None:
+    readiness, registry = Readiness(), CollectorRegistry()
+    app = create_app(settings, readiness=readiness, registry=registry)
+    internal_app = create_internal_app(readiness, registry)
+    listening = settings.listening
+    await serve(
+        app_runner(app, readiness, listening), internal_app, readiness, listening
+    )
+
+
+async def _run(
+    command: _Command, settings: object, arguments: argparse.Namespace
+) -> int:
+    try:
+        return await command(settings, arguments, _say)
+    except (IdentityError, InvalidFieldError) as error:
+        reason = str(error) or (type(error).__doc__ or "").partition("\n")[0]
+        sys.stderr.write(f"{type(error).__name__}: {reason}\n")
+        return _REFUSED
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _password(arguments: argparse.Namespace) -> str | None:
+    """Return the password that the operator gives, None to have one made."""
+    if arguments.password_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if arguments.password_file is not None:
+        return str(arguments.password_file.read_text("utf-8")).rstrip("\r\n")
+    if sys.stdin.isatty():
+        return getpass.getpass("password (empty: have one made): ") or None
+    return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="identity-service", description="Users, roles, sessions, signing keys."
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+
+    def add(
+        name: str,
+        command: _Command | None,
+        text: str,
+        settings: type = Settings,
+    ) -> argparse.ArgumentParser:
+        subparser = subparsers.add_parser(name, help=text, description=text)
+        subparser.set_defaults(run=command, settings=settings)
+        return subparser
+
+    add("serve", None, "answer requests until SIGTERM")
+    add(
+        "migrate",
+        commands.migrate,
+        "bring the database to the schema that this version needs",
+        DatabaseSettings,
+    )
+    _add_admin_arguments(
+        add("create-admin", commands.create_admin, "create an administrator, once")
+    )
+    _add_import_arguments(
+        add(
+            "import-users",
+            commands.import_tutorial_users,
+            "bring the accounts of the tutorial's database over",
+        )
+    )
+    add(
+        "rotate-signing-key",
+        commands.rotate_signing_key,
+        "let the next signing key sign before its time",
+    ).add_argument(
+        "--now",
+        action="store_true",
+        help="for emergencies: withdraw the present key and all it has signed",
+    )
+    add(
+        "verify-audit", commands.verify_audit, "check that nobody changed the audit log"
+    )
+    add("doctor", commands.doctor, "check the database, clock, keys and throttle store")
+    return parser
+
+
+def _add_admin_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(read_password=True)
+    parser.add_argument("--username", default="admin")
+    parser.add_argument("--email", required=True)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--password-stdin", action="store_true", help="read the password's one line"
+    )
+    source.add_argument(
+        "--password-file", type=Path, help="read the password from a file"
+    )
+
+
+def _add_import_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from",
+        dest="source",
+        required=True,
+        metavar="URL",
+        help="SQLAlchemy URL of the tutorial's database: mysql+asyncmy://…",
+    )
+    parser.add_argument(
+        "--after-id", type=int, default=0, help="go on after this id (default: 0)"
+    )

@@ -1,0 +1,137 @@
+"""What the operator's commands do, and what they say of it."""
+
+import contextlib
+import secrets
+from argparse import Namespace
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from identity_service.composition import UseCases, compose
+from identity_service.diagnosis import diagnose
+from identity_service.domain.errors import KeyTooNewError
+from identity_service.security.password_hashing import is_readable_hash
+from identity_service.settings import DatabaseSettings, Settings
+from identity_service.storage import schema
+from identity_service.storage.database import create_engine
+from identity_service.storage.tutorial_tables import (
+    TutorialTables,
+    create_tutorial_engine,
+)
+from identity_service.usecases.import_users import ImportReport, Outcome, import_users
+from identity_service.usecases.imported_users import StoredImportedUsers
+from service_kit.clock import utc_now
+
+_GENERATED_PASSWORD_BYTES: Final = 18
+
+Say = Callable[[str], None]
+"""Writes one line for the operator."""
+
+
+async def migrate(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
+    """Bring the database to the schema that this version needs."""
+    engine = create_engine(settings.database_url, pool_size=1)
+    try:
+        before, after = await schema.upgrade(engine)
+    finally:
+        await engine.dispose()
+    say(f"schema {after}: " + ("as it was" if before == after else f"was {before}"))
+    return 0
+
+
+async def create_admin(settings: Settings, arguments: Namespace, say: Say) -> int:
+    """Create an administrator; if he is there already, leave him as he is."""
+    generated = None
+    if arguments.password is None:
+        generated = secrets.token_urlsafe(_GENERATED_PASSWORD_BYTES)
+    async with _composed(settings) as use_cases:
+        created = await use_cases.accounts.create_admin(
+            arguments.username,
+            arguments.email,
+            generated or arguments.password,
+            temporary=generated is not None,
+        )
+    if not created:
+        say(f"{arguments.username} is an administrator already")
+        return 0
+    say(f"{arguments.username} is an administrator now")
+    if generated is not None:
+        say(f"password, to be changed at the first sign-in: {generated}")
+    return 0
+
+
+async def import_tutorial_users(
+    settings: Settings, arguments: Namespace, say: Say
+) -> int:
+    """Bring the accounts of the tutorial's database over."""
+    tutorial = create_tutorial_engine(arguments.source)
+
+    def progress(report: ImportReport) -> None:
+        say(f"{report.done} of {report.total}, up to id {report.last_id}")
+
+    try:
+        async with _composed(settings) as use_cases:
+            report = await import_users(
+                TutorialTables(tutorial),
+                StoredImportedUsers(
+                    use_cases.database, audit=use_cases.audit, clock=utc_now
+                ),
+                is_password_hash=is_readable_hash,
+                progress=progress,
+                after_id=arguments.after_id,
+            )
+    finally:
+        await tutorial.dispose()
+    for refusal in report.refusals:
+        say(f"left behind: id {refusal.id}: {refusal.outcome.value}")
+    for outcome in Outcome:
+        if report.outcomes[outcome]:
+            say(f"{report.outcomes[outcome]} {outcome.value}")
+    return 1 if report.refusals else 0
+
+
+async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say) -> int:
+    """Let the next key sign; with ``--now``, withdraw the active one at once."""
+    async with _composed(settings) as use_cases:
+        rotation = use_cases.key_rotation
+        try:
+            kid = await (rotation.withdraw() if arguments.now else rotation.rotate())
+        except KeyTooNewError as error:
+            say(f"verifiers may not have the next key before {error.usable_at}")
+            say("in an emergency: rotate-signing-key --now")
+            return 1
+    say(f"signs now: {kid}")
+    return 0
+
+
+async def verify_audit(settings: Settings, _: Namespace, say: Say) -> int:
+    """Follow the chain of audit events from its start to its end."""
+    async with _composed(settings) as use_cases:
+        verification = await use_cases.audit.verify()
+    if verification.broken_at is not None:
+        say(f"broken at event {verification.broken_at}")
+        return 1
+    say(f"{verification.records} events, unbroken; last hash {verification.last_hash}")
+    return 0
+
+
+async def doctor(settings: Settings, _: Namespace, say: Say) -> int:
+    """Say of each thing that identity needs whether it is as it should be."""
+    registry = CollectorRegistry()
+    async with _composed(settings, registry) as use_cases:
+        findings = await diagnose(settings, use_cases, registry)
+    for finding in findings:
+        say(f"{'ok   ' if finding.is_well else 'fault'} {finding.name}: {finding.text}")
+    return 0 if all(finding.is_well for finding in findings) else 1
+
+
+@contextlib.asynccontextmanager
+async def _composed(
+    settings: Settings, registry: CollectorRegistry | None = None
+) -> AsyncIterator[UseCases]:
+    use_cases = compose(settings, registry or CollectorRegistry())
+    try:
+        yield use_cases
+    finally:
+        await use_cases.close()

@@ -1,0 +1,105 @@
+"""Look at everything that identity needs, as the doctor does."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from identity_service.composition import UseCases
+from identity_service.domain.errors import IdentityError
+from identity_service.settings import Settings
+from identity_service.storage import schema
+from service_kit.clock import utc_now
+
+_LONGEST_SECONDS: Final = 5.0
+
+_CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
+"""Verifiers allow 30 s: what is left is for them."""
+
+_FALLBACKS: Final = "identity_throttle_fallbacks_total"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was seen of one thing."""
+
+    name: str
+    text: str
+    is_well: bool = field(kw_only=True)
+
+
+def _well(name: str, found: str) -> Finding:
+    return Finding(name, found, is_well=True)
+
+
+def _fault(name: str, found: str) -> Finding:
+    return Finding(name, found, is_well=False)
+
+
+async def diagnose(
+    settings: Settings, use_cases: UseCases, registry: CollectorRegistry
+) -> list[Finding]:
+    """Return one finding for each thing looked at, whatever is wrong."""
+    return [
+        await _database(use_cases.engine),
+        await _clock(use_cases.engine),
+        await _signing_keys(use_cases),
+        await _throttle(settings, use_cases, registry),
+    ]
+
+
+async def _database(engine: AsyncEngine) -> Finding:
+    needed = await asyncio.to_thread(schema.needed_version)
+    try:
+        async with asyncio.timeout(_LONGEST_SECONDS):
+            present = await schema.present_version(engine)
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        return _fault("database", f"no answer: {type(error).__name__}")
+    if present != needed:
+        found = f"schema {present or 'none'}, not {needed}: run migrate"
+        return _fault("database", found)
+    return _well("database", f"{engine.dialect.name}, schema {present}")
+
+
+async def _clock(engine: AsyncEngine) -> Finding:
+    """Compare our clock with the database server's, which all replicas share."""
+    if engine.dialect.name == "sqlite":
+        return _well("clock", f"{utc_now():%Y-%m-%dT%H:%M:%SZ}")
+    try:
+        async with asyncio.timeout(_LONGEST_SECONDS), engine.connect() as connection:
+            theirs = await connection.scalar(text("SELECT UNIX_TIMESTAMP(NOW(6))"))
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        return _fault("clock", f"no answer: {type(error).__name__}")
+    apart = abs(datetime.fromtimestamp(float(theirs or 0), UTC) - utc_now())
+    is_well = apart <= _CLOCKS_MAY_DIFFER
+    found = f"{apart.total_seconds():.1f} s from the database's"
+    return Finding("clock", found, is_well=is_well)
+
+
+async def _signing_keys(use_cases: UseCases) -> Finding:
+    try:
+        records = await use_cases.keys.refresh()
+    except IdentityError as error:
+        return _fault("signing keys", f"not read: {error}")
+    if not records:
+        return _well("signing keys", "none yet: serve makes the first")
+    fault = await use_cases.keys.fault()
+    found = fault or f"{len(records)} published, one signs"
+    return Finding("signing keys", found, is_well=fault is None)
+
+
+async def _throttle(
+    settings: Settings, use_cases: UseCases, registry: CollectorRegistry
+) -> Finding:
+    if not settings.throttle:
+        return _fault("throttle", "off: for load tests and benchmarks only")
+    await use_cases.counters.remembers("doctor")
+    if registry.get_sample_value(_FALLBACKS):
+        return _fault("throttle", "its store does not answer")
+    scheme = settings.throttle_url.partition("://")[0]
+    return _well("throttle", f"counts in {scheme}")

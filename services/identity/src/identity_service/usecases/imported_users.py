@@ -1,0 +1,71 @@
+"""Give accounts that come from elsewhere their rows here."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from identity_service.domain.accounts import NewAccount
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import EmailTakenError, UsernameTakenError
+from identity_service.domain.roles import Role
+from identity_service.domain.tutorial import ImportedUser
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.import_users import Outcome
+from identity_service.usecases.ports import Database
+from service_kit.clock import Clock
+
+_BATCH: Final = 50
+"""Accounts in one transaction: it stays well within the time a unit of work has."""
+
+
+class StoredImportedUsers:
+    """Our database, as the import sees it."""
+
+    def __init__(self, database: Database, *, audit: Audit, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+
+    async def add(self, users: Sequence[ImportedUser]) -> list[Outcome]:
+        """Create what can be created, and return one outcome for each, in order."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(users), _BATCH):
+            batch = users[start : start + _BATCH]
+            outcomes += await self._database.write(partial(self._add_batch, batch))
+        return outcomes
+
+    async def _add_batch(
+        self, batch: Sequence[ImportedUser], unit: Repositories
+    ) -> list[Outcome]:
+        outcomes = [await self._add_one(unit, user) for user in batch]
+        imported = outcomes.count(Outcome.IMPORTED)
+        if imported:
+            await self._audit.append(
+                unit,
+                AuditEvent(
+                    action=Action.ACCOUNT_CREATED, details={"imported": imported}
+                ),
+            )
+        return outcomes
+
+    async def _add_one(self, unit: Repositories, user: ImportedUser) -> Outcome:
+        present = await unit.users.get(user.id)
+        if present is not None:
+            is_same = present.username_key == user.username.key
+            return Outcome.ALREADY_HERE if is_same else Outcome.ID_TAKEN
+        account = NewAccount(
+            id=user.id,
+            username=user.username,
+            email=user.email,
+            password_hash=user.password_hash,
+            roles=frozenset(Role(name) for name in user.roles),
+            created_at=user.created_at or self._clock(),
+        )
+        try:
+            await unit.users.add(account)
+        except UsernameTakenError:
+            return Outcome.USERNAME_TAKEN
+        except EmailTakenError:
+            return Outcome.EMAIL_TAKEN
+        return Outcome.IMPORTED
