@@ -101,6 +101,21 @@ async def test_reload_exchanges_what_changed_and_keeps_the_rest(tmp_path: Path) 
         assert in_flight.pool.times_closed == 1
 
 
+async def test_present_upstream_serves_until_its_successor_is_known(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as on:
+        on.servers[2].is_silent = True
+        await asyncio.to_thread(on.write, FILE, 0, 2)
+        reload = asyncio.create_task(on.control.reload())
+        await asyncio.sleep(0.2)
+
+        assert not reload.done()
+        assert on.port_of("moving") == on.servers[1].port
+
+        assert await reload
+
+
 async def test_last_good_configuration_is_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -150,6 +165,7 @@ async def test_rate_limits_survive_a_reload(tmp_path: Path) -> None:
 
 
 async def test_reloads_do_not_overtake_each_other(tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
     async with scene(tmp_path) as on:
         await asyncio.to_thread(on.write, FILE, 0, 2)
 
@@ -157,6 +173,7 @@ async def test_reloads_do_not_overtake_each_other(tmp_path: Path) -> None:
 
         assert on.port_of("moving") == on.servers[2].port
         assert len(on.control.state.upstreams["moving"].replicas) == 1
+    assert asyncio.all_tasks() == before, "one of them was forgotten"
 
 
 async def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:

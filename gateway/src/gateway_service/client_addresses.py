@@ -1,6 +1,7 @@
 """Which address a request really comes from."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from itertools import islice
 from typing import Final
@@ -20,20 +21,13 @@ class TrustedProxies:
 
     def __init__(self, networks: Iterable[str], header: str = X_FORWARDED_FOR) -> None:
         self._networks = tuple(ip_network(network) for network in networks)
-        self._peers: dict[str, bool] = {}
+        self._is_proxy = lru_cache(maxsize=_REMEMBERED)(self._judge)
         self.header = header
         """The one header these proxies write, in lower case."""
 
     def trusts(self, peer: str) -> bool:
         """Whether the address at the other end of a connection is such a proxy."""
-        if not self._networks:
-            return False
-        trusted = self._peers.get(peer)
-        if trusted is None:
-            if len(self._peers) >= _REMEMBERED:
-                self._peers.clear()
-            trusted = self._peers[peer] = self._contains(parse_address(peer))
-        return trusted
+        return bool(self._networks) and self._is_proxy(peer)
 
     def client_of(self, peer: str, untrusted_values: Sequence[str]) -> str:
         """Return the client's address, given `header`'s values in order.
@@ -53,6 +47,9 @@ class TrustedProxies:
             if not self._contains(address):
                 break
         return client
+
+    def _judge(self, peer: str) -> bool:
+        return self._contains(parse_address(peer))
 
     def _contains(self, address: IPv4Address | IPv6Address | None) -> bool:
         return address is not None and any(
