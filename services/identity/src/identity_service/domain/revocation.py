@@ -39,8 +39,10 @@ def list_uri(issuer: str, list_id: int) -> str:
 
 def list_id_of(issuer: str, uri: str) -> int | None:
     """Return which list has this name, None if none of ours can."""
-    digits = uri.removeprefix(f"{issuer}{_PATH}")
-    return int(digits) if _LIST_ID.fullmatch(digits) else None
+    prefix = f"{issuer}{_PATH}"
+    digits = uri.removeprefix(prefix)
+    is_ours = uri.startswith(prefix) and _LIST_ID.fullmatch(digits)
+    return int(digits) if is_ours else None
 
 
 def list_octets(revoked: Iterable[int]) -> bytes:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from identity_service.domain.accounts import Account
-from identity_service.domain.revocation import list_uri
+from identity_service.domain.revocation import list_id_of, list_uri
 from identity_service.security.access_tokens import (
     AccessTokenContent,
     AccessTokenWriter,
@@ -102,14 +102,14 @@ class StoredStatuses:
 
     def __init__(self, database: Database, *, issuer: str) -> None:
         self._database = database
-        self._prefix = list_uri(issuer, 0).removesuffix("0")
+        self._issuer = issuer
 
     async def get(self, reference: StatusReference) -> int:
         """Return the token's status; one that was never issued here is invalid."""
-        list_id = reference.uri.removeprefix(self._prefix)
-        if not (list_id.isascii() and list_id.isdigit()):
+        list_id = list_id_of(self._issuer, reference.uri)
+        if list_id is None:
             return Status.INVALID
         is_live = await self._database.read(
-            lambda unit: unit.access_tokens.is_live(int(list_id), reference.idx)
+            lambda unit: unit.access_tokens.is_live(list_id, reference.idx)
         )
         return Status.VALID if is_live else Status.INVALID

@@ -1,0 +1,220 @@
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from tests.identity.signing_keys.processes import SCHEDULE, ready_made_key, sealer
+from tests.identity.status_lists.conftest import FlakyDatabase
+from tests.support.manual_clock import ManualClock
+
+from identity_service.domain.errors import (
+    DatabaseUnavailableError,
+    StatusListNotFoundError,
+)
+from identity_service.domain.revocation import LIST_SIZE, list_octets, list_uri
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.key_rotation import KeyRotation
+from identity_service.usecases.revocation import StatusIndexes
+from identity_service.usecases.signing_keys import SigningKeys
+from identity_service.usecases.status_lists import PublishedList, StatusLists
+from service_kit.tokens import (
+    Status,
+    StatusList,
+    VerifiedStatusList,
+    base64url,
+    verify_status_list,
+)
+
+ISSUER: Final = "https://id.example"
+LIFETIME: Final = timedelta(minutes=15)
+SECOND: Final = timedelta(seconds=1)
+
+
+class Publisher:
+    """One process of identity, as far as its status lists go."""
+
+    def __init__(self, database: FlakyDatabase, clock: ManualClock) -> None:
+        self.database = database
+        self.clock = clock
+        self.keys = SigningKeys(
+            database, sealer(), SCHEDULE, clock, monotonic=clock.monotonic
+        )
+        self.rotation = KeyRotation(
+            database,
+            Audit(database, clock, retention=timedelta(days=400)),
+            self.keys,
+            sealer=sealer(),
+            schedule=SCHEDULE,
+            clock=clock,
+            generate=ready_made_key,
+        )
+        self.indexes = StatusIndexes(database, clock)
+        self.lists = StatusLists(
+            database,
+            self.keys,
+            clock,
+            issuer=ISSUER,
+            lifetime=LIFETIME,
+            ttl=timedelta(seconds=15),
+            monotonic=clock.monotonic,
+        )
+
+    async def issue(self) -> int:
+        list_id, idx = await self.indexes.allocate()
+        assert list_id == 1
+        await self.database.write(
+            lambda unit: unit.access_tokens.add(
+                list_id=1,
+                idx=idx,
+                user_id=7,
+                session_id="0" * 32,
+                expires_at=self.clock() + LIFETIME,
+            )
+        )
+        return idx
+
+    async def revoke(self, idx: int) -> None:
+        now = self.clock()
+        await self.database.write(lambda unit: unit.access_tokens.revoke(1, idx, now))
+
+    async def verified(self) -> VerifiedStatusList:
+        published = await self.lists.get(1)
+        return await verify_status_list(
+            published.body.decode(),
+            self.keys,
+            uri=list_uri(ISSUER, 1),
+            clock=self.clock,
+        )
+
+
+@pytest.fixture
+async def publisher(database: FlakyDatabase, still_clock: ManualClock) -> Publisher:
+    publisher = Publisher(database, still_clock)
+    await publisher.rotation.advance()
+    await publisher.rotation.advance()
+    return publisher
+
+
+@pytest.mark.parametrize("revoked", [set(), {0}, {7, 8, 131071}, set(range(999))])
+def test_s1_octets_are_those_of_the_draft(revoked: set[int]) -> None:
+    statuses = StatusList(list_octets(revoked))
+
+    assert len(statuses) == LIST_SIZE
+    assert {i for i in range(LIST_SIZE) if statuses[i] == Status.INVALID} == revoked
+
+
+async def test_s5_list_has_its_full_size_from_the_first_token_on(
+    publisher: Publisher,
+) -> None:
+    idx = await publisher.issue()
+    verified = await publisher.verified()
+
+    assert len(verified.statuses) == LIST_SIZE
+    assert verified.statuses[idx] == Status.VALID
+    assert verified.ttl == timedelta(seconds=15)
+    assert verified.expires_at == verified.issued_at + LIFETIME
+
+
+async def test_s6_revocation_is_in_the_list_a_second_later(
+    publisher: Publisher,
+) -> None:
+    idx, kept = await publisher.issue(), await publisher.issue()
+    await publisher.verified()
+
+    await publisher.revoke(idx)
+    publisher.clock.advance(SECOND)
+
+    verified = await publisher.verified()
+    assert verified.statuses[idx] == Status.INVALID
+    assert verified.statuses[kept] == Status.VALID
+
+
+async def test_list_is_read_at_most_once_a_second_however_many_ask(
+    publisher: Publisher,
+) -> None:
+    await publisher.issue()
+    before = publisher.database.reads
+    served = await asyncio.gather(*(publisher.lists.get(1) for _ in range(50)))
+    assert publisher.database.reads - before == 2  # the ids, and the list
+    assert len({each.body for each in served}) == 1
+
+    await asyncio.gather(*(publisher.lists.get(1) for _ in range(50)))
+    assert publisher.database.reads - before == 2
+
+
+async def test_unchanged_list_is_signed_anew_only_when_it_has_aged(
+    publisher: Publisher,
+) -> None:
+    await publisher.issue()
+    first = await publisher.lists.get(1)
+    publisher.clock.advance(LIFETIME / 10 - SECOND)
+    assert (await publisher.lists.get(1)) is first
+    publisher.clock.advance(SECOND)
+    assert (await publisher.lists.get(1)).expires_at > first.expires_at
+
+
+async def test_s6_list_is_served_from_memory_until_it_expires_and_never_prolonged(
+    publisher: Publisher,
+) -> None:
+    idx = await publisher.issue()
+    first = await publisher.lists.get(1)
+    publisher.database.is_away = True
+
+    publisher.clock.advance(LIFETIME - SECOND)
+    assert (await publisher.lists.get(1)) is first
+    publisher.clock.advance(SECOND)
+    with pytest.raises(DatabaseUnavailableError):
+        await publisher.lists.get(1)
+
+    publisher.database.is_away = False
+    publisher.clock.advance(SECOND)
+    assert (await publisher.verified()).statuses[idx] == Status.VALID
+
+
+async def test_database_that_is_away_is_asked_once_a_second(
+    publisher: Publisher,
+) -> None:
+    await publisher.issue()
+    await publisher.lists.get(1)
+    publisher.database.is_away = True
+    publisher.clock.advance(SECOND)
+    before = publisher.database.reads
+    for _ in range(20):
+        await publisher.lists.get(1)
+    assert publisher.database.reads - before == 2
+
+
+async def test_f11_list_is_signed_anew_when_its_key_was_withdrawn(
+    publisher: Publisher,
+) -> None:
+    await publisher.issue()
+    await publisher.verified()
+    await publisher.rotation.withdraw()
+    publisher.clock.advance(SECOND)
+
+    assert (await publisher.verified()).issued_at == publisher.clock()
+
+
+async def test_s7_list_is_no_access_token(publisher: Publisher) -> None:
+    await publisher.issue()
+    header = (await publisher.lists.get(1)).body.partition(b".")[0].decode()
+    assert b'"typ":"statuslist+jwt"' in base64url.decode(header)
+
+
+async def test_list_of_another_process_is_found_at_once(
+    publisher: Publisher, other_database: FlakyDatabase
+) -> None:
+    other = Publisher(other_database, publisher.clock)
+    assert await publisher.lists.uris() == []
+
+    await other.issue()
+
+    assert isinstance(await publisher.lists.get(1), PublishedList)
+    assert await publisher.lists.uris() == [list_uri(ISSUER, 1)]
+
+
+@pytest.mark.parametrize("list_id", [2, 3, 10**9 - 1])
+async def test_there_is_no_other_list(publisher: Publisher, list_id: int) -> None:
+    await publisher.issue()
+    with pytest.raises(StatusListNotFoundError):
+        await publisher.lists.get(list_id)
