@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_service.security.device_tokens import DeviceTokens
 from identity_service.security.keyrings import Keyring
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 
@@ -96,23 +95,3 @@ def test_every_key_reads_and_the_first_writes() -> None:
 def test_no_token_for_what_is_no_session_id(session_id: str) -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         TOKENS.write(RefreshToken(session_id, 1))
-
-
-def test_p8_a_device_token_proves_one_account() -> None:
-    devices = DeviceTokens(Keyring.parse([NEW, OLD]))
-    token = devices.write("alice")
-
-    assert devices.proves(token, "alice")
-    assert DeviceTokens(Keyring.parse([OTHER, NEW])).proves(token, "alice")
-    assert not devices.proves(token, "bob")
-    assert not DeviceTokens(Keyring.parse([OTHER])).proves(token, "alice")
-    assert devices.write("alice") != token
-
-
-@pytest.mark.parametrize("token", ["", "A" * 64, "A" * 65, "é" * 64, "\ud800" * 64])
-def test_p8_what_is_no_device_token_proves_nothing(token: str) -> None:
-    assert not DeviceTokens(Keyring.parse([NEW])).proves(token, "\ud800")
-
-
-def test_a_device_token_is_no_refresh_token() -> None:
-    assert TOKENS.read(DeviceTokens(Keyring.parse([NEW, OLD])).write("alice")) is None

@@ -12,9 +12,6 @@ DAY: Final = timedelta(days=1)
 IPV6_SITE_PREFIX: Final = 64
 """Bits. One subscriber has at least so many addresses (RFC 6177)."""
 
-DEVICE_MEMORY: Final = 90 * DAY
-"""How long an address is remembered that an account signed in from."""
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -31,9 +28,9 @@ SIGN_INS_OF_ACCOUNT: Final = (
     Limit(50, DAY),
     Limit(100, 30 * DAY),
 )
-"""Failures in a row on one account from all unknown devices together, and from each
-known one: the wait grows from a minute to weeks, and a month of guessing has 100 tries
-(NIST SP 800-63B-4 section 3.2.2). A success ends the row."""
+"""Failures in a row on one account, from all unknown devices together and from each
+known one by itself: the wait grows from a minute to weeks, and a month of guessing has
+100 tries (NIST SP 800-63B-4 section 3.2.2). A success ends the row."""
 
 SIGN_INS_OF_SOURCE: Final = (
     Limit(60, MINUTE),

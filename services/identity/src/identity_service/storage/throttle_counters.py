@@ -131,14 +131,6 @@ class StoreCounters:
         for limit in limits:
             await self._windows.clear(_item(limit), key)
 
-    async def remember(self, key: str, period: timedelta) -> None:
-        """Keep the key in mind for a period."""
-        await self._store.incr(key, int(period.total_seconds()))
-
-    async def remembers(self, key: str) -> bool:
-        """Tell whether the key is kept in mind."""
-        return await self._store.get(key) > 0
-
     async def close(self) -> None:
         """Have nothing to close."""
 
@@ -201,14 +193,6 @@ class ValkeyCounters:
     async def clear(self, key: str, limits: Sequence[Limit]) -> None:
         """Forget what was counted under every limit."""
         await self._ask(lambda counters: counters.clear(key, limits))
-
-    async def remember(self, key: str, period: timedelta) -> None:
-        """Keep the key in mind for a period."""
-        await self._ask(lambda counters: counters.remember(key, period))
-
-    async def remembers(self, key: str) -> bool:
-        """Tell whether the key is kept in mind."""
-        return await self._ask(lambda counters: counters.remembers(key))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -9,10 +9,14 @@ from identity_service.domain.errors import InvalidCredentialsError, WrongPasswor
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.sessions import Device
 from identity_service.domain.users import Username
-from identity_service.security.password_hashing import PasswordHasher, Verdict
+from identity_service.security.password_hashing import (
+    HashingBusyError,
+    PasswordHasher,
+    Verdict,
+)
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.ports import Database
-from identity_service.usecases.throttling import Throttle
+from identity_service.usecases.throttling import Reservation, Throttle
 
 _UNREADABLE: Final = frozenset({Verdict.MALFORMED_HASH, Verdict.UNKNOWN_PEPPER})
 
@@ -52,7 +56,7 @@ class Passwords:
             device.address,
             known_device=is_known_device,
         )
-        verdict = await self._verify(account, password)
+        verdict = await self._verify(account, password, reservation)
         if account is None or not verdict.matches or account.disabled_at is not None:
             await self._refused(Action.SIGN_IN_REFUSED, account, verdict, device)
             raise InvalidCredentialsError
@@ -73,7 +77,7 @@ class Passwords:
         reservation = await self._throttle.reserve_sign_in(
             account.username_key, device.address, known_device=True
         )
-        verdict = await self._verify(account, password)
+        verdict = await self._verify(account, password, reservation)
         if not verdict.matches:
             await self._refused(Action.PASSWORD_REFUSED, account, verdict, device)
             raise WrongPasswordError
@@ -88,9 +92,15 @@ class Passwords:
             lambda unit: unit.users.get_by_username_key_and_address(key, device.address)
         )
 
-    async def _verify(self, account: Account | None, password: str) -> Verdict:
+    async def _verify(
+        self, account: Account | None, password: str, reservation: Reservation
+    ) -> Verdict:
         stored = None if account is None else account.password_hash
-        verdict = await self._hasher.verify(password, stored)
+        try:
+            verdict = await self._hasher.verify(password, stored)
+        except HashingBusyError:
+            await reservation.was_not_tried()
+            raise
         if account is not None and verdict in _UNREADABLE:
             _logger.error(
                 "password_hash_unreadable",

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.throttling import (
-    DEVICE_MEMORY,
     REFRESHES_OF_SOURCE,
     SIGN_INS_OF_ACCOUNT,
     SIGN_INS_OF_SOURCE,
@@ -38,20 +37,16 @@ class Counters(Protocol):
         """Forget what was counted."""
         ...
 
-    async def remember(self, key: str, period: timedelta) -> None:
-        """Keep the key in mind."""
-        ...
-
-    async def remembers(self, key: str) -> bool:
-        """Tell whether the key is kept in mind."""
-        ...
-
 
 class Reservation(Protocol):
     """An attempt to sign in that counts as failed until it succeeded."""
 
     async def succeeded(self) -> None:
-        """Take the attempt back; remember the device."""
+        """End the row of failures."""
+        ...
+
+    async def was_not_tried(self) -> None:
+        """Take the attempt back: nobody looked at the password."""
         ...
 
 
@@ -67,7 +62,7 @@ class Throttle(Protocol):
     ) -> Reservation:
         """Count an attempt to sign in, before anything is done for it.
 
-        ``known_device``: the client proved that it signed in to this account before.
+        ``known_device``: this account signed in from this source before.
 
         Raises
         ------
@@ -92,14 +87,21 @@ class CountedReservation:
     counters: Counters
     row_key: str
     source_key: str | None
-    device_key: str
 
     async def succeeded(self) -> None:
-        """End the row of failures, take the source's count back, know the device."""
+        """End the row of failures, and take the source's count back."""
         await self.counters.clear(self.row_key, SIGN_INS_OF_ACCOUNT)
+        await self.give_source_back()
+
+    async def was_not_tried(self) -> None:
+        """Take back what was counted."""
+        await self.counters.give_back(self.row_key, SIGN_INS_OF_ACCOUNT)
+        await self.give_source_back()
+
+    async def give_source_back(self) -> None:
+        """Take back what was counted for the source."""
         if self.source_key is not None:
             await self.counters.give_back(self.source_key, SIGN_INS_OF_SOURCE)
-        await self.counters.remember(self.device_key, DEVICE_MEMORY)
 
 
 class CountingThrottle:
@@ -111,29 +113,24 @@ class CountingThrottle:
     async def reserve_sign_in(
         self, account_key: str, source: str, *, known_device: bool = False
     ) -> CountedReservation:
-        """Count against the account and the source.
+        """Count against the source and the account.
 
-        A client that proved to be known has a count of its own, which nobody else can
-        fill. An address that the account signed in from has one as well, but shares the
-        source's with all who use the address.
+        A known device has a count of its own with its account, which no other source
+        can fill, and does not suffer for what else comes from its address.
         """
         account, site = _digest(account_key), _digest(site_of(source))
-        device_key = f"device/{account}/{site}"
         if known_device:
-            row_key, source_key = f"known/{account}", None
+            row_key, source_key = f"known/{account}/{site}", None
         else:
-            source_key = f"source/{site}"
-            is_known = await self._counters.remembers(device_key)
-            row_key = f"known/{account}/{site}" if is_known else f"account/{account}"
-        if source_key is not None:
+            row_key, source_key = f"account/{account}", f"source/{site}"
             await self._take(source_key, SIGN_INS_OF_SOURCE)
+        reservation = CountedReservation(self._counters, row_key, source_key)
         try:
             await self._take(row_key, SIGN_INS_OF_ACCOUNT)
         except TooManyAttemptsError:
-            if source_key is not None:
-                await self._counters.give_back(source_key, SIGN_INS_OF_SOURCE)
+            await reservation.give_source_back()
             raise
-        return CountedReservation(self._counters, row_key, source_key, device_key)
+        return reservation
 
     async def reserve_sign_up(self, source: str) -> None:
         """Count against the source."""
@@ -153,6 +150,9 @@ class FreeReservation:
     """A reservation that nobody counted."""
 
     async def succeeded(self) -> None:
+        """Do nothing."""
+
+    async def was_not_tried(self) -> None:
         """Do nothing."""
 
 
