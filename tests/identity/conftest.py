@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.support.database import database_server, database_url
+from tests.support.database import database_server, database_url, sqlite_template
 from tests.support.identity import (
     IdentityClient,
     MovableClock,
@@ -11,7 +11,7 @@ from tests.support.identity import (
     running_identity,
 )
 
-__all__ = ["database_server", "database_url"]
+__all__ = ["database_server", "database_url", "sqlite_template"]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ its own in it. ``TEST_MYSQL_URL`` names a further server, such as a MySQL of ano
 version, whose user may create databases.
 """
 
+import asyncio
 import contextlib
 import os
 import pwd
@@ -24,7 +25,8 @@ from sqlalchemy import URL, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.support.ports import free_ports
 
-from identity_service.storage import schema
+from identity_service.domain.audit import GENESIS
+from identity_service.storage import schema, tables
 from identity_service.storage.database import create_engine
 
 _START_SECONDS: Final = 60
@@ -66,7 +68,9 @@ class DatabaseServer:
                 f"--init-file={self.datadir.parent}/init.sql",
                 f"--tmpdir={self.datadir.parent}",
                 f"--user={pwd.getpwuid(os.getuid()).pw_name}",
-                "--innodb-flush-log-at-trx-commit=2",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-doublewrite=0",
+                "--skip-log-bin",
                 "--max-connections=200",
             ],
             stdout=subprocess.DEVNULL,
@@ -157,24 +161,59 @@ def database_server(
         yield server
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the schema and nothing else, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
+    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
 @pytest.fixture(params=BACKENDS)
 async def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path
 ) -> AsyncIterator[str]:
     """The URL of an empty database with the schema, on each kind of server."""
     match request.param:
         case "sqlite":
-            url = f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite"
-            await migrate(url)
-            yield url
+            path = tmp_path / "identity.sqlite"
+            shutil.copy(sqlite_template, path)
+            yield f"sqlite+aiosqlite:///{path}"
             return
         case "server":
             server = request.getfixturevalue("database_server").url
         case _:
             server = make_url(_OTHER_SERVER)
-    async with empty_database(server) as url:
+    url = await _migrated_database(server)
+    yield url
+    await _empty(url)
+
+
+_migrated: Final[dict[URL, str]] = {}
+"""The database that tests use in each server, one after the other."""
+
+
+async def _migrated_database(server: URL) -> str:
+    if server not in _migrated:
+        name = f"identity_{secrets.token_hex(6)}"
+        await _execute(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        url = server.set(database=name).render_as_string(hide_password=False)
         await migrate(url)
-        yield url
+        _migrated[server] = url
+    return _migrated[server]
+
+
+async def _empty(url: str) -> None:
+    """Take away what a test has left, but not what the migrations brought."""
+    async with connected(url) as engine, engine.begin() as connection:
+        for table in reversed(tables.metadata.sorted_tables):
+            if table not in {tables.roles, tables.audit_head}:
+                await connection.execute(table.delete())
+        await connection.execute(
+            tables.audit_head.update().values(
+                last_event_id=0, last_hash=GENESIS, first_previous_hash=GENESIS
+            )
+        )
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import itertools
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -11,11 +12,19 @@ from typing import Any, Final
 
 from aiohttp import ClientResponse, ClientSession, DummyCookieJar
 from aiohttp.test_utils import TestServer
+from prometheus_client import CollectorRegistry
+from tests.support.tokens import private_key
 
 from identity_service.app import create_app
+from identity_service.composition import compose, key_schedule
+from identity_service.security.key_material import SigningKey
+from identity_service.security.keyrings import Sealer
 from identity_service.settings import Settings
+from identity_service.usecases.key_rotation import KeyRotation
+from service_kit.clock import utc_now
 from service_kit.health import Readiness
 from service_kit.settings import read_settings
+from service_kit.tokens import thumbprint
 
 ISSUER: Final = "http://identity.test"
 PASSWORD: Final = "correct horse battery staple"
@@ -178,14 +187,58 @@ async def running_identity(
     readiness: Readiness | None = None,
 ) -> AsyncIterator[IdentityClient]:
     """Run identity on a port of its own, and wait until it is ready."""
+    await give_signing_keys(settings)
+    async with starting_identity(settings, clock=clock, readiness=readiness) as (
+        client,
+        asked,
+    ):
+        await until_ready(asked)
+        yield client
+
+
+async def give_signing_keys(settings: Settings) -> None:
+    """Give a database the two keys it starts with, if it has none.
+
+    They are made once a run, because making one takes long.
+    """
+    composed = compose(settings, CollectorRegistry())
+    rotation = KeyRotation(
+        composed.database,
+        composed.audit,
+        composed.keys,
+        sealer=Sealer(settings.key_encryption_keys),
+        schedule=key_schedule(settings),
+        clock=utc_now,
+        generate=_ready_made_key,
+    )
+    while await rotation.advance() is not None:
+        pass
+    await composed.close()
+
+
+_made = itertools.count()
+
+
+async def _ready_made_key() -> SigningKey:
+    private = private_key(f"signing {next(_made) % 4}")
+    return SigningKey(thumbprint(private.public_key()), private)
+
+
+@contextlib.asynccontextmanager
+async def starting_identity(
+    settings: Settings,
+    *,
+    clock: MovableClock | None = None,
+    readiness: Readiness | None = None,
+) -> AsyncIterator[tuple[IdentityClient, Readiness]]:
+    """Run identity on a port of its own, ready or not."""
     readiness = readiness or Readiness()
     app = create_app(settings, clock=clock or MovableClock(), readiness=readiness)
     server = TestServer(app)
     await server.start_server()
     session = ClientSession(cookie_jar=DummyCookieJar())
     try:
-        await until_ready(readiness)
-        yield IdentityClient(str(server.make_url("")).rstrip("/"), session)
+        yield IdentityClient(str(server.make_url("")).rstrip("/"), session), readiness
     finally:
         await session.close()
         await server.close()

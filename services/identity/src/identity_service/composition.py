@@ -79,12 +79,7 @@ def compose(
     policy = PasswordPolicy(settings.password_min_length, context=_SERVICE_WORDS)
     counters = open_counters(settings.throttle_url, registry)
     throttle = CountingThrottle(counters) if settings.throttle else NoThrottle()
-    schedule = KeySchedule(
-        lifetime=settings.signing_key_lifetime,
-        prepublication=settings.signing_key_prepublication,
-        jwks_max_age=settings.jwks_max_age,
-        access_token_lifetime=settings.access_token_lifetime,
-    )
+    schedule = key_schedule(settings)
     sealer = Sealer(settings.key_encryption_keys)
     keys = SigningKeys(database, sealer, schedule, clock)
     entries = StatusIndexes(database, clock)
@@ -158,6 +153,16 @@ def compose(
                 "audit_events": audit.prune,
             }
         ),
+    )
+
+
+def key_schedule(settings: Settings) -> KeySchedule:
+    """Return when signing keys take the steps of their lives."""
+    return KeySchedule(
+        lifetime=settings.signing_key_lifetime,
+        prepublication=settings.signing_key_prepublication,
+        jwks_max_age=settings.jwks_max_age,
+        access_token_lifetime=settings.access_token_lifetime,
     )
 
 
