@@ -1,0 +1,166 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+from tests.support.database import connected
+from tests.support.identity import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    IdentityClient,
+    MovableClock,
+)
+
+from identity_service.storage.tables import audit_events, roles, user_roles
+
+AUDIT = "/api/audit"
+
+
+@pytest.fixture
+async def admin(identity: IdentityClient, database_url: str) -> Any:  # noqa: ANN401
+    """An administrator who is signed in."""
+    user_id = (await identity.signed_in("root"))["id"]
+    async with connected(database_url) as engine, engine.begin() as connection:
+        await connection.execute(
+            insert(user_roles).from_select(
+                ["user_id", "role_id"],
+                select(user_id, roles.c.id).where(roles.c.name == "admin"),
+            )
+        )
+    return (await identity.sign_in("root")).json
+
+
+async def events(
+    identity: IdentityClient,
+    admin: Any,  # noqa: ANN401
+    **query: Any,  # noqa: ANN401
+) -> list[Any]:
+    answer = await identity.call("GET", AUDIT, admin["accessToken"], params=query)
+    assert answer.status == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    return list(answer.json["events"])
+
+
+async def test_audit_is_for_administrators(identity: IdentityClient) -> None:
+    user = await identity.signed_in("alice")
+    assert (await identity.send("GET", AUDIT)).status == 401
+    assert (await identity.call("GET", AUDIT, user["accessToken"])).status == 403
+
+
+async def test_what_happened_is_told_newest_first(
+    identity: IdentityClient,
+    admin: Any,  # noqa: ANN401
+) -> None:
+    await identity.send(
+        "POST",
+        "/api/auth/signin",
+        json={"username": "root", "password": "wrong"},
+        headers={"X-Request-Id": "from-the-gateway"},
+    )
+    told = await events(identity, admin)
+
+    ids = [event["id"] for event in told]
+    assert ids == sorted(ids, reverse=True)
+    refused = told[0]
+    assert refused["action"] == "session.sign_in_refused"
+    assert refused["requestId"] == "from-the-gateway"
+    assert refused["address"] == "127.0.0.1"
+    assert refused["at"].endswith("Z")
+    actions = {event["action"] for event in told}
+    assert {
+        "account.signed_up",
+        "session.signed_in",
+        "signing_key.activated",
+        "signing_key.published",
+    } <= actions
+
+
+async def test_filters_narrow_and_combine(
+    identity: IdentityClient,
+    admin: Any,  # noqa: ANN401
+    clock: MovableClock,
+) -> None:
+    alice = await identity.signed_in("alice")
+    clock.advance(timedelta(minutes=10))
+    await identity.sign_out(alice["refreshToken"])
+    everything = await events(identity, admin)
+    ended = everything[0]
+    since = ended["at"]
+
+    assert await events(identity, admin, action="session.ended") == [ended]
+    assert await events(identity, admin, since=since) == [ended]
+    assert await events(identity, admin, until=since) == everything[1:]
+    of_alice = await events(identity, admin, subject=alice["id"])
+    assert {event["subject"] for event in of_alice} == {alice["id"]}
+    by_alice = await events(identity, admin, actor=alice["id"])
+    assert {event["actor"] for event in by_alice} == {alice["id"]}
+    assert await events(identity, admin, actor=alice["id"], action="session.ended") == [
+        ended
+    ]
+    assert await events(identity, admin, action="no.such") == []
+
+
+async def test_cursor_goes_through_everything_once(
+    identity: IdentityClient,
+    admin: Any,  # noqa: ANN401
+) -> None:
+    everything = await events(identity, admin)
+    seen, cursor = [], None
+    while True:
+        query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        answer = await identity.call("GET", AUDIT, admin["accessToken"], params=query)
+        seen += answer.json["events"]
+        await identity.sign_up(f"meanwhile{len(seen)}")
+        cursor = answer.json["nextCursor"]
+        if cursor is None:
+            break
+    assert seen == everything
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "limit=1&limit=2",
+        "cursor=-1",
+        "cursor=" + "9" * 40,
+        "actor=alice",
+        "actor=%D9%A1",
+        "since=yesterday",
+        "since=2026-01-01T00:00:00",
+        "until=9999-12-31T23:59:59-23:00",
+        "action=" + "x" * 300,
+        "action=a%0d%0ab",
+    ],
+)
+async def test_queries_that_mean_nothing_are_refused(
+    identity: IdentityClient,
+    admin: Any,  # noqa: ANN401
+    query: str,
+) -> None:
+    answer = await identity.call("GET", f"{AUDIT}?{query}", admin["accessToken"])
+    assert answer.status == 400, answer.text
+
+
+async def test_no_secret_is_in_the_audit_log(
+    identity: IdentityClient,
+    admin: Any,  # noqa: ANN401
+    database_url: str,
+) -> None:
+    alice = await identity.signed_in("alice")
+    await identity.sign_in("alice", OTHER_PASSWORD)
+    await identity.sign_in(PASSWORD, PASSWORD)
+    spent = alice["refreshToken"]
+    refreshed = (await identity.refresh(spent)).json
+    again = (await identity.refresh(refreshed["refreshToken"])).json
+    await identity.refresh(spent)
+
+    async with connected(database_url) as engine, engine.connect() as connection:
+        rows = await connection.execute(select(audit_events))
+        stored = "\n".join(map(str, rows))
+    secrets = [OTHER_PASSWORD, "$2b$", "alice@example.test"]
+    for pair in (admin, alice, refreshed, again):
+        secrets += [pair["accessToken"], pair["refreshToken"]]
+    assert [secret for secret in secrets if secret in stored] == []
