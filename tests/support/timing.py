@@ -8,11 +8,39 @@ from typing import Final
 WARM_UP_TRIES: Final = 3
 """First tries, whose durations do not count: caches are cold, connections new."""
 
+ALLOWED_SPREAD: Final = 0.05
+"""How much longer the slowest case may take, as a share of the fastest."""
+
+MEASUREMENTS: Final = 4
+
+
+async def assert_alike(
+    cases: Mapping[str, Callable[[], Awaitable[object]]],
+    *,
+    tries: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> None:
+    """Fail if the medians of the cases differ by `ALLOWED_SPREAD` or more.
+
+    Measured up to `MEASUREMENTS` times: what a busy machine does to one measurement
+    passes, a difference that an observer could use stays.
+    """
+    seen = []
+    for _ in range(MEASUREMENTS):
+        medians = await interleaved_medians(cases, tries=tries, clock=clock)
+        seen.append(medians)
+        if spread(medians) < ALLOWED_SPREAD:
+            return
+    raise AssertionError(f"an observer can tell these apart: {seen}")
+
 
 async def interleaved_medians(
-    cases: Mapping[str, Callable[[], Awaitable[object]]], *, tries: int
+    cases: Mapping[str, Callable[[], Awaitable[object]]],
+    *,
+    tries: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Return the median duration of each case, in seconds.
+    """Return the median duration of each case, in the clock's seconds.
 
     The cases take turns, and each round starts with another of them, so that neither
     other load on the machine nor a place in the round favours one.
@@ -22,10 +50,10 @@ async def interleaved_medians(
     for round_ in range(WARM_UP_TRIES + tries):
         start = round_ % len(names)
         for name in names[start:] + names[:start]:
-            started_at = time.perf_counter()
+            started_at = clock()
             await cases[name]()
             if round_ >= WARM_UP_TRIES:
-                durations[name].append(time.perf_counter() - started_at)
+                durations[name].append(clock() - started_at)
     return {name: statistics.median(each) for name, each in durations.items()}
 
 

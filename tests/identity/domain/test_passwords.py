@@ -184,9 +184,9 @@ def test_p5_a_check_takes_less_than_a_millisecond() -> None:
     ]
     durations = []
     for password in hostile:
-        started_at = time.perf_counter()
+        started_at = time.thread_time()
         refusal(password)
-        durations.append(time.perf_counter() - started_at)
+        durations.append(time.thread_time() - started_at)
 
     assert statistics.quantiles(durations, n=100)[98] < 0.001
 
@@ -194,13 +194,13 @@ def test_p5_a_check_takes_less_than_a_millisecond() -> None:
 def test_p5_the_longest_names_do_not_slow_the_check() -> None:
     name = Username.parse("ab" * 32)
     address = EmailAddress.parse(f"{'ba' * 32}@{'ab' * 31}.{'ba' * 30}.org")
-    started_at = time.perf_counter()
+    started_at = time.thread_time()
     hostile = ("ab" * 60, "ba" * 100, "b" * 255, "aab" * 40, "aab" * 10, "ab" * 15)
     for password in hostile:
         with contextlib.suppress(WeakPasswordError):
             POLICY.check(password + "1", name, address)
 
-    assert (time.perf_counter() - started_at) / len(hostile) < 0.001
+    assert (time.thread_time() - started_at) / len(hostile) < 0.001
 
 
 @given(st.text(max_size=300))
