@@ -45,10 +45,11 @@ async def authenticate(request: web.Request) -> AccessClaims:
     KeysUnavailableError, StatusUnavailableError
         It cannot be judged now.
     """
-    credentials = read_access_token(request, cookie=request.app[ACCESS_TOKEN_COOKIE])
+    app = request.app
+    credentials = read_access_token(request, cookie=app[ACCESS_TOKEN_COOKIE])
     if credentials is None:
         raise MissingTokenError
-    return await request.app[TOKEN_VERIFIER].verify(credentials.untrusted_token)
+    return await app[TOKEN_VERIFIER].verify(credentials.untrusted_token)
 
 
 def require_role(claims: AccessClaims, role: str) -> None:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import hdrs, web
+from multidict import istr
 
-ACCESS_TOKEN_HEADER: Final = "x-access-token"  # noqa: S105 - a header's name
+ACCESS_TOKEN_HEADER: Final = istr("x-access-token")
 
 SECURE_ACCESS_TOKEN_COOKIE: Final = "__Secure-access_token"  # noqa: S105 - a name
 """Browsers take it from HTTPS alone. Its path is /api, so it can't be ``__Host-``."""
@@ -29,8 +29,7 @@ class CredentialsSource(Enum):
     COOKIE = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """A token that nobody has verified yet, and how it came."""
 
     untrusted_token: str
@@ -57,19 +56,15 @@ def read_access_token(request: web.BaseRequest, *, cookie: str) -> Credentials |
     MalformedCredentialsError
         A header is repeated or malformed, or tokens of the same standing differ.
     """
-    in_headers = {*_access_token_headers(request), *_bearer_tokens(request)}
-    if in_headers:
-        return Credentials(_only(in_headers), CredentialsSource.HEADER)
-    in_cookies = set(_cookies(request, cookie))
-    if in_cookies:
-        return Credentials(_only(in_cookies), CredentialsSource.COOKIE)
+    own = _single(request, ACCESS_TOKEN_HEADER)
+    bearer = _bearer_token(_single(request, hdrs.AUTHORIZATION))
+    if own and bearer and own != bearer:
+        raise MalformedCredentialsError("two headers name different tokens")
+    if token := own or bearer:
+        return Credentials(token, CredentialsSource.HEADER)
+    if token := _only(_cookies(request, cookie)):
+        return Credentials(token, CredentialsSource.COOKIE)
     return None
-
-
-def _only(tokens: set[str]) -> str:
-    if len(tokens) > 1:
-        raise MalformedCredentialsError("tokens that differ")
-    return tokens.pop()
 
 
 def _single(request: web.BaseRequest, name: str) -> str:
@@ -80,21 +75,21 @@ def _single(request: web.BaseRequest, name: str) -> str:
     return values[0] if values else ""
 
 
-def _access_token_headers(request: web.BaseRequest) -> Iterator[str]:
-    if token := _single(request, ACCESS_TOKEN_HEADER):
-        yield token
-
-
-def _bearer_tokens(request: web.BaseRequest) -> Iterator[str]:
-    """Read ``Authorization``; another scheme than Bearer is none of our business."""
-    value = _single(request, hdrs.AUTHORIZATION)
-    if value[:6].lower() != "bearer":
-        return
-    found = _BEARER.fullmatch(value)
+def _bearer_token(authorization: str) -> str:
+    """Return the bearer token, or nothing; other schemes are none of our business."""
+    if authorization[:6].lower() != "bearer":
+        return ""
+    found = _BEARER.fullmatch(authorization)
     if found is None:
         raise MalformedCredentialsError("not a bearer token")
-    if found[1]:
-        yield found[1]
+    return found[1] or ""
+
+
+def _only(tokens: Iterator[str]) -> str:
+    different = set(tokens)
+    if len(different) > 1:
+        raise MalformedCredentialsError("two cookies name different tokens")
+    return different.pop() if different else ""
 
 
 def _cookies(request: web.BaseRequest, name: str) -> Iterator[str]:

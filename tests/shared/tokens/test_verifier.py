@@ -38,7 +38,7 @@ class Statuses:
         self.status = status
         self.asked: list[StatusReference] = []
 
-    async def get(self, reference: StatusReference) -> int:
+    async def get(self, reference: StatusReference, now: datetime) -> int:  # noqa: ARG002
         self.asked.append(reference)
         if isinstance(self.status, Exception):
             raise self.status

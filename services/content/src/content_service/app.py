@@ -38,8 +38,10 @@ def create_app(
     registry: CollectorRegistry,
     *,
     clock: Clock = utc_now,
+    memory: VerifiedTokens | None = None,
 ) -> web.Application:
     """Return the service, ready to run. Nothing is fetched until it starts."""
+    remembered = VerifiedTokens() if memory is None else memory
 
     async def verify_tokens(app: web.Application) -> AsyncIterator[None]:
         copies = (
@@ -57,7 +59,6 @@ def create_app(
                 copies=copies,
             ) as statuses,
         ):
-            memory = VerifiedTokens()
             app[TOKEN_VERIFIER] = TokenVerifier(
                 keys,
                 issuer=settings.issuer,
@@ -67,9 +68,9 @@ def create_app(
                 clock_skew=settings.clock_skew,
                 clock=clock,
                 media_type=settings.access_token_type,
-                memory=memory,
+                memory=remembered,
             )
-            watch_verification(registry, keys, statuses, memory)
+            watch_verification(registry, keys, statuses, remembered)
             readiness.checks["keys"] = check(keys.fault)
             if settings.require_status:
                 readiness.checks["status_lists"] = check(statuses.fault)

@@ -22,7 +22,7 @@ def prefix_map(value: str) -> dict[str, str]:
 
 
 _NO_STATUS_LISTS: Final = (
-    "CONTENT_STATUS_LIST_URLS is not set, and without it revoked tokens cannot be told; "
+    "CONTENT_STATUS_LIST_URLS is not set, and without it no revoked token is known; "
     "to do without, set CONTENT_REQUIRE_STATUS=false"
 )
 

@@ -35,8 +35,8 @@ class VerifiedTokens:
 
     @staticmethod
     def digest(untrusted_token: str) -> bytes:
-        """Return the name a token is remembered by; the token itself is not kept."""
-        return sha256(untrusted_token.encode("utf-8", "surrogatepass")).digest()
+        """Return the name an ASCII token is remembered by; itself is not kept."""
+        return sha256(untrusted_token.encode("ascii")).digest()
 
     def get(self, digest: bytes) -> Remembered | None:
         """Return what is remembered of the token."""

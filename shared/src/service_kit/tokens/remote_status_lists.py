@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from types import TracebackType
@@ -104,9 +104,8 @@ class RemoteStatusLists:
         for each in self._lists.values():
             await each.refresher.stop()
 
-    async def get(self, reference: StatusReference) -> int:
+    async def get(self, reference: StatusReference, now: datetime) -> int:
         """Return the entry that the token refers to; see `StatusSource`."""
-        now = self._clock()
         kept = self._lists.get(reference.uri)
         if kept is None:
             kept = await self._keep(reference.uri)

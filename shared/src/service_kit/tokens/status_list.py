@@ -36,6 +36,7 @@ class StatusList:
         self._octets = bytearray(octets)
         self._bits = bits
         self._mask = (1 << bits) - 1
+        self._size = len(octets) * 8 // bits
 
     @classmethod
     def of_size(cls, entries: int, *, bits: int = 1) -> Self:
@@ -63,23 +64,22 @@ class StatusList:
         return {"bits": self._bits, "lst": lst}
 
     def __len__(self) -> int:
-        return len(self._octets) * 8 // self._bits
+        return self._size
 
     def __getitem__(self, idx: int) -> int:
-        octet, shift = self._place(idx)
-        return self._octets[octet] >> shift & self._mask
+        if not 0 <= idx < self._size:
+            raise IndexError(idx)
+        bit = idx * self._bits
+        return self._octets[bit >> 3] >> (bit & 7) & self._mask
 
     def __setitem__(self, idx: int, status: int) -> None:
         if not 0 <= status <= self._mask:
             raise ValueError(f"{status} does not fit in {self._bits} bits")
-        octet, shift = self._place(idx)
+        if not 0 <= idx < self._size:
+            raise IndexError(idx)
+        octet, shift = divmod(idx * self._bits, 8)
         kept = self._octets[octet] & ~(self._mask << shift)
         self._octets[octet] = kept | status << shift
-
-    def _place(self, idx: int) -> tuple[int, int]:
-        if not 0 <= idx < len(self):
-            raise IndexError(idx)
-        return divmod(idx * self._bits, 8)
 
 
 def _decompressed(untrusted: bytes) -> bytes:

@@ -3,7 +3,7 @@
 import functools
 import sys
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from service_kit.clock import Clock, utc_now
@@ -30,12 +30,14 @@ _MAX_TEXT: Final = 256
 
 _MAX_ROLES: Final = 32
 
+_VALID: Final = int(Status.VALID)
+
 
 class StatusSource(Protocol):
     """Where a verifier reads whether a token has been revoked."""
 
-    async def get(self, reference: StatusReference) -> int:
-        """Return the entry that the token refers to.
+    async def get(self, reference: StatusReference, now: datetime) -> int:
+        """Return the entry that the token refers to, as of now.
 
         Raises
         ------
@@ -93,10 +95,11 @@ class TokenVerifier:
         StatusUnavailableError
             Its status could not be had, so it may be revoked.
         """
-        if len(untrusted_token) > MAX_LENGTH:
-            raise InvalidTokenError("longer than a token may be")
+        if len(untrusted_token) > MAX_LENGTH or not untrusted_token.isascii():
+            raise InvalidTokenError("too long or not ASCII")
+        now = self._clock()
         digest = self._memory.digest(untrusted_token)
-        claims = await self._recall(digest)
+        claims = await self._recall(digest, now)
         if claims is None:
             jws = await open_jws(
                 untrusted_token,
@@ -104,18 +107,18 @@ class TokenVerifier:
                 media_type=self._media_type,
                 max_length=MAX_LENGTH,
             )
-            claims = self._accept(jws)
+            claims = self._accept(jws, now)
             self._memory.remember(digest, claims, jws.key)
-        await self._check_status(claims)
+        await self._check_status(claims, now)
         return claims
 
-    async def _recall(self, digest: bytes) -> AccessClaims | None:
+    async def _recall(self, digest: bytes, now: datetime) -> AccessClaims | None:
         """Return what is remembered, while its time and its key still hold."""
         remembered = self._memory.get(digest)
         if remembered is None:
             return None
         claims, key = remembered
-        if self._clock() - self._clock_skew >= claims.expires_at:
+        if now - self._clock_skew >= claims.expires_at:
             self._memory.forget(digest)
             raise InvalidTokenError("expired")
         if await self._keys.get(key.kid) is not key:
@@ -123,18 +126,15 @@ class TokenVerifier:
             return None
         return claims
 
-    def _accept(self, jws: VerifiedJws) -> AccessClaims:
+    def _accept(self, jws: VerifiedJws, now: datetime) -> AccessClaims:
         """Check every claim of a payload whose signature holds."""
         payload = jws.payload
         if payload.get("iss") != self._issuer:
             raise InvalidTokenError("from another issuer")
         if self._audience not in _audiences(payload):
             raise InvalidTokenError("for another audience")
-        now = self._clock()
-        issued_at, expires_at = (
-            numeric_date(payload, "iat"),
-            numeric_date(payload, "exp"),
-        )
+        issued_at = numeric_date(payload, "iat")
+        expires_at = numeric_date(payload, "exp")
         if now - self._clock_skew >= expires_at:
             raise InvalidTokenError("expired")
         if issued_at > now + self._clock_skew:
@@ -152,7 +152,7 @@ class TokenVerifier:
             status=_status(payload),
         )
 
-    async def _check_status(self, claims: AccessClaims) -> None:
+    async def _check_status(self, claims: AccessClaims, now: datetime) -> None:
         """Refuse a token that is revoked now, however often it was good before."""
         if self._statuses is None:
             return
@@ -160,7 +160,7 @@ class TokenVerifier:
             if self._require_status:
                 raise InvalidTokenError("has no status")
             return
-        if await self._statuses.get(claims.status) != Status.VALID:
+        if await self._statuses.get(claims.status, now) != _VALID:
             raise InvalidTokenError("revoked")
 
 
