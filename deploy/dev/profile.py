@@ -54,6 +54,7 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "CONTENT_STATUS_LIST_URLS": f"{issuer}{lists}={identity}{lists}",
         "GATEWAY_CONFIG": str(ROOT / "deploy" / "gateway.toml"),
         "GATEWAY_ALLOWED_ORIGINS": ORIGINS,
+        "GATEWAY_ALLOW_CREDENTIALS": str(_uses_cookies(settings)).lower(),
         "GATEWAY_UPSTREAM_IDENTITY": _probed(settings, identity, "IDENTITY"),
         "GATEWAY_UPSTREAM_CONTENT": _probed(settings, content, "CONTENT"),
     }
@@ -99,6 +100,12 @@ def write_private(path: Path, content: str) -> None:
 
 def _probed(environ: Mapping[str, str], address: str, service: str) -> str:
     return f"{address}?probe={environ[f'{service}_INTERNAL_PORT']}"
+
+
+def _uses_cookies(environ: Mapping[str, str]) -> bool:
+    """Tell whether clients get cookies, which pages may only use with credentials."""
+    compat = environ.get("TUTORIAL_COMPAT", "").lower() in {"true", "1", "yes", "on"}
+    return compat or environ.get("IDENTITY_TOKEN_TRANSPORT") in {"cookie", "both"}
 
 
 def _kept_key(name: str) -> Path:

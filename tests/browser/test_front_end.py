@@ -42,6 +42,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, page_port: int) -> Iterator[
         "GATEWAY_ALLOWED_ORIGINS": origin,
         "IDENTITY_ALLOWED_ORIGINS": origin,
         "IDENTITY_TOKEN_TRANSPORT": "both",
+        "GATEWAY_ALLOW_CREDENTIALS": "true",
     }
     with Stack(tmp_path_factory.mktemp("browser"), overrides) as running:
         yield running

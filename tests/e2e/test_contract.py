@@ -19,7 +19,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def compat_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("compat")
-    with Stack(folder, {"TUTORIAL_COMPAT": "true"}) as running:
+    compat = {"TUTORIAL_COMPAT": "true", "GATEWAY_ALLOW_CREDENTIALS": "true"}
+    with Stack(folder, compat) as running:
         yield running
 
 

@@ -102,10 +102,12 @@ def test_environment_overrides_the_file() -> None:
             "GATEWAY_TRUSTED_PROXIES": "10.0.0.0/8,fd00::/8",
             "GATEWAY_UPSTREAM_CONTENT": "http://127.0.0.1:1?probe=2, http://[::1]:3",
             "GATEWAY_RATE_LIMIT_STORE": "valkey://valkey:6379",
+            "GATEWAY_ALLOW_CREDENTIALS": "true",
             "GATEWAY_PORT": "8080",
         },
     )
 
+    assert config.cors.credentials
     assert config.cors.origins == {"https://a.test", "http://localhost:8081"}
     assert config.trusted_proxies == ("10.0.0.0/8", "fd00::/8")
     assert config.rate_limit_store == "valkey://valkey:6379"
@@ -318,6 +320,7 @@ def test_faults_of_the_environment_name_the_variable() -> None:
         LEAST,
         {
             "GATEWAY_ALLOWED_ORIGINS": "https://ok.test,app.test",
+            "GATEWAY_ALLOW_CREDENTIALS": "maybe",
             "GATEWAY_UPSTREAM_NOWHERE": "http://a:1",
             "GATEWAY_UPSTREAM_CONTENT": "content:8002",
             "GATEWAY_TRUSTED_PROXIES": "all",
@@ -327,6 +330,7 @@ def test_faults_of_the_environment_name_the_variable() -> None:
 
     assert sorted(fault.partition(":")[0] for fault in found) == [
         "GATEWAY_ALLOWED_ORIGINS",
+        "GATEWAY_ALLOW_CREDENTIALS",
         "GATEWAY_RATE_LIMIT_STORE",
         "GATEWAY_TRUSTED_PROXIES",
         "GATEWAY_UPSTREAM_CONTENT",

@@ -6,7 +6,7 @@ from gateway_service.config import HealthConfig
 from gateway_service.health import Judge, ProbeResult, probe
 from gateway_service.replicas import Endpoint, Readiness
 
-CONFIG = HealthConfig(path="/readyz", timeout=0.2)
+CONFIG = HealthConfig(path="/readyz", timeout=1.0)
 READY, NOT_READY = ProbeResult.READY, ProbeResult.NOT_READY
 REFUSED, SILENT = ProbeResult.REFUSED, ProbeResult.SILENT
 
@@ -65,6 +65,8 @@ async def test_closed_port_refuses() -> None:
         pytest.param([READY, NOT_READY], Readiness.NOT_READY, id="503 at once"),
         pytest.param([READY, REFUSED], Readiness.UNREACHABLE, id="refused at once"),
         pytest.param([SILENT], Readiness.UNKNOWN, id="one silence says nothing"),
+        pytest.param([SILENT] * 9, Readiness.UNKNOWN, id="nor does lasting silence"),
+        pytest.param([REFUSED] * 9, Readiness.UNKNOWN, id="nor a port never open"),
         pytest.param([READY, SILENT], Readiness.READY, id="one silence is forgiven"),
         pytest.param([READY, *[SILENT] * 3], Readiness.UNREACHABLE, id="three are not"),
         pytest.param(

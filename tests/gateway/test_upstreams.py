@@ -216,9 +216,11 @@ def test_no_more_than_the_share_and_never_all_are_ejected(
 def test_readiness_decides_over_use(clock: FakeClock) -> None:
     upstream = make(clock, 2, replace(CONFIG, health=HealthConfig()))
     first, second = upstream.replicas
-    assert upstream.select() is None, "nobody has asked them yet"
+    assert usable_ports(upstream) == {1, 2}, "nobody knows better yet"
 
     upstream.report(first, Readiness.READY)
+    assert usable_ports(upstream) == {1}, "one that is ready comes first"
+
     upstream.report(second, Readiness.READY)
     assert usable_ports(upstream) == {1, 2}
 

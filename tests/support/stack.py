@@ -44,7 +44,7 @@ class Stack:
                 ("gateway", "identity", "content"), ports[3:], strict=True
             )
         }
-        identity = f"http://127.0.0.1:{ports[1]}"
+        identity, content = (f"http://127.0.0.1:{port}" for port in ports[1:3])
         self.environment = {
             **{
                 name: os.environ[name]
@@ -55,8 +55,8 @@ class Stack:
             "GATEWAY_INTERNAL_PORT": str(ports[3]),
             "GATEWAY_CONFIG": str(_ROOT / "deploy" / "gateway.toml"),
             "GATEWAY_ALLOWED_ORIGINS": ORIGIN,
-            "GATEWAY_UPSTREAM_IDENTITY": identity,
-            "GATEWAY_UPSTREAM_CONTENT": f"http://127.0.0.1:{ports[2]}",
+            "GATEWAY_UPSTREAM_IDENTITY": f"{identity}?probe={ports[4]}",
+            "GATEWAY_UPSTREAM_CONTENT": f"{content}?probe={ports[5]}",
             "IDENTITY_PORT": str(ports[1]),
             "IDENTITY_INTERNAL_PORT": str(ports[4]),
             "IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'identity.db'}",

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -154,16 +154,26 @@ WHOLE: Final = Section(
         "tls": TLS,
     },
 )
-VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "GATEWAY_ALLOWED_ORIGINS": ("cors", "origins"),
-    "GATEWAY_TRUSTED_PROXIES": ("trusted_proxies",),
+
+
+def _list(text: str) -> list[str]:
+    return list(comma_list(text))
+
+
+def _yes_or_no(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text.lower(), text)
+
+
+VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], Callable[[str], object]]]] = {
+    "GATEWAY_ALLOWED_ORIGINS": (("cors", "origins"), _list),
+    "GATEWAY_ALLOW_CREDENTIALS": (("cors", "credentials"), _yes_or_no),
+    "GATEWAY_TRUSTED_PROXIES": (("trusted_proxies",), _list),
+    "GATEWAY_RATE_LIMIT_STORE": (("rate_limit_store",), str),
 }
-"""Comma lists in the environment, and the value of the file each replaces."""
+"""What the environment may override: the value of the file, and how it is read."""
 
 UPSTREAM_VARIABLE: Final = "GATEWAY_UPSTREAM_"
 """With an upstream's name: a comma list that replaces its addresses."""
-
-STORE_VARIABLE: Final = "GATEWAY_RATE_LIMIT_STORE"
 
 
 def read_config(path: Path, environ: Mapping[str, str]) -> Config:
@@ -210,14 +220,10 @@ def _override(
 ) -> None:
     """Put the environment's values in the place of the file's."""
     for variable in sorted(environ):
-        value: object = comma_list(environ[variable])
-        if variable in VARIABLES:
-            path = VARIABLES[variable]
-        elif variable == STORE_VARIABLE:
-            path, value = ("rate_limit_store",), environ[variable]
-        elif variable.startswith(UPSTREAM_VARIABLE):
+        path, read = VARIABLES.get(variable, ((), _list))
+        if variable.startswith(UPSTREAM_VARIABLE):
             path = _addresses_of(document, variable)
-        else:
+        elif not path:
             continue
         if not environ[variable]:
             continue
@@ -230,7 +236,7 @@ def _override(
             if not isinstance(table, dict):
                 break  # the file's fault will be found where it stands
         else:
-            table[path[-1]] = list(value) if isinstance(value, tuple) else value
+            table[path[-1]] = read(environ[variable])
             faults.override(path, variable)
 
 

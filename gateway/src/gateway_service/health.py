@@ -57,6 +57,7 @@ class Judge:
     def __init__(self, config: HealthConfig) -> None:
         self._config = config
         self._readiness = Readiness.UNKNOWN
+        self._has_answered = False
         self._successes = 0
         self._silences = 0
 
@@ -64,8 +65,14 @@ class Judge:
         """Return what to believe now.
 
         A replica that says it is not ready, or whose port is closed, is believed at
-        once; silence only when it lasts, because a busy machine is silent too.
+        once; silence only when it lasts, because a busy machine is silent too. Where
+        no probe was ever answered nothing is known: it may be starting, or it may
+        not be listening for probes at all, and requests find out.
         """
+        if result in {ProbeResult.READY, ProbeResult.NOT_READY}:
+            self._has_answered = True
+        elif not self._has_answered:
+            return self._readiness
         self._successes = self._successes + 1 if result is ProbeResult.READY else 0
         self._silences = self._silences + 1 if result is ProbeResult.SILENT else 0
         match result:

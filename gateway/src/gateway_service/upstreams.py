@@ -197,9 +197,14 @@ class Upstream(Generic[PoolT]):
         return out < min(allowed, count - 1)
 
     def _choose_usable(self) -> None:
-        """Ejected replicas are used if nothing else is ready; others never are."""
+        """Prefer those that are ready, then those of which no probe knows anything.
+
+        Among either, ejected ones come last. What said it is not ready is never used.
+        """
         ready = [r for r in self.replicas if r.readiness is Readiness.READY]
-        self._usable = [r for r in ready if not r.ejected_until] or ready
+        unknown = [r for r in self.replicas if r.readiness is Readiness.UNKNOWN]
+        candidates = ready or unknown
+        self._usable = [r for r in candidates if not r.ejected_until] or candidates
 
     def ejected_for(self, replica: Replica[PoolT]) -> float:
         """Return for how many seconds more a replica is ejected; 0 if it is not."""
