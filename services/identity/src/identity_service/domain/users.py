@@ -123,7 +123,7 @@ class EmailAddress:
                 globally_deliverable=False,
                 strict=True,
             )
-        except (EmailNotValidError, UnicodeError) as error:
+        except EmailNotValidError as error:
             raise _malformed_email() from error
         key = _folded(address.normalized)
         if "." not in address.domain or len(key) > EMAIL_MAX_LENGTH:
