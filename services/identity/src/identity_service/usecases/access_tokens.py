@@ -104,8 +104,9 @@ class StoredStatuses:
         self._database = database
         self._issuer = issuer
 
-    async def get(self, reference: StatusReference) -> int:
+    async def get(self, reference: StatusReference, now: datetime) -> int:
         """Return the token's status; one that was never issued here is invalid."""
+        del now  # a row does not age
         list_id = list_id_of(self._issuer, reference.uri)
         if list_id is None:
             return Status.INVALID
