@@ -1,0 +1,68 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from identity_service.domain.sessions import Session, SessionRules, Verdict, judge
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+RULES = SessionRules(
+    idle_lifetime=timedelta(days=14),
+    lifetime=timedelta(days=90),
+    grace=10 * SECOND,
+    tokens_are_spent=True,
+)
+
+SESSION = Session(
+    id="0" * 32,
+    user_id=1,
+    client_id="first-party",
+    generation=7,
+    device="curl",
+    address="192.0.2.1",
+    created_at=NOW - timedelta(days=1),
+    rotated_at=NOW,
+    idle_expires_at=NOW + timedelta(days=14),
+    expires_at=NOW + timedelta(days=89),
+    ended_at=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("generation", "age", "verdict"),
+    [
+        pytest.param(6, 0 * SECOND, Verdict.REPLAYED, id="R8 spent just now"),
+        pytest.param(6, 10 * SECOND, Verdict.REPLAYED, id="R8 at the end of the grace"),
+        pytest.param(6, 10.001 * SECOND, Verdict.REUSED, id="R3 after the grace"),
+        pytest.param(5, 0 * SECOND, Verdict.REUSED, id="R3 its successor was used"),
+        pytest.param(1, 0 * SECOND, Verdict.REUSED, id="R3 the very first"),
+        pytest.param(8, 0 * SECOND, Verdict.ENDED, id="of the future"),
+    ],
+)
+def test_a_token_that_is_not_current(
+    generation: int, age: timedelta, verdict: Verdict
+) -> None:
+    session = replace(SESSION, rotated_at=NOW - age)
+
+    assert judge(session, generation, NOW, RULES) is verdict
+
+
+@pytest.mark.parametrize(
+    ("session", "verdict"),
+    [
+        pytest.param(
+            replace(SESSION, idle_expires_at=NOW), Verdict.EXPIRED, id="R5 idle"
+        ),
+        pytest.param(
+            replace(SESSION, expires_at=NOW), Verdict.EXPIRED, id="R5 absolute"
+        ),
+        pytest.param(replace(SESSION, ended_at=NOW), Verdict.ENDED, id="ended"),
+        pytest.param(
+            replace(SESSION, ended_at=NOW, expires_at=NOW), Verdict.ENDED, id="both"
+        ),
+    ],
+)
+def test_no_grace_outlives_the_session(session: Session, verdict: Verdict) -> None:
+    assert judge(session, 6, NOW, RULES) is verdict
