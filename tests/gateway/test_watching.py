@@ -88,6 +88,16 @@ async def test_start_does_not_wait_for_a_silent_replica_for_long() -> None:
         await on.watch.stop()
 
 
+async def test_start_does_not_wait_for_a_replica_that_is_not_there() -> None:
+    config = replace(CONFIG, health=replace(CONFIG.health, timeout=5))
+    async with replica_servers(1) as servers:
+        await servers[0].stop()
+        on = Scene(servers, config)
+        async with asyncio.timeout(1):
+            await on.watch.start()
+        await on.watch.stop()
+
+
 async def test_f22_readiness_503_takes_a_replica_out_with_the_next_probe() -> None:
     async with scene(2) as on:
         on.servers[0].answer = not_ready()

@@ -10,7 +10,7 @@ from typing import Final, Generic
 
 from gateway_service.discovery import Discovery
 from gateway_service.health import Judge, probe
-from gateway_service.replicas import PoolT, Readiness, Replica
+from gateway_service.replicas import PoolT, Replica
 from gateway_service.upstreams import Upstream
 
 JITTER: Final = 0.1
@@ -30,10 +30,11 @@ class UpstreamWatch(Generic[PoolT]):
         self.discovery = discovery or Discovery(config.addresses, config.health.port)
         self._discovering: asyncio.Task[None] | None = None
         self._probing: dict[Replica[PoolT], asyncio.Task[None]] = {}
-        self._judged = asyncio.Event()
+        self._unasked: set[Replica[PoolT]] = set()
+        self._all_asked = asyncio.Event()
 
     async def start(self) -> None:
-        """Return when every replica found has been judged, or soon after."""
+        """Return when every replica found has been asked once, or soon after."""
         config = self.upstream.config
         await self._discover()
         self._discovering = asyncio.create_task(
@@ -41,8 +42,8 @@ class UpstreamWatch(Generic[PoolT]):
         )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(config.health.timeout):
-                if self._probing:
-                    await self._judged.wait()
+                if self._unasked:
+                    await self._all_asked.wait()
 
     async def stop(self) -> None:
         """Watch no longer; the replicas end when nothing is in flight on them."""
@@ -63,9 +64,11 @@ class UpstreamWatch(Generic[PoolT]):
             self._log("replica_left", replica)
             if replica in self._probing:
                 self._probing.pop(replica).cancel()
+                self._unasked.discard(replica)
         for replica in after - before:
             self._log("replica_joined", replica)
             if self.upstream.config.health.path:
+                self._unasked.add(replica)
                 self._probing[replica] = asyncio.create_task(self._watch(replica))
 
     async def _watch(self, replica: Replica[PoolT]) -> None:
@@ -77,8 +80,9 @@ class UpstreamWatch(Generic[PoolT]):
             if readiness is not replica.readiness:
                 self.upstream.report(replica, readiness)
                 self._log("replica_readiness", replica)
-            if all(r.readiness is not Readiness.UNKNOWN for r in self._probing):
-                self._judged.set()
+            self._unasked.discard(replica)
+            if not self._unasked:
+                self._all_asked.set()
 
         await repeat(step, config.interval)
 
