@@ -9,6 +9,7 @@ from tests.support.replica_server import ReplicaServer, replica_servers
 
 from gateway_service.config_file import read_config
 from gateway_service.control import ControlPlane
+from gateway_service.replicas import Readiness
 from gateway_service.status import status_of
 
 FILE = """
@@ -77,6 +78,21 @@ async def test_replicas_are_known_when_start_returns(tmp_path: Path) -> None:
     async with scene(tmp_path) as on:
         assert on.port_of("steady") == on.servers[0].port
         assert on.port_of("moving") == on.servers[1].port
+
+
+async def test_new_gateway_names_upstreams_it_waits_for_and_an_old_one_none(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path) as on:
+        (moving,) = on.control.state.upstreams["moving"].replicas
+        moving_upstream = on.control.state.upstreams["moving"]
+
+        moving_upstream.report(moving, Readiness.NOT_READY)
+        assert await on.control.starting_fault() == "no replica yet: moving"
+        moving_upstream.report(moving, Readiness.READY)
+        assert await on.control.starting_fault() is None
+        moving_upstream.report(moving, Readiness.NOT_READY)
+        assert await on.control.starting_fault() is None
 
 
 async def test_reload_exchanges_what_changed_and_keeps_the_rest(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def create_app(
         return ConnectionPool(endpoint, config, deadlines, loop)
 
     control = ControlPlane(read_config(), read_config, make_pool)
+    readiness.checks["upstreams"] = control.starting_fault
     access_log = AccessLog(settings.access_log, loop)
     server = EdgeServer(control, readiness, access_log, deadlines, loop)
     registry.register(server.metrics)

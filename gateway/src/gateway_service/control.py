@@ -22,6 +22,9 @@ TICK_SECONDS: Final = 0.25
 TIDY_SECONDS: Final = 10.0
 """How often certificate files are looked at and quiet clients forgotten."""
 
+START_SECONDS: Final = 10.0
+"""How long a new gateway waits for its upstreams before it is ready without them."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -54,13 +57,34 @@ class ControlPlane(Generic[PoolT]):
         """Made once, when the listener is: turning TLS on or off asks for a restart."""
         self.state = self._compile(config, {}, RateLimits(config.rate_limit_store))
         self.reloads_refused = 0
+        self._is_starting = True
 
     async def start(self) -> None:
         """Return when the replicas that exist have been found and asked."""
         await self.state.rate_limits.start()
         await _start(self.state.watches.values())
+        asyncio.get_running_loop().call_later(START_SECONDS, self._has_started)
         for step, interval in ((self._tick, TICK_SECONDS), (self._tidy, TIDY_SECONDS)):
             self._tasks.append(asyncio.create_task(repeat(step, interval)))
+
+    def _has_started(self) -> None:
+        self._is_starting = False
+
+    async def starting_fault(self) -> str | None:
+        """Name the upstreams that a new gateway still waits for.
+
+        Once it has started, an upstream that is away is told by its routes, which
+        answer 503, and not by the readiness of the whole gateway.
+        """
+        if not self._is_starting:
+            return None
+        waiting = [
+            name
+            for name, upstream in self.state.upstreams.items()
+            if not upstream.has_another(())
+        ]
+        self._is_starting = bool(waiting)
+        return f"no replica yet: {', '.join(waiting)}" if waiting else None
 
     async def close(self) -> None:
         """Stop every task; replicas end with their last request."""
