@@ -21,9 +21,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from service_kit.tokens import StatusList
 from tests.support.issuer import Issuer
 from tests.support.ports import free_ports
+
+from service_kit.tokens import StatusList
 
 _SERVER_CORE, _LOAD_CORE = "0", "1"
 _CONNECTIONS: Final = "32"
@@ -68,13 +69,13 @@ class Run(NamedTuple):
     cpu_microseconds: float
 
 
-def load(server: Server, script: Path, seconds: float) -> Run:
+def load(server: Server, script: Path, seconds: int) -> Run:
     """Load a server for a while; any answer but 200 ends the measurement."""
     before = server.cpu_seconds()
     output = subprocess.run(
         [
             *("taskset", "-c", _LOAD_CORE, "wrk", "-t1", f"-c{_CONNECTIONS}"),
-            *(f"-d{seconds:g}s", "-s", str(script)),
+            *(f"-d{seconds}s", "-s", str(script)),
             f"http://127.0.0.1:{server.port}",
         ],
         check=True,
@@ -116,12 +117,12 @@ def serving(
 
 def wait_for(server: Server, token: str) -> None:
     """Wait until a server answers 200."""
-    request = urllib.request.Request(  # noqa: S310 - our own server
+    request = urllib.request.Request(
         f"http://127.0.0.1:{server.port}{_PATH}", headers={"x-access-token": token}
     )
     for _ in range(200):
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(request).close()  # noqa: S310
+            urllib.request.urlopen(request).close()
             return
         time.sleep(0.1)
     raise SystemExit(f"{server.name} does not answer")
@@ -142,7 +143,7 @@ async def issuing(tokens: int, folder: Path) -> AsyncIterator[tuple[Issuer, Path
         yield issuer, script, made[0]
 
 
-async def measure(tokens: int, rounds: int, seconds: float) -> None:
+async def measure(tokens: int, rounds: int, seconds: int) -> None:
     """Measure all servers in turn, and print how they compare."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -196,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=int, default=4)
     chosen = parser.parse_args(arguments)
     asyncio.run(measure(chosen.tokens, chosen.rounds, chosen.seconds))
 

@@ -19,11 +19,42 @@ _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 """Python has no later year, and no token lives as long."""
 
 
+class UntrustedJws(NamedTuple):
+    """A token taken apart, with nothing proved about it but its form."""
+
+    header: dict[str, Any]
+    payload: str
+    signed: bytes
+    signature: bytes
+
+
 class VerifiedJws(NamedTuple):
     """What a trusted key has signed, and which key it was."""
 
     payload: dict[str, Any]
     key: VerificationKey
+
+
+def take_apart(untrusted_token: str, *, max_length: int) -> UntrustedJws:
+    """Return the parts of a token that can be an RS256 one.
+
+    Raises
+    ------
+    InvalidTokenError
+        It is of another form, or asks for another algorithm or an extension.
+    """
+    if len(untrusted_token) > max_length:
+        raise InvalidTokenError("longer than a token may be")
+    parts = _COMPACT.fullmatch(untrusted_token)
+    if parts is None:
+        raise InvalidTokenError("not three parts of base64url")
+    header = _json(parts[1])
+    if header.get("alg") != ALGORITHM:
+        raise InvalidTokenError(f"alg is not {ALGORITHM}")
+    if "crit" in header or "b64" in header:
+        raise InvalidTokenError("asks for an extension that is not understood")
+    signed = untrusted_token[: parts.end(2)].encode("ascii")
+    return UntrustedJws(header, parts[2], signed, _octets(parts[3]))
 
 
 async def open_jws(
@@ -42,20 +73,14 @@ async def open_jws(
     KeysUnavailableError
         There are no keys to judge it by.
     """
-    if len(untrusted_token) > max_length:
-        raise InvalidTokenError("longer than a token may be")
-    parts = _COMPACT.fullmatch(untrusted_token)
-    if parts is None:
-        raise InvalidTokenError("not three parts of base64url")
-    header = _json(parts[1])
-    _check_header(header, media_type)
-    key = await keys.get(_key_id(header))
+    jws = take_apart(untrusted_token, max_length=max_length)
+    _check_type(jws.header, media_type)
+    key = await keys.get(_key_id(jws.header))
     if key is None:
         raise InvalidTokenError("no trusted key has its kid")
-    signed = untrusted_token[: parts.end(2)].encode("ascii")
-    if not key.signed(signed, _octets(parts[3])):
+    if not key.signed(jws.signed, jws.signature):
         raise InvalidTokenError("the signature is not its key's")
-    return VerifiedJws(_json(parts[2]), key)
+    return VerifiedJws(_json(jws.payload), key)
 
 
 def numeric_date(payload: Mapping[str, Any], name: str) -> datetime:
@@ -69,19 +94,16 @@ def numeric_date(payload: Mapping[str, Any], name: str) -> datetime:
             raise InvalidTokenError(f"{name} is not a NumericDate")
 
 
-def _check_header(header: dict[str, Any], media_type: str) -> None:
-    if header.get("alg") != ALGORITHM:
-        raise InvalidTokenError(f"alg is not {ALGORITHM}")
+def _check_type(header: Mapping[str, Any], media_type: str) -> None:
+    """Refuse tokens for another use; ``application/`` may be left out, as in MIME."""
     match header.get("typ"):
         case str(typ) if typ.lower().removeprefix("application/") == media_type:
             pass
         case _:
             raise InvalidTokenError(f"typ is not {media_type}")
-    if "crit" in header or "b64" in header:
-        raise InvalidTokenError("asks for an extension that is not understood")
 
 
-def _key_id(header: dict[str, Any]) -> str:
+def _key_id(header: Mapping[str, Any]) -> str:
     match header.get("kid"):
         case str(kid) if 0 < len(kid) <= MAX_KID_LENGTH:
             return kid

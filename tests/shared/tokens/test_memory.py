@@ -1,0 +1,122 @@
+"""What is remembered of verified tokens, and what is not."""
+
+from datetime import UTC, datetime
+
+import pytest
+from tests.support.tokens import AUDIENCE, ISSUER, mint, public_half
+
+from service_kit.tokens import (
+    AccessClaims,
+    InvalidTokenError,
+    StaticKeySet,
+    TokenVerifier,
+    VerificationKey,
+    VerifiedTokens,
+)
+
+
+class CountingKey(VerificationKey):
+    """Counts how often a signature was checked."""
+
+    checks = 0
+
+    def signed(self, message: bytes, signature: bytes) -> bool:
+        CountingKey.checks += 1
+        return super().signed(message, signature)
+
+
+class ChangingKeySet:
+    """Holds what the test puts there."""
+
+    def __init__(self, *keys: VerificationKey) -> None:
+        self.keys = {key.kid: key for key in keys}
+
+    async def get(self, kid: str) -> VerificationKey | None:
+        return self.keys.get(kid)
+
+
+def counting_key() -> CountingKey:
+    CountingKey.checks = 0
+    return CountingKey(public_half().kid, public_half().public_key)
+
+
+def claims() -> AccessClaims:
+    now = datetime.now(UTC)
+    return AccessClaims("42", frozenset(), "j", "s", "c", now, now, None)
+
+
+async def test_signature_is_checked_once_for_a_remembered_token() -> None:
+    keys = StaticKeySet([counting_key()])
+    verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
+    token = mint()
+
+    assert await verifier.verify(token) == await verifier.verify(token)
+
+    assert CountingKey.checks == 1
+
+
+async def test_changed_token_is_not_the_remembered_one() -> None:
+    keys = StaticKeySet([public_half()])
+    verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
+    token = mint()
+    await verifier.verify(token)
+
+    with pytest.raises(InvalidTokenError):
+        await verifier.verify(token[:-6] + "AAAAAA")
+
+
+async def test_f11_remembered_token_does_not_outlive_its_key() -> None:
+    keys = ChangingKeySet(public_half())
+    memory = VerifiedTokens()
+    verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE, memory=memory)
+    token = mint()
+    await verifier.verify(token)
+
+    keys.keys.clear()
+    with pytest.raises(InvalidTokenError, match="kid"):
+        await verifier.verify(token)
+    assert len(memory) == 0
+
+
+async def test_remembered_token_is_judged_anew_when_its_kid_names_another_key() -> None:
+    keys = ChangingKeySet(public_half())
+    verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
+    token = mint()
+    await verifier.verify(token)
+
+    kid = public_half().kid
+    keys.keys[kid] = VerificationKey(kid, public_half("evil").public_key)
+    with pytest.raises(InvalidTokenError, match="signature"):
+        await verifier.verify(token)
+
+
+async def test_refused_token_is_not_remembered() -> None:
+    memory = VerifiedTokens()
+    keys = StaticKeySet([public_half()])
+    verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE, memory=memory)
+
+    with pytest.raises(InvalidTokenError):
+        await verifier.verify(mint(claims={"iss": "https://evil.example"}))
+
+    assert len(memory) == 0
+
+
+def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
+    memory = VerifiedTokens(capacity=3)
+    digests = [memory.digest(f"token {n}") for n in range(100_000)]
+
+    for digest in digests:
+        memory.remember(digest, claims(), public_half())
+
+    assert len(memory) == 3
+    assert [memory.get(digest) is not None for digest in digests[-4:]] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_token_is_kept_as_a_digest_only() -> None:
+    assert VerifiedTokens.digest("token") != b"token"
+    assert len(VerifiedTokens.digest("token")) == 32
