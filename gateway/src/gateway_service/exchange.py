@@ -11,7 +11,7 @@ from gateway_service.answers import (
     problem_answer,
     status_line,
 )
-from gateway_service.framing import CHUNKED
+from gateway_service.framing import BODILESS, CHUNKED
 from gateway_service.headers import body_line
 from gateway_service.requests import Request
 from gateway_service.streams import Stream
@@ -30,7 +30,6 @@ def new_request_id() -> str:
 
 
 _SWITCHING_PROTOCOLS: Final = 101
-_BODILESS: Final = frozenset({204, 304})
 
 
 class Client(Protocol):
@@ -115,20 +114,13 @@ class Exchange:
         self.respond(int(problem.status), lines + date_line(), body)
 
     def respond(
-        self, status: int, lines: bytes, body: bytes, announced: bytes | None = None
+        self, status: int, lines: bytes, body: bytes, framing: bytes | None = None
     ) -> None:
-        """Give a whole answer.
-
-        ``announced`` is the length to tell where the body itself is not sent.
-        """
-        if self.request.method == "HEAD" and announced is None:
-            announced = b"%d" % len(body)
-        if announced is not None:
-            framing, body = b"Content-Length: %b\r\n" % announced, b""
-        elif status in _BODILESS:
-            framing = b""
-        else:
-            framing = body_line(len(body))
+        """Give a whole answer; its length is told by ``framing``, if not as usual."""
+        if framing is None:
+            framing = b"" if status in BODILESS else body_line(len(body))
+        if self.request.method == "HEAD":
+            body = b""
         self.bytes_sent = len(body)
         self.client.write(self._head(status, lines, framing) + body)
 

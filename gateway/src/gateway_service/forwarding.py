@@ -248,7 +248,7 @@ class Forwarding:
         exchange = self._exchange
         lines, body = answer_lines(answer), answer.body
         if isinstance(body, bytes):
-            exchange.respond(answer.status, lines, body, answer.announced)
+            exchange.respond(answer.status, lines, body, answer.bodiless_framing)
         elif answer.status == _SWITCHING_PROTOCOLS:
             exchange.switch_protocols(lines)
             await self._tunnel(body, connection)

@@ -17,6 +17,9 @@ CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 """In place of a length: the answer's body ends with the connection."""
 
+BODILESS: Final = frozenset({204, 304})
+"""Statuses of answers that end with their head, as those to HEAD do (9112, 6.3)."""
+
 Field = tuple[bytes, bytes]
 """A header field: its name in lower case, and its whole line without the line end."""
 
@@ -197,9 +200,7 @@ def response_body_length(
         length = _chunked(codings)
     elif lengths:
         length = _length(lengths)
-    if method == "HEAD" or head.status in {204, 304} or head.status < 200:  # noqa: PLR2004 - 1xx
-        return 0
-    return length
+    return 0 if method == "HEAD" or head.status in BODILESS else length
 
 
 def _length(lengths: list[bytes]) -> int:

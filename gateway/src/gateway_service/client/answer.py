@@ -28,7 +28,7 @@ class Answer:
     """Those the gateway reads."""
     length: int
     """Of the body: octets, `CHUNKED` or `UNTIL_CLOSE`."""
-    announced: bytes | None
-    """What a Content-Length says where there is no body (HEAD, 304)."""
+    bodiless_framing: bytes | None
+    """What is told of a body's length where there is none (HEAD, 204, 304)."""
     body: bytes | Stream
     """The whole body if it came with the head, else the way to get it."""

@@ -9,6 +9,7 @@ from gateway_service.client.answer import Answer, UpstreamError
 from gateway_service.config import Timeouts
 from gateway_service.deadlines import NEVER
 from gateway_service.framing import (
+    BODILESS,
     HEAD_END,
     UNTIL_CLOSE,
     BodyDecoder,
@@ -19,7 +20,7 @@ from gateway_service.framing import (
     parse_response_head,
     response_body_length,
 )
-from gateway_service.headers import ANSWER_FIELDS, connection_options
+from gateway_service.headers import ANSWER_FIELDS, body_line, connection_options
 from gateway_service.replicas import FailureKind
 from gateway_service.streams import Outlet, Stream
 
@@ -29,7 +30,7 @@ _INTERIM_LIMIT: Final = 16
 
 _SWITCHING_PROTOCOLS: Final = 101
 _FIRST_FINAL_STATUS: Final = 200
-_NOT_MODIFIED: Final = 304
+_NO_CONTENT: Final = 204
 
 _TUNNEL_IDLE: Final = 600.0
 """Seconds without an octet in either direction; WebSocket peers ping more often."""
@@ -248,8 +249,9 @@ class UpstreamConnection(asyncio.Protocol):
         codings = values.get(b"transfer-encoding", [])
         length = response_body_length(head, self._method, lengths, codings)
         answer = Answer(head.status, lines, values, length, None, rest)
-        if length == 0 and lengths and self._announces_length(head.status):
-            answer.announced = lengths[0]
+        if self._method == "HEAD" or head.status in BODILESS:
+            is_told = lengths and head.status != _NO_CONTENT
+            answer.bodiless_framing = body_line(int(lengths[0])) if is_told else b""
         self._length = length
         self._stays_open = (
             not head.is_http_10
@@ -268,9 +270,6 @@ class UpstreamConnection(asyncio.Protocol):
         if isinstance(answer.body, bytes):
             self._finish()
         self._deliver(answer)
-
-    def _announces_length(self, status: int) -> bool:
-        return self._method == "HEAD" or status == _NOT_MODIFIED
 
     def _begin_body(self, decoder: BodyDecoder, first: bytes) -> Stream:
         self._phase = _Phase.BODY

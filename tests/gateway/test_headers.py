@@ -1,0 +1,225 @@
+"""Which header fields cross the gateway (G1, G2, G10, G18)."""
+
+from pathlib import Path
+
+import pytest
+from tests.support.gateway import RunningGateway, config_for, running_gateway
+from tests.support.raw_client import Received, ask
+from tests.support.raw_upstream import RawUpstream, Recorded
+
+
+async def sent_on(
+    gateway: RunningGateway, upstream: RawUpstream, *lines: str, version: str = "1.1"
+) -> Recorded:
+    head = "\r\n".join([f"GET /api/x HTTP/{version}", "Host: shop.example", *lines])
+    answer = await ask(gateway.port, f"{head}\r\n\r\n".encode("latin-1"))
+    assert answer.status == 200
+    return upstream.requests[-1]
+
+
+HOP_BY_HOP = [
+    "Connection: keep-alive",
+    "Keep-Alive: timeout=5",
+    "Proxy-Connection: keep-alive",
+    "Proxy-Authorization: Basic eHg6eHg=",
+    "Proxy-Authenticate: Basic",
+    "TE: trailers",
+    "Trailer: X-Checksum",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAMAAABkAAQAAP__",
+]
+
+
+@pytest.mark.parametrize("line", HOP_BY_HOP, ids=lambda line: line.split(":")[0])
+async def test_g1_hop_by_hop_fields_of_requests_end_here(
+    line: str, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    recorded = await sent_on(gateway, upstream, line, "X-Kept: 1")
+    assert recorded.values(line.split(":", maxsplit=1)[0]) == []
+    assert recorded.value("X-Kept") == "1"
+
+
+@pytest.mark.parametrize(
+    "connection",
+    ["X-Secret", "close, x-secret", "keep-alive,\tX-SECRET ,", "x-other, x-secret"],
+)
+async def test_g1_fields_that_connection_names_end_here(
+    connection: str, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    recorded = await sent_on(
+        gateway, upstream, f"Connection: {connection}", "X-Secret: 1", "X-Kept: 1"
+    )
+    assert recorded.values("X-Secret") == []
+    assert recorded.value("X-Kept") == "1"
+
+
+@pytest.mark.parametrize("name", ["Host", "Origin", "X-Forwarded-For", "Via"])
+async def test_g1_connection_cannot_take_out_what_the_gateway_says(
+    name: str, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    recorded = await sent_on(gateway, upstream, f"Connection: {name}")
+    assert recorded.value("Host") == "shop.example"
+    assert recorded.value("X-Forwarded-For") == "127.0.0.1"
+    assert recorded.value("Via") == "1.1 gateway"
+
+
+async def answered(
+    gateway: RunningGateway, upstream: RawUpstream, *lines: str
+) -> Received:
+    head = "\r\n".join(["HTTP/1.1 200 OK", "Content-Length: 2", *lines])
+    upstream.answer = f"{head}\r\n\r\nok".encode("latin-1")
+    return await ask(gateway.port, b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+
+
+ANSWER_LINES = [
+    "Keep-Alive: timeout=5",
+    "Proxy-Connection: keep-alive",
+    "Proxy-Authenticate: Basic",
+    "TE: trailers",
+    "Trailer: X-Checksum",
+    "Upgrade: h2c",
+    "Connection: keep-alive",
+]
+
+
+@pytest.mark.parametrize("line", ANSWER_LINES, ids=lambda line: line.split(":")[0])
+async def test_g1_hop_by_hop_fields_of_answers_end_here(
+    line: str, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    answer = await answered(gateway, upstream, line, "X-Kept: 1")
+    assert answer.values(line.split(":", maxsplit=1)[0]) == []
+    assert answer.value("X-Kept") == "1"
+
+
+async def test_g1_fields_that_an_answers_connection_names_end_here(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    answer = await answered(
+        gateway, upstream, "Connection: x-secret, close", "X-Secret: 1", "X-Kept: 1"
+    )
+    assert answer.values("X-Secret") == []
+    assert answer.values("Connection") == []
+    assert answer.value("X-Kept") == "1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "version", "via"),
+    [
+        ([], "1.1", "1.1 gateway"),
+        ([], "1.0", "1.0 gateway"),
+        (["Via: 1.0 fred"], "1.1", "1.0 fred, 1.1 gateway"),
+        (["Via: 1.0 fred", "Via: 1.1 p"], "1.1", "1.0 fred, 1.1 p, 1.1 gateway"),
+    ],
+    ids=["first hop", "http 1.0", "second hop", "two lines"],
+)
+async def test_g2_via_tells_of_this_hop(
+    lines: list[str],
+    version: str,
+    via: str,
+    gateway: RunningGateway,
+    upstream: RawUpstream,
+) -> None:
+    recorded = await sent_on(gateway, upstream, *lines, version=version)
+    assert recorded.value("Via") == via
+
+
+SPOOFED = [
+    "X-User: admin",
+    "X-User-Id: 1",
+    "X-Username: admin",
+    "X_User: admin",
+    "x-user_roles: admin",
+    "X-Roles: admin",
+    "X-Role: admin",
+    "X-Real-IP: 10.0.0.1",
+    "X-Forwarded-User: admin",
+    "X-Forwarded-Prefix: /x",
+    "X-Forwarded-Port: 1",
+    "X_Forwarded_For: 10.0.0.1",
+    "Forwarded: for=10.0.0.1",
+    "X-Original-URL: /admin",
+    "X-Rewrite-URL: /admin",
+]
+
+
+@pytest.mark.parametrize("line", SPOOFED, ids=lambda line: line.split(":")[0])
+async def test_g10_nobody_speaks_for_the_gateway(
+    line: str, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    recorded = await sent_on(gateway, upstream, line)
+    assert recorded.values(line.split(":", maxsplit=1)[0]) == []
+
+
+async def test_g10_forwarded_fields_are_written_anew(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    recorded = await sent_on(
+        gateway,
+        upstream,
+        "X-Forwarded-For: 10.0.0.1",
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-Host: evil.example",
+        "X-Request-Id: mine",
+    )
+    assert recorded.value("X-Forwarded-For") == "127.0.0.1"
+    assert recorded.value("X-Forwarded-Proto") == "http"
+    assert recorded.value("X-Forwarded-Host") == "shop.example"
+    assert recorded.value("X-Request-Id") != "mine"
+
+
+async def test_g10_a_trusted_proxy_is_believed(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(upstream.port, trusted_proxies=("127.0.0.0/8",))
+    async with running_gateway(config, tmp_path) as gateway:
+        recorded = await sent_on(
+            gateway,
+            upstream,
+            "X-Forwarded-For: 203.0.113.7",
+            "X-Forwarded-Proto: https",
+        )
+    assert recorded.value("X-Forwarded-For") == "203.0.113.7, 127.0.0.1"
+    assert recorded.value("X-Forwarded-Proto") == "https"
+
+
+async def test_g18_nothing_tells_what_runs_here(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    relayed = await answered(
+        gateway, upstream, "Server: Python/3.11 aiohttp/3.14.5", "X-Powered-By: PHP/4"
+    )
+    own = await ask(gateway.port, b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
+    bad = await ask(gateway.port, b"GET /nothing HTTP/1.1\r\n\r\n")
+    for answer in (relayed, own, bad):
+        assert answer.values("Server") == []
+        assert answer.values("X-Powered-By") == []
+
+
+async def test_an_answer_and_its_request_share_one_id(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    answer = await answered(gateway, upstream, "X-Request-Id: of the upstream")
+    assert answer.value("X-Request-Id") == upstream.requests[-1].value("X-Request-Id")
+
+
+async def test_end_to_end_fields_pass_octet_for_octet(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    lines = [
+        "X-AcCess-Token:  a  b ",
+        "Cookie: a=b; c=\xff",
+        "Accept: */*",
+        "Accept: a",
+    ]
+    await sent_on(gateway, upstream, *lines)
+    received = bytes(upstream.calls[0].received)
+    for line in lines:
+        assert line.encode("latin-1") + b"\r\n" in received
+
+
+async def test_b8_two_challenges_survive(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    challenges = ["WWW-Authenticate: Bearer", 'WWW-Authenticate: Basic realm="a"']
+    answer = await answered(gateway, upstream, *challenges)
+    assert answer.values("WWW-Authenticate") == ["Bearer", 'Basic realm="a"']

@@ -1,0 +1,95 @@
+"""A gateway of the test, in this process, on real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from gateway_service.app import GatewayApp, create_app
+from gateway_service.config import (
+    METHODS,
+    Address,
+    Config,
+    CorsConfig,
+    HealthConfig,
+    RouteConfig,
+    Timeouts,
+    UpstreamConfig,
+)
+from gateway_service.settings import GatewaySettings
+
+NO_PROBES: Final = HealthConfig(path="")
+ALLOWED_ORIGIN: Final = "http://localhost:8081"
+SHORT: Final = Timeouts(connect=0.5, response_head=0.5, idle=0.5, total=3.0)
+
+
+@dataclass
+class RunningGateway:
+    """Where it listens, and what it is made of."""
+
+    port: int
+    app: GatewayApp
+    access_log: Path
+
+
+def upstream_config(name: str, *ports: int, **changes: Any) -> UpstreamConfig:  # noqa: ANN401
+    """Return an upstream whose replicas listen on these ports."""
+    upstream = UpstreamConfig(
+        name=name,
+        addresses=tuple(Address("127.0.0.1", port) for port in ports),
+        health=NO_PROBES,
+        slow_start=0.0,
+    )
+    return replace(upstream, **changes)
+
+
+def config_for(*ports: int, **changes: Any) -> Config:  # noqa: ANN401
+    """Return a configuration with everything below /api on one upstream.
+
+    ``changes`` are the route's, the upstream's or the configuration's own.
+    """
+    upstream = upstream_config("content", *ports)
+    route = RouteConfig(
+        prefix="/api", upstream="content", methods=METHODS, timeouts=SHORT
+    )
+    config = Config(
+        upstreams=(upstream,),
+        routes=(route,),
+        cors=CorsConfig(origins=frozenset({ALLOWED_ORIGIN}), credentials=True),
+    )
+    of_route = {k: v for k, v in changes.items() if hasattr(route, k)}
+    of_upstream = {
+        k: v for k, v in changes.items() if hasattr(upstream, k) and k not in of_route
+    }
+    of_config = {
+        k: v for k, v in changes.items() if k not in of_route and k not in of_upstream
+    }
+    return replace(
+        config,
+        upstreams=(replace(upstream, **of_upstream),),
+        routes=(replace(route, **of_route),),
+        **of_config,
+    )
+
+
+@asynccontextmanager
+async def running_gateway(
+    config: Config,
+    folder: Path,
+    **settings: Any,  # noqa: ANN401
+) -> AsyncIterator[RunningGateway]:
+    """Run a gateway for the length of a block."""
+    log = folder / "access.log"
+    app = create_app(GatewaySettings(access_log=str(log), **settings), lambda: config)
+    await app.runner.setup()
+    try:
+        site = web.TCPSite(app.runner, "127.0.0.1", 0)
+        await site.start()
+        yield RunningGateway(app.runner.addresses[0][1], app, log)
+    finally:
+        async with asyncio.timeout(10):
+            await app.runner.cleanup()
