@@ -32,7 +32,7 @@ PID_FILE: Final = LOCAL / "up.pid"
 READY: Final = "ready"
 _DOWN_SECONDS: Final = 30.0
 _LAST_PORT: Final = 65_535
-_SIGNALLED: Final = frozenset({128 + signal.SIGINT, 128 + signal.SIGTERM})
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class UpError(Exception):
@@ -43,26 +43,44 @@ class _Printer(Printer):  # type: ignore[misc] # honcho has no types
     """Prints what tells how to use the system as it is, everything else prefixed."""
 
     def write(self, message: Message) -> None:
-        if message.name == READY and isinstance(message.data, bytes):
-            sys.stdout.write(message.data.decode())
-            sys.stdout.flush()
-        else:
-            super().write(message)
+        try:
+            if message.name == READY and isinstance(message.data, bytes):
+                print(message.data.decode(), end="", flush=True)
+            else:
+                super().write(message)
+        except BrokenPipeError:
+            # Nobody reads any more, as when a terminal closes: stop.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Manager(Manager):  # type: ignore[misc] # honcho has no types
-    """Puts a stop off until every process has told its id, or it would be missed."""
+    """Stops between two turns of its loop, where honcho would stop in a handler.
 
-    def terminate(self) -> None:
-        if all("pid" in process for process in self._processes.values()):
-            super().terminate()
-        else:
-            signal.alarm(1)
+    There it may print in the middle of printing, or know not all processes yet.
+    """
+
+    _asked_to_stop = False
+
+    def _start(self) -> None:
+        super()._start()
+        for each in STOP_SIGNALS:
+            signal.signal(each, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked_to_stop = True
+
+    def _all_started(self) -> bool:
+        started = bool(super()._all_started())
+        if started and self._asked_to_stop:
+            self.returncode = 0
+            self.terminate()
+        return started
 
 
 def up() -> int:
     """Run the system until it is stopped; 0 if it was told to stop."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in STOP_SIGNALS:
         signal.signal(each, _leave)
     _hold_lock()
     environ = development_environment(os.environ)
@@ -170,7 +188,9 @@ def _identity(environ: Mapping[str, str], *arguments: str, stdin: str = "") -> N
 
 
 def _run(environ: Mapping[str, str]) -> int:
-    # A child that is forked has the handler below and outlives a closed terminal.
+    # Forked while SIGHUP is ignored, honcho's readers outlive a closed terminal, and
+    # the ends of the services are heard of.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     multiprocessing.set_start_method("fork")
     manager = _Manager(_Printer())
     for service in ("identity", "content", "gateway"):
@@ -179,10 +199,8 @@ def _run(environ: Mapping[str, str]) -> int:
     manager.add_process(
         READY, _exec([sys.executable, "-u", "-m", "deploy.dev.ready"]), env=environ
     )
-    signal.signal(signal.SIGALRM, lambda *_: manager.terminate())
-    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     manager.loop()
-    return 0 if manager.returncode in _SIGNALLED else 1
+    return 0 if manager.returncode == 0 else 1
 
 
 def _exec(command: list[str]) -> str:

@@ -4,15 +4,16 @@ Runs beside them, and stays until it is stopped: the runner takes the end of one
 process for the end of all. Exits 1 if they do not become ready.
 """
 
-import http.client
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from deploy.dev.profile import ADMIN_CREDENTIALS, ROOT, admin_credentials, public_url
+
+from service_kit.healthcheck import answers_ok
 
 _PATIENCE_SECONDS: Final = 60.0
 _PAUSE_SECONDS: Final = 0.1
@@ -34,12 +35,12 @@ Ready on {url}
 
 def main(environ: Mapping[str, str]) -> int:
     """Wait, tell, and stay."""
-    services = ("IDENTITY", "CONTENT", "GATEWAY")
-    ports = {name.lower(): int(environ[f"{name}_INTERNAL_PORT"]) for name in services}
+    addresses = _addresses(environ)
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while waiting := [name for name, port in ports.items() if not _is_ready(port)]:
+    while waiting := [name for name, url in addresses.items() if not answers_ok(url)]:
         if time.monotonic() > deadline:
-            print(f"not ready after {_PATIENCE_SECONDS:.0f} s: {_list(waiting)}")
+            names = ", ".join(waiting)
+            print(f"not ready after {_PATIENCE_SECONDS:.0f} s: {names}", flush=True)
             return 1
         time.sleep(_PAUSE_SECONDS)
     admin = admin_credentials()
@@ -57,19 +58,16 @@ def main(environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)
+def _addresses(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what must answer: each service, and two of them through the gateway."""
+    services = ("identity", "content", "gateway")
+    ports = {name: environ[f"{name.upper()}_INTERNAL_PORT"] for name in services}
+    gateway = f"http://127.0.0.1:{environ['GATEWAY_PORT']}"
+    return {
+        **{name: f"http://127.0.0.1:{port}/readyz" for name, port in ports.items()},
+        "the gateway's way to identity": f"{gateway}/.well-known/jwks.json",
+        "the gateway's way to content": f"{gateway}/api/test/all",
+    }
 
 
 if __name__ == "__main__":

@@ -78,6 +78,13 @@ class Tree:
         assert "Traceback" not in printed
         return printed.splitlines()[-1]
 
+    def down(self) -> str:
+        """Return what `make down` prints."""
+        process = self.command("down")
+        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 0, printed
+        return printed
+
     def someone_listens(self) -> bool:
         """Whether any of the ports is still taken."""
         return any(_accepts(port) for port in self.ports.values())
@@ -87,9 +94,11 @@ class Running:
     """An `up` that has said it is ready."""
 
     def __init__(self, tree: Tree, **overrides: str) -> None:
+        self.tree = tree
         self.process = tree.command("up", **overrides)
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
         self.printed = self._until("Ctrl-C, or `make down`")
 
     def stop(self, number: signal.Signals, *, group: bool = False) -> int:
@@ -98,12 +107,19 @@ class Running:
             os.killpg(self.process.pid, number)
         else:
             self.process.send_signal(number)
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Return the exit code, once it has ended."""
+        code = self.process.wait(PATIENCE_SECONDS)
+        self._reader.join(PATIENCE_SECONDS)
+        return code
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line)
+        with self.process.stdout as printed:
+            for line in printed:
+                self._lines.put(line)
 
     def _until(self, words: str) -> str:
         printed = ""
@@ -112,7 +128,7 @@ class Running:
             try:
                 printed += self._lines.get(timeout=deadline - time.monotonic())
             except (queue.Empty, ValueError):
-                self.process.kill()
+                self.stop(signal.SIGTERM)
                 raise AssertionError(printed) from None
         return printed
 
@@ -138,12 +154,12 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path / "tree")
 
 
-@pytest.fixture
-def running(tree: Tree) -> Iterator[Running]:
-    running = Running(tree)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Yield a start that the tests share, because each takes seconds."""
+    running = Running(Tree(tmp_path_factory.mktemp("shared") / "tree"))
     yield running
-    if running.process.poll() is None:
-        running.stop(signal.SIGTERM)
+    assert running.stop(signal.SIGTERM) == 0
 
 
 async def _walk_all(tree: Tree, *, compat: bool) -> None:
@@ -155,16 +171,20 @@ async def _walk_all(tree: Tree, *, compat: bool) -> None:
             await row(walk)
 
 
-@pytest.mark.parametrize("compat", [False, True], ids=["plain", "tutorial"])
-async def test_contract_holds(tree: Tree, *, compat: bool) -> None:
-    running = Running(tree, TUTORIAL_COMPAT=str(compat).lower())
+async def test_contract_holds(running: Running) -> None:
+    await _walk_all(running.tree, compat=False)
+
+
+async def test_contract_holds_in_the_tutorial_profile(tree: Tree) -> None:
+    running = Running(tree, TUTORIAL_COMPAT="true")
     try:
-        await _walk_all(tree, compat=compat)
+        await _walk_all(tree, compat=True)
     finally:
         assert running.stop(signal.SIGTERM) == 0
 
 
-def test_what_is_printed_is_enough_to_start(tree: Tree, running: Running) -> None:
+def test_what_is_printed_is_enough_to_start(running: Running) -> None:
+    tree = running.tree
     assert f"Ready on {tree.base_url}\n" in running.printed
     assert tree.admin["username"] in running.printed
     assert tree.admin["password"] in running.printed
@@ -184,32 +204,43 @@ def test_what_is_printed_is_enough_to_start(tree: Tree, running: Running) -> Non
 
 
 def test_p13_first_admin_is_random_and_everything_kept_is_private(
-    tree: Tree, running: Running
+    running: Running,
 ) -> None:
-    assert running.process.poll() is None
+    tree = running.tree
     assert len(tree.admin["password"]) >= 20
     assert stat.S_IMODE(tree.local.stat().st_mode) == 0o700
-    private = [
-        tree.local / "admin-credentials.json",
-        *(tree.local / "secrets").iterdir(),
-    ]
+    private = [tree.local / "admin-credentials.json"]
+    private += (tree.local / "secrets").iterdir()
     assert len(private) == 3
     for file in private:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
     assert {path.name for path in tree.folder.iterdir()} == {"deploy", ".local"}
 
 
+def test_a_tree_runs_once_at_a_time(running: Running) -> None:
+    assert "it runs already" in running.tree.refusal()
+
+
 @pytest.mark.parametrize(
-    ("number", "group"),
-    [(signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGHUP, True)],
-    ids=["SIGTERM", "Ctrl-C", "terminal closed"],
+    "number", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "terminal closed"]
 )
-def test_stopping_leaves_nothing_behind(
-    tree: Tree, number: signal.Signals, *, group: bool
-) -> None:
+def test_stopping_leaves_nothing_behind(tree: Tree, number: signal.Signals) -> None:
     running = Running(tree)
     assert len(_processes_in(tree.folder)) >= 5 or not Path("/proc").exists()
-    assert running.stop(number, group=group) == 0
+    assert running.stop(number, group=True) == 0
+    assert not tree.someone_listens()
+    assert not _processes_in(tree.folder)
+
+
+def test_f24_a_start_that_is_interrupted_leaves_nothing_behind(tree: Tree) -> None:
+    process = tree.command("up")
+    while not tree.someone_listens():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 0, printed
+    assert "Traceback" not in printed
     assert not tree.someone_listens()
     assert not _processes_in(tree.folder)
 
@@ -219,9 +250,8 @@ async def test_second_start_keeps_accounts_and_keys(tree: Tree) -> None:
 
     async def sign_up(walk: Walk) -> None:
         kept["name"], kept["password"], _ = await walk.sign_up()
-        kept["token"] = (await walk.sign_in(kept["name"], kept["password"]))[
-            "accessToken"
-        ]
+        members = await walk.sign_in(kept["name"], kept["password"])
+        kept["token"] = members["accessToken"]
 
     async def come_back(walk: Walk) -> None:
         answer = await walk.send("GET", "/api/test/user", token=kept["token"])
@@ -241,19 +271,16 @@ async def test_second_start_keeps_accounts_and_keys(tree: Tree) -> None:
             assert running.stop(signal.SIGTERM) == 0
 
 
-def test_one_at_a_time_and_down_stops_it(tree: Tree, running: Running) -> None:
-    assert "it runs already" in tree.refusal()
-    down = tree.command("down")
-    printed, _ = down.communicate(timeout=PATIENCE_SECONDS)
-    assert (down.returncode, printed) == (0, "down: stopped\n")
-    assert running.process.wait(PATIENCE_SECONDS) == 0
+def test_down_stops_it(tree: Tree) -> None:
+    running = Running(tree)
+    assert tree.down() == "down: stopped\n"
+    assert running.ended() == 0
     assert not tree.someone_listens()
+    assert tree.down() == "down: nothing runs from here\n"
 
 
 def test_down_without_up_says_so(tree: Tree) -> None:
-    down = tree.command("down")
-    printed, _ = down.communicate(timeout=PATIENCE_SECONDS)
-    assert (down.returncode, printed) == (0, "down: nothing runs from here\n")
+    assert tree.down() == "down: nothing runs from here\n"
 
 
 @pytest.mark.parametrize("name", PORTS)
@@ -275,9 +302,3 @@ def test_a_port_that_is_none_is_one_line(tree: Tree) -> None:
 def test_unwritable_folder_is_one_line(tree: Tree) -> None:
     tree.local.write_text("a file where the folder should be")
     assert f"can not write to {tree.local}" in tree.refusal()
-
-
-def test_database_that_can_not_be_used_is_one_line(tree: Tree) -> None:
-    nowhere = "sqlite+aiosqlite:////nowhere/identity.db"
-    said = tree.refusal(IDENTITY_DATABASE_URL=nowhere)
-    assert "identity-service migrate" in said
