@@ -7,6 +7,7 @@ from tests.support.database import database_server, database_url, sqlite_templat
 from tests.support.identity import (
     IdentityClient,
     MovableClock,
+    create_admin,
     identity_settings,
     running_identity,
 )
@@ -25,3 +26,10 @@ async def identity(
 ) -> AsyncIterator[IdentityClient]:
     async with running_identity(identity_settings(database_url), clock=clock) as client:
         yield client
+
+
+@pytest.fixture
+async def admin(identity: IdentityClient, database_url: str) -> str:
+    """The access token of an administrator."""
+    await create_admin(database_url)
+    return str((await identity.sign_in("boss")).json["accessToken"])

@@ -216,6 +216,19 @@ async def give_signing_keys(settings: Settings) -> None:
     await composed.close()
 
 
+async def create_admin(
+    database_url: str, username: str = "boss", *, temporary: bool = False
+) -> None:
+    """Create an administrator, as the command does."""
+    composed = compose(identity_settings(database_url), CollectorRegistry())
+    try:
+        await composed.accounts.create_admin(
+            username, f"{username}@example.test", PASSWORD, temporary=temporary
+        )
+    finally:
+        await composed.close()
+
+
 _made = itertools.count()
 
 
