@@ -120,6 +120,11 @@ class RequestMetrics(Collector):
             "Requests refused by a rate limit",
             self._state().rate_limits.refused,
         )
+        yield GaugeMetricFamily(
+            "gateway_rate_limit_store_away",
+            "1 while this process counts alone, for want of the shared store",
+            self._state().rate_limits.is_alone,
+        )
         yield from self._of_replicas()
 
     def _of_replicas(self) -> Iterator[Metric]:
