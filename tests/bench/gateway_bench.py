@@ -1,0 +1,355 @@
+"""How the gateway compares with its peers: ``python -m tests.bench.gateway_bench``.
+
+Each gateway has one core; the load generator and a tiny upstream have the other. Runs
+are interleaved, and what counts is the ratio within a round. Requests a second and the
+processor time of a request are printed; other work on the machine disturbs the latter
+less. Peers that are not installed are left out and named. The peers run bare, without
+access log; the gateway runs with all its policies and its access log in a file.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.support.ports import free_ports
+
+_GATEWAY_CORE, _LOAD_CORE = "0", "1"
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PEERS: Final = Path(__file__).parent / "gateway_peers"
+_MEBIBYTE: Final = 1_048_576
+_OURS: Final = "gateway"
+_TOKENS: Final = 10_000
+_TOKEN_BYTES: Final = 560
+"""As long as an access token signed with RSA-3072."""
+
+_HEADERS: Final = {
+    "Accept": "application/json, text/plain, */*",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+    "Accept-Language": "en-GB,en;q=0.9,de;q=0.8",
+    "Origin": "http://localhost:8081",
+    "Referer": "http://localhost:8081/",
+    "Sec-Fetch-Dest": "empty",
+    "Sec-Fetch-Mode": "cors",
+    "Sec-Fetch-Site": "same-site",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101",
+}
+
+_LUA: Final = """
+local requests, at = {}, 0
+local body = %s
+function init(_)
+  for token in io.lines("%s") do
+    local headers = {["x-access-token"] = token, %s}
+    requests[#requests + 1] = wrk.format("%s", "%s", headers, body)
+    if body and #requests == 16 then break end
+  end
+end
+function request() at = at %% #requests + 1; return requests[at] end
+"""
+
+
+class Work(NamedTuple):
+    """What clients ask for."""
+
+    name: str
+    method: str
+    path: str
+    body: str
+    connections: int
+
+
+_WORKS: Final = {
+    "small": Work("GET, small body", "GET", "/api/test/user", "nil", 32),
+    "down": Work("GET, 1 MiB", "GET", "/api/test/big", "nil", 16),
+    "up": Work(
+        "POST, 1 MiB", "POST", "/api/test/up", f"string.rep('x', {_MEBIBYTE})", 16
+    ),
+}
+
+
+class Gateway(NamedTuple):
+    """A gateway that runs."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that it and its children have used."""
+        return sum(map(_cpu_seconds, _with_children(self.process.pid)))
+
+    def pss_mib(self) -> float:
+        """Return its share of memory."""
+        return sum(map(_pss_mib, _with_children(self.process.pid)))
+
+
+def say(line: str) -> None:
+    """Tell the person at the terminal."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _with_children(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in _with_children(int(child)))]
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
+    return sum(map(int, fields[11:13])) / _TICKS
+
+
+def _pss_mib(pid: int) -> float:
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)
+    return int(found[1]) / 1024 if found else 0.0
+
+
+class Run(NamedTuple):
+    """What one run of the load generator showed."""
+
+    per_second: float
+    cpu_microseconds: float
+    p99_milliseconds: float
+
+
+def load(gateway: Gateway, work: Work, script: Path, seconds: float) -> Run:
+    """Load a gateway for a while; any answer but 2xx ends the measurement."""
+    before = gateway.cpu_seconds()
+    output = subprocess.run(
+        [
+            *("taskset", "-c", _LOAD_CORE, "wrk", "-t1", f"-c{work.connections}"),
+            *(f"-d{seconds:g}s", "--latency", "-s", str(script)),
+            f"http://127.0.0.1:{gateway.port}",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    used = gateway.cpu_seconds() - before
+    requests = re.search(r"(\d+) requests in", output)
+    latency = re.search(r"99%\s+([0-9.]+)(us|ms|s)", output)
+    if requests is None or latency is None or re.search("Non-2xx|Socket err", output):
+        raise SystemExit(f"{gateway.name} failed:\n{output}")
+    count = max(1, int(requests[1]))
+    unit = {"us": 1e-3, "ms": 1.0, "s": 1e3}[latency[2]]
+    return Run(count / seconds, used / count * 1e6, float(latency[1]) * unit)
+
+
+class Bench:
+    """Knows how to start each gateway in front of one upstream."""
+
+    def __init__(self, folder: Path, upstream_port: int) -> None:
+        self._folder = folder
+        self._upstream = f"127.0.0.1:{upstream_port}"
+
+    def filled_in(self, template: str, port: int, name: str = "") -> str:
+        """Write a configuration for a port, and return its path."""
+        host, _, upstream_port = self._upstream.partition(":")
+        text = (_PEERS / template).read_text()
+        for word, value in (
+            ("FOLDER", str(self._folder)),
+            ("UPSTREAM_HOST", host),
+            ("UPSTREAM_PORT", upstream_port),
+            ("UPSTREAM", self._upstream),
+            ("PORT", str(port)),
+        ):
+            text = text.replace(word, value)
+        path = self._folder / (name or template)
+        path.write_text(text)
+        return str(path)
+
+    def commands(self) -> dict[str, Callable[[int], list[str]]]:
+        """Return how each peer is started, given its port."""
+        envoy = os.environ.get("ENVOY", "envoy")
+        node = _PEERS / "node"
+
+        def in_node(script: str) -> Callable[[int], list[str]]:
+            program = "node" if (node / "node_modules").is_dir() else "node_modules"
+            return lambda port: [program, str(node / script), str(port), self._upstream]
+
+        return {
+            "nginx": lambda port: ["nginx", "-c", self.filled_in("nginx.conf", port)],
+            "HAProxy": lambda port: [
+                *("haproxy", "-db", "-f", self.filled_in("haproxy.cfg", port))
+            ],
+            "Envoy": lambda port: [
+                *(envoy, "-c", self.filled_in("envoy.yaml", port)),
+                *("--concurrency", "1", "--log-level", "error"),
+                *("--disable-hot-restart",),
+            ],
+            "fastify": in_node("fastify.mjs"),
+            "http-proxy": in_node("http-proxy.mjs"),
+        }
+
+    def environ(self, port: int, internal_port: int, **others: str) -> dict[str, str]:
+        """Return the settings of our own gateway."""
+        return {
+            "GATEWAY_CONFIG": self.filled_in("gateway.toml", port, f"{port}.toml"),
+            "GATEWAY_PORT": str(port),
+            "GATEWAY_INTERNAL_PORT": str(internal_port),
+            "GATEWAY_UPSTREAM_CONTENT": f"http://{self._upstream}",
+            "GATEWAY_ACCESS_LOG": str(self._folder / f"{port}.log"),
+            "GATEWAY_DRAIN_DELAY": "0",
+            **others,
+        }
+
+    def limit_rate(self, environ: dict[str, str]) -> dict[str, str]:
+        """Add a rate limit that is never reached."""
+        path = Path(environ["GATEWAY_CONFIG"])
+        limit = "rate_limit = { requests = 1000000, seconds = 1 }"
+        path.write_text(path.read_text().replace("#rate_limit", limit))
+        return environ
+
+
+@contextlib.contextmanager
+def running(
+    name: str, command: Sequence[str], port: int, core: str, **environ: str
+) -> Iterator[Gateway]:
+    """Run a server on a core, from its first answer on."""
+    process = subprocess.Popen(
+        ["taskset", "-c", core, *command],
+        env={**os.environ, **environ},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(name, f"http://127.0.0.1:{port}/api/test/user")
+        yield Gateway(name, process, port)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for(name: str, url: str) -> None:
+    for _ in range(300):
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(url).close()
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"{name} does not answer")
+
+
+def gateways(
+    bench: Bench, stack: contextlib.ExitStack, *, policies: bool
+) -> list[Gateway]:
+    """Start our gateway, and its peers or its variants."""
+    serve = [sys.executable, "-m", "gateway_service", "serve"]
+    found = []
+
+    def ours(name: str, *, rate_limit: bool = False, **others: str) -> None:
+        port, internal_port = free_ports(2)
+        environ = bench.environ(port, internal_port, **others)
+        if rate_limit:
+            bench.limit_rate(environ)
+        context = running(name, serve, port, _GATEWAY_CORE, **environ)
+        found.append(stack.enter_context(context))
+
+    ours(_OURS)
+    if policies:
+        ours("no access log", GATEWAY_ACCESS_LOG="off")
+        ours("and a rate limit", rate_limit=True)
+        return found
+    for name, command_for in bench.commands().items():
+        [port] = free_ports(1)
+        command = command_for(port)
+        if shutil.which(command[0]) is None:
+            say(f"{name} is left out: {command[0]} is not installed")
+            continue
+        context = running(name, command, port, _GATEWAY_CORE)
+        found.append(stack.enter_context(context))
+    return found
+
+
+def write_scripts(folder: Path) -> dict[str, Path]:
+    """Write what clients send: browser-size headers, and many distinct tokens."""
+    tokens = folder / "tokens"
+    tokens.write_text(
+        "\n".join(secrets.token_urlsafe(_TOKEN_BYTES) for _ in range(_TOKENS))
+    )
+    headers = ", ".join(f'["{name}"] = "{value}"' for name, value in _HEADERS.items())
+    scripts = {}
+    for key, work in _WORKS.items():
+        scripts[key] = folder / f"{key}.lua"
+        scripts[key].write_text(
+            _LUA % (work.body, tokens, headers, work.method, work.path)
+        )
+    return scripts
+
+
+def measure(
+    works: Sequence[str], rounds: int, seconds: float, *, policies: bool
+) -> None:
+    """Measure all gateways in turn, and print how they compare."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "big").write_bytes(secrets.token_bytes(_MEBIBYTE))
+        scripts = write_scripts(folder)
+        [port] = free_ports(1)
+        bench = Bench(folder, port)
+        upstream = ["nginx", "-c", bench.filled_in("upstream.conf", port)]
+        stack.enter_context(running("upstream", upstream, port, _LOAD_CORE))
+        found = gateways(bench, stack, policies=policies)
+        for key in works:
+            work, script = _WORKS[key], scripts[key]
+            for gateway in found:
+                load(gateway, work, script, 1)
+            runs: dict[str, list[Run]] = {gateway.name: [] for gateway in found}
+            for _ in range(rounds):
+                for gateway in found:
+                    runs[gateway.name].append(load(gateway, work, script, seconds))
+            report(work, runs)
+        for gateway in found:
+            say(f"{gateway.name:18} PSS {gateway.pss_mib():6.1f} MiB")
+
+
+def report(work: Work, runs: dict[str, list[Run]]) -> None:
+    """Print medians, and how ours compares with each, with the spread of rounds."""
+    say(f"\n{work.name}, {work.connections} connections")
+    say(
+        f"{'':18} {'req/s':>7} {'ours/its':>9} {'spread':>11}"
+        f" {'CPU us':>7} {'its/ours':>9} {'p99 ms':>7}"
+    )
+    for name, theirs in runs.items():
+        pairs = list(zip(runs[_OURS], theirs, strict=True))
+        rates = [our.per_second / their.per_second for our, their in pairs]
+        costs = [their.cpu_microseconds / our.cpu_microseconds for our, their in pairs]
+        say(
+            f"{name:18} {statistics.median(r.per_second for r in theirs):7.0f}"
+            f" {statistics.median(rates):9.2f} {min(rates):5.2f}-{max(rates):5.2f}"
+            f" {statistics.median(r.cpu_microseconds for r in theirs):7.1f}"
+            f" {statistics.median(costs):9.2f}"
+            f" {statistics.median(r.p99_milliseconds for r in theirs):7.2f}"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--works", nargs="+", choices=_WORKS, default=list(_WORKS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument(
+        "--policies", action="store_true", help="compare our own variants instead"
+    )
+    chosen = parser.parse_args(arguments)
+    for program in ("wrk", "nginx", "taskset"):
+        if shutil.which(program) is None:
+            raise SystemExit(f"{program} is needed and not installed")
+    measure(chosen.works, chosen.rounds, chosen.seconds, policies=chosen.policies)
+
+
+if __name__ == "__main__":
+    main()
