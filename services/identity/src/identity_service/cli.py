@@ -117,6 +117,11 @@ def _parser() -> argparse.ArgumentParser:
         help="for emergencies: withdraw the present key and all it has signed",
     )
     add(
+        "reseal-signing-keys",
+        commands.reseal_signing_keys,
+        "seal the signing keys under the first key-encryption key",
+    )
+    add(
         "verify-audit", commands.verify_audit, "check that nobody changed the audit log"
     )
     add("doctor", commands.doctor, "check the database, clock, keys and throttle store")

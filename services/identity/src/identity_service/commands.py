@@ -105,6 +105,14 @@ async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say)
     return 0
 
 
+async def reseal_signing_keys(settings: Settings, _: Namespace, say: Say) -> int:
+    """Seal the signing keys under the first key-encryption key."""
+    async with _composed(settings) as use_cases:
+        resealed = await use_cases.key_rotation.reseal()
+    say(f"sealed anew: {resealed}; all are sealed under the first key now")
+    return 0
+
+
 async def verify_audit(settings: Settings, _: Namespace, say: Say) -> int:
     """Follow the chain of audit events from its start to its end."""
     async with _composed(settings) as use_cases:

@@ -33,7 +33,7 @@ from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.ports import Database
-from identity_service.usecases.signing_keys import SigningKeys
+from identity_service.usecases.signing_keys import SigningKeys, log_refused_key
 from service_kit.clock import Clock
 from service_kit.tokens import UnusableKeyError
 
@@ -81,6 +81,8 @@ class KeyRotation:
             except DatabaseUnavailableError as error:
                 _logger.warning("signing_keys_not_read", extra={"reason": str(error)})
                 delay = _RETRY
+            except SigningKeyUnavailableError:
+                is_resealed = True  # as far as it can be, and the log says what can't
             except Exception:
                 _logger.exception("key_rotation_failed")
             await asyncio.sleep(delay.total_seconds())
@@ -136,11 +138,23 @@ class KeyRotation:
         """Seal private halves anew that are not sealed by the first sealing key.
 
         Returns how many were.
+
+        Raises
+        ------
+        SigningKeyUnavailableError
+            One does not open; the others are done.
         """
-        resealed = 0
+        resealed, broken = 0, 0
         for record in await self._keys.refresh():
-            if record.sealed_private_key is not None:
+            if record.sealed_private_key is None:
+                continue
+            try:
                 resealed += await self._reseal(record.kid, record.sealed_private_key)
+            except SealBrokenError as error:
+                broken += 1
+                log_refused_key(record.kid, error)
+        if broken:
+            raise SigningKeyUnavailableError(f"{broken} of them do not open")
         return resealed
 
     async def _take(self, step: Step, records: tuple[KeyRecord, ...]) -> None:
@@ -233,11 +247,7 @@ class KeyRotation:
         return successor_kid
 
     async def _reseal(self, kid: str, sealed: bytes) -> bool:
-        try:
-            resealed = self._sealer.reseal(sealed, kid.encode())
-        except SealBrokenError as error:
-            _logger.error("seal_broken", extra={"kid": kid, "reason": str(error)})  # noqa: TRY400 - the reason says it all
-            return False
+        resealed = self._sealer.reseal(sealed, kid.encode())
         if resealed is None:
             return False
 
@@ -264,9 +274,7 @@ class KeyRotation:
                 self._sealer,
             )
         except (SealBrokenError, UnusableKeyError) as error:
-            _logger.error(  # noqa: TRY400 - the reason says it all
-                "next_key_refused", extra={"kid": record.kid, "reason": str(error)}
-            )
+            log_refused_key(record.kid, error)
             return False
         return True
 

@@ -195,7 +195,7 @@ class SigningKeys:
                     record.kid, record.public_jwk
                 )
             except UnusableKeyError as error:
-                _refused(record.kid, error)
+                log_refused_key(record.kid, error)
         return keys
 
     async def _signing_key(self, records: list[KeyRecord]) -> SigningKey | None:
@@ -210,9 +210,10 @@ class SigningKeys:
                 open_signing_key, active.kid, active.sealed_private_key, self._sealer
             )
         except (SealBrokenError, UnusableKeyError) as error:
-            _refused(active.kid, error)
+            log_refused_key(active.kid, error)
             return None
 
 
-def _refused(kid: str, error: Exception) -> None:
+def log_refused_key(kid: str, error: Exception) -> None:
+    """Tell the operator that a key of the database can't be used, and why."""
     _logger.error("signing_key_refused", extra={"kid": kid, "reason": str(error)})
