@@ -84,7 +84,8 @@ async def running_gateway(
 ) -> AsyncIterator[RunningGateway]:
     """Run a gateway for the length of a block."""
     log = folder / "access.log"
-    app = create_app(GatewaySettings(access_log=str(log), **settings), lambda: config)
+    values = {"access_log": str(log), **settings}
+    app = create_app(GatewaySettings(**values), lambda: config)
     await app.runner.setup()
     try:
         site = web.TCPSite(app.runner, "127.0.0.1", 0)

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -56,6 +58,12 @@ class RawClient:
     def end(self) -> None:
         """Send no more, but go on reading."""
         self.writer.write_eof()
+
+    def reset(self) -> None:
+        """End the connection with RST."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
 
     async def answer(self, method: str = "GET", within: float = 5.0) -> Received:
         """Read one answer; the answers to a HEAD are read as such."""

@@ -12,6 +12,7 @@ from gateway_service.client.pool import ConnectionPool
 from gateway_service.config import Config, UpstreamConfig
 from gateway_service.control import ControlPlane
 from gateway_service.deadlines import Deadlines
+from gateway_service.metrics import RequestMetrics
 from gateway_service.replicas import Endpoint
 from gateway_service.server import EdgeServer, GatewayRunner
 from gateway_service.settings import GatewaySettings
@@ -27,6 +28,7 @@ class GatewayApp:
     internal_app: web.Application
     readiness: Readiness
     control: ControlPlane[ConnectionPool]
+    metrics: RequestMetrics
     reload: Callable[[], asyncio.Task[None]]
     """Read the configuration again, and open the access log again."""
 
@@ -79,5 +81,6 @@ def create_app(
         ),
         readiness=readiness,
         control=control,
+        metrics=server.metrics,
         reload=begin_reload,
     )

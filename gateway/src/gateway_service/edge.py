@@ -337,7 +337,9 @@ class ClientConnection(asyncio.Protocol):
     def _next(self, exchange: Exchange) -> None:
         if self._phase is _Phase.CLOSED:
             return
-        if self._phase is _Phase.ANSWER and not exchange.closes:
+        if self._is_half_closed and self._phase is _Phase.ANSWER:
+            self.close()
+        elif self._phase is _Phase.ANSWER and not exchange.closes:
             self._phase = _Phase.HEAD
             if not self._outlet.is_full:
                 self.deadline = self._loop.time() + self._timeouts.keep_alive

@@ -154,7 +154,7 @@ class Exchange:
         self.status = _SWITCHING_PROTOCOLS
         self.closes = True
         self.client.write(
-            b"%bConnection: upgrade\r\n%b%b\r\n"
+            b"%bConnection: upgrade\r\nUpgrade: websocket\r\n%b%b\r\n"
             % (status_line(_SWITCHING_PROTOCOLS), lines, self._own_lines())
         )
 

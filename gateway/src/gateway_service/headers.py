@@ -13,6 +13,9 @@ from gateway_service.framing import CHUNKED, Field, value_of
 Values = dict[bytes, list[bytes]]
 """The values of each field that the gateway itself reads, by lower-case name."""
 
+WEBSOCKET: Final = b"websocket"
+"""The one protocol to switch to; h2c would carry requests past the gateway."""
+
 _HOP_BY_HOP: Final = frozenset(
     {
         b"http2-settings",

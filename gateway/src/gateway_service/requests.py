@@ -6,7 +6,12 @@ from http import HTTPStatus
 from typing import Final
 
 from gateway_service.framing import MalformedError, RequestHead, request_body_length
-from gateway_service.headers import REQUEST_FIELDS, Values, connection_options
+from gateway_service.headers import (
+    REQUEST_FIELDS,
+    WEBSOCKET,
+    Values,
+    connection_options,
+)
 
 _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"
@@ -26,9 +31,6 @@ _ORIGIN_FORM: Final = re.compile(
 A path has one spelling: an octet that needs no escape must not be escaped, and no
 control character may be. Otherwise two readers could see two paths.
 """
-
-_UPGRADABLE: Final = b"websocket"
-"""The one protocol that is let through; h2c would carry requests past the gateway."""
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class Request:
         upgrade = self.values.get(b"upgrade")
         return (
             upgrade is not None
-            and b",".join(upgrade).strip().lower() == _UPGRADABLE
+            and b",".join(upgrade).strip().lower() == WEBSOCKET
             and b"upgrade" in connection_options(self.values)
             and self.method == "GET"
             and not self.is_http_10

@@ -47,6 +47,7 @@ class EdgeServer:
         self._connections: set[ClientConnection] = set()
         self._of_client: Counter[str] = Counter()
         self._all_gone = asyncio.Event()
+        self._is_stopping = False
         self._proxy = Proxy(lambda: control.state, loop)
         self.handle = self._proxy.handle
         self.refuse = self._proxy.refuse
@@ -71,9 +72,14 @@ class EdgeServer:
         )
 
     @property
+    def connections(self) -> list[ClientConnection]:
+        """Every connection that is open."""
+        return list(self._connections)
+
+    @property
     def is_draining(self) -> bool:
         """Whether connections end with their next answer."""
-        return self._readiness.draining
+        return self._readiness.draining or self._is_stopping
 
     def __call__(self) -> ClientConnection:
         """Return the protocol of a new connection."""
@@ -110,7 +116,8 @@ class EdgeServer:
         self._access_log.record(exchange, seconds)
 
     def pre_shutdown(self) -> None:
-        """Close the connections that have nothing to do."""
+        """Close the connections that have nothing to do, the others after they did."""
+        self._is_stopping = True
         for connection in [each for each in self._connections if each.is_idle]:
             connection.close()
 

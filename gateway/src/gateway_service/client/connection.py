@@ -20,7 +20,12 @@ from gateway_service.framing import (
     parse_response_head,
     response_body_length,
 )
-from gateway_service.headers import ANSWER_FIELDS, body_line, connection_options
+from gateway_service.headers import (
+    ANSWER_FIELDS,
+    WEBSOCKET,
+    body_line,
+    connection_options,
+)
 from gateway_service.replicas import FailureKind
 from gateway_service.streams import Outlet, Stream
 
@@ -295,6 +300,8 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._is_upgrade:
             raise MalformedError("Nobody asked to switch protocols.")
         lines, values = ANSWER_FIELDS.sort(head.fields)
+        if b",".join(values.get(b"upgrade", [])).lower() != WEBSOCKET:
+            raise MalformedError("Nobody asked to switch to this protocol.")
         self._phase = _Phase.TUNNEL
         self._stream = Stream(self._transport, self._loop)
         self._stream.feed(rest)

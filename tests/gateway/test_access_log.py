@@ -1,0 +1,118 @@
+"""One line for each request, whatever a client says."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from tests.support.gateway import RunningGateway, config_for, running_gateway
+from tests.support.raw_client import ask, raw_client
+from tests.support.raw_upstream import RawUpstream, once
+
+SECRET = "s3cr3t-t0ken"
+
+
+async def logged(upstream: RawUpstream, folder: Path, *requests: bytes) -> list[Any]:
+    """Return the lines of these requests, all written when the gateway has ended."""
+    async with running_gateway(config_for(upstream.port), folder) as gateway:
+        answers = [await ask(gateway.port, request) for request in requests]
+        path = gateway.access_log
+    lines = [json.loads(line) for line in path.read_text("ascii").splitlines()]
+    ids = [answer.value("X-Request-Id") for answer in answers]
+    assert [line["request_id"] for line in lines] == ids
+    assert [line["status"] for line in lines] == [answer.status for answer in answers]
+    return lines
+
+
+async def test_a_line_says_who_asked_what_and_how_it_went(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    request = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+    (line,) = await logged(upstream, tmp_path, request)
+    assert line["event"] == "request"
+    assert (line["method"], line["path"]) == ("GET", "/api/x")
+    assert (line["route"], line["upstream"]) == ("/api", "content")
+    assert line["replica"] == f"127.0.0.1:{upstream.port}"
+    assert (line["client"], line["bytes"]) == ("127.0.0.1", 2)
+    assert 0 < line["upstream_seconds"] <= line["seconds"] < 5
+    assert line["time"].endswith("Z")
+
+
+async def test_no_request_forges_a_line_or_leaves_a_secret(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    requests = [
+        f"GET /api/x?access_token={SECRET} HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"GET /api/x HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {SECRET}\r\n\r\n",
+        f"GET /api/x HTTP/1.1\r\nHost: a\r\nX-Request-Id: {SECRET}\r\n\r\n",
+        'GET /api/","status":200,"x":" HTTP/1.1\r\nHost: a\r\n\r\n',
+        "GET /api/%0a%0d{} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /api/\x1b[2J HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"GET /api/{'a' * 5000} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "G'E`T /api/x HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\x00\x01\x02\r\n\r\n",
+    ]
+    octets = [request.encode("latin-1") for request in requests]
+    lines = await logged(upstream, tmp_path, *octets)
+    assert len(lines) == len(requests)
+    text = (tmp_path / "access.log").read_text("ascii")
+    assert SECRET not in text
+    assert max(map(len, text.splitlines())) < 2_000
+
+
+async def test_a_client_that_left_is_logged_as_499(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = once(ends=False)
+    async with running_gateway(config_for(upstream.port), tmp_path) as gateway:
+        async with raw_client(gateway.port) as client:
+            await client.send(b"POST /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+            await asyncio.sleep(0.1)
+            client.reset()
+        await asyncio.sleep(0.1)
+    (line,) = gateway.access_log.read_text("ascii").splitlines()
+    assert json.loads(line)["status"] == 499
+
+
+async def test_the_log_follows_its_name_after_a_reload(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    request = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with running_gateway(config_for(upstream.port), tmp_path) as gateway:
+        moved = gateway.access_log.rename(tmp_path / "access.log.1")
+        await gateway.app.reload()
+        await ask(gateway.port, request)
+    assert moved.read_text() == ""
+    assert len(gateway.access_log.read_text().splitlines()) == 1
+
+
+async def test_no_log_is_written_when_it_is_off(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(upstream.port)
+    async with running_gateway(config, tmp_path, access_log="off") as gateway:
+        await ask(gateway.port, b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert not gateway.access_log.exists()
+
+
+async def test_metrics_count_by_route_and_never_by_path(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    for path in ("/api/a", "/api/b", "/nothing/a", "/nothing/b"):
+        await ask(gateway.port, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    registry = CollectorRegistry()
+    registry.register(gateway.app.metrics)
+    text = generate_latest(registry).decode()
+    replica = f'replica="127.0.0.1:{upstream.port}",upstream="content"'
+    for line in (
+        'gateway_requests_total{route="/api",status="200",upstream="content"} 2.0',
+        'gateway_requests_total{route="",status="404",upstream=""} 2.0',
+        'gateway_request_seconds_count{route="/api"} 2.0',
+        f"gateway_replica_requests_total{{{replica}}} 2.0",
+        f"gateway_replica_in_flight{{{replica}}} 0.0",
+        f"gateway_replica_usable{{{replica}}} 1.0",
+    ):
+        assert line in text.splitlines()
+    assert "/nothing" not in text
