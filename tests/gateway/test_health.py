@@ -48,8 +48,9 @@ async def test_probe_asks_for_the_configured_path() -> None:
 async def test_replica_that_says_nothing_is_silent() -> None:
     async with replica_servers(1) as [server]:
         server.is_silent = True
+        hasty = HealthConfig(path="/readyz", timeout=0.1)
 
-        assert await probe(Endpoint("127.0.0.1", 1, server.port), CONFIG) is SILENT
+        assert await probe(Endpoint("127.0.0.1", 1, server.port), hasty) is SILENT
 
 
 async def test_closed_port_refuses() -> None:

@@ -19,7 +19,7 @@ CONFIG = UpstreamConfig(
     (Address("content", 1),),
     resolve_interval=0.1,
     slow_start=0,
-    health=HealthConfig(interval=0.1, timeout=0.1, failures=2),
+    health=HealthConfig(interval=0.1, timeout=0.5, failures=2),
 )
 
 
@@ -81,7 +81,7 @@ async def test_start_does_not_wait_for_a_silent_replica_for_long() -> None:
     async with replica_servers(2) as servers:
         servers[1].is_silent = True
         on = Scene(servers, CONFIG)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(3):
             await on.watch.start()
 
         assert on.usable() == {0}
@@ -89,11 +89,11 @@ async def test_start_does_not_wait_for_a_silent_replica_for_long() -> None:
 
 
 async def test_start_does_not_wait_for_a_replica_that_is_not_there() -> None:
-    config = replace(CONFIG, health=replace(CONFIG.health, timeout=5))
+    config = replace(CONFIG, health=replace(CONFIG.health, timeout=30))
     async with replica_servers(1) as servers:
         await servers[0].stop()
         on = Scene(servers, config)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await on.watch.start()
         await on.watch.stop()
 
@@ -101,39 +101,39 @@ async def test_start_does_not_wait_for_a_replica_that_is_not_there() -> None:
 async def test_f22_readiness_503_takes_a_replica_out_with_the_next_probe() -> None:
     async with scene(2) as on:
         on.servers[0].answer = not_ready()
-        await on.until(lambda: on.usable() == {1}, seconds=0.5)
+        await on.until(lambda: on.usable() == {1}, seconds=5)
 
         on.servers[0].answer = on.servers[1].answer
-        await on.until(lambda: on.usable() == {0, 1}, seconds=0.5)
+        await on.until(lambda: on.usable() == {0, 1}, seconds=5)
 
 
 async def test_f2_killed_replica_is_out_and_comes_back_when_it_does() -> None:
     async with scene(2) as on:
         await on.servers[1].stop()
-        await on.until(lambda: on.usable() == {0}, seconds=0.5)
+        await on.until(lambda: on.usable() == {0}, seconds=5)
 
         await on.servers[1].start()
-        await on.until(lambda: on.usable() == {0, 1}, seconds=1)
+        await on.until(lambda: on.usable() == {0, 1}, seconds=5)
 
 
 async def test_f3_frozen_replica_is_out_after_two_silent_probes() -> None:
     async with scene(2) as on:
         on.servers[0].is_silent = True
-        await on.until(lambda: on.usable() == {1}, seconds=1)
+        await on.until(lambda: on.usable() == {1}, seconds=5)
 
         on.servers[0].is_silent = False
-        await on.until(lambda: on.usable() == {0, 1}, seconds=1)
+        await on.until(lambda: on.usable() == {0, 1}, seconds=5)
 
 
 async def test_f6_upstream_whose_replicas_are_all_down_recovers() -> None:
     async with scene(2) as on:
         for server in on.servers:
             await server.stop()
-        await on.until(lambda: on.usable() == set(), seconds=0.5)
+        await on.until(lambda: on.usable() == set(), seconds=5)
 
         for server in on.servers:
             await server.start()
-        await on.until(lambda: on.usable() == {0, 1}, seconds=1)
+        await on.until(lambda: on.usable() == {0, 1}, seconds=5)
 
 
 async def test_recovered_replica_is_forgiven_its_ejection() -> None:
@@ -144,25 +144,25 @@ async def test_recovered_replica_is_forgiven_its_ejection() -> None:
         assert on.usable() == {0, 1} - {position}
 
         await on.servers[position].stop()
-        await on.until(lambda: replica.readiness is Readiness.UNREACHABLE, seconds=0.5)
+        await on.until(lambda: replica.readiness is Readiness.UNREACHABLE, seconds=5)
         await on.servers[position].start()
-        await on.until(lambda: on.usable() == {0, 1}, seconds=1)
+        await on.until(lambda: on.usable() == {0, 1}, seconds=5)
 
 
 async def test_scaling_from_one_to_five_to_two_follows_the_name() -> None:
     async with scene(5) as on:
         on.named = on.servers[:1]
-        await on.until(lambda: on.usable() == {0}, seconds=1)
+        await on.until(lambda: on.usable() == {0}, seconds=5)
         kept = on.upstream.replicas[0]
 
         on.named = on.servers
-        await on.until(lambda: on.usable() == {0, 1, 2, 3, 4}, seconds=1)
+        await on.until(lambda: on.usable() == {0, 1, 2, 3, 4}, seconds=5)
         leaving = next(r for r in on.upstream.replicas if r.port == on.servers[4].port)
         leaving.in_flight += 1
         on.upstream.in_flight += 1
 
         on.named = on.servers[:2]
-        await on.until(lambda: on.usable() == {0, 1}, seconds=1)
+        await on.until(lambda: on.usable() == {0, 1}, seconds=5)
         assert kept in on.upstream.replicas
         assert kept.pool.times_closed == 0
         assert leaving.pool.times_closed == 0
@@ -212,6 +212,6 @@ async def test_step_that_fails_ends_no_repetition() -> None:
         raise OSError(calls)
 
     task = asyncio.create_task(repeat(step, 0.01))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         await done.wait()
     task.cancel()

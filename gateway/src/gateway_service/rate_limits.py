@@ -73,7 +73,7 @@ class MemoryCounter:
 class SharedCounter:
     """Counts in Valkey, for all gateways together."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience: float = STORE_SECONDS) -> None:
         # Imported only where it is configured: see the module's docstring.
         from limits.aio.storage import RedisStorage  # noqa: PLC0415
         from limits.aio.strategies import (  # noqa: PLC0415
@@ -82,7 +82,7 @@ class SharedCounter:
         from valkey.asyncio import ConnectionPool  # noqa: PLC0415
 
         self._connections = ConnectionPool.from_url(
-            url, socket_timeout=STORE_SECONDS, socket_connect_timeout=STORE_SECONDS
+            url, socket_timeout=patience, socket_connect_timeout=patience
         )
         storage = RedisStorage(
             f"async+{url}",
@@ -90,6 +90,7 @@ class SharedCounter:
             key_prefix="gateway",
             connection_pool=self._connections,  # type: ignore[arg-type] # its docs say so
         )
+        self._patience = patience
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
     async def wait(self, key: str, limit: RateLimit) -> float:
@@ -103,7 +104,7 @@ class SharedCounter:
         from limits import RateLimitItemPerSecond  # noqa: PLC0415
 
         item = RateLimitItemPerSecond(limit.requests, limit.seconds)
-        async with asyncio.timeout(STORE_SECONDS):
+        async with asyncio.timeout(self._patience):
             if await self._limiter.hit(item, key):
                 return 0.0
             window = await self._limiter.get_window_stats(item, key)
@@ -121,12 +122,14 @@ class RateLimits:
         self,
         store: str,
         *,
+        patience: float = STORE_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
         self.is_alone = False
         """Whether a shared store is configured but this process counts for itself."""
         self.refused = 0
+        self._patience = patience
         self._now = now
         self._memory = MemoryCounter(now=now)
         self._shared: SharedCounter | None = None
@@ -136,7 +139,9 @@ class RateLimits:
         """Get ready to count in the shared store, if there is one."""
         if self.store != MEMORY:
             # Imports and Lua scripts are read from files: not on the event loop.
-            self._shared = await asyncio.to_thread(SharedCounter, self.store)
+            self._shared = await asyncio.to_thread(
+                SharedCounter, self.store, patience=self._patience
+            )
 
     async def wait(self, route: str, limit: RateLimit, client: str) -> float:
         """Count a request to a route: 0 admits it, else the seconds to tell the client.
