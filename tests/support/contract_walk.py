@@ -140,14 +140,14 @@ def claims_of(token: str) -> dict[str, Any]:
 
 async def sign_up_ok(walk: Walk) -> None:
     _, _, answer = await walk.sign_up()
-    assert answer.status == 200
+    assert answer.status == 200, answer
     assert answer.json == {"message": "User registered successfully!"}
 
 
 async def sign_up_name_taken(walk: Walk) -> None:
     name, _, _ = await walk.sign_up()
     _, _, answer = await walk.sign_up(username=name, email=f"{name}@example.org")
-    assert answer.status == 400
+    assert answer.status == 400, answer
     assert answer.json["message"] == "Failed! Username is already in use!"
     _, _, twin = await walk.sign_up(username=name.upper())
     assert twin.json["message"] == "Failed! Username is already in use!"
@@ -156,13 +156,13 @@ async def sign_up_name_taken(walk: Walk) -> None:
 async def sign_up_email_taken(walk: Walk) -> None:
     name, _, _ = await walk.sign_up()
     _, _, answer = await walk.sign_up(email=f"{name}@EXAMPLE.org")
-    assert answer.status == 400
+    assert answer.status == 400, answer
     assert answer.json["message"] == "Failed! Email is already in use!"
 
 
 async def sign_up_unknown_role(walk: Walk) -> None:
     _, _, answer = await walk.sign_up(roles=["root"])
-    assert answer.status == 400
+    assert answer.status == 400, answer
     assert answer.json["message"] == "Failed! Role does not exist = root"
 
 
@@ -172,20 +172,20 @@ async def sign_up_without_roles(walk: Walk) -> None:
     ]
     for roles in [{}, *members]:
         name, password, answer = await walk.sign_up(**roles)
-        assert answer.status == 200
+        assert answer.status == 200, answer
         assert (await walk.sign_in(name, password))["roles"] == ["ROLE_USER"]
 
 
 async def sign_up_as_admin(walk: Walk) -> None:
     for roles in (["admin"], ["moderator"], ["user", "admin"]):
         _, _, answer = await walk.sign_up(roles=roles)
-        assert answer.status == 403
+        assert answer.status == 403, answer
         assert answer.json["message"]
 
 
 async def sign_up_malformed(walk: Walk) -> None:
     answer = await walk.send("POST", "/api/auth/signup", body={"username": ["a", "b"]})
-    assert answer.status == 400
+    assert answer.status == 400, answer
     fields = {entry["field"] for entry in answer.json["errors"]}
     assert fields == {"username", "email", "password"}
 
@@ -220,7 +220,7 @@ async def sign_in_refused(walk: Walk) -> None:
     bodies = []
     for body in (wrong, unknown):
         answer = await walk.send("POST", "/api/auth/signin", body=body)
-        assert answer.status == 401
+        assert answer.status == 401, answer
         assert answer.json["message"] == "Invalid username or password!"
         assert answer.json["accessToken"] is None
         bodies.append({**answer.json, "instance": ""})
@@ -247,7 +247,7 @@ async def access_token_claims(walk: Walk) -> None:
 async def refresh_ok(walk: Walk) -> None:
     first = await walk.user()
     answer = await walk.refresh(first["refreshToken"])
-    assert answer.status == 200
+    assert answer.status == 200, answer
     assert set(answer.json) == {
         "accessToken",
         "refreshToken",
@@ -256,13 +256,13 @@ async def refresh_ok(walk: Walk) -> None:
     }
     assert answer.json["accessToken"] != first["accessToken"]
     used = await walk.send("GET", "/api/test/user", token=answer.json["accessToken"])
-    assert used.status == 200
+    assert used.status == 200, used
 
 
 async def refresh_none_sent(walk: Walk) -> None:
     for body in ({}, {"refreshToken": None}, {"refreshToken": ""}):
         answer = await walk.send("POST", "/api/auth/refreshtoken", body=body)
-        assert answer.status == 403
+        assert answer.status == 403, answer
         assert answer.json["message"] == "Refresh Token is required!"
 
 
@@ -270,7 +270,7 @@ async def refresh_unknown(walk: Walk) -> None:
     token = (await walk.user())["refreshToken"]
     for unknown in ("x", token[:-4] + "AAAA", 0, True, ["a"], {"$ne": ""}):
         answer = await walk.refresh(unknown)
-        assert answer.status == 403
+        assert answer.status == 403, answer
         assert answer.json["message"] == "Refresh token is not in database!"
 
 
@@ -282,7 +282,7 @@ async def refresh_reused(walk: Walk) -> None:
         return
     third = (await walk.refresh(second)).json["refreshToken"]
     reused = await walk.refresh(first)
-    assert reused.status == 403
+    assert reused.status == 403, reused
     assert reused.json["message"] == "Refresh token is not in database!"
     assert (await walk.refresh(third)).status == 403
 
@@ -295,7 +295,7 @@ async def sign_out(walk: Walk) -> None:
         token=members["accessToken"],
         body={"refreshToken": members["refreshToken"]},
     )
-    assert answer.status == 200
+    assert answer.status == 200, answer
     assert answer.json == {"message": "You've been signed out!"}
     assert (await walk.refresh(members["refreshToken"])).status == 403
     without = await walk.send("POST", "/api/auth/signout", body={})
@@ -364,7 +364,7 @@ async def bad_token(walk: Walk) -> None:
     token = (await walk.user())["accessToken"]
     for bad in ("rubbish", token[:-6] + "AAAAAA", token + "=", "a.b.c"):
         answer = await walk.send("GET", "/api/test/user", token=bad)
-        assert answer.status == 401
+        assert answer.status == 401, answer
         assert answer.json["message"] == "Unauthorized!"
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
@@ -375,9 +375,9 @@ async def token_places(walk: Walk) -> None:
     bearer = {"Authorization": f"Bearer {token}"}
     assert (await walk.send("GET", "/api/test/user", headers=bearer)).status == 200
     same = await walk.send("GET", "/api/test/user", token=token, headers=bearer)
-    assert same.status == 200
+    assert same.status == 200, same
     both = await walk.send("GET", "/api/test/user", token=other, headers=bearer)
-    assert both.status == 400
+    assert both.status == 400, both
     assert 'error="invalid_request"' in both.headers["WWW-Authenticate"]
     query = await walk.send("GET", f"/api/test/user?access_token={token}")
     assert query.status == (403 if walk.compat else 401)
@@ -415,7 +415,7 @@ async def published_documents(walk: Walk) -> None:
         assert metadata["jwks_uri"] == f"{issuer}/.well-known/jwks.json"
     uri = claims["status"]["status_list"]["uri"]
     answer = await walk.send("GET", uri.removeprefix(issuer))
-    assert answer.status == 200
+    assert answer.status == 200, answer
     assert answer.headers["Content-Type"] == "application/statuslist+jwt"
 
 
@@ -429,7 +429,7 @@ async def sign_out_reaches_content(walk: Walk) -> None:
         answer = await walk.send("GET", "/api/test/user", token=token)
         if answer.status == 401:
             return
-        assert answer.status == 200
+        assert answer.status == 200, answer
         await asyncio.sleep(0.2)
     raise AssertionError("a signed-out token was accepted for 20 s")
 
@@ -437,14 +437,14 @@ async def sign_out_reaches_content(walk: Walk) -> None:
 async def account(walk: Walk) -> None:
     members = await walk.user()
     me = await walk.send("GET", "/api/users/me", token=members["accessToken"])
-    assert me.status == 200
+    assert me.status == 200, me
     assert me.json["username"] == members["username"]
     sessions = await walk.send(
         "GET", "/api/users/me/sessions", token=members["accessToken"]
     )
-    assert sessions.status == 200
+    assert sessions.status == 200, sessions
     refused = await walk.send("GET", "/api/users", token=members["accessToken"])
-    assert refused.status == 403
+    assert refused.status == 403, refused
     admin = (await walk.admin())["accessToken"]
     for path in ("/api/users", "/api/roles", "/api/audit"):
         assert (await walk.send("GET", path, token=admin)).status == 200, path
