@@ -1,0 +1,299 @@
+import asyncio
+from typing import Any
+
+import jwt
+import pytest
+from tests.support.identity import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    IdentityClient,
+    create_admin,
+)
+
+
+async def test_one_sees_and_changes_ones_own_account(identity: IdentityClient) -> None:
+    alice = await identity.signed_in("alice")
+    token = alice["accessToken"]
+
+    changed = await identity.call(
+        "PATCH", "/api/users/me", token, json={"username": "Alicia"}
+    )
+    seen = await identity.call("GET", "/api/users/me", token)
+
+    assert changed.json == seen.json
+    assert seen.json["id"] == alice["id"]
+    assert (seen.json["username"], seen.json["email"]) == (
+        "Alicia",
+        "alice@example.test",
+    )
+    assert (await identity.sign_in("alicia")).status == 200
+    assert (await identity.sign_in("alice")).status == 401
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"username": "Bob"}, 400, "username_taken"),
+        ({"email": "BOB@example.test"}, 400, "email_taken"),
+        ({"username": ""}, 400, "invalid_fields"),
+        ({"email": "nobody"}, 400, "invalid_fields"),
+        ({"username": 1}, 400, "invalid_fields"),
+    ],
+)
+async def test_a_change_that_cannot_be(
+    identity: IdentityClient, changes: dict[str, Any], status: int, code: str
+) -> None:
+    await identity.sign_up("bob")
+    token = (await identity.signed_in("alice"))["accessToken"]
+
+    answer = await identity.call("PATCH", "/api/users/me", token, json=changes)
+
+    assert (answer.status, answer.json["code"]) == (status, code)
+
+
+async def test_p12_nobody_enables_or_promotes_himself(identity: IdentityClient) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+
+    answer = await identity.call(
+        "PATCH", "/api/users/me", token, json={"roles": ["admin"], "disabled": True}
+    )
+
+    assert answer.json["roles"] == ["ROLE_USER"]
+    assert answer.json["disabled"] is False
+
+
+async def test_p11_a_password_change_ends_the_other_sessions(
+    identity: IdentityClient,
+) -> None:
+    mine = await identity.signed_in("alice")
+    other = (await identity.sign_in("alice")).json
+
+    answer = await identity.call(
+        "POST",
+        "/api/users/me/password",
+        mine["accessToken"],
+        json={"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD},
+    )
+
+    assert answer.status == 200
+    assert (await identity.sign_in("alice", PASSWORD)).status == 401
+    assert (await identity.sign_in("alice", OTHER_PASSWORD)).status == 200
+    assert await identity.is_accepted(mine["accessToken"])
+    assert (await identity.refresh(mine["refreshToken"])).status == 200
+    assert not await identity.is_accepted(other["accessToken"])
+    assert (await identity.refresh(other["refreshToken"])).status == 403
+
+
+@pytest.mark.parametrize(
+    ("present", "new", "field"),
+    [
+        pytest.param("wrong", OTHER_PASSWORD, "currentPassword", id="P11 wrong"),
+        pytest.param("", OTHER_PASSWORD, "currentPassword", id="P11 empty"),
+        pytest.param(None, OTHER_PASSWORD, "currentPassword", id="P11 null"),
+        pytest.param(PASSWORD, "short", "password", id="P1 short"),
+        pytest.param(PASSWORD, "alice@example.test", "password", id="P5 personal"),
+    ],
+)
+async def test_p11_a_password_is_not_changed(
+    identity: IdentityClient, present: str | None, new: str, field: str
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+
+    answer = await identity.call(
+        "POST",
+        "/api/users/me/password",
+        token,
+        json={"currentPassword": present, "newPassword": new},
+    )
+
+    assert answer.status == 400
+    assert [each["field"] for each in answer.json["errors"]] == [field]
+    assert (await identity.sign_in("alice")).status == 200
+
+
+async def test_p13_a_temporary_password_opens_nothing_until_it_is_changed(
+    identity: IdentityClient, database_url: str
+) -> None:
+    await create_admin(database_url, temporary=True)
+    signed_in = (await identity.sign_in("boss")).json
+    token = signed_in["accessToken"]
+
+    assert signed_in["passwordChangeRequired"] is True
+    assert jwt.decode(token, options={"verify_signature": False})["roles"] == []
+    assert (await identity.call("GET", "/api/users", token)).status == 403
+
+    changed = await identity.call(
+        "POST",
+        "/api/users/me/password",
+        token,
+        json={"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD},
+    )
+    refreshed = (await identity.refresh(signed_in["refreshToken"])).json
+
+    assert changed.status == 200
+    admin = refreshed["accessToken"]
+    assert (await identity.call("GET", "/api/users", admin)).status == 200
+    again = (await identity.sign_in("boss", OTHER_PASSWORD)).json
+    assert "passwordChangeRequired" not in again
+
+
+async def test_p13_a_fresh_deployment_knows_nobody(identity: IdentityClient) -> None:
+    for username in ("admin", "root", "administrator", "user", "test"):
+        for password in ("admin", "password", "root", "", username, "12345678"):
+            assert (await identity.sign_in(username, password)).status == 401
+
+
+ADMIN_ROUTES = [
+    ("GET", "/api/users"),
+    ("GET", "/api/users/1"),
+    ("PATCH", "/api/users/1"),
+    ("DELETE", "/api/users/1"),
+    ("PUT", "/api/users/1/roles"),
+    ("DELETE", "/api/users/1/sessions"),
+    ("GET", "/api/roles"),
+    ("GET", "/api/audit"),
+]
+
+
+async def test_administration_is_for_administrators(identity: IdentityClient) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+
+    for method, path in ADMIN_ROUTES:
+        nobody = await identity.send(method, path, json={})
+        user = await identity.call(method, path, token, json={})
+        assert (nobody.status, nobody.message) == (401, "No token provided!")
+        assert (user.status, user.message) == (403, "Require Admin Role!")
+
+
+async def test_accounts_are_listed_in_pages_and_searched(
+    identity: IdentityClient, admin: str
+) -> None:
+    for number in range(5):
+        await identity.sign_up(f"user_{number}")
+    await identity.sign_up("100%")
+
+    names: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await identity.call("GET", f"/api/users?limit=2&cursor={cursor}", admin)
+        assert len(page.json["users"]) <= 2
+        names += [each["username"] for each in page.json["users"]]
+        cursor = page.json["nextCursor"]
+    found = await identity.call("GET", "/api/users?search=USER_", admin)
+    literal = await identity.call("GET", "/api/users?search=%25", admin)
+
+    assert names == ["boss", *(f"user_{number}" for number in range(5)), "100%"]
+    assert len(found.json["users"]) == 5
+    assert [each["username"] for each in literal.json["users"]] == ["100%"]
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "limit=x", "cursor=-1", "cursor=é", "limit=1e3"]
+)
+async def test_a_bad_query_is_refused(
+    identity: IdentityClient, admin: str, query: str
+) -> None:
+    assert (await identity.call("GET", f"/api/users?{query}", admin)).status == 400
+
+
+@pytest.mark.parametrize("user_id", ["0", "999999", "9" * 30])
+async def test_an_account_that_is_not_there(
+    identity: IdentityClient, admin: str, user_id: str
+) -> None:
+    answer = await identity.call("GET", f"/api/users/{user_id}", admin)
+
+    assert (answer.status, answer.json["code"]) == (404, "account_not_found")
+
+
+async def test_a_disabled_account_signs_in_again_only_when_enabled(
+    identity: IdentityClient, admin: str
+) -> None:
+    alice = await identity.signed_in("alice")
+    path = f"/api/users/{alice['id']}"
+
+    disabled = await identity.call("PATCH", path, admin, json={"disabled": True})
+    refused = await identity.sign_in("alice")
+    unknown = await identity.sign_in("nobody")
+    enabled = await identity.call("PATCH", path, admin, json={"disabled": False})
+
+    assert disabled.json["disabled"] is True
+    assert (refused.status, refused.message) == (unknown.status, unknown.message)
+    assert enabled.json["disabled"] is False
+    assert (await identity.sign_in("alice")).status == 200
+
+
+async def test_t14_the_id_of_a_deleted_account_is_never_given_again(
+    identity: IdentityClient, admin: str
+) -> None:
+    alice = await identity.signed_in("alice")
+    await identity.call("DELETE", f"/api/users/{alice['id']}", admin)
+
+    again = await identity.signed_in("alice")
+
+    assert again["id"] > alice["id"]
+    assert not await identity.is_accepted(alice["accessToken"])
+
+
+async def test_roles_are_listed_and_given(identity: IdentityClient, admin: str) -> None:
+    alice = await identity.signed_in("alice")
+    path = f"/api/users/{alice['id']}/roles"
+
+    listed = await identity.call("GET", "/api/roles", admin)
+    given = await identity.call("PUT", path, admin, json={"roles": ["ROLE_ADMIN"]})
+    unknown = await identity.call("PUT", path, admin, json={"roles": ["root"]})
+
+    assert listed.json["roles"] == ["ROLE_USER", "ROLE_MODERATOR", "ROLE_ADMIN"]
+    assert given.json["roles"] == ["ROLE_ADMIN"]
+    assert (unknown.status, unknown.message) == (
+        400,
+        "Failed! Role does not exist = root",
+    )
+
+
+LAST_ADMIN = {
+    "demoted": ("PUT", "/roles", {"roles": ["user"]}),
+    "disabled": ("PATCH", "", {"disabled": True}),
+    "deleted": ("DELETE", "", None),
+}
+
+
+@pytest.mark.parametrize("how", LAST_ADMIN)
+async def test_the_last_administrator_stays(
+    identity: IdentityClient, admin: str, how: str
+) -> None:
+    me = (await identity.call("GET", "/api/users/me", admin)).json
+    method, suffix, body = LAST_ADMIN[how]
+
+    answer = await identity.call(
+        method, f"/api/users/{me['id']}{suffix}", admin, json=body
+    )
+
+    assert (answer.status, answer.json["code"]) == (409, "last_admin")
+    assert (await identity.call("GET", "/api/users", admin)).status == 200
+
+
+@pytest.mark.parametrize("how", LAST_ADMIN)
+async def test_two_administrators_cannot_remove_each_other(
+    identity: IdentityClient, database_url: str, how: str
+) -> None:
+    names = ("boss", "chief")
+    for name in names:
+        await create_admin(database_url, name)
+    signed_in = [(await identity.sign_in(name)).json for name in names]
+    method, suffix, body = LAST_ADMIN[how]
+
+    answers = await asyncio.gather(
+        *(
+            identity.call(
+                method,
+                f"/api/users/{other['id']}{suffix}",
+                one["accessToken"],
+                json=body,
+            )
+            for one, other in zip(signed_in, reversed(signed_in), strict=True)
+        )
+    )
+
+    statuses = sorted(answer.status for answer in answers)
+    assert statuses[0] == 200
+    assert statuses[1] in {401, 409}

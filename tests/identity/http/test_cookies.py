@@ -1,0 +1,253 @@
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
+
+import pytest
+from tests.support.identity import (
+    OTHER_PASSWORD,
+    PASSWORD,
+    Answer,
+    IdentityClient,
+    identity_settings,
+    running_identity,
+)
+
+ORIGIN: Final = "http://localhost:8081"
+FROM_OUR_PAGE: Final = {"Sec-Fetch-Site": "same-site"}
+
+ACCESS: Final = "__Secure-access_token"
+REFRESH: Final = "__Secure-refresh_token"
+
+
+@pytest.fixture
+async def identity(database_url: str) -> AsyncIterator[IdentityClient]:
+    settings = identity_settings(
+        database_url,
+        IDENTITY_TOKEN_TRANSPORT="cookie",
+        IDENTITY_COOKIE_SECURE="true",
+        IDENTITY_ALLOWED_ORIGINS=ORIGIN,
+    )
+    async with running_identity(settings) as client:
+        yield client
+
+
+async def sign_in(identity: IdentityClient) -> Answer:
+    await identity.sign_up("alice")
+    return await identity.sign_in("alice")
+
+
+def cookie_header(answer: Answer) -> str:
+    return "; ".join(f"{name}={each.value}" for name, each in answer.cookies.items())
+
+
+async def post(
+    identity: IdentityClient, path: str, cookies: str, headers: Mapping[str, str]
+) -> Answer:
+    return await identity.send(
+        "POST", path, json={}, headers={"Cookie": cookies, **headers}
+    )
+
+
+async def test_c6_cookies_have_every_attribute_that_guards_them(
+    identity: IdentityClient,
+) -> None:
+    answer = await sign_in(identity)
+
+    assert set(answer.cookies) == {ACCESS, REFRESH}
+    for name, path, max_age in (
+        (ACCESS, "/api", "900"),
+        (REFRESH, "/api/auth", str(90 * 86_400)),
+    ):
+        cookie = answer.cookies[name]
+        assert cookie["path"] == path
+        assert cookie["max-age"] == max_age
+        assert cookie["httponly"] is True
+        assert cookie["secure"] is True
+        assert cookie["samesite"] == "Strict"
+        assert cookie["domain"] == ""
+        assert len(cookie.OutputString()) < 4096
+
+
+async def test_c6_cookie_transport_puts_no_token_in_the_body(
+    identity: IdentityClient,
+) -> None:
+    signed_in = await sign_in(identity)
+    refreshed = await post(
+        identity,
+        "/api/auth/refreshtoken",
+        cookie_header(signed_in),
+        FROM_OUR_PAGE,
+    )
+
+    assert refreshed.status == 200
+    for answer in (signed_in, refreshed):
+        assert "accessToken" not in answer.json
+        assert "refreshToken" not in answer.json
+        assert set(answer.cookies) == {ACCESS, REFRESH}
+
+
+async def test_c6_signing_out_clears_both_cookies_and_ends_the_session(
+    identity: IdentityClient,
+) -> None:
+    signed_in = await sign_in(identity)
+    cookies = cookie_header(signed_in)
+
+    answer = await post(identity, "/api/auth/signout", cookies, FROM_OUR_PAGE)
+
+    assert answer.status == 200
+    for name, path in ((ACCESS, "/api"), (REFRESH, "/api/auth")):
+        cookie = answer.cookies[name]
+        assert (cookie.value, cookie["max-age"], cookie["path"]) == ("", "0", path)
+        assert cookie["secure"] is True
+        assert cookie["samesite"] == "Strict"
+    refreshed = await post(identity, "/api/auth/refreshtoken", cookies, FROM_OUR_PAGE)
+    assert refreshed.status == 403
+
+
+PAGES: Final = [
+    pytest.param({"Sec-Fetch-Site": "same-origin"}, True, id="C7 same-origin"),
+    pytest.param({"Sec-Fetch-Site": "same-site"}, True, id="C7 same-site"),
+    pytest.param({"Origin": ORIGIN}, True, id="C7 allowed origin"),
+    pytest.param(
+        {"Sec-Fetch-Site": "cross-site", "Origin": ORIGIN},
+        True,
+        id="C7 allowed origin on another site",
+    ),
+    pytest.param({}, False, id="C7 no word of the page"),
+    pytest.param({"Sec-Fetch-Site": "cross-site"}, False, id="C7 cross-site"),
+    pytest.param({"Sec-Fetch-Site": "none"}, False, id="C7 none"),
+    pytest.param({"Sec-Fetch-Site": "SAME-ORIGIN"}, False, id="C7 other case"),
+    pytest.param({"Origin": "null"}, False, id="C7 null origin"),
+    pytest.param({"Origin": f"{ORIGIN}.evil.test"}, False, id="C7 longer origin"),
+    pytest.param({"Origin": "http://localhost"}, False, id="C7 shorter origin"),
+    pytest.param({"Referer": f"{ORIGIN}/"}, False, id="C7 referer alone"),
+]
+
+
+@pytest.mark.parametrize(("headers", "passes"), PAGES)
+async def test_c7_a_cookie_alone_refreshes_only_for_our_own_pages(
+    identity: IdentityClient, headers: Mapping[str, str], *, passes: bool
+) -> None:
+    cookies = cookie_header(await sign_in(identity))
+
+    answer = await post(identity, "/api/auth/refreshtoken", cookies, headers)
+
+    assert answer.status == (200 if passes else 403)
+    if not passes:
+        assert answer.json["code"] == "cross_site_request"
+
+
+@pytest.mark.parametrize(("headers", "passes"), PAGES)
+async def test_c7_a_cookie_alone_changes_something_only_for_our_own_pages(
+    identity: IdentityClient, headers: Mapping[str, str], *, passes: bool
+) -> None:
+    cookies = cookie_header(await sign_in(identity))
+
+    answer = await identity.send(
+        "PATCH",
+        "/api/users/me",
+        json={"username": "alicia"},
+        headers={"Cookie": cookies, **headers},
+    )
+    signed_out = await post(identity, "/api/auth/signout", cookies, headers)
+    refreshed = await post(identity, "/api/auth/refreshtoken", cookies, FROM_OUR_PAGE)
+
+    assert answer.status == (200 if passes else 403)
+    assert signed_out.status == 200
+    assert refreshed.status == (403 if passes else 200)
+
+
+async def test_c7_reading_by_cookie_needs_no_word_of_the_page(
+    identity: IdentityClient,
+) -> None:
+    cookies = cookie_header(await sign_in(identity))
+
+    answer = await identity.send("GET", "/api/users/me", headers={"Cookie": cookies})
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("dummy", "status"),
+    [
+        ({"Authorization": "Bearer dummy"}, 401),
+        ({"x-access-token": "dummy"}, 401),
+        ({"Authorization": "Bearer"}, 403),
+        ({"Authorization": "Basic YTpi"}, 403),
+        ({"x-access-token": ""}, 403),
+    ],
+)
+async def test_c8_a_dummy_header_does_not_get_around_the_check(
+    identity: IdentityClient, dummy: Mapping[str, str], status: int
+) -> None:
+    cookies = cookie_header(await sign_in(identity))
+
+    answer = await identity.send(
+        "POST",
+        "/api/users/me/password",
+        json={"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD},
+        headers={"Cookie": cookies, **dummy},
+    )
+
+    assert answer.status == status
+    assert (await identity.sign_in("alice")).status == 200
+
+
+async def test_c8_a_refresh_token_in_the_body_counts_before_the_cookie(
+    identity: IdentityClient,
+) -> None:
+    cookies = cookie_header(await sign_in(identity))
+
+    answer = await identity.send(
+        "POST",
+        "/api/auth/refreshtoken",
+        json={"refreshToken": "dummy"},
+        headers={"Cookie": cookies, **FROM_OUR_PAGE},
+    )
+
+    assert (answer.status, answer.message) == (403, "Refresh token is not in database!")
+
+
+@pytest.mark.parametrize("transport", ["body", "both"])
+async def test_other_transports(database_url: str, transport: str) -> None:
+    settings = identity_settings(database_url, IDENTITY_TOKEN_TRANSPORT=transport)
+    async with running_identity(settings) as identity:
+        answer = await sign_in(identity)
+        signed_out = await identity.sign_out(answer.json["refreshToken"])
+
+    expected = {"access_token", "refresh_token"} if transport == "both" else set()
+    assert answer.json["accessToken"]
+    assert answer.json["refreshToken"]
+    assert set(answer.cookies) == expected
+    assert set(signed_out.cookies) == expected
+
+
+async def test_the_tutorials_profile_uses_both_transports(database_url: str) -> None:
+    settings = identity_settings(database_url, TUTORIAL_COMPAT="true")
+    async with running_identity(settings) as identity:
+        answer = await sign_in(identity)
+
+    assert answer.json["refreshToken"] == answer.cookies["refresh_token"].value
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/auth/signin"),
+        ("GET", "/api/users/me"),
+        ("GET", "/nowhere"),
+        ("POST", "/api/auth/signout"),
+    ],
+)
+async def test_c9_every_answer_has_the_security_headers(
+    identity: IdentityClient, method: str, path: str
+) -> None:
+    answer = await identity.send(method, path)
+
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert (
+        answer.headers["Content-Security-Policy"]
+        == "default-src 'none'; frame-ancestors 'none'"
+    )
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-site"
+    assert answer.headers["X-Request-Id"]
