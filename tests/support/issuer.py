@@ -35,6 +35,7 @@ class Issuer:
         self.list_requests = 0
         self.answer_jwks: Answer = self._jwks
         self.answer_list: Answer = self._list
+        self.answer_index: Answer = self._index
         self.port = 0
         self._runner: web.AppRunner | None = None
 
@@ -120,7 +121,10 @@ class Issuer:
         self.list_requests += 1
         return await self.answer_list(request)
 
-    async def _on_index(self, _: web.Request) -> web.StreamResponse:
+    async def _on_index(self, request: web.Request) -> web.StreamResponse:
+        return await self.answer_index(request)
+
+    async def _index(self, _: web.Request) -> web.StreamResponse:
         return web.json_response({"status_lists": [f"{LISTS}1"]})
 
     async def _jwks(self, _: web.Request) -> web.StreamResponse:

@@ -207,13 +207,8 @@ async def test_list_that_cannot_be_trusted_is_refused(options: dict[str, Any]) -
 
 async def test_s7_list_and_access_token_are_never_taken_for_each_other() -> None:
     keys = StaticKeySet([public_half()])
-    claims = {
-        "iss": ISSUER,
-        "aud": AUDIENCE,
-        "jti": "1",
-        "sid": "1",
-        "roles": ["admin"],
-    }
+    likely = {"iss": ISSUER, "aud": AUDIENCE, "jti": "1", "sid": "1", "roles": []}
+    listed = {"sub": URI, "status_list": {"bits": 1, "lst": GOOD_LST}}
     verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
 
     with pytest.raises(InvalidTokenError, match="typ"):

@@ -1,6 +1,7 @@
 """Copies of fetched documents on disk, for a start while their server is away."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import time
@@ -55,4 +56,5 @@ class CopiesOnDisk:
             unfinished.chmod(0o600)
             unfinished.replace(path)
         except OSError:
-            unfinished.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                unfinished.unlink()

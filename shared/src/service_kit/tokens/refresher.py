@@ -50,6 +50,7 @@ class Refresher:
         self._refresh = refresh
         self._retry_delay = retry_delay
         self._budget = _Budget()
+        self._tried = asyncio.Event()
         self._wanted = asyncio.Event()
         self._waiting = 0
         self._round: asyncio.Future[None] | None = None
@@ -65,6 +66,12 @@ class Refresher:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._end_round()
+
+    async def first(self) -> None:
+        """Wait, but not long, until it has been tried once, well or badly."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._tried.wait()
 
     async def next(self) -> None:
         """Wait until a refresh that has yet to begin has ended, well or badly.
@@ -88,6 +95,7 @@ class Refresher:
             self._wanted.clear()
             this_round, self._round = self._round, None
             delay = await self._attempt()
+            self._tried.set()
             if this_round is not None:
                 this_round.set_result(None)
             await self._pause(delay.total_seconds())

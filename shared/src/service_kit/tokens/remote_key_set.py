@@ -57,9 +57,7 @@ class RemoteKeySet:
         self._copies = copies
         self._keys: dict[str, VerificationKey] = {}
         self._unknown: dict[str, _Unknown] = {}
-        self._refresher = Refresher(
-            "jwks", self._refresh, retry_delay=self._retry_delay
-        )
+        self._refresher = Refresher("jwks", self.refresh, retry_delay=self._retry_delay)
 
     async def __aenter__(self) -> Self:
         """Begin to fetch; this does not wait for the issuer."""
@@ -103,7 +101,10 @@ class RemoteKeySet:
         unknown = self._unknown.get(kid)
         if unknown is not None and unknown.until > time.monotonic():
             return None
-        await self._refresher.next()
+        if not self._keys:
+            await self._refresher.first()
+        if kid not in self._keys:
+            await self._refresher.next()
         key = self._keys.get(kid)
         if key is not None:
             return key
@@ -118,13 +119,14 @@ class RemoteKeySet:
             self._unknown.clear()
         self._unknown[kid] = _Unknown(time.monotonic() + pause, pause)
 
-    async def _refresh(self) -> timedelta:
+    async def refresh(self) -> timedelta:
         """Fetch the set; a bad one is an error and replaces nothing."""
         fetched = await fetch(self._session, self._url, max_octets=MAX_OCTETS)
         self._replace(parse_jwks(fetched.body))
         if self._copies is not None:
             await self._copies.save(self._url, fetched.body)
-        return min(max(fetched.max_age or _LONGEST, _SHORTEST), _LONGEST)
+        max_age = _LONGEST if fetched.max_age is None else fetched.max_age
+        return min(max(max_age, _SHORTEST), _LONGEST)
 
     def _replace(self, keys: dict[str, VerificationKey]) -> None:
         """Take over the new set; a key that was there before stays the same object."""

@@ -112,7 +112,9 @@ class RemoteStatusLists:
         kept.asked_at = now
         if kept.usable(now):
             return kept.entry(reference.idx)
-        await kept.refresher.next()
+        await kept.refresher.first()
+        if not kept.usable(self._clock()):
+            await kept.refresher.next()
         if kept.usable(self._clock()):
             return kept.entry(reference.idx)
         if not self._fail_open:

@@ -1,0 +1,300 @@
+"""Keys fetched from an issuer that is away, broken, hostile or changing."""
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import secrets
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from tests.support.issuer import Issuer, keys_answer, text_answer
+from tests.support.tokens import AUDIENCE, ISSUER, mint, private_key, public_half
+from tests.support.waiting import until
+
+from service_kit.tokens import (
+    CopiesOnDisk,
+    InvalidTokenError,
+    KeysUnavailableError,
+    RemoteKeySet,
+    TokenVerifier,
+    public_jwk,
+)
+
+KID = public_half().kid
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    private_key("second")
+    async with Issuer() as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def remote(
+    issuer: Issuer, copies: CopiesOnDisk | None = None
+) -> AsyncIterator[RemoteKeySet]:
+    async with (
+        ClientSession() as session,
+        RemoteKeySet(issuer.jwks_url, session, copies=copies) as keys,
+    ):
+        yield keys
+
+
+async def test_keys_are_fetched_once_and_then_known(issuer: Issuer) -> None:
+    async with remote(issuer) as keys:
+        for _ in range(100):
+            assert await keys.get(KID) == public_half()
+
+    assert issuer.jwks_requests == 1
+
+
+async def test_known_key_stays_the_same_object_through_a_refresh(
+    issuer: Issuer,
+) -> None:
+    async with remote(issuer) as keys:
+        before = await keys.get(KID)
+        issuer.keys = ["first", "second"]
+        assert await keys.get(public_half("second").kid) is not None
+
+        assert await keys.get(KID) is before
+
+
+async def test_f10_new_key_is_accepted_at_its_first_use(issuer: Issuer) -> None:
+    async with remote(issuer) as keys:
+        await keys.get(KID)
+        issuer.keys = ["second"]
+
+        assert await keys.get(public_half("second").kid) == public_half("second")
+        assert await keys.get(KID) is None
+
+
+async def test_f8_keys_arrive_within_two_seconds_of_their_issuer(
+    issuer: Issuer,
+) -> None:
+    await issuer.stop()
+    async with remote(issuer) as keys:
+        with pytest.raises(KeysUnavailableError):
+            await keys.get(KID)
+        assert keys.fault() is not None
+        await asyncio.sleep(0.8)
+
+        await issuer.start()
+        assert await until(lambda: len(keys) == 1) < 2
+        assert await keys.get(KID)
+        assert keys.fault() is None
+
+
+async def test_f7_keys_serve_on_while_the_issuer_is_away(issuer: Issuer) -> None:
+    async with remote(issuer) as keys:
+        await keys.get(KID)
+        await issuer.stop()
+        with contextlib.suppress(KeysUnavailableError):
+            await keys.get("unknown")
+
+        for _ in range(100):
+            assert await keys.get(KID) == public_half()
+
+
+async def _redirect(_: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("/canary")
+
+
+async def _bomb(_: web.Request) -> web.StreamResponse:
+    return web.Response(body=b"x", headers={"Content-Encoding": "gzip"})
+
+
+async def _endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        for _ in range(50):
+            await response.write(bytes(1 << 20))
+    return response
+
+
+async def _truncated(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "1000"})
+    await response.prepare(request)
+    await response.write(b'{"keys":[')
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+BROKEN = [
+    pytest.param(text_answer("no", status=500), id="F12-500"),
+    pytest.param(_redirect, id="F12-302"),
+    pytest.param(text_answer("<html>welcome</html>"), id="F12-html"),
+    pytest.param(text_answer(""), id="F12-nothing"),
+    pytest.param(keys_answer(), id="F12-no-keys"),
+    pytest.param(_endless, id="F12-50-MB"),
+    pytest.param(text_answer("[" * 100_000), id="F12-deep-nest"),
+    pytest.param(_bomb, id="F12-compressed"),
+    pytest.param(_truncated, id="F12-truncated"),
+    pytest.param(
+        keys_answer(*({"kty": "oct", "kid": str(n)} for n in range(5000))),
+        id="F13-thousands-of-keys",
+    ),
+    pytest.param(keys_answer({"kty": "oct", "k": "AA", "kid": KID}), id="F13-oct"),
+    pytest.param(
+        keys_answer(
+            public_jwk(public_half()),
+            {**public_jwk(public_half("evil")), "kid": KID},
+        ),
+        id="F13-our-kid-twice",
+    ),
+]
+
+
+@pytest.mark.parametrize("answer", BROKEN)
+async def test_broken_answer_replaces_nothing(issuer: Issuer, answer: Any) -> None:  # noqa: ANN401
+    async with remote(issuer) as keys:
+        verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
+        assert await keys.get(KID)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+        issuer.answer_jwks = answer
+        forged = mint(key="evil", header={"kid": "brand-new"})
+        with pytest.raises((InvalidTokenError, KeysUnavailableError)):
+            await verifier.verify(forged)
+        with pytest.raises(InvalidTokenError):
+            await verifier.verify(mint(key="evil", header={"kid": KID}))
+
+        assert (await verifier.verify(mint())).subject == "42"
+        assert keys.failures >= 1
+        grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown_kib < 32 * 1024
+
+
+async def test_f12_slow_issuer_holds_no_request_for_long(issuer: Issuer) -> None:
+    async def slow(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    async with remote(issuer) as keys:
+        await keys.get(KID)
+        issuer.answer_jwks = slow
+
+        began_at = time.monotonic()
+        await asyncio.gather(*(keys.get(f"unknown {n}") for n in range(50)))
+        assert time.monotonic() - began_at < 1
+        assert await keys.get(KID)
+
+
+async def test_concurrent_first_uses_share_one_fetch(issuer: Issuer) -> None:
+    async with remote(issuer) as keys:
+        await asyncio.gather(*(keys.get(KID) for _ in range(200)))
+
+    assert issuer.jwks_requests == 1
+
+
+async def test_f14_flood_of_made_up_kids_costs_few_fetches_and_hides_no_new_key(
+    issuer: Issuer,
+) -> None:
+    async with remote(issuer) as keys:
+        await keys.get(KID)
+        flooding = True
+
+        async def flood() -> None:
+            while flooding:
+                await keys.get(secrets.token_hex(8))
+                await asyncio.sleep(0)
+
+        began_at = time.monotonic()
+        flooders = [asyncio.create_task(flood()) for _ in range(50)]
+        await asyncio.sleep(2.5)
+        issuer.keys = ["first", "second"]
+        first_used_at = time.monotonic()
+        while await keys.get(public_half("second").kid) is None:
+            assert time.monotonic() - first_used_at < 2
+            assert await keys.get(KID)
+        assert time.monotonic() - first_used_at < 2
+        flooding = False
+        await asyncio.gather(*flooders)
+
+        flooded_for = time.monotonic() - began_at
+        assert issuer.jwks_requests <= 1 + 3 + flooded_for / 1.5
+
+
+async def test_unknown_kid_is_not_sought_again_and_again(issuer: Issuer) -> None:
+    async with remote(issuer) as keys:
+        await keys.get(KID)
+        began_at = time.monotonic()
+        while time.monotonic() - began_at < 2.5:
+            assert await keys.get("retired") is None
+            await asyncio.sleep(0.01)
+
+    assert issuer.jwks_requests <= 3
+
+
+@pytest.mark.parametrize(
+    ("directive", "seconds"),
+    [
+        pytest.param("public, max-age=20", 20, id="followed"),
+        pytest.param("max-age=0", 5, id="not-too-often"),
+        pytest.param("max-age=86400", 60, id="F11-not-too-seldom"),
+        pytest.param("no-store", 60, id="absent"),
+        pytest.param("s-maxage=7", 60, id="of-shared-caches"),
+    ],
+)
+async def test_refresh_follows_the_cache_header_within_bounds(
+    issuer: Issuer, directive: str, seconds: int
+) -> None:
+    body = json.dumps({"keys": [public_jwk(public_half())]})
+    issuer.answer_jwks = text_answer(body, headers={"Cache-Control": directive})
+    async with ClientSession() as session:
+        keys = RemoteKeySet(issuer.jwks_url, session)
+
+        assert (await keys.refresh()).total_seconds() == seconds
+
+
+async def test_f9_copy_on_disk_serves_a_cold_start(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    copies = CopiesOnDisk(tmp_path / "copies")
+    async with remote(issuer, copies) as keys:
+        await keys.get(KID)
+        await until(lambda: any((tmp_path / "copies").glob("*")))
+    await issuer.stop()
+
+    async with remote(issuer, copies) as keys:
+        assert await keys.get(KID) == public_half()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda file: file.write_bytes(b"{}"), id="spoilt"),
+        pytest.param(lambda file: file.chmod(0o666), id="writable-by-others"),
+        pytest.param(lambda file: os.utime(file, (0, 0)), id="too-old"),
+        pytest.param(lambda file: file.unlink(), id="gone"),
+    ],
+)
+async def test_f9_copy_that_cannot_be_trusted_is_not_used(
+    issuer: Issuer,
+    tmp_path: Path,
+    spoil: Any,  # noqa: ANN401
+) -> None:
+    copies = CopiesOnDisk(tmp_path)
+    document = json.dumps({"keys": [public_jwk(public_half())]})
+    await copies.save(issuer.jwks_url, document.encode())
+    await issuer.stop()
+    spoil(next(tmp_path.iterdir()))  # noqa: ASYNC240 - a test may block
+
+    async with remote(issuer, copies) as keys:
+        with pytest.raises(KeysUnavailableError):
+            await keys.get(KID)
+
+
+async def test_full_disk_is_no_failure(issuer: Issuer, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with remote(issuer, CopiesOnDisk(tmp_path / "file")) as keys:
+        assert await keys.get(KID)
+        assert keys.failures == 0
