@@ -157,7 +157,8 @@ access_tokens: Final = Table(
     Column("user_id", _Id, nullable=False, index=True),
     Column("session_id", _SessionId, nullable=False, index=True),
     Column("expires_at", Moment, nullable=False, index=True),
-    Column("revoked_at", Moment, index=True),
+    Column("revoked_at", Moment),
+    Index("ix_access_tokens_list_id_revoked_at", "list_id", "revoked_at"),
     **_KEYLESS,
 )
 """One row per issued token; kept, without a foreign key, until the token expires."""

@@ -124,7 +124,7 @@ class StatusLists:
         )
         key = await self._keys.active()
         now = self._clock()
-        octets = list_octets(revoked)
+        octets = await asyncio.to_thread(list_octets, revoked)
         if (
             present is not None
             and (present.octets, present.kid) == (octets, key.kid)

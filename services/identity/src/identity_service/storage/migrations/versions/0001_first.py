@@ -139,8 +139,13 @@ def _create_sessions() -> None:
         sa.PrimaryKeyConstraint("list_id", "idx"),
         **KEYLESS,
     )
-    for column in ("user_id", "session_id", "expires_at", "revoked_at"):
+    for column in ("user_id", "session_id", "expires_at"):
         op.create_index(f"ix_access_tokens_{column}", "access_tokens", [column])
+    op.create_index(
+        "ix_access_tokens_list_id_revoked_at",
+        "access_tokens",
+        ["list_id", "revoked_at"],
+    )
 
 
 def _create_keys() -> None:
