@@ -1,6 +1,8 @@
 """Units of work on SQLite, MariaDB and MySQL, each with a bound and clear errors."""
 
 import asyncio
+import contextlib
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -12,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.repositories import Repositories
+
+_logger: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[Repositories], Awaitable[T]]
@@ -41,7 +45,7 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
         isolation_level="READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=1.0,
+        pool_timeout=WORK_SECONDS,
         pool_pre_ping=True,
         pool_recycle=_RECYCLE_SECONDS,
         hide_parameters=True,
@@ -66,7 +70,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=1.0,
+        pool_timeout=WORK_SECONDS,
         hide_parameters=True,
         connect_args={"timeout": _LOCK_WAIT_SECONDS},
     )
@@ -93,6 +97,10 @@ class SqlDatabase:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        # SQLite has one writer at a time and lets the others poll, which is slow and
+        # starves some: those of this process stand in line instead.
+        is_sqlite = engine.dialect.name == "sqlite"
+        self._writers = asyncio.Semaphore(1) if is_sqlite else None
 
     async def read(self, work: Work[T]) -> T:
         """Run ``work`` where it must not write."""
@@ -118,7 +126,9 @@ class SqlDatabase:
         except exc.IntegrityError:
             raise
         except (exc.DBAPIError, exc.TimeoutError, TimeoutError, OSError) as error:
-            raise DatabaseUnavailableError(_reason(error)) from error
+            reason = _reason(error)
+            _logger.warning("database_unavailable", extra={"reason": reason})
+            raise DatabaseUnavailableError(reason) from error
 
     async def _retried(self, work: Work[T], *, writes: bool) -> T:
         for attempt in range(1, _RETRIES + 1):
@@ -131,7 +141,11 @@ class SqlDatabase:
         raise AssertionError
 
     async def _once(self, work: Work[T], *, writes: bool) -> T:
-        async with self._engine.connect() as connected:
+        line = self._writers if writes else None
+        async with (
+            line or contextlib.nullcontext(),
+            self._engine.connect() as connected,
+        ):
             connection = await connected.execution_options(writes=writes)
             async with connection.begin():
                 return await work(Repositories(connection))
