@@ -20,18 +20,17 @@ UNTIL_CLOSE: Final = -2
 BODILESS: Final = frozenset({204, 304})
 """Statuses of answers that end with their head, as those to HEAD do (9112, 6.3)."""
 
-Field = tuple[bytes, bytes]
-"""A header field: its name in lower case, and its whole line without the line end."""
-
 _TCHAR: Final = (
     b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 _FIELD_OCTETS: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 """What may stand in a line: everything but control characters (RFC 9110, 5.5)."""
 
-_REQUEST_LINE: Final = re.compile(rb"([!-~]{1,40}) ([!-~]+) HTTP/(\d)\.(\d)")
+_VERSIONS: Final = frozenset({b"HTTP/1.1", b"HTTP/1.0"})
+_VERSION: Final = re.compile(rb"HTTP/(\d)\.(\d)")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: .*)?")
-_LENGTH: Final = re.compile(rb"\d{1,15}")
+_LONGEST_NUMBER: Final = 15
+"""Digits of a length."""
 _CHUNK_LINE: Final = re.compile(
     rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?"
 )
@@ -41,10 +40,6 @@ _CHUNK_LINE_LIMIT: Final = 256
 _EXTENSIONS_LIMIT: Final = 16_384
 """Octets of extensions in one body; a trickle of them is an attack."""
 _TRAILERS_LIMIT: Final = 8_192
-
-_NAMES_REMEMBERED: Final = 1_024
-_names: dict[bytes, bytes] = {}
-"""Field names seen so far, and each in lower case: most requests bring the same."""
 
 
 class MalformedError(Exception):
@@ -80,39 +75,34 @@ class HeadLimits(NamedTuple):
 
 
 class RequestHead(NamedTuple):
-    """A request line and its fields."""
+    """A request line, and the lines of the fields, not looked into yet."""
 
-    method: str
+    method: bytes
     target: bytes
     is_http_10: bool
-    fields: list[Field]
+    lines: list[bytes]
 
 
 class ResponseHead(NamedTuple):
-    """A status line and its fields."""
+    """What a status line says, and the lines of the fields, not looked into yet."""
 
     status: int
     is_http_10: bool
-    fields: list[Field]
-
-
-def value_of(line: bytes) -> bytes:
-    """Return the value in a field's line."""
-    return line.partition(b":")[2].strip(b" \t")
+    lines: list[bytes]
 
 
 def parse_request_head(head: bytes, limits: HeadLimits) -> RequestHead:
     """Parse a head without its final empty line."""
-    start_line, fields = _parse_fields(head, limits)
-    match = _REQUEST_LINE.fullmatch(start_line)
-    if match is None or match[1].translate(None, _TCHAR):
-        raise MalformedError("The request line is malformed.")
-    method, target, major, minor = match.groups()
-    if major != b"1":
-        raise MalformedError(
-            "Only HTTP/1 is spoken here.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
-        )
-    return RequestHead(method.decode("ascii"), target, minor == b"0", fields)
+    lines = _split(head, limits)
+    try:
+        method, target, version = lines.pop(0).split(b" ")
+    except ValueError:
+        raise MalformedError("The request line is malformed.") from None
+    if not method or method.translate(None, _TCHAR):
+        raise MalformedError("The method is malformed.")
+    if version not in _VERSIONS:
+        raise _other_version(version)
+    return RequestHead(method, target, version == b"HTTP/1.0", lines)
 
 
 def check_unfinished_head(head: bytes, limits: HeadLimits) -> None:
@@ -127,34 +117,44 @@ def check_unfinished_head(head: bytes, limits: HeadLimits) -> None:
 
 def parse_response_head(head: bytes, limits: HeadLimits) -> ResponseHead:
     """Parse a head without its final empty line."""
-    start_line, fields = _parse_fields(head, limits)
-    match = _STATUS_LINE.fullmatch(start_line)
+    lines = _split(head, limits)
+    match = _STATUS_LINE.fullmatch(lines.pop(0))
     if match is None:
         raise MalformedError("The status line is malformed.")
-    return ResponseHead(int(match[2]), match[1] == b"0", fields)
+    return ResponseHead(int(match[2]), match[1] == b"0", lines)
 
 
-def _parse_fields(head: bytes, limits: HeadLimits) -> tuple[bytes, list[Field]]:
-    """Split a head into its first line and its fields.
+def field_name(line: bytes) -> bytes:
+    """Return the name in a field's line, or raise MalformedError."""
+    name = line[: max(0, line.find(b":"))]
+    if not name or name.translate(None, _TCHAR):
+        raise MalformedError("A field has no proper name.")
+    return name
 
-    Each line must end in CRLF and hold no control character; so there is no folding,
-    no bare LF or CR and no NUL for anyone to read differently.
+
+def _split(head: bytes, limits: HeadLimits) -> list[bytes]:
+    """Split a head into lines.
+
+    Each must end in CRLF and hold no control character; so there is no folding, no
+    bare LF or CR and no NUL for anyone to read differently.
     """
     lines = head.split(CRLF)
-    start_line = lines[0]
     if len(head) > limits.field:
         _check_sizes(lines, limits)
     if head.translate(None, _FIELD_OCTETS) != CRLF * (len(lines) - 1):
         raise MalformedError("A line of the head holds a control character.")
     if len(lines) > limits.field_count + 1:
         raise _FIELDS_TOO_LARGE
-    fields = []
-    for line in lines[1:]:
-        name, colon, _ = line.partition(b":")
-        if not colon:
-            raise MalformedError("A field has no colon.")
-        fields.append((_names.get(name) or _lower_case(name), line))
-    return start_line, fields
+    return lines
+
+
+def _other_version(version: bytes) -> MalformedError:
+    match = _VERSION.fullmatch(version)
+    if match is None or match[1] == b"1":
+        return MalformedError("The request line is malformed.")
+    return MalformedError(
+        "Only HTTP/1 is spoken here.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+    )
 
 
 def _check_sizes(lines: list[bytes], limits: HeadLimits) -> None:
@@ -165,17 +165,8 @@ def _check_sizes(lines: list[bytes], limits: HeadLimits) -> None:
         raise _FIELDS_TOO_LARGE
 
 
-def _lower_case(name: bytes) -> bytes:
-    if not name or name.translate(None, _TCHAR):
-        raise MalformedError("A field name is malformed.")
-    lower = name.lower()
-    if len(_names) < _NAMES_REMEMBERED and len(name) <= _CHUNK_LINE_LIMIT:
-        _names[name] = lower
-    return lower
-
-
 def request_body_length(
-    head: RequestHead, lengths: list[bytes], codings: list[bytes]
+    lengths: list[bytes], codings: list[bytes], *, is_http_10: bool
 ) -> int:
     """Return a request's body length in octets, or `CHUNKED` (RFC 9112, 6.3).
 
@@ -183,7 +174,7 @@ def request_body_length(
     Transfer-Encoding field. Without either there is no body.
     """
     if codings:
-        if lengths or head.is_http_10:
+        if lengths or is_http_10:
             raise MalformedError("The length of the body is ambiguous.")
         return _chunked(codings)
     return _length(lengths) if lengths else 0
@@ -204,9 +195,10 @@ def response_body_length(
 
 
 def _length(lengths: list[bytes]) -> int:
-    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+    first = lengths[0]
+    if len(lengths) > 1 or not first.isdigit() or len(first) > _LONGEST_NUMBER:
         raise MalformedError("Content-Length is not one number.")
-    return int(lengths[0])
+    return int(first)
 
 
 def _chunked(codings: list[bytes]) -> int:
@@ -336,6 +328,7 @@ class ChunkedDecoder:
             if len(data) - at > _TRAILERS_LIMIT:
                 raise MalformedError("The trailers are too large.")
             return at
-        _parse_fields(b"\r\n" + data[at:end], HeadLimits())
+        for line in _split(data[at:end], HeadLimits()):
+            field_name(line)
         self.complete = True
         return end + len(HEAD_END)

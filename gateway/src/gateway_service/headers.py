@@ -8,7 +8,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
-from gateway_service.framing import CHUNKED, Field, value_of
+from gateway_service.framing import CHUNKED, field_name
 
 Values = dict[bytes, list[bytes]]
 """The values of each field that the gateway itself reads, by lower-case name."""
@@ -97,32 +97,36 @@ class FieldPolicy:
         self._read = read
         self._is_dropped = is_dropped
         self._fates: dict[bytes, _Fate] = {}
+        """By name as it was sent, with the colon that a line must have."""
 
-    def sort(self, fields: list[Field]) -> tuple[list[bytes], Values]:
+    def sort(self, lines: list[bytes]) -> tuple[list[bytes], Values]:
         """Return the lines that pass as they are, and what the gateway reads."""
         passed: list[bytes] = []
         values: Values = {}
         fates = self._fates
-        for name, line in fields:
-            fate = fates.get(name) or self._fate(name)
+        for line in lines:
+            fate = fates.get(line[: line.find(b":") + 1]) or self._fate(line)
             if fate is _PASSED:
                 passed.append(line)
             elif fate is _READ:
-                values.setdefault(name, []).append(value_of(line))
+                name, _, value = line.partition(b":")
+                values.setdefault(name.lower(), []).append(value.strip(b" \t"))
         named = connection_options(values) - _NAME_NO_FIELD
         if named:
-            passed = [each for each in passed if _name_of(each) not in named]
+            passed = [each for each in passed if field_name(each).lower() not in named]
         return passed, values
 
-    def _fate(self, name: bytes) -> _Fate:
-        if name in self._read:
+    def _fate(self, line: bytes) -> _Fate:
+        name = field_name(line)
+        lower = name.lower()
+        if lower in self._read:
             fate = _Fate.READ
-        elif name in _HOP_BY_HOP or self._is_dropped(name):
+        elif lower in _HOP_BY_HOP or self._is_dropped(lower):
             fate = _Fate.DROPPED
         else:
             fate = _Fate.PASSED
         if len(self._fates) < _REMEMBERED:
-            self._fates[name] = fate
+            self._fates[name + b":"] = fate
         return fate
 
 
@@ -143,10 +147,6 @@ def body_line(length: int) -> bytes:
     if length == CHUNKED:
         return b"Transfer-Encoding: chunked\r\n"
     return b"Content-Length: %d\r\n" % length
-
-
-def _name_of(line: bytes) -> bytes:
-    return line.partition(b":")[0].lower()
 
 
 def _claims_to_be_the_gateway(name: bytes) -> bool:

@@ -79,10 +79,10 @@ class Request:
 
 def read_request(head: RequestHead) -> Request:
     """Understand a request, or raise MalformedError."""
-    method, target, is_http_10, fields = head
-    lines, values = REQUEST_FIELDS.sort(fields)
+    method, target, is_http_10, lines = head
+    lines, values = REQUEST_FIELDS.sort(lines)
     host = _host(values, is_http_10=is_http_10)
-    if method == "CONNECT":
+    if method == b"CONNECT":
         raise MalformedError("This is no tunnel.", HTTPStatus.NOT_IMPLEMENTED)
     match = _ORIGIN_FORM.fullmatch(target)
     if match is None:
@@ -100,7 +100,7 @@ def read_request(head: RequestHead) -> Request:
             "Only 100-continue can be expected.", HTTPStatus.EXPECTATION_FAILED
         )
     return Request(
-        method=method,
+        method=method.decode("ascii"),
         path=path,
         target=target,
         host=host,
@@ -108,9 +108,9 @@ def read_request(head: RequestHead) -> Request:
         lines=lines,
         values=values,
         length=request_body_length(
-            head,
             values.get(b"content-length", []),
             values.get(b"transfer-encoding", []),
+            is_http_10=is_http_10,
         ),
         closes=is_http_10 or b"close" in connection_options(values),
     )
@@ -127,7 +127,7 @@ def _host(values: Values, *, is_http_10: bool) -> bytes:
     return hosts[0]
 
 
-def _other_form(method: str, host: bytes, target: bytes) -> tuple[bytes, bytes]:
+def _other_form(method: bytes, host: bytes, target: bytes) -> tuple[bytes, bytes]:
     """Return host and target of a request whose target does not begin with a slash.
 
     In absolute form the target names the host, and what Host says is ignored. It is
@@ -135,7 +135,7 @@ def _other_form(method: str, host: bytes, target: bytes) -> tuple[bytes, bytes]:
     """
     match = _ABSOLUTE_FORM.fullmatch(target)
     if match is None:
-        if target == b"*" and method == "OPTIONS":
+        if target == b"*" and method == b"OPTIONS":
             return host, target
         raise MalformedError("The request target is malformed.")
     authority, rest = match.groups()

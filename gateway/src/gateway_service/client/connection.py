@@ -249,7 +249,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._scanned = max(0, len(data) - len(HEAD_END) + 1)
 
     def _begin(self, head: ResponseHead, rest: bytes) -> None:
-        lines, values = ANSWER_FIELDS.sort(head.fields)
+        lines, values = ANSWER_FIELDS.sort(head.lines)
         lengths = values.get(b"content-length", [])
         codings = values.get(b"transfer-encoding", [])
         length = response_body_length(head, self._method, lengths, codings)
@@ -299,7 +299,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _begin_tunnel(self, head: ResponseHead, rest: bytes) -> None:
         if not self._is_upgrade:
             raise MalformedError("Nobody asked to switch protocols.")
-        lines, values = ANSWER_FIELDS.sort(head.fields)
+        lines, values = ANSWER_FIELDS.sort(head.lines)
         if b",".join(values.get(b"upgrade", [])).lower() != WEBSOCKET:
             raise MalformedError("Nobody asked to switch to this protocol.")
         self._phase = _Phase.TUNNEL
