@@ -1,0 +1,61 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
+
+from identity_service.composition import UseCases, compose
+from identity_service.domain.sessions import Device
+from identity_service.usecases.accounts import SignUp
+
+HERE = Device(name="test", address="127.0.0.1")
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def composed(
+    database_url: str, registry: CollectorRegistry
+) -> AsyncIterator[UseCases]:
+    settings = identity_settings(database_url)
+    await give_signing_keys(settings)
+    use_cases = compose(settings, registry)
+    yield use_cases
+    await use_cases.close()
+
+
+async def test_operator_sees_the_age_of_the_key_and_when_it_rotates(
+    composed: UseCases, registry: CollectorRegistry
+) -> None:
+    assert registry.get_sample_value("identity_signing_keys_published") is None
+
+    await composed.keys.refresh()
+
+    assert registry.get_sample_value("identity_signing_keys_published") == 2
+    age = registry.get_sample_value("identity_signing_key_age_seconds")
+    left = registry.get_sample_value("identity_signing_key_rotation_seconds")
+    read = registry.get_sample_value("identity_signing_keys_read_age_seconds")
+    assert age is not None
+    assert left is not None
+    assert read is not None
+    assert 0 <= read < 60
+    assert age + left == pytest.approx(30 * 86_400, abs=1)
+
+
+async def test_operator_sees_leases_and_sizes_of_lists(
+    composed: UseCases, registry: CollectorRegistry
+) -> None:
+    assert registry.get_sample_value("identity_status_list_leases_total") == 0
+    alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
+    await composed.accounts.sign_up(alice, HERE)
+    await composed.sessions.sign_in("alice", PASSWORD, HERE)
+    await composed.status_lists.get(1)
+
+    assert registry.get_sample_value("identity_status_list_leases_total") == 1
+    assert registry.get_sample_value("identity_status_list_entries_left") == 255
+    size = registry.get_sample_value("identity_status_list_octets", {"list": "1"})
+    assert size is not None
+    assert size < 1000
