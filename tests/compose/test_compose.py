@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ class Containers:
         self.project = f"test-{secrets.token_hex(4)}"
         self.base_url = f"http://localhost:{port}"
         self.admin_password = secrets.token_urlsafe(18)
+        self.used_secrets: set[str] = set()
         self.environment = {**os.environ, "GATEWAY_PORT": str(port)}
 
     def compose(self, *arguments: str, stdin: str = "", limit: float = 300) -> str:
@@ -50,10 +51,10 @@ class Containers:
         assert finished.returncode == 0, finished.stderr[-4000:]
         return finished.stdout
 
-    def up(self) -> None:
+    def up(self, build: str) -> None:
         """Start all, or what has changed, and wait until all is healthy."""
         scale = f"content={REPLICAS}"
-        self.compose(*("up", "--build", "--detach", "--wait", "--scale", scale))
+        self.compose("up", build, "--detach", "--wait", "--scale", scale, limit=800)
 
     def python(self, service: str, code: str, *, index: int = 1) -> str:
         """Run Python inside a running container."""
@@ -65,11 +66,11 @@ class Containers:
         lines = self.compose("ps", "--all", "--format", "json").splitlines()
         return [json.loads(line) for line in lines]
 
-    async def walk(self, row: Any) -> Walk:  # noqa: ANN401 - a row of the walk
+    async def walk(self, row: Callable[[Walk], Awaitable[None]]) -> None:
         """Walk one row of the contract."""
         async with walking(self.base_url, ADMIN, self.admin_password) as walk:
             await row(walk)
-        return walk
+        self.used_secrets |= walk.used_secrets
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def containers() -> Iterator[Containers]:
         pytest.skip("no Docker engine with Compose v2 answers here")
     started = Containers()
     try:
-        started.up()
+        started.up("--build")
         started.compose(
             *("exec", "-T", "identity", "service", "create-admin"),
             *("--username", ADMIN, "--email", f"{ADMIN}@example.org"),
@@ -111,7 +112,9 @@ def _kill(container: str) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.__name__ for row in ROWS])
-async def test_contract(containers: Containers, row: object) -> None:
+async def test_contract(
+    containers: Containers, row: Callable[[Walk], Awaitable[None]]
+) -> None:
     await containers.walk(row)
 
 
@@ -135,7 +138,7 @@ async def test_every_content_replica_answers(containers: Containers) -> None:
 
 def test_second_start_changes_nothing(containers: Containers) -> None:
     before = {state["ID"] for state in containers.states()}
-    containers.up()
+    containers.up("--no-build")
     states = containers.states()
     services = {state["ID"] for state in states if state["State"] == "running"}
     assert services <= before
@@ -248,6 +251,21 @@ async def test_a_killed_replica_costs_no_request(containers: Containers) -> None
             assert answer.status == 200, turn
 
     await containers.walk(ask)
+    await asyncio.to_thread(containers.up, "--no-build")
+
+
+def test_no_log_holds_a_secret(containers: Containers) -> None:
+    code = (
+        "import json, pathlib;"
+        "files = pathlib.Path('/run/secrets').iterdir();"
+        "print(json.dumps([file.read_text() for file in files if file.stat().st_size]))"
+    )
+    used = {containers.admin_password, *containers.used_secrets}
+    used |= set(json.loads(containers.python("identity", code)))
+    assert len(used) > 20
+    logs = containers.compose("logs", "--no-color")
+    assert "replica_joined" in logs
+    assert not [secret for secret in used if secret in logs]
 
 
 def test_everything_stops_in_order(containers: Containers) -> None:
