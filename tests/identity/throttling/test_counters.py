@@ -1,6 +1,7 @@
 """Counters in a real Valkey, and what happens when it is away."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from tests.support.valkey import ValkeyServer, valkey_server
 from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.throttling import SIGN_INS_OF_ACCOUNT, Limit
 from identity_service.storage.throttle_counters import (
+    COMMAND_TIMEOUT,
     RETRY_STORE_AFTER,
     STORE_TIMEOUT,
     ValkeyCounters,
@@ -147,6 +149,36 @@ async def test_p8_every_wait_is_bounded_while_valkey_is_frozen(
             await throttle.reserve_sign_in("alice", "198.51.100.7")
         with pytest.raises(TooManyAttemptsError):
             await throttle.reserve_sign_in("alice", "198.51.100.7")
+
+
+async def test_p8_many_slow_answers_are_not_waited_for() -> None:
+    """Each command stays below its own bound; all of a question may not."""
+
+    answered = asyncio.Event()
+
+    async def answer(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                if line.startswith(b"*"):
+                    await asyncio.sleep(0.9 * COMMAND_TIMEOUT)
+                    writer.write(b":1\r\n")
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        answered.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        registry = CollectorRegistry()
+        async with opened(f"valkey://127.0.0.1:{port}", registry) as counters:
+            started_at = time.monotonic()
+            await counters.take("alice", SIGN_INS_OF_ACCOUNT)
+
+            assert time.monotonic() - started_at < STORE_TIMEOUT + 0.2
+            assert fallbacks(registry) == 1
+        await answered.wait()
 
 
 async def test_valkey_absent_at_the_start(valkey_server: ValkeyServer) -> None:
