@@ -1,0 +1,387 @@
+"""Content while its issuer fails; the long forms run with ``make faults``."""
+
+import asyncio
+import itertools
+import os
+import secrets
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientError, ClientSession
+from tests.support.content import Content, content
+from tests.support.issuer import Answer, Issuer, keys_answer, text_answer
+from tests.support.ports import free_ports
+from tests.support.tokens import (
+    LISTS,
+    OMIT,
+    as_json,
+    b64,
+    good_header,
+    mint,
+    private_key,
+    public_half,
+)
+from tests.support.waiting import until
+
+LONG = pytest.mark.faults
+
+
+@pytest.mark.parametrize(
+    "seconds", [2, pytest.param(300, marks=[LONG, pytest.mark.timeout(400)])]
+)
+async def test_f7_issuer_down_fails_no_request_with_an_unexpired_token(
+    issuer: Issuer, service: Content, seconds: int
+) -> None:
+    tokens = [issuer.mint(idx) for idx in range(100)]
+    assert (await service.get(token=tokens[0])).status == 200
+    await issuer.stop()
+
+    statuses = await load(service, tokens, seconds)
+
+    assert statuses == {200}
+    assert (await service.get("/api/test/all")).status == 200
+
+
+async def test_f8_start_without_the_issuer(issuer: Issuer) -> None:
+    await issuer.stop()
+    async with content(issuer, wait=False) as service:
+        answer = await service.get(token=mint())
+        assert answer.status == 503
+        assert answer.headers["Retry-After"]
+        assert (await service.get("/api/test/all")).status == 200
+        assert (await service.get()).status == 401
+        assert not await service.ready()
+        await asyncio.sleep(0.7)
+
+        await issuer.start()
+        began_at = time.monotonic()
+        while not await service.ready():
+            assert time.monotonic() - began_at < 2
+            await asyncio.sleep(0.01)
+        assert (await service.get(token=issuer.mint())).status == 200
+
+
+async def test_f9_restart_without_the_issuer_from_copies(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    token, revoked = issuer.mint(1), issuer.mint(7)
+    issuer.revoke(7)
+    async with content(issuer, CONTENT_COPIES_FOLDER=str(tmp_path)) as service:
+        assert (await service.get(token=token)).status == 200
+        await until(lambda: len(list(tmp_path.iterdir())) == 3)
+    await issuer.stop()
+
+    async with content(
+        issuer, wait=False, CONTENT_COPIES_FOLDER=str(tmp_path)
+    ) as service:
+        assert (await service.get(token=token)).status == 200
+        assert (await service.get(token=revoked)).status == 401
+        await until_ready(service)
+
+
+@pytest.mark.parametrize(
+    ("rotations", "pause"),
+    [(3, 1.6), pytest.param(12, 10, marks=[LONG, pytest.mark.timeout(300)])],
+)
+async def test_f10_rotations_refuse_no_valid_token(
+    issuer: Issuer, rotations: int, pause: float
+) -> None:
+    names = [f"rotated {n}" for n in range(rotations)]
+    for name in names:
+        private_key(name)
+    async with content(issuer) as one, content(issuer) as other:
+        before = issuer.jwks_requests
+        began_at = time.monotonic()
+        held = [issuer.mint(0)]
+        for n, name in enumerate(names):
+            issuer.keys = [name, *issuer.keys][:2]
+            issuer.list_key = name
+            held.append(issuer.mint(n, key=name))
+            for service in (one, other):
+                assert await load(service, held[-2:], pause / 2) == {200}
+        ticks = (time.monotonic() - began_at) // 60 + 1
+        assert issuer.jwks_requests - before <= (rotations + ticks) * 2
+
+        for service in (one, other):
+            assert (await service.get(token=held[0])).status == 401
+
+
+async def test_f11_withdrawn_key_is_refused_at_the_next_refresh(issuer: Issuer) -> None:
+    issuer.max_age = 5
+    private_key("second")
+    async with content(issuer) as service:
+        token = issuer.mint()
+        assert (await service.get(token=token)).status == 200
+        issuer.keys, issuer.list_key = ["second"], "second"
+
+        began_at = time.monotonic()
+        while (await service.get(token=token)).status != 401:
+            assert time.monotonic() - began_at < 8
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "seconds", [3, pytest.param(60, marks=[LONG, pytest.mark.timeout(120)])]
+)
+async def test_f12_flapping_issuer_fails_nothing_and_blocks_nothing(
+    issuer: Issuer, seconds: int
+) -> None:
+    issuer.max_age = 5
+    answers = [
+        text_answer("no", status=500),
+        text_answer("<html></html>"),
+        keys_answer(),
+        text_answer("[" * 200_000),
+        text_answer("x" * 2_000_000),
+        issuer.answer_jwks,
+    ]
+    async with content(issuer) as service:
+        flapping = asyncio.create_task(flap(issuer, answers))
+        lags = asyncio.create_task(loop_lags(seconds))
+        unknown = asyncio.create_task(
+            load(service, [mint(header={"kid": "made-up"})], seconds, pause=0.2)
+        )
+        good = [issuer.mint(n) for n in range(9)]
+        assert await load(service, good, seconds) == {200}
+        assert await unknown <= {401, 503}
+        flapping.cancel()
+        assert statistics.quantiles(await lags, n=100)[-2] < 0.25
+
+
+async def test_f13_poisoned_set_lets_no_attacker_in(issuer: Issuer) -> None:
+    async with content(issuer) as service:
+        good = issuer.mint()
+        assert (await service.get(token=good)).status == 200
+        forged = mint(key="evil", header={"kid": public_half().kid})
+        issuer.answer_jwks = keys_answer(
+            {"kty": "oct", "alg": "HS256", "k": "AAAA", "kid": "oct"},
+            {"kty": "EC", "kid": public_half().kid},
+            {"kty": "RSA", "n": "AQAB", "e": "Aw", "alg": "RS256", "kid": "weak"},
+        )
+        for token in (
+            forged,
+            mint(header={"kid": "oct"}),
+            mint(header={"kid": "weak"}),
+        ):
+            assert (await service.get(token=token)).status in {401, 503}
+
+        assert (await service.get(token=forged)).status == 401
+        assert (await service.get(token=good)).status == 200
+
+
+@pytest.mark.parametrize(
+    "seconds", [3, pytest.param(30, marks=[LONG, pytest.mark.timeout(120)])]
+)
+async def test_f14_flood_of_made_up_kids(issuer: Issuer, seconds: int) -> None:
+    private_key("second")
+    async with content(issuer) as service:
+        good = [issuer.mint(idx) for idx in range(20)]
+        await load(service, good, 0.3)
+        before = issuer.jwks_requests
+        flood = asyncio.create_task(
+            load(service, lambda: mint_with_kid(secrets.token_hex(8)), seconds)
+        )
+        valid = asyncio.create_task(load(service, good, seconds, pause=0.01))
+        await asyncio.sleep(seconds / 3)
+        issuer.keys = ["first", "second"]
+        new = issuer.mint(1, key="second")
+        first_used_at = time.monotonic()
+        while (await service.get(token=new)).status != 200:
+            assert time.monotonic() - first_used_at < 2
+
+        assert await flood == {401}
+        assert await valid == {200}
+        assert issuer.jwks_requests - before <= 3 + seconds / 1.5 + 1
+
+
+@pytest.mark.parametrize(
+    ("minutes", "status"), [(-0.49, 200), (0, 200), (0.49, 200), (-5, 401), (16, 401)]
+)
+async def test_f_c1_clock_skew(issuer: Issuer, minutes: float, status: int) -> None:
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(minutes=minutes)
+
+    issuer.list_lifetime = timedelta(hours=1)
+    async with content(issuer, clock=clock, wait=False) as service:
+        await until(lambda: service.metric("verification_keys"))
+
+        if minutes == -5:
+            answer = await service.get(token=issuer.mint(0))
+            assert answer.status in {401, 503}
+        else:
+            assert (await service.get(token=issuer.mint(0))).status == status
+
+
+async def test_f_c1_issuer_an_hour_back_is_refused_without_a_crash(
+    issuer: Issuer, service: Content
+) -> None:
+    token = issuer.mint()
+    assert (await service.get(token=token)).status == 200
+
+    issuer.clock_offset = timedelta(hours=-1)
+    assert (await service.get(token=issuer.mint())).status == 401
+    assert (await service.get(token=token)).status == 200
+
+
+async def test_f_c2_frozen_process_fetches_once_and_goes_on(issuer: Issuer) -> None:
+    issuer.list_lifetime = timedelta(seconds=2)
+    async with content_process(issuer) as (process, port), ClientSession() as http:
+        url = f"http://127.0.0.1:{port}/api/test/user"
+        headers = {"x-access-token": issuer.mint(3)}
+
+        async def get() -> int:
+            async with http.get(url, headers=headers) as answer:
+                return answer.status
+
+        async with asyncio.timeout(10):
+            while not await answers(get):  # noqa: ASYNC110 - it is starting
+                await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(2.5)
+        before = issuer.list_requests
+        issuer.revoke(3)
+        process.send_signal(signal.SIGCONT)
+
+        assert set(await asyncio.gather(*(get() for _ in range(30)))) == {401}
+        assert issuer.list_requests - before <= 2
+
+
+async def test_s6_list_that_has_expired_fails_closed_or_open_as_set(
+    issuer: Issuer,
+) -> None:
+    issuer.list_lifetime = timedelta(seconds=2)
+    async with (
+        content(issuer) as closed,
+        content(issuer, CONTENT_STATUS_LIST_FAIL_OPEN="true") as open_,
+    ):
+        token = issuer.mint()
+        assert (await closed.get(token=token)).status == 200
+        assert (await open_.get(token=token)).status == 200
+        await issuer.stop()
+        await asyncio.sleep(2.2)
+
+        answer = await closed.get(token=token)
+        assert answer.status == 503
+        assert answer.headers["Retry-After"]
+        assert not await closed.ready()
+        assert (await closed.get("/api/test/all")).status == 200
+        assert (await open_.get(token=token)).status == 200
+
+
+async def test_s6_sign_out_reaches_three_replicas_within_three_seconds(
+    issuer: Issuer,
+) -> None:
+    async with content(issuer) as a, content(issuer) as b, content(issuer) as c:
+        token = issuer.mint(9)
+        for replica in (a, b, c):
+            assert (await replica.get(token=token)).status == 200
+
+        issuer.revoke(9)
+        revoked_at = time.monotonic()
+        for replica in (a, b, c):
+            while (await replica.get(token=token)).status != 401:
+                assert time.monotonic() - revoked_at < 3
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "status", [OMIT, {"status_list": {"idx": 0, "uri": f"{LISTS}1"}}]
+)
+async def test_status_may_be_optional(issuer: Issuer, status: object) -> None:
+    async with content(issuer, CONTENT_REQUIRE_STATUS="false") as service:
+        token = mint(claims={"status": status})
+        assert (await service.get(token=token)).status == 200
+
+
+async def load(
+    service: Content,
+    tokens: list[str] | Callable[[], str],
+    seconds: float,
+    *,
+    pause: float = 0.0,
+) -> set[int]:
+    """Send requests for a while; return the statuses seen."""
+    statuses: set[int] = set()
+
+    async def client(n: int) -> None:
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            token = tokens() if callable(tokens) else tokens[n % len(tokens)]
+            n += 7
+            statuses.add((await service.get(token=token)).status)
+            await asyncio.sleep(pause)
+
+    await asyncio.gather(*(client(n) for n in range(8)))
+    return statuses
+
+
+def mint_with_kid(kid: str) -> str:
+    """Return a token that names a key; signing each would slow the flood down."""
+    header = b64(as_json({**good_header(), "kid": kid}))
+    return f"{header}.{_UNSIGNED_REST}"
+
+
+_UNSIGNED_REST = mint().split(".", 1)[1]
+
+
+async def answers(get: Callable[[], Awaitable[int]]) -> bool:
+    try:
+        return await get() == 200
+    except ClientError:
+        return False
+
+
+async def until_ready(service: Content) -> None:
+    async with asyncio.timeout(3):
+        while not await service.ready():  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def flap(issuer: Issuer, answers: list[Answer]) -> None:
+    """Let the issuer's JWKS answer another way every now and then."""
+    for answer in itertools.cycle(answers):
+        issuer.answer_jwks = answer
+        await asyncio.sleep(0.25)
+
+
+async def loop_lags(seconds: float) -> list[float]:
+    """Return by how much short sleeps overslept."""
+    lags: list[float] = []
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        began_at = time.monotonic()
+        await asyncio.sleep(0.01)
+        lags.append(time.monotonic() - began_at - 0.01)
+    return lags
+
+
+@asynccontextmanager
+async def content_process(
+    issuer: Issuer,
+) -> AsyncIterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run the service as a process of its own."""
+    port, internal_port = free_ports(2)
+    process = subprocess.Popen(  # noqa: ASYNC220 - it starts in no time
+        [sys.executable, "-m", "content_service", "serve"],
+        env={
+            **os.environ,
+            **issuer.settings(),
+            "CONTENT_PORT": str(port),
+            "CONTENT_INTERNAL_PORT": str(internal_port),
+            "CONTENT_DRAIN_DELAY": "0",
+        },
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process, port
+    finally:
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 10) == 0

@@ -1,0 +1,117 @@
+"""Content's settings: their faults, their page, the commands that read them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.issuer import Issuer
+
+from content_service.doctor import faults_after_start
+from content_service.settings import Settings
+from service_kit.settings import SettingsError, read_settings, specs
+
+GOOD = {
+    "CONTENT_ISSUER": "https://id.example",
+    "CONTENT_JWKS_URL": "http://identity:8001/.well-known/jwks.json",
+    "CONTENT_STATUS_LIST_URLS": "https://id.example/l/=http://identity:8001/l/",
+}
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = read_settings(Settings, GOOD)
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8002)
+    assert settings.internal_port == 9002
+    assert settings.audience == "content"
+    assert settings.clock_skew.total_seconds() == 30
+    assert settings.require_status
+    assert not settings.status_list_fail_open
+    assert settings.status_list_urls == {
+        "https://id.example/l/": "http://identity:8001/l/"
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"CONTENT_ISSUER": ""},
+        {"CONTENT_ISSUER": "id.example"},
+        {"CONTENT_JWKS_URL": "file:///etc/passwd"},
+        {"CONTENT_JWKS_URL": "http://user:secret@identity/"},
+        {"CONTENT_STATUS_LIST_URLS": ""},
+        {"CONTENT_STATUS_LIST_URLS": "https://id.example/l/"},
+        {"CONTENT_STATUS_LIST_URLS": "https://id.example/l/=ftp://x/"},
+        {"CONTENT_CLOCK_SKEW": "61"},
+        {"CONTENT_CLOCK_SKEW": "-1"},
+        {"CONTENT_PORT": "65536"},
+        {"CONTENT_REQUIRE_STATUS": "perhaps"},
+        {"CONTENT_ACCESS_TOKEN_TYPE": "none"},
+    ],
+    ids=lambda changes: " ".join(f"{k}={v}" for k, v in changes.items()),
+)
+def test_bad_setting_is_named(changes: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(changes))):
+        read_settings(Settings, {**GOOD, **changes})
+
+
+def test_no_list_need_be_configured_where_no_status_is_required() -> None:
+    environ = {
+        **GOOD,
+        "CONTENT_STATUS_LIST_URLS": "",
+        "CONTENT_REQUIRE_STATUS": "false",
+    }
+
+    assert read_settings(Settings, environ).status_list_urls == {}
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "content.md").read_text("utf-8")
+
+    for spec in specs(Settings):
+        default = f"`{spec.default}`" if spec.default else "none"
+        assert f"| `{spec.name}` | {default} |" in page, spec.name
+
+
+async def test_doctor_finds_nothing_where_all_is_well() -> None:
+    async with Issuer() as issuer:
+        settings = read_settings(Settings, issuer.settings())
+
+        assert await faults_after_start(settings) == {}
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "content_service", *arguments],
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+def test_every_bad_setting_is_told_at_once_and_ends_the_process(command: str) -> None:
+    ended = run(command, CONTENT_PORT="x", CONTENT_CLOCK_SKEW="x")
+
+    assert ended.returncode == 2
+    for name in ("CONTENT_PORT", "CONTENT_CLOCK_SKEW", "CONTENT_ISSUER"):
+        assert name in ended.stderr
+
+
+def test_doctor_names_what_is_missing() -> None:
+    away = {**GOOD, "CONTENT_JWKS_URL": "http://127.0.0.1:9/jwks.json"}
+    ended = run("doctor", **away, CONTENT_REQUIRE_STATUS="false")
+
+    assert ended.returncode == 1
+    assert "fault keys" in ended.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("start",), ("serve", "now")])
+def test_unknown_command_gets_the_usage(arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments)
+
+    assert ended.returncode == 2
+    assert "usage" in ended.stderr
