@@ -68,7 +68,7 @@ class DatabaseServer:
                 f"--init-file={self.datadir.parent}/init.sql",
                 f"--tmpdir={self.datadir.parent}",
                 f"--user={pwd.getpwuid(os.getuid()).pw_name}",
-                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-flush-log-at-trx-commit=2",
                 "--innodb-doublewrite=0",
                 "--skip-log-bin",
                 "--max-connections=200",

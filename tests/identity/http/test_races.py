@@ -1,7 +1,7 @@
 """Two processes of identity on one database, and many clients at the same moment."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -160,6 +160,9 @@ async def end_by_deletion(client: IdentityClient, pair: Any, admin: str) -> Answ
     return await client.call("DELETE", f"/api/users/{pair['id']}", admin)
 
 
+End = Callable[[IdentityClient, Any, str], Awaitable[Answer]]
+
+
 @pytest.mark.parametrize(
     "end",
     [end_by_sign_out, end_by_disabling, end_by_password_change, end_by_deletion],
@@ -169,8 +172,8 @@ async def end_by_deletion(client: IdentityClient, pair: Any, admin: str) -> Answ
 async def test_r6_no_token_outlives_a_refresh_that_races_the_end(
     replicas: Replicas,
     database_url: str,
-    end: Any,
-    rounds: int,  # noqa: ANN401
+    end: End,
+    rounds: int,
 ) -> None:
     await create_admin(database_url)
     admin = (await replicas[0].sign_in("boss")).json["accessToken"]

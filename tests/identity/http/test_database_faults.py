@@ -1,0 +1,244 @@
+"""The database fails in every way it can; identity says 503 in time and recovers."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import pytest
+from sqlalchemy import URL, make_url, select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import create_async_engine
+from tests.support.database import (
+    DatabaseServer,
+    connected,
+    empty_database,
+    migrate,
+    running_server,
+)
+from tests.support.fault_proxy import Fault, FaultProxy
+from tests.support.identity import (
+    IdentityClient,
+    give_signing_keys,
+    identity_settings,
+    running_identity,
+    starting_identity,
+    until_ready,
+)
+
+from identity_service.storage import tables
+
+USER: Final = "identity"
+SECRET: Final = "only-what-it-needs"
+
+ANSWERED_WITHIN: Final = 3.0
+RECOVERED_WITHIN: Final = 2.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    """A server of these tests' own, which they may break."""
+    with running_server(tmp_path_factory.mktemp("broken")) as own:
+        yield own
+
+
+@pytest.fixture
+async def url(server: DatabaseServer) -> AsyncIterator[str]:
+    """The URL of a database, as a user who may do no more than identity needs."""
+    async with empty_database(server.url) as created:
+        await migrate(created)
+        database = make_url(created).database
+        for host in ("localhost", "127.0.0.1"):
+            await execute(
+                server,
+                f"CREATE USER IF NOT EXISTS '{USER}'@'{host}' IDENTIFIED BY '{SECRET}'",
+                "GRANT SELECT, INSERT, UPDATE, DELETE"
+                f" ON {database}.* TO '{USER}'@'{host}'",
+            )
+        yield as_user(make_url(created))
+
+
+def as_user(url: URL) -> str:
+    return url.set(username=USER, password=SECRET).render_as_string(hide_password=False)
+
+
+async def execute(server: DatabaseServer, *statements: str) -> None:
+    engine = create_async_engine(server.url, isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as connection:
+            for statement in statements:
+                await connection.execute(text(statement))
+    finally:
+        await engine.dispose()
+
+
+async def all_refused_in_time(identity: IdentityClient, token: str) -> None:
+    """Check every kind of request: 503 and when to try again, before 3 s are over."""
+    started_at = time.monotonic()
+    answers = await asyncio.gather(
+        identity.sign_up("bob"),
+        identity.sign_in("alice"),
+        identity.refresh(token),
+        identity.sign_out(token),
+    )
+    assert time.monotonic() - started_at < ANSWERED_WITHIN
+    for answer in answers:
+        assert answer.status == 503, answer.text
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert answer.json["code"] == "temporarily_unavailable"
+
+
+async def recovers_in_time(identity: IdentityClient) -> None:
+    started_at = time.monotonic()
+    while (await identity.sign_in("alice")).status != 200:
+        assert time.monotonic() - started_at < RECOVERED_WITHIN
+        await asyncio.sleep(0.05)
+
+
+async def test_f15_the_server_is_killed_and_comes_back(
+    server: DatabaseServer, url: str
+) -> None:
+    async with running_identity(identity_settings(url)) as identity:
+        token = (await identity.signed_in("alice"))["refreshToken"]
+        server.kill()
+        try:
+            await all_refused_in_time(identity, token)
+        finally:
+            await asyncio.to_thread(server.start)
+        await recovers_in_time(identity)
+        assert (await identity.refresh(token)).status == 200
+
+
+async def test_f17_the_server_freezes(server: DatabaseServer, url: str) -> None:
+    async with running_identity(identity_settings(url)) as identity:
+        token = (await identity.signed_in("alice"))["refreshToken"]
+        server.signal(signal.SIGSTOP)
+        try:
+            await all_refused_in_time(identity, token)
+            await all_refused_in_time(identity, token)
+        finally:
+            server.signal(signal.SIGCONT)
+        await recovers_in_time(identity)
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.MUTE])
+async def test_f17_connections_are_refused_or_mute_from_the_handshake_on(
+    server: DatabaseServer, url: str, fault: Fault
+) -> None:
+    async with FaultProxy(server.port) as proxy:
+        through = make_url(url).set(port=proxy.port)
+        settings = identity_settings(through.render_as_string(hide_password=False))
+        async with running_identity(settings) as identity:
+            token = (await identity.signed_in("alice"))["refreshToken"]
+            proxy.cut()
+            proxy.set(fault)
+            await all_refused_in_time(identity, token)
+            proxy.set(Fault.NONE)
+            await recovers_in_time(identity)
+
+
+async def test_f18_connections_that_were_cut_are_noticed_before_they_are_used(
+    server: DatabaseServer, url: str
+) -> None:
+    async with FaultProxy(server.port) as proxy:
+        through = make_url(url).set(port=proxy.port)
+        settings = identity_settings(through.render_as_string(hide_password=False))
+        async with running_identity(settings) as identity:
+            await identity.sign_up("alice")
+            for _ in range(5):
+                proxy.cut()
+                assert (await identity.sign_in("alice")).status == 200
+
+
+async def test_f20_a_read_only_server_goes_on_reading(
+    server: DatabaseServer, url: str
+) -> None:
+    async with running_identity(identity_settings(url)) as identity:
+        signed_in = await identity.signed_in("alice")
+        await execute(server, "SET GLOBAL read_only = 1")
+        try:
+            await all_refused_in_time(identity, signed_in["refreshToken"])
+            assert await identity.is_accepted(signed_in["accessToken"])
+        finally:
+            await execute(server, "SET GLOBAL read_only = 0")
+        await recovers_in_time(identity)
+
+
+async def test_f20_too_many_connections(server: DatabaseServer, url: str) -> None:
+    async with running_identity(identity_settings(url)) as identity:
+        token = (await identity.signed_in("alice"))["refreshToken"]
+        await execute(server, "SET GLOBAL max_connections = 10")
+        holders = [create_async_engine(url) for _ in range(12)]
+        async with contextlib.AsyncExitStack() as held:
+            for holder in holders:
+                with contextlib.suppress(OperationalError):
+                    _ = await held.enter_async_context(holder.connect())
+            async with starting_identity(identity_settings(url)) as (second, _):
+                await all_refused_in_time(second, token)
+        for holder in holders:
+            await holder.dispose()
+        await execute(server, "SET GLOBAL max_connections = 200")
+        await recovers_in_time(identity)
+
+
+async def test_f16_it_starts_without_a_database_and_is_ready_soon_after_it_is_there(
+    server: DatabaseServer, url: str
+) -> None:
+    async with FaultProxy(server.port) as proxy:
+        proxy.set(Fault.REFUSE)
+        through = make_url(url).set(port=proxy.port)
+        settings = identity_settings(through.render_as_string(hide_password=False))
+        await give_signing_keys(identity_settings(url))
+        async with starting_identity(settings) as (identity, readiness):
+            faults = await readiness.faults()
+            assert faults["database"].startswith("no answer")
+            assert (await identity.sign_up("alice")).status == 503
+            proxy.set(Fault.NONE)
+            await until_ready(readiness, within=3)
+            assert (await identity.sign_up("alice")).status == 200
+
+
+async def test_f16_it_waits_for_the_schema_that_it_needs(
+    server: DatabaseServer,
+) -> None:
+    async with empty_database(server.url) as without_schema:
+        settings = identity_settings(without_schema)
+        async with starting_identity(settings) as (identity, readiness):
+            faults = await readiness.faults()
+            assert faults["database"] == "has schema none, not 0001: run migrate"
+            assert (await identity.sign_up("alice")).status == 503
+            await migrate(without_schema)
+            await until_ready(readiness)
+            assert (await identity.sign_up("alice")).status == 200
+
+
+async def test_f16_a_wrong_password_is_told_without_the_password(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = make_url(url).set(password="not-the-password")
+    settings = identity_settings(wrong.render_as_string(hide_password=False))
+    async with starting_identity(settings) as (identity, _):
+        assert (await identity.sign_up("alice")).status == 503
+
+    records = [str(record.__dict__) for record in caplog.records]
+    assert any("OperationalError 1045" in record for record in records)
+    assert not any("not-the-password" in record for record in records)
+
+
+async def test_f21_a_lock_that_another_holds_is_not_waited_for_long(
+    url: str,
+) -> None:
+    async with (
+        running_identity(identity_settings(url)) as identity,
+        connected(url) as engine,
+        engine.connect() as other,
+    ):
+        token = (await identity.signed_in("alice"))["refreshToken"]
+        await other.execute(select(tables.sessions).with_for_update())
+        started_at = time.monotonic()
+        answer = await identity.refresh(token)
+        assert (answer.status, time.monotonic() - started_at < 5) == (503, True)
+        await other.rollback()
+        assert (await identity.refresh(token)).status == 200
