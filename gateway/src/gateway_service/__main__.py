@@ -21,6 +21,7 @@ from gateway_service.workers import Supervisor, end_with_parent, open_listener
 from service_kit.logs import configure_logging
 from service_kit.server import serve, settings_or_exit
 
+_FAILURE: Final = 1
 _USAGE_ERROR: Final = 2
 
 
@@ -52,25 +53,35 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(settings: GatewaySettings, listener: int | None) -> int:
+def _serve(settings: GatewaySettings, inherited: int | None) -> int:
     """Serve in this process, or in several of which this one is the parent."""
-    if listener is not None:
-        return uvloop.run(_serve_here(settings, socket.socket(fileno=listener)))
-    if settings.workers == 1:
-        return uvloop.run(_serve_here(settings, None))
-    if check(settings.config, os.environ):
+    if inherited is not None:
+        listener = socket.socket(fileno=inherited)
+        return uvloop.run(_serve_here(settings, listener, is_worker=True))
+    if settings.workers > 1 and check(settings.config, os.environ):
         return _USAGE_ERROR
-    return uvloop.run(_supervise(settings))
-
-
-async def _serve_here(settings: GatewaySettings, sock: socket.socket | None) -> int:
-    loop = asyncio.get_running_loop()
     try:
-        app = create_app(settings, partial(read_config, settings.config, os.environ))
+        listener = open_listener(settings)
+    except OSError as error:
+        address = f"{settings.host}:{settings.port}"
+        sys.stderr.write(f"cannot listen on {address}: {error.strerror}\n")
+        return _FAILURE
+    if settings.workers > 1:
+        return uvloop.run(Supervisor(settings, listener).run())
+    return uvloop.run(_serve_here(settings, listener, is_worker=False))
+
+
+async def _serve_here(
+    settings: GatewaySettings, listener: socket.socket, *, is_worker: bool
+) -> int:
+    loop = asyncio.get_running_loop()
+    read = partial(read_config, settings.config, os.environ)
+    try:
+        app = create_app(settings, read, listener)
     except ConfigError as error:
         sys.stderr.writelines(f"{fault}\n" for fault in error.faults)
         return _USAGE_ERROR
-    if sock is not None:
+    if is_worker:
         end_with_parent(loop)
     loop.add_signal_handler(signal.SIGHUP, app.reload)
     certificate = app.control.certificate
@@ -79,15 +90,10 @@ async def _serve_here(settings: GatewaySettings, sock: socket.socket | None) -> 
         app.internal_app,
         app.readiness,
         settings.listening,
-        sock=sock,
+        sock=listener.dup(),
         ssl_context=certificate.context if certificate is not None else None,
     )
     return 0
-
-
-async def _supervise(settings: GatewaySettings) -> int:
-    with open_listener(settings) as listener:
-        return await Supervisor(settings, listener).run()
 
 
 if __name__ == "__main__":

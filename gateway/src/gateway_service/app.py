@@ -1,6 +1,7 @@
 """Puts the gateway together."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,9 +35,13 @@ class GatewayApp:
 
 
 def create_app(
-    settings: GatewaySettings, read_config: Callable[[], Config]
+    settings: GatewaySettings,
+    read_config: Callable[[], Config],
+    listener: socket.socket | None = None,
 ) -> GatewayApp:
     """Return a gateway for the running event loop.
+
+    ``listener`` is the public socket that its runner will close, if it is known.
 
     Raises
     ------
@@ -74,7 +79,8 @@ def create_app(
             control,
             access_log,
             deadlines,
-            settings.shutdown_grace.total_seconds(),
+            grace=settings.shutdown_grace.total_seconds(),
+            listener=listener,
         ),
         internal_app=create_internal_app(
             readiness, registry, lambda: status_of(control)

@@ -43,6 +43,9 @@ It may have ended its sending half only; more likely it is gone, and then the wo
 it should end.
 """
 
+_ON_ITS_WAY: Final = 0.5
+"""Seconds that an idle connection stays open when the gateway stops."""
+
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER without time: closing sends RST."""
 
@@ -148,10 +151,10 @@ class ClientConnection(asyncio.Protocol):
 
     # What the gateway asks of it
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing of a request has come."""
-        return self._phase is _Phase.HEAD and not self._buffer
+    def close_when_idle(self) -> None:
+        """Close soon, unless a request is being answered or is on its way."""
+        if self._phase is _Phase.HEAD and not self._buffer:
+            self.deadline = min(self.deadline, self._loop.time() + _ON_ITS_WAY)
 
     def close(self) -> None:
         """Close after what was written."""

@@ -1,7 +1,9 @@
 """The gateway's public side as an aiohttp site sees it: a factory of connections."""
 
 import asyncio
+import contextlib
 import logging
+import socket
 import time
 from collections import Counter
 from typing import Final, cast
@@ -118,8 +120,8 @@ class EdgeServer:
     def pre_shutdown(self) -> None:
         """Close the connections that have nothing to do, the others after they did."""
         self._is_stopping = True
-        for connection in [each for each in self._connections if each.is_idle]:
-            connection.close()
+        for connection in self._connections:
+            connection.close_when_idle()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
         """Let requests in flight end, and cut those that do not in time."""
@@ -135,7 +137,11 @@ class EdgeServer:
 
 
 class GatewayRunner(web.BaseRunner):
-    """Starts what the gateway needs, and stops it in turn."""
+    """Starts what the gateway needs, and stops it in turn.
+
+    ``listener`` is the public socket, if the runner is to empty its queue at the end:
+    the system resets connections that it has accepted when nobody took them over.
+    """
 
     def __init__(
         self,
@@ -143,16 +149,41 @@ class GatewayRunner(web.BaseRunner):
         control: ControlPlane[ConnectionPool],
         access_log: AccessLog,
         deadlines: Deadlines,
+        *,
         grace: float,
+        listener: socket.socket | None = None,
     ) -> None:
         super().__init__(handle_signals=False, shutdown_timeout=grace)
         self._edge = server
         self._control = control
         self._access_log = access_log
         self._deadlines = deadlines
+        self._listener = listener
+
+    async def cleanup(self) -> None:
+        """Stop accepting, let requests in flight end, then stop everything else."""
+        for site in self.sites:
+            await site.stop()
+        if self._listener is not None:
+            await self._take_waiting(self._listener)
+        await super().cleanup()
 
     async def shutdown(self) -> None:
         """Nothing to do: the server itself waits for requests in flight."""
+
+    async def _take_waiting(self, listener: socket.socket) -> None:
+        """Take over every connection in the queue, then close the socket at once."""
+        waiting = []
+        listener.setblocking(False)  # noqa: FBT003 - the socket's signature
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting.append(listener.accept()[0])
+        listener.close()
+        certificate = self._control.certificate
+        context = certificate.context if certificate is not None else None
+        loop = asyncio.get_running_loop()
+        for each in waiting:
+            await loop.connect_accepted_socket(self._edge, each, ssl=context)
 
     async def _make_server(self) -> web.Server:
         await self._control.start()

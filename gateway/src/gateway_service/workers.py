@@ -1,7 +1,8 @@
 """Several gateway processes that share one listening socket.
 
 The parent only watches: it restarts a worker that dies, passes signals on, and ends
-when all have ended. It holds the socket, so no connection is lost between two workers.
+when all have ended. It holds the socket, so no connection is lost between two workers;
+at the end it lets go of it first, and the last worker empties its queue.
 """
 
 import asyncio
@@ -47,6 +48,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping.set()
+        self._listener.close()
         self._pass_on(signal.SIGTERM)
 
     def _pass_on(self, number: signal.Signals) -> None:
@@ -61,7 +63,7 @@ class Supervisor:
             process = await self._start(worker)
             self._running[worker] = process
             if self._stopping.is_set():
-                self._pass_on(signal.SIGTERM)
+                process.terminate()
             code = await process.wait()
             del self._running[worker]
             if self._stopping.is_set():
