@@ -50,9 +50,9 @@ class Refresher:
         self._refresh = refresh
         self._retry_delay = retry_delay
         self._budget = _Budget()
-        self._tried = asyncio.Event()
         self._wanted = asyncio.Event()
         self._waiting = 0
+        self._in_flight: asyncio.Future[None] | None = None
         self._round: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -67,11 +67,11 @@ class Refresher:
             await asyncio.gather(self._task, return_exceptions=True)
         self._end_round()
 
-    async def first(self) -> None:
-        """Wait, but not long, until it has been tried once, well or badly."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_WAIT_SECONDS):
-                await self._tried.wait()
+    async def current(self) -> bool:
+        """Wait, but not long, for the refresh in flight; tell whether none is left."""
+        if self._in_flight is not None:
+            await self._wait_for(self._in_flight)
+        return self._in_flight is None
 
     async def next(self) -> None:
         """Wait until a refresh that has yet to begin has ended, well or badly.
@@ -79,25 +79,30 @@ class Refresher:
         Nobody waits long: while refreshing fails, while too many wait already, or
         when the budget for refreshes out of turn does not allow one soon enough.
         """
-        if self.failing or self._waiting >= _MAX_WAITING:
+        if self.failing:
             return
         if self._round is None:
             self._round = asyncio.get_running_loop().create_future()
         self._wanted.set()
+        await self._wait_for(self._round)
+
+    async def _wait_for(self, ended: asyncio.Future[None]) -> None:
+        if self._waiting >= _MAX_WAITING:
+            return
         self._waiting += 1
         try:
-            await asyncio.wait((self._round,), timeout=_WAIT_SECONDS)
+            await asyncio.wait((ended,), timeout=_WAIT_SECONDS)
         finally:
             self._waiting -= 1
 
     async def _run(self) -> None:
         while True:
             self._wanted.clear()
-            this_round, self._round = self._round, None
+            ended = self._round or asyncio.get_running_loop().create_future()
+            self._in_flight, self._round = ended, None
             delay = await self._attempt()
-            self._tried.set()
-            if this_round is not None:
-                this_round.set_result(None)
+            self._in_flight = None
+            ended.set_result(None)
             await self._pause(delay.total_seconds())
 
     async def _attempt(self) -> timedelta:

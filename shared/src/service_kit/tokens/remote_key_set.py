@@ -101,9 +101,7 @@ class RemoteKeySet:
         unknown = self._unknown.get(kid)
         if unknown is not None and unknown.until > time.monotonic():
             return None
-        if not self._keys:
-            await self._refresher.first()
-        if kid not in self._keys:
+        if await self._refresher.current() and kid not in self._keys:
             await self._refresher.next()
         key = self._keys.get(kid)
         if key is not None:

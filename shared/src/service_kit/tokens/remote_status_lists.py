@@ -112,8 +112,7 @@ class RemoteStatusLists:
         kept.asked_at = now
         if kept.usable(now):
             return kept.entry(reference.idx)
-        await kept.refresher.first()
-        if not kept.usable(self._clock()):
+        if await kept.refresher.current() and not kept.usable(self._clock()):
             await kept.refresher.next()
         if kept.usable(self._clock()):
             return kept.entry(reference.idx)
