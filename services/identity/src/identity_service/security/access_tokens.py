@@ -1,22 +1,15 @@
 """Write access tokens (RFC 9068): claims that others can verify without asking."""
 
-import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
+import jwt
 
 from identity_service.security.key_material import SigningKey
-from service_kit.tokens import ALGORITHM, base64url
-
-_PADDING: Final = PKCS1v15()
-_HASH: Final = SHA256()
-"""RS256 is both of these (RFC 7518 section 3.3)."""
+from service_kit.tokens import ALGORITHM
 
 _JTI_SIZE: Final = 16
 """Random bytes: no two tokens share a name."""
@@ -60,15 +53,5 @@ class AccessTokenWriter:
                 "status_list": {"idx": content.status_idx, "uri": content.status_uri}
             },
         }
-        message = f"{_header(key.kid, self._token_type)}.{_encoded(payload)}"
-        signature = key.private_key.sign(message.encode(), _PADDING, _HASH)
-        return f"{message}.{base64url.encode(signature)}"
-
-
-@lru_cache(maxsize=16)
-def _header(kid: str, token_type: str) -> str:
-    return _encoded({"alg": ALGORITHM, "kid": kid, "typ": token_type})
-
-
-def _encoded(members: dict[str, object]) -> str:
-    return base64url.encode(json.dumps(members, separators=(",", ":")).encode())
+        headers = {"kid": key.kid, "typ": self._token_type}
+        return jwt.encode(payload, key.private_key, ALGORITHM, headers)
