@@ -135,7 +135,10 @@ async def test_lease_lasts_while_the_database_is_away(
 
 
 async def issue(
-    database: FlakyDatabase, place: tuple[int, int], clock: ManualClock
+    database: FlakyDatabase,
+    place: tuple[int, int],
+    clock: ManualClock,
+    lifetime: timedelta = timedelta(minutes=15),
 ) -> None:
     await database.write(
         lambda unit: unit.access_tokens.add(
@@ -143,7 +146,7 @@ async def issue(
             idx=place[1],
             user_id=1,
             session_id="0" * 32,
-            expires_at=clock() + timedelta(minutes=15),
+            expires_at=clock() + lifetime,
         )
     )
 
@@ -193,3 +196,17 @@ async def test_list_is_kept_while_a_lease_or_a_token_of_it_may_live(
     await issue(database, await indexes.allocate(), still_clock)
     await ExpiredTokens(database, still_clock).prune()
     assert await stored(database_url) == ([1, 2], 2)
+
+
+async def test_list_is_kept_while_a_long_lived_token_of_it_lives(
+    database: FlakyDatabase, still_clock: ManualClock, database_url: str
+) -> None:
+    place = await StatusIndexes(database, still_clock).allocate()
+    await issue(database, place, still_clock, lifetime=timedelta(days=1))
+    async with connected(database_url) as engine, engine.begin() as connection:
+        await connection.execute(update(status_lists).values(leased=LIST_SIZE))
+    await StatusIndexes(database, still_clock).allocate()
+
+    still_clock.advance(CLOSING_TIME + SECOND)
+    await ExpiredTokens(database, still_clock).prune()
+    assert await stored(database_url) == ([1, 2], 1)
