@@ -60,7 +60,7 @@ async def remote(issuer: Issuer, **options: Any) -> AsyncIterator[Lists]:  # noq
             keys,
             session,
             clock=lambda: subject[0].now(),
-            **options,  # noqa: PLW0108 - not yet there
+            **options,
         )
         subject.append(Lists(lists))
         async with lists:

@@ -1,0 +1,1 @@
+"""The issuer's access tokens in other people's services; each example is tested."""

@@ -1,0 +1,44 @@
+"""Protect an aiohttp service with the issuer's access tokens."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import ClientSession, web
+
+from service_kit.auth import (
+    ACCESS_TOKEN_COOKIE,
+    TOKEN_VERIFIER,
+    auth_problems,
+    authenticate,
+)
+from service_kit.errors import problem_middleware
+from service_kit.tokens import RemoteKeySet, RemoteStatusLists, TokenVerifier
+
+
+async def hello(request: web.Request) -> web.Response:
+    """Greet whoever has a valid access token."""
+    claims = await authenticate(request)
+    return web.Response(text=f"Hello, {claims.subject}.")
+
+
+def create_app(issuer: str) -> web.Application:
+    """Return the service."""
+    jwks, lists = f"{issuer}/.well-known/jwks.json", f"{issuer}/api/auth/statuslists/"
+
+    async def verify_tokens(app: web.Application) -> AsyncIterator[None]:
+        async with (
+            ClientSession() as http,
+            RemoteKeySet(jwks, http) as keys,
+            RemoteStatusLists({lists: lists}, keys, http) as statuses,
+        ):
+            app[TOKEN_VERIFIER] = TokenVerifier(
+                keys, issuer=issuer, audience="content", statuses=statuses
+            )
+            yield
+
+    app = web.Application(
+        middlewares=[problem_middleware(auth_problems(tutorial_compat=False))]
+    )
+    app[ACCESS_TOKEN_COOKIE] = "__Secure-access_token"
+    app.cleanup_ctx.append(verify_tokens)
+    app.router.add_get("/hello", hello)
+    return app

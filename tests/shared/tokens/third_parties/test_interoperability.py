@@ -1,0 +1,182 @@
+"""Other people's libraries verify live tokens across a rotation of keys."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from joserfc import jwk as joserfc_jwk
+from joserfc import jwt as joserfc_jwt
+from jwcrypto import jwk as jwcrypto_jwk
+from jwcrypto import jwt as jwcrypto_jwt
+from tests.support.issuer import Issuer
+from tests.support.tokens import AUDIENCE, ISSUER, private_key
+
+HERE = Path(__file__).parent
+NODE_FOLDER = Path(__file__).parents[4] / ".local" / "verifiers"
+
+Verify = Callable[[str], str]
+"""Returns the subject; raises whatever the library raises."""
+
+
+def fetch(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        document: dict[str, Any] = json.load(answer)
+    return document
+
+
+def with_pyjwt(url: str) -> Verify:
+    client = jwt.PyJWKClient(url, cooldown_duration=0)
+
+    def verify(token: str) -> str:
+        claims = jwt.decode(
+            token,
+            client.get_signing_key_from_jwt(token),
+            algorithms=["RS256"],
+            issuer=ISSUER,
+            audience=AUDIENCE,
+        )
+        return str(claims["sub"])
+
+    return verify
+
+
+def with_joserfc(url: str) -> Verify:
+    checks = joserfc_jwt.JWTClaimsRegistry(
+        iss={"essential": True, "value": ISSUER},
+        aud={"essential": True, "value": AUDIENCE},
+        exp={"essential": True},
+    )
+
+    def verify(token: str) -> str:
+        keys = joserfc_jwk.KeySet.import_key_set(fetch(url))  # type: ignore[arg-type]
+        decoded = joserfc_jwt.decode(token, keys, algorithms=["RS256"])
+        checks.validate(decoded.claims)
+        return str(decoded.claims["sub"])
+
+    return verify
+
+
+def with_authlib(url: str) -> Verify:
+    checks = {"iss": {"value": ISSUER}, "aud": {"value": AUDIENCE}}
+
+    def verify(token: str) -> str:
+        claims = JsonWebToken(["RS256"]).decode(
+            token, fetch(url), claims_options=checks
+        )
+        claims.validate()
+        return str(claims["sub"])
+
+    return verify
+
+
+def with_jwcrypto(url: str) -> Verify:
+    def verify(token: str) -> str:
+        keys = jwcrypto_jwk.JWKSet.from_json(json.dumps(fetch(url)))
+        decoded = jwcrypto_jwt.JWT(
+            jwt=token,
+            key=keys,
+            algs=["RS256"],
+            check_claims={"iss": ISSUER, "aud": AUDIENCE},
+        )
+        return str(json.loads(decoded.claims)["sub"])
+
+    return verify
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    private_key("second")
+    async with Issuer() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "library", [with_pyjwt, with_joserfc, with_authlib, with_jwcrypto]
+)
+async def test_python_library_follows_a_rotation(
+    issuer: Issuer, library: Callable[[str], Verify]
+) -> None:
+    verify = library(issuer.jwks_url)
+
+    async def judge(token: str) -> str:
+        try:
+            return await asyncio.to_thread(verify, token)
+        except Exception:  # noqa: BLE001 - each library has errors of its own
+            return "refused"
+
+    await follow_a_rotation(issuer, judge)
+
+
+@pytest.mark.parametrize("library", ["jose", "jwks-rsa"])
+async def test_node_library_follows_a_rotation(issuer: Issuer, library: str) -> None:
+    folder = await asyncio.to_thread(node_folder)
+    async with node(folder, library, issuer.jwks_url) as judge:
+        await follow_a_rotation(issuer, judge)
+
+
+async def follow_a_rotation(issuer: Issuer, judge: Any) -> None:  # noqa: ANN401
+    """Check a token before, across and after the signing key changes."""
+    first = issuer.mint(sub="before")
+    assert await judge(first) == "before"
+    assert await judge(issuer.mint(key="evil")) == "refused"
+
+    issuer.keys = ["second", "first"]
+    assert await judge(issuer.mint(sub="after", key="second")) == "after"
+    assert await judge(first) == "before"
+    assert await judge(first[:-8] + "AAAAAAAA") == "refused"
+
+
+def node_folder() -> Path:
+    """Return a folder with the libraries, which is filled once."""
+    if shutil.which("npm") is None:
+        pytest.skip("node is not installed")
+    NODE_FOLDER.mkdir(parents=True, exist_ok=True)
+    wanted = (HERE / "package.json").read_text("utf-8")
+    done = NODE_FOLDER / "installed"
+    if not done.exists() or done.read_text("utf-8") != wanted:
+        (NODE_FOLDER / "package.json").write_text(wanted, "utf-8")
+        installed = subprocess.run(
+            ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"],
+            cwd=NODE_FOLDER,
+            check=False,
+            capture_output=True,
+        )
+        if installed.returncode != 0 and not os.environ.get("CI"):
+            pytest.skip("npm could not install the libraries")
+        assert installed.returncode == 0, installed.stderr
+        done.write_text(wanted, "utf-8")
+    shutil.copy(HERE / "verify.mjs", NODE_FOLDER)
+    return NODE_FOLDER
+
+
+@asynccontextmanager
+async def node(folder: Path, library: str, url: str) -> AsyncIterator[Any]:
+    process = await asyncio.create_subprocess_exec(
+        *("node", "verify.mjs", library, url, ISSUER, AUDIENCE),
+        cwd=folder,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    reader, writer = process.stdout, process.stdin
+
+    async def judge(token: str) -> str:
+        writer.write(token.encode() + b"\n")
+        async with asyncio.timeout(15):
+            return (await reader.readline()).decode().strip().removeprefix("ok ")
+
+    try:
+        yield judge
+    finally:
+        writer.close()
+        await process.wait()
