@@ -32,11 +32,13 @@ async def test_p7_refusals_take_the_same_time(database_url: str) -> None:
             "disabled": lambda: identity.sign_in("dora"),
         }
 
-        for _ in range(MEASUREMENTS):
+        differences: list[float] = []
+        while len(differences) < MEASUREMENTS:
             medians = await interleaved_medians(cases, tries=TRIES)
-            if spread(medians) < INDISTINGUISHABLE:
+            differences.append(spread(medians))
+            if differences[-1] < INDISTINGUISHABLE:
                 return
-    pytest.fail(f"the cases can be told apart: {medians}")
+    pytest.fail(f"the cases can be told apart, each time: {differences}")
 
 
 async def disabled(identity: IdentityClient, database_url: str, username: str) -> None:

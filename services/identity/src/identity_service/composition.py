@@ -108,6 +108,7 @@ def compose(
         issuer=settings.issuer,
         audience=settings.audience,
         statuses=StoredStatuses(database, issuer=settings.issuer),
+        media_type=settings.access_token_type,
         clock_skew=timedelta(),
         clock=clock,
     )

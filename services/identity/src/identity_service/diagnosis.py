@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_service.composition import UseCases
 from identity_service.domain.errors import IdentityError
+from identity_service.domain.throttling import Limit
 from identity_service.settings import Settings
 from identity_service.storage import schema
 from service_kit.clock import utc_now
@@ -20,6 +21,8 @@ _LONGEST_SECONDS: Final = 5.0
 
 _CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
 """Verifiers allow 30 s: what is left is for them."""
+
+_ANY_LIMIT: Final = (Limit(1, timedelta(minutes=1)),)
 
 _FALLBACKS: Final = "identity_throttle_fallbacks_total"
 
@@ -98,7 +101,7 @@ async def _throttle(
 ) -> Finding:
     if not settings.throttle:
         return _fault("throttle", "off: for load tests and benchmarks only")
-    await use_cases.counters.remembers("doctor")
+    await use_cases.counters.clear("doctor", _ANY_LIMIT)
     if registry.get_sample_value(_FALLBACKS):
         return _fault("throttle", "its store does not answer")
     scheme = settings.throttle_url.partition("://")[0]

@@ -1,0 +1,142 @@
+"""The commands, as an operator runs them: each a process of its own."""
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support.identity import (
+    ISSUER,
+    KEYS,
+    PASSWORD,
+    identity_settings,
+    running_identity,
+)
+
+
+@dataclass
+class Ended:
+    """A command that has ended."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+@dataclass
+class Operator:
+    """Runs commands with the settings of one deployment."""
+
+    url: str
+
+    async def run(self, *arguments: str, stdin: str = "", **environ: str) -> Ended:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "identity_service", *arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={
+                "PATH": os.environ["PATH"],
+                "IDENTITY_DATABASE_URL": self.url,
+                "IDENTITY_ISSUER": ISSUER,
+                "IDENTITY_BCRYPT_COST": "4",
+                **KEYS,
+                **environ,
+            },
+        )
+        out, err = await process.communicate(stdin.encode())
+        return Ended(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    return Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite")
+
+
+ADMIN = ("create-admin", "--username", "boss", "--email", "boss@example.test")
+
+
+async def test_a_deployment_from_nothing_to_its_first_administrator(
+    operator: Operator,
+) -> None:
+    sick = await operator.run("doctor")
+    migrated = await operator.run("migrate")
+    created = await operator.run(*ADMIN)
+    again = await operator.run(*ADMIN, "--password-stdin", stdin="another password\n")
+    well = await operator.run("doctor")
+
+    assert sick.code == 1
+    assert "fault database: schema none, not 0001: run migrate" in sick.out
+    assert (migrated.code, migrated.out) == (0, "schema 0001: was None\n")
+    assert created.code == 0
+    assert (again.code, again.out) == (0, "boss is an administrator already\n")
+    assert (well.code, "fault" in well.out) == (0, False)
+    password = created.out.rpartition(": ")[2].strip()
+    async with running_identity(identity_settings(operator.url)) as identity:
+        signed_in = await identity.sign_in("boss", password)
+        assert signed_in.json["passwordChangeRequired"] is True
+
+
+async def test_p13_an_administrator_is_created_while_it_serves(
+    operator: Operator, tmp_path: Path
+) -> None:
+    await operator.run("migrate")
+    file = tmp_path / "password"
+    file.write_text(f"{PASSWORD}\n")
+    async with running_identity(identity_settings(operator.url)) as identity:
+        await operator.run(*ADMIN, "--password-file", str(file))
+        signed_in = await identity.sign_in("boss")
+
+    assert signed_in.json["roles"] == ["ROLE_USER", "ROLE_ADMIN"]
+    assert "passwordChangeRequired" not in signed_in.json
+
+
+async def test_p13_nobody_becomes_administrator_by_having_the_name(
+    operator: Operator,
+) -> None:
+    await operator.run("migrate")
+    async with running_identity(identity_settings(operator.url)) as identity:
+        await identity.sign_up("boss")
+        refused = await operator.run(*ADMIN)
+        signed_in = await identity.sign_in("boss")
+
+    assert refused.code == 1
+    assert "UsernameTakenError" in refused.err
+    assert signed_in.json["roles"] == ["ROLE_USER"]
+
+
+async def test_a_weak_password_is_refused_in_words(operator: Operator) -> None:
+    await operator.run("migrate")
+
+    ended = await operator.run(*ADMIN, "--password-stdin", stdin="short\n")
+
+    assert ended.code == 1
+    assert "at least 8 characters" in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_the_audit_log_is_verified_and_a_signing_key_is_made(
+    operator: Operator,
+) -> None:
+    await operator.run("migrate")
+    await operator.run(*ADMIN)
+
+    none = await operator.run("rotate-signing-key")
+    rotated = await operator.run("rotate-signing-key", "--now")
+    verified = await operator.run("verify-audit")
+
+    assert (none.code, "no key" in none.err) == (1, True)
+    assert rotated.out.startswith("signs now: ")
+    assert (verified.code, "unbroken" in verified.out) == (0, True)
+
+
+async def test_bad_settings_are_all_named_and_end_it_with_2(operator: Operator) -> None:
+    ended = await operator.run(
+        "serve", IDENTITY_ISSUER="nowhere", IDENTITY_TOKEN_TRANSPORT="pigeon"
+    )
+
+    assert ended.code == 2
+    assert "setting IDENTITY_ISSUER" in ended.err
+    assert "setting IDENTITY_TOKEN_TRANSPORT" in ended.err

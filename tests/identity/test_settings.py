@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import pytest
+from tests.support.identity import identity_settings
+
+from identity_service.handlers.cookies import Transport
+from identity_service.settings import DatabaseSettings, Settings
+from service_kit.settings import SettingsError, SettingSpec, read_settings, specs
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "identity.md"
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = identity_settings("sqlite+aiosqlite:///x")
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8001)
+    assert settings.internal_port == 9001
+    assert settings.audience == "content"
+    assert settings.access_token_lifetime.total_seconds() == 900
+    assert settings.session_idle_lifetime.days == 14
+    assert settings.session_lifetime.days == 90
+    assert settings.refresh_grace.total_seconds() == 10
+    assert settings.password_min_length == 8
+    assert settings.token_transport is Transport.BODY
+    assert settings.self_assignable_roles == {"user"}
+    assert not settings.tutorial_compat
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IDENTITY_DATABASE_URL", "postgresql://x"),
+        ("IDENTITY_DATABASE_URL", "mysql://x"),
+        ("IDENTITY_DATABASE_URL", "not a URL"),
+        ("IDENTITY_ISSUER", "https://id.example/"),
+        ("IDENTITY_ISSUER", "id.example"),
+        ("IDENTITY_KEY_ENCRYPTION_KEYS", "c2hvcnQ="),
+        ("IDENTITY_PASSWORD_PEPPERS", ","),
+        ("IDENTITY_SELF_ASSIGNABLE_ROLES", "user,root"),
+        ("IDENTITY_TOKEN_TRANSPORT", "header"),
+        ("IDENTITY_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("IDENTITY_ACCESS_TOKEN_LIFETIME", "0"),
+        ("IDENTITY_BCRYPT_COST", "31"),
+        ("IDENTITY_PASSWORD_MIN_LENGTH", "7"),
+    ],
+)
+def test_a_bad_setting_is_named_and_its_value_is_not(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        identity_settings("sqlite+aiosqlite:///x", **{name: value})
+
+    assert [fault.partition(" ")[0] for fault in caught.value.faults] == [name]
+
+
+def test_k8_secrets_are_not_in_the_representation() -> None:
+    settings = identity_settings("mysql+asyncmy://user:sesame@host/database")
+
+    assert "sesame" not in repr(settings)
+    assert "key_encryption_keys" not in repr(settings)
+
+
+def test_whoever_migrates_needs_the_url_alone() -> None:
+    environ = {"IDENTITY_DATABASE_URL": "sqlite+aiosqlite:///x"}
+
+    assert read_settings(DatabaseSettings, environ).database_url
+
+
+def line(spec: SettingSpec) -> str:
+    default = {None: "none", "": "empty"}.get(spec.default, f"`{spec.default}`")
+    return f"| `{spec.name}` | {default} | {spec.description} |"
+
+
+def test_the_page_tells_every_setting_as_it_is_and_no_other() -> None:
+    told = [
+        each
+        for each in DOCUMENT.read_text("utf-8").splitlines()
+        if each.startswith(("| `IDENTITY_", "| `TUTORIAL_"))
+    ]
+
+    assert told == [line(spec) for spec in specs(Settings)]
