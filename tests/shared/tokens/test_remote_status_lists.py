@@ -59,7 +59,7 @@ async def remote(issuer: Issuer, **options: Any) -> AsyncIterator[Lists]:  # noq
             prefixes,
             keys,
             session,
-            clock=lambda: subject[0].now(),
+            clock=lambda: subject[0].now(),  # noqa: PLW0108 - it is yet to come
             **options,
         )
         subject.append(Lists(lists))

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import urllib.request
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -66,12 +67,14 @@ def with_joserfc(url: str) -> Verify:
 
 
 def with_authlib(url: str) -> Verify:
+    with warnings.catch_warnings(action="ignore"):
+        from authlib.jose import JsonWebToken  # noqa: PLC0415 - it warns of its end
+
     checks = {"iss": {"value": ISSUER}, "aud": {"value": AUDIENCE}}
+    rs256 = JsonWebToken(["RS256"])
 
     def verify(token: str) -> str:
-        claims = JsonWebToken(["RS256"]).decode(
-            token, fetch(url), claims_options=checks
-        )
+        claims = rs256.decode(token, fetch(url), claims_options=checks)
         claims.validate()
         return str(claims["sub"])
 
