@@ -1,0 +1,32 @@
+"""One cluster a run: starting it takes seconds. Each experiment finds it healthy."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.support.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three replicas of content, whose logs hold no secret and no traceback (F-L2)."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+    for log in cluster.folder.glob("*.log"):
+        text = log.read_text()
+        assert "Traceback" not in text, text
+        assert "never retrieved" not in text, text
+        leaked = [each for each in cluster.secrets if each in text]
+        assert not leaked, f"{log.name} holds {len(leaked)} secrets"
+
+
+@pytest.fixture
+def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
+    """The shared cluster, healed after the experiment."""
+    yield running_cluster
+    running_cluster.heal()
+
+
+@pytest.fixture(scope="session")
+def token(running_cluster: Cluster) -> str:
+    """The access token of somebody who is signed in."""
+    return running_cluster.new_token()
