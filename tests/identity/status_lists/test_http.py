@@ -6,8 +6,11 @@ from typing import Any
 import jwt
 import pytest
 from aiohttp import ClientSession
+from sqlalchemy import insert, select
+from tests.support.database import connected
 from tests.support.identity import ISSUER, OTHER_PASSWORD, PASSWORD, IdentityClient
 
+from identity_service.storage.tables import roles, user_roles
 from service_kit.tokens import (
     StaticKeySet,
     Status,
@@ -154,3 +157,39 @@ async def test_aggregation_names_every_list(identity: IdentityClient) -> None:
     answer = await identity.send("GET", "/api/auth/statuslists")
     assert answer.headers["Content-Type"].startswith("application/json")
     assert json.loads(answer.text) == {"status_lists": [f"{ISSUER}{LIST}"]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("PUT", "/roles", {"roles": ["moderator"]}, id="R7 role change"),
+        pytest.param("PATCH", "", {"disabled": True}, id="R6 disabled"),
+        pytest.param("DELETE", "/sessions", None, id="R6 sessions ended"),
+        pytest.param("DELETE", "", None, id="R6 deleted"),
+    ],
+)
+async def test_what_an_administrator_does_lands_in_the_list(
+    identity: IdentityClient,
+    database_url: str,
+    method: str,
+    path: str,
+    body: dict[str, object] | None,
+) -> None:
+    user, root = await identity.signed_in("alice"), await identity.signed_in("root")
+    async with connected(database_url) as engine, engine.begin() as connection:
+        await connection.execute(
+            insert(user_roles).from_select(
+                ["user_id", "role_id"],
+                select(root["id"], roles.c.id).where(roles.c.name == "admin"),
+            )
+        )
+    admin = (await identity.sign_in("root")).json
+    assert not await is_revoked(identity, user)
+
+    answer = await identity.call(
+        method, f"/api/users/{user['id']}{path}", admin["accessToken"], json=body
+    )
+
+    assert answer.status == 200, answer.text
+    assert await is_revoked(identity, user)
+    assert not await is_revoked(identity, admin)
