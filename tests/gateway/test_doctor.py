@@ -158,8 +158,8 @@ def test_settings_have_the_contracts_defaults() -> None:
     assert (defaults.host, defaults.port) == ("127.0.0.1", 8080)
     assert defaults.internal_port == 9080
     assert defaults.config == Path("deploy/gateway.toml")
-    assert defaults.listening.drain_delay.total_seconds() == 2
-    assert defaults.listening.shutdown_grace.total_seconds() == 20
+    assert defaults.drain_delay.total_seconds() == 2
+    assert defaults.shutdown_grace.total_seconds() == 20
 
 
 def test_every_fault_of_the_settings_is_named() -> None:

@@ -20,15 +20,18 @@ SERVICE = textwrap.dedent("""
     from prometheus_client import CollectorRegistry
     from service_kit.errors import problem_middleware
     from service_kit.health import Readiness, create_internal_app
-    from service_kit.server import Listening, app_runner, run, serve
+    from service_kit.server import app_runner, run, serve
     from service_kit import settings as parse
 
     @dataclass(frozen=True)
     class Settings:
         port: int = parse.setting("X_PORT", parse.port, description="port")
         internal_port: int = parse.setting(
-        "X_INTERNAL_PORT", parse.port, description="port"
-    )
+            "X_INTERNAL_PORT", parse.port, description="port"
+        )
+        host = internal_host = "127.0.0.1"
+        drain_delay = timedelta(seconds=0.5)
+        shutdown_grace = timedelta(seconds=5)
 
     async def slow(_):
         await asyncio.sleep(1)
@@ -38,18 +41,13 @@ SERVICE = textwrap.dedent("""
         return web.Response(text="fast")
 
     async def main(settings):
-        listening = Listening(
-            host="127.0.0.1", port=settings.port,
-            internal_host="127.0.0.1", internal_port=settings.internal_port,
-            drain_delay=timedelta(seconds=0.5), shutdown_grace=timedelta(seconds=5),
-        )
         readiness = Readiness()
         app = web.Application(middlewares=[problem_middleware({})])
         app.router.add_get("/slow", slow)
         app.router.add_get("/fast", fast)
         internal = create_internal_app(readiness, CollectorRegistry())
-        runner = app_runner(app, readiness, listening)
-        await serve(runner, internal, readiness, listening)
+        runner = app_runner(app, readiness, settings)
+        await serve(runner, internal, readiness, settings)
 
     run("example", main, Settings)
 """)

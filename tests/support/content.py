@@ -77,7 +77,7 @@ async def content(
     read = read_settings(Settings, environ)
     readiness, registry = Readiness(), CollectorRegistry()
     app = create_app(read, readiness, registry, clock=clock)
-    runner = app_runner(app, readiness, read.listening)
+    runner = app_runner(app, readiness, read)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

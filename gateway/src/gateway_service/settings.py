@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from service_kit.server import Listening
 from service_kit.settings import LOG_LEVEL, seconds, setting, text, whole_number
 from service_kit.settings import port as tcp_port
 
@@ -67,15 +66,3 @@ class GatewaySettings:
     log_level: str = setting(
         "GATEWAY_LOG_LEVEL", LOG_LEVEL, default="info", description="how much is logged"
     )
-
-    @property
-    def listening(self) -> Listening:
-        """What the kit's server asks for."""
-        return Listening(
-            host=self.host,
-            port=self.port,
-            internal_host=self.internal_host,
-            internal_port=self.internal_port,
-            drain_delay=self.drain_delay,
-            shutdown_grace=self.shutdown_grace,
-        )

@@ -9,9 +9,8 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import uvloop
 from aiohttp import web
@@ -34,18 +33,32 @@ S = TypeVar("S")
 _logger: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
-    """Where a service listens and how it leaves."""
+class Listening(Protocol):
+    """Where a service listens and how it leaves: a part of its settings."""
 
-    host: str
-    port: int
-    internal_host: str
-    internal_port: int
-    drain_delay: timedelta
-    """How long it serves on after readiness has turned 503."""
-    shutdown_grace: timedelta
-    """How long requests in flight may take after that."""
+    @property
+    def host(self) -> str:
+        """Address of the public port."""
+
+    @property
+    def port(self) -> int:
+        """The public port."""
+
+    @property
+    def internal_host(self) -> str:
+        """Address of the internal port."""
+
+    @property
+    def internal_port(self) -> int:
+        """The internal port."""
+
+    @property
+    def drain_delay(self) -> timedelta:
+        """How long it serves on after readiness has turned 503."""
+
+    @property
+    def shutdown_grace(self) -> timedelta:
+        """How long requests in flight may take after that."""
 
 
 def app_runner(

@@ -38,8 +38,8 @@ async def _serve(settings: Settings) -> None:
     readiness, registry = Readiness(), CollectorRegistry()
     app = create_app(settings, readiness, registry)
     internal_app = create_internal_app(readiness, registry)
-    runner = app_runner(app, readiness, settings.listening)
-    await serve(runner, internal_app, readiness, settings.listening)
+    runner = app_runner(app, readiness, settings)
+    await serve(runner, internal_app, readiness, settings)
 
 
 def _doctor(settings: Settings) -> int:

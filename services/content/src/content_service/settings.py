@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from service_kit import settings as parse
-from service_kit.server import Listening
 from service_kit.settings import SettingsError, setting
 
 
@@ -130,15 +129,3 @@ class Settings:
         """Refuse settings under which no token could pass."""
         if self.require_status and not self.status_list_urls:
             raise SettingsError([_NO_STATUS_LISTS])
-
-    @property
-    def listening(self) -> Listening:
-        """Where it listens and how it leaves."""
-        return Listening(
-            host=self.host,
-            port=self.port,
-            internal_host=self.internal_host,
-            internal_port=self.internal_port,
-            drain_delay=self.drain_delay,
-            shutdown_grace=self.shutdown_grace,
-        )

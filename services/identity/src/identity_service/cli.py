@@ -41,10 +41,8 @@ async def _serve(settings: Settings) -> None:
     readiness, registry = Readiness(), CollectorRegistry()
     app = create_app(settings, readiness=readiness, registry=registry)
     internal_app = create_internal_app(readiness, registry)
-    listening = settings.listening
-    await serve(
-        app_runner(app, readiness, listening), internal_app, readiness, listening
-    )
+    runner = app_runner(app, readiness, settings)
+    await serve(runner, internal_app, readiness, settings)
 
 
 async def _run(

@@ -14,7 +14,6 @@ from identity_service.handlers.origins import IpNetwork
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
-from service_kit.server import Listening
 from service_kit.settings import setting
 
 _DAY = 86_400
@@ -265,15 +264,3 @@ class Settings(DatabaseSettings):
         default="false",
         description="what only the tutorial's clients need; see docs/tutorial.md",
     )
-
-    @property
-    def listening(self) -> Listening:
-        """Where it listens and how it leaves."""
-        return Listening(
-            host=self.host,
-            port=self.port,
-            internal_host=self.internal_host,
-            internal_port=self.internal_port,
-            drain_delay=self.drain_delay,
-            shutdown_grace=self.shutdown_grace,
-        )
