@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
+SUPPORT: Final = ROOT / "tests" / "support"
+"""Its tables of hostile input are parameters of tests elsewhere."""
+
 DOCUMENT: Final = ROOT / "docs" / "requirements.md"
 
 PARTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -133,7 +136,8 @@ _ID: Final = re.compile(r"[TBKRSPGC]\d{1,2}")
 def found() -> dict[str, list[str]]:
     """Return the tests that carry each ID, in order of file and line."""
     tests: dict[str, list[str]] = defaultdict(list)
-    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+    files = [*(ROOT / "tests").rglob("test_*.py"), *SUPPORT.glob("hostile_*.py")]
+    for file in sorted(files):
         place = file.relative_to(ROOT).as_posix()
         for requirement, name in _carried(ast.parse(file.read_text("utf-8"))):
             entry = f"{place}::{name}" if name else place

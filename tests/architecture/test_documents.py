@@ -42,6 +42,8 @@ def test_every_path_is_there_and_holds_the_test_named(document: Path) -> None:
     missing = []
     for path, name in _PATH.findall(document.read_text("utf-8")):
         file = ROOT / path
+        if path.startswith("deploy/secrets"):
+            continue  # made by operators, kept out of the repository
         if not file.exists() or (name and f"def {name}(" not in file.read_text()):
             missing.append(f"{path}::{name}")
     assert not missing
