@@ -40,6 +40,9 @@ class FakePool:
     def close(self) -> None:
         self.times_closed += 1
 
+    def give_up(self) -> None:
+        pass
+
 
 class Scene:
     def __init__(self, path: Path, servers: list[ReplicaServer]) -> None:

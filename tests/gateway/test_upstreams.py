@@ -27,9 +27,13 @@ class FakePool:
     def __init__(self, endpoint: Endpoint, _: UpstreamConfig) -> None:
         self.endpoint = endpoint
         self.times_closed = 0
+        self.times_given_up = 0
 
     def close(self) -> None:
         self.times_closed += 1
+
+    def give_up(self) -> None:
+        self.times_given_up += 1
 
 
 class FakeClock:
@@ -250,6 +254,17 @@ def test_replica_that_becomes_ready_again_is_no_longer_ejected(
     upstream.report(upstream.replicas[0], Readiness.READY)
 
     assert usable_ports(upstream) == {1, 2, 3}
+
+
+def test_what_waits_for_a_replica_that_is_gone_is_given_up(clock: FakeClock) -> None:
+    upstream = make(clock)
+    replica = upstream.replicas[0]
+
+    upstream.report(replica, Readiness.NOT_READY)
+    assert replica.pool.times_given_up == 0, "it may still answer what it has begun"
+    upstream.report(replica, Readiness.UNREACHABLE)
+    assert replica.pool.times_given_up == 1
+    assert upstream.replicas[1].pool.times_given_up == 0
 
 
 def test_replica_that_joins_starts_slowly(clock: FakeClock) -> None:

@@ -30,6 +30,9 @@ class FakePool:
     def close(self) -> None:
         self.times_closed += 1
 
+    def give_up(self) -> None:
+        pass
+
 
 class Scene:
     """A watched upstream whose name stands for the servers in `named`."""

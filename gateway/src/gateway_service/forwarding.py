@@ -291,4 +291,6 @@ def _problem_of(error: UpstreamError) -> Problem:
         return problems.NO_ANSWER_IN_TIME
     if error.kind is FailureKind.REFUSED:
         return problems.UNREACHABLE
+    if error.kind is FailureKind.UNREACHABLE:
+        return problems.UNAVAILABLE
     return problems.BAD_ANSWER

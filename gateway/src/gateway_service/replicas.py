@@ -11,6 +11,9 @@ class Pool(Protocol):
     def close(self) -> None:
         """Close every connection; none is in use any more."""
 
+    def give_up(self) -> None:
+        """Wait for no answer any longer that has not begun: the replica is gone."""
+
 
 PoolT = TypeVar("PoolT", bound=Pool)
 
@@ -45,6 +48,8 @@ class FailureKind(Enum):
     """The connection ended before an answer's head was complete."""
     TIMEOUT = "timeout"
     """No answer's head in time."""
+    UNREACHABLE = "unreachable"
+    """Probes found it gone while an answer's head was waited for."""
     BAD_ANSWER = "bad_answer"
     """What came was not HTTP, or ended before its announced end."""
     STATUS = "status"

@@ -140,6 +140,8 @@ class Upstream(Generic[PoolT]):
         if readiness is replica.readiness:
             return
         replica.readiness = readiness
+        if readiness is Readiness.UNREACHABLE:
+            replica.pool.give_up()
         if readiness is Readiness.READY:
             replica.ejected_until = 0.0
             replica.failures = 0

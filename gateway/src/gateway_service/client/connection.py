@@ -131,6 +131,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._gives_up = gives_up
         self.deadline = min(self._head_at, self._loop.time() + after)
 
+    def give_up(self) -> None:
+        """Wait for the head no longer, if it is waited for: the replica is gone."""
+        if self._phase is _Phase.HEAD:
+            self._fail(UpstreamError(FailureKind.UNREACHABLE))
+
     async def send(self, data: bytes) -> None:
         """Send a piece of the request's body, waiting while the replica is slow."""
         self._transport.write(data)

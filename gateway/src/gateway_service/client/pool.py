@@ -27,6 +27,7 @@ class ConnectionPool:
         self._deadlines = deadlines
         self._loop = loop
         self._idle: list[UpstreamConnection] = []
+        self._open: set[UpstreamConnection] = set()
         self._is_closed = False
 
     def take(self) -> UpstreamConnection | None:
@@ -57,6 +58,7 @@ class ConnectionPool:
         except OSError:
             raise UpstreamError(FailureKind.REFUSED) from None
         self._deadlines.add(connection)
+        self._open.add(connection)
         return connection
 
     def give_back(self, connection: UpstreamConnection) -> None:
@@ -74,8 +76,14 @@ class ConnectionPool:
 
     def _lost(self, connection: UpstreamConnection) -> None:
         self._deadlines.discard(connection)
+        self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+
+    def give_up(self) -> None:
+        """Wait for no answer any longer that has not begun: the replica is gone."""
+        for connection in list(self._open):
+            connection.give_up()
 
     def close(self) -> None:
         """Close every connection that is idle, and the others once they are."""
