@@ -111,9 +111,10 @@ class FieldPolicy:
             elif fate is _READ:
                 name, _, value = line.partition(b":")
                 values.setdefault(name.lower(), []).append(value.strip(b" \t"))
-        named = connection_options(values) - _NAME_NO_FIELD
-        if named:
-            passed = [each for each in passed if field_name(each).lower() not in named]
+        if b"connection" in values:
+            named = connection_options(values) - _NAME_NO_FIELD
+            if named:
+                passed = [p for p in passed if field_name(p).lower() not in named]
         return passed, values
 
     def _fate(self, line: bytes) -> _Fate:

@@ -10,6 +10,12 @@ from gateway_service.framing import CRLF
 from gateway_service.headers import body_line
 from gateway_service.requests import Request
 
+_WRITTEN_ANEW: Final = (
+    (b"origin", b"Origin: "),
+    (b"access-control-request-method", b"Access-Control-Request-Method: "),
+)
+"""Fields that the gateway reads, and that an upstream sees as well."""
+
 _SCHEMES: Final = frozenset({b"http", b"https"})
 _ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests say that they have no body (RFC 9110, 8.6)."""
@@ -32,27 +38,21 @@ def request_head(
     """
     request = exchange.request
     values = request.values
-    parts = [
-        b"%b %b HTTP/1.1\r\nHost: %b"
-        % (
-            request.method.encode("ascii"),
-            request.target,
-            request.host or upstream.encode("ascii"),
-        ),
+    lines = [
+        f"{request.method} ".encode("ascii") + request.target + b" HTTP/1.1",
+        b"Host: " + (request.host or upstream.encode("ascii")),
         *request.lines,
         *_forwarded_lines(request, exchange.client, proxies),
         _via(request, pseudonym),
-        b"X-Request-Id: %b" % exchange.request_id.encode("ascii"),
+        f"X-Request-Id: {exchange.request_id}".encode("ascii"),
     ]
-    if b"origin" in values:
-        parts += (b"Origin: %b" % origin for origin in values[b"origin"])
-    if b"access-control-request-method" in values:
-        wanted = values[b"access-control-request-method"]
-        parts += (b"Access-Control-Request-Method: %b" % method for method in wanted)
+    for name, line in _WRITTEN_ANEW:
+        if name in values:
+            lines += [line + value for value in values[name]]
     if b"max-forwards" in values:
-        parts.append(b"Max-Forwards: %d" % (int(values[b"max-forwards"][0]) - 1))
-    parts.append(_framing(request, length))
-    return CRLF.join(parts) + CRLF
+        lines.append(b"Max-Forwards: %d" % (int(values[b"max-forwards"][0]) - 1))
+    lines.append(_framing(request, length))
+    return CRLF.join(lines) + CRLF
 
 
 def _framing(request: Request, length: int) -> bytes:

@@ -19,6 +19,10 @@ _HOST: Final = re.compile(
 )
 """`uri-host [ ":" port ]`, not empty (RFC 9110, 7.2)."""
 
+_REMEMBERED: Final = 256
+_good_hosts: set[bytes] = set()
+"""Hosts found well-formed, because most requests name the same few."""
+
 _ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 
 _ORIGIN_FORM: Final = re.compile(
@@ -79,8 +83,8 @@ class Request:
 
 def read_request(head: RequestHead) -> Request:
     """Understand a request, or raise MalformedError."""
-    method, target, is_http_10, lines = head
-    lines, values = REQUEST_FIELDS.sort(lines)
+    method, target, is_http_10, field_lines = head
+    lines, values = REQUEST_FIELDS.sort(field_lines)
     host = _host(values, is_http_10=is_http_10)
     if method == b"CONNECT":
         raise MalformedError("This is no tunnel.", HTTPStatus.NOT_IMPLEMENTED)
@@ -94,26 +98,31 @@ def read_request(head: RequestHead) -> Request:
         path = "*"
     else:
         raise MalformedError("The request target is malformed.")
-    expect = values.get(b"expect")
-    if expect is not None and b",".join(expect).lower() != b"100-continue":
+    if b"expect" in values:
+        _check_expectation(values[b"expect"])
+    length = 0
+    if b"content-length" in values or b"transfer-encoding" in values:
+        lengths = values.get(b"content-length", [])
+        codings = values.get(b"transfer-encoding", [])
+        length = request_body_length(lengths, codings, is_http_10=is_http_10)
+    return Request(
+        method.decode("ascii"),
+        path,
+        target,
+        host,
+        is_http_10,
+        lines,
+        values,
+        length,
+        is_http_10 or b"close" in connection_options(values),
+    )
+
+
+def _check_expectation(values: list[bytes]) -> None:
+    if b",".join(values).lower() != b"100-continue":
         raise MalformedError(
             "Only 100-continue can be expected.", HTTPStatus.EXPECTATION_FAILED
         )
-    return Request(
-        method=method.decode("ascii"),
-        path=path,
-        target=target,
-        host=host,
-        is_http_10=is_http_10,
-        lines=lines,
-        values=values,
-        length=request_body_length(
-            values.get(b"content-length", []),
-            values.get(b"transfer-encoding", []),
-            is_http_10=is_http_10,
-        ),
-        closes=is_http_10 or b"close" in connection_options(values),
-    )
 
 
 def _host(values: Values, *, is_http_10: bool) -> bytes:
@@ -122,9 +131,13 @@ def _host(values: Values, *, is_http_10: bool) -> bytes:
         return b""
     if hosts is None or len(hosts) != 1:
         raise MalformedError("There must be one Host field.")
-    if not _HOST.fullmatch(hosts[0]):
-        raise MalformedError("The Host field is malformed.")
-    return hosts[0]
+    host = hosts[0]
+    if host not in _good_hosts:
+        if not _HOST.fullmatch(host):
+            raise MalformedError("The Host field is malformed.")
+        if len(_good_hosts) < _REMEMBERED:
+            _good_hosts.add(host)
+    return host
 
 
 def _other_form(method: bytes, host: bytes, target: bytes) -> tuple[bytes, bytes]:

@@ -115,8 +115,6 @@ class UpstreamConnection(asyncio.Protocol):
         self._total_at = total_at
         self._is_sent = is_whole
         self._is_upgrade = is_upgrade
-        self._interim = self._scanned = 0
-        self._buffer = b""
         self._gives_up = _patient
         self._transport.write(request)
         self._expect_head()
@@ -263,6 +261,8 @@ class UpstreamConnection(asyncio.Protocol):
             is_told = lengths and head.status != _NO_CONTENT
             answer.bodiless_framing = body_line(int(lengths[0])) if is_told else b""
         self._length = length
+        self._buffer = b""
+        self._interim = self._scanned = 0
         self._stays_open = (
             not head.is_http_10
             and length != UNTIL_CLOSE
