@@ -1,11 +1,15 @@
 """Which access tokens were issued, so that they can be revoked."""
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.storage.tables import access_tokens
+
+_ADD: Final = insert(access_tokens)
+"""Built once: it runs at each refresh."""
 
 
 class AccessTokenRepository:
@@ -25,13 +29,14 @@ class AccessTokenRepository:
     ) -> None:
         """Remember a token by its entry in a status list."""
         await self._connection.execute(
-            insert(access_tokens).values(
-                list_id=list_id,
-                idx=idx,
-                user_id=user_id,
-                session_id=session_id,
-                expires_at=expires_at,
-            )
+            _ADD,
+            {
+                "list_id": list_id,
+                "idx": idx,
+                "user_id": user_id,
+                "session_id": session_id,
+                "expires_at": expires_at,
+            },
         )
 
     async def is_live(self, list_id: int, idx: int) -> bool:

@@ -46,7 +46,7 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=WORK_SECONDS,
-        pool_pre_ping=True,
+        pool_reset_on_return=None,
         pool_recycle=_RECYCLE_SECONDS,
         hide_parameters=True,
         connect_args={
@@ -134,9 +134,9 @@ class SqlDatabase:
         for attempt in range(1, _RETRIES + 1):
             try:
                 return await self._once(work, writes=writes)
-            except exc.OperationalError as error:
-                if attempt == _RETRIES or not _is_lock_conflict(error):
-                    raise
+            except _UndoneError as undone:
+                if attempt == _RETRIES:
+                    raise undone.reason from undone
             await asyncio.sleep(random.uniform(0.005, 0.05) * attempt)  # noqa: S311
         raise AssertionError
 
@@ -148,10 +148,28 @@ class SqlDatabase:
         ):
             connection = await connected.execution_options(writes=writes)
             async with connection.begin():
-                return await work(Repositories(connection))
+                try:
+                    return await work(Repositories(connection))
+                except exc.DBAPIError as error:
+                    if error.connection_invalidated or _is_lock_conflict(error):
+                        raise _UndoneError(error) from error
+                    raise
 
 
-def _is_lock_conflict(error: exc.OperationalError) -> bool:
+class _UndoneError(Exception):
+    """The database has undone the work: it may be done again.
+
+    So it is after a deadlock, and when the connection was lost before the commit was
+    sent. The latter is why no connection is tried before it is used: the first
+    statement does as well, and costs no round trip of its own.
+    """
+
+    def __init__(self, reason: exc.DBAPIError) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+def _is_lock_conflict(error: exc.DBAPIError) -> bool:
     return error_number(error) in {_DEADLOCK, _LOCK_WAIT}
 
 

@@ -1,13 +1,15 @@
 """Sessions in the database."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Row,
     Update,
     and_,
+    bindparam,
     delete,
     insert,
     select,
@@ -16,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.sessions import EndReason, Session, SessionRules
-from identity_service.storage.tables import sessions
+from identity_service.storage.tables import Moment, sessions
 
 
 class SessionRepository:
@@ -57,17 +59,13 @@ class SessionRepository:
         One statement, so of any number of simultaneous uses one alone succeeds.
         """
         rotated = await self._connection.execute(
-            update(sessions)
-            .where(
-                sessions.c.id == session_id,
-                sessions.c.generation == generation,
-                _alive(now),
-            )
-            .values(
-                generation=generation + 1,
-                rotated_at=now,
-                idle_expires_at=now + rules.idle_lifetime,
-            )
+            _ROTATE,
+            {
+                "session_id": session_id,
+                "spent": generation,
+                "now": now,
+                "idle_until": now + rules.idle_lifetime,
+            },
         )
         return rotated.rowcount == 1
 
@@ -136,12 +134,30 @@ class SessionRepository:
         return pruned.rowcount
 
 
-def _alive(now: datetime) -> ColumnElement[bool]:
+def _alive(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(
         sessions.c.ended_at.is_(None),
         sessions.c.idle_expires_at > now,
         sessions.c.expires_at > now,
     )
+
+
+_NOW: Final = bindparam("now", type_=Moment())
+
+_ROTATE: Final = (
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session_id"),
+        sessions.c.generation == bindparam("spent"),
+        _alive(_NOW),
+    )
+    .values(
+        generation=sessions.c.generation + 1,
+        rotated_at=_NOW,
+        idle_expires_at=bindparam("idle_until", type_=Moment()),
+    )
+)
+"""Built once: it runs at each refresh."""
 
 
 def _ended(reason: EndReason, now: datetime) -> Update:

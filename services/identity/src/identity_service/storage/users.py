@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -45,11 +46,8 @@ class UserRepository:
 
     async def get_by_session(self, session_id: str) -> Account | None:
         """Return the account that a session is of."""
-        return await self._only(
-            _accounts()
-            .join(sessions, sessions.c.user_id == users.c.id)
-            .where(sessions.c.id == session_id)
-        )
+        rows = await self._connection.execute(_BY_SESSION, {"session_id": session_id})
+        return next(iter(_grouped(rows.all())), None)
 
     async def get_by_username_key_and_address(
         self, key: str, address: str
@@ -230,6 +228,14 @@ def _accounts() -> Select[Any]:
     return select(users, roles.c.name.label("role")).select_from(
         users.outerjoin(user_roles).outerjoin(roles)
     )
+
+
+_BY_SESSION: Final = (
+    _accounts()
+    .join(sessions, sessions.c.user_id == users.c.id)
+    .where(sessions.c.id == bindparam("session_id"))
+)
+"""Built once: it runs at each refresh."""
 
 
 def _grouped(rows: Sequence[Row[Any]]) -> list[Account]:
