@@ -30,6 +30,9 @@ from identity_service.storage import schema, tables
 from identity_service.storage.database import create_engine
 
 _START_SECONDS: Final = 60
+_NO_NATIVE_AIO: Final = "--innodb-use-native-aio=0"
+"""The kernel's native AIO is scarce where several servers run on one machine."""
+
 _PASSWORD: Final = "test-server-on-loopback"
 
 _OTHER_SERVER: Final = os.environ.get("TEST_MYSQL_URL", "")
@@ -70,6 +73,7 @@ class DatabaseServer:
                 f"--user={pwd.getpwuid(os.getuid()).pw_name}",
                 "--innodb-flush-log-at-trx-commit=2",
                 "--innodb-doublewrite=0",
+                _NO_NATIVE_AIO,
                 "--skip-log-bin",
                 "--max-connections=200",
             ],
@@ -125,15 +129,19 @@ def create_server(parent: Path) -> DatabaseServer | None:
         if "mariadb" in os.path.realpath(program)
         else [program, "--no-defaults", "--initialize-insecure"]
     )
-    subprocess.run(
+    made = subprocess.run(
         [
             *initialise,
             f"--datadir={datadir}",
             f"--user={pwd.getpwuid(os.getuid()).pw_name}",
+            _NO_NATIVE_AIO,
         ],
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
     )
+    if made.returncode != 0:
+        raise RuntimeError(f"{initialise[0]} failed: {made.stdout}{made.stderr}")
     return DatabaseServer(program, datadir, free_ports(1)[0])
 
 

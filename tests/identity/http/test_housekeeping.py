@@ -1,0 +1,46 @@
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import func, select
+from tests.support.database import connected
+from tests.support.identity import (
+    IdentityClient,
+    MovableClock,
+    identity_settings,
+)
+
+from identity_service.composition import compose
+from identity_service.storage import tables
+
+
+async def count(url: str) -> tuple[int, int]:
+    async with connected(url) as engine, engine.connect() as connection:
+        sessions, tokens = [
+            await connection.scalar(select(func.count()).select_from(table))
+            for table in (tables.sessions, tables.access_tokens)
+        ]
+        return int(sessions or 0), int(tokens or 0)
+
+
+async def test_what_is_long_over_is_forgotten_and_nothing_else(
+    identity: IdentityClient, database_url: str, clock: MovableClock
+) -> None:
+    await identity.signed_in("alice")
+    composed = compose(
+        identity_settings(database_url), CollectorRegistry(), clock=clock
+    )
+
+    await composed.housekeeping.once()
+    at_once = await count(database_url)
+    clock.advance(timedelta(days=91))
+    await composed.housekeeping.once()
+    after_its_end = await count(database_url)
+    clock.advance(timedelta(days=7))
+    done = await composed.housekeeping.once()
+    a_week_later = await count(database_url)
+    await composed.close()
+
+    assert at_once == (1, 1)
+    assert after_its_end == (1, 0)
+    assert a_week_later == (0, 0)
+    assert done["sessions"] == 1

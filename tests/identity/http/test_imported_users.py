@@ -1,0 +1,99 @@
+from datetime import UTC, datetime
+from typing import Final
+
+import bcrypt
+from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+from tests.support.database import connected
+from tests.support.identity import IdentityClient, identity_settings
+
+from identity_service.composition import compose
+from identity_service.domain.tutorial import ImportedUser
+from identity_service.domain.users import EmailAddress, Username
+from identity_service.storage import tables
+from identity_service.usecases.import_users import Outcome
+from identity_service.usecases.imported_users import StoredImportedUsers
+from service_kit.clock import utc_now
+
+OLD_PASSWORD: Final = "123456"
+OLD_HASH: Final = bcrypt.hashpw(OLD_PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+
+
+def imported(user_id: int, username: str, email: str, *roles: str) -> ImportedUser:
+    return ImportedUser(
+        id=user_id,
+        username=Username.parse(username),
+        email=EmailAddress.parse(email),
+        password_hash=OLD_HASH,
+        created_at=datetime(2021, 1, 1, tzinfo=UTC),
+        roles=frozenset(roles or {"user"}),
+    )
+
+
+async def bring_over(url: str, *users: ImportedUser) -> list[Outcome]:
+    composed = compose(identity_settings(url), CollectorRegistry())
+    target = StoredImportedUsers(composed.database, audit=composed.audit, clock=utc_now)
+    try:
+        return await target.add(users)
+    finally:
+        await composed.close()
+
+
+async def test_p6_who_was_brought_over_signs_in_and_gets_a_hash_of_today(
+    identity: IdentityClient, database_url: str
+) -> None:
+    outcomes = await bring_over(
+        database_url,
+        imported(17, "alice", "alice@example.test", "user", "moderator"),
+    )
+    signed_in = await identity.sign_in("alice", OLD_PASSWORD)
+    again = await identity.sign_in("alice", OLD_PASSWORD)
+
+    assert outcomes == [Outcome.IMPORTED]
+    assert signed_in.json["id"] == 17
+    assert signed_in.json["roles"] == ["ROLE_USER", "ROLE_MODERATOR"]
+    assert again.status == 200
+    async with connected(database_url) as engine, engine.connect() as connection:
+        stored = await connection.scalar(select(tables.users.c.password_hash))
+    assert str(stored).startswith("$hmac-sha384$")
+
+
+async def test_each_row_has_its_outcome_and_a_second_run_changes_nothing(
+    identity: IdentityClient, database_url: str
+) -> None:
+    del identity
+    rows = [
+        imported(1, "alice", "alice@example.test"),
+        imported(2, "ALICE", "other@example.test"),
+        imported(3, "bob", "Alice@example.test"),
+        imported(4, "carol", "carol@example.test"),
+    ]
+
+    first = await bring_over(database_url, *rows)
+    second = await bring_over(database_url, *rows, imported(4, "dan", "d@example.test"))
+
+    assert first == [
+        Outcome.IMPORTED,
+        Outcome.USERNAME_TAKEN,
+        Outcome.EMAIL_TAKEN,
+        Outcome.IMPORTED,
+    ]
+    assert second == [
+        Outcome.ALREADY_HERE,
+        Outcome.USERNAME_TAKEN,
+        Outcome.EMAIL_TAKEN,
+        Outcome.ALREADY_HERE,
+        Outcome.ID_TAKEN,
+    ]
+
+
+async def test_more_accounts_than_fit_in_one_transaction(
+    identity: IdentityClient, database_url: str
+) -> None:
+    del identity
+    rows = [
+        imported(number, f"user{number}", f"user{number}@example.test")
+        for number in range(1, 121)
+    ]
+
+    assert await bring_over(database_url, *rows) == [Outcome.IMPORTED] * 120

@@ -1,0 +1,78 @@
+"""Throttling, as clients meet it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.support.identity import (
+    Answer,
+    IdentityClient,
+    identity_settings,
+    running_identity,
+)
+
+
+@pytest.fixture
+async def identity(database_url: str) -> AsyncIterator[IdentityClient]:
+    settings = identity_settings(database_url, IDENTITY_THROTTLE="on")
+    async with running_identity(settings) as client:
+        yield client
+
+
+def is_throttled(answer: Answer) -> bool:
+    return answer.status == 429 and int(answer.headers["Retry-After"]) >= 1
+
+
+async def test_p14_a_flood_of_sign_ups_from_one_address_is_throttled(
+    identity: IdentityClient,
+) -> None:
+    await identity.sign_up("alice")
+    answers = [await identity.sign_up("alice") for _ in range(60)]
+
+    assert answers[0].status == 400
+    assert is_throttled(answers[-1])
+
+
+async def test_p8_guesses_are_throttled_whatever_address_they_claim(
+    identity: IdentityClient,
+) -> None:
+    await identity.sign_up("alice")
+
+    async def guess(number: int) -> Answer:
+        headers = {"X-Forwarded-For": f"203.0.113.{number}"}
+        return await identity.sign_in("alice", "a wrong guess", headers=headers)
+
+    guesses = [await guess(number) for number in range(20)]
+
+    assert guesses[0].status == 401
+    assert is_throttled(guesses[-1])
+    assert is_throttled(await guess(21))
+
+
+async def test_p8_guesses_do_not_lock_out_a_device_that_signed_in_before(
+    identity: IdentityClient,
+) -> None:
+    await identity.sign_up("alice")
+    home, elsewhere = (
+        {"X-Forwarded-For": address} for address in ("192.0.2.7", "203.0.113.9")
+    )
+    await identity.sign_in("alice", headers=home)
+    for _ in range(20):
+        await identity.sign_in("alice", "a wrong guess", headers=elsewhere)
+
+    assert is_throttled(await identity.sign_in("alice", headers=elsewhere))
+    assert (await identity.sign_in("alice", headers=home)).status == 200
+
+
+async def test_p8_the_present_password_cannot_be_guessed_by_a_stolen_token(
+    identity: IdentityClient,
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    body = {"currentPassword": "a wrong guess", "newPassword": "a new long password"}
+
+    answers = [
+        await identity.call("POST", "/api/users/me/password", token, json=body)
+        for _ in range(15)
+    ]
+
+    assert answers[0].status == 400
+    assert is_throttled(answers[-1])
