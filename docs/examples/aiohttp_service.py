@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from aiohttp import ClientSession, web
 
 from service_kit.auth import (
-    ACCESS_TOKEN_COOKIE,
     TOKEN_VERIFIER,
     auth_problems,
     authenticate,
@@ -16,7 +15,8 @@ from service_kit.tokens import RemoteKeySet, RemoteStatusLists, TokenVerifier
 
 async def hello(request: web.Request) -> web.Response:
     """Greet whoever has a valid access token."""
-    claims = await authenticate(request)
+    verifier = request.app[TOKEN_VERIFIER]
+    claims = await authenticate(request, verifier, cookie="__Secure-access_token")
     return web.Response(text=f"Hello, {claims.subject}.")
 
 
@@ -38,7 +38,6 @@ def create_app(issuer: str) -> web.Application:
     app = web.Application(
         middlewares=[problem_middleware(auth_problems(tutorial_compat=False))]
     )
-    app[ACCESS_TOKEN_COOKIE] = "__Secure-access_token"
     app.cleanup_ctx.append(verify_tokens)
     app.router.add_get("/hello", hello)
     return app

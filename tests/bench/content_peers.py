@@ -16,17 +16,17 @@ from aiohttp import web
 from fastapi import Depends, FastAPI, Header, HTTPException
 from prometheus_client import CollectorRegistry
 
-from content_service.app import create_app
+from content_service.app import content_handler
 from content_service.settings import Settings
 from service_kit.health import Readiness
+from service_kit.server import lean_runner
 from service_kit.settings import read_settings
 from service_kit.tokens import VerifiedTokens
 
 _PATH: Final = "/api/test/user"
 
 
-async def _serve(app: web.Application, port: int) -> None:
-    runner = web.AppRunner(app, access_log=None)
+async def _serve(runner: web.BaseRunner, port: int) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     await asyncio.Event().wait()
@@ -40,24 +40,29 @@ def empty(port: int) -> None:
 
     app = web.Application()
     app.router.add_get(_PATH, handler)
-    uvloop.run(_serve(app, port))
+    uvloop.run(_serve(web.AppRunner(app, access_log=None), port))
 
 
 def forgetful(port: int) -> None:
     """Serve content, but remember no token."""
-    app = create_app(
-        read_settings(Settings, os.environ),
-        Readiness(),
-        CollectorRegistry(),
-        memory=VerifiedTokens(capacity=0),
-    )
-    uvloop.run(_serve(app, port))
+    settings = read_settings(Settings, os.environ)
+
+    async def serve() -> None:
+        async with content_handler(
+            settings,
+            Readiness(),
+            CollectorRegistry(),
+            memory=VerifiedTokens(capacity=0),
+        ) as handler:
+            await _serve(lean_runner(handler, settings), port)
+
+    uvloop.run(serve())
 
 
 def fastapi(port: int) -> None:
     """Serve what a FastAPI tutorial would: PyJWT on each request, key parsed once."""
     settings = read_settings(Settings, os.environ)
-    with urllib.request.urlopen(settings.jwks_url) as answer:  # noqa: S310 - our own
+    with urllib.request.urlopen(settings.jwks_url) as answer:
         keys = jwt.PyJWKSet.from_json(answer.read().decode())
     app = FastAPI()
 

@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from tests.support.issuer import Issuer
 from tests.support.waiting import until
 
-from content_service.app import create_app
+from content_service.app import content_handler
 from content_service.settings import Settings
 from service_kit.clock import Clock, utc_now
 from service_kit.health import Readiness
-from service_kit.server import app_runner
+from service_kit.server import lean_runner
 from service_kit.settings import read_settings
 
 
@@ -76,10 +76,9 @@ async def content(
     }
     read = read_settings(Settings, environ)
     readiness, registry = Readiness(), CollectorRegistry()
-    app = create_app(read, readiness, registry, clock=clock)
-    runner = app_runner(app, readiness, read)
-    await runner.setup()
-    try:
+    async with content_handler(read, readiness, registry, clock=clock) as handler:
+        runner = lean_runner(handler, read)
+        await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
         async with ClientSession() as http:
@@ -87,6 +86,7 @@ async def content(
             if wait:
                 await until(lambda: running.metric("verification_keys"))
                 await until(lambda: running.metric("status_list_fetches"))
-            yield running
-    finally:
-        await runner.cleanup()
+            try:
+                yield running
+            finally:
+                await runner.cleanup()

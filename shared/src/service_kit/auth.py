@@ -17,7 +17,8 @@ from service_kit.tokens import (
 
 TOKEN_VERIFIER: Final = web.AppKey("TOKEN_VERIFIER", TokenVerifier)
 ACCESS_TOKEN_COOKIE: Final = web.AppKey("ACCESS_TOKEN_COOKIE", str)
-"""The name of the cookie to read; see `service_kit.credentials`."""
+"""The name of the cookie to read; see `service_kit.credentials`. Both are for services
+that are applications; nothing here looks them up."""
 
 RETRY_AFTER_SECONDS: Final = 5
 """About how long it takes to try the issuer again."""
@@ -35,7 +36,9 @@ class MissingRoleError(Exception):
         self.role = role
 
 
-async def authenticate(request: web.Request) -> AccessClaims:
+async def authenticate(
+    request: web.BaseRequest, verifier: TokenVerifier, *, cookie: str
+) -> AccessClaims:
     """Return the claims of the request's access token.
 
     Raises
@@ -45,11 +48,10 @@ async def authenticate(request: web.Request) -> AccessClaims:
     KeysUnavailableError, StatusUnavailableError
         It cannot be judged now.
     """
-    app = request.app
-    credentials = read_access_token(request, cookie=app[ACCESS_TOKEN_COOKIE])
+    credentials = read_access_token(request, cookie=cookie)
     if credentials is None:
         raise MissingTokenError
-    return await app[TOKEN_VERIFIER].verify(credentials.untrusted_token)
+    return await verifier.verify(credentials.untrusted_token)
 
 
 def require_role(claims: AccessClaims, role: str) -> None:

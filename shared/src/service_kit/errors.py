@@ -9,16 +9,17 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from multidict import istr
 
 from service_kit.request_id import HEADER, accepted_request_id, request_id
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-site",
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("Content-Security-Policy"): "default-src 'none'; frame-ancestors 'none'",
+    istr("Referrer-Policy"): "no-referrer",
+    istr("Cross-Origin-Resource-Policy"): "same-site",
 }
 """On every answer that is not a page for people (OWASP REST security)."""
 
@@ -105,30 +106,28 @@ def problem_middleware(table: ProblemTable) -> Middleware:
         _logger.error("unexpected_error", exc_info=error)
         return INTERNAL_ERROR
 
+    security_headers = tuple(SECURITY_HEADERS.items())
+
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        token = request_id.set(accepted_request_id(request.headers.get(HEADER)))
+        accepted = accepted_request_id(request.headers.get(HEADER))
+        token = request_id.set(accepted)
         try:
-            response = await _answer(request, handler, told)
-            response.headers.setdefault(HEADER, request_id.get())
+            response = await handler(request)
+        except web.HTTPException as error:
+            response = problem_response(_of_http_exception(error))
+        except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
+            response = problem_response(told(error))
         finally:
             request_id.reset(token)
-        for name, value in SECURITY_HEADERS.items():
-            response.headers.setdefault(name, value)
+        headers = response.headers
+        headers.setdefault(HEADER, accepted)
+        for name, value in security_headers:
+            if name not in headers:
+                headers[name] = value
         return response
 
     return middleware
-
-
-async def _answer(
-    request: web.Request, handler: Handler, told: Callable[[Exception], Problem]
-) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        return problem_response(_of_http_exception(error))
-    except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass it
-        return problem_response(told(error))
 
 
 def _of_http_exception(error: web.HTTPException) -> Problem:

@@ -5,7 +5,9 @@ import re
 from contextvars import ContextVar
 from typing import Final
 
-HEADER: Final = "X-Request-Id"
+from multidict import istr
+
+HEADER: Final = istr("X-Request-Id")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 """The id of the request being served by this task."""

@@ -6,11 +6,11 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from content_service.app import create_app
+from content_service.app import content_handler
 from content_service.doctor import faults_after_start
 from content_service.settings import Settings
 from service_kit.health import Readiness, create_internal_app
-from service_kit.server import app_runner, run, serve, settings_or_exit
+from service_kit.server import lean_runner, run, serve, settings_or_exit
 
 _USAGE: Final = """\
 usage: content-service serve | doctor
@@ -36,10 +36,10 @@ def main() -> None:
 
 async def _serve(settings: Settings) -> None:
     readiness, registry = Readiness(), CollectorRegistry()
-    app = create_app(settings, readiness, registry)
     internal_app = create_internal_app(readiness, registry)
-    runner = app_runner(app, readiness, settings)
-    await serve(runner, internal_app, readiness, settings)
+    async with content_handler(settings, readiness, registry) as handler:
+        runner = lean_runner(handler, settings)
+        await serve(runner, internal_app, readiness, settings)
 
 
 def _doctor(settings: Settings) -> int:

@@ -3,10 +3,9 @@
 import asyncio
 from typing import Final
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from content_service.app import create_app
+from content_service.app import content_handler
 from content_service.settings import Settings
 from service_kit.health import Readiness
 
@@ -19,13 +18,9 @@ _STEP_SECONDS: Final = 0.1
 async def faults_after_start(settings: Settings) -> dict[str, str]:
     """Start the service without a port; return what keeps it from being ready."""
     readiness = Readiness()
-    runner = web.AppRunner(create_app(settings, readiness, CollectorRegistry()))
-    await runner.setup()
-    try:
+    async with content_handler(settings, readiness, CollectorRegistry()):
         for _ in range(round(_PATIENCE_SECONDS / _STEP_SECONDS)):
             if not await readiness.faults():
                 break
             await asyncio.sleep(_STEP_SECONDS)
         return await readiness.faults()
-    finally:
-        await runner.cleanup()

@@ -67,7 +67,7 @@ def with_joserfc(url: str) -> Verify:
 
 
 def with_authlib(url: str) -> Verify:
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings(record=True):
         from authlib.jose import JsonWebToken  # noqa: PLC0415 - it warns of its end
 
     checks = {"iss": {"value": ISSUER}, "aud": {"value": AUDIENCE}}
