@@ -12,14 +12,13 @@ from gateway_service import problems
 from gateway_service.client_addresses import normalised
 from gateway_service.config import ClientTimeouts
 from gateway_service.deadlines import NEVER
+from gateway_service.decoders import BodyDecoder, body_decoder
 from gateway_service.exchange import Exchange
 from gateway_service.framing import (
     CRLF,
     HEAD_END,
-    BodyDecoder,
     HeadLimits,
     MalformedError,
-    body_decoder,
     check_unfinished_head,
     parse_request_head,
 )

@@ -8,15 +8,14 @@ from typing import Final, cast
 from gateway_service.client.answer import Answer, UpstreamError
 from gateway_service.config import Timeouts
 from gateway_service.deadlines import NEVER
+from gateway_service.decoders import BodyDecoder, body_decoder
 from gateway_service.framing import (
     BODILESS,
     HEAD_END,
     UNTIL_CLOSE,
-    BodyDecoder,
     HeadLimits,
     MalformedError,
     ResponseHead,
-    body_decoder,
     parse_response_head,
     response_body_length,
 )

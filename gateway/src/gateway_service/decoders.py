@@ -1,0 +1,147 @@
+"""Which octets of a connection are a message's body."""
+
+import re
+from typing import Final, Protocol
+
+from gateway_service.framing import (
+    CHUNKED,
+    CRLF,
+    HEAD_END,
+    UNTIL_CLOSE,
+    HeadLimits,
+    MalformedError,
+    field_name,
+    split_lines,
+)
+
+_CHUNK_LINE: Final = re.compile(
+    rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?"
+)
+
+_CHUNK_LINE_LIMIT: Final = 256
+"""Octets of a chunk's size with its extensions, which nobody uses."""
+_EXTENSIONS_LIMIT: Final = 16_384
+"""Octets of extensions in one body; a trickle of them is an attack."""
+_TRAILERS_LIMIT: Final = 8_192
+
+
+class BodyDecoder(Protocol):
+    """Takes the octets of a connection and says which of them are the body."""
+
+    complete: bool
+    rest: bytes
+    """What came after the end of the body."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the body's octets in ``data``."""
+
+
+def body_decoder(length: int) -> BodyDecoder:
+    """Return the decoder for what `request_body_length` and its twin return."""
+    return ChunkedDecoder() if length == CHUNKED else LengthDecoder(length)
+
+
+class LengthDecoder:
+    """A body of known length, or one that ends with the connection."""
+
+    __slots__ = ("_left", "complete", "rest")
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.complete = length == 0
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the body's octets in ``data``."""
+        if self._left == UNTIL_CLOSE:
+            return data
+        if len(data) < self._left:
+            self._left -= len(data)
+            return data
+        self.complete = True
+        left, self._left = self._left, 0
+        if len(data) == left:
+            return data
+        self.rest = data[left:]
+        return data[:left]
+
+
+class ChunkedDecoder:
+    """A body in chunks (RFC 9112, 7.1). Extensions and trailers are dropped."""
+
+    __slots__ = ("_buffer", "_extensions", "_left", "complete", "rest")
+
+    _AT_SIZE: Final = 0
+    _AT_TRAILERS: Final = -1
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._left = self._AT_SIZE
+        """Octets up to the end of this chunk, its line end included."""
+        self._extensions = 0
+        self.complete = False
+        self.rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the body's octets in ``data``."""
+        if self._buffer:
+            data = self._buffer + data
+        at, pieces = 0, []
+        while at < len(data):
+            if self._left == self._AT_SIZE:
+                end = self._line_end(data, at)
+                if end < 0:
+                    break
+                self._left = self._chunk_size(data[at:end])
+                at = end + len(CRLF)
+            elif self._left == self._AT_TRAILERS:
+                at = self._skip_trailers(data, at)
+                break
+            else:
+                piece = data[at : at + self._left]
+                at += len(piece)
+                pieces.append(self._without_line_end(piece))
+        self._buffer = b"" if self.complete else data[at:]
+        if self.complete:
+            self.rest = data[at:]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _without_line_end(self, piece: bytes) -> bytes:
+        """Take a piece of a chunk; its last two octets must be the line end."""
+        before, self._left = self._left, self._left - len(piece)
+        payload = max(0, before - len(CRLF))
+        end = piece[payload:]
+        if end and end != CRLF[-before:][: len(end)]:
+            raise MalformedError("A chunk is longer than its size.")
+        return piece[:payload]
+
+    def _line_end(self, data: bytes, at: int) -> int:
+        end = data.find(CRLF, at, at + _CHUNK_LINE_LIMIT + len(CRLF))
+        if end < 0 and len(data) - at > _CHUNK_LINE_LIMIT:
+            raise MalformedError("The size line of a chunk is too long.")
+        return end
+
+    def _chunk_size(self, line: bytes) -> int:
+        match = _CHUNK_LINE.fullmatch(line)
+        if match is None:
+            raise MalformedError("The size line of a chunk is malformed.")
+        self._extensions += len(line) - len(match[1])
+        if self._extensions > _EXTENSIONS_LIMIT:
+            raise MalformedError("There are too many chunk extensions.")
+        size = int(match[1], 16)
+        return size + len(CRLF) if size else self._AT_TRAILERS
+
+    def _skip_trailers(self, data: bytes, at: int) -> int:
+        """Return the end of the trailers, or ``at`` while they are incomplete."""
+        if data.startswith(CRLF, at):
+            self.complete = True
+            return at + len(CRLF)
+        end = data.find(HEAD_END, at, at + _TRAILERS_LIMIT)
+        if end < 0:
+            if len(data) - at > _TRAILERS_LIMIT:
+                raise MalformedError("The trailers are too large.")
+            return at
+        for line in split_lines(data[at:end], HeadLimits()):
+            field_name(line)
+        self.complete = True
+        return end + len(HEAD_END)
