@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.cluster import Cluster
+from tests.support.database import database_server
+
+__all__ = ["database_server"]
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ class Figures:
     """Seconds."""
 
 
-SHORT: Final = Figures(rate=100, warm=1, fault=3, recovery=1)
+SHORT: Final = Figures(rate=100, warm=0.5, fault=2, recovery=0.5)
 LONG: Final = Figures(rate=200, warm=10, fault=30, recovery=10)
 
 BOTH: Final = [

@@ -21,9 +21,9 @@ AWAY = {502, 503, 504}
 def test_f1_identity_killed_costs_content_nothing_and_is_back_soon(
     cluster: Cluster, token: str, figures: Figures
 ) -> None:
-    gets = Plan(port=cluster.gateway.port, token=token, rate=figures.rate)
+    gets = Plan(ports=[cluster.gateway.port], token=token, rate=figures.rate)
     users = [cluster.new_user() for _ in range(4)]
-    sessions = Plan(port=cluster.gateway.port, users=users, clients=4, rate=10)
+    sessions = Plan(ports=[cluster.gateway.port], users=users, clients=4, rate=10)
     with running_load(gets) as load, running_load(sessions) as session_load:
         time.sleep(figures.warm)
         cluster.identity.kill()
@@ -48,7 +48,7 @@ def test_f1_a_worker_of_the_gateway_that_is_killed_is_back_soon(
     cluster: Cluster, token: str
 ) -> None:
     gateway = cluster.new_gateway(GATEWAY_WORKERS="2")
-    plan = Plan(port=gateway.port, token=token)
+    plan = Plan(ports=[gateway.port], token=token)
     with started(gateway), running_load(plan) as load:
         time.sleep(1)
         before = gateway.children
@@ -95,7 +95,7 @@ def swallowed(identity: Process) -> Iterator[None]:
             listener.listen(0)
             for _ in range(2):  # fill the queue of those to be accepted
                 filler = stack.enter_context(socket.socket())
-                filler.setblocking(False)
+                filler.settimeout(0)
                 filler.connect_ex(("127.0.0.1", port))
         yield
 
@@ -116,7 +116,7 @@ def test_f7_content_goes_on_without_identity(
         began_at = time.monotonic()
         return began_at, send(port, "POST", "/api/auth/signin", members)
 
-    gets = Plan(port=port, token=token, rate=figures.rate)
+    gets = Plan(ports=[port], token=token, rate=figures.rate)
     with running_load(gets) as load, ThreadPoolExecutor(16) as threads:
         time.sleep(figures.warm)
         with away(cluster.identity):
@@ -131,7 +131,9 @@ def test_f7_content_goes_on_without_identity(
         report = load.report()
 
     slowest = max(answer.seconds for _, answer in answers)
-    seen = [(round(at - away_at, 2), a.status, round(a.seconds, 2)) for at, a in answers]
+    seen = [
+        (round(at - away_at, 2), a.status, round(a.seconds, 2)) for at, a in answers
+    ]
     tell(report, f"slowest sign-in {slowest:.2f} s", seen)
     assert not report.failed, report
     for began_at, answer in answers:

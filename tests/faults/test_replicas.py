@@ -20,7 +20,7 @@ def test_f2_a_replica_that_is_killed_costs_no_get(
     cluster: Cluster, token: str, figures: Figures
 ) -> None:
     victim, *others = cluster.content
-    plan = Plan(port=cluster.gateway.port, token=token, rate=figures.rate)
+    plan = Plan(ports=[cluster.gateway.port], token=token, rate=figures.rate)
     with running_load(plan) as load:
         time.sleep(figures.warm)
         killed_at = time.monotonic()
@@ -45,9 +45,9 @@ def test_f3_a_replica_that_freezes_costs_no_get_and_no_other_route(
     cluster: Cluster, token: str, figures: Figures
 ) -> None:
     victim = cluster.content[0]
-    gets = Plan(port=cluster.gateway.port, token=token, rate=figures.rate)
+    gets = Plan(ports=[cluster.gateway.port], token=token, rate=figures.rate)
     users = [cluster.new_user() for _ in range(4)]
-    sessions = Plan(port=cluster.gateway.port, users=users, clients=4, rate=10)
+    sessions = Plan(ports=[cluster.gateway.port], users=users, clients=4, rate=10)
     with running_load(gets) as load, running_load(sessions) as other_load:
         time.sleep(figures.warm)
         frozen_at = time.monotonic()
@@ -89,7 +89,7 @@ def test_f4_a_slow_replica_slows_few_requests(
         slow = f"http://127.0.0.1:{proxy.port}?probe={victim.internal_port}"
         addresses = [slow, *(each.address for each in cluster.content[1:])]
         gateway = cluster.new_gateway(GATEWAY_UPSTREAM_CONTENT=",".join(addresses))
-        plan = Plan(port=gateway.port, token=token, rate=figures.rate)
+        plan = Plan(ports=[gateway.port], token=token, rate=figures.rate)
         with started(gateway), running_load(plan) as load:
             time.sleep(figures.warm)
             slow_at = time.monotonic()

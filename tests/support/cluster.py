@@ -54,7 +54,6 @@ class Process:
         environment: Mapping[str, str],
         *,
         command: Sequence[str] = (),
-        arguments: Sequence[str] = (),
     ) -> None:
         self.log = log
         self.port, self.internal_port = lasting_port(), lasting_port()
@@ -68,7 +67,6 @@ class Process:
         }
         self._command = [
             *(*command, sys.executable, "-m", f"{service}_service", "serve"),
-            *arguments,
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self._prefix = prefix
@@ -198,11 +196,17 @@ class Gateway(Process):
 
 
 def gateway_process(
-    folder: Path, upstreams: Mapping[str, Sequence[str]], toml: str = "", **more: str
+    folder: Path,
+    upstreams: Mapping[str, Sequence[str]],
+    toml: str = "",
+    *,
+    command: Sequence[str] = (),
+    **more: str,
 ) -> Gateway:
     """Return a gateway with the deployed configuration for these upstreams.
 
-    ``toml`` is appended to the configuration, ``more`` goes to the environment.
+    ``toml`` is appended to the configuration, ``command`` is what starts the process in
+    place of the test, ``more`` goes to the environment.
     """
     name = f"gateway-{secrets.token_hex(3)}"
     config = folder / f"{name}.toml"
@@ -217,7 +221,7 @@ def gateway_process(
         **addresses,
         **more,
     }
-    return Gateway("gateway", folder / f"{name}.log", environment)
+    return Gateway("gateway", folder / f"{name}.log", environment, command=command)
 
 
 class Cluster:
@@ -256,6 +260,7 @@ class Cluster:
             for n in range(identities)
         ]
         self.content = [self.new_content() for _ in range(content)]
+        """Those that the gateway is told of."""
         self.gateway = self.new_gateway()
 
     @property
@@ -279,13 +284,15 @@ class Cluster:
         log = self.folder / f"content-{secrets.token_hex(3)}.log"
         return Process("content", log, settings)
 
-    def new_gateway(self, toml: str = "", **more: str) -> Gateway:
+    def new_gateway(
+        self, toml: str = "", *, command: Sequence[str] = (), **more: str
+    ) -> Gateway:
         """Return one more gateway before the same services, not started."""
         upstreams = {
             "identity": [each.address for each in self.identities],
             "content": [each.address for each in self.content],
         }
-        return gateway_process(self.folder, upstreams, toml, **more)
+        return gateway_process(self.folder, upstreams, toml, command=command, **more)
 
     def __enter__(self) -> Self:
         try:

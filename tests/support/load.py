@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 import uvloop
 
 OK: Final = "ok"
+_REFUSED: Final = ConnectionRefusedError.__name__
 _ROOT: Final = Path(__file__).parents[2]
 _END_SECONDS: Final = 60
 
@@ -30,7 +31,8 @@ _END_SECONDS: Final = 60
 class Plan:
     """What is asked, how often, and what must be answered."""
 
-    port: int
+    ports: list[int]
+    """Where gateways listen; a client whose gateway refuses it goes to the next one."""
     token: str = ""
     gets: list[tuple[str, str]] = field(
         default_factory=lambda: [
@@ -46,6 +48,8 @@ class Plan:
     rate: float = 100.0
     """Requests a second, of all clients together."""
     timeout: float = 5.0
+    ends_when_refused: bool = False
+    """Whether a client is content to find nobody who accepts a connection."""
     users: list[tuple[str, str]] = field(default_factory=list)
     """Names and passwords: where there are any, each client signs in and refreshes."""
 
@@ -161,6 +165,12 @@ class Client:
             self._writer.close()
         self._reader = self._writer = None
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for port in self._plan.ports:
+            with contextlib.suppress(ConnectionRefusedError):
+                return await asyncio.open_connection("127.0.0.1", port)
+        raise ConnectionRefusedError
+
     async def _ask(self, line: str, body: bytes) -> bytes:
         lines = [f"{line} HTTP/1.1", "Host: localhost", "Origin: http://localhost:8081"]
         if self._plan.token and not body:
@@ -168,9 +178,7 @@ class Client:
         if body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         if self._reader is None or self._writer is None:
-            self._reader, self._writer = await asyncio.open_connection(
-                "127.0.0.1", self._plan.port
-            )
+            self._reader, self._writer = await self._connect()
         self._writer.write("\r\n".join((*lines, "", "")).encode() + body)
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         received = await _read_body(self._reader, head)
@@ -246,6 +254,8 @@ async def _run_client(plan: Plan, number: int, stop: asyncio.Event) -> list[Requ
             break
         began_at = time.monotonic()
         outcome = await _outcome(step, plan.timeout)
+        if outcome == _REFUSED and plan.ends_when_refused:
+            break
         if outcome != OK:
             client.close()
         requests.append(Request(began_at, time.monotonic() - began_at, outcome))
