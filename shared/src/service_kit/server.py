@@ -10,12 +10,11 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import uvloop
-from aiohttp import StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from service_kit.health import Readiness
@@ -92,21 +91,9 @@ def lean_runner(handler: Handler, listening: Listening) -> web.ServerRunner:
     The handler must see to problems, and close connections while draining.
     """
     loop = asyncio.get_running_loop()
-
-    def request_factory(
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: web.RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> web.Request:
-        return web.Request(
-            message, payload, protocol, writer, task, loop, client_max_size=0
-        )
-
     server = web.Server(
         cast("Any", handler),  # it is given what the factory makes
-        request_factory=request_factory,
+        request_factory=partial(web.Request, loop=loop, client_max_size=0),
         access_log=None,
         keepalive_timeout=_KEEPALIVE_SECONDS,
     )
