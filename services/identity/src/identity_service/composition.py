@@ -1,7 +1,6 @@
 """Put the use cases together: what the server and the commands have in common."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -109,7 +108,6 @@ def compose(
         audience=settings.audience,
         statuses=StoredStatuses(database, issuer=settings.issuer),
         media_type=settings.access_token_type,
-        clock_skew=timedelta(),
         clock=clock,
     )
     registry.register(KeyMetrics(keys, entries, status_lists, clock))
