@@ -10,6 +10,7 @@ import yaml
 from deploy.compose import make_secrets
 
 from content_service.settings import Settings as ContentSettings
+from gateway_service.config_file import UPSTREAM_VARIABLE, VARIABLES
 from gateway_service.settings import GatewaySettings
 from identity_service.settings import Settings as IdentitySettings
 from service_kit.settings import specs
@@ -131,8 +132,8 @@ def test_every_variable_is_one_that_the_service_reads(name: str) -> None:
     for spec in specs(SETTINGS[name]):
         known |= {spec.name, f"{spec.name}_FILE"} if spec.secret else {spec.name}
     if name == "gateway":
-        known |= {"GATEWAY_ALLOWED_ORIGINS", "GATEWAY_TRUSTED_PROXIES"}
-        known |= {"GATEWAY_UPSTREAM_IDENTITY", "GATEWAY_UPSTREAM_CONTENT"}
+        known |= set(VARIABLES)
+        known |= {f"{UPSTREAM_VARIABLE}{each}" for each in ("IDENTITY", "CONTENT")}
     assert set(SERVICES[name]["environment"]) <= known
 
 
