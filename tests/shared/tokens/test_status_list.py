@@ -131,7 +131,7 @@ def list_token(
         URI,
         StatusList.of_size(64),
         issued_at=NOW,
-        expires_at=NOW + timedelta(minutes=15),
+        expires_at=NOW + timedelta(days=1),
         ttl=timedelta(seconds=15),
     )
     head = {"alg": "RS256", "kid": public_half(key).kid, "typ": "statuslist+jwt"}
