@@ -110,6 +110,7 @@ async def test_g14_retries_end_with_the_budget(tmp_path: Path) -> None:
             replica.script = once(FAILURE)
         config = config_for(
             *(replica.port for replica in replicas),
+            ejection=EjectionConfig(failures=1_000),
             retries=RetryConfig(share=0.0, per_second=0.2),
         )
         gateway = await stack.enter_async_context(running_gateway(config, tmp_path))

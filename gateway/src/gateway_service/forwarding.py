@@ -30,6 +30,12 @@ GATHERED: Final = 65_536
 A small body goes out whole, so that a slow client holds no replica's connection.
 """
 
+GATHERED_UNTOLD: Final = 131_072
+"""The same for a body whose length was not told.
+
+More than the limit of most routes, so what exceeds it reaches no replica.
+"""
+
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 _SWITCHING_PROTOCOLS: Final = 101
@@ -117,7 +123,9 @@ class Forwarding:
         body = self._exchange.body
         if body is None:
             return b""
-        first = await self._exchange.read_body(min(GATHERED, self._route.body_limit))
+        is_told = self._exchange.request.length != CHUNKED
+        gathered = GATHERED if is_told else GATHERED_UNTOLD
+        first = await self._exchange.read_body(min(gathered, self._route.body_limit))
         self._count(first)
         self._is_whole = body.is_complete and body.is_empty
         return first
