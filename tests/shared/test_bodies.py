@@ -1,3 +1,4 @@
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 
@@ -5,6 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from tests.support.corpora import corpus
+from tests.support.raw_client import raw_client
 
 from service_kit import bodies
 from service_kit.errors import problem_middleware
@@ -12,15 +14,19 @@ from service_kit.errors import problem_middleware
 Client = TestClient[web.Request, web.Application]
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
+def echo_app() -> web.Application:
     async def echo(request: web.Request) -> web.Response:
         members = await bodies.read_members(request, form=True)
         return web.json_response(members)
 
     app = web.Application(client_max_size=100_000, middlewares=[problem_middleware({})])
     app.router.add_post("/", echo)
-    async with TestClient(TestServer(app)) as client:
+    return app
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with TestClient(TestServer(echo_app())) as client:
         yield client
 
 
@@ -70,6 +76,21 @@ async def test_a_bad_body_is_a_problem_and_never_a_500(
     client: Client, body: bytes, content_type: str, status: int
 ) -> None:
     assert (await post(client, body, content_type))[0] == status
+
+
+async def test_a_client_that_leaves_in_its_body_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runner = web.AppRunner(echo_app())  # which cancels no handler, unlike TestServer
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with raw_client(runner.addresses[0][1]) as raw:
+        await raw.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
+        await asyncio.sleep(0.1)
+        raw.reset()
+        await asyncio.sleep(0.1)
+    await runner.cleanup()
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])

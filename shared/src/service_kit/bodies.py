@@ -69,7 +69,8 @@ async def _read(request: web.Request) -> bytes:
                 {"Connection": "close"},
             )
         ) from None
-    except (web.RequestPayloadError, ValueError):
+    except (web.RequestPayloadError, ConnectionError, ValueError):
+        # A client that is gone reads no answer, but leaves no traceback either.
         raise invalid_body("The body could not be read.") from None
 
 
