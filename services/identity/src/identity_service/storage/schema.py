@@ -1,5 +1,6 @@
 """The schema's version: which one a database has, which one the code needs."""
 
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+# Whoever asks whether identity is ready has the version read, twice a second.
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _LOCK_SECONDS: Final = 60
