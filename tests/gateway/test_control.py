@@ -91,7 +91,7 @@ async def test_new_gateway_names_upstreams_it_waits_for_and_an_old_one_none(
         moving_upstream = on.control.state.upstreams["moving"]
 
         moving_upstream.report(moving, Readiness.NOT_READY)
-        assert await on.control.starting_fault() == "no replica yet: moving"
+        assert await on.control.starting_fault() == "no ready replica yet: moving"
         moving_upstream.report(moving, Readiness.READY)
         assert await on.control.starting_fault() is None
         moving_upstream.report(moving, Readiness.NOT_READY)

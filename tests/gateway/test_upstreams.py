@@ -232,6 +232,9 @@ def test_readiness_decides_over_use(clock: FakeClock) -> None:
     assert usable_ports(upstream) == {2}
 
     upstream.report(second, Readiness.UNREACHABLE)
+    assert usable_ports(upstream) == {1}, "it may still do some of its work"
+
+    upstream.report(first, Readiness.UNREACHABLE)
     assert upstream.select() is None
 
 

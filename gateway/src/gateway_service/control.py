@@ -81,10 +81,10 @@ class ControlPlane(Generic[PoolT]):
         waiting = [
             name
             for name, upstream in self.state.upstreams.items()
-            if not upstream.has_another(())
+            if not upstream.is_ready
         ]
         self._is_starting = bool(waiting)
-        return f"no replica yet: {', '.join(waiting)}" if waiting else None
+        return f"no ready replica yet: {', '.join(waiting)}" if waiting else None
 
     async def close(self) -> None:
         """Stop every task; replicas end with their last request."""

@@ -25,6 +25,8 @@ __all__ = ["Endpoint", "FailureKind", "Pool", "Readiness", "Replica", "Upstream"
 
 _logger: Final = logging.getLogger(__name__)
 
+_PREFERENCE: Final = (Readiness.READY, Readiness.UNKNOWN, Readiness.NOT_READY)
+
 FIRST_SHARE: Final = 0.1
 """The part of its full share of requests that a replica starts with."""
 
@@ -82,6 +84,11 @@ class Upstream(Generic[PoolT]):
         chosen.requests += 1
         self.in_flight += 1
         return chosen
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a replica says that it is ready."""
+        return any(r.readiness is Readiness.READY for r in self.replicas)
 
     def has_another(self, exclude: Collection[Replica[PoolT]]) -> bool:
         """Whether `select` would find a replica, were the upstream not full."""
@@ -201,12 +208,14 @@ class Upstream(Generic[PoolT]):
     def _choose_usable(self) -> None:
         """Prefer those that are ready, then those of which no probe knows anything.
 
-        Among either, ejected ones come last. What said it is not ready is never used.
+        Where there are neither, one that says it is not ready may still do some of
+        its work. One that was there and is unreachable now is never used.
         """
-        ready = [r for r in self.replicas if r.readiness is Readiness.READY]
-        unknown = [r for r in self.replicas if r.readiness is Readiness.UNKNOWN]
-        candidates = ready or unknown
+        candidates = next(filter(None, map(self._in_state, _PREFERENCE)), [])
         self._usable = [r for r in candidates if not r.ejected_until] or candidates
+
+    def _in_state(self, readiness: Readiness) -> list[Replica[PoolT]]:
+        return [r for r in self.replicas if r.readiness is readiness]
 
     def ejected_for(self, replica: Replica[PoolT]) -> float:
         """Return for how many seconds more a replica is ejected; 0 if it is not."""
