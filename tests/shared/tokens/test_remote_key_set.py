@@ -102,12 +102,20 @@ async def test_f7_keys_serve_on_while_the_issuer_is_away(issuer: Issuer) -> None
             assert await keys.get(KID) == public_half()
 
 
-async def _redirect(_: web.Request) -> web.StreamResponse:
-    raise web.HTTPFound("/canary")
+def _attackers_set() -> str:
+    """Return a good set, but for whose keys are in it."""
+    evil = {**public_jwk(public_half("evil")), "kid": "brand-new"}
+    return json.dumps({"keys": [evil]})
+
+
+async def _redirect(request: web.Request) -> web.StreamResponse:
+    if "again" in request.query:
+        return web.Response(text=_attackers_set())
+    raise web.HTTPFound("?again")
 
 
 async def _bomb(_: web.Request) -> web.StreamResponse:
-    return web.Response(body=b"x", headers={"Content-Encoding": "gzip"})
+    return web.Response(text=_attackers_set(), headers={"Content-Encoding": "gzip"})
 
 
 async def _endless(request: web.Request) -> web.StreamResponse:
