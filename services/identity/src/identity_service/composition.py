@@ -1,6 +1,7 @@
 """Put the use cases together: what the server and the commands have in common."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -36,7 +37,7 @@ from identity_service.usecases.users import Users
 from service_kit.clock import Clock, utc_now
 from service_kit.tokens import TokenVerifier
 
-_SERVICE_WORDS = ("identity", "gateway")
+_SERVICE_WORDS: Final = ("identity", "gateway")
 """What a password may not be made of, besides the user's own names."""
 
 

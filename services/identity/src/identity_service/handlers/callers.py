@@ -1,6 +1,7 @@
 """Who is calling: the account and the session that a request speaks for."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import hdrs, web
 
@@ -22,7 +23,7 @@ from service_kit.credentials import (
 )
 from service_kit.tokens import AccessClaims, InvalidTokenError
 
-_SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+_SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 
 @dataclass(frozen=True, slots=True)
