@@ -17,6 +17,13 @@ _MOST_FIELDS: Final = 100
 _DEEPEST: Final = 32
 _LONGEST_NUMBER: Final = 32
 
+_PACKED: Final = Problem(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "unsupported_content_encoding",
+    "The body must not be compressed.",
+    {"Accept-Encoding": "identity"},
+)
+
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 
@@ -38,8 +45,10 @@ async def read_members(
     ------
     ProblemError
         400 for anything that is not an object or a form, 415 for another media
-        type, 408 for a body that does not arrive in time.
+        type or a compressed body, 408 for a body that does not arrive in time.
     """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ProblemError(_PACKED)
     raw = await _read(request)
     if not raw.strip():
         return {}

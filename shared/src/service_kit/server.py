@@ -24,6 +24,9 @@ from service_kit.settings import SettingsError, read_settings
 _KEEPALIVE_SECONDS: Final = 75.0
 """Longer than the gateway keeps an idle connection, so that it closes first."""
 
+_UNPACKS_BODIES: Final = False
+"""64 kB can unpack to 64 MiB, and would on the event loop, whoever wants it."""
+
 _BACKLOG: Final = 1024
 _USAGE_ERROR: Final = 2
 _SIGNALLED: Final = 128
@@ -80,6 +83,7 @@ def app_runner(
         access_log=None,
         handle_signals=False,
         keepalive_timeout=_KEEPALIVE_SECONDS,
+        auto_decompress=_UNPACKS_BODIES,
         shutdown_timeout=listening.shutdown_grace.total_seconds(),
     )
 
@@ -96,6 +100,7 @@ def lean_runner(handler: Handler, listening: Listening) -> web.ServerRunner:
         request_factory=partial(web.Request, loop=loop, client_max_size=0),
         access_log=None,
         keepalive_timeout=_KEEPALIVE_SECONDS,
+        auto_decompress=_UNPACKS_BODIES,
     )
     return web.ServerRunner(
         server,
