@@ -81,6 +81,7 @@ class Stream:
                 raise self._error
             if self._ended:
                 return b""
+            self._resume()
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
@@ -100,11 +101,20 @@ class Stream:
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []
         self._size = 0
+        if self._ended:
+            self._resume()
+        return data
+
+    def _resume(self) -> None:
+        """Let the connection read on.
+
+        Until the body is complete that is when its reader comes for more, and not
+        while it still passes on what it took: one read may bring 256 kB.
+        """
         if self._paused:
             self._paused = False
             if not self._transport.is_closing():
                 self._transport.resume_reading()
-        return data
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
