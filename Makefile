@@ -44,7 +44,7 @@ test-3.14: ## the suite on Python 3.14 in a container (needs a Docker engine)
 	deploy/test-3.14
 
 faults: setup ## the long fault experiments
-	$(BIN)/pytest -m faults $(ARGS)
+	$(BIN)/pytest -m faults --log-cli-level=INFO $(ARGS)
 
 bench: setup ## measure beside the peers that are installed
 	$(BIN)/python -m tests.bench $(ARGS)
