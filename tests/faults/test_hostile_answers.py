@@ -134,7 +134,9 @@ async def test_f5_wrong_answers_are_replaced_or_broken_and_no_post_comes_twice(
             for share in (0.0, SHARE)
         ]
         gateway = gateway_process(
-            tmp_path, {"content": [good.address, bad.address]}, ALL_METHODS
+            tmp_path,
+            {"content": [good.address, bad.address], "identity": [good.address]},
+            ALL_METHODS,
         )
         running = started(gateway)
         await asyncio.to_thread(running.__enter__)

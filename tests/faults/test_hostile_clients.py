@@ -320,6 +320,8 @@ def test_fs7_a_flood_of_wrong_passwords_is_shed(
         running_load(Plan(ports=[gateway.port], token=token)) as load,
         ThreadPoolExecutor(150) as threads,
     ):
+        while not gateway.usable("identity"):
+            time.sleep(0.05)
         time.sleep(1)
         flooded_at = time.monotonic()
         statuses = list(threads.map(guess, range(tries)))
