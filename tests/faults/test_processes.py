@@ -7,9 +7,10 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
-from tests.faults.figures import BOTH, Figures, tell
+from tests.faults.figures import BOTH, LONG, SHORT, Figures, tell
 from tests.support.cluster import Cluster, Process, started
 from tests.support.load import Plan, running_load
 from tests.support.requests import TimedAnswer, send
@@ -100,7 +101,17 @@ def swallowed(identity: Process) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("figures", BOTH)
+@pytest.mark.parametrize(
+    "figures",
+    [
+        pytest.param(SHORT, id="short"),
+        pytest.param(
+            replace(LONG, fault=300),
+            id="five minutes",
+            marks=[pytest.mark.faults, pytest.mark.timeout(600)],
+        ),
+    ],
+)
 @pytest.mark.parametrize("away", [killed, frozen, swallowed])
 def test_f7_content_goes_on_without_identity(
     cluster: Cluster,
