@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
+import os
+import random
 import socket
 from typing import Final
 
@@ -9,14 +12,32 @@ import aiohttp
 
 _LONGEST_START_SECONDS: Final = 20
 
+_FIRST_PORT: Final = 12_000
+_PORTS_OF_WORKER: Final = 2_000
+_places: Final = itertools.cycle(
+    random.sample(range(_PORTS_OF_WORKER), _PORTS_OF_WORKER)
+)
+
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Return ports that nobody listens on, all different.
+
+    They come from below the range that the system gives to connections, and from
+    another part of it for each worker of a parallel run, so that nobody else takes
+    a port between this look at it and its use.
+    """
+    ports: list[int] = []
+    while len(ports) < count:
+        port = _FIRST_PORT + _worker() * _PORTS_OF_WORKER + next(_places)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
+    return ports
+
+
+def _worker() -> int:
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 async def until_ready(internal_url: str) -> None:

@@ -21,6 +21,7 @@ MEASUREMENTS: Final = 3
 INDISTINGUISHABLE: Final = 0.05
 
 
+@pytest.mark.quiet
 @pytest.mark.timeout(400)
 async def test_p7_refusals_take_the_same_time(database_url: str) -> None:
     settings = identity_settings(database_url, IDENTITY_BCRYPT_COST="10")
