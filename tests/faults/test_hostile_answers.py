@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.faults.figures import tell
 from tests.support.cluster import gateway_process, started
-from tests.support.raw_client import IncompleteAnswerError, ask
-from tests.support.raw_upstream import Call, RawUpstream, Recorded, raw_upstream
+from tests.support.raw_client import IncompleteAnswerError, ask, raw_client
+from tests.support.raw_upstream import OK, Call, RawUpstream, Recorded, raw_upstream
 
 SHARE = 0.3
 CLIENTS = 10
@@ -155,3 +155,38 @@ async def test_f5_wrong_answers_are_replaced_or_broken_and_no_post_comes_twice(
     assert max(deliveries[target] for target in posts) == 1
     assert max(deliveries[target] for target in gets) > 1, "a GET was tried again"
     assert ejections
+
+
+async def test_an_answer_that_comes_before_the_body_is_sent_is_passed_on(
+    tmp_path: Path,
+) -> None:
+    async def refuse(call: Call) -> None:
+        await call.head()
+        if b"/readyz" in call.received:
+            await call.send(OK)
+            return
+        await call.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        call.close()
+
+    async with AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(raw_upstream())
+        upstream.script = refuse
+        address = f"http://127.0.0.1:{upstream.port}?probe={upstream.port}"
+        gateway = gateway_process(
+            tmp_path, {"content": [address], "identity": [address]}, ALL_METHODS
+        )
+        running = started(gateway)
+        await asyncio.to_thread(running.__enter__)
+        stack.push_async_callback(asyncio.to_thread, running.__exit__, None, None, None)
+        head = (
+            b"POST /api/test/POST HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n"
+        )
+        for _ in range(40):
+            async with raw_client(gateway.port) as client:
+                pieces = [bytes(60_000)] * 15
+                sending = asyncio.create_task(client.send(head, *pieces, pause=0.001))
+                answer = await client.answer()
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+            assert (answer.status, answer.body) == (413, b"no")
+    assert "Traceback" not in gateway.log.read_text()

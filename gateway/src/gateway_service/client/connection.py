@@ -134,7 +134,15 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail(UpstreamError(FailureKind.UNREACHABLE))
 
     async def send(self, data: bytes) -> None:
-        """Send a piece of the request's body, waiting while the replica is slow."""
+        """Send a piece of the request's body, waiting while the replica is slow.
+
+        Raises
+        ------
+        ConnectionResetError
+            The connection is gone, perhaps after an answer that came early.
+        """
+        if self._transport.is_closing():
+            raise ConnectionResetError
         self._transport.write(data)
         self._expect_more()
         await self._outlet.drain()
