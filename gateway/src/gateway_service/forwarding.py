@@ -222,9 +222,12 @@ class Forwarding:
         if self._is_repeatable:
             patience = self._upstream.config.retries.attempt_timeout
             connection.give_up_early(patience, self._gives_up_early)
-        if not self._is_whole:
-            await self._begin_sending(connection, answer)
-        return await answer
+        try:
+            if not self._is_whole:
+                await self._begin_sending(connection, answer)
+            return await answer
+        finally:
+            answer.cancel()  # whoever left will not hear how it failed
 
     # A body that does not fit into the first write
 
@@ -236,7 +239,6 @@ class Forwarding:
         sending.add_done_callback(lambda task: _abort_if_failed(task, connection))
         await asyncio.wait((sending, answer), return_when=asyncio.FIRST_COMPLETED)
         if sending.done() and (error := sending.exception()) is not None:
-            answer.cancel()
             raise error
 
     async def _send_rest(self, connection: UpstreamConnection) -> None:
