@@ -23,6 +23,7 @@ ALL_METHODS = """
 prefix = "/api/test/POST"
 upstream = "content"
 methods = ["POST"]
+body_limit = 4000000
 """
 
 
@@ -178,13 +179,11 @@ async def test_an_answer_that_comes_before_the_body_is_sent_is_passed_on(
         running = started(gateway)
         await asyncio.to_thread(running.__enter__)
         stack.push_async_callback(asyncio.to_thread, running.__exit__, None, None, None)
-        head = (
-            b"POST /api/test/POST HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n"
-        )
+        head = b"POST /api/test/POST HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n"
         statuses: Counter[int] = Counter()
         for _ in range(40):
             async with raw_client(gateway.port) as client:
-                pieces = [bytes(60_000)] * 15
+                pieces = [bytes(100_000)] * 30
                 sending = asyncio.create_task(client.send(head, *pieces, pause=0.001))
                 answer = await client.answer()
                 sending.cancel()
