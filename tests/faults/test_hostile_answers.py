@@ -179,9 +179,10 @@ async def test_an_answer_that_comes_before_the_body_is_sent_is_passed_on(
         running = started(gateway)
         await asyncio.to_thread(running.__enter__)
         stack.push_async_callback(asyncio.to_thread, running.__exit__, None, None, None)
-        head = b"POST /api/test/POST HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n"
+        head = b"POST /api/test/POST HTTP/1.1\r\nHost: a\r\n"
+        head += b"Content-Length: 3000000\r\n\r\n"
         statuses: Counter[int] = Counter()
-        for _ in range(40):
+        for _ in range(80):
             async with raw_client(gateway.port) as client:
                 pieces = [bytes(100_000)] * 30
                 sending = asyncio.create_task(client.send(head, *pieces, pause=0.001))
