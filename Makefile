@@ -33,7 +33,7 @@ imports: setup ## who may import whom
 	$(BIN)/lint-imports
 
 test: setup ## every test that needs no container engine and no patience
-	$(BIN)/pytest -n 4 -m "not compose and not faults and not quiet" $(ARGS)
+	$(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" $(ARGS)
 	$(BIN)/pytest -m "quiet and not faults" $(ARGS) || [ $$? -eq 5 ] # 5: none chosen
 
 check: lint types imports test ## all of the above, quickest first

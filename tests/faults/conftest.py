@@ -1,12 +1,23 @@
-"""One cluster a run: starting it takes seconds. Each experiment finds it healthy."""
+"""One cluster a run: starting it takes seconds. Each experiment finds it healthy.
 
-from collections.abc import Iterator
+Every experiment measures time, so none runs beside other tests.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from tests.support.cluster import Cluster
 from tests.support.database import database_server
 
 __all__ = ["database_server"]
+
+
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Mark the experiments; the hook sees the tests of other folders as well."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.quiet)
 
 
 @pytest.fixture(scope="session")

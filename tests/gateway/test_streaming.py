@@ -235,6 +235,7 @@ async def test_a_client_that_leaves_ends_the_work_for_it(
         await eventually(lambda: not in_flight(gateway))
 
 
+@pytest.mark.quiet
 async def test_clients_that_leave_anywhere_leave_nothing_behind(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
