@@ -59,7 +59,7 @@ def lines_of_the_tree() -> Iterator[tuple[str, str]]:
 def test_the_tree_names_no_registry_and_no_place_of_one_machine() -> None:
     unwanted = re.compile(
         r"//[^ /]*(pypi|pythonhosted|npmjs|debian)[^ /]*[.](org|com)"
-        r"|[\"' =(](/root/|/home/\w+/|/work/)"
+        r"|[\"' =(](?:/root|/home/\w+|/work)/"
     )
     found = [
         (file, line)
