@@ -150,6 +150,9 @@ class Stack:
             url = f"{self.internal_urls[name]}/readyz"
             with urllib.request.urlopen(url, timeout=2) as answer:
                 return bool(answer.status == 200)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
         except OSError:
             return False
 
