@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.error import HTTPError
 
 from tests.support.contract_walk import ORIGIN
 from tests.support.stack import new_key
@@ -133,9 +134,13 @@ class Process:
     def internal(self, path: str, timeout: float = 2) -> str:
         """Return what the internal port answers; OSError if that is no success."""
         url = f"http://{self.host}:{self.internal_port}{path}"
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            text: str = answer.read().decode()
-            return text
+        try:
+            with urllib.request.urlopen(url, timeout=timeout) as answer:
+                text: str = answer.read().decode()
+                return text
+        except HTTPError as error:
+            error.close()
+            raise
 
     @property
     def is_ready(self) -> bool:
