@@ -9,6 +9,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from gateway_service.access_log import AccessLog
+from gateway_service.batch import WriteBatch
 from gateway_service.client.pool import ConnectionPool
 from gateway_service.config import Config, UpstreamConfig
 from gateway_service.control import ControlPlane
@@ -50,15 +51,17 @@ def create_app(
     """
     loop = asyncio.get_running_loop()
     readiness, registry = Readiness(), CollectorRegistry()
-    deadlines = Deadlines(loop)
+    deadlines, batch = Deadlines(loop), WriteBatch(loop)
 
     def make_pool(endpoint: Endpoint, config: UpstreamConfig) -> ConnectionPool:
-        return ConnectionPool(endpoint, config, deadlines, loop)
+        return ConnectionPool(endpoint, config, deadlines, batch, loop)
 
     control = ControlPlane(read_config(), read_config, make_pool)
     readiness.checks["upstreams"] = control.starting_fault
     access_log = AccessLog(settings.access_log, loop)
-    server = EdgeServer(control, readiness, access_log, deadlines, loop)
+    server = EdgeServer(
+        control, readiness, access_log, deadlines=deadlines, batch=batch, loop=loop
+    )
     registry.register(server.metrics)
     reloads: set[asyncio.Task[None]] = set()
 

@@ -8,6 +8,7 @@ from typing import Final, Generic
 
 from gateway_service.client_addresses import TrustedProxies
 from gateway_service.config import Config, UpstreamConfig
+from gateway_service.messages import Hop
 from gateway_service.rate_limits import RateLimits
 from gateway_service.replicas import Endpoint, PoolT
 from gateway_service.routing import Routes
@@ -35,6 +36,7 @@ class State(Generic[PoolT]):
     config: Config
     routes: Routes
     proxies: TrustedProxies
+    hop: Hop
     rate_limits: RateLimits
     watches: Mapping[str, UpstreamWatch[PoolT]]
     upstreams: Mapping[str, Upstream[PoolT]]
@@ -145,10 +147,12 @@ class ControlPlane(Generic[PoolT]):
             or UpstreamWatch(Upstream(upstream, self._make_pool))
             for upstream in config.upstreams
         }
+        proxies = TrustedProxies(config.trusted_proxies, config.trusted_header)
         return State(
             config=config,
             routes=Routes(config),
-            proxies=TrustedProxies(config.trusted_proxies, config.trusted_header),
+            proxies=proxies,
+            hop=Hop(config.pseudonym.encode("ascii"), proxies),
             rate_limits=rate_limits,
             watches=watches,
             upstreams={name: watch.upstream for name, watch in watches.items()},

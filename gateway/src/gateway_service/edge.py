@@ -5,15 +5,17 @@ import logging
 import socket
 import struct
 import time
+from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from gateway_service import problems
+from gateway_service.batch import WriteBatch
 from gateway_service.client_addresses import normalised
 from gateway_service.config import ClientTimeouts
 from gateway_service.deadlines import NEVER
 from gateway_service.decoders import BodyDecoder, body_decoder
-from gateway_service.exchange import Exchange
+from gateway_service.exchange import Exchange, Work
 from gateway_service.framing import (
     CRLF,
     HEAD_END,
@@ -22,6 +24,7 @@ from gateway_service.framing import (
     check_unfinished_head,
     parse_request_head,
 )
+from gateway_service.headers import forwarded_lines
 from gateway_service.requests import UNREADABLE, Request, read_request
 from gateway_service.streams import Outlet, Stream
 from service_kit.errors import INTERNAL_ERROR, Problem, ProblemError
@@ -56,6 +59,7 @@ class Gateway(Protocol):
 
     timeouts: ClientTimeouts
     head_limits: HeadLimits
+    batch: WriteBatch
 
     @property
     def is_draining(self) -> bool:
@@ -67,8 +71,8 @@ class Gateway(Protocol):
     def leave(self, connection: "ClientConnection") -> None:
         """Take note that a connection is gone."""
 
-    async def handle(self, exchange: Exchange) -> None:
-        """Answer a request."""
+    def handle(self, exchange: Exchange) -> None:
+        """Answer a request, now or later."""
 
     def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
         """Answer what could not be understood."""
@@ -101,6 +105,7 @@ class ClientConnection(asyncio.Protocol):
         self._loop = loop
         self._gateway = gateway
         self._timeouts = gateway.timeouts
+        self._batch = gateway.batch
         self._outlet = Outlet(loop)
         self._phase = _Phase.HEAD
         self._buffer = b""
@@ -113,6 +118,7 @@ class ClientConnection(asyncio.Protocol):
         self.peer = ""
         self.address = ""
         self.is_secure = False
+        self.forwarded = b""
         self.deadline = NEVER
 
     # What an exchange asks of it
@@ -124,12 +130,41 @@ class ClientConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send octets to the client."""
+        self._batch.flush()
         self._transport.write(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Send a whole answer."""
+        self._batch.add(self._transport, data)
 
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
         if self._outlet.is_full:
             await self._outlet.drain()
+
+    def wait_for(
+        self, exchange: Exchange, work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> Work:
+        """Do what must be waited for; it ends when the client is gone."""
+        self._task = self._loop.create_task(self._guarded(exchange, work))
+        return self._task
+
+    def finished(self, exchange: Exchange) -> None:
+        """Go on after an answer that is complete."""
+        self._exchange = self._task = None
+        self._gateway.ended(exchange)
+        self._next(exchange)
+
+    def failed(self, exchange: Exchange, error: Exception) -> None:
+        """Make the best of an exception that nobody expected."""
+        request_id.set(exchange.request_id)
+        _logger.error("unexpected_error", exc_info=error)
+        exchange.abandon()
+        if exchange.status:
+            self.cut()
+        else:
+            exchange.closes = True
+            exchange.tell(INTERNAL_ERROR)
 
     def cut(self) -> None:
         """End the connection so that the client sees it broken."""
@@ -158,6 +193,7 @@ class ClientConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close after what was written."""
         self._phase = _Phase.CLOSED
+        self._batch.flush()
         self._transport.close()
 
     # What the event loop calls
@@ -169,6 +205,9 @@ class ClientConnection(asyncio.Protocol):
         self.peer = peer[0] if isinstance(peer, tuple) else ""
         self.address = normalised(self.peer)
         self.is_secure = transport.get_extra_info("ssl_object") is not None
+        self.forwarded = forwarded_lines(
+            self.address.encode("ascii"), b"https" if self.is_secure else b"http"
+        )
         self.deadline = self._loop.time() + self._timeouts.head
         problem = self._gateway.admit(self)
         if problem is not None:
@@ -234,6 +273,10 @@ class ClientConnection(asyncio.Protocol):
         self._gateway.leave(self)
         if self._task is not None:
             self._task.cancel()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abandon()
+            self._gateway.ended(exchange)
 
     def on_deadline(self) -> None:
         """Give up what takes too long."""
@@ -297,7 +340,10 @@ class ClientConnection(asyncio.Protocol):
             self.deadline = NEVER
             exchange = Exchange(self, request, None, now)
         self._exchange = exchange
-        self._task = self._loop.create_task(self._answer(exchange))
+        try:
+            self._gateway.handle(exchange)
+        except Exception as error:  # noqa: BLE001 - it is told and logged
+            self.failed(exchange, error)
 
     def _read_body(self, data: bytes) -> None:
         decoder = self._decoder
@@ -318,23 +364,22 @@ class ClientConnection(asyncio.Protocol):
 
     # Answering them
 
-    async def _answer(self, exchange: Exchange) -> None:
+    async def _guarded(
+        self, exchange: Exchange, work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
         request_id.set(exchange.request_id)
         try:
-            await self._gateway.handle(exchange)
+            await work()
         except ConnectionResetError:
             self.cut()
-        except Exception:
-            _logger.exception("unexpected_error")
+        except ProblemError as error:
+            exchange.abandon()
             if exchange.status:
                 self.cut()
             else:
-                exchange.closes = True
-                exchange.tell(INTERNAL_ERROR)
-        finally:
-            self._task = self._exchange = None
-            self._gateway.ended(exchange)
-            self._next(exchange)
+                exchange.tell(error.problem)
+        except Exception as error:  # noqa: BLE001 - it is told and logged
+            self.failed(exchange, error)
 
     def _next(self, exchange: Exchange) -> None:
         if self._phase is _Phase.CLOSED:
@@ -346,20 +391,27 @@ class ClientConnection(asyncio.Protocol):
             if not self._outlet.is_full:
                 self.deadline = self._loop.time() + self._timeouts.keep_alive
             if self._buffer:
-                data, self._buffer = self._buffer, b""
-                if len(data) > _PIPELINE_LIMIT:
-                    self._transport.resume_reading()
-                self._read_head(data)
+                # Another turn of the loop, so that no client has all of this one.
+                self._phase = _Phase.ANSWER
+                self._loop.call_soon(self._read_on)
         elif self._phase is _Phase.ANSWER and not self._buffer:
             self.close()
         else:
             self._linger()
 
+    def _read_on(self) -> None:
+        """Read the next of several requests that came together."""
+        if self._phase is not _Phase.ANSWER:
+            return
+        self._phase = _Phase.HEAD
+        data, self._buffer = self._buffer, b""
+        if len(data) > _PIPELINE_LIMIT:
+            self._transport.resume_reading()
+        self._read_head(data)
+
     def _refuse(self, problem: Problem) -> None:
         exchange = Exchange(self, UNREADABLE, None, time.monotonic())
         self._gateway.refuse(exchange, problem, self._buffer)
-        self._gateway.ended(exchange)
-        self._linger()
 
     def _linger(self) -> None:
         """Let the client read the answer before the connection is closed.
@@ -368,6 +420,7 @@ class ClientConnection(asyncio.Protocol):
         """
         self._phase = _Phase.LINGER
         self._buffer = b""
+        self._batch.flush()
         if self._is_half_closed or not self._transport.can_write_eof():
             self.close()
             return

@@ -2,7 +2,8 @@
 
 import itertools
 import secrets
-from typing import Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol
 
 from gateway_service.answers import (
     CONNECTION_CLOSE,
@@ -32,6 +33,13 @@ def new_request_id() -> str:
 _SWITCHING_PROTOCOLS: Final = 101
 
 
+class Work(Protocol):
+    """Something that is being waited for."""
+
+    def cancel(self) -> bool:
+        """Wait for it no longer."""
+
+
 class Client(Protocol):
     """The connection that the request came by."""
 
@@ -41,6 +49,8 @@ class Client(Protocol):
     """The same in its one spelling."""
     is_secure: bool
     """Whether the connection is TLS."""
+    forwarded: bytes
+    """The lines that tell an upstream so."""
 
     @property
     def stays_open(self) -> bool:
@@ -49,8 +59,22 @@ class Client(Protocol):
     def write(self, data: bytes) -> None:
         """Send octets to the client."""
 
+    def write_whole(self, data: bytes) -> None:
+        """Send a whole answer."""
+
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
+
+    def wait_for(
+        self, exchange: "Exchange", work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> Work:
+        """Do what must be waited for; it ends when the client is gone."""
+
+    def finished(self, exchange: "Exchange") -> None:
+        """Go on after an answer that is complete."""
+
+    def failed(self, exchange: "Exchange", error: Exception) -> None:
+        """Make the best of an exception that nobody expected."""
 
     def open_tunnel(self) -> Stream:
         """Return what the client sends from now on, no longer HTTP."""
@@ -62,22 +86,21 @@ class Client(Protocol):
 class Exchange:
     """What is known of a request on its way, and the means to answer it."""
 
-    __slots__ = (
-        "_is_chunked",
-        "body",
-        "bytes_sent",
-        "client",
-        "closes",
-        "lines",
-        "replica",
-        "request",
-        "request_id",
-        "route",
-        "started_at",
-        "status",
-        "upstream",
-        "upstream_seconds",
-    )
+    lines = b""
+    """Header lines of the gateway that stand on the answer, whatever it is."""
+    status = 0
+    """Of the answer; 0 until it has begun."""
+    bytes_sent = 0
+    """Of the answer's body."""
+    route = ""
+    upstream = ""
+    replica: object = ""
+    """Its `str` is where the answer came from."""
+    upstream_seconds = 0.0
+    """From sending the request to the answer's head."""
+    on_abandoned: Callable[[], None] | None = None
+    """Gives back what the answer was to come from."""
+    _is_chunked = False
 
     def __init__(
         self,
@@ -92,21 +115,17 @@ class Exchange:
         self.started_at = started_at
         """On the monotonic clock, which the event loop's is too, but coarser."""
         self.request_id = new_request_id()
-        self.lines = b""
-        """Header lines of the gateway that stand on the answer, whatever it is."""
-        self.status = 0
-        """Of the answer; 0 until it has begun."""
-        self.bytes_sent = 0
-        """Of the answer's body."""
         self.closes = request.closes
         """Whether the connection ends with this exchange."""
-        self.route = ""
-        self.upstream = ""
-        self.replica: object = ""
-        """Its `str` is where the answer came from."""
-        self.upstream_seconds = 0.0
-        """From sending the request to the answer's head."""
-        self._is_chunked = False
+
+    def wait_for(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Work:
+        """Do what must be waited for, as long as the client is there."""
+        return self.client.wait_for(self, work)
+
+    def abandon(self) -> None:
+        """Do no more for a client that is gone, or that is told something else."""
+        if self.on_abandoned is not None:
+            self.on_abandoned()
 
     def tell(self, problem: Problem) -> None:
         """Answer with a problem."""
@@ -122,7 +141,8 @@ class Exchange:
         if self.request.method == "HEAD":
             body = b""
         self.bytes_sent = len(body)
-        self.client.write(self._head(status, lines, framing) + body)
+        self.client.write_whole(self._head(status, lines, framing) + body)
+        self.client.finished(self)
 
     def begin(self, status: int, lines: bytes, length: int) -> None:
         """Begin an answer whose body comes by `send`, and ends with `end`."""
@@ -145,9 +165,10 @@ class Exchange:
         await self.client.drain()
 
     def end(self) -> None:
-        """End the body."""
+        """End the answer."""
         if self._is_chunked:
             self.client.write(b"0\r\n\r\n")
+        self.client.finished(self)
 
     def switch_protocols(self, lines: bytes) -> None:
         """Answer 101; what follows belongs to the other protocol."""

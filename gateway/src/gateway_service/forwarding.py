@@ -8,21 +8,23 @@ delivered at most once (RFC 9110, 9.2.2).
 import asyncio
 import contextlib
 import time
+from functools import partial
 from typing import Final
 
 from gateway_service import problems
 from gateway_service.client.answer import Answer, UpstreamError
 from gateway_service.client.connection import UpstreamConnection
 from gateway_service.client.pool import ConnectionPool
-from gateway_service.client_addresses import TrustedProxies
-from gateway_service.exchange import Exchange
+from gateway_service.deadlines import NEVER
+from gateway_service.exchange import Exchange, Work
 from gateway_service.framing import CHUNKED
-from gateway_service.messages import answer_lines, request_head
+from gateway_service.messages import Hop, answer_lines, request_head
 from gateway_service.replicas import FailureKind, Replica
 from gateway_service.routing import Route
 from gateway_service.streams import Stream
 from gateway_service.upstreams import Upstream
 from service_kit.errors import Problem, ProblemError
+from service_kit.request_id import request_id
 
 GATHERED: Final = 65_536
 """Octets of a body that are awaited before a replica is asked.
@@ -45,26 +47,30 @@ _FAILURE_STATUSES: Final = frozenset({500, 502, 503, 504})
 
 
 class Forwarding:
-    """Sends a request until a replica answers, and relays the answer."""
+    """Sends a request until a replica answers, and relays the answer.
 
-    __slots__ = (
-        "_asked_at",
-        "_attempts",
-        "_exchange",
-        "_is_paid",
-        "_is_repeatable",
-        "_is_whole",
-        "_loop",
-        "_problem",
-        "_received",
-        "_replica",
-        "_request",
-        "_route",
-        "_sending",
-        "_total_at",
-        "_tried",
-        "_upstream",
-    )
+    Each step leads to the next by a plain call, so the usual request, whose answer
+    comes in one piece, costs no task. Only what must be waited for is a task.
+    """
+
+    is_whole = True
+    """Whether `_request` is all there is to send."""
+    patience = NEVER
+    _request = b""
+    _received = 0
+    """Octets of the request's body."""
+    _attempts = 0
+    _tried: tuple[Replica[ConnectionPool], ...] = ()
+    _is_trying = False
+    """Whether a place on `_replica` is taken."""
+    _connection: UpstreamConnection | None = None
+    _is_reused = False
+    """Whether the connection was open before."""
+    _sending: Work | None = None
+    _is_paid = False
+    """Whether the budget was asked for the next attempt already."""
+    _problem = problems.UNAVAILABLE
+    """What is told when no further attempt is made."""
 
     _replica: Replica[ConnectionPool]
 
@@ -73,62 +79,43 @@ class Forwarding:
         exchange: Exchange,
         route: Route,
         upstream: Upstream[ConnectionPool],
-        loop: asyncio.AbstractEventLoop,
+        hop: Hop,
     ) -> None:
         self._exchange = exchange
         self._route = route
         self._upstream = upstream
-        self._loop = loop
-        self._total_at = exchange.started_at + route.timeouts.total
-        self._request = b""
-        self._is_whole = True
-        """Whether `_request` is all there is to send."""
-        self._is_repeatable = (
-            exchange.body is None and exchange.request.method in _IDEMPOTENT
-        )
-        self._received = 0
-        self._sending: asyncio.Task[None] | None = None
-        self._tried: tuple[Replica[ConnectionPool], ...] = ()
-        self._attempts = 0
-        self._is_paid = False
-        """Whether the budget was asked for the next attempt already."""
-        self._problem = problems.UNAVAILABLE
-        """What is told when no further attempt is made."""
-        self._asked_at = 0.0
+        self._hop = hop
+        request = exchange.request
+        self.method = request.method
+        self.is_upgrade = request.is_upgrade
+        self.timeouts = route.timeouts
+        self.total_at = exchange.started_at + route.timeouts.total
+        self._is_repeatable = exchange.body is None and request.method in _IDEMPOTENT
+        if self._is_repeatable:
+            self.patience = upstream.config.retries.attempt_timeout
 
-    async def run(self, pseudonym: bytes, proxies: TrustedProxies) -> None:
-        """Answer the exchange."""
-        first = await self._first_of_body()
-        length = len(first) if self._is_whole else self._exchange.request.length
-        head = request_head(
-            self._exchange,
-            length,
-            upstream=self._upstream.name,
-            pseudonym=pseudonym,
-            proxies=proxies,
-        )
-        self._request = head + self._encoded(first)
-        while (replica := self._upstream.select(self._tried)) is not None:
-            self._replica = replica
-            self._exchange.replica = replica.endpoint
-            try:
-                if await self._attempt():
-                    return
-            finally:
-                self._upstream.release(replica)
-        self._exchange.tell(self._problem)
+    def start(self) -> None:
+        """Send the request, if need be after the beginning of its body has come."""
+        if self._exchange.body is None:
+            self._begin(b"")
+        else:
+            self._exchange.wait_for(self._gather)
 
-    async def _first_of_body(self) -> bytes:
-        """Return the whole body if it is small, else its beginning."""
-        body = self._exchange.body
-        if body is None:
-            return b""
+    async def _gather(self) -> None:
+        """Wait for the whole body if it is small, else for its beginning."""
         is_told = self._exchange.request.length != CHUNKED
         gathered = GATHERED if is_told else GATHERED_UNTOLD
         first = await self._exchange.read_body(min(gathered, self._route.body_limit))
         self._count(first)
-        self._is_whole = body.is_complete and body.is_empty
-        return first
+        body = self._exchange.body
+        self.is_whole = body is None or (body.is_complete and body.is_empty)
+        self._begin(first)
+
+    def _begin(self, first: bytes) -> None:
+        length = len(first) if self.is_whole else self._exchange.request.length
+        head = request_head(self._exchange, length, self._upstream.name, self._hop)
+        self._request = head + self._encoded(first) if first else head
+        self._attempt()
 
     def _count(self, data: bytes) -> None:
         self._received += len(data)
@@ -136,114 +123,132 @@ class Forwarding:
             raise ProblemError(problems.BODY_TOO_LARGE)
 
     def _encoded(self, data: bytes) -> bytes:
-        if self._is_whole or self._exchange.request.length != CHUNKED:
+        if self.is_whole or self._exchange.request.length != CHUNKED:
             return data
         return b"%x\r\n%b\r\n" % (len(data), data)
 
-    async def _attempt(self) -> bool:
-        """Try the chosen replica; False asks for another attempt."""
-        pool = self._replica.pool
-        self._asked_at = time.monotonic()
+    # Asking a replica
+
+    def _attempt(self) -> None:
+        """Ask the next replica, or say why none is left."""
+        replica = self._upstream.select(self._tried)
+        if replica is None:
+            self._exchange.tell(self._problem)
+            return
+        self._replica = replica
+        self._is_trying = True
+        self._exchange.on_abandoned = self._end_attempt
         self._attempts += 1
-        connection = pool.take()
-        is_reused = connection is not None
+        self._asked_at = time.monotonic()
+        self._exchange.replica = replica.endpoint
+        connection = replica.pool.take()
+        self._is_reused = connection is not None
+        if connection is None:
+            self._exchange.wait_for(self._connect)
+        else:
+            self._ask(connection)
+
+    async def _connect(self) -> None:
         try:
-            if connection is None:
-                connection = await pool.connect(self._route.timeouts.connect)
-            answer = await self._ask(connection)
-            self._exchange.upstream_seconds = time.monotonic() - self._asked_at
-            if self._is_failure(answer) and self._may_repeat(was_sent=True):
-                return False
-            await self._relay(answer, connection)
+            connection = await self._replica.pool.connect(self.timeouts.connect)
         except UpstreamError as error:
-            return self._give_up(error, is_reused=is_reused)
-        finally:
-            if connection is not None:
-                pool.give_back(connection)
-            if self._sending is not None:
-                self._sending.cancel()
-        return True
+            self._fail(error)
+        else:
+            self._ask(connection)
 
-    def _give_up(self, error: UpstreamError, *, is_reused: bool) -> bool:
-        """Judge a failed attempt; False asks for another one."""
-        if self._exchange.status:
-            self._replica.failed(error.kind)
-            self._exchange.client.cut()
-            return True
-        if not (is_reused and error.kind is FailureKind.RESET):
+    def _ask(self, connection: UpstreamConnection) -> None:
+        self._connection = connection
+        connection.ask(self._request, self)
+        if not self.is_whole:
+            self._sending = self._exchange.wait_for(self._send_rest)
+
+    def gives_up(self) -> bool:
+        """Say whether another replica is asked while this one takes its time."""
+        self._is_paid = self._may_ask_another((*self._tried, self._replica))
+        return self._is_paid
+
+    def answered(self, outcome: Answer | UpstreamError) -> None:
+        """Relay what the replica says, or try another one."""
+        try:
+            if isinstance(outcome, Answer):
+                self._conclude(outcome)
+            else:
+                self._fail(outcome)
+        except Exception as error:  # noqa: BLE001 - it is told and logged
+            self._exchange.client.failed(self._exchange, error)
+
+    def _conclude(self, answer: Answer) -> None:
+        exchange, replica = self._exchange, self._replica
+        exchange.upstream_seconds = time.monotonic() - self._asked_at
+        if answer.status in _FAILURE_STATUSES:
+            request_id.set(exchange.request_id)
+            replica.failed(FailureKind.STATUS)
+            self._tried = (*self._tried, replica)
+            if self._may_repeat(was_sent=True):
+                self._end_attempt()
+                self._attempt()
+                return
+        else:
+            replica.succeeded()
+        if isinstance(answer.body, bytes):
+            self._end_attempt()
+            lines = answer_lines(answer)
+            exchange.respond(answer.status, lines, answer.body, answer.bodiless_framing)
+        else:
+            exchange.wait_for(partial(self._relay, answer, answer.body))
+
+    def _fail(self, error: UpstreamError) -> None:
+        """Judge a failed attempt, and make another or say why not."""
+        exchange, replica = self._exchange, self._replica
+        request_id.set(exchange.request_id)
+        if exchange.status:
+            replica.failed(error.kind)
+            self._end_attempt()
+            exchange.client.cut()
+            return
+        if not (self._is_reused and error.kind is FailureKind.RESET):
             # Else: a connection that was closed while idle says nothing of a replica.
-            self._replica.failed(error.kind)
-            self._tried = (*self._tried, self._replica)
+            replica.failed(error.kind)
+            self._tried = (*self._tried, replica)
         self._problem = _problem_of(error)
-        if self._may_repeat(was_sent=error.kind is not FailureKind.REFUSED):
-            return False
-        self._exchange.tell(self._problem)
-        return True
-
-    def _is_failure(self, answer: Answer) -> bool:
-        if answer.status not in _FAILURE_STATUSES:
-            self._replica.succeeded()
-            return False
-        self._replica.failed(FailureKind.STATUS)
-        self._tried = (*self._tried, self._replica)
-        return True
+        is_repeated = self._may_repeat(was_sent=error.kind is not FailureKind.REFUSED)
+        self._end_attempt()
+        if is_repeated:
+            self._attempt()
+        else:
+            exchange.tell(self._problem)
 
     def _may_repeat(self, *, was_sent: bool) -> bool:
         if was_sent and not self._is_repeatable:
             return False
         paid, self._is_paid = self._is_paid, False
-        config = self._upstream.config.retries
-        return paid or (
-            self._attempts < config.attempts
-            and self._upstream.has_another(self._tried)
-            and self._upstream.retry_budget.withdraw()
+        return paid or self._may_ask_another(self._tried)
+
+    def _may_ask_another(self, tried: tuple[Replica[ConnectionPool], ...]) -> bool:
+        upstream = self._upstream
+        return (
+            self._attempts < upstream.config.retries.attempts
+            and upstream.has_another(tried)
+            and upstream.retry_budget.withdraw()
         )
 
-    def _gives_up_early(self) -> bool:
-        """Whether another replica may be asked while this one takes its time."""
-        tried = (*self._tried, self._replica)
-        self._is_paid = (
-            self._attempts < self._upstream.config.retries.attempts
-            and self._upstream.has_another(tried)
-            and self._upstream.retry_budget.withdraw()
-        )
-        return self._is_paid
+    def _end_attempt(self) -> None:
+        """Give back what the attempt had; nothing more is awaited of it."""
+        if not self._is_trying:
+            return
+        self._is_trying = False
+        self._exchange.on_abandoned = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._replica.pool.give_back(connection)
+        if self._sending is not None:
+            self._sending.cancel()
+        self._upstream.release(self._replica)
 
-    async def _ask(self, connection: UpstreamConnection) -> Answer:
-        request = self._exchange.request
-        answer = connection.ask(
-            self._request,
-            request.method,
-            self._route.timeouts,
-            self._total_at,
-            is_whole=self._is_whole,
-            is_upgrade=request.is_upgrade,
-        )
-        if self._is_repeatable:
-            patience = self._upstream.config.retries.attempt_timeout
-            connection.give_up_early(patience, self._gives_up_early)
-        try:
-            if not self._is_whole:
-                await self._begin_sending(connection, answer)
-            return await answer
-        finally:
-            answer.cancel()  # whoever left will not hear how it failed
-
-    # A body that does not fit into the first write
-
-    async def _begin_sending(
-        self, connection: UpstreamConnection, answer: asyncio.Future[Answer]
-    ) -> None:
-        """Send the rest of the body, until it is sent or there is an answer."""
-        self._sending = sending = self._loop.create_task(self._send_rest(connection))
-        sending.add_done_callback(lambda task: _abort_if_failed(task, connection))
-        await asyncio.wait((sending, answer), return_when=asyncio.FIRST_COMPLETED)
-        if sending.done() and (error := sending.exception()) is not None:
-            raise error
-
-    async def _send_rest(self, connection: UpstreamConnection) -> None:
-        body = self._exchange.body
-        if body is None:
+    async def _send_rest(self) -> None:
+        """Send the rest of a body that does not fit into the first write."""
+        body, connection = self._exchange.body, self._connection
+        if body is None or connection is None:
             return
         with contextlib.suppress(ConnectionResetError):
             while data := await body.read():
@@ -254,22 +259,28 @@ class Forwarding:
 
     # The answer
 
-    async def _relay(self, answer: Answer, connection: UpstreamConnection) -> None:
+    async def _relay(self, answer: Answer, body: Stream) -> None:
         exchange = self._exchange
-        lines, body = answer_lines(answer), answer.body
-        if isinstance(body, bytes):
-            exchange.respond(answer.status, lines, body, answer.bodiless_framing)
-        elif answer.status == _SWITCHING_PROTOCOLS:
-            exchange.switch_protocols(lines)
-            await self._tunnel(body, connection)
+        lines = answer_lines(answer)
+        try:
+            if answer.status == _SWITCHING_PROTOCOLS:
+                exchange.switch_protocols(lines)
+                await self._tunnel(body)
+            else:
+                exchange.begin(answer.status, lines, answer.length)
+                while data := await body.read():
+                    await exchange.send(data)
+        except UpstreamError as error:
+            self._fail(error)
         else:
-            exchange.begin(answer.status, lines, answer.length)
-            while data := await body.read():
-                await exchange.send(data)
+            self._end_attempt()
             exchange.end()
 
-    async def _tunnel(self, theirs: Stream, connection: UpstreamConnection) -> None:
+    async def _tunnel(self, theirs: Stream) -> None:
         """Pass octets both ways until one side ends."""
+        connection = self._connection
+        if connection is None:
+            return
         ours = self._exchange.client.open_tunnel()
 
         async def up() -> None:
@@ -280,20 +291,13 @@ class Forwarding:
             while data := await theirs.read():
                 await self._exchange.send(data)
 
-        ways = {self._loop.create_task(way) for way in (up(), down())}
+        ways = {asyncio.ensure_future(way) for way in (up(), down())}
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
-
-
-def _abort_if_failed(
-    sending: asyncio.Task[None], connection: UpstreamConnection
-) -> None:
-    if not sending.cancelled() and sending.exception() is not None:
-        connection.abort()
 
 
 def _problem_of(error: UpstreamError) -> Problem:

@@ -150,6 +150,11 @@ def body_line(length: int) -> bytes:
     return b"Content-Length: %d\r\n" % length
 
 
+def forwarded_lines(address: bytes, scheme: bytes) -> bytes:
+    """Return what tells an upstream who asks, and how."""
+    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (address, scheme)
+
+
 def _claims_to_be_the_gateway(name: bytes) -> bool:
     """Whether a client would speak for the gateway.
 

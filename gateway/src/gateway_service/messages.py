@@ -1,13 +1,13 @@
 """What is sent on: a request to an upstream, and an answer's fields to a client."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway_service.answers import date_line
 from gateway_service.client.answer import Answer
 from gateway_service.client_addresses import TrustedProxies
 from gateway_service.exchange import Client, Exchange
 from gateway_service.framing import CRLF
-from gateway_service.headers import body_line
+from gateway_service.headers import body_line, forwarded_lines
 from gateway_service.requests import Request
 
 _WRITTEN_ANEW: Final = (
@@ -20,72 +20,75 @@ _SCHEMES: Final = frozenset({b"http", b"https"})
 _ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests say that they have no body (RFC 9110, 8.6)."""
 
+_REQUEST: Final = (
+    b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-Host: %b\r\n"
+    b"Via: %b\r\nX-Request-Id: %b\r\n%b\r\n"
+)
 _UPGRADE: Final = b"Connection: upgrade\r\nUpgrade: websocket\r\n"
 
 
-def request_head(
-    exchange: Exchange,
-    length: int,
-    *,
-    upstream: str,
-    pseudonym: bytes,
-    proxies: TrustedProxies,
-) -> bytes:
+class Hop(NamedTuple):
+    """What this gateway is to its neighbours."""
+
+    pseudonym: bytes
+    proxies: TrustedProxies
+
+
+def request_head(exchange: Exchange, length: int, upstream: str, hop: Hop) -> bytes:
     """Return the head of the request to an upstream.
 
     Its target is the octets the route was chosen by. Nothing a client said of itself,
     of hops or of framing is in it, but for what trusted proxies said.
     """
-    request = exchange.request
+    request, client = exchange.request, exchange.client
     values = request.values
-    lines = [
-        f"{request.method} ".encode("ascii") + request.target + b" HTTP/1.1",
-        b"Host: " + (request.host or upstream.encode("ascii")),
-        *request.lines,
-        *_forwarded_lines(request, exchange.client, proxies),
-        _via(request, pseudonym),
-        f"X-Request-Id: {exchange.request_id}".encode("ascii"),
-    ]
+    forwarded = client.forwarded
+    if hop.proxies.trusts(client.peer):
+        forwarded = _forwarded_on(request, client)
+    lines = request.lines
     for name, line in _WRITTEN_ANEW:
         if name in values:
-            lines += [line + value for value in values[name]]
-    if b"max-forwards" in values:
-        lines.append(b"Max-Forwards: %d" % (int(values[b"max-forwards"][0]) - 1))
-    lines.append(_framing(request, length))
-    return CRLF.join(lines) + CRLF
+            lines = [*lines, *(line + value for value in values[name])]
+    return _REQUEST % (
+        request.method.encode("ascii"),
+        request.target,
+        request.host or upstream.encode("ascii"),
+        CRLF.join(lines) + CRLF if lines else b"",
+        forwarded,
+        request.host,
+        _via(request, hop.pseudonym),
+        exchange.request_id.encode("ascii"),
+        _last_lines(request, length),
+    )
 
 
-def _framing(request: Request, length: int) -> bytes:
+def _last_lines(request: Request, length: int) -> bytes:
+    """Return what few requests have: a body, an upgrade, a bound on hops."""
     if request.is_upgrade:
         return _UPGRADE
+    framing = b""
     if length or request.method in _ALWAYS_FRAMED:
-        return body_line(length)
-    return b""
+        framing = body_line(length)
+    forwards = request.values.get(b"max-forwards")
+    if forwards is not None:
+        framing += b"Max-Forwards: %d\r\n" % (int(forwards[0]) - 1)
+    return framing
 
 
 def _via(request: Request, pseudonym: bytes) -> bytes:
     before = request.values.get(b"via")
-    hop = b"%b %b" % (b"1.0" if request.is_http_10 else b"1.1", pseudonym)
-    return b"Via: " + (hop if before is None else b", ".join([*before, hop]))
+    hop = (b"1.0 " if request.is_http_10 else b"1.1 ") + pseudonym
+    return hop if before is None else b", ".join([*before, hop])
 
 
-def _forwarded_lines(
-    request: Request, client: Client, proxies: TrustedProxies
-) -> list[bytes]:
-    """Return who asks, as far as it is known from here or from trusted proxies."""
-    peer = client.address.encode("ascii")
-    scheme = b"https" if client.is_secure else b"http"
-    if proxies.trusts(client.peer):
-        before = request.values.get(b"x-forwarded-for", [])
-        peer = b", ".join([*before, peer])
-        told = request.values.get(b"x-forwarded-proto", [])
-        if len(told) == 1 and told[0] in _SCHEMES:
-            scheme = told[0]
-    return [
-        b"X-Forwarded-For: " + peer,
-        b"X-Forwarded-Proto: " + scheme,
-        b"X-Forwarded-Host: " + request.host,
-    ]
+def _forwarded_on(request: Request, client: Client) -> bytes:
+    """Return who asks, as trusted proxies tell it."""
+    before = request.values.get(b"x-forwarded-for", [])
+    peer = b", ".join([*before, client.address.encode("ascii")])
+    told = request.values.get(b"x-forwarded-proto", [])
+    if len(told) == 1 and told[0] in _SCHEMES:
+        return forwarded_lines(peer, told[0])
+    return forwarded_lines(peer, b"https" if client.is_secure else b"http")
 
 
 def answer_lines(answer: Answer) -> bytes:

@@ -1,16 +1,16 @@
 """What becomes of a request: match -> select -> send -> relay."""
 
-import asyncio
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from gateway_service import problems
 from gateway_service.answers import date_line
 from gateway_service.client.pool import ConnectionPool
 from gateway_service.client_addresses import TrustedProxies
-from gateway_service.config import METHODS
+from gateway_service.config import METHODS, RateLimit
 from gateway_service.control import State
 from gateway_service.cors import is_preflight
 from gateway_service.exchange import Exchange
@@ -29,16 +29,11 @@ _ORIGIN: Final = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECA
 class Proxy:
     """Answers requests as the present configuration says."""
 
-    def __init__(
-        self,
-        state: Callable[[], State[ConnectionPool]],
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, state: Callable[[], State[ConnectionPool]]) -> None:
         self._state = state
-        self._loop = loop
 
-    async def handle(self, exchange: Exchange) -> None:
-        """Answer a request."""
+    def handle(self, exchange: Exchange) -> None:
+        """Answer a request, or send it on, whose answer comes later."""
         state = self._state()
         request = exchange.request
         route = state.routes.match(request.path)
@@ -51,12 +46,12 @@ class Proxy:
             exchange.route = route.prefix
             if request.method == "OPTIONS" and _answer_options(exchange, route):
                 return
-            await _admit(exchange, route, state)
-            exchange.upstream = route.upstream
-            upstream = state.upstreams[route.upstream]
-            pseudonym = state.config.pseudonym.encode("ascii")
-            forwarding = Forwarding(exchange, route, upstream, self._loop)
-            await forwarding.run(pseudonym, state.proxies)
+            _check_method(request.method, route)
+            if route.rate_limit is None:
+                _forward(exchange, route, state)
+            else:
+                limited = partial(_limit, exchange, route, route.rate_limit, state)
+                exchange.wait_for(limited)
         except ProblemError as error:
             exchange.tell(error.problem)
 
@@ -118,21 +113,29 @@ def _allow(exchange: Exchange, methods: bytes) -> None:
     exchange.respond(_NO_CONTENT, b"Allow: %b\r\n" % methods + date_line(), b"")
 
 
-async def _admit(
-    exchange: Exchange, route: Route, state: State[ConnectionPool]
-) -> None:
-    """Raise ProblemError for a request that the route does not let through."""
-    request = exchange.request
-    if request.method not in route.methods:
+def _check_method(method: str, route: Route) -> None:
+    if method not in route.methods:
         allow = route.allow.decode("ascii")
         raise ProblemError(problems.method_not_allowed(allow))
-    if route.rate_limit is not None:
-        client = _client_address(exchange, state.proxies)
-        seconds = await state.rate_limits.wait(route.prefix, route.rate_limit, client)
-        if seconds:
-            raise ProblemError(problems.too_many_requests(math.ceil(seconds)))
-    if request.length > route.body_limit:
+
+
+async def _limit(
+    exchange: Exchange, route: Route, limit: RateLimit, state: State[ConnectionPool]
+) -> None:
+    """Forward a request unless its client has sent too many."""
+    client = _client_address(exchange, state.proxies)
+    seconds = await state.rate_limits.wait(route.prefix, limit, client)
+    if seconds:
+        raise ProblemError(problems.too_many_requests(math.ceil(seconds)))
+    _forward(exchange, route, state)
+
+
+def _forward(exchange: Exchange, route: Route, state: State[ConnectionPool]) -> None:
+    if exchange.request.length > route.body_limit:
         raise ProblemError(problems.BODY_TOO_LARGE)
+    exchange.upstream = route.upstream
+    upstream = state.upstreams[route.upstream]
+    Forwarding(exchange, route, upstream, state.hop).start()
 
 
 def _client_address(exchange: Exchange, proxies: TrustedProxies) -> str:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from gateway_service import problems
 from gateway_service.access_log import AccessLog
+from gateway_service.batch import WriteBatch
 from gateway_service.client.pool import ConnectionPool
 from gateway_service.control import ControlPlane
 from gateway_service.deadlines import Deadlines
@@ -38,19 +39,22 @@ class EdgeServer:
         control: ControlPlane[ConnectionPool],
         readiness: Readiness,
         access_log: AccessLog,
+        *,
         deadlines: Deadlines,
+        batch: WriteBatch,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._control = control
         self._readiness = readiness
         self._access_log = access_log
         self._deadlines = deadlines
+        self.batch = batch
         self._loop = loop
         self._connections: set[ClientConnection] = set()
         self._of_client: Counter[str] = Counter()
         self._all_gone = asyncio.Event()
         self._is_stopping = False
-        self._proxy = Proxy(lambda: control.state, loop)
+        self._proxy = Proxy(lambda: control.state)
         self.handle = self._proxy.handle
         self.refuse = self._proxy.refuse
         self.metrics = RequestMetrics(

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
+from gateway_service.batch import WriteBatch
 from gateway_service.client.answer import Answer, UpstreamError
 from gateway_service.config import Timeouts
 from gateway_service.deadlines import NEVER
@@ -40,9 +41,24 @@ _TUNNEL_IDLE: Final = 600.0
 """Seconds without an octet in either direction; WebSocket peers ping more often."""
 
 
-def _patient() -> bool:
-    """Never give up early."""
-    return False
+class Asker(Protocol):
+    """Who asks, and what about."""
+
+    method: str
+    timeouts: Timeouts
+    total_at: float
+    """When all must be over, on the loop's clock."""
+    patience: float
+    """Seconds after which `gives_up` is asked."""
+    is_whole: bool
+    """Whether the request is all there is to send."""
+    is_upgrade: bool
+
+    def answered(self, outcome: Answer | UpstreamError) -> None:
+        """Take the answer, or why there is none; called once."""
+
+    def gives_up(self) -> bool:
+        """Say whether to wait for the head no longer; else the wait goes on."""
 
 
 class _Phase(Enum):
@@ -62,28 +78,29 @@ class UpstreamConnection(asyncio.Protocol):
 
     _transport: asyncio.Transport
     _timeouts: Timeouts
-    _answer: asyncio.Future[Answer]
     _stream: Stream
     _decoder: BodyDecoder
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        batch: WriteBatch,
         on_lost: Callable[["UpstreamConnection"], None],
     ) -> None:
         self._loop = loop
+        self._batch = batch
         self._on_lost = on_lost
         self._outlet = Outlet(loop)
         self._phase = _Phase.IDLE
         self._buffer = b""
         self._scanned = 0
         self._interim = 0
+        self._asker: Asker | None = None
         self._method = ""
         self._length = 0
         self._is_upgrade = False
         self._is_sent = True
         self._stays_open = True
-        self._gives_up: Callable[[], bool] = _patient
         self._head_at = NEVER
         self._total_at = NEVER
         self.deadline = NEVER
@@ -93,40 +110,22 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a request may be sent."""
         return self._phase is _Phase.IDLE and not self._transport.is_closing()
 
-    def ask(
-        self,
-        request: bytes,
-        method: str,
-        timeouts: Timeouts,
-        total_at: float,
-        *,
-        is_whole: bool = True,
-        is_upgrade: bool = False,
-    ) -> asyncio.Future[Answer]:
-        """Send a request, or the beginning of one, and return its answer to come.
+    def ask(self, request: bytes, asker: Asker) -> None:
+        """Send a request, or the beginning of one; its answer is told to ``asker``.
 
-        The answer fails with UpstreamError. The caller has the connection to itself
-        until it gives it back to its pool.
+        Who asks has the connection to itself until it gives it back to its pool.
         """
         self._phase = _Phase.HEAD
-        self._method = method
-        self._timeouts = timeouts
-        self._total_at = total_at
-        self._is_sent = is_whole
-        self._is_upgrade = is_upgrade
-        self._gives_up = _patient
-        self._transport.write(request)
+        self._asker = asker
+        self._method = asker.method
+        self._timeouts = asker.timeouts
+        self._total_at = asker.total_at
+        self._is_sent = asker.is_whole
+        self._is_upgrade = asker.is_upgrade
+        self._batch.add(self._transport, request)
         self._expect_head()
-        self._answer = self._loop.create_future()
-        return self._answer
-
-    def give_up_early(self, after: float, gives_up: Callable[[], bool]) -> None:
-        """Ask ``gives_up`` after some seconds whether to wait for the head no longer.
-
-        It is asked once; if it says no, the wait goes on as if it had not been asked.
-        """
-        self._gives_up = gives_up
-        self.deadline = min(self._head_at, self._loop.time() + after)
+        if asker.patience < self._timeouts.response_head:
+            self.deadline = min(self._head_at, self._loop.time() + asker.patience)
 
     def give_up(self) -> None:
         """Wait for the head no longer, if it is waited for: the replica is gone."""
@@ -143,6 +142,7 @@ class UpstreamConnection(asyncio.Protocol):
         """
         if self._transport.is_closing():
             raise ConnectionResetError
+        self._batch.flush()
         self._transport.write(data)
         self._expect_more()
         await self._outlet.drain()
@@ -154,7 +154,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._expect_head()
 
     def abort(self) -> None:
-        """Close at once: the exchange ended before its time."""
+        """Close at once: nobody wants what may still come."""
+        self._asker = None
         self._fail(UpstreamError(FailureKind.RESET))
 
     def close(self) -> None:
@@ -220,7 +221,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Give up what takes too long."""
         now = self._loop.time()
         match self._phase:
-            case _Phase.HEAD if now < self._head_at and not self._gives_up():
+            case _Phase.HEAD if now < self._head_at and not self._is_given_up():
                 self.deadline = self._head_at
             case _Phase.BODY if self._stream.is_paused and now < self._total_at:
                 self._expect_more()
@@ -228,6 +229,9 @@ class UpstreamConnection(asyncio.Protocol):
                 self._fail(UpstreamError(FailureKind.TIMEOUT, in_time=False))
             case _Phase.IDLE | _Phase.TUNNEL | _Phase.CLOSED:
                 self.abort()
+
+    def _is_given_up(self) -> bool:
+        return self._asker is None or self._asker.gives_up()
 
     # Reading an answer
 
@@ -286,7 +290,7 @@ class UpstreamConnection(asyncio.Protocol):
                 answer.length = len(answer.body)
         if isinstance(answer.body, bytes):
             self._finish()
-        self._deliver(answer)
+        self._tell(answer)
 
     def _begin_body(self, decoder: BodyDecoder, first: bytes) -> Stream:
         self._phase = _Phase.BODY
@@ -318,11 +322,12 @@ class UpstreamConnection(asyncio.Protocol):
         self._stream = Stream(self._transport, self._loop)
         self._stream.feed(rest)
         self._expect_more()
-        self._deliver(Answer(head.status, lines, values, 0, None, self._stream))
+        self._tell(Answer(head.status, lines, values, 0, None, self._stream))
 
-    def _deliver(self, answer: Answer) -> None:
-        if not self._answer.done():
-            self._answer.set_result(answer)
+    def _tell(self, outcome: Answer | UpstreamError) -> None:
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            asker.answered(outcome)
 
     def _finish(self) -> None:
         """Keep the connection after a complete answer, if nothing speaks against it."""
@@ -343,7 +348,3 @@ class UpstreamConnection(asyncio.Protocol):
                 self._stream.fail(error)
             case _Phase.IDLE | _Phase.CLOSED:
                 pass
-
-    def _tell(self, error: UpstreamError) -> None:
-        if not self._answer.done():
-            self._answer.set_exception(error)

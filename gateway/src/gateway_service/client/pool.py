@@ -2,6 +2,7 @@
 
 import asyncio
 
+from gateway_service.batch import WriteBatch
 from gateway_service.client.answer import UpstreamError
 from gateway_service.client.connection import UpstreamConnection
 from gateway_service.config import UpstreamConfig
@@ -20,11 +21,13 @@ class ConnectionPool:
         endpoint: Endpoint,
         config: UpstreamConfig,
         deadlines: Deadlines,
+        batch: WriteBatch,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._endpoint = endpoint
         self._config = config
         self._deadlines = deadlines
+        self._batch = batch
         self._loop = loop
         self._idle: list[UpstreamConnection] = []
         self._open: set[UpstreamConnection] = set()
@@ -49,7 +52,7 @@ class ConnectionPool:
         try:
             async with asyncio.timeout(timeout):
                 _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self._loop, self._lost),
+                    lambda: UpstreamConnection(self._loop, self._batch, self._lost),
                     self._endpoint.host,
                     self._endpoint.port,
                 )

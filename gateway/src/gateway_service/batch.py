@@ -1,0 +1,30 @@
+"""Writes of one turn of the event loop, made together at its end.
+
+A write wakes whoever waits for it at the other end. Made one after the other they find
+the peer awake already, and spare it and the system a wake-up for each.
+"""
+
+import asyncio
+
+
+class WriteBatch:
+    """What is to be written once everything that came in this turn has been read."""
+
+    __slots__ = ("_loop", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
+
+    def add(self, transport: asyncio.WriteTransport, data: bytes) -> None:
+        """Write ``data`` at the end of this turn."""
+        if not self._waiting:
+            self._loop.call_soon(self.flush)
+        self._waiting.append((transport, data))
+
+    def flush(self) -> None:
+        """Write at once; called before anything else is done to a transport."""
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for transport, data in waiting:
+                transport.write(data)
