@@ -22,7 +22,6 @@ from gateway_service.framing import (
     HeadLimits,
     MalformedError,
     check_unfinished_head,
-    parse_request_head,
 )
 from gateway_service.headers import forwarded_lines
 from gateway_service.requests import UNREADABLE, Request, read_request
@@ -307,8 +306,7 @@ class ClientConnection(asyncio.Protocol):
             if end < 0:
                 self._await_head(data)
                 return
-            head = parse_request_head(data[:end], self._gateway.head_limits)
-            request = read_request(head)
+            request = read_request(data[:end], self._gateway.head_limits)
         except MalformedError as error:
             self._buffer = data
             self._refuse(problems.malformed(error.status, str(error)))

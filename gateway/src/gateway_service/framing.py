@@ -9,6 +9,8 @@ import re
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from gateway_service.remembered import Remembered
+
 CRLF: Final = b"\r\n"
 HEAD_END: Final = b"\r\n\r\n"
 
@@ -70,35 +72,35 @@ class HeadLimits(NamedTuple):
         return self.start_line + self.fields + len(HEAD_END)
 
 
-class RequestHead(NamedTuple):
-    """A request line, and the lines of the fields, not looked into yet."""
+class RequestLine(NamedTuple):
+    """What a request line says, not looked into yet."""
 
     method: bytes
     target: bytes
     is_http_10: bool
-    lines: list[bytes]
 
 
-class ResponseHead(NamedTuple):
-    """What a status line says, and the lines of the fields, not looked into yet."""
+class StatusLine(NamedTuple):
+    """What a status line says."""
 
     status: int
     is_http_10: bool
-    lines: list[bytes]
 
 
-def parse_request_head(head: bytes, limits: HeadLimits) -> RequestHead:
-    """Parse a head without its final empty line."""
-    lines = split_lines(head, limits)
+_status_lines: Final[Remembered[bytes, StatusLine]] = Remembered()
+
+
+def parse_request_line(line: bytes) -> RequestLine:
+    """Parse the first line of a request."""
     try:
-        method, target, version = lines.pop(0).split(b" ")
+        method, target, version = line.split(b" ")
     except ValueError:
         raise MalformedError("The request line is malformed.") from None
     if not method or method.translate(None, _TCHAR):
         raise MalformedError("The method is malformed.")
     if version not in _VERSIONS:
         raise _other_version(version)
-    return RequestHead(method, target, version == b"HTTP/1.0", lines)
+    return RequestLine(method, target, version == b"HTTP/1.0")
 
 
 def check_unfinished_head(head: bytes, limits: HeadLimits) -> None:
@@ -111,13 +113,15 @@ def check_unfinished_head(head: bytes, limits: HeadLimits) -> None:
         raise _fields_too_large()
 
 
-def parse_response_head(head: bytes, limits: HeadLimits) -> ResponseHead:
-    """Parse a head without its final empty line."""
-    lines = split_lines(head, limits)
-    match = _STATUS_LINE.fullmatch(lines.pop(0))
+def parse_status_line(line: bytes) -> StatusLine:
+    """Parse the first line of an answer."""
+    known = _status_lines.get(line)
+    if known is not None:
+        return known
+    match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise MalformedError("The status line is malformed.")
-    return ResponseHead(int(match[2]), match[1] == b"0", lines)
+    return _status_lines.keep(line, StatusLine(int(match[2]), match[1] == b"0"))
 
 
 def field_name(line: bytes) -> bytes:
@@ -177,17 +181,17 @@ def request_body_length(
 
 
 def response_body_length(
-    head: ResponseHead, method: str, lengths: list[bytes], codings: list[bytes]
+    start: StatusLine, method: str, lengths: list[bytes], codings: list[bytes]
 ) -> int:
     """Return an answer's body length in octets, `CHUNKED` or `UNTIL_CLOSE`."""
     length = UNTIL_CLOSE
     if codings:
-        if lengths or head.is_http_10:
+        if lengths or start.is_http_10:
             raise MalformedError("The length of the body is ambiguous.")
         length = _chunked(codings)
     elif lengths:
         length = _length(lengths)
-    return 0 if method == "HEAD" or head.status in BODILESS else length
+    return 0 if method == "HEAD" or start.status in BODILESS else length
 
 
 def _length(lengths: list[bytes]) -> int:

@@ -4,11 +4,11 @@ Fields that speak of one hop (RFC 9110, 7.6.1), or that only the gateway may say
 taken out; all others pass as the octets they came in.
 """
 
-from collections.abc import Callable
-from enum import Enum
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 from gateway_service.framing import CHUNKED, field_name
+from gateway_service.remembered import Remembered
 
 Values = dict[bytes, list[bytes]]
 """The values of each field that the gateway itself reads, by lower-case name."""
@@ -64,8 +64,38 @@ _INSIDE_NAMES: Final = frozenset(
 )
 """What would tell of the inside, or lead around the gateway."""
 
-_REMEMBERED: Final = 1_024
-"""Names whose fate is kept, because most messages bring the same."""
+_REPEATED: Final = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"access-control-request-method",
+        b"cache-control",
+        b"connection",
+        b"content-length",
+        b"content-security-policy",
+        b"content-type",
+        b"cross-origin-resource-policy",
+        b"date",
+        b"host",
+        b"origin",
+        b"pragma",
+        b"priority",
+        b"referrer-policy",
+        b"server",
+        b"transfer-encoding",
+        b"upgrade-insecure-requests",
+        b"user-agent",
+        b"vary",
+        b"x-content-type-options",
+        b"x-requested-with",
+    }
+)
+_REPEATED_PREFIX: Final = b"sec-"
+"""Names of lines that most messages have alike, and that never hold a secret."""
+
+_LONGEST_REPEATED: Final = 256
+"""Octets of such a line."""
 
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 _USUAL_OPTIONS: Final = {
@@ -76,59 +106,75 @@ _NAME_NO_FIELD: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b
 """Connection options other than the name of a field that would pass."""
 
 
-class _Fate(Enum):
-    PASSED = 1
-    READ = 2
-    DROPPED = 3
+class _Fate(NamedTuple):
+    """What becomes of the lines of one name."""
+
+    is_read: bool
+    passes: bool
+    is_repeated: bool
 
 
-_PASSED: Final = _Fate.PASSED
-_READ: Final = _Fate.READ
+Field = tuple[bytes, bytes]
+"""Lower-case name and value of a field that the gateway reads."""
 
 
 class FieldPolicy:
     """Sorts the fields of one direction."""
 
-    __slots__ = ("_fates", "_is_dropped", "_read")
+    __slots__ = ("_is_dropped", "_lines", "_names", "_read")
 
     def __init__(
         self, read: frozenset[bytes], is_dropped: Callable[[bytes], bool]
     ) -> None:
         self._read = read
         self._is_dropped = is_dropped
-        self._fates: dict[bytes, _Fate] = {}
+        self._names: Remembered[bytes, _Fate] = Remembered()
         """By name as it was sent, with the colon that a line must have."""
+        self._lines: Remembered[bytes, bool | Field] = Remembered()
+        """By whole line: what it says to the gateway, else whether it passes."""
 
-    def sort(self, lines: list[bytes]) -> tuple[list[bytes], Values]:
+    def sort(self, lines: Iterable[bytes]) -> tuple[list[bytes], Values]:
         """Return the lines that pass as they are, and what the gateway reads."""
         passed: list[bytes] = []
         values: Values = {}
-        fates = self._fates
+        known = self._lines
         for line in lines:
-            fate = fates.get(line[: line.find(b":") + 1]) or self._fate(line)
-            if fate is _PASSED:
+            found = known.get(line)
+            if found is None:
+                found = self._judge(line)
+            if found is True:
                 passed.append(line)
-            elif fate is _READ:
-                name, _, value = line.partition(b":")
-                values.setdefault(name.lower(), []).append(value.strip(b" \t"))
+            elif found:
+                name, value = found
+                if name in values:
+                    values[name].append(value)
+                else:
+                    values[name] = [value]
         if b"connection" in values:
             named = connection_options(values) - _NAME_NO_FIELD
             if named:
                 passed = [p for p in passed if field_name(p).lower() not in named]
         return passed, values
 
+    def _judge(self, line: bytes) -> bool | Field:
+        fate = self._names.get(line[: line.find(b":") + 1]) or self._fate(line)
+        found: bool | Field = fate.passes
+        if fate.is_read:
+            name, _, value = line.partition(b":")
+            found = (name.lower(), value.strip(b" \t"))
+        if fate.is_repeated and len(line) <= _LONGEST_REPEATED:
+            self._lines.keep(line, found)
+        return found
+
     def _fate(self, line: bytes) -> _Fate:
         name = field_name(line)
         lower = name.lower()
-        if lower in self._read:
-            fate = _Fate.READ
-        elif lower in _HOP_BY_HOP or self._is_dropped(lower):
-            fate = _Fate.DROPPED
-        else:
-            fate = _Fate.PASSED
-        if len(self._fates) < _REMEMBERED:
-            self._fates[name + b":"] = fate
-        return fate
+        fate = _Fate(
+            is_read=lower in self._read,
+            passes=lower not in _HOP_BY_HOP and not self._is_dropped(lower),
+            is_repeated=lower in _REPEATED or lower.startswith(_REPEATED_PREFIX),
+        )
+        return self._names.keep(name + b":", fate)
 
 
 def connection_options(values: Values) -> frozenset[bytes]:

@@ -3,15 +3,22 @@
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
-from gateway_service.framing import MalformedError, RequestHead, request_body_length
+from gateway_service.framing import (
+    HeadLimits,
+    MalformedError,
+    parse_request_line,
+    request_body_length,
+    split_lines,
+)
 from gateway_service.headers import (
     REQUEST_FIELDS,
     WEBSOCKET,
     Values,
     connection_options,
 )
+from gateway_service.remembered import Remembered
 
 _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"
@@ -19,9 +26,8 @@ _HOST: Final = re.compile(
 )
 """`uri-host [ ":" port ]`, not empty (RFC 9110, 7.2)."""
 
-_REMEMBERED: Final = 256
-_good_hosts: set[bytes] = set()
-"""Hosts found well-formed, because most requests name the same few."""
+_good_hosts: Final[Remembered[bytes, bool]] = Remembered()
+"""Hosts found well-formed."""
 
 _ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 
@@ -35,6 +41,24 @@ _ORIGIN_FORM: Final = re.compile(
 A path has one spelling: an octet that needs no escape must not be escaped, and no
 control character may be. Otherwise two readers could see two paths.
 """
+
+
+_LONGEST_REPEATED: Final = 256
+"""Octets of a request line that is remembered; one with a query never is."""
+
+
+class _Start(NamedTuple):
+    """What a request line says."""
+
+    method: str
+    path: str
+    target: bytes
+    authority: bytes | None
+    """In absolute form the target names the host, and what Host says is ignored."""
+    is_http_10: bool
+
+
+_starts: Final[Remembered[bytes, _Start]] = Remembered()
 
 
 @dataclass(slots=True)
@@ -81,41 +105,49 @@ class Request:
         return b"expect" in self.values and not self.is_http_10
 
 
-def read_request(head: RequestHead) -> Request:
-    """Understand a request, or raise MalformedError."""
-    method, target, is_http_10, field_lines = head
-    lines, values = REQUEST_FIELDS.sort(field_lines)
-    host = _host(values, is_http_10=is_http_10)
-    if method == b"CONNECT":
-        raise MalformedError("This is no tunnel.", HTTPStatus.NOT_IMPLEMENTED)
-    match = _ORIGIN_FORM.fullmatch(target)
-    if match is None:
-        host, target = _other_form(method, host, target)
-        match = _ORIGIN_FORM.fullmatch(target)
-    if match is not None:
-        path = match[1].decode("ascii")
-    elif target == b"*":
-        path = "*"
-    else:
-        raise MalformedError("The request target is malformed.")
+def read_request(head: bytes, limits: HeadLimits) -> Request:
+    """Understand a head without its final empty line, or raise MalformedError."""
+    head_lines = iter(split_lines(head, limits))
+    line = next(head_lines)
+    start = _starts.get(line) or _read_start(line)
+    lines, values = REQUEST_FIELDS.sort(head_lines)
+    host = _host(values, is_http_10=start.is_http_10)
     if b"expect" in values:
         _check_expectation(values[b"expect"])
     length = 0
     if b"content-length" in values or b"transfer-encoding" in values:
         lengths = values.get(b"content-length", [])
         codings = values.get(b"transfer-encoding", [])
-        length = request_body_length(lengths, codings, is_http_10=is_http_10)
+        length = request_body_length(lengths, codings, is_http_10=start.is_http_10)
     return Request(
-        method.decode("ascii"),
-        path,
-        target,
-        host,
-        is_http_10,
+        start.method,
+        start.path,
+        start.target,
+        host if start.authority is None else start.authority,
+        start.is_http_10,
         lines,
         values,
         length,
-        is_http_10 or b"close" in connection_options(values),
+        start.is_http_10 or b"close" in connection_options(values),
     )
+
+
+def _read_start(line: bytes) -> _Start:
+    method, target, is_http_10 = parse_request_line(line)
+    if method == b"CONNECT":
+        raise MalformedError("This is no tunnel.", HTTPStatus.NOT_IMPLEMENTED)
+    authority = None
+    match = _ORIGIN_FORM.fullmatch(target)
+    if match is None and not (target == b"*" and method == b"OPTIONS"):
+        authority, target = _absolute_form(target)
+        match = _ORIGIN_FORM.fullmatch(target)
+        if match is None:
+            raise MalformedError("The request target is malformed.")
+    path = "*" if match is None else match[1].decode("ascii")
+    start = _Start(method.decode("ascii"), path, target, authority, is_http_10)
+    if b"?" not in target and len(line) <= _LONGEST_REPEATED:
+        _starts.keep(line, start)
+    return start
 
 
 def _check_expectation(values: list[bytes]) -> None:
@@ -135,21 +167,18 @@ def _host(values: Values, *, is_http_10: bool) -> bytes:
     if host not in _good_hosts:
         if not _HOST.fullmatch(host):
             raise MalformedError("The Host field is malformed.")
-        if len(_good_hosts) < _REMEMBERED:
-            _good_hosts.add(host)
+        _good_hosts.keep(host, True)  # noqa: FBT003 - it was found well-formed
     return host
 
 
-def _other_form(method: bytes, host: bytes, target: bytes) -> tuple[bytes, bytes]:
-    """Return host and target of a request whose target does not begin with a slash.
+def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
+    """Return authority and path of a target that does not begin with a slash.
 
-    In absolute form the target names the host, and what Host says is ignored. It is
-    never connected to: routes alone say where requests go.
+    The authority goes before what Host says. It is never connected to: routes alone
+    say where requests go.
     """
     match = _ABSOLUTE_FORM.fullmatch(target)
     if match is None:
-        if target == b"*" and method == b"OPTIONS":
-            return host, target
         raise MalformedError("The request target is malformed.")
     authority, rest = match.groups()
     if not _HOST.fullmatch(authority):

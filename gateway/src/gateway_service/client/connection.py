@@ -1,7 +1,7 @@
 """One connection to a replica: one request at a time, one answer to each."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, Protocol, cast
 
@@ -16,9 +16,10 @@ from gateway_service.framing import (
     UNTIL_CLOSE,
     HeadLimits,
     MalformedError,
-    ResponseHead,
-    parse_response_head,
+    StatusLine,
+    parse_status_line,
     response_body_length,
+    split_lines,
 )
 from gateway_service.headers import (
     ANSWER_FIELDS,
@@ -245,13 +246,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self._buffer:
             data = self._buffer + data
         while (end := data.find(HEAD_END, self._scanned)) >= 0:
-            head = parse_response_head(data[:end], _HEAD_LIMITS)
+            lines = iter(split_lines(data[:end], _HEAD_LIMITS))
+            start = parse_status_line(next(lines))
             data = data[end + len(HEAD_END) :]
-            if head.status >= _FIRST_FINAL_STATUS:
-                self._begin(head, data)
+            if start.status >= _FIRST_FINAL_STATUS:
+                self._begin(start, lines, data)
                 return
-            if head.status == _SWITCHING_PROTOCOLS:
-                self._begin_tunnel(head, data)
+            if start.status == _SWITCHING_PROTOCOLS:
+                self._begin_tunnel(lines, data)
                 return
             self._scanned = 0
             self._interim += 1
@@ -262,20 +264,20 @@ class UpstreamConnection(asyncio.Protocol):
         self._buffer = data
         self._scanned = max(0, len(data) - len(HEAD_END) + 1)
 
-    def _begin(self, head: ResponseHead, rest: bytes) -> None:
-        lines, values = ANSWER_FIELDS.sort(head.lines)
+    def _begin(self, start: StatusLine, head: Iterator[bytes], rest: bytes) -> None:
+        lines, values = ANSWER_FIELDS.sort(head)
         lengths = values.get(b"content-length", [])
         codings = values.get(b"transfer-encoding", [])
-        length = response_body_length(head, self._method, lengths, codings)
-        answer = Answer(head.status, lines, values, length, None, rest)
-        if self._method == "HEAD" or head.status in BODILESS:
-            is_told = lengths and head.status != _NO_CONTENT
+        length = response_body_length(start, self._method, lengths, codings)
+        answer = Answer(start.status, lines, values, length, None, rest)
+        if self._method == "HEAD" or start.status in BODILESS:
+            is_told = lengths and start.status != _NO_CONTENT
             answer.bodiless_framing = body_line(int(lengths[0])) if is_told else b""
         self._length = length
         self._buffer = b""
         self._interim = self._scanned = 0
         self._stays_open = (
-            not head.is_http_10
+            not start.is_http_10
             and length != UNTIL_CLOSE
             and b"close" not in connection_options(values)
         )
@@ -312,17 +314,17 @@ class UpstreamConnection(asyncio.Protocol):
             self._finish()
             stream.end()
 
-    def _begin_tunnel(self, head: ResponseHead, rest: bytes) -> None:
+    def _begin_tunnel(self, head: Iterator[bytes], rest: bytes) -> None:
         if not self._is_upgrade:
             raise MalformedError("Nobody asked to switch protocols.")
-        lines, values = ANSWER_FIELDS.sort(head.lines)
+        lines, values = ANSWER_FIELDS.sort(head)
         if b",".join(values.get(b"upgrade", [])).lower() != WEBSOCKET:
             raise MalformedError("Nobody asked to switch to this protocol.")
         self._phase = _Phase.TUNNEL
         self._stream = Stream(self._transport, self._loop)
         self._stream.feed(rest)
         self._expect_more()
-        self._tell(Answer(head.status, lines, values, 0, None, self._stream))
+        self._tell(Answer(_SWITCHING_PROTOCOLS, lines, values, 0, None, self._stream))
 
     def _tell(self, outcome: Answer | UpstreamError) -> None:
         asker, self._asker = self._asker, None
