@@ -24,6 +24,12 @@ PENDING_LIMIT: Final = 16_777_216
 _PATH_LIMIT: Final = 1_024
 """Octets of a path that are logged."""
 
+_LINE: Final = (
+    '{"time":"%s.%03dZ","event":"request","request_id":"%s","client":"%s",'
+    '"method":"%s","path":"%s","status":%d,"bytes":%d,'
+    '"seconds":%.6f,"upstream_seconds":%.6f,%s\n'
+)
+
 _STANDARD_OUTPUT: Final = "-"
 _OFF: Final = "off"
 _MODE: Final = 0o640
@@ -101,15 +107,18 @@ def access_line(exchange: Exchange, seconds: float, ended_at: float) -> str:
     """Return the line of an exchange that took so long and ended just now."""
     request = exchange.request
     second = int(ended_at)
-    return (
-        f'{{"time":"{_utc(second)}.{int((ended_at - second) * 1000):03d}Z",'
-        f'"event":"request","request_id":"{exchange.request_id}",'
-        f'"client":"{exchange.client.address}",'
-        f'"method":"{request.method}","path":"{request.path[:_PATH_LIMIT]}",'
-        f'"status":{exchange.status or CLIENT_GONE},"bytes":{exchange.bytes_sent},'
-        f'"seconds":{seconds:.6f},"upstream_seconds":{exchange.upstream_seconds:.6f},'
-        f'"route":{_json(exchange.route)},"upstream":{_json(exchange.upstream)},'
-        f'"replica":{_json(exchange.replica)}}}\n'
+    return _LINE % (
+        _utc(second),
+        (ended_at - second) * 1000,
+        exchange.request_id,
+        exchange.client.address,
+        request.method,
+        request.path[:_PATH_LIMIT],
+        exchange.status or CLIENT_GONE,
+        exchange.bytes_sent,
+        seconds,
+        exchange.upstream_seconds,
+        _places(exchange.route, exchange.upstream, exchange.replica),
     )
 
 
@@ -119,8 +128,9 @@ def _utc(second: int) -> str:
 
 
 @lru_cache(maxsize=1_024)
-def _json(name: object) -> str:
-    return json.dumps(str(name))
+def _places(route: str, upstream: str, replica: object) -> str:
+    places = {"route": route, "upstream": upstream, "replica": str(replica)}
+    return json.dumps(places, separators=(",", ":"))[1:]
 
 
 def _write(descriptor: int, text: str) -> None:

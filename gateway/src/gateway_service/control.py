@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Generic
 
 from gateway_service.client_addresses import TrustedProxies
-from gateway_service.config import Config, UpstreamConfig
+from gateway_service.config import Config, TlsConfig, UpstreamConfig
 from gateway_service.messages import Hop
 from gateway_service.rate_limits import RateLimits
 from gateway_service.replicas import Endpoint, PoolT
@@ -37,6 +37,8 @@ class State(Generic[PoolT]):
     routes: Routes
     proxies: TrustedProxies
     hop: Hop
+    hsts: bytes
+    """The line that keeps browsers to TLS, on answers over TLS."""
     rate_limits: RateLimits
     watches: Mapping[str, UpstreamWatch[PoolT]]
     upstreams: Mapping[str, Upstream[PoolT]]
@@ -153,6 +155,7 @@ class ControlPlane(Generic[PoolT]):
             routes=Routes(config),
             proxies=proxies,
             hop=Hop(config.pseudonym.encode("ascii"), proxies),
+            hsts=_hsts_line(config.tls),
             rate_limits=rate_limits,
             watches=watches,
             upstreams={name: watch.upstream for name, watch in watches.items()},
@@ -166,6 +169,12 @@ class ControlPlane(Generic[PoolT]):
         self.state.rate_limits.tidy()
         if self.certificate is not None:
             await asyncio.to_thread(self.certificate.reload_if_changed)
+
+
+def _hsts_line(tls: TlsConfig | None) -> bytes:
+    if tls is None or not tls.hsts:
+        return b""
+    return b"Strict-Transport-Security: max-age=%d\r\n" % tls.hsts
 
 
 async def _start(watches: Iterable[UpstreamWatch[PoolT]]) -> None:

@@ -12,7 +12,7 @@ from gateway_service.answers import (
     problem_answer,
     status_line,
 )
-from gateway_service.framing import BODILESS, CHUNKED
+from gateway_service.framing import BODILESS, CHUNKED, CRLF
 from gateway_service.headers import body_line
 from gateway_service.requests import Request
 from gateway_service.streams import Stream
@@ -194,16 +194,9 @@ class Exchange:
         ):
             self.closes = True
         closing = CONNECTION_CLOSE if self.closes else b""
-        return b"%b%b%b%b%b\r\n" % (
-            status_line(status),
-            lines,
-            self._own_lines(),
-            framing,
-            closing,
+        return b"".join(
+            (status_line(status), lines, self._own_lines(), framing, closing, CRLF)
         )
 
     def _own_lines(self) -> bytes:
-        return b"%bX-Request-Id: %b\r\n" % (
-            self.lines,
-            self.request_id.encode("ascii"),
-        )
+        return self.lines + b"X-Request-Id: " + self.request_id.encode("ascii") + CRLF

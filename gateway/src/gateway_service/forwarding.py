@@ -18,7 +18,12 @@ from gateway_service.client.pool import ConnectionPool
 from gateway_service.deadlines import NEVER
 from gateway_service.exchange import Exchange, Work
 from gateway_service.framing import CHUNKED
-from gateway_service.messages import Hop, answer_lines, request_head
+from gateway_service.messages import (
+    Hop,
+    answer_lines,
+    request_framing,
+    request_head,
+)
 from gateway_service.replicas import FailureKind, Replica
 from gateway_service.routing import Route
 from gateway_service.streams import Stream
@@ -113,7 +118,10 @@ class Forwarding:
 
     def _begin(self, first: bytes) -> None:
         length = len(first) if self.is_whole else self._exchange.request.length
-        head = request_head(self._exchange, length, self._upstream.name, self._hop)
+        framing = request_framing(
+            self._exchange.request, length, is_upgrade=self.is_upgrade
+        )
+        head = request_head(self._exchange, self._upstream.name, self._hop, framing)
         self._request = head + self._encoded(first) if first else head
         self._attempt()
 

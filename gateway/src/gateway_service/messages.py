@@ -20,10 +20,6 @@ _SCHEMES: Final = frozenset({b"http", b"https"})
 _ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests say that they have no body (RFC 9110, 8.6)."""
 
-_REQUEST: Final = (
-    b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-Host: %b\r\n"
-    b"Via: %b\r\nX-Request-Id: %b\r\n%b\r\n"
-)
 _UPGRADE: Final = b"Connection: upgrade\r\nUpgrade: websocket\r\n"
 
 
@@ -34,7 +30,7 @@ class Hop(NamedTuple):
     proxies: TrustedProxies
 
 
-def request_head(exchange: Exchange, length: int, upstream: str, hop: Hop) -> bytes:
+def request_head(exchange: Exchange, upstream: str, hop: Hop, framing: bytes) -> bytes:
     """Return the head of the request to an upstream.
 
     Its target is the octets the route was chosen by. Nothing a client said of itself,
@@ -49,30 +45,30 @@ def request_head(exchange: Exchange, length: int, upstream: str, hop: Hop) -> by
     for name, line in _WRITTEN_ANEW:
         if name in values:
             lines = [*lines, *(line + value for value in values[name])]
-    return _REQUEST % (
-        request.method.encode("ascii"),
-        request.target,
-        request.host or upstream.encode("ascii"),
-        CRLF.join(lines) + CRLF if lines else b"",
-        forwarded,
-        request.host,
-        _via(request, hop.pseudonym),
-        exchange.request_id.encode("ascii"),
-        _last_lines(request, length),
+    return b"".join(
+        (
+            *(request.method.encode("ascii"), b" ", request.target, b" HTTP/1.1\r\n"),
+            *(b"Host: ", request.host or upstream.encode("ascii"), CRLF),
+            *(CRLF.join(lines), CRLF if lines else b"", forwarded),
+            *(b"X-Forwarded-Host: ", request.host, CRLF),
+            *(b"Via: ", _via(request, hop.pseudonym), CRLF),
+            *(b"X-Request-Id: ", exchange.request_id.encode("ascii"), CRLF),
+            *(framing, CRLF),
+        )
     )
 
 
-def _last_lines(request: Request, length: int) -> bytes:
-    """Return what few requests have: a body, an upgrade, a bound on hops."""
-    if request.is_upgrade:
+def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes:
+    """Return the last lines of a head: what few requests have."""
+    if is_upgrade:
         return _UPGRADE
-    framing = b""
+    lines = b""
     if length or request.method in _ALWAYS_FRAMED:
-        framing = body_line(length)
+        lines = body_line(length)
     forwards = request.values.get(b"max-forwards")
     if forwards is not None:
-        framing += b"Max-Forwards: %d\r\n" % (int(forwards[0]) - 1)
-    return framing
+        lines += b"Max-Forwards: %d\r\n" % (int(forwards[0]) - 1)
+    return lines
 
 
 def _via(request: Request, pseudonym: bytes) -> bytes:

@@ -38,7 +38,9 @@ class Proxy:
         request = exchange.request
         route = state.routes.match(request.path)
         cors = state.routes.default_cors if route is None else route.cors
-        exchange.lines = cors.for_request(request.origin) + _hsts(exchange, state)
+        exchange.lines = cors.for_request(request.origin)
+        if exchange.client.is_secure:
+            exchange.lines += state.hsts
         try:
             if route is None:
                 _answer_alone(exchange, state)
@@ -63,16 +65,10 @@ class Proxy:
         state = self._state()
         match = _ORIGIN.search(received)
         origin = match[1] if match is not None else None
-        cors = state.routes.default_cors.for_request(origin)
-        exchange.lines = cors + _hsts(exchange, state)
+        exchange.lines = state.routes.default_cors.for_request(origin)
+        if exchange.client.is_secure:
+            exchange.lines += state.hsts
         exchange.tell(problem)
-
-
-def _hsts(exchange: Exchange, state: State[ConnectionPool]) -> bytes:
-    tls = state.config.tls
-    if tls is None or not tls.hsts or not exchange.client.is_secure:
-        return b""
-    return b"Strict-Transport-Security: max-age=%d\r\n" % tls.hsts
 
 
 def _answer_alone(exchange: Exchange, state: State[ConnectionPool]) -> None:

@@ -124,9 +124,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_sent = asker.is_whole
         self._is_upgrade = asker.is_upgrade
         self._batch.add(self._transport, request)
-        self._expect_head()
-        if asker.patience < self._timeouts.response_head:
-            self.deadline = min(self._head_at, self._loop.time() + asker.patience)
+        now = self._loop.time()
+        self._head_at = min(now + asker.timeouts.response_head, asker.total_at)
+        self.deadline = min(self._head_at, now + asker.patience)
 
     def give_up(self) -> None:
         """Wait for the head no longer, if it is waited for: the replica is gone."""
@@ -152,7 +152,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Say that the request is complete."""
         self._is_sent = True
         if self._phase is _Phase.HEAD:
-            self._expect_head()
+            head_at = self._loop.time() + self._timeouts.response_head
+            self.deadline = self._head_at = min(head_at, self._total_at)
 
     def abort(self) -> None:
         """Close at once: nobody wants what may still come."""
@@ -163,10 +164,6 @@ class UpstreamConnection(asyncio.Protocol):
         """Close a connection that has nothing to do."""
         self._phase = _Phase.CLOSED
         self._transport.close()
-
-    def _expect_head(self) -> None:
-        head_at = self._loop.time() + self._timeouts.response_head
-        self.deadline = self._head_at = min(head_at, self._total_at)
 
     def _expect_more(self) -> None:
         idle = self._timeouts.idle
@@ -182,16 +179,19 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
-        match self._phase:
-            case _Phase.HEAD:
-                self._guard(self._read_head, data)
-            case _Phase.BODY:
-                self._guard(self._read_body, data)
-            case _Phase.TUNNEL:
-                self._expect_more()
-                self._stream.feed(data)
-            case _Phase.IDLE | _Phase.CLOSED:
-                self.abort()
+        try:
+            match self._phase:
+                case _Phase.HEAD:
+                    self._read_head(data)
+                case _Phase.BODY:
+                    self._read_body(data)
+                case _Phase.TUNNEL:
+                    self._expect_more()
+                    self._stream.feed(data)
+                case _Phase.IDLE | _Phase.CLOSED:
+                    self.abort()
+        except MalformedError:
+            self._fail(UpstreamError(FailureKind.BAD_ANSWER))
 
     def pause_writing(self) -> None:
         """Make `send` wait."""
@@ -235,12 +235,6 @@ class UpstreamConnection(asyncio.Protocol):
         return self._asker is None or self._asker.gives_up()
 
     # Reading an answer
-
-    def _guard(self, read: Callable[[bytes], None], data: bytes) -> None:
-        try:
-            read(data)
-        except MalformedError:
-            self._fail(UpstreamError(FailureKind.BAD_ANSWER))
 
     def _read_head(self, data: bytes) -> None:
         if self._buffer:
