@@ -1,6 +1,7 @@
 """One connection to a replica: one request at a time, one answer to each."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, Protocol, cast
@@ -40,6 +41,13 @@ _NO_CONTENT: Final = 204
 
 _TUNNEL_IDLE: Final = 600.0
 """Seconds without an octet in either direction; WebSocket peers ping more often."""
+
+
+_RECEIVED_AT_ONCE: Final = 131_072
+"""Octets of SO_RCVBUF, which the system doubles for what it keeps beside them.
+
+One read takes all that there is, and is held for a client that is slow to take it.
+"""
 
 
 class Asker(Protocol):
@@ -176,6 +184,8 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_AT_ONCE)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
