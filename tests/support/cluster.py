@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, Self
@@ -375,6 +375,16 @@ class Cluster:
         self.secrets |= {pair["accessToken"], pair["refreshToken"]}
         token: str = pair["accessToken"]
         return token
+
+
+def check_logs(folder: Path, secrets: Collection[str]) -> None:
+    """Fail if a log tells of something unforeseen, or a secret."""
+    for log in folder.glob("*.log"):
+        text = log.read_text()
+        assert "Traceback" not in text, text
+        assert "never retrieved" not in text, text
+        leaked = [each for each in secrets if each in text]
+        assert not leaked, f"{log.name} holds {len(leaked)} secrets"
 
 
 @contextlib.contextmanager
