@@ -269,6 +269,8 @@ async def disk_full(deployed: Deployment) -> AsyncIterator[None]:
         yield
     finally:
         filler.unlink()
+        if not deployed.server.is_running:  # it gives up after a while
+            await asyncio.to_thread(deployed.server.start)
 
 
 Failure = Callable[[Deployment], AbstractAsyncContextManager[None]]
@@ -320,7 +322,12 @@ SHORTLY: Final = [
     pytest.param(disk_full, SHORT, id="F20 disk full"),
 ]
 AT_LENGTH: Final = [
-    pytest.param(failure, LONG, id=f"{name}, at length", marks=[pytest.mark.faults])
+    pytest.param(
+        failure,
+        LONG,
+        id=f"{name}, at length",
+        marks=[pytest.mark.faults, pytest.mark.timeout(240)],
+    )
     for name, failure in {
         "F15 killed": killed,
         "F17 frozen": frozen,

@@ -85,6 +85,10 @@ class DatabaseServer:
         )
         self.until_up()
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal: stop it, continue it, kill it."""
         if self.process is not None:
