@@ -47,7 +47,7 @@ def rotating(
 @pytest.mark.parametrize(
     ("figures", "lifetime", "seconds", "kids"),
     [
-        pytest.param(SHORT, 5, 11, 3, id="short"),
+        pytest.param(SHORT, 5, 7, 2, id="short"),
         pytest.param(
             LONG,
             10,
