@@ -27,7 +27,7 @@ from tests.support.database import running_server
 from tests.support.stack import Stack
 
 _COST: Final = 12
-_SECONDS: Final = 15.0
+_SECONDS: Final = 20.0
 _SIGN_IN_CLIENTS: Final = 24
 _REFRESH_CLIENTS: Final = 16
 _CROWD: Final = 120
@@ -127,18 +127,21 @@ async def measure_sign_in(stack: Stack) -> None:
         idle = await client.light_requests(_SECONDS)
         statuses: Counter[int] = Counter()
 
+        over_at = time.monotonic() + _SECONDS
+
         async def sign_in() -> None:
             status, _ = await client.post("/api/auth/signin", account)
-            statuses[status] += 1
+            # At the end some cores have nothing more to do: that is not counted.
+            statuses[status] += time.monotonic() < over_at
 
         used_before = time.process_time()
-        light, took = await asyncio.gather(
+        light, _ = await asyncio.gather(
             client.light_requests(_SECONDS),
             repeat_for(_SECONDS, [sign_in] * _SIGN_IN_CLIENTS),
         )
         used = time.process_time() - used_before
-        rate = statuses[200] / took
-        ideal = (cores - used / took) / hash_seconds
+        rate = statuses[200] / _SECONDS
+        ideal = (cores - used / _SECONDS) / hash_seconds
         say(
             f"sign-in, bcrypt cost {_COST}: {rate:.2f}/s of {ideal:.2f}/s possible on "
             f"{cores} cores but for {used:.1f} s of the load's: {rate / ideal:.1%}; "
