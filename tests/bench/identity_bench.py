@@ -8,6 +8,7 @@ MySQL, where one is installed, and the load have the other.
 import asyncio
 import itertools
 import os
+import random
 import secrets
 import shutil
 import statistics
@@ -33,7 +34,9 @@ _REFRESH_CLIENTS: Final = 16
 _CROWD: Final = 120
 """More than may be hashed and wait, so the rest are refused."""
 
-_REFUSED_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 2.0
+"""Seconds; clients come one by one, not all at the same moment."""
+
 _PROBE_PAUSE: Final = 0.05
 _IDENTITY_CORE, _OTHER_CORE = "0", "1"
 
@@ -160,11 +163,11 @@ async def measure_full_queue(client: Client, account: Mapping[str, object]) -> N
     refused: list[float] = []
 
     async def sign_in() -> None:
+        await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311
         started_at = time.monotonic()
         status, _ = await client.post("/api/auth/signin", account)
         if status == 503:
             refused.append(time.monotonic() - started_at)
-            await asyncio.sleep(_REFUSED_PAUSE)
 
     await repeat_for(_SECONDS / 2, [sign_in] * _CROWD)
     say(
