@@ -1,6 +1,5 @@
 """Processes are stopped and restarted on purpose (F22, F23, F24)."""
 
-import asyncio
 import signal
 import time
 from collections.abc import Iterator
@@ -9,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.faults.figures import BOTH, Figures, tell
-from tests.support.cluster import Cluster, Process, started
-from tests.support.database import DatabaseServer, empty_database
+from tests.support.cluster import Cluster, Process, started, two_of_each
+from tests.support.database import DatabaseServer
 from tests.support.load import Plan, running_load
 
 
@@ -61,20 +60,9 @@ def test_f22_one_of_two_gateways_is_restarted(
 
 @pytest.fixture
 def pairs(database_server: DatabaseServer, tmp_path: Path) -> Iterator[Cluster]:
-    """Two replicas of each service, and one database that both identities use."""
-    with asyncio.Runner() as runner:
-        database = empty_database(database_server.url)
-        url = runner.run(database.__aenter__())
-        short_drains = {"IDENTITY_DRAIN_DELAY": "1.2", "CONTENT_DRAIN_DELAY": "1.2"}
-        with Cluster(
-            tmp_path,
-            content=2,
-            identities=2,
-            database_url=url,
-            overrides=short_drains,
-        ) as cluster:
-            yield cluster
-        runner.run(database.__aexit__(None, None, None))
+    short_drains = {"IDENTITY_DRAIN_DELAY": "1.2", "CONTENT_DRAIN_DELAY": "1.2"}
+    with two_of_each(database_server.url, tmp_path, short_drains) as cluster:
+        yield cluster
 
 
 @pytest.mark.parametrize("figures", BOTH)

@@ -1,5 +1,6 @@
 """The real processes in any number, to be killed, frozen and restarted by tests."""
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -11,13 +12,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.error import HTTPError
 
+from sqlalchemy import URL
 from tests.support.contract_walk import ORIGIN
+from tests.support.database import empty_database
 from tests.support.stack import new_key
 
 GATEWAY_TOML: Final = Path(__file__).parents[2] / "deploy" / "gateway.toml"
@@ -375,6 +378,31 @@ class Cluster:
         self.secrets |= {pair["accessToken"], pair["refreshToken"]}
         token: str = pair["accessToken"]
         return token
+
+
+@contextlib.contextmanager
+def two_of_each(
+    server: URL, folder: Path, overrides: Mapping[str, str]
+) -> Iterator[Cluster]:
+    """Run two replicas of each service, and one database that both identities use."""
+    with asyncio.Runner() as runner:
+        database = empty_database(server)
+        url = runner.run(database.__aenter__())
+        with Cluster(
+            folder, content=2, identities=2, database_url=url, overrides=overrides
+        ) as cluster:
+            yield cluster
+        runner.run(database.__aexit__(None, None, None))
+
+
+def check_logs(folder: Path, secrets: Collection[str]) -> None:
+    """Fail if a log tells of something unforeseen, or a secret."""
+    for log in folder.glob("*.log"):
+        text = log.read_text()
+        assert "Traceback" not in text, text
+        assert "never retrieved" not in text, text
+        leaked = [each for each in secrets if each in text]
+        assert not leaked, f"{log.name} holds {len(leaked)} secrets"
 
 
 @contextlib.contextmanager

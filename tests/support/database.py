@@ -37,7 +37,10 @@ _PASSWORD: Final = "test-server-on-loopback"
 
 _OTHER_SERVER: Final = os.environ.get("TEST_MYSQL_URL", "")
 
-BACKENDS: Final = ("sqlite", "server", *(["other-server"] if _OTHER_SERVER else []))
+SERVERS: Final = ("server", *(["other-server"] if _OTHER_SERVER else []))
+"""Those that several processes can reach over a network."""
+
+BACKENDS: Final = ("sqlite", *SERVERS)
 """What `database_url` is parametrised with."""
 
 
@@ -81,6 +84,10 @@ class DatabaseServer:
             stderr=subprocess.DEVNULL,
         )
         self.until_up()
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal: stop it, continue it, kill it."""
@@ -169,6 +176,14 @@ def database_server(
         yield server
 
 
+def server_url(request: pytest.FixtureRequest, backend: str) -> URL:
+    """Return where a server of `SERVERS` listens."""
+    if backend == "server":
+        server: DatabaseServer = request.getfixturevalue("database_server")
+        return server.url
+    return make_url(_OTHER_SERVER)
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite database with the schema and nothing else, to be copied."""
@@ -182,17 +197,12 @@ async def database_url(
     request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path
 ) -> AsyncIterator[str]:
     """The URL of an empty database with the schema, on each kind of server."""
-    match request.param:
-        case "sqlite":
-            path = tmp_path / "identity.sqlite"
-            shutil.copy(sqlite_template, path)
-            yield f"sqlite+aiosqlite:///{path}"
-            return
-        case "server":
-            server = request.getfixturevalue("database_server").url
-        case _:
-            server = make_url(_OTHER_SERVER)
-    url = await _migrated_database(server)
+    if request.param == "sqlite":
+        path = tmp_path / "identity.sqlite"
+        shutil.copy(sqlite_template, path)
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    url = await _migrated_database(server_url(request, request.param))
     yield url
     await _empty(url)
 

@@ -26,6 +26,7 @@ class FaultProxy:
         self._passing.set()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._packets_left = 0
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -53,6 +54,10 @@ class FaultProxy:
         """Cut every connection there is."""
         for writer in self._writers:
             writer.transport.abort()
+
+    def cut_after(self, packets: int) -> None:
+        """Cut every connection, once, after so many packets either way; 0: never."""
+        self._packets_left = packets
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -90,4 +95,10 @@ class FaultProxy:
                 await self._passing.wait()
                 sink.write(chunk)
                 await sink.drain()
+                self._count_packet()
         sink.transport.abort()
+
+    def _count_packet(self) -> None:
+        self._packets_left -= 1
+        if self._packets_left == 0:
+            self.cut()

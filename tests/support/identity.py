@@ -43,20 +43,22 @@ KEYS: Final = {
 """Of this run; replicas share them."""
 
 
+def identity_environment(database_url: str, **environ: str) -> dict[str, str]:
+    """Return the settings of a process for tests, changed by what ``environ`` says."""
+    return {
+        "IDENTITY_DATABASE_URL": database_url,
+        "IDENTITY_ISSUER": ISSUER,
+        "IDENTITY_BCRYPT_COST": "4",
+        "IDENTITY_THROTTLE": "off",
+        "IDENTITY_COOKIE_SECURE": "false",
+        **KEYS,
+        **environ,
+    }
+
+
 def identity_settings(database_url: str, **environ: str) -> Settings:
     """Return settings for tests, changed by what ``environ`` says."""
-    return read_settings(
-        Settings,
-        {
-            "IDENTITY_DATABASE_URL": database_url,
-            "IDENTITY_ISSUER": ISSUER,
-            "IDENTITY_BCRYPT_COST": "4",
-            "IDENTITY_THROTTLE": "off",
-            "IDENTITY_COOKIE_SECURE": "false",
-            **KEYS,
-            **environ,
-        },
-    )
+    return read_settings(Settings, identity_environment(database_url, **environ))
 
 
 @dataclass

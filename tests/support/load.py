@@ -12,12 +12,12 @@ import json
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import uvloop
 
@@ -25,6 +25,8 @@ OK: Final = "ok"
 _REFUSED: Final = ConnectionRefusedError.__name__
 _ROOT: Final = Path(__file__).parents[2]
 _END_SECONDS: Final = 60
+_LEFT_SECONDS: Final = 2
+"""An access token with less left of its life is not used any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,8 @@ class Plan:
     """Whether a client is content to find nobody who accepts a connection."""
     users: list[tuple[str, str]] = field(default_factory=list)
     """Names and passwords: where there are any, each client signs in and refreshes."""
+    reads: bool = False
+    """Whether such a client also uses its access tokens, the newest and the oldest."""
 
 
 class Request(NamedTuple):
@@ -148,15 +152,15 @@ class Client:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def get(self, path: str, expected: str) -> None:
+    async def get(self, path: str, expected: str, token: str) -> None:
         """Ask for a path."""
-        if await self._ask(f"GET {path}", b"") != expected.encode():
+        if await self._ask(f"GET {path}", token=token) != expected.encode():
             raise UnexpectedError("another body")
 
-    async def post(self, path: str, members: dict[str, str]) -> dict[str, str]:
+    async def post(self, path: str, members: dict[str, str]) -> dict[str, Any]:
         """Send members as JSON and return the answer's."""
-        body = await self._ask(f"POST {path}", json.dumps(members).encode())
-        answer: dict[str, str] = json.loads(body)
+        body = await self._ask(f"POST {path}", body=json.dumps(members).encode())
+        answer: dict[str, Any] = json.loads(body)
         return answer
 
     def close(self) -> None:
@@ -171,10 +175,10 @@ class Client:
                 return await asyncio.open_connection("127.0.0.1", port)
         raise ConnectionRefusedError
 
-    async def _ask(self, line: str, body: bytes) -> bytes:
+    async def _ask(self, line: str, *, body: bytes = b"", token: str = "") -> bytes:
         lines = [f"{line} HTTP/1.1", "Host: localhost", "Origin: http://localhost:8081"]
-        if self._plan.token and not body:
-            lines.append(f"x-access-token: {self._plan.token}")
+        if token:
+            lines.append(f"x-access-token: {token}")
         if body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         if self._reader is None or self._writer is None:
@@ -213,33 +217,49 @@ async def _outcome(step: Step, seconds: float) -> str:
     return OK
 
 
-def _steps(
-    plan: Plan, client: Client, number: int
-) -> Iterator[Callable[[], Awaitable[None]]]:
+def _steps(plan: Plan, client: Client, number: int) -> Iterator[Step]:
     """Yield what a client does, one request at a time."""
-    if not plan.users:
-        for path, expected in itertools.cycle(plan.gets):
-            yield partial(client.get, path, expected)
-    name, password = plan.users[number % len(plan.users)]
-    refresh_token = ""
+    if plan.users:
+        yield from _User(plan, client, *plan.users[number % len(plan.users)]).steps()
+    for path, expected in itertools.cycle(plan.gets):
+        yield partial(client.get, path, expected, plan.token)
 
-    async def sign_in() -> None:
-        nonlocal refresh_token
-        answer = await client.post(
-            "/api/auth/signin", {"username": name, "password": password}
-        )
-        refresh_token = answer["refreshToken"]
 
-    async def refresh() -> None:
-        nonlocal refresh_token
-        answer = await client.post(
-            "/api/auth/refreshtoken", {"refreshToken": refresh_token}
-        )
-        refresh_token = answer["refreshToken"]
+class _User:
+    """Somebody who begins one session after the other."""
 
-    while True:
-        yield sign_in
-        yield from (refresh, refresh, refresh)
+    def __init__(self, plan: Plan, client: Client, name: str, password: str) -> None:
+        self._plan = plan
+        self._client = client
+        self._credentials = {"username": name, "password": password}
+        self._refresh_token = ""
+        self._held: deque[tuple[float, str]] = deque()
+        """Access tokens, the oldest first, and when they are as good as over."""
+
+    def steps(self) -> Iterator[Step]:
+        while True:
+            yield partial(self._ask, "/api/auth/signin", self._credentials)
+            for _ in range(3):
+                yield self._refresh
+                if self._plan.reads:
+                    yield from self._reads()
+
+    async def _refresh(self) -> None:
+        members = {"refreshToken": self._refresh_token}
+        await self._ask("/api/auth/refreshtoken", members)
+
+    async def _ask(self, path: str, members: dict[str, str]) -> None:
+        answer = await self._client.post(path, members)
+        self._refresh_token = answer["refreshToken"]
+        ends_at = time.monotonic() + answer["expiresIn"] - _LEFT_SECONDS
+        self._held.append((ends_at, answer["accessToken"]))
+
+    def _reads(self) -> Iterator[Step]:
+        while self._held and self._held[0][0] < time.monotonic():
+            self._held.popleft()
+        for each in (0, -1) if self._held else ():
+            _, token = self._held[each]
+            yield partial(self._client.get, *self._plan.gets[-1], token)
 
 
 async def _run_client(plan: Plan, number: int, stop: asyncio.Event) -> list[Request]:

@@ -248,10 +248,13 @@ async def test_p9_full_queue_refuses_at_once() -> None:
 
     with pytest.raises(HashingBusyError) as busy:
         await hasher.verify(PASSWORD, None)
+    with pytest.raises(HashingBusyError):
+        hasher.expect_room()
 
     assert time.monotonic() - started_at < 0.05
     assert 1 <= busy.value.retry_after <= 5
     assert await asyncio.gather(*checks) == [Verdict.MISMATCH] * 6
+    hasher.expect_room()
     assert await hasher.verify(PASSWORD, None) is Verdict.MISMATCH
     hasher.close()
 

@@ -110,6 +110,16 @@ class PasswordHasher:
         self._room = threading.BoundedSemaphore(self._workers + queue_length)
         self._seconds_per_job = 0.0
 
+    def expect_room(self) -> None:
+        """Return if the queue is not full: whoever would be refused learns it first.
+
+        Raises
+        ------
+        HashingBusyError
+        """
+        self._take_room()
+        self._room.release()
+
     async def hash(self, password: str) -> str:
         """Return the form to store, of a password that the policy has accepted.
 
@@ -138,8 +148,7 @@ class PasswordHasher:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, job: Callable[[], T]) -> T:
-        if not self._room.acquire(blocking=False):
-            raise HashingBusyError(self._retry_after())
+        self._take_room()
         try:
             future: Future[T] = self._pool.submit(self._timed, job)
         except RuntimeError:
@@ -149,6 +158,10 @@ class PasswordHasher:
         # leaves its hash running.
         future.add_done_callback(lambda _: self._room.release())
         return await asyncio.wrap_future(future)
+
+    def _take_room(self) -> None:
+        if not self._room.acquire(blocking=False):
+            raise HashingBusyError(self._retry_after())
 
     def _timed(self, job: Callable[[], T]) -> T:
         started_at = time.monotonic()

@@ -18,6 +18,10 @@ from identity_service.domain.audit import (
 from identity_service.storage.tables import audit_events, audit_head
 
 _HEAD: Final = 1
+_ADD: Final = insert(audit_events)
+_LOCK_HEAD: Final = select(audit_head).where(audit_head.c.id == _HEAD).with_for_update()
+_MOVE_END: Final = update(audit_head).where(audit_head.c.id == _HEAD)
+"""Built once: they run at each sign-in."""
 
 
 class AuditRepository:
@@ -47,20 +51,15 @@ class AuditRepository:
         )
         record = replace(record, hash=record.expected_hash())
         await self._connection.execute(
-            insert(audit_events).values(
-                {name: getattr(record, name) for name in AuditRecord.__slots__}
-            )
+            _ADD, {name: getattr(record, name) for name in AuditRecord.__slots__}
         )
         await self._connection.execute(
-            update(audit_head)
-            .where(audit_head.c.id == _HEAD)
-            .values(last_event_id=record.id, last_hash=record.hash)
+            _MOVE_END, {"last_event_id": record.id, "last_hash": record.hash}
         )
 
     async def lock_head(self) -> AuditHead:
         """Return where the chain starts and ends, and keep it so until the end."""
-        statement = select(audit_head).where(audit_head.c.id == _HEAD)
-        rows = await self._connection.execute(statement.with_for_update())
+        rows = await self._connection.execute(_LOCK_HEAD)
         row = rows.one()
         return AuditHead(row.last_event_id, row.last_hash, row.first_previous_hash)
 

@@ -30,6 +30,7 @@ _LOCK_WAIT_SECONDS: Final = 2
 _RETRIES: Final = 3
 _DEADLOCK: Final = 1213
 _LOCK_WAIT: Final = 1205
+_LOST: Final = 2013
 
 _RECYCLE_SECONDS: Final = 1800
 """Far below the server's wait_timeout of 8 h, and below usual firewalls' hour."""
@@ -40,8 +41,13 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed, pool_size)
-    return create_async_engine(
-        parsed,
+    return _mysql_engine(parsed, pool_size)
+
+
+def _mysql_engine(url: URL, pool_size: int) -> AsyncEngine:
+    """Return an engine whose every failure to connect is an error of the database."""
+    engine = create_async_engine(
+        url,
         isolation_level="READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
@@ -58,6 +64,17 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
             ),
         },
     )
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connect(dialect: Any, _: object, where: Any, how: Any) -> Any:  # noqa: ANN401 - the driver's own
+        try:
+            return dialect.connect(*where, **how)
+        except RuntimeError as error:
+            # A server that hangs up at once leaves uvloop's transport without a
+            # socket, and the driver takes that for a fault of the program.
+            raise dialect.loaded_dbapi.OperationalError(_LOST, "hung up") from error
+
+    return engine
 
 
 def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:

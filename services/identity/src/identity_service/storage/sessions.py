@@ -20,6 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity_service.domain.sessions import EndReason, Session, SessionRules
 from identity_service.storage.tables import Moment, sessions
 
+_ADD: Final = insert(sessions)
+"""Built once: it runs at each sign-in."""
+
 
 class SessionRepository:
     """Sessions, within one transaction."""
@@ -30,9 +33,7 @@ class SessionRepository:
     async def add(self, session: Session) -> None:
         """Insert a session."""
         await self._connection.execute(
-            insert(sessions).values(
-                {name: getattr(session, name) for name in Session.__slots__}
-            )
+            _ADD, {name: getattr(session, name) for name in Session.__slots__}
         )
 
     async def get(self, session_id: str) -> Session | None:

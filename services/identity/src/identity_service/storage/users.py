@@ -38,7 +38,8 @@ class UserRepository:
 
     async def get(self, user_id: int) -> Account | None:
         """Return the account of this id."""
-        return await self._only(_accounts().where(users.c.id == user_id))
+        rows = await self._connection.execute(_BY_ID, {"user_id": user_id})
+        return next(iter(_grouped(rows.all())), None)
 
     async def get_by_username_key(self, key: str) -> Account | None:
         """Return the account whose name looks like this."""
@@ -56,13 +57,8 @@ class UserRepository:
 
         One statement, so that an account that is there takes no longer than none.
         """
-        is_known = exists().where(
-            sessions.c.user_id == users.c.id, sessions.c.address == address
-        )
         rows = await self._connection.execute(
-            _accounts()
-            .add_columns(is_known.label("is_known"))
-            .where(users.c.username_key == key)
+            _BY_KEY_AND_ADDRESS, {"key": key, "from_address": address}
         )
         found = rows.all()
         return next(iter(_grouped(found)), None), any(row.is_known for row in found)
@@ -72,9 +68,7 @@ class UserRepository:
 
         Whoever locks a user does so before touching the user's sessions and tokens.
         """
-        await self._connection.execute(
-            select(users.c.id).where(users.c.id == user_id).with_for_update()
-        )
+        await self._connection.execute(_LOCK, {"user_id": user_id})
         return await self.get(user_id)
 
     async def refuse_taken(
@@ -230,12 +224,27 @@ def _accounts() -> Select[Any]:
     )
 
 
+_USER_ID: Final = users.c.id == bindparam("user_id")
+_BY_ID: Final = _accounts().where(_USER_ID)
+_LOCK: Final = select(users.c.id).where(_USER_ID).with_for_update()
+_BY_KEY_AND_ADDRESS: Final = (
+    _accounts()
+    .add_columns(
+        exists()
+        .where(
+            sessions.c.user_id == users.c.id,
+            sessions.c.address == bindparam("from_address"),
+        )
+        .label("is_known")
+    )
+    .where(users.c.username_key == bindparam("key"))
+)
 _BY_SESSION: Final = (
     _accounts()
     .join(sessions, sessions.c.user_id == users.c.id)
     .where(sessions.c.id == bindparam("session_id"))
 )
-"""Built once: it runs at each refresh."""
+"""Built once: they run at each sign-in or refresh."""
 
 
 def _grouped(rows: Sequence[Row[Any]]) -> list[Account]:

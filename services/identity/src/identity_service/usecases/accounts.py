@@ -71,6 +71,7 @@ class Accounts:
         TooManyAttemptsError, HashingBusyError
             Not now.
         """
+        self._hasher.expect_room()
         await self._throttle.reserve_sign_up(device.address)
         username, email = self._checked(wanted)
         await self._database.read(

@@ -50,6 +50,7 @@ class Passwords:
         TooManyAttemptsError, HashingBusyError
             Not now.
         """
+        self._hasher.expect_room()
         account, is_known_device = await self._find(username, device)
         reservation = await self._throttle.reserve_sign_in(
             username if account is None else account.username_key,
