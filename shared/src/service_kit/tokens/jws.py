@@ -1,8 +1,10 @@
 """Signed tokens in the compact form, before anybody looks at their claims."""
 
+import functools
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from service_kit.tokens import base64url
@@ -11,9 +13,12 @@ from service_kit.tokens.jwk import ALGORITHM, MAX_KID_LENGTH
 from service_kit.tokens.key_set import KeySet, VerificationKey
 from service_kit.tokens.strict_json import parse_object
 
-_COMPACT: Final = re.compile(r"([\w-]+)\.([\w-]+)\.([\w-]+)", re.ASCII)
-"""Three parts of base64url, nothing else (RFC 7515 section 7.1): no padding."""
+_COMPACT: Final = re.compile(r"([\w-]{1,2048})\.([\w-]+)\.([\w-]+)", re.ASCII)
+"""Three parts of base64url, nothing else (RFC 7515 section 7.1): no padding. Headers
+have about 120 characters, and some are kept."""
 
+_HEADERS_KEPT: Final = 64
+"""An issuer has one header for each key and type; made-up ones push each other out."""
 
 _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 """Python has no later year, and no token lives as long."""
@@ -22,7 +27,7 @@ _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 class UntrustedJws(NamedTuple):
     """A token taken apart, with nothing proved about it but its form."""
 
-    header: dict[str, Any]
+    header: Mapping[str, Any]
     payload: str
     signed: bytes
     signature: bytes
@@ -48,13 +53,9 @@ def take_apart(untrusted_token: str, *, max_length: int) -> UntrustedJws:
     parts = _COMPACT.fullmatch(untrusted_token)
     if parts is None:
         raise InvalidTokenError("not three parts of base64url")
-    header = _json(parts[1])
-    if header.get("alg") != ALGORITHM:
-        raise InvalidTokenError(f"alg is not {ALGORITHM}")
-    if "crit" in header or "b64" in header:
-        raise InvalidTokenError("asks for an extension that is not understood")
+    header, payload, signature = parts.groups()
     signed = untrusted_token[: parts.end(2)].encode("ascii")
-    return UntrustedJws(header, parts[2], signed, _octets(parts[3]))
+    return UntrustedJws(_header(header), payload, signed, _octets(signature))
 
 
 async def open_jws(
@@ -92,6 +93,20 @@ def numeric_date(payload: Mapping[str, Any], name: str) -> datetime:
             return datetime.fromtimestamp(seconds, UTC)
         case _:
             raise InvalidTokenError(f"{name} is not a NumericDate")
+
+
+@functools.lru_cache(_HEADERS_KEPT)
+def _header(untrusted_part: str) -> Mapping[str, Any]:
+    """Read a header that asks for RS256 and for no extension.
+
+    All tokens of a key and a type have the same one, so it is read once for all.
+    """
+    header = _json(untrusted_part)
+    if header.get("alg") != ALGORITHM:
+        raise InvalidTokenError(f"alg is not {ALGORITHM}")
+    if "crit" in header or "b64" in header:
+        raise InvalidTokenError("asks for an extension that is not understood")
+    return MappingProxyType(header)
 
 
 def _check_type(header: Mapping[str, Any], media_type: str) -> None:
