@@ -86,13 +86,14 @@ async def open_jws(
 
 def numeric_date(payload: Mapping[str, Any], name: str) -> datetime:
     """Read a NumericDate: a JSON number, never text or a truth value (RFC 7519)."""
-    match payload.get(name):
-        case int() | float() as seconds if (
-            not isinstance(seconds, bool) and 0 <= seconds < _END_OF_TIME
-        ):
-            return datetime.fromtimestamp(seconds, UTC)
-        case _:
-            raise InvalidTokenError(f"{name} is not a NumericDate")
+    seconds = payload.get(name)
+    if (
+        isinstance(seconds, int | float)
+        and not isinstance(seconds, bool)
+        and 0 <= seconds < _END_OF_TIME
+    ):
+        return datetime.fromtimestamp(seconds, UTC)
+    raise InvalidTokenError(f"{name} is not a NumericDate")
 
 
 @functools.lru_cache(_HEADERS_KEPT)
@@ -111,19 +112,19 @@ def _header(untrusted_part: str) -> Mapping[str, Any]:
 
 def _check_type(header: Mapping[str, Any], media_type: str) -> None:
     """Refuse tokens for another use; ``application/`` may be left out, as in MIME."""
-    match header.get("typ"):
-        case str(typ) if typ.lower().removeprefix("application/") == media_type:
-            pass
-        case _:
-            raise InvalidTokenError(f"typ is not {media_type}")
+    typ = header.get("typ")
+    if (
+        not isinstance(typ, str)
+        or typ.lower().removeprefix("application/") != media_type
+    ):
+        raise InvalidTokenError(f"typ is not {media_type}")
 
 
 def _key_id(header: Mapping[str, Any]) -> str:
-    match header.get("kid"):
-        case str(kid) if 0 < len(kid) <= MAX_KID_LENGTH:
-            return kid
-        case _:
-            raise InvalidTokenError("kid is not a short string")
+    kid = header.get("kid")
+    if isinstance(kid, str) and 0 < len(kid) <= MAX_KID_LENGTH:
+        return kid
+    raise InvalidTokenError("kid is not a short string")
 
 
 def _octets(untrusted_part: str) -> bytes:

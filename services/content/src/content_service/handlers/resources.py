@@ -19,6 +19,7 @@ Authenticate = Callable[[web.Request], Awaitable[AccessClaims]]
 PUBLIC_MAX_AGE: Final = 60
 """Seconds a cache may keep what everybody may read."""
 
+
 def handler_for(resource: Resource, authenticate: Authenticate) -> Handler:
     """Return the handler that guards and serves the resource."""
     match resource.access:
