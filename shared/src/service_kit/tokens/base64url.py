@@ -9,7 +9,7 @@ _TO_BASE64: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 
 _LAST: Final = {0: None, 1: "", 2: "AQgw", 3: "AEIMQUYcgkosw048"}
 """By the length modulo four: the last characters whose spare bits are zero. Python's
-decoder forgives others, so that a value had several spellings (RFC 4648 section 3.5)."""
+decoder forgives others, and a value would have several spellings (RFC 4648 3.5)."""
 
 
 def encode(data: bytes) -> str:

@@ -4,7 +4,6 @@ import functools
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from service_kit.tokens import base64url
@@ -27,7 +26,7 @@ _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 class UntrustedJws(NamedTuple):
     """A token taken apart, with nothing proved about it but its form."""
 
-    header: Mapping[str, Any]
+    header: str
     payload: str
     signed: bytes
     signature: bytes
@@ -41,12 +40,12 @@ class VerifiedJws(NamedTuple):
 
 
 def take_apart(untrusted_token: str, *, max_length: int) -> UntrustedJws:
-    """Return the parts of a token that can be an RS256 one.
+    """Return the parts of a token.
 
     Raises
     ------
     InvalidTokenError
-        It is of another form, or asks for another algorithm or an extension.
+        It is of another form.
     """
     if len(untrusted_token) > max_length:
         raise InvalidTokenError("longer than a token may be")
@@ -55,7 +54,23 @@ def take_apart(untrusted_token: str, *, max_length: int) -> UntrustedJws:
         raise InvalidTokenError("not three parts of base64url")
     header, payload, signature = parts.groups()
     signed = untrusted_token[: parts.end(2)].encode("ascii")
-    return UntrustedJws(_header(header), payload, signed, _octets(signature))
+    return UntrustedJws(header, payload, signed, _octets(signature))
+
+
+def read_header(untrusted_part: str) -> dict[str, Any]:
+    """Return a header that asks for RS256, and for nothing we don't know.
+
+    Raises
+    ------
+    InvalidTokenError
+        It asks for another algorithm or for an extension.
+    """
+    header = _json(untrusted_part)
+    if header.get("alg") != ALGORITHM:
+        raise InvalidTokenError(f"alg is not {ALGORITHM}")
+    if "crit" in header or "b64" in header:
+        raise InvalidTokenError("asks for an extension that is not understood")
+    return header
 
 
 async def open_jws(
@@ -75,8 +90,7 @@ async def open_jws(
         There are no keys to judge it by.
     """
     jws = take_apart(untrusted_token, max_length=max_length)
-    _check_type(jws.header, media_type)
-    key = await keys.get(_key_id(jws.header))
+    key = await keys.get(_key_id(jws.header, media_type))
     if key is None:
         raise InvalidTokenError("no trusted key has its kid")
     if not key.signed(jws.signed, jws.signature):
@@ -97,34 +111,22 @@ def numeric_date(payload: Mapping[str, Any], name: str) -> datetime:
 
 
 @functools.lru_cache(_HEADERS_KEPT)
-def _header(untrusted_part: str) -> Mapping[str, Any]:
-    """Read a header that asks for RS256 and for no extension.
+def _key_id(untrusted_header: str, media_type: str) -> str:
+    """Return the kid of a header that fits; ``application/`` may be left out of typ.
 
-    All tokens of a key and a type have the same one, so it is read once for all.
+    All tokens of a key and a type have the same header, so it is judged once for all.
     """
-    header = _json(untrusted_part)
-    if header.get("alg") != ALGORITHM:
-        raise InvalidTokenError(f"alg is not {ALGORITHM}")
-    if "crit" in header or "b64" in header:
-        raise InvalidTokenError("asks for an extension that is not understood")
-    return MappingProxyType(header)
-
-
-def _check_type(header: Mapping[str, Any], media_type: str) -> None:
-    """Refuse tokens for another use; ``application/`` may be left out, as in MIME."""
-    typ = header.get("typ")
-    if (
-        not isinstance(typ, str)
-        or typ.lower().removeprefix("application/") != media_type
-    ):
-        raise InvalidTokenError(f"typ is not {media_type}")
-
-
-def _key_id(header: Mapping[str, Any]) -> str:
-    kid = header.get("kid")
-    if isinstance(kid, str) and 0 < len(kid) <= MAX_KID_LENGTH:
-        return kid
-    raise InvalidTokenError("kid is not a short string")
+    header = read_header(untrusted_header)
+    match header.get("typ"):
+        case str(typ) if typ.lower().removeprefix("application/") == media_type:
+            pass
+        case _:
+            raise InvalidTokenError(f"typ is not {media_type}")
+    match header.get("kid"):
+        case str(kid) if 0 < len(kid) <= MAX_KID_LENGTH:
+            return kid
+        case _:
+            raise InvalidTokenError("kid is not a short string")
 
 
 def _octets(untrusted_part: str) -> bytes:
