@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import secrets
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import uvloop
+from tests.support.tokens import as_json, b64
 
 OK: Final = "ok"
 _REFUSED: Final = ConnectionRefusedError.__name__
@@ -34,6 +36,8 @@ class Plan:
     ports: list[int]
     """Where gateways listen; a client whose gateway refuses it goes to the next one."""
     token: str = ""
+    unknown_kids: bool = False
+    """Whether each request, instead, names a signing key that nobody has."""
     gets: list[tuple[str, str]] = field(
         default_factory=lambda: [
             ("/api/test/all", "Public Content."),
@@ -165,6 +169,12 @@ class Client:
             self._writer.close()
         self._reader = self._writer = None
 
+    def _token(self) -> str:
+        if not self._plan.unknown_kids:
+            return self._plan.token
+        header = {"alg": "RS256", "typ": "at+jwt", "kid": secrets.token_hex(16)}
+        return f"{b64(as_json(header))}.e30.AAAA"
+
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         for port in self._plan.ports:
             with contextlib.suppress(ConnectionRefusedError):
@@ -173,8 +183,8 @@ class Client:
 
     async def _ask(self, line: str, body: bytes) -> bytes:
         lines = [f"{line} HTTP/1.1", "Host: localhost", "Origin: http://localhost:8081"]
-        if self._plan.token and not body:
-            lines.append(f"x-access-token: {self._plan.token}")
+        if token := "" if body else self._token():
+            lines.append(f"x-access-token: {token}")
         if body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         if self._reader is None or self._writer is None:
