@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +30,8 @@ from tests.support.tokens import (
     public_half,
 )
 from tests.support.waiting import until
+
+from service_kit.tokens import public_jwk
 
 LONG = pytest.mark.faults
 
@@ -156,25 +158,47 @@ async def test_f12_flapping_issuer_fails_nothing_and_blocks_nothing(
         assert statistics.quantiles(await lags, n=100)[-2] < 0.25
 
 
-async def test_f13_poisoned_set_lets_no_attacker_in(issuer: Issuer) -> None:
-    async with content(issuer) as service:
-        good = issuer.mint()
-        assert (await service.get(token=good)).status == 200
-        forged = mint(key="evil", header={"kid": public_half().kid})
-        issuer.answer_jwks = keys_answer(
-            {"kty": "oct", "alg": "HS256", "k": "AAAA", "kid": "oct"},
-            {"kty": "EC", "kid": public_half().kid},
-            {"kty": "RSA", "n": "AQAB", "e": "Aw", "alg": "RS256", "kid": "weak"},
-        )
-        for token in (
-            forged,
-            mint(header={"kid": "oct"}),
-            mint(header={"kid": "weak"}),
-        ):
-            assert (await service.get(token=token)).status in {401, 503}
+def poisons() -> Iterator[tuple[str, Callable[[], list[object]]]]:
+    """Yield what is published, by name; the attacker has the key called evil."""
+    ours, kid = public_jwk(public_half()), public_half().kid
 
-        assert (await service.get(token=forged)).status == 401
-        assert (await service.get(token=good)).status == 200
+    def evil(**changes: object) -> dict[str, object]:
+        return {**public_jwk(public_half("evil")), "kid": kid, **changes}
+
+    def weak(bits: int) -> str:
+        modulus = (1 << bits) - 1
+        return b64(modulus.to_bytes(bits // 8))
+
+    yield "our name twice", lambda: [ours, evil()]
+    yield "our name twice, ours last", lambda: [evil(), ours]
+    yield "oct", lambda: [{"kty": "oct", "alg": "HS256", "k": "AAAA", "kid": kid}]
+    yield "EC", lambda: [{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": kid}]
+    yield "for encryption", lambda: [evil(use="enc")]
+    yield "another algorithm", lambda: [evil(alg="PS256")]
+    yield "private", lambda: [evil(d="AQAB")]
+    yield "exponent 3", lambda: [evil(e="Aw")]
+    yield "exponent 1", lambda: [evil(e="AQ")]
+    yield "512 bits", lambda: [evil(n=weak(512))]
+    yield "1024 bits", lambda: [evil(n=weak(1024))]
+    yield "10 000 keys", lambda: [ours, *(evil(kid=str(n)) for n in range(10_000))]
+
+
+@pytest.mark.parametrize(
+    "published", [pytest.param(p, id=name) for name, p in poisons()]
+)
+async def test_f13_poisoned_set_lets_no_attacker_in(
+    issuer: Issuer, service: Content, published: Callable[[], list[object]]
+) -> None:
+    good, forged = issuer.mint(), mint(key="evil", header={"kid": public_half().kid})
+    assert (await service.get(token=good)).status == 200
+    issuer.answer_jwks, before = keys_answer(*published()), issuer.jwks_requests
+
+    unknown = await service.get(token=mint(header={"kid": "made up"}))
+
+    assert unknown.status in {401, 503}
+    assert issuer.jwks_requests > before
+    assert (await service.get(token=forged)).status == 401
+    assert (await service.get(token=good)).status == 200
 
 
 @pytest.mark.parametrize(
