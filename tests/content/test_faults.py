@@ -111,18 +111,23 @@ async def test_f10_rotations_refuse_no_valid_token(
             assert (await service.get(token=held[0])).status == 401
 
 
-async def test_f11_withdrawn_key_is_refused_at_the_next_refresh(issuer: Issuer) -> None:
+async def test_f11_withdrawn_key_is_refused_by_every_replica_at_its_next_refresh(
+    issuer: Issuer,
+) -> None:
     issuer.max_age = 5
     private_key("second")
-    async with content(issuer) as service:
+    async with content(issuer) as one, content(issuer) as other:
         token = issuer.mint()
-        assert (await service.get(token=token)).status == 200
+        for service in (one, other):
+            assert (await service.get(token=token)).status == 200
         issuer.keys, issuer.list_key = ["second"], "second"
 
         began_at = time.monotonic()
-        while (await service.get(token=token)).status != 401:
-            assert time.monotonic() - began_at < 8
-            await asyncio.sleep(0.05)
+        for service in (one, other):
+            while (await service.get(token=token)).status != 401:
+                assert time.monotonic() - began_at < 8
+                await asyncio.sleep(0.05)
+            assert (await service.get(token=issuer.mint(key="second"))).status == 200
 
 
 def poisons() -> Iterator[tuple[str, Callable[[], list[object]]]]:

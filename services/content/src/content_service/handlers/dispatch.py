@@ -33,6 +33,7 @@ def dispatch(
 
     async def handler(request: web.Request) -> web.StreamResponse:
         began_at = monotonic()
+        # Never reset: aiohttp runs each request in a context of its own.
         request_id.set(accepted_request_id(request.headers.get(HEADER)))
         path, method = request.path, request.method
         found = handlers.get(path)
