@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 
 from tests.support.issuer import Issuer
 from tests.support.ports import free_ports
+from tests.support.tokens import private_key
 
 from service_kit.tokens import StatusList
 
@@ -144,13 +145,16 @@ class Minted(NamedTuple):
     script: Path
 
 
-def minted(issuer: Issuer, numbers: range, folder: Path) -> Minted:
-    """Have all cores sign tokens; the issuer's key goes to forked processes."""
+def _token(expires_at: int, number: int) -> str:
+    return Issuer().mint(number, exp=expires_at)
+
+
+def minted(numbers: range, folder: Path) -> Minted:
+    """Have all cores sign tokens; forked processes have the issuer's key already."""
     later = int(time.time()) + 10_000
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(mp_context=fork) as processes:
-        make = partial(issuer.mint, exp=later)
-        tokens = list(processes.map(make, numbers, chunksize=500))
+        tokens = list(processes.map(partial(_token, later), numbers, chunksize=500))
     listed = folder / f"tokens-{numbers.start}"
     listed.write_text("\n".join(tokens))
     script = folder / f"load-{numbers.start}.lua"
@@ -166,7 +170,8 @@ async def measure(tokens: int, distinct: int, rounds: int, seconds: int) -> None
             issuer.statuses = StatusList.of_size(1 << 20)
             issuer.ttl = timedelta(seconds=15)
             issuer.list_lifetime = timedelta(hours=3)
-            few = minted(issuer, range(tokens), folder)
+            private_key()
+            few = minted(range(tokens), folder)
             peers = "tests.bench.content_peers"
             servers = [
                 stack.enter_context(serving(name, command, issuer.settings()))
@@ -188,7 +193,7 @@ async def measure(tokens: int, distinct: int, rounds: int, seconds: int) -> None
             report(runs)
             content = servers[1]
             print(f"content: PSS {content.pss_mib():.1f} MiB after {tokens} tokens")
-            many = minted(issuer, range(tokens, tokens + distinct), folder)
+            many = minted(range(tokens, tokens + distinct), folder)
             span = max(seconds, distinct // _FIRST_CHECKS_A_SECOND)
             run = await asyncio.to_thread(load, content, many.script, span)
             sent = min(distinct, int(run.per_second * span))

@@ -70,9 +70,11 @@ async def drip(request: web.Request) -> web.StreamResponse:
     """Answer an octet at a time, without an end."""
     response = web.StreamResponse()
     await response.prepare(request)
-    while True:
-        await response.write(b" ")
-        await asyncio.sleep(0.05)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.05)
+    return response
 
 
 def late(answer: Answer) -> Answer:

@@ -19,7 +19,7 @@ us with made-up ones; long enough that the issuer hardly notices the flood."""
 _MAX_WAITING: Final = 1024
 """Requests that may wait for a refresh; each holds some kilobytes."""
 
-_WOKEN_AT_ONCE: Final = 16
+_WOKEN_AT_ONCE: Final = 4
 """Of those who wait: each has an answer to write, and others are served between."""
 
 _WAIT_SECONDS: Final = (0.5, 0.8)
