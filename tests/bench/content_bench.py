@@ -8,6 +8,7 @@ time of a request, which other work on the machine disturbs less.
 import argparse
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import re
 import statistics
@@ -16,13 +17,16 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.support.issuer import Issuer
 from tests.support.ports import free_ports
+from tests.support.tokens import private_key
 
 from service_kit.tokens import StatusList
 
@@ -31,6 +35,12 @@ _CONNECTIONS: Final = "32"
 _PATH: Final = "/api/test/user"
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _BASE: Final = "empty handler"
+
+_CONTENT: Final = "content"
+_NOT_REMEMBERED: Final = "content, no memory"
+
+_FIRST_CHECKS_A_SECOND: Final = 5_000
+"""About what a core can do; tokens are to be sent once or a little oftener."""
 
 _LUA: Final = """
 local requests, at = {}, 0
@@ -128,47 +138,66 @@ def wait_for(server: Server, token: str) -> None:
     raise SystemExit(f"{server.name} does not answer")
 
 
-@contextlib.asynccontextmanager
-async def issuing(tokens: int, folder: Path) -> AsyncIterator[tuple[Issuer, Path, str]]:
-    """Run an issuer in this process; write its tokens and a script that sends them."""
-    async with Issuer() as issuer:
-        issuer.statuses = StatusList.of_size(1 << 17)
-        issuer.ttl = timedelta(seconds=15)
-        issuer.list_lifetime = timedelta(hours=3)
-        later = int(time.time()) + 10_000
-        made = [issuer.mint(idx, exp=later) for idx in range(tokens)]
-        (folder / "tokens").write_text("\n".join(made))
-        script = folder / "load.lua"
-        script.write_text(_LUA % (folder / "tokens", _PATH))
-        yield issuer, script, made[0]
+class Minted(NamedTuple):
+    """Tokens, and a script for the load generator that sends one after the other."""
+
+    tokens: list[str]
+    script: Path
 
 
-async def measure(tokens: int, rounds: int, seconds: int) -> None:
+def _token(expires_at: int, number: int) -> str:
+    return Issuer().mint(number, exp=expires_at)
+
+
+def minted(numbers: range, folder: Path) -> Minted:
+    """Have all cores sign tokens; forked processes have the issuer's key already."""
+    later = int(time.time()) + 10_000
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(mp_context=fork) as processes:
+        tokens = list(processes.map(partial(_token, later), numbers, chunksize=500))
+    listed = folder / f"tokens-{numbers.start}"
+    listed.write_text("\n".join(tokens))
+    script = folder / f"load-{numbers.start}.lua"
+    script.write_text(_LUA % (listed, _PATH))
+    return Minted(tokens, script)
+
+
+async def measure(tokens: int, distinct: int, rounds: int, seconds: int) -> None:
     """Measure all servers in turn, and print how they compare."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        async with issuing(tokens, folder) as (issuer, script, token):
+        async with Issuer() as issuer:
+            issuer.statuses = StatusList.of_size(1 << 20)
+            issuer.ttl = timedelta(seconds=15)
+            issuer.list_lifetime = timedelta(hours=3)
+            private_key()
+            few = minted(range(tokens), folder)
             peers = "tests.bench.content_peers"
             servers = [
                 stack.enter_context(serving(name, command, issuer.settings()))
                 for name, command in {
                     _BASE: (peers, "empty"),
-                    "content": ("content_service", "serve"),
-                    "content, no memory": (peers, "forgetful"),
+                    _CONTENT: ("content_service", "serve"),
+                    _NOT_REMEMBERED: (peers, "forgetful"),
                     "FastAPI + PyJWT": (peers, "fastapi"),
                 }.items()
             ]
             for server in servers:
-                await asyncio.to_thread(wait_for, server, token)
-                await asyncio.to_thread(load, server, script, seconds)
+                await asyncio.to_thread(wait_for, server, few.tokens[0])
+                await asyncio.to_thread(load, server, few.script, seconds)
             runs: dict[str, list[Run]] = {server.name: [] for server in servers}
             for _ in range(rounds):
                 for server in servers:
-                    run = await asyncio.to_thread(load, server, script, seconds)
+                    run = await asyncio.to_thread(load, server, few.script, seconds)
                     runs[server.name].append(run)
             report(runs)
             content = servers[1]
             print(f"content: PSS {content.pss_mib():.1f} MiB after {tokens} tokens")
+            many = minted(range(tokens, tokens + distinct), folder)
+            span = max(seconds, distinct // _FIRST_CHECKS_A_SECOND)
+            run = await asyncio.to_thread(load, content, many.script, span)
+            sent = min(distinct, int(run.per_second * span))
+            print(f"content: PSS {content.pss_mib():.1f} MiB after {sent} others")
 
 
 def report(runs: dict[str, list[Run]]) -> None:
@@ -191,15 +220,25 @@ def report(runs: dict[str, list[Run]]) -> None:
             f" {statistics.median(costs):6.2f}"
         )
 
+    first = [
+        a.cpu_microseconds - b.cpu_microseconds
+        for a, b in zip(runs[_NOT_REMEMBERED], runs[_CONTENT], strict=True)
+    ]
+    print(
+        f"a token not seen before: {statistics.median(first):.0f} us more"
+        f" ({min(first):.0f}-{max(first):.0f})"
+    )
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=10_000)
+    parser.add_argument("--distinct", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
     chosen = parser.parse_args(arguments)
-    asyncio.run(measure(chosen.tokens, chosen.rounds, chosen.seconds))
+    asyncio.run(measure(chosen.tokens, chosen.distinct, chosen.rounds, chosen.seconds))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,12 @@
 """Content while its issuer fails; the long forms run with ``make faults``."""
 
 import asyncio
-import itertools
 import os
-import secrets
 import signal
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,19 +14,19 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession
 from tests.support.content import Content, content
-from tests.support.issuer import Answer, Issuer, keys_answer, text_answer
+from tests.support.issuer import Issuer, keys_answer
 from tests.support.ports import free_ports
 from tests.support.tokens import (
     LISTS,
     OMIT,
-    as_json,
     b64,
-    good_header,
     mint,
     private_key,
     public_half,
 )
 from tests.support.waiting import until
+
+from service_kit.tokens import public_jwk
 
 LONG = pytest.mark.faults
 
@@ -114,92 +111,66 @@ async def test_f10_rotations_refuse_no_valid_token(
             assert (await service.get(token=held[0])).status == 401
 
 
-async def test_f11_withdrawn_key_is_refused_at_the_next_refresh(issuer: Issuer) -> None:
+async def test_f11_withdrawn_key_is_refused_by_every_replica_at_its_next_refresh(
+    issuer: Issuer,
+) -> None:
     issuer.max_age = 5
     private_key("second")
-    async with content(issuer) as service:
+    async with content(issuer) as one, content(issuer) as other:
         token = issuer.mint()
-        assert (await service.get(token=token)).status == 200
+        for service in (one, other):
+            assert (await service.get(token=token)).status == 200
         issuer.keys, issuer.list_key = ["second"], "second"
 
         began_at = time.monotonic()
-        while (await service.get(token=token)).status != 401:
-            assert time.monotonic() - began_at < 8
-            await asyncio.sleep(0.05)
+        for service in (one, other):
+            while (await service.get(token=token)).status != 401:
+                assert time.monotonic() - began_at < 8
+                await asyncio.sleep(0.05)
+            assert (await service.get(token=issuer.mint(key="second"))).status == 200
+
+
+def poisons() -> Iterator[tuple[str, Callable[[], list[object]]]]:
+    """Yield what is published, by name; the attacker has the key called evil."""
+    ours, kid = public_jwk(public_half()), public_half().kid
+
+    def evil(**changes: object) -> dict[str, object]:
+        return {**public_jwk(public_half("evil")), "kid": kid, **changes}
+
+    def weak(bits: int) -> str:
+        modulus = (1 << bits) - 1
+        return b64(modulus.to_bytes(bits // 8))
+
+    yield "our name twice", lambda: [ours, evil()]
+    yield "our name twice, ours last", lambda: [evil(), ours]
+    yield "oct", lambda: [{"kty": "oct", "alg": "HS256", "k": "AAAA", "kid": kid}]
+    yield "EC", lambda: [{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": kid}]
+    yield "for encryption", lambda: [evil(use="enc")]
+    yield "another algorithm", lambda: [evil(alg="PS256")]
+    yield "private", lambda: [evil(d="AQAB")]
+    yield "exponent 3", lambda: [evil(e="Aw")]
+    yield "exponent 1", lambda: [evil(e="AQ")]
+    yield "512 bits", lambda: [evil(n=weak(512))]
+    yield "1024 bits", lambda: [evil(n=weak(1024))]
+    yield "10 000 keys", lambda: [ours, *(evil(kid=str(n)) for n in range(10_000))]
 
 
 @pytest.mark.parametrize(
-    "seconds", [3, pytest.param(60, marks=[LONG, pytest.mark.timeout(120)])]
+    "published", [pytest.param(p, id=name) for name, p in poisons()]
 )
-async def test_f12_flapping_issuer_fails_nothing_and_blocks_nothing(
-    issuer: Issuer, seconds: int
+async def test_f13_poisoned_set_lets_no_attacker_in(
+    issuer: Issuer, service: Content, published: Callable[[], list[object]]
 ) -> None:
-    issuer.max_age = 5
-    answers = [
-        text_answer("no", status=500),
-        text_answer("<html></html>"),
-        keys_answer(),
-        text_answer("[" * 200_000),
-        text_answer("x" * 2_000_000),
-        issuer.answer_jwks,
-    ]
-    async with content(issuer) as service:
-        flapping = asyncio.create_task(flap(issuer, answers))
-        lags = asyncio.create_task(loop_lags(seconds))
-        unknown = asyncio.create_task(
-            load(service, [mint(header={"kid": "made-up"})], seconds, pause=0.2)
-        )
-        good = [issuer.mint(n) for n in range(9)]
-        assert await load(service, good, seconds) == {200}
-        assert await unknown <= {401, 503}
-        flapping.cancel()
-        assert statistics.quantiles(await lags, n=100)[-2] < 0.25
+    good, forged = issuer.mint(), mint(key="evil", header={"kid": public_half().kid})
+    assert (await service.get(token=good)).status == 200
+    issuer.answer_jwks, before = keys_answer(*published()), issuer.jwks_requests
 
+    unknown = await service.get(token=mint(header={"kid": "made up"}))
 
-async def test_f13_poisoned_set_lets_no_attacker_in(issuer: Issuer) -> None:
-    async with content(issuer) as service:
-        good = issuer.mint()
-        assert (await service.get(token=good)).status == 200
-        forged = mint(key="evil", header={"kid": public_half().kid})
-        issuer.answer_jwks = keys_answer(
-            {"kty": "oct", "alg": "HS256", "k": "AAAA", "kid": "oct"},
-            {"kty": "EC", "kid": public_half().kid},
-            {"kty": "RSA", "n": "AQAB", "e": "Aw", "alg": "RS256", "kid": "weak"},
-        )
-        for token in (
-            forged,
-            mint(header={"kid": "oct"}),
-            mint(header={"kid": "weak"}),
-        ):
-            assert (await service.get(token=token)).status in {401, 503}
-
-        assert (await service.get(token=forged)).status == 401
-        assert (await service.get(token=good)).status == 200
-
-
-@pytest.mark.parametrize(
-    "seconds", [3, pytest.param(30, marks=[LONG, pytest.mark.timeout(120)])]
-)
-async def test_f14_flood_of_made_up_kids(issuer: Issuer, seconds: int) -> None:
-    private_key("second")
-    async with content(issuer) as service:
-        good = [issuer.mint(idx) for idx in range(20)]
-        await load(service, good, 0.3)
-        before = issuer.jwks_requests
-        flood = asyncio.create_task(
-            load(service, lambda: mint_with_kid(secrets.token_hex(8)), seconds)
-        )
-        valid = asyncio.create_task(load(service, good, seconds, pause=0.01))
-        await asyncio.sleep(seconds / 3)
-        issuer.keys = ["first", "second"]
-        new = issuer.mint(1, key="second")
-        first_used_at = time.monotonic()
-        while (await service.get(token=new)).status != 200:
-            assert time.monotonic() - first_used_at < 2
-
-        assert await flood == {401}
-        assert await valid == {200}
-        assert issuer.jwks_requests - before <= 3 + seconds / 1.5 + 1
+    assert unknown.status in {401, 503}
+    assert issuer.jwks_requests > before
+    assert (await service.get(token=forged)).status == 401
+    assert (await service.get(token=good)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -301,35 +272,18 @@ async def test_status_may_be_optional(issuer: Issuer, status: object) -> None:
         assert (await service.get(token=token)).status == 200
 
 
-async def load(
-    service: Content,
-    tokens: list[str] | Callable[[], str],
-    seconds: float,
-    *,
-    pause: float = 0.0,
-) -> set[int]:
+async def load(service: Content, tokens: list[str], seconds: float) -> set[int]:
     """Send requests for a while; return the statuses seen."""
     statuses: set[int] = set()
 
     async def client(n: int) -> None:
         ends_at = time.monotonic() + seconds
         while time.monotonic() < ends_at:
-            token = tokens() if callable(tokens) else tokens[n % len(tokens)]
+            statuses.add((await service.get(token=tokens[n % len(tokens)])).status)
             n += 7
-            statuses.add((await service.get(token=token)).status)
-            await asyncio.sleep(pause)
 
     await asyncio.gather(*(client(n) for n in range(8)))
     return statuses
-
-
-def mint_with_kid(kid: str) -> str:
-    """Return a token that names a key; signing each would slow the flood down."""
-    header = b64(as_json({**good_header(), "kid": kid}))
-    return f"{header}.{_UNSIGNED_REST}"
-
-
-_UNSIGNED_REST = mint().split(".", 1)[1]
 
 
 async def answers(get: Callable[[], Awaitable[int]]) -> bool:
@@ -343,24 +297,6 @@ async def until_ready(service: Content) -> None:
     async with asyncio.timeout(3):
         while not await service.ready():  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.01)
-
-
-async def flap(issuer: Issuer, answers: list[Answer]) -> None:
-    """Let the issuer's JWKS answer another way every now and then."""
-    for answer in itertools.cycle(answers):
-        issuer.answer_jwks = answer
-        await asyncio.sleep(0.25)
-
-
-async def loop_lags(seconds: float) -> list[float]:
-    """Return by how much short sleeps overslept."""
-    lags: list[float] = []
-    ends_at = time.monotonic() + seconds
-    while time.monotonic() < ends_at:
-        began_at = time.monotonic()
-        await asyncio.sleep(0.01)
-        lags.append(time.monotonic() - began_at - 0.01)
-    return lags
 
 
 @asynccontextmanager

@@ -391,6 +391,7 @@ def _sizes() -> Iterator[tuple[str, Make]]:
     yield "T12-16-kB", _claims(padding="x" * 16_000)
     yield "T12-1-MB", lambda: "A" * 500_000 + "." + "A" * 499_998 + ".A"
     yield "T12-1-MB-signed", _claims(padding="x" * 700_000)
+    yield "T12-long-header", _header(padding="x" * 2000)
     yield "T12-many-dots", lambda: "." * 8000
     yield (
         "T12-5000-digits-in-header",

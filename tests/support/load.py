@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import secrets
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import uvloop
+from tests.support.tokens import as_json, b64
 
 OK: Final = "ok"
 _REFUSED: Final = ConnectionRefusedError.__name__
@@ -36,6 +38,8 @@ class Plan:
     ports: list[int]
     """Where gateways listen; a client whose gateway refuses it goes to the next one."""
     token: str = ""
+    unknown_kids: bool = False
+    """Whether each request, instead, names a signing key that nobody has."""
     gets: list[tuple[str, str]] = field(
         default_factory=lambda: [
             ("/api/test/all", "Public Content."),
@@ -222,7 +226,13 @@ def _steps(plan: Plan, client: Client, number: int) -> Iterator[Step]:
     if plan.users:
         yield from _User(plan, client, *plan.users[number % len(plan.users)]).steps()
     for path, expected in itertools.cycle(plan.gets):
-        yield partial(client.get, path, expected, plan.token)
+        token = _token_of_nobody() if plan.unknown_kids else plan.token
+        yield partial(client.get, path, expected, token)
+
+
+def _token_of_nobody() -> str:
+    header = {"alg": "RS256", "typ": "at+jwt", "kid": secrets.token_hex(16)}
+    return f"{b64(as_json(header))}.e30.AAAA"
 
 
 class _User:

@@ -89,14 +89,16 @@ def problem_response(problem: Problem) -> web.Response:
     )
 
 
-def problem_middleware(table: ProblemTable) -> Middleware:
-    """Return the outermost middleware: request id, security headers, problems.
+def problem_teller(table: ProblemTable) -> Callable[[Exception], Problem]:
+    """Return what finds the problem that a client is told when a handler raises.
 
     An error is looked up by its class, then by its base classes. One that is not
     in the table is logged with its traceback and told as `INTERNAL_ERROR`.
     """
 
     def told(error: Exception) -> Problem:
+        if isinstance(error, web.HTTPException):
+            return _of_http_exception(error)
         if isinstance(error, ProblemError):
             return error.problem
         for each in type(error).__mro__:
@@ -106,25 +108,32 @@ def problem_middleware(table: ProblemTable) -> Middleware:
         _logger.error("unexpected_error", exc_info=error)
         return INTERNAL_ERROR
 
-    security_headers = tuple(SECURITY_HEADERS.items())
+    return told
+
+
+def add_common_headers(response: web.StreamResponse) -> None:
+    """Add what stands on every answer: the request id, and security headers."""
+    headers = response.headers
+    headers.setdefault(HEADER, request_id.get())
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+
+
+def problem_middleware(table: ProblemTable) -> Middleware:
+    """Return the outermost middleware: request id, security headers, problems."""
+    tell = problem_teller(table)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        accepted = accepted_request_id(request.headers.get(HEADER))
-        token = request_id.set(accepted)
+        token = request_id.set(accepted_request_id(request.headers.get(HEADER)))
         try:
-            response = await handler(request)
-        except web.HTTPException as error:
-            response = problem_response(_of_http_exception(error))
-        except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
-            response = problem_response(told(error))
+            try:
+                response = await handler(request)
+            except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
+                response = problem_response(tell(error))
+            add_common_headers(response)
         finally:
             request_id.reset(token)
-        headers = response.headers
-        headers.setdefault(HEADER, accepted)
-        for name, value in security_headers:
-            if name not in headers:
-                headers[name] = value
         return response
 
     return middleware

@@ -1,6 +1,8 @@
 """What is remembered of verified tokens, and what is not."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from tests.support.tokens import AUDIENCE, ISSUER, mint, public_half
@@ -13,6 +15,7 @@ from service_kit.tokens import (
     VerificationKey,
     VerifiedTokens,
 )
+from service_kit.tokens.memory import CAPACITY
 
 
 class CountingKey(VerificationKey):
@@ -120,3 +123,21 @@ def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
 def test_token_is_kept_as_a_digest_only() -> None:
     assert VerifiedTokens.digest("token") != b"token"
     assert len(VerifiedTokens.digest("token")) == 32
+
+
+def test_a_million_tokens_take_no_more_room_than_are_remembered() -> None:
+    memory, known, key = VerifiedTokens(), claims(), public_half()
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    def remember(numbers: range) -> None:
+        for number in numbers:
+            memory.remember(number.to_bytes(32), replace(known), key)
+
+    remember(range(100_000))
+    before = resident()
+    remember(range(100_000, 1_000_000))
+
+    assert len(memory) == CAPACITY
+    assert resident() - before < 2 << 20

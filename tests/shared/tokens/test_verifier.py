@@ -143,6 +143,29 @@ async def test_access_token_type_follows_the_issuers_setting() -> None:
         await lenient.verify(mint(header={"typ": "statuslist+jwt"}))
 
 
+async def test_t5_header_good_for_one_type_is_not_kept_for_another() -> None:
+    token = mint()
+    assert (await verifier().verify(token)).subject == "42"
+
+    with pytest.raises(InvalidTokenError, match="typ"):
+        await verifier(media_type="JWT").verify(token)
+
+
+async def test_t1_refused_header_is_refused_again() -> None:
+    token = mint(header={"alg": "none"})
+    for _ in range(2):
+        with pytest.raises(InvalidTokenError, match="alg"):
+            await verifier().verify(token)
+
+
+async def test_t15_kept_header_names_no_key_that_is_gone() -> None:
+    assert (await verifier().verify(mint())).subject == "42"
+    without = TokenVerifier(StaticKeySet([]), issuer=ISSUER, audience=AUDIENCE)
+
+    with pytest.raises(InvalidTokenError, match="kid"):
+        await without.verify(mint())
+
+
 @pytest.mark.parametrize("seconds", [-1, 61])
 def test_t8_clock_skew_is_bounded(seconds: int) -> None:
     with pytest.raises(ValueError, match="clock_skew"):

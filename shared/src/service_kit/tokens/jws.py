@@ -1,5 +1,6 @@
 """Signed tokens in the compact form, before anybody looks at their claims."""
 
+import functools
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,9 +12,12 @@ from service_kit.tokens.jwk import ALGORITHM, MAX_KID_LENGTH
 from service_kit.tokens.key_set import KeySet, VerificationKey
 from service_kit.tokens.strict_json import parse_object
 
-_COMPACT: Final = re.compile(r"([\w-]+)\.([\w-]+)\.([\w-]+)", re.ASCII)
-"""Three parts of base64url, nothing else (RFC 7515 section 7.1): no padding."""
+_COMPACT: Final = re.compile(r"([\w-]{1,2048})\.([\w-]+)\.([\w-]+)", re.ASCII)
+"""Three parts of base64url, nothing else (RFC 7515 section 7.1): no padding. Headers
+have about 120 characters, and some are kept."""
 
+_HEADERS_KEPT: Final = 64
+"""An issuer has one header for each key and type; made-up ones push each other out."""
 
 _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 """Python has no later year, and no token lives as long."""
@@ -22,7 +26,7 @@ _END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 class UntrustedJws(NamedTuple):
     """A token taken apart, with nothing proved about it but its form."""
 
-    header: dict[str, Any]
+    header: str
     payload: str
     signed: bytes
     signature: bytes
@@ -36,25 +40,37 @@ class VerifiedJws(NamedTuple):
 
 
 def take_apart(untrusted_token: str, *, max_length: int) -> UntrustedJws:
-    """Return the parts of a token that can be an RS256 one.
+    """Return the parts of a token.
 
     Raises
     ------
     InvalidTokenError
-        It is of another form, or asks for another algorithm or an extension.
+        It is of another form.
     """
     if len(untrusted_token) > max_length:
         raise InvalidTokenError("longer than a token may be")
     parts = _COMPACT.fullmatch(untrusted_token)
     if parts is None:
         raise InvalidTokenError("not three parts of base64url")
-    header = _json(parts[1])
+    header, payload, signature = parts.groups()
+    signed = untrusted_token[: parts.end(2)].encode("ascii")
+    return UntrustedJws(header, payload, signed, _octets(signature))
+
+
+def read_header(untrusted_part: str) -> dict[str, Any]:
+    """Return a header that asks for RS256, and for nothing we don't know.
+
+    Raises
+    ------
+    InvalidTokenError
+        It asks for another algorithm or for an extension.
+    """
+    header = _json(untrusted_part)
     if header.get("alg") != ALGORITHM:
         raise InvalidTokenError(f"alg is not {ALGORITHM}")
     if "crit" in header or "b64" in header:
         raise InvalidTokenError("asks for an extension that is not understood")
-    signed = untrusted_token[: parts.end(2)].encode("ascii")
-    return UntrustedJws(header, parts[2], signed, _octets(parts[3]))
+    return header
 
 
 async def open_jws(
@@ -74,8 +90,7 @@ async def open_jws(
         There are no keys to judge it by.
     """
     jws = take_apart(untrusted_token, max_length=max_length)
-    _check_type(jws.header, media_type)
-    key = await keys.get(_key_id(jws.header))
+    key = await keys.get(_key_id(jws.header, media_type))
     if key is None:
         raise InvalidTokenError("no trusted key has its kid")
     if not key.signed(jws.signed, jws.signature):
@@ -85,25 +100,28 @@ async def open_jws(
 
 def numeric_date(payload: Mapping[str, Any], name: str) -> datetime:
     """Read a NumericDate: a JSON number, never text or a truth value (RFC 7519)."""
-    match payload.get(name):
-        case int() | float() as seconds if (
-            not isinstance(seconds, bool) and 0 <= seconds < _END_OF_TIME
-        ):
-            return datetime.fromtimestamp(seconds, UTC)
-        case _:
-            raise InvalidTokenError(f"{name} is not a NumericDate")
+    seconds = payload.get(name)
+    if (
+        isinstance(seconds, int | float)
+        and not isinstance(seconds, bool)
+        and 0 <= seconds < _END_OF_TIME
+    ):
+        return datetime.fromtimestamp(seconds, UTC)
+    raise InvalidTokenError(f"{name} is not a NumericDate")
 
 
-def _check_type(header: Mapping[str, Any], media_type: str) -> None:
-    """Refuse tokens for another use; ``application/`` may be left out, as in MIME."""
+@functools.lru_cache(_HEADERS_KEPT)
+def _key_id(untrusted_header: str, media_type: str) -> str:
+    """Return the kid of a header that fits; ``application/`` may be left out of typ.
+
+    All tokens of a key and a type have the same header, so it is judged once for all.
+    """
+    header = read_header(untrusted_header)
     match header.get("typ"):
         case str(typ) if typ.lower().removeprefix("application/") == media_type:
             pass
         case _:
             raise InvalidTokenError(f"typ is not {media_type}")
-
-
-def _key_id(header: Mapping[str, Any]) -> str:
     match header.get("kid"):
         case str(kid) if 0 < len(kid) <= MAX_KID_LENGTH:
             return kid

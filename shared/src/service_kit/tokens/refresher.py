@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 import time
@@ -18,8 +19,12 @@ us with made-up ones; long enough that the issuer hardly notices the flood."""
 _MAX_WAITING: Final = 1024
 """Requests that may wait for a refresh; each holds some kilobytes."""
 
-_WAIT_SECONDS: Final = 0.8
-"""How long one waits at most: a hostile token must not hold a request for long."""
+_WOKEN_AT_ONCE: Final = 4
+"""Of those who wait: each has an answer to write, and others are served between."""
+
+_WAIT_SECONDS: Final = (0.5, 0.8)
+"""How long one waits at most: a hostile token must not hold a request for long. Not all
+alike, or a thousand who came together would leave together."""
 
 _FIRST_RETRY: Final = timedelta(milliseconds=200)
 _JITTER: Final = 0.1
@@ -52,8 +57,8 @@ class Refresher:
         self._budget = _Budget()
         self._wanted = asyncio.Event()
         self._waiting = 0
-        self._in_flight: asyncio.Future[None] | None = None
-        self._round: asyncio.Future[None] | None = None
+        self._in_flight: _Round | None = None
+        self._round: _Round | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -65,7 +70,9 @@ class Refresher:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._end_round()
+        for each in (self._in_flight, self._round):
+            if each is not None:
+                await each.end()
 
     async def current(self) -> bool:
         """Wait, but not long, for the refresh in flight; tell whether none is left."""
@@ -82,27 +89,27 @@ class Refresher:
         if self.failing:
             return
         if self._round is None:
-            self._round = asyncio.get_running_loop().create_future()
+            self._round = _Round()
         self._wanted.set()
         await self._wait_for(self._round)
 
-    async def _wait_for(self, ended: asyncio.Future[None]) -> None:
+    async def _wait_for(self, refresh: "_Round") -> None:
         if self._waiting >= _MAX_WAITING:
             return
         self._waiting += 1
         try:
-            await asyncio.wait((ended,), timeout=_WAIT_SECONDS)
+            await refresh.wait()
         finally:
             self._waiting -= 1
 
     async def _run(self) -> None:
         while True:
             self._wanted.clear()
-            ended = self._round or asyncio.get_running_loop().create_future()
-            self._in_flight, self._round = ended, None
+            begun = self._round or _Round()
+            self._in_flight, self._round = begun, None
             delay = await self._attempt()
             self._in_flight = None
-            ended.set_result(None)
+            await begun.end()
             await self._pause(delay.total_seconds())
 
     async def _attempt(self) -> timedelta:
@@ -129,9 +136,30 @@ class Refresher:
                 await self._wanted.wait()
                 await asyncio.sleep(self._budget.delay())
 
-    def _end_round(self) -> None:
-        if self._round is not None:
-            self._round.cancel()
+
+class _Round:
+    """Those who wait for one refresh."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[asyncio.Future[None], None] = {}
+
+    async def wait(self) -> None:
+        """Wait for the end, but not long."""
+        woken = asyncio.get_running_loop().create_future()
+        self._waiting[woken] = None
+        try:
+            seconds = random.uniform(*_WAIT_SECONDS)  # noqa: S311 - not a secret
+            await asyncio.wait((woken,), timeout=seconds)
+        finally:
+            self._waiting.pop(woken, None)
+
+    async def end(self) -> None:
+        """Wake everybody, a few at a time."""
+        while self._waiting:
+            for woken in list(itertools.islice(self._waiting, _WOKEN_AT_ONCE)):
+                del self._waiting[woken]
+                woken.set_result(None)
+            await asyncio.sleep(0)
 
 
 class _Budget:

@@ -11,6 +11,9 @@ MAX_DEPTH: Final = 8
 MAX_DIGITS: Final = 19
 """Enough for a signed 64-bit number; longer ones cost quadratic time to read."""
 
+_WHITESPACE: Final = " \t\n\r"
+"""JSON's own (RFC 8259 section 2), fewer than Python's."""
+
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
@@ -25,10 +28,12 @@ def parse_object(untrusted: bytes) -> dict[str, Any]:
     ValueError
         It is anything else.
     """
-    text = untrusted.decode("utf-8", "strict")
+    text = untrusted.decode("utf-8", "strict").strip(_WHITESPACE)
     if _is_deep(text):
         raise ValueError("nested too deep")
-    value = _DECODER.decode(text)
+    value, end = _DECODER.raw_decode(text)
+    if end != len(text):
+        raise ValueError("more than one value")
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 - one error for every refusal
     return value

@@ -178,13 +178,12 @@ def _text(members: Mapping[str, Any], name: str) -> str:
 
 
 def _audiences(payload: Mapping[str, Any]) -> list[str]:
-    match payload.get("aud"):
-        case str(audience):
-            return [audience]
-        case [*audiences] if all(isinstance(each, str) for each in audiences):
-            return audiences
-        case _:
-            raise InvalidTokenError("aud is neither text nor a list of texts")
+    audiences = payload.get("aud")
+    if isinstance(audiences, str):
+        return [audiences]
+    if isinstance(audiences, list) and all(isinstance(a, str) for a in audiences):
+        return audiences
+    raise InvalidTokenError("aud is neither text nor a list of texts")
 
 
 @functools.lru_cache(maxsize=256)
@@ -194,23 +193,24 @@ def _role_set(*roles: str) -> frozenset[str]:
 
 
 def _roles(payload: Mapping[str, Any]) -> frozenset[str]:
-    match payload.get("roles"):
-        case [*roles] if len(roles) <= _MAX_ROLES and all(
-            isinstance(role, str) for role in roles
-        ):
-            return _role_set(*roles)
-        case _:
-            raise InvalidTokenError("roles is not a short list of texts")
+    roles = payload.get("roles")
+    if (
+        isinstance(roles, list)
+        and len(roles) <= _MAX_ROLES
+        and all(isinstance(role, str) for role in roles)
+    ):
+        return _role_set(*roles)
+    raise InvalidTokenError("roles is not a short list of texts")
 
 
 def _status(payload: Mapping[str, Any]) -> StatusReference | None:
     """Read where the status is kept (draft-ietf-oauth-status-list section 6)."""
-    match payload.get("status"):
-        case None if "status" not in payload:
-            return None
-        case {"status_list": {"idx": int(idx), "uri": str()} as reference} if (
-            idx >= 0 and not isinstance(idx, bool)
-        ):
+    if "status" not in payload:
+        return None
+    status = payload["status"]
+    reference = status.get("status_list") if isinstance(status, dict) else None
+    if isinstance(reference, dict):
+        idx = reference.get("idx")
+        if isinstance(idx, int) and not isinstance(idx, bool) and idx >= 0:
             return StatusReference(sys.intern(_text(reference, "uri")), idx)
-        case _:
-            raise InvalidTokenError("status is not a status list reference")
+    raise InvalidTokenError("status is not a status list reference")

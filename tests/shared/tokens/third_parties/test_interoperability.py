@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import urllib.request
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from tests.support.tokens import AUDIENCE, ISSUER, private_key
 
 HERE = Path(__file__).parent
 NODE_FOLDER = Path(__file__).parents[4] / ".local" / "verifiers"
+GO_PATH = Path("/usr/share/gocode")
+GO_OIDC = GO_PATH / "src" / "github.com" / "coreos" / "go-oidc"
 
 Verify = Callable[[str], str]
 """Returns the subject; raises whatever the library raises."""
@@ -122,8 +124,19 @@ async def test_python_library_follows_a_rotation(
 @pytest.mark.parametrize("library", ["jose", "jwks-rsa"])
 async def test_node_library_follows_a_rotation(issuer: Issuer, library: str) -> None:
     folder = await asyncio.to_thread(node_folder)
-    async with node(folder, library, issuer.jwks_url) as judge:
+    command = ["node", "verify.mjs", library, issuer.jwks_url, ISSUER, AUDIENCE]
+    async with judging(command, folder) as judge:
         await follow_a_rotation(issuer, judge)
+
+
+async def test_go_library_follows_a_rotation(issuer: Issuer, tmp_path: Path) -> None:
+    issuer.max_age = 0  # go-oidc 2 looks for a kid when its copy has expired
+    program = await asyncio.to_thread(go_program, tmp_path)
+    command = [str(program), issuer.jwks_url, ISSUER]
+    async with judging(command, tmp_path) as judge:
+        await follow_a_rotation(issuer, judge)
+        assert await judge(issuer.mint(aud="billing")) == "refused"
+        assert await judge(issuer.mint(exp=1)) == "refused"
 
 
 async def follow_a_rotation(issuer: Issuer, judge: Any) -> None:  # noqa: ANN401
@@ -161,10 +174,30 @@ def node_folder() -> Path:
     return NODE_FOLDER
 
 
+def go_program(folder: Path) -> Path:
+    """Return the program that asks go-oidc, built from Debian's packages."""
+    if shutil.which("go") is None or not GO_OIDC.is_dir():
+        assert not os.environ.get("CI")
+        pytest.skip("go or go-oidc is not installed")
+    subprocess.run(
+        ["go", "build", "-o", folder / "verify", HERE / "verify.go"],
+        env={
+            "PATH": os.environ["PATH"],
+            "GO111MODULE": "off",
+            "GOPATH": str(GO_PATH),
+            "GOCACHE": str(NODE_FOLDER.parent / "go"),
+        },
+        check=True,
+        timeout=100,
+    )
+    return folder / "verify"
+
+
 @asynccontextmanager
-async def node(folder: Path, library: str, url: str) -> AsyncIterator[Any]:
+async def judging(command: Sequence[str], folder: Path) -> AsyncIterator[Any]:
+    """Run a program that answers each line, a token, with its subject or a refusal."""
     process = await asyncio.create_subprocess_exec(
-        *("node", "verify.mjs", library, url, ISSUER, AUDIENCE),
+        *command,
         cwd=folder,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

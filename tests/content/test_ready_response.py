@@ -1,0 +1,121 @@
+"""An answer that is written as it stands is the one that aiohttp would have made."""
+
+import asyncio
+
+import pytest
+from tests.support.content import Content
+from tests.support.issuer import Issuer
+
+Head = dict[str, str]
+
+
+async def answers(
+    service: Content, request: str, *, until_closed: bool = False
+) -> tuple[str, Head, str]:
+    """Send octets; return the status line, the header fields, and the body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    try:
+        writer.write(request.encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first, *lines = head.strip().split("\r\n")
+        fields = dict(line.split(": ", 1) for line in lines)
+        size = -1 if until_closed else int(fields["Content-Length"])
+        body = (await reader.read(size)).decode()
+    finally:
+        writer.close()
+    return first, fields, body
+
+
+def get(path: str, token: str, *, method: str = "GET", version: str = "1.1") -> str:
+    return (
+        f"{method} {path} HTTP/{version}\r\nHost: content\r\n"
+        f"X-Request-Id: request-1\r\nx-access-token: {token}\r\n"
+    )
+
+
+@pytest.mark.parametrize("path", ["/api/test/all", "/api/test/user"])
+async def test_head_has_the_fields_of_get_and_no_body(
+    issuer: Issuer, service: Content, path: str
+) -> None:
+    token = issuer.mint()
+    first, fields, body = await answers(service, get(path, token) + "\r\n")
+    head = get(path, token, method="HEAD") + "Connection: close\r\n\r\n"
+
+    first_of_head, others, nothing = await answers(service, head, until_closed=True)
+
+    assert first == first_of_head == "HTTP/1.1 200 OK"
+    assert body.endswith("Content.")
+    assert nothing == ""
+    assert others.pop("Connection") == "close"
+    del fields["Date"], others["Date"]
+    assert fields == others
+    assert fields["X-Request-Id"] == "request-1"
+
+
+async def test_connection_that_is_to_close_is_closed(
+    issuer: Issuer, service: Content
+) -> None:
+    asked = get("/api/test/user", issuer.mint())
+
+    _, fields, body = await answers(
+        service, asked + "Connection: close\r\n\r\n", until_closed=True
+    )
+    assert (fields["Connection"], body) == ("close", "User Content.")
+
+
+async def test_draining_closes_connections(issuer: Issuer, service: Content) -> None:
+    service.readiness.draining = True
+
+    _, fields, body = await answers(
+        service, get("/api/test/user", issuer.mint()) + "\r\n", until_closed=True
+    )
+    assert (fields["Connection"], body) == ("close", "User Content.")
+
+
+async def test_http_1_0_is_answered_and_closed(
+    issuer: Issuer, service: Content
+) -> None:
+    asked = get("/api/test/user", issuer.mint(), version="1.0")
+
+    first, _, body = await answers(service, asked + "\r\n", until_closed=True)
+
+    assert first == "HTTP/1.0 200 OK"
+    assert body == "User Content."
+
+
+async def test_pipelined_requests_are_answered_in_their_order(
+    issuer: Issuer, service: Content
+) -> None:
+    paths = ["/api/test/user", "/api/test/all", "/api/test/mod", "/api/test/user"] * 5
+    token = issuer.mint()
+    asked = "".join(get(path, token) + "\r\n" for path in paths)
+    last = get("/api/test/all", token) + "Connection: close\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+
+    writer.write((asked + last).encode())
+    received = (await reader.read()).decode()
+    writer.close()
+
+    assert [int(each[:3]) for each in received.split("HTTP/1.1 ")[1:]] == [
+        *[200, 200, 403, 200] * 5,
+        200,
+    ]
+
+
+async def test_client_that_reads_nothing_holds_no_more_than_a_few_answers(
+    issuer: Issuer, service: Content
+) -> None:
+    asked = (get("/api/test/user", issuer.mint()) + "\r\n").encode() * 40
+    _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    try:
+        for _ in range(2000):
+            writer.write(asked)
+            try:
+                async with asyncio.timeout(0.2):
+                    await writer.drain()
+            except TimeoutError:
+                break
+        else:
+            pytest.fail("80000 requests were taken from a client that reads nothing")
+    finally:
+        writer.transport.abort()
