@@ -172,7 +172,7 @@ async def test_f14_flood_of_unknown_kids_delays_no_valid_token(
         unknown_kids=True,
         gets=GETS,
         rate=5 * figures.rate,
-        clients=int(4.5 * figures.rate),
+        clients=figures.rate // 2,
     )
     async with loaded(plan) as load:
         await asyncio.sleep(figures.fault)
@@ -193,7 +193,8 @@ async def test_f14_flood_of_unknown_kids_delays_no_valid_token(
     assert set(flooded.failed) == {"status 401"}
     assert flooded.failed.total() > figures.rate * figures.fault
     assert not report.failed, report
-    assert report.percentile(0.99) < max(2 * baseline.percentile(0.99), 0.02)
+    # Below 5 ms it is the machine that is measured.
+    assert report.percentile(0.99) < max(2 * baseline.percentile(0.99), 0.005)
     assert fetches <= 3 + lasted / 1.5 + 1
     assert accepted_after < 2
 

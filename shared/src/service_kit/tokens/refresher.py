@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import random
 import time
@@ -19,12 +18,8 @@ us with made-up ones; long enough that the issuer hardly notices the flood."""
 _MAX_WAITING: Final = 1024
 """Requests that may wait for a refresh; each holds some kilobytes."""
 
-_WOKEN_AT_ONCE: Final = 4
-"""Of those who wait: each has an answer to write, and others are served between."""
-
-_WAIT_SECONDS: Final = (0.5, 0.8)
-"""How long one waits at most: a hostile token must not hold a request for long. Not all
-alike, or a thousand who came together would leave together."""
+_WAIT_SECONDS: Final = 0.8
+"""How long one waits at most: a hostile token must not hold a request for long."""
 
 _FIRST_RETRY: Final = timedelta(milliseconds=200)
 _JITTER: Final = 0.1
@@ -57,8 +52,8 @@ class Refresher:
         self._budget = _Budget()
         self._wanted = asyncio.Event()
         self._waiting = 0
-        self._in_flight: _Round | None = None
-        self._round: _Round | None = None
+        self._in_flight: asyncio.Future[None] | None = None
+        self._round: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -70,9 +65,7 @@ class Refresher:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for each in (self._in_flight, self._round):
-            if each is not None:
-                await each.end()
+        self._end_round()
 
     async def current(self) -> bool:
         """Wait, but not long, for the refresh in flight; tell whether none is left."""
@@ -83,33 +76,34 @@ class Refresher:
     async def next(self) -> None:
         """Wait until a refresh that has yet to begin has ended, well or badly.
 
-        Nobody waits long: while refreshing fails, while too many wait already, or
-        when the budget for refreshes out of turn does not allow one soon enough.
+        Nobody waits long, and not at all while refreshing fails, while too many wait
+        already, or while the budget for refreshes out of turn allows none at once.
         """
         if self.failing:
             return
         if self._round is None:
-            self._round = _Round()
+            self._round = asyncio.get_running_loop().create_future()
         self._wanted.set()
-        await self._wait_for(self._round)
+        if not self._budget.is_spent:
+            await self._wait_for(self._round)
 
-    async def _wait_for(self, refresh: "_Round") -> None:
+    async def _wait_for(self, ended: asyncio.Future[None]) -> None:
         if self._waiting >= _MAX_WAITING:
             return
         self._waiting += 1
         try:
-            await refresh.wait()
+            await asyncio.wait((ended,), timeout=_WAIT_SECONDS)
         finally:
             self._waiting -= 1
 
     async def _run(self) -> None:
         while True:
             self._wanted.clear()
-            begun = self._round or _Round()
-            self._in_flight, self._round = begun, None
+            ended = self._round or asyncio.get_running_loop().create_future()
+            self._in_flight, self._round = ended, None
             delay = await self._attempt()
             self._in_flight = None
-            await begun.end()
+            ended.set_result(None)
             await self._pause(delay.total_seconds())
 
     async def _attempt(self) -> timedelta:
@@ -136,30 +130,9 @@ class Refresher:
                 await self._wanted.wait()
                 await asyncio.sleep(self._budget.delay())
 
-
-class _Round:
-    """Those who wait for one refresh."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[asyncio.Future[None], None] = {}
-
-    async def wait(self) -> None:
-        """Wait for the end, but not long."""
-        woken = asyncio.get_running_loop().create_future()
-        self._waiting[woken] = None
-        try:
-            seconds = random.uniform(*_WAIT_SECONDS)  # noqa: S311 - not a secret
-            await asyncio.wait((woken,), timeout=seconds)
-        finally:
-            self._waiting.pop(woken, None)
-
-    async def end(self) -> None:
-        """Wake everybody, a few at a time."""
-        while self._waiting:
-            for woken in list(itertools.islice(self._waiting, _WOKEN_AT_ONCE)):
-                del self._waiting[woken]
-                woken.set_result(None)
-            await asyncio.sleep(0)
+    def _end_round(self) -> None:
+        if self._round is not None:
+            self._round.cancel()
 
 
 class _Budget:
@@ -167,6 +140,11 @@ class _Budget:
 
     def __init__(self) -> None:
         self._spent_until = 0.0
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether one would have to be waited for."""
+        return self._spent_until > time.monotonic()
 
     def delay(self) -> float:
         """Take one; return the seconds until it is there."""
