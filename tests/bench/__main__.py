@@ -1,12 +1,13 @@
 """Measure everything beside its peers, one thing after the other: ``make bench``."""
 
-from tests.bench import content_bench, gateway_bench, identity_bench
+from tests.bench import content_bench, gateway_bench, identity_bench, stack_bench
 
 
 def main() -> None:
     """Run every bench with its defaults."""
     gateway_bench.main([])
     content_bench.main([])
+    stack_bench.main()
     identity_bench.main()
 
 

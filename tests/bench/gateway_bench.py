@@ -25,9 +25,10 @@ from typing import Final, NamedTuple
 
 from tests.support.ports import free_ports
 
-_GATEWAY_CORE, _LOAD_CORE = "0", "1"
+GATEWAY_CORE, _LOAD_CORE = "0", "1"
+SERVE: Final = (sys.executable, "-m", "gateway_service", "serve")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-_PEERS: Final = Path(__file__).parent / "gateway_peers"
+PEERS: Final = Path(__file__).parent / "gateway_peers"
 _MEBIBYTE: Final = 1_048_576
 _OURS: Final = "gateway"
 _TOKENS: Final = 10_000
@@ -70,7 +71,7 @@ class Work(NamedTuple):
     connections: int
 
 
-_WORKS: Final = {
+WORKS: Final = {
     "small": Work("GET, small body", "GET", "/api/test/user", "nil", 32),
     "down": Work("GET, 1 MiB", "GET", "/api/test/big", "nil", 16),
     "up": Work(
@@ -158,7 +159,7 @@ class Bench:
     def filled_in(self, template: str, port: int, name: str = "") -> str:
         """Write a configuration for a port, and return its path."""
         host, _, upstream_port = self._upstream.partition(":")
-        text = (_PEERS / template).read_text()
+        text = (PEERS / template).read_text()
         for word, value in (
             ("FOLDER", str(self._folder)),
             ("UPSTREAM_HOST", host),
@@ -174,7 +175,7 @@ class Bench:
     def commands(self) -> dict[str, Callable[[int], list[str]]]:
         """Return how each peer is started, given its port."""
         envoy = os.environ.get("ENVOY", "envoy")
-        node = _PEERS / "node"
+        node = PEERS / "node"
 
         def in_node(script: str) -> Callable[[int], list[str]]:
             program = "node" if (node / "node_modules").is_dir() else "node_modules"
@@ -216,7 +217,13 @@ class Bench:
 
 @contextlib.contextmanager
 def running(
-    name: str, command: Sequence[str], port: int, core: str, **environ: str
+    name: str,
+    command: Sequence[str],
+    port: int,
+    core: str = GATEWAY_CORE,
+    *,
+    token: str = "",
+    **environ: str,
 ) -> Iterator[Gateway]:
     """Run a server on a core, from its first answer on."""
     process = subprocess.Popen(
@@ -226,17 +233,18 @@ def running(
         stderr=subprocess.DEVNULL,
     )
     try:
-        _wait_for(name, f"http://127.0.0.1:{port}/api/test/user")
+        _wait_for(name, f"http://127.0.0.1:{port}/api/test/user", token)
         yield Gateway(name, process, port)
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _wait_for(name: str, url: str) -> None:
+def _wait_for(name: str, url: str, token: str) -> None:
+    request = urllib.request.Request(url, headers={"x-access-token": token})
     for _ in range(300):
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(url).close()
+            urllib.request.urlopen(request).close()
             return
         time.sleep(0.1)
     raise SystemExit(f"{name} does not answer")
@@ -246,7 +254,6 @@ def gateways(
     bench: Bench, stack: contextlib.ExitStack, *, policies: bool
 ) -> list[Gateway]:
     """Start our gateway, and its peers or its variants."""
-    serve = [sys.executable, "-m", "gateway_service", "serve"]
     found = []
 
     def ours(name: str, *, rate_limit: bool = False, **others: str) -> None:
@@ -254,7 +261,7 @@ def gateways(
         environ = bench.environ(port, internal_port, **others)
         if rate_limit:
             bench.limit_rate(environ)
-        context = running(name, serve, port, _GATEWAY_CORE, **environ)
+        context = running(name, SERVE, port, **environ)
         found.append(stack.enter_context(context))
 
     ours(_OURS)
@@ -268,25 +275,19 @@ def gateways(
         if shutil.which(command[0]) is None:
             say(f"{name} is left out: {command[0]} is not installed")
             continue
-        context = running(name, command, port, _GATEWAY_CORE)
+        context = running(name, command, port)
         found.append(stack.enter_context(context))
     return found
 
 
-def write_scripts(folder: Path) -> dict[str, Path]:
-    """Write what clients send: browser-size headers, and many distinct tokens."""
-    tokens = folder / "tokens"
-    tokens.write_text(
-        "\n".join(secrets.token_urlsafe(_TOKEN_BYTES) for _ in range(_TOKENS))
-    )
+def write_script(path: Path, work: Work, tokens: Sequence[str]) -> Path:
+    """Write what clients send: browser-size headers, and one token after the other."""
+    listed = path.with_suffix(".tokens")
+    listed.write_text("\n".join(tokens))
     headers = ", ".join(f'["{name}"] = "{value}"' for name, value in _HEADERS.items())
-    scripts = {}
-    for key, work in _WORKS.items():
-        scripts[key] = folder / f"{key}.lua"
-        scripts[key].write_text(
-            _LUA % (work.body, tokens, headers, work.method, work.path)
-        )
-    return scripts
+    script = path.with_suffix(".lua")
+    script.write_text(_LUA % (work.body, listed, headers, work.method, work.path))
+    return script
 
 
 def measure(
@@ -296,14 +297,17 @@ def measure(
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "big").write_bytes(secrets.token_bytes(_MEBIBYTE))
-        scripts = write_scripts(folder)
+        tokens = [secrets.token_urlsafe(_TOKEN_BYTES) for _ in range(_TOKENS)]
+        scripts = {
+            key: write_script(folder / key, work, tokens) for key, work in WORKS.items()
+        }
         [port] = free_ports(1)
         bench = Bench(folder, port)
         upstream = ["nginx", "-c", bench.filled_in("upstream.conf", port)]
         stack.enter_context(running("upstream", upstream, port, _LOAD_CORE))
         found = gateways(bench, stack, policies=policies)
         for key in works:
-            work, script = _WORKS[key], scripts[key]
+            work, script = WORKS[key], scripts[key]
             for gateway in found:
                 load(gateway, work, script, 1)
             runs: dict[str, list[Run]] = {gateway.name: [] for gateway in found}
@@ -338,7 +342,7 @@ def report(work: Work, runs: dict[str, list[Run]]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--works", nargs="+", choices=_WORKS, default=list(_WORKS))
+    parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument(

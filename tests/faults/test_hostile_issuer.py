@@ -172,7 +172,7 @@ async def test_f14_flood_of_unknown_kids_delays_no_valid_token(
         unknown_kids=True,
         gets=GETS,
         rate=5 * figures.rate,
-        clients=figures.rate // 2,
+        clients=int(figures.rate / 2),
     )
     async with loaded(plan) as load:
         await asyncio.sleep(figures.fault)

@@ -1,0 +1,121 @@
+"""Gateway and content beside the tutorial: ``python -m tests.bench.stack_bench``.
+
+Both answer `/api/test/user`, with browser-size headers and 10 000 distinct tokens. The
+tutorial's app has the core to itself and its key parsed once. Ours are two processes
+that share it; they check RS256 and each token's status, with all policies and logs.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import shutil
+import statistics
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import jwt
+from tests.bench.content_bench import minted, serving
+from tests.bench.gateway_bench import (
+    PEERS,
+    SERVE,
+    WORKS,
+    Bench,
+    Gateway,
+    Run,
+    load,
+    running,
+    say,
+    write_script,
+)
+from tests.support.issuer import Issuer
+from tests.support.ports import free_ports
+from tests.support.tokens import private_key
+
+from service_kit.tokens import StatusList
+
+_TOKENS: Final = 10_000
+_ROUNDS: Final = 5
+_SECONDS: Final = 4.0
+_WORK: Final = WORKS["small"]
+_TUTORIAL: Final = PEERS / "node" / "tutorial.mjs"
+_FOREVER: Final = 1 << 34
+
+
+class Loaded:
+    """A server, and what it is loaded with."""
+
+    def __init__(self, server: Gateway, tokens: Sequence[str], script: Path) -> None:
+        self._server = server
+        self._script = write_script(script, _WORK, tokens)
+
+    async def run(self) -> Run:
+        """Load it for a while."""
+        return await asyncio.to_thread(
+            load, self._server, _WORK, self._script, _SECONDS
+        )
+
+
+@contextlib.contextmanager
+def tutorial(folder: Path) -> Iterator[Loaded]:
+    """Run what the tutorial serves."""
+    secret = secrets.token_urlsafe(48)
+    tokens = [
+        jwt.encode({"id": number, "exp": _FOREVER}, secret, "HS256")
+        for number in range(_TOKENS)
+    ]
+    [port] = free_ports(1)
+    command = ["node", str(_TUTORIAL), str(port), secret]
+    with running("tutorial", command, port, token=tokens[0]) as server:
+        yield Loaded(server, tokens, folder / "tutorial")
+
+
+@contextlib.asynccontextmanager
+async def gateway_and_content(folder: Path) -> AsyncIterator[Loaded]:
+    """Run our two processes, and an issuer that only they ask."""
+    port, internal_port = free_ports(2)
+    async with Issuer() as issuer:
+        issuer.statuses = StatusList.of_size(1 << 20)
+        private_key()  # made before the processes that sign are forked
+        tokens = minted(range(_TOKENS), folder).tokens
+        command = ("content_service", "serve")
+        with serving("content", command, issuer.settings()) as content:
+            environ = Bench(folder, content.port).environ(port, internal_port)
+            starting = running("gateway", SERVE, port, token=tokens[0], **environ)
+            server = await asyncio.to_thread(starting.__enter__)
+            try:
+                yield Loaded(server, tokens, folder / "ours")
+            finally:
+                starting.__exit__(None, None, None)
+
+
+async def measure() -> None:
+    """Measure both in turn, and print how they compare."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        tutorial(Path(name)) as theirs,
+    ):
+        async with gateway_and_content(Path(name)) as ours:
+            await ours.run()
+            await theirs.run()
+            pairs = [(await ours.run(), await theirs.run()) for _ in range(_ROUNDS)]
+    ratios = [our.per_second / their.per_second for our, their in pairs]
+    our_rate = statistics.median(our.per_second for our, _ in pairs)
+    their_rate = statistics.median(their.per_second for _, their in pairs)
+    say(
+        f"gateway and content {our_rate:.0f} req/s, the tutorial {their_rate:.0f} req/s"
+    )
+    say(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
+
+
+def main() -> None:
+    """Measure, where what it takes is installed."""
+    if shutil.which("node") is None or not (_TUTORIAL.parent / "node_modules").is_dir():
+        say("the tutorial is left out: node or its packages are not installed")
+        return
+    asyncio.run(measure())
+
+
+if __name__ == "__main__":
+    main()
