@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -35,7 +35,7 @@ _TOKENS: Final = 10_000
 _TOKEN_BYTES: Final = 560
 """As long as an access token signed with RSA-3072."""
 
-_HEADERS: Final = {
+BROWSER_HEADERS: Final = {
     "Accept": "application/json, text/plain, */*",
     "Accept-Encoding": "gzip, deflate, br, zstd",
     "Accept-Language": "en-GB,en;q=0.9,de;q=0.8",
@@ -280,11 +280,16 @@ def gateways(
     return found
 
 
-def write_script(path: Path, work: Work, tokens: Sequence[str]) -> Path:
-    """Write what clients send: browser-size headers, and one token after the other."""
+def write_script(
+    path: Path,
+    work: Work,
+    tokens: Sequence[str],
+    others: Mapping[str, str] = BROWSER_HEADERS,
+) -> Path:
+    """Write what clients send: the other headers, and one token after the other."""
     listed = path.with_suffix(".tokens")
     listed.write_text("\n".join(tokens))
-    headers = ", ".join(f'["{name}"] = "{value}"' for name, value in _HEADERS.items())
+    headers = ", ".join(f'["{name}"] = "{value}"' for name, value in others.items())
     script = path.with_suffix(".lua")
     script.write_text(_LUA % (work.body, listed, headers, work.method, work.path))
     return script

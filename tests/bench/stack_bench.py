@@ -1,8 +1,8 @@
 """Gateway and content beside the tutorial: ``python -m tests.bench.stack_bench``.
 
-Both answer `/api/test/user`, with browser-size headers and 10 000 distinct tokens. The
-tutorial's app has the core to itself and its key parsed once. Ours are two processes
-that share it; they check RS256 and each token's status, with all policies and logs.
+Both answer `/api/test/user`. The tutorial's app has the core to itself and its key
+parsed once. Ours are two processes that share it; they check RS256 and each token's
+status, with all policies and logs.
 """
 
 import asyncio
@@ -36,6 +36,8 @@ from tests.support.tokens import private_key
 from service_kit.tokens import StatusList
 
 _TOKENS: Final = 10_000
+_MANY: Final = "browser-size headers, 10 000 tokens"
+_ONE: Final = "few headers, one token"
 _ROUNDS: Final = 5
 _SECONDS: Final = 4.0
 _WORK: Final = WORKS["small"]
@@ -44,17 +46,19 @@ _FOREVER: Final = 1 << 34
 
 
 class Loaded:
-    """A server, and what it is loaded with."""
+    """A server, and what it can be loaded with."""
 
-    def __init__(self, server: Gateway, tokens: Sequence[str], script: Path) -> None:
+    def __init__(self, server: Gateway, tokens: Sequence[str], folder: Path) -> None:
         self._server = server
-        self._script = write_script(script, _WORK, tokens)
+        self._scripts = {
+            _MANY: write_script(folder / f"{server.name}-many", _WORK, tokens),
+            _ONE: write_script(folder / f"{server.name}-one", _WORK, tokens[:1], {}),
+        }
 
-    async def run(self) -> Run:
+    async def run(self, case: str) -> Run:
         """Load it for a while."""
-        return await asyncio.to_thread(
-            load, self._server, _WORK, self._script, _SECONDS
-        )
+        script = self._scripts[case]
+        return await asyncio.to_thread(load, self._server, _WORK, script, _SECONDS)
 
 
 @contextlib.contextmanager
@@ -68,7 +72,7 @@ def tutorial(folder: Path) -> Iterator[Loaded]:
     [port] = free_ports(1)
     command = ["node", str(_TUTORIAL), str(port), secret]
     with running("tutorial", command, port, token=tokens[0]) as server:
-        yield Loaded(server, tokens, folder / "tutorial")
+        yield Loaded(server, tokens, folder)
 
 
 @contextlib.asynccontextmanager
@@ -85,28 +89,35 @@ async def gateway_and_content(folder: Path) -> AsyncIterator[Loaded]:
             starting = running("gateway", SERVE, port, token=tokens[0], **environ)
             server = await asyncio.to_thread(starting.__enter__)
             try:
-                yield Loaded(server, tokens, folder / "ours")
+                yield Loaded(server, tokens, folder)
             finally:
                 starting.__exit__(None, None, None)
 
 
 async def measure() -> None:
     """Measure both in turn, and print how they compare."""
-    with (
-        tempfile.TemporaryDirectory() as name,
-        tutorial(Path(name)) as theirs,
-    ):
+    with tempfile.TemporaryDirectory() as name, tutorial(Path(name)) as theirs:
         async with gateway_and_content(Path(name)) as ours:
-            await ours.run()
-            await theirs.run()
-            pairs = [(await ours.run(), await theirs.run()) for _ in range(_ROUNDS)]
-    ratios = [our.per_second / their.per_second for our, their in pairs]
-    our_rate = statistics.median(our.per_second for our, _ in pairs)
-    their_rate = statistics.median(their.per_second for _, their in pairs)
+            for case in (_MANY, _ONE):
+                await ours.run(case)
+                await theirs.run(case)
+                runs = [
+                    (await ours.run(case), await theirs.run(case))
+                    for _ in range(_ROUNDS)
+                ]
+                report(case, runs)
+
+
+def report(case: str, runs: Sequence[tuple[Run, Run]]) -> None:
+    """Print medians, and the ratio with its spread."""
+    ratios = [our.per_second / their.per_second for our, their in runs]
+    our_rate = statistics.median(our.per_second for our, _ in runs)
+    their_rate = statistics.median(their.per_second for _, their in runs)
     say(
-        f"gateway and content {our_rate:.0f} req/s, the tutorial {their_rate:.0f} req/s"
+        f"{case}: gateway and content {our_rate:.0f} req/s,"
+        f" the tutorial {their_rate:.0f} req/s, ratio"
+        f" {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
     )
-    say(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
 
 
 def main() -> None:
