@@ -43,7 +43,7 @@ _TUNNEL_IDLE: Final = 600.0
 """Seconds without an octet in either direction; WebSocket peers ping more often."""
 
 
-_RECEIVED_AT_ONCE: Final = 131_072
+_RECEIVED_AT_ONCE: Final = 98_304
 """Octets of SO_RCVBUF, which the system doubles for what it keeps beside them.
 
 One read takes all that there is, and is held for a client that is slow to take it.
