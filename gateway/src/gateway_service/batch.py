@@ -27,4 +27,5 @@ class WriteBatch:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for transport, data in waiting:
-                transport.write(data)
+                if not transport.is_closing():
+                    transport.write(data)

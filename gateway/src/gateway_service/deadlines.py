@@ -47,5 +47,6 @@ class Deadlines:
         self._timer = self._loop.call_later(INTERVAL, self._sweep)
         now = self._loop.time()
         for each in [each for each in self._waiting if each.deadline <= now]:
-            each.deadline = NEVER
-            each.on_deadline()
+            if each.deadline <= now:  # what one gives up may set another's anew
+                each.deadline = NEVER
+                each.on_deadline()

@@ -215,14 +215,15 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read on."""
         match self._phase:
+            case _Phase.HEAD if self._outlet.is_full:
+                self._phase = _Phase.ANSWER
+                self._hold(data)
             case _Phase.HEAD:
                 self._read_head(data)
             case _Phase.BODY:
                 self._read_body(data)
             case _Phase.ANSWER:
-                self._buffer += data
-                if len(self._buffer) > _PIPELINE_LIMIT:
-                    self._transport.pause_reading()
+                self._hold(data)
             case _Phase.TUNNEL:
                 self._body.feed(data)
             case _Phase.LINGER:
@@ -234,6 +235,7 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Let a client that has said all it wants have its answer."""
+        self._batch.flush()
         self._is_half_closed = True
         match self._phase:
             case _Phase.ANSWER:
@@ -262,6 +264,10 @@ class ClientConnection(asyncio.Protocol):
                 self.deadline = self._body_at
             case _Phase.LINGER:
                 self.deadline = now + _LINGER
+            case _Phase.ANSWER if self._exchange is None:
+                self._loop.call_soon(self._read_on)
+            case _Phase.ANSWER if self._is_half_closed:
+                self.deadline = now + _HALF_CLOSED
             case _Phase.ANSWER | _Phase.TUNNEL | _Phase.CLOSED:
                 self.deadline = NEVER
 
@@ -295,6 +301,12 @@ class ClientConnection(asyncio.Protocol):
                 self._transport.abort()
 
     # Reading requests
+
+    def _hold(self, data: bytes) -> None:
+        """Keep further requests until those before them are answered and taken."""
+        self._buffer += data
+        if len(self._buffer) > _PIPELINE_LIMIT:
+            self._transport.pause_reading()
 
     def _read_head(self, data: bytes) -> None:
         if self._buffer:
@@ -386,6 +398,8 @@ class ClientConnection(asyncio.Protocol):
             self.close()
         elif self._phase is _Phase.ANSWER and not exchange.closes:
             self._phase = _Phase.HEAD
+            if exchange.body is not None and exchange.body.is_paused:
+                self._transport.resume_reading()
             if not self._outlet.is_full:
                 self.deadline = self._loop.time() + self._timeouts.keep_alive
             if self._buffer:
@@ -398,8 +412,16 @@ class ClientConnection(asyncio.Protocol):
             self._linger()
 
     def _read_on(self) -> None:
-        """Read the next of several requests that came together."""
-        if self._phase is not _Phase.ANSWER:
+        """Read the next of several requests that came together.
+
+        Not while the client leaves answers unread: they would pile up here.
+        """
+        if self._phase is not _Phase.ANSWER or self._exchange is not None:
+            return
+        if self._is_half_closed:
+            self.close()
+            return
+        if self._outlet.is_full:
             return
         self._phase = _Phase.HEAD
         data, self._buffer = self._buffer, b""

@@ -172,7 +172,8 @@ class Forwarding:
 
     def gives_up(self) -> bool:
         """Say whether another replica is asked while this one takes its time."""
-        self._is_paid = self._may_ask_another((*self._tried, self._replica))
+        tried = (*self._tried, self._replica)
+        self._is_paid = self._is_repeatable and self._may_ask_another(tried)
         return self._is_paid
 
     def answered(self, outcome: Answer | UpstreamError) -> None:
@@ -269,6 +270,8 @@ class Forwarding:
 
     async def _relay(self, answer: Answer, body: Stream) -> None:
         exchange = self._exchange
+        if not self._is_trying:
+            return  # the client was told something else meanwhile
         lines = answer_lines(answer)
         try:
             if answer.status == _SWITCHING_PROTOCOLS:
@@ -279,7 +282,8 @@ class Forwarding:
                 while data := await body.read():
                     await exchange.send(data)
         except UpstreamError as error:
-            self._fail(error)
+            if self._is_trying:
+                self._fail(error)
         else:
             self._end_attempt()
             exchange.end()

@@ -139,7 +139,7 @@ def split_lines(head: bytes, limits: HeadLimits) -> list[bytes]:
     bare LF or CR and no NUL for anyone to read differently.
     """
     lines = head.split(CRLF)
-    if len(head) > limits.field:
+    if len(head) > min(limits.start_line, limits.field):
         _check_sizes(lines, limits)
     if head.translate(None, _FIELD_OCTETS) != CRLF * (len(lines) - 1):
         raise MalformedError("A line of the head holds a control character.")

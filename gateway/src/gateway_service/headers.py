@@ -73,7 +73,6 @@ _REPEATED: Final = frozenset(
         b"cache-control",
         b"connection",
         b"content-length",
-        b"content-security-policy",
         b"content-type",
         b"cross-origin-resource-policy",
         b"date",
@@ -91,7 +90,7 @@ _REPEATED: Final = frozenset(
         b"x-requested-with",
     }
 )
-_REPEATED_PREFIX: Final = b"sec-"
+_REPEATED_PREFIXES: Final = (b"sec-ch-", b"sec-fetch-")
 """Names of lines that most messages have alike, and that never hold a secret."""
 
 _LONGEST_REPEATED: Final = 256
@@ -172,7 +171,7 @@ class FieldPolicy:
         fate = _Fate(
             is_read=lower in self._read,
             passes=lower not in _HOP_BY_HOP and not self._is_dropped(lower),
-            is_repeated=lower in _REPEATED or lower.startswith(_REPEATED_PREFIX),
+            is_repeated=lower in _REPEATED or lower.startswith(_REPEATED_PREFIXES),
         )
         return self._names.keep(name + b":", fate)
 

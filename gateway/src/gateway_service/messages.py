@@ -7,7 +7,7 @@ from gateway_service.client.answer import Answer
 from gateway_service.client_addresses import TrustedProxies
 from gateway_service.exchange import Client, Exchange
 from gateway_service.framing import CRLF
-from gateway_service.headers import body_line, forwarded_lines
+from gateway_service.headers import body_line, connection_options, forwarded_lines
 from gateway_service.requests import Request
 
 _WRITTEN_ANEW: Final = (
@@ -43,7 +43,7 @@ def request_head(exchange: Exchange, upstream: str, hop: Hop, framing: bytes) ->
         forwarded = _forwarded_on(request, client)
     lines = request.lines
     for name, line in _WRITTEN_ANEW:
-        if name in values:
+        if name in values and name not in connection_options(values):
             lines = [*lines, *(line + value for value in values[name])]
     return b"".join(
         (
@@ -66,7 +66,7 @@ def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes
     if length or request.method in _ALWAYS_FRAMED:
         lines = body_line(length)
     forwards = request.values.get(b"max-forwards")
-    if forwards is not None:
+    if forwards is not None and request.method == "OPTIONS":
         lines += b"Max-Forwards: %d\r\n" % (int(forwards[0]) - 1)
     return lines
 

@@ -38,15 +38,14 @@ class Proxy:
         request = exchange.request
         route = state.routes.match(request.path)
         cors = state.routes.default_cors if route is None else route.cors
-        exchange.lines = cors.for_request(request.origin)
-        if exchange.client.is_secure:
-            exchange.lines += state.hsts
+        secure = state.hsts if exchange.client.is_secure else b""
+        exchange.lines = cors.for_request(request.origin) + secure
         try:
             if route is None:
                 _answer_alone(exchange, state)
                 return
             exchange.route = route.prefix
-            if request.method == "OPTIONS" and _answer_options(exchange, route):
+            if request.method == "OPTIONS" and _answer_options(exchange, route, secure):
                 return
             _check_method(request.method, route)
             if route.rate_limit is None:
@@ -85,13 +84,13 @@ def _answer_alone(exchange: Exchange, state: State[ConnectionPool]) -> None:
         exchange.respond(_OK, PAGE_LINES + date_line(), page)
 
 
-def _answer_options(exchange: Exchange, route: Route) -> bool:
+def _answer_options(exchange: Exchange, route: Route, secure: bytes) -> bool:
     """Answer a preflight, or an OPTIONS that may go no further; else return False."""
     values = exchange.request.values
     wanted = values.get(b"access-control-request-method")
     origin = exchange.request.origin
     if is_preflight("OPTIONS", origin, wanted[0] if wanted else None):
-        exchange.lines = route.cors.for_preflight(origin)
+        exchange.lines = route.cors.for_preflight(origin) + secure
         exchange.respond(_NO_CONTENT, date_line(), b"")
         return True
     forwards = values.get(b"max-forwards")

@@ -54,7 +54,7 @@ class Stream:
 
     def feed(self, data: bytes) -> None:
         """Add what the peer sent."""
-        if not data:
+        if not data or self._error is not None:
             return
         self._chunks.append(data)
         self._size += len(data)
@@ -65,7 +65,7 @@ class Stream:
 
     def end(self) -> None:
         """Say that the body is complete."""
-        self._ended = True
+        self._ended = self._error is None
         self._wake()
 
     def fail(self, error: Exception) -> None:

@@ -147,13 +147,13 @@ class Upstream(Generic[PoolT]):
         if readiness is replica.readiness:
             return
         replica.readiness = readiness
-        if readiness is Readiness.UNREACHABLE:
-            replica.pool.give_up()
         if readiness is Readiness.READY:
             replica.ejected_until = 0.0
             replica.failures = 0
             self._start_slowly(replica)
         self._choose_usable()
+        if readiness is Readiness.UNREACHABLE:
+            replica.pool.give_up()  # what it was asked goes to those that are usable
 
     def tick(self) -> None:
         """Let time pass: slow starts, ends of ejections, the retry budget."""
