@@ -1,6 +1,7 @@
 """An upstream that records every octet and answers as the test scripts it."""
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -81,6 +82,11 @@ class Call:
             with suppress(ConnectionError):
                 await self._writer.drain()
             await asyncio.sleep(pause)
+
+    def send_now(self, data: bytes) -> None:
+        """Put octets into the socket, without a turn of the event loop."""
+        sock = self._writer.get_extra_info("socket")
+        assert os.write(sock.fileno(), data) == len(data)
 
     def reset(self) -> None:
         """End the connection with RST."""

@@ -1,0 +1,196 @@
+"""What happens when several things come in one turn of the event loop.
+
+The gateway writes at the end of a turn, so these put things into sockets by system
+calls, without giving the loop a turn between them.
+"""
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.support.gateway import (
+    RunningGateway,
+    config_for,
+    running_gateway,
+)
+from tests.support.raw_client import ask, raw_client, statuses
+from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
+
+from gateway_service.config import ClientTimeouts, Timeouts
+from gateway_service.replicas import Readiness
+
+GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+MISSING = b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+@contextmanager
+def plain_client(port: int) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.setblocking(False)  # noqa: FBT003 - the socket's signature
+        yield client
+
+
+async def received_by(client: socket.socket, within: float = 1.0) -> bytes:
+    """Return what has come once nothing more does."""
+    loop = asyncio.get_running_loop()
+    received = b""
+    try:
+        async with asyncio.timeout(within):
+            while data := await loop.sock_recv(client, 65_536):
+                received += data
+    except (TimeoutError, ConnectionError):
+        pass
+    return received
+
+
+async def test_fs8_clients_that_reset_cost_no_other_client_its_answer(
+    gateway: RunningGateway,
+) -> None:
+    over_at = time.monotonic() + 1.0
+
+    async def vanish() -> None:
+        while time.monotonic() < over_at:
+            with plain_client(gateway.port) as client:
+                client.send(MISSING * 3)
+                await asyncio.sleep(0.001)
+                linger = (socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                client.setsockopt(*linger)
+
+    async def stay() -> None:
+        while time.monotonic() < over_at:
+            assert (await ask(gateway.port, GET, within=2)).status == 200
+
+    async with asyncio.TaskGroup() as tasks:
+        for each in (vanish, vanish, stay, stay, stay, stay):
+            tasks.create_task(each())
+
+
+async def test_an_answer_that_comes_with_the_end_of_sending_is_not_lost(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    asked = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.request()
+        asked.set()
+        await call.until_over()
+
+    upstream.script = script
+    config = config_for(upstream.port)
+    async with running_gateway(config, tmp_path) as gateway:
+        with plain_client(gateway.port) as client:
+            client.send(GET)
+            await asked.wait()
+            upstream.calls[-1].send_now(OK)
+            client.shutdown(socket.SHUT_WR)
+            assert statuses(await received_by(client)) == [200]
+
+
+@pytest.mark.parametrize("rest", [b"0\r\n\r\n", b""], ids=["complete", "unfinished"])
+async def test_g4_a_refusal_in_the_turn_of_an_early_answer_is_the_only_answer(
+    rest: bytes, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    begun = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.receive(150_000)
+        begun.set()
+        await call.until_over()
+
+    upstream.script = script
+    config = config_for(
+        upstream.port, body_limit=200_000, timeouts=Timeouts(1, 8, 8, 20)
+    )
+    head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with running_gateway(config, tmp_path) as gateway:
+        with plain_client(gateway.port) as client:
+            first = head + b"%x\r\n%b\r\n" % (150_000, b"x" * 150_000)
+            await asyncio.get_running_loop().sock_sendall(client, first)
+            await begun.wait()
+            await asyncio.sleep(0.1)  # the gateway waits for more, too
+            client.send(b"%x\r\n%b\r\n" % (60_000, b"x" * 60_000) + rest)
+            upstream.calls[-1].send_now(
+                b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun"
+            )
+            received = await received_by(client)
+    assert len(statuses(received)) == 1, received
+
+
+async def ask_for_ever(client: socket.socket) -> None:
+    while True:
+        await asyncio.get_running_loop().sock_sendall(client, GET * 50)
+
+
+async def test_fs3_answers_do_not_pile_up_for_a_client_that_only_asks(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    body = b"x" * 60_000
+    upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + body
+    config = config_for(upstream.port, client_timeouts=ClientTimeouts(send=0.5))
+    async with running_gateway(config, tmp_path) as gateway:
+        with plain_client(gateway.port) as client, pytest.raises(ConnectionError):
+            await asyncio.wait_for(ask_for_ever(client), 5)
+        assert len(upstream.requests) * len(body) < 30_000_000
+
+
+async def test_requests_behind_answers_that_wait_are_answered_in_the_end(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    body = b"x" * 60_000
+    upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + body
+    async with (
+        running_gateway(config_for(upstream.port), tmp_path) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        await client.send(GET * 200)
+        for _ in range(200):
+            assert (await client.answer()).body == body
+
+
+async def test_a_replica_that_vanishes_leaves_its_requests_to_those_left(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    asked = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.request()
+        asked.set()
+        await call.until_over()
+
+    upstream.script = script
+    async with (
+        raw_upstream() as other,
+        running_gateway(config_for(upstream.port, other.port), tmp_path) as gateway,
+    ):
+        content = gateway.app.control.state.upstreams["content"]
+        first, second = content.replicas
+        content.report(second, Readiness.NOT_READY)
+        asking = asyncio.create_task(ask(gateway.port, GET))
+        await asked.wait()
+        content.report(first, Readiness.UNREACHABLE)
+        assert (await asking).status == 200
+        assert len(other.requests) == 1
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-1", "5"])
+async def test_g3_max_forwards_of_other_methods_goes_no_further(
+    value: str, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    request = f"GET /api/x HTTP/1.1\r\nHost: a\r\nMax-Forwards: {value}\r\n\r\n"
+    assert (await ask(gateway.port, request.encode())).status == 200
+    assert upstream.requests[0].value("Max-Forwards") is None
+
+
+async def test_g1_a_connection_option_takes_the_origin_out(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    lines = b"Host: a\r\nOrigin: http://localhost:8081\r\nConnection: origin"
+    answer = await ask(gateway.port, b"GET /api/x HTTP/1.1\r\n%b\r\n\r\n" % lines)
+    assert answer.status == 200
+    assert upstream.requests[0].value("Origin") is None
