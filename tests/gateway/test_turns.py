@@ -21,7 +21,7 @@ from tests.support.gateway import (
 from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
 
-from gateway_service.config import ClientTimeouts, Timeouts
+from gateway_service.config import ClientTimeouts, Limits, Timeouts
 from gateway_service.replicas import Readiness
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -194,3 +194,37 @@ async def test_g1_a_connection_option_takes_the_origin_out(
     answer = await ask(gateway.port, b"GET /api/x HTTP/1.1\r\n%b\r\n\r\n" % lines)
     assert answer.status == 200
     assert upstream.requests[0].value("Origin") is None
+
+
+async def test_g14_an_upload_that_pauses_is_not_given_up_for_another_replica(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    body = b"x" * 400_000
+    timeouts = Timeouts(response_head=3, idle=0.3)
+    head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 400000\r\n\r\n"
+    async with (
+        raw_upstream() as other,
+        running_gateway(
+            config_for(
+                upstream.port, other.port, body_limit=len(body), timeouts=timeouts
+            ),
+            tmp_path,
+        ) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        await client.send(head + body[:200_000])
+        await client.send(body[200_000:300_000], body[300_000:], pause=0.8)
+        answer = await client.answer()
+        replicas = gateway.app.control.state.upstreams["content"].replicas
+        assert [each.failures for each in replicas] == [0, 0]
+    assert answer.status == 200
+    assert len(upstream.requests) + len(other.requests) == 1
+
+
+async def test_g7_a_request_line_has_its_own_limit(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(upstream.port, limits=Limits(request_line=256))
+    async with running_gateway(config, tmp_path) as gateway:
+        line = b"GET /api/%b HTTP/1.1\r\n" % (b"x" * 1_000)
+        assert (await ask(gateway.port, line + b"Host: a\r\n\r\n")).status == 414
