@@ -1,4 +1,4 @@
-"""An upstream and a gateway before it, on the event loop that the product runs on."""
+"""An upstream and a gateway before it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -10,11 +10,13 @@ from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.raw_upstream import RawUpstream, raw_upstream
 
 
-def pytest_asyncio_loop_factories() -> Mapping[
-    str, Callable[[], asyncio.AbstractEventLoop]
-]:
-    """uvloop writes, closes and fails at other moments than asyncio's own loop."""
-    return {"uvloop": uvloop.new_event_loop}
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what is about single turns on uvloop, which writes and closes at others."""
+    if item.path.name == "test_turns.py":
+        return {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture
