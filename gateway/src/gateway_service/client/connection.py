@@ -116,8 +116,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def is_usable(self) -> bool:
-        """Whether a request may be sent."""
-        return self._phase is _Phase.IDLE and not self._transport.is_closing()
+        """Whether a request may be sent.
+
+        Not while reading is paused: a client left the end of an answer untaken.
+        """
+        return (
+            self._phase is _Phase.IDLE
+            and self._transport.is_reading()
+            and not self._transport.is_closing()
+        )
 
     def ask(self, request: bytes, asker: Asker) -> None:
         """Send a request, or the beginning of one; its answer is told to ``asker``.
