@@ -1,6 +1,7 @@
 import pytest
 
-from gateway_service.client_addresses import TrustedProxies, normalised
+from gateway_service.client_addresses import TrustedProxies
+from service_kit.addresses import normalised
 
 PROXIES = ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"]
 

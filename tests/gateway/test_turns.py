@@ -21,8 +21,9 @@ from tests.support.gateway import (
 from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
 
-from gateway_service.config import ClientTimeouts, Limits, Timeouts
+from gateway_service.config import Limits, Timeouts
 from gateway_service.replicas import Readiness
+from service_kit.edge.connection import ClientTimeouts
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 MISSING = b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n"

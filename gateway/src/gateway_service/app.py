@@ -9,16 +9,16 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from gateway_service.access_log import AccessLog
-from gateway_service.batch import WriteBatch
 from gateway_service.client.pool import ConnectionPool
 from gateway_service.config import Config, UpstreamConfig
 from gateway_service.control import ControlPlane
-from gateway_service.deadlines import Deadlines
 from gateway_service.metrics import RequestMetrics
 from gateway_service.replicas import Endpoint
-from gateway_service.server import EdgeServer, GatewayRunner
+from gateway_service.server import GatewayRunner, GatewayServer
 from gateway_service.settings import GatewaySettings
 from gateway_service.status import status_of
+from service_kit.edge.batch import WriteBatch
+from service_kit.edge.deadlines import Deadlines
 from service_kit.health import Readiness, create_internal_app
 
 
@@ -59,7 +59,7 @@ def create_app(
     control = ControlPlane(read_config(), read_config, make_pool)
     readiness.checks["upstreams"] = control.starting_fault
     access_log = AccessLog(settings.access_log, loop)
-    server = EdgeServer(
+    server = GatewayServer(
         control, readiness, access_log, deadlines=deadlines, batch=batch, loop=loop
     )
     registry.register(server.metrics)
@@ -81,7 +81,6 @@ def create_app(
             server,
             control,
             access_log,
-            deadlines,
             grace=settings.shutdown_grace.total_seconds(),
             listener=listener,
         ),

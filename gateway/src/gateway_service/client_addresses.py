@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import islice
 from typing import Final
+
+from service_kit.addresses import normalised, parse_address
 
 X_FORWARDED_FOR: Final = "x-forwarded-for"
 FORWARDED: Final = "forwarded"
@@ -60,28 +62,6 @@ class TrustedProxies:
         for value in reversed(values):
             for element in reversed(value.split(",")):
                 yield element if self.header == X_FORWARDED_FOR else _node(element)
-
-
-def normalised(address: str) -> str:
-    """Return the one spelling of an IP address; other text as it is."""
-    parsed = parse_address(address)
-    return address if parsed is None else str(parsed)
-
-
-def parse_address(untrusted_text: str) -> IPv4Address | IPv6Address | None:
-    """Return the IP address, without port, brackets or zone; mapped IPv4 as IPv4."""
-    text = untrusted_text.strip()
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
 
 
 def _node(element: str) -> str:

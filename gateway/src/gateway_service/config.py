@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from service_kit.edge.connection import ClientTimeouts
+
 NO_LIMIT: Final = math.inf
 """A duration that never ends: what 0 means for `total` in the file."""
 
@@ -40,22 +42,6 @@ class Limits:
     body: int = 1_048_576
     connections: int = 8_192
     connections_per_client: int = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTimeouts:
-    """How long the gateway waits for a client."""
-
-    head: float = 10.0
-    """For the whole request line and header block, from its first byte."""
-    body: float = 20.0
-    """For the whole body, plus one second for each `body_rate` bytes received."""
-    body_rate: int = 1_024
-    """Bytes a second below which a body counts as stalled."""
-    send: float = 20.0
-    """For the client to take what was written to it."""
-    keep_alive: float = 75.0
-    """For the next request on a connection."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from typing import Final
 from gateway_service import config_rules as rules
 from gateway_service.config import (
     Balance,
-    ClientTimeouts,
     Config,
     CorsAccess,
     CorsConfig,
@@ -20,6 +19,7 @@ from gateway_service.config import (
     UpstreamConfig,
 )
 from gateway_service.sections import Section
+from service_kit.edge.connection import ClientTimeouts
 
 _HOUR: Final = 3600
 _DAY: Final = 86_400

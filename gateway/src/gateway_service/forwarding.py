@@ -15,9 +15,6 @@ from gateway_service import problems
 from gateway_service.client.answer import Answer, UpstreamError
 from gateway_service.client.connection import UpstreamConnection
 from gateway_service.client.pool import ConnectionPool
-from gateway_service.deadlines import NEVER
-from gateway_service.exchange import Exchange, Work
-from gateway_service.framing import CHUNKED
 from gateway_service.messages import (
     Hop,
     answer_lines,
@@ -26,8 +23,11 @@ from gateway_service.messages import (
 )
 from gateway_service.replicas import FailureKind, Replica
 from gateway_service.routing import Route
-from gateway_service.streams import Stream
 from gateway_service.upstreams import Upstream
+from service_kit.edge.deadlines import NEVER
+from service_kit.edge.exchange import Exchange, Work
+from service_kit.edge.framing import CHUNKED
+from service_kit.edge.streams import Stream
 from service_kit.errors import Problem, ProblemError
 from service_kit.request_id import request_id
 

@@ -1,14 +1,15 @@
 """What is sent on: a request to an upstream, and an answer's fields to a client."""
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from gateway_service.answers import date_line
 from gateway_service.client.answer import Answer
 from gateway_service.client_addresses import TrustedProxies
-from gateway_service.exchange import Client, Exchange
-from gateway_service.framing import CRLF
-from gateway_service.headers import body_line, connection_options, forwarded_lines
-from gateway_service.requests import Request
+from service_kit.edge.answers import date_line
+from service_kit.edge.exchange import Client, Exchange
+from service_kit.edge.fields import body_line, connection_options
+from service_kit.edge.framing import CRLF
+from service_kit.edge.requests import Request
 
 _WRITTEN_ANEW: Final = (
     (b"origin", b"Origin: "),
@@ -38,9 +39,10 @@ def request_head(exchange: Exchange, upstream: str, hop: Hop, framing: bytes) ->
     """
     request, client = exchange.request, exchange.client
     values = request.values
-    forwarded = client.forwarded
-    if hop.proxies.trusts(client.peer):
+    if hop.proxies.trusts(client.address):
         forwarded = _forwarded_on(request, client)
+    else:
+        forwarded = _forwarded(client.address, _scheme(client))
     lines = request.lines
     for name, line in _WRITTEN_ANEW:
         if name in values and name not in connection_options(values):
@@ -77,14 +79,28 @@ def _via(request: Request, pseudonym: bytes) -> bytes:
     return hop if before is None else b", ".join([*before, hop])
 
 
+def _scheme(client: Client) -> bytes:
+    return b"https" if client.is_secure else b"http"
+
+
+@lru_cache(maxsize=1_024)
+def _forwarded(address: str, scheme: bytes) -> bytes:
+    return _forwarded_lines(address.encode("ascii"), scheme)
+
+
+def _forwarded_lines(addresses: bytes, scheme: bytes) -> bytes:
+    """Return what tells an upstream who asks, and how."""
+    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (addresses, scheme)
+
+
 def _forwarded_on(request: Request, client: Client) -> bytes:
     """Return who asks, as trusted proxies tell it."""
     before = request.values.get(b"x-forwarded-for", [])
     peer = b", ".join([*before, client.address.encode("ascii")])
     told = request.values.get(b"x-forwarded-proto", [])
     if len(told) == 1 and told[0] in _SCHEMES:
-        return forwarded_lines(peer, told[0])
-    return forwarded_lines(peer, b"https" if client.is_secure else b"http")
+        return _forwarded_lines(peer, told[0])
+    return _forwarded_lines(peer, _scheme(client))
 
 
 def answer_lines(answer: Answer) -> bytes:

@@ -17,8 +17,8 @@ from prometheus_client.registry import Collector
 
 from gateway_service.client.pool import ConnectionPool
 from gateway_service.control import State
-from gateway_service.exchange import CLIENT_GONE, Exchange
 from gateway_service.replicas import Readiness, Replica
+from service_kit.edge.exchange import CLIENT_GONE, Exchange
 
 _BOUNDS: Final = (
     0.001,

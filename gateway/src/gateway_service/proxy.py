@@ -7,16 +7,17 @@ from functools import partial
 from typing import Final
 
 from gateway_service import problems
-from gateway_service.answers import date_line
 from gateway_service.client.pool import ConnectionPool
 from gateway_service.client_addresses import TrustedProxies
 from gateway_service.config import METHODS, RateLimit
 from gateway_service.control import State
 from gateway_service.cors import is_preflight
-from gateway_service.exchange import Exchange
 from gateway_service.forwarding import Forwarding
 from gateway_service.pages import PAGE_LINES, start_page
 from gateway_service.routing import Route
+from service_kit.edge.answers import date_line
+from service_kit.edge.exchange import Exchange
+from service_kit.edge.problems import NOT_FOUND, method_not_allowed
 from service_kit.errors import Problem, ProblemError
 
 _OK: Final = 200
@@ -76,9 +77,9 @@ def _answer_alone(exchange: Exchange, state: State[ConnectionPool]) -> None:
     if request.path == "*":
         _allow(exchange, _ALL_METHODS)
     elif request.path != "/":
-        exchange.tell(problems.NOT_FOUND)
+        exchange.tell(NOT_FOUND)
     elif request.method not in _PAGE_METHODS:
-        exchange.tell(problems.method_not_allowed(", ".join(sorted(_PAGE_METHODS))))
+        exchange.tell(method_not_allowed(", ".join(sorted(_PAGE_METHODS))))
     else:
         page = start_page(state.config)
         exchange.respond(_OK, PAGE_LINES + date_line(), page)
@@ -111,7 +112,7 @@ def _allow(exchange: Exchange, methods: bytes) -> None:
 def _check_method(method: str, route: Route) -> None:
     if method not in route.methods:
         allow = route.allow.decode("ascii")
-        raise ProblemError(problems.method_not_allowed(allow))
+        raise ProblemError(method_not_allowed(allow))
 
 
 async def _limit(
@@ -135,8 +136,8 @@ def _forward(exchange: Exchange, route: Route, state: State[ConnectionPool]) -> 
 
 def _client_address(exchange: Exchange, proxies: TrustedProxies) -> str:
     client = exchange.client
-    if not proxies.trusts(client.peer):
+    if not proxies.trusts(client.address):
         return client.address
     untrusted = exchange.request.values.get(proxies.header.encode("ascii"), [])
     values = [value.decode("latin-1") for value in untrusted]
-    return proxies.client_of(client.peer, values)
+    return proxies.client_of(client.address, values)

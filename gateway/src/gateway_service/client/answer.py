@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from gateway_service.headers import Values
 from gateway_service.replicas import FailureKind
-from gateway_service.streams import Stream
+from service_kit.edge.fields import Values
+from service_kit.edge.streams import Stream
 
 
 class UpstreamError(Exception):

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Final, Protocol, cast
 
-from gateway_service.batch import WriteBatch
 from gateway_service.client.answer import Answer, UpstreamError
 from gateway_service.config import Timeouts
-from gateway_service.deadlines import NEVER
-from gateway_service.decoders import BodyDecoder, body_decoder
-from gateway_service.framing import (
+from gateway_service.headers import ANSWER_FIELDS
+from gateway_service.replicas import FailureKind
+from service_kit.edge.batch import WriteBatch
+from service_kit.edge.deadlines import NEVER
+from service_kit.edge.decoders import BodyDecoder, body_decoder
+from service_kit.edge.fields import WEBSOCKET, body_line, connection_options
+from service_kit.edge.framing import (
     BODILESS,
     HEAD_END,
     UNTIL_CLOSE,
@@ -22,14 +25,7 @@ from gateway_service.framing import (
     response_body_length,
     split_lines,
 )
-from gateway_service.headers import (
-    ANSWER_FIELDS,
-    WEBSOCKET,
-    body_line,
-    connection_options,
-)
-from gateway_service.replicas import FailureKind
-from gateway_service.streams import Outlet, Stream
+from service_kit.edge.streams import Outlet, Stream
 
 _HEAD_LIMITS: Final = HeadLimits()
 _INTERIM_LIMIT: Final = 16

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from gateway_service.batch import WriteBatch
 from gateway_service.client.answer import UpstreamError
 from gateway_service.client.connection import UpstreamConnection
 from gateway_service.config import UpstreamConfig
-from gateway_service.deadlines import Deadlines
 from gateway_service.replicas import Endpoint, FailureKind
+from service_kit.edge.batch import WriteBatch
+from service_kit.edge.deadlines import Deadlines
 
 
 class ConnectionPool:

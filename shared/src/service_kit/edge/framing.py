@@ -1,15 +1,15 @@
-"""Where an HTTP/1 message begins and ends (RFC 9112), for both sides of the gateway.
+"""Where an HTTP/1 message begins and ends (RFC 9112), for both sides of a hop.
 
 One grammar reads what clients send and what upstreams answer, and it is strict: a
 message that two implementations could cut at different places is refused. What passes
-is written anew by the gateway with one unambiguous framing, so nothing can be smuggled.
+is written anew with one unambiguous framing, so nothing can be smuggled.
 """
 
 import re
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from gateway_service.remembered import Remembered
+from service_kit.edge.remembered import Remembered
 
 CRLF: Final = b"\r\n"
 HEAD_END: Final = b"\r\n\r\n"

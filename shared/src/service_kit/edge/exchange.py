@@ -5,17 +5,17 @@ import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
-from gateway_service.answers import (
+from service_kit.edge.answers import (
     CONNECTION_CLOSE,
     CONTINUE,
     date_line,
     problem_answer,
     status_line,
 )
-from gateway_service.framing import BODILESS, CHUNKED, CRLF
-from gateway_service.headers import body_line
-from gateway_service.requests import Request
-from gateway_service.streams import Stream
+from service_kit.edge.fields import body_line
+from service_kit.edge.framing import BODILESS, CHUNKED, CRLF
+from service_kit.edge.requests import Request
+from service_kit.edge.streams import Stream
 from service_kit.errors import Problem
 
 _PROCESS: Final = secrets.token_hex(8)
@@ -43,14 +43,10 @@ class Work(Protocol):
 class Client(Protocol):
     """The connection that the request came by."""
 
-    peer: str
-    """The address at the other end."""
     address: str
-    """The same in its one spelling."""
+    """The IP address at the other end."""
     is_secure: bool
     """Whether the connection is TLS."""
-    forwarded: bytes
-    """The lines that tell an upstream so."""
 
     @property
     def stays_open(self) -> bool:
@@ -87,7 +83,7 @@ class Exchange:
     """What is known of a request on its way, and the means to answer it."""
 
     lines = b""
-    """Header lines of the gateway that stand on the answer, whatever it is."""
+    """Header lines that stand on the answer, whoever gives it."""
     status = 0
     """Of the answer; 0 until it has begun."""
     bytes_sent = 0

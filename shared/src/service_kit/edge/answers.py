@@ -1,4 +1,4 @@
-"""Answers as octets: those the gateway gives itself, and the heads of relayed ones."""
+"""Answers as octets: those given here, and the heads of relayed ones."""
 
 import time
 from email.utils import formatdate

@@ -3,7 +3,7 @@
 import re
 from typing import Final, Protocol
 
-from gateway_service.framing import (
+from service_kit.edge.framing import (
     CHUNKED,
     CRLF,
     HEAD_END,

@@ -1,24 +1,19 @@
-"""A client's request as the gateway understands it."""
+"""A client's request as it is understood."""
 
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from gateway_service.framing import (
+from service_kit.edge.fields import WEBSOCKET, FieldPolicy, Values, connection_options
+from service_kit.edge.framing import (
     HeadLimits,
     MalformedError,
     parse_request_line,
     request_body_length,
     split_lines,
 )
-from gateway_service.headers import (
-    REQUEST_FIELDS,
-    WEBSOCKET,
-    Values,
-    connection_options,
-)
-from gateway_service.remembered import Remembered
+from service_kit.edge.remembered import Remembered
 
 _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"
@@ -105,12 +100,15 @@ class Request:
         return b"expect" in self.values and not self.is_http_10
 
 
-def read_request(head: bytes, limits: HeadLimits) -> Request:
-    """Understand a head without its final empty line, or raise MalformedError."""
+def read_request(head: bytes, limits: HeadLimits, fields: FieldPolicy) -> Request:
+    """Understand a head without its final empty line, or raise MalformedError.
+
+    ``fields`` reads at least `READ_OF_REQUESTS`.
+    """
     head_lines = iter(split_lines(head, limits))
     line = next(head_lines)
     start = _starts.get(line) or _read_start(line)
-    lines, values = REQUEST_FIELDS.sort(head_lines)
+    lines, values = fields.sort(head_lines)
     host = _host(values, is_http_10=start.is_http_10)
     if b"expect" in values:
         _check_expectation(values[b"expect"])

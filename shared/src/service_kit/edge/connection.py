@@ -6,26 +6,26 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Protocol, cast
 
-from gateway_service import problems
-from gateway_service.batch import WriteBatch
-from gateway_service.client_addresses import normalised
-from gateway_service.config import ClientTimeouts
-from gateway_service.deadlines import NEVER
-from gateway_service.decoders import BodyDecoder, body_decoder
-from gateway_service.exchange import Exchange, Work
-from gateway_service.framing import (
+from service_kit.addresses import normalised
+from service_kit.edge import problems
+from service_kit.edge.batch import WriteBatch
+from service_kit.edge.deadlines import NEVER
+from service_kit.edge.decoders import BodyDecoder, body_decoder
+from service_kit.edge.exchange import Exchange, Work
+from service_kit.edge.fields import FieldPolicy
+from service_kit.edge.framing import (
     CRLF,
     HEAD_END,
     HeadLimits,
     MalformedError,
     check_unfinished_head,
 )
-from gateway_service.headers import forwarded_lines
-from gateway_service.requests import UNREADABLE, Request, read_request
-from gateway_service.streams import Outlet, Stream
+from service_kit.edge.requests import UNREADABLE, Request, read_request
+from service_kit.edge.streams import Outlet, Stream
 from service_kit.errors import INTERNAL_ERROR, Problem, ProblemError
 from service_kit.request_id import request_id
 
@@ -45,7 +45,7 @@ it should end.
 """
 
 _ON_ITS_WAY: Final = 0.5
-"""Seconds that an idle connection stays open when the gateway stops."""
+"""Seconds that an idle connection stays open when the server stops."""
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER without time: closing sends RST."""
@@ -53,11 +53,28 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _logger: Final = logging.getLogger(__name__)
 
 
-class Gateway(Protocol):
+@dataclass(frozen=True, slots=True)
+class ClientTimeouts:
+    """How long a client is waited for, in seconds."""
+
+    head: float = 10.0
+    """For the whole request line and header block, from its first byte."""
+    body: float = 20.0
+    """For the whole body, plus one second for each `body_rate` bytes received."""
+    body_rate: int = 1_024
+    """Bytes a second below which a body counts as stalled."""
+    send: float = 20.0
+    """For the client to take what was written to it."""
+    keep_alive: float = 75.0
+    """For the next request on a connection."""
+
+
+class Server(Protocol):
     """What the connections have in common."""
 
     timeouts: ClientTimeouts
     head_limits: HeadLimits
+    fields: FieldPolicy
     batch: WriteBatch
 
     @property
@@ -100,11 +117,11 @@ class ClientConnection(asyncio.Protocol):
     _decoder: BodyDecoder
     _body: Stream
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, gateway: Gateway) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, server: Server) -> None:
         self._loop = loop
-        self._gateway = gateway
-        self._timeouts = gateway.timeouts
-        self._batch = gateway.batch
+        self._server = server
+        self._timeouts = server.timeouts
+        self._batch = server.batch
         self._outlet = Outlet(loop)
         self._phase = _Phase.HEAD
         self._buffer = b""
@@ -114,10 +131,8 @@ class ClientConnection(asyncio.Protocol):
         self._body_at = NEVER
         self._lingered = 0
         self._is_half_closed = False
-        self.peer = ""
         self.address = ""
         self.is_secure = False
-        self.forwarded = b""
         self.deadline = NEVER
 
     # What an exchange asks of it
@@ -125,7 +140,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def stays_open(self) -> bool:
         """Whether a further request may follow."""
-        return not (self._gateway.is_draining or self._is_half_closed)
+        return not (self._server.is_draining or self._is_half_closed)
 
     def write(self, data: bytes) -> None:
         """Send octets to the client."""
@@ -151,7 +166,7 @@ class ClientConnection(asyncio.Protocol):
     def finished(self, exchange: Exchange) -> None:
         """Go on after an answer that is complete."""
         self._exchange = self._task = None
-        self._gateway.ended(exchange)
+        self._server.ended(exchange)
         self._next(exchange)
 
     def failed(self, exchange: Exchange, error: Exception) -> None:
@@ -182,7 +197,7 @@ class ClientConnection(asyncio.Protocol):
         self._body.feed(buffered)
         return self._body
 
-    # What the gateway asks of it
+    # What the server asks of it
 
     def close_when_idle(self) -> None:
         """Close soon, unless a request is being answered or is on its way."""
@@ -201,14 +216,10 @@ class ClientConnection(asyncio.Protocol):
         """Begin to wait for a request."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if isinstance(peer, tuple) else ""
-        self.address = normalised(self.peer)
+        self.address = normalised(peer[0]) if isinstance(peer, tuple) else ""
         self.is_secure = transport.get_extra_info("ssl_object") is not None
-        self.forwarded = forwarded_lines(
-            self.address.encode("ascii"), b"https" if self.is_secure else b"http"
-        )
         self.deadline = self._loop.time() + self._timeouts.head
-        problem = self._gateway.admit(self)
+        problem = self._server.admit(self)
         if problem is not None:
             self._refuse(problem)
 
@@ -275,13 +286,13 @@ class ClientConnection(asyncio.Protocol):
         """End the work that is done for the client."""
         self._phase = _Phase.CLOSED
         self._outlet.lost()
-        self._gateway.leave(self)
+        self._server.leave(self)
         if self._task is not None:
             self._task.cancel()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()
-            self._gateway.ended(exchange)
+            self._server.ended(exchange)
 
     def on_deadline(self) -> None:
         """Give up what takes too long."""
@@ -318,7 +329,9 @@ class ClientConnection(asyncio.Protocol):
             if end < 0:
                 self._await_head(data)
                 return
-            request = read_request(data[:end], self._gateway.head_limits)
+            request = read_request(
+                data[:end], self._server.head_limits, self._server.fields
+            )
         except MalformedError as error:
             self._buffer = data
             self._refuse(problems.malformed(error.status, str(error)))
@@ -326,7 +339,7 @@ class ClientConnection(asyncio.Protocol):
             self._begin(request, data[end + len(HEAD_END) :])
 
     def _await_head(self, data: bytes) -> None:
-        check_unfinished_head(data, self._gateway.head_limits)
+        check_unfinished_head(data, self._server.head_limits)
         if not self._buffer:
             self.deadline = self._loop.time() + self._timeouts.head
         self._buffer = data
@@ -351,7 +364,7 @@ class ClientConnection(asyncio.Protocol):
             exchange = Exchange(self, request, None, now)
         self._exchange = exchange
         try:
-            self._gateway.handle(exchange)
+            self._server.handle(exchange)
         except Exception as error:  # noqa: BLE001 - it is told and logged
             self.failed(exchange, error)
 
@@ -431,7 +444,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, problem: Problem) -> None:
         exchange = Exchange(self, UNREADABLE, None, time.monotonic())
-        self._gateway.refuse(exchange, problem, self._buffer)
+        self._server.refuse(exchange, problem, self._buffer)
 
     def _linger(self) -> None:
         """Let the client read the answer before the connection is closed.

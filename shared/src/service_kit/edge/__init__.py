@@ -1,0 +1,1 @@
+"""HTTP/1 as a service meets it: connections of clients, read strictly."""

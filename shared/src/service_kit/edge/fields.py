@@ -1,0 +1,168 @@
+"""Header fields of a message: which are read here, and which pass as they came."""
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from service_kit.edge.framing import CHUNKED, field_name
+from service_kit.edge.remembered import Remembered
+
+Values = dict[bytes, list[bytes]]
+"""The values of each field that is read, by lower-case name."""
+
+WEBSOCKET: Final = b"websocket"
+"""The one protocol to switch to; h2c would carry requests past the gateway."""
+
+READ_OF_REQUESTS: Final = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"expect",
+        b"host",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""What tells where a request goes and ends: every policy for requests reads it."""
+
+_HOP_BY_HOP: Final = frozenset(
+    {
+        b"http2-settings",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+    }
+)
+
+_REPEATED: Final = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"access-control-request-method",
+        b"cache-control",
+        b"connection",
+        b"content-length",
+        b"content-type",
+        b"cross-origin-resource-policy",
+        b"date",
+        b"host",
+        b"origin",
+        b"pragma",
+        b"priority",
+        b"referrer-policy",
+        b"server",
+        b"transfer-encoding",
+        b"upgrade-insecure-requests",
+        b"user-agent",
+        b"vary",
+        b"x-content-type-options",
+        b"x-requested-with",
+    }
+)
+_REPEATED_PREFIXES: Final = (b"sec-ch-", b"sec-fetch-")
+"""Names of lines that most messages have alike, and that never hold a secret."""
+
+_LONGEST_REPEATED: Final = 256
+"""Octets of such a line."""
+
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+_USUAL_OPTIONS: Final = {
+    b"keep-alive": frozenset({b"keep-alive"}),
+    b"close": frozenset({b"close"}),
+}
+_NAME_NO_FIELD: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b""})
+"""Connection options other than the name of a field that would pass."""
+
+
+class _Fate(NamedTuple):
+    """What becomes of the lines of one name."""
+
+    is_read: bool
+    passes: bool
+    is_repeated: bool
+
+
+Field = tuple[bytes, bytes]
+"""Lower-case name and value of a field that is read."""
+
+
+class FieldPolicy:
+    """Sorts the fields of one direction."""
+
+    __slots__ = ("_is_dropped", "_lines", "_names", "_read")
+
+    def __init__(
+        self, read: frozenset[bytes], is_dropped: Callable[[bytes], bool]
+    ) -> None:
+        self._read = read
+        self._is_dropped = is_dropped
+        self._names: Remembered[bytes, _Fate] = Remembered()
+        """By name as it was sent, with the colon that a line must have."""
+        self._lines: Remembered[bytes, bool | Field] = Remembered()
+        """By whole line: what it says if it is read, else whether it passes."""
+
+    def sort(self, lines: Iterable[bytes]) -> tuple[list[bytes], Values]:
+        """Return the lines that pass as they are, and what is read."""
+        passed: list[bytes] = []
+        values: Values = {}
+        known = self._lines
+        for line in lines:
+            found = known.get(line)
+            if found is None:
+                found = self._judge(line)
+            if found is True:
+                passed.append(line)
+            elif found:
+                name, value = found
+                if name in values:
+                    values[name].append(value)
+                else:
+                    values[name] = [value]
+        if b"connection" in values:
+            named = connection_options(values) - _NAME_NO_FIELD
+            if named:
+                passed = [p for p in passed if field_name(p).lower() not in named]
+        return passed, values
+
+    def _judge(self, line: bytes) -> bool | Field:
+        fate = self._names.get(line[: line.find(b":") + 1]) or self._fate(line)
+        found: bool | Field = fate.passes
+        if fate.is_read:
+            name, _, value = line.partition(b":")
+            found = (name.lower(), value.strip(b" \t"))
+        if fate.is_repeated and len(line) <= _LONGEST_REPEATED:
+            self._lines.keep(line, found)
+        return found
+
+    def _fate(self, line: bytes) -> _Fate:
+        name = field_name(line)
+        lower = name.lower()
+        fate = _Fate(
+            is_read=lower in self._read,
+            passes=lower not in _HOP_BY_HOP and not self._is_dropped(lower),
+            is_repeated=lower in _REPEATED or lower.startswith(_REPEATED_PREFIXES),
+        )
+        return self._names.keep(name + b":", fate)
+
+
+def connection_options(values: Values) -> frozenset[bytes]:
+    """Return what Connection says, in lower case."""
+    lines = values.get(b"connection")
+    if lines is None:
+        return _NO_OPTIONS
+    usual = _USUAL_OPTIONS.get(lines[0]) if len(lines) == 1 else None
+    if usual is not None:
+        return usual
+    options = b",".join(lines).lower().split(b",")
+    return frozenset(option.strip(b" \t") for option in options)
+
+
+def body_line(length: int) -> bytes:
+    """Return the one framing of a message that is sent on."""
+    if length == CHUNKED:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b"Content-Length: %d\r\n" % length
