@@ -46,7 +46,10 @@ class Lists:
         return datetime.now(UTC) + self.ahead
 
     async def get(self, reference: StatusReference) -> int:
-        return await self.remote.get(reference, self.now())
+        kept = self.remote.kept(reference, self.now())
+        found = await self.remote.get(reference, self.now())
+        assert kept in {None, found}
+        return found
 
 
 @contextlib.asynccontextmanager
@@ -72,6 +75,15 @@ async def test_status_is_read_from_the_list(issuer: Issuer) -> None:
     async with remote(issuer) as lists:
         assert await lists.get(ref(7)) == Status.INVALID
         assert await lists.get(ref(8)) == Status.VALID
+        assert lists.remote.kept(ref(7), lists.now()) == Status.INVALID
+
+
+async def test_what_must_be_fetched_first_is_not_kept(issuer: Issuer) -> None:
+    async with remote(issuer) as lists:
+        assert lists.remote.kept(ref(), lists.now()) is None
+        await lists.get(ref())
+        lists.ahead = timedelta(days=1)
+        assert lists.remote.kept(ref(), lists.now()) is None
 
 
 async def test_s6_revocation_arrives_within_the_ttl(issuer: Issuer) -> None:

@@ -38,10 +38,21 @@ class Statuses:
         self.status = status
         self.asked: list[StatusReference] = []
 
+    def kept(self, reference: StatusReference, now: datetime) -> int | None:  # noqa: ARG002
+        return None
+
     async def get(self, reference: StatusReference, now: datetime) -> int:  # noqa: ARG002
         self.asked.append(reference)
         if isinstance(self.status, Exception):
             raise self.status
+        return self.status
+
+
+class KeptStatuses(Statuses):
+    """One whose answer is there at once."""
+
+    def kept(self, reference: StatusReference, now: datetime) -> int | None:  # noqa: ARG002
+        assert isinstance(self.status, int)
         return self.status
 
 
@@ -256,3 +267,28 @@ async def test_unknown_status_is_not_valid() -> None:
 
     with pytest.raises(StatusUnavailableError):
         await verifier(statuses=statuses).verify(mint())
+
+
+async def test_what_is_kept_is_judged_at_once() -> None:
+    statuses = KeptStatuses(0)
+    subject = verifier(statuses=statuses)
+    token = mint()
+
+    claims = subject.verify_at_once(token)
+    assert claims is not None
+    assert claims == subject.verify_at_once(token) == await subject.verify(token)
+    assert statuses.asked == []
+
+    statuses.status = 1
+    with pytest.raises(InvalidTokenError, match="revoked"):
+        subject.verify_at_once(token)
+
+
+async def test_what_must_be_waited_for_is_not_judged_at_once() -> None:
+    statuses = Statuses(0)
+    assert verifier(statuses=statuses).verify_at_once(mint()) is None
+
+    keyless = TokenVerifier(StaticKeySet([]), issuer=ISSUER, audience=AUDIENCE)
+    assert keyless.verify_at_once(mint()) is None
+    with pytest.raises(InvalidTokenError, match="kid"):
+        await keyless.verify(mint())

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from service_kit.tokens import base64url
 from service_kit.tokens.errors import InvalidTokenError
 from service_kit.tokens.jwk import ALGORITHM, MAX_KID_LENGTH
-from service_kit.tokens.key_set import KeySet, VerificationKey
+from service_kit.tokens.key_set import VerificationKey
 from service_kit.tokens.strict_json import parse_object
 
 _COMPACT: Final = re.compile(r"([\w-]{1,2048})\.([\w-]+)\.([\w-]+)", re.ASCII)
@@ -73,24 +73,14 @@ def read_header(untrusted_part: str) -> dict[str, Any]:
     return header
 
 
-async def open_jws(
-    untrusted_token: str, keys: KeySet, *, media_type: str, max_length: int
-) -> VerifiedJws:
-    """Return the payload of a token that one of the keys has signed.
-
-    Whatever can be refused without a key is refused before the key set is asked,
-    and nothing in the header but ``kid`` chooses the key: ``jku``, ``x5u``, ``jwk``
-    and ``x5c`` are never looked at.
+def open_jws(jws: UntrustedJws, key: VerificationKey | None) -> VerifiedJws:
+    """Return the payload of a token that the key of its kid has signed.
 
     Raises
     ------
     InvalidTokenError
-        It is anything else.
-    KeysUnavailableError
-        There are no keys to judge it by.
+        There is no such key, the signature is another's, or of something else.
     """
-    jws = take_apart(untrusted_token, max_length=max_length)
-    key = await keys.get(_key_id(jws.header, media_type))
     if key is None:
         raise InvalidTokenError("no trusted key has its kid")
     if not key.signed(jws.signed, jws.signature):
@@ -111,10 +101,12 @@ def numeric_date(payload: Mapping[str, Any], name: str) -> datetime:
 
 
 @functools.lru_cache(_HEADERS_KEPT)
-def _key_id(untrusted_header: str, media_type: str) -> str:
+def key_id(untrusted_header: str, media_type: str) -> str:
     """Return the kid of a header that fits; ``application/`` may be left out of typ.
 
-    All tokens of a key and a type have the same header, so it is judged once for all.
+    Nothing else in it chooses the key: ``jku``, ``x5u``, ``jwk`` and ``x5c`` are never
+    looked at. All tokens of a key and a type have the same header, so it is judged
+    once for all.
     """
     header = read_header(untrusted_header)
     match header.get("typ"):

@@ -32,6 +32,10 @@ class VerificationKey:
 class KeySet(Protocol):
     """Where a verifier finds the issuer's keys."""
 
+    def kept(self, kid: str) -> VerificationKey | None:
+        """Return the key of that name if it is here, without asking the issuer."""
+        ...
+
     async def get(self, kid: str) -> VerificationKey | None:
         """Return the key of that name if the issuer vouches for it now.
 
@@ -51,6 +55,10 @@ class StaticKeySet:
 
     def __init__(self, keys: Iterable[VerificationKey]) -> None:
         self._keys = {key.kid: key for key in keys}
+
+    def kept(self, kid: str) -> VerificationKey | None:
+        """Return the key of that name."""
+        return self._keys.get(kid)
 
     async def get(self, kid: str) -> VerificationKey | None:
         """Return the key of that name."""

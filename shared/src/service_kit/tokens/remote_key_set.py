@@ -91,6 +91,10 @@ class RemoteKeySet:
         """Return why tokens cannot be judged at the moment, if they cannot."""
         return None if self._keys else "no verification keys yet"
 
+    def kept(self, kid: str) -> VerificationKey | None:
+        """Return the key of that name, if it is in the set now."""
+        return self._keys.get(kid)
+
     async def get(self, kid: str) -> VerificationKey | None:
         """Return the key of that name; see `KeySet`."""
         key = self._keys.get(kid)

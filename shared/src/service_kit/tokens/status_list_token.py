@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from service_kit.clock import Clock, utc_now
 from service_kit.tokens.errors import InvalidTokenError
-from service_kit.tokens.jws import numeric_date, open_jws
+from service_kit.tokens.jws import key_id, numeric_date, open_jws, take_apart
 from service_kit.tokens.key_set import KeySet
 from service_kit.tokens.status_list import StatusList
 
@@ -68,9 +68,8 @@ async def verify_status_list(
     KeysUnavailableError
         The issuer's keys could not be had.
     """
-    payload, _ = await open_jws(
-        untrusted_token, keys, media_type=MEDIA_TYPE, max_length=MAX_LENGTH
-    )
+    jws = take_apart(untrusted_token, max_length=MAX_LENGTH)
+    payload, _ = open_jws(jws, await keys.get(key_id(jws.header, MEDIA_TYPE)))
     if payload.get("sub") != uri:
         raise InvalidTokenError("sub is not the list's uri")
     now = clock()
