@@ -16,10 +16,10 @@ from aiohttp import web
 from fastapi import Depends, FastAPI, Header, HTTPException
 from prometheus_client import CollectorRegistry
 
-from content_service.app import content_handler
+from content_service.app import content_server
 from content_service.settings import Settings
+from service_kit.edge.server import EdgeRunner
 from service_kit.health import Readiness
-from service_kit.server import lean_runner
 from service_kit.settings import read_settings
 from service_kit.tokens import VerifiedTokens
 
@@ -48,13 +48,13 @@ def forgetful(port: int) -> None:
     settings = read_settings(Settings, os.environ)
 
     async def serve() -> None:
-        async with content_handler(
+        async with content_server(
             settings,
             Readiness(),
             CollectorRegistry(),
             memory=VerifiedTokens(capacity=0),
-        ) as handler:
-            await _serve(lean_runner(handler, settings), port)
+        ) as server:
+            await _serve(EdgeRunner(server, grace=0), port)
 
     uvloop.run(serve())
 

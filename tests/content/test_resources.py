@@ -208,15 +208,18 @@ async def test_head_is_get_without_the_body(
 async def test_other_methods_are_refused_with_those_allowed(
     service: Content, method: str
 ) -> None:
+    message = "This method is not allowed here."
     answer = await service.get(method=method)
 
-    check_problem(answer, 405, "method_not_allowed", "Method Not Allowed.")
-    assert answer.headers["Allow"] == "GET,HEAD"
+    check_problem(answer, 405, "method_not_allowed", message)
+    assert answer.headers["Allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("path", ["/", "/api/test", "/api/test/user/", "/metrics"])
 async def test_g9_unknown_path_is_a_problem(service: Content, path: str) -> None:
-    check_problem(await service.get(path), 404, "not_found", "Not Found.")
+    answer = await service.get(path)
+
+    check_problem(answer, 404, "not_found", "There is nothing here.")
 
 
 async def test_revoked_token_is_refused_within_the_ttl(

@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from tests.support.issuer import Issuer
 from tests.support.waiting import until
 
-from content_service.app import content_handler
+from content_service.app import content_server
 from content_service.settings import Settings
 from service_kit.clock import Clock, utc_now
+from service_kit.edge.server import EdgeRunner
 from service_kit.health import Readiness
-from service_kit.server import lean_runner
 from service_kit.settings import read_settings
 
 
@@ -76,8 +76,8 @@ async def content(
     }
     read = read_settings(Settings, environ)
     readiness, registry = Readiness(), CollectorRegistry()
-    async with content_handler(read, readiness, registry, clock=clock) as handler:
-        runner = lean_runner(handler, read)
+    async with content_server(read, readiness, registry, clock=clock) as server:
+        runner = EdgeRunner(server, grace=read.shutdown_grace.total_seconds())
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]

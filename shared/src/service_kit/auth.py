@@ -5,7 +5,11 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from service_kit.credentials import MalformedCredentialsError, read_access_token
+from service_kit.credentials import (
+    MalformedCredentialsError,
+    fields_of,
+    read_access_token,
+)
 from service_kit.errors import Problem, ProblemTable
 from service_kit.tokens import (
     AccessClaims,
@@ -48,7 +52,7 @@ async def authenticate(
     KeysUnavailableError, StatusUnavailableError
         It cannot be judged now.
     """
-    credentials = read_access_token(request, cookie=cookie)
+    credentials = read_access_token(fields_of(request), cookie=cookie)
     if credentials is None:
         raise MissingTokenError
     return await verifier.verify(credentials.untrusted_token)

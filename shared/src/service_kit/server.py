@@ -10,12 +10,10 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import timedelta
-from functools import partial
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar
 
 import uvloop
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from service_kit.health import Readiness
 from service_kit.logs import configure_logging
@@ -84,27 +82,6 @@ def app_runner(
         handle_signals=False,
         keepalive_timeout=_KEEPALIVE_SECONDS,
         auto_decompress=_UNPACKS_BODIES,
-        shutdown_timeout=listening.shutdown_grace.total_seconds(),
-    )
-
-
-def lean_runner(handler: Handler, listening: Listening) -> web.ServerRunner:
-    """Return a runner of one handler for every request, without an application.
-
-    Routing and signals of ``web.Application`` are a fifth of a small answer's time.
-    The handler must see to problems, and close connections while draining.
-    """
-    loop = asyncio.get_running_loop()
-    server = web.Server(
-        cast("Any", handler),  # it is given what the factory makes
-        request_factory=partial(web.Request, loop=loop, client_max_size=0),
-        access_log=None,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
-        auto_decompress=_UNPACKS_BODIES,
-    )
-    return web.ServerRunner(
-        server,
-        handle_signals=False,
         shutdown_timeout=listening.shutdown_grace.total_seconds(),
     )
 

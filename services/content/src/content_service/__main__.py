@@ -6,11 +6,12 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from content_service.app import content_handler
+from content_service.app import content_server
 from content_service.doctor import faults_after_start
 from content_service.settings import Settings
+from service_kit.edge.server import EdgeRunner
 from service_kit.health import Readiness, create_internal_app
-from service_kit.server import lean_runner, run, serve, settings_or_exit
+from service_kit.server import run, serve, settings_or_exit
 
 _USAGE: Final = """\
 usage: content-service serve | doctor
@@ -37,8 +38,8 @@ def main() -> None:
 async def _serve(settings: Settings) -> None:
     readiness, registry = Readiness(), CollectorRegistry()
     internal_app = create_internal_app(readiness, registry)
-    async with content_handler(settings, readiness, registry) as handler:
-        runner = lean_runner(handler, settings)
+    async with content_server(settings, readiness, registry) as server:
+        runner = EdgeRunner(server, grace=settings.shutdown_grace.total_seconds())
         await serve(runner, internal_app, readiness, settings)
 
 

@@ -1,24 +1,20 @@
 """Put the service together."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from aiohttp import ClientSession, DummyCookieJar, web
-from aiohttp.typedefs import Handler
+from aiohttp import ClientSession, DummyCookieJar
 from prometheus_client import CollectorRegistry
 
-from content_service.domain.resources import RESOURCES
-from content_service.handlers.dispatch import dispatch
-from content_service.handlers.resources import handler_for
 from content_service.metrics import watch_verification
+from content_service.server import ContentServer
 from content_service.settings import Settings
-from service_kit.auth import auth_problems, authenticate
+from service_kit.auth import auth_problems
 from service_kit.clock import Clock, utc_now
 from service_kit.credentials import access_token_cookie
 from service_kit.health import Check, Readiness
 from service_kit.metrics import RequestMetrics
 from service_kit.tokens import (
-    AccessClaims,
     CopiesOnDisk,
     RemoteKeySet,
     RemoteStatusLists,
@@ -28,15 +24,15 @@ from service_kit.tokens import (
 
 
 @asynccontextmanager
-async def content_handler(
+async def content_server(
     settings: Settings,
     readiness: Readiness,
     registry: CollectorRegistry,
     *,
     clock: Clock = utc_now,
     memory: VerifiedTokens | None = None,
-) -> AsyncIterator[Handler]:
-    """Give the handler of all requests, for as long as keys and lists are kept fresh.
+) -> AsyncIterator[ContentServer]:
+    """Give the server of all requests, for as long as keys and lists are kept fresh.
 
     It does not wait for them: until they are there, ``readiness`` has a fault and
     protected requests are told 503.
@@ -73,18 +69,13 @@ async def content_handler(
         watch_verification(registry, keys, statuses, remembered)
         metrics = RequestMetrics("content")
         registry.register(metrics)
-        problems = auth_problems(tutorial_compat=settings.tutorial_compat)
-        yield dispatch(_handlers(settings, verifier), problems, metrics, readiness)
-
-
-def _handlers(settings: Settings, verifier: TokenVerifier) -> dict[str, Handler]:
-    """Return who serves which path."""
-    cookie = access_token_cookie(secure=settings.cookie_secure)
-
-    def caller(request: web.Request) -> Awaitable[AccessClaims]:
-        return authenticate(request, verifier, cookie=cookie)
-
-    return {each.path: handler_for(each, caller) for each in RESOURCES}
+        yield ContentServer(
+            verifier,
+            auth_problems(tutorial_compat=settings.tutorial_compat),
+            metrics,
+            readiness,
+            cookie=access_token_cookie(secure=settings.cookie_secure),
+        )
 
 
 def _check(fault: Callable[[], str | None]) -> Check:

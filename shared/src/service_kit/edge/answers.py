@@ -21,13 +21,14 @@ STATUS_LINES: Final = {
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CONNECTION_CLOSE: Final = b"Connection: close\r\n"
 
-_SECURITY_LINES: Final = "".join(
+SECURITY_LINES: Final = "".join(
     f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items()
 ).encode("ascii")
+"""On every answer that is made here."""
 
 _PROBLEM_LINES: Final = (
     f"Content-Type: {MEDIA_TYPE}\r\nCache-Control: no-store\r\n".encode("ascii")
-    + _SECURITY_LINES
+    + SECURITY_LINES
 )
 
 

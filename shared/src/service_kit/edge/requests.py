@@ -94,6 +94,11 @@ class Request:
             and not self.length
         )
 
+    def texts(self, name: str) -> list[str]:
+        """Return the values of a field that is read, a character for each octet."""
+        values = self.values.get(name.encode("ascii"), ())
+        return [value.decode("latin-1") for value in values]
+
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits for 100 before it sends the body."""

@@ -19,6 +19,7 @@ from service_kit.auth import (
 from service_kit.credentials import (
     CredentialsSource,
     MalformedCredentialsError,
+    fields_of,
     read_access_token,
 )
 from service_kit.tokens import AccessClaims, InvalidTokenError
@@ -85,7 +86,9 @@ def device(request: web.Request) -> Device:
 
 
 async def _claims(request: web.Request) -> AccessClaims:
-    credentials = read_access_token(request, cookie=request.app[ACCESS_TOKEN_COOKIE])
+    credentials = read_access_token(
+        fields_of(request), cookie=request.app[ACCESS_TOKEN_COOKIE]
+    )
     if credentials is None:
         raise MissingTokenError
     if (

@@ -1,4 +1,4 @@
-"""An answer that is written as it stands is the one that aiohttp would have made."""
+"""What content answers, octet by octet, and how long it keeps a connection."""
 
 import asyncio
 
@@ -79,7 +79,7 @@ async def test_http_1_0_is_answered_and_closed(
 
     first, _, body = await answers(service, asked + "\r\n", until_closed=True)
 
-    assert first == "HTTP/1.0 200 OK"
+    assert first == "HTTP/1.1 200 OK"
     assert body == "User Content."
 
 
