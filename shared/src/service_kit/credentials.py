@@ -87,7 +87,7 @@ def _single(fields: Fields, name: str) -> str:
 
 def _bearer_token(authorization: str) -> str:
     """Return the bearer token, or nothing; other schemes are none of our business."""
-    if authorization[:6].lower() != "bearer":
+    if not authorization or authorization[:6].lower() != "bearer":
         return ""
     found = _BEARER.fullmatch(authorization)
     if found is None:

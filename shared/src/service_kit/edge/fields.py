@@ -59,7 +59,10 @@ _REPEATED: Final = frozenset(
         b"upgrade-insecure-requests",
         b"user-agent",
         b"vary",
+        b"via",
         b"x-content-type-options",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
         b"x-requested-with",
     }
 )
@@ -81,7 +84,8 @@ _NAME_NO_FIELD: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b
 class _Fate(NamedTuple):
     """What becomes of the lines of one name."""
 
-    is_read: bool
+    read_as: bytes
+    """The name in lower case, if lines of it are read."""
     passes: bool
     is_repeated: bool
 
@@ -129,12 +133,10 @@ class FieldPolicy:
         return passed, values
 
     def _judge(self, line: bytes) -> bool | Field:
-        fate = self._names.get(line[: line.find(b":") + 1]) or self._fate(line)
-        found: bool | Field = fate.passes
-        if fate.is_read:
-            name, _, value = line.partition(b":")
-            found = (name.lower(), value.strip(b" \t"))
-        if fate.is_repeated and len(line) <= _LONGEST_REPEATED:
+        end = line.find(b":") + 1
+        name, passes, is_repeated = self._names.get(line[:end]) or self._fate(line)
+        found = (name, line[end:].strip(b" \t")) if name else passes
+        if is_repeated and len(line) <= _LONGEST_REPEATED:
             self._lines.keep(line, found)
         return found
 
@@ -142,7 +144,7 @@ class FieldPolicy:
         name = field_name(line)
         lower = name.lower()
         fate = _Fate(
-            is_read=lower in self._read,
+            read_as=lower if lower in self._read else b"",
             passes=lower not in _HOP_BY_HOP and not self._is_dropped(lower),
             is_repeated=lower in _REPEATED or lower.startswith(_REPEATED_PREFIXES),
         )

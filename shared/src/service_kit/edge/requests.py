@@ -96,8 +96,8 @@ class Request:
 
     def texts(self, name: str) -> list[str]:
         """Return the values of a field that is read, a character for each octet."""
-        values = self.values.get(name.encode("ascii"), ())
-        return [value.decode("latin-1") for value in values]
+        values = self.values.get(name.encode("ascii"))
+        return [] if values is None else [each.decode("latin-1") for each in values]
 
     @property
     def expects_continue(self) -> bool:
