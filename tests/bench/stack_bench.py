@@ -1,8 +1,9 @@
 """Gateway and content beside the tutorial: ``python -m tests.bench.stack_bench``.
 
-Both answer `/api/test/user`. The tutorial's app has the core to itself and its key
-parsed once. Ours are two processes that share it; they check RS256 and each token's
-status, with all policies and logs.
+Both answer `/api/test/user`. The tutorial's app has the core to itself; each request
+passes the layers and routes that it passes there, but its key (HS256) is parsed once.
+Ours are two processes that share the core; they check RS256 and each token's status,
+with all policies and logs.
 """
 
 import asyncio
