@@ -10,13 +10,11 @@ from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.raw_upstream import RawUpstream, raw_upstream
 
 
-def pytest_asyncio_loop_factories(
-    item: pytest.Item,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run what is about single turns on uvloop, which writes and closes at others."""
-    if item.path.name == "test_turns.py":
-        return {"uvloop": uvloop.new_event_loop}
-    return {"asyncio": asyncio.new_event_loop}
+def pytest_asyncio_loop_factories() -> Mapping[
+    str, Callable[[], asyncio.AbstractEventLoop]
+]:
+    """Run on uvloop, as the product does: it writes and closes at other moments."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
