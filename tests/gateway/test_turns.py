@@ -93,6 +93,21 @@ async def test_an_answer_that_comes_with_the_end_of_sending_is_not_lost(
             assert statuses(await received_by(client)) == [200]
 
 
+async def test_a_connection_that_an_answer_was_left_on_is_asked_nothing(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    """It reads no more: the end came for a client that could not take it."""
+    upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 70005\r\n\r\nbegun"
+    with plain_client(gateway.port) as client:
+        client.send(GET)
+        assert await asyncio.get_running_loop().sock_recv(client, 65_536)
+        upstream.answer = OK
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        client.close()
+        upstream.calls[0].send_now(bytes(70_000))
+    assert (await ask(gateway.port, GET)).status == 200
+
+
 @pytest.mark.parametrize("rest", [b"0\r\n\r\n", b""], ids=["complete", "unfinished"])
 async def test_g4_a_refusal_in_the_turn_of_an_early_answer_is_the_only_answer(
     rest: bytes, upstream: RawUpstream, tmp_path: Path
