@@ -108,6 +108,18 @@ async def test_a_connection_that_an_answer_was_left_on_is_asked_nothing(
     assert (await ask(gateway.port, GET)).status == 200
 
 
+async def test_g12_what_comes_before_the_request_was_sent_is_not_its_answer(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    with plain_client(gateway.port) as client:
+        client.send(GET)
+        assert await asyncio.get_running_loop().sock_recv(client, 65_536)
+        client.send(GET)
+        upstream.calls[0].send_now(OK.replace(b"ok", b"no"))
+        assert (await received_by(client)).endswith(b"ok")
+    assert [len(call.requests()) for call in upstream.calls] == [1, 1]
+
+
 @pytest.mark.parametrize("rest", [b"0\r\n\r\n", b""], ids=["complete", "unfinished"])
 async def test_g4_a_refusal_in_the_turn_of_an_early_answer_is_the_only_answer(
     rest: bytes, upstream: RawUpstream, tmp_path: Path

@@ -103,6 +103,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._asker: Asker | None = None
         self._method = ""
         self._length = 0
+        self._batch_number = 0
         self._is_upgrade = False
         self._is_sent = True
         self._stays_open = True
@@ -135,6 +136,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_sent = asker.is_whole
         self._is_upgrade = asker.is_upgrade
         self._batch.add(self._transport, request)
+        self._batch_number = self._batch.number
         now = self._loop.time()
         self._head_at = min(now + asker.timeouts.response_head, asker.total_at)
         self.deadline = min(self._head_at, now + asker.patience)
@@ -194,6 +196,9 @@ class UpstreamConnection(asyncio.Protocol):
         """Read on."""
         try:
             match self._phase:
+                case _Phase.HEAD if self._batch_number == self._batch.number:
+                    # Nothing was sent yet, so this answers another request, or none.
+                    self._fail(UpstreamError(FailureKind.RESET))
                 case _Phase.HEAD:
                     self._read_head(data)
                 case _Phase.BODY:

@@ -10,11 +10,13 @@ import asyncio
 class WriteBatch:
     """What is to be written once everything that came in this turn has been read."""
 
-    __slots__ = ("_loop", "_waiting")
+    __slots__ = ("_loop", "_waiting", "number")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
+        self.number = 0
+        """Of the batch that waits; it grows when that is written."""
 
     def add(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write ``data`` at the end of this turn."""
@@ -26,6 +28,7 @@ class WriteBatch:
         """Write at once; called before anything else is done to a transport."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
+            self.number += 1
             for transport, data in waiting:
                 if not transport.is_closing():
                     transport.write(data)
