@@ -250,8 +250,9 @@ class Forwarding:
         connection, self._connection = self._connection, None
         if connection is not None:
             self._replica.pool.give_back(connection)
-        if self._sending is not None:
-            self._sending.cancel()
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.cancel()
         self._upstream.release(self._replica)
 
     async def _send_rest(self) -> None:

@@ -287,8 +287,9 @@ class ClientConnection(asyncio.Protocol):
         self._phase = _Phase.CLOSED
         self._outlet.lost()
         self._server.leave(self)
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()
@@ -396,6 +397,8 @@ class ClientConnection(asyncio.Protocol):
         except ConnectionResetError:
             self.cut()
         except ProblemError as error:
+            # The body keeps the error; the error is not to keep who reads the body.
+            error.__traceback__ = None
             exchange.abandon()
             if exchange.status:
                 self.cut()
