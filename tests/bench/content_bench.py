@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.support.issuer import Issuer
+from tests.support.memory import pss_mib
 from tests.support.ports import free_ports
 from tests.support.tokens import private_key
 
@@ -67,9 +68,7 @@ class Server(NamedTuple):
 
     def pss_mib(self) -> float:
         """Return its share of memory."""
-        rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
-        found = re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)
-        return int(found[1]) / 1024 if found else float("nan")
+        return pss_mib(self.process.pid)
 
 
 class Run(NamedTuple):

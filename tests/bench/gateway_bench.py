@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.support.memory import pss_mib
 from tests.support.ports import free_ports
 
 GATEWAY_CORE, _LOAD_CORE = "0", "1"
@@ -93,7 +94,7 @@ class Gateway(NamedTuple):
 
     def pss_mib(self) -> float:
         """Return its share of memory."""
-        return sum(map(_pss_mib, _with_children(self.process.pid)))
+        return sum(map(pss_mib, _with_children(self.process.pid)))
 
 
 def say(line: str) -> None:
@@ -110,12 +111,6 @@ def _with_children(pid: int) -> list[int]:
 def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
     return sum(map(int, fields[11:13])) / _TICKS
-
-
-def _pss_mib(pid: int) -> float:
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    found = re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
 
 
 class Run(NamedTuple):
