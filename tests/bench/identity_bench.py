@@ -1,12 +1,15 @@
 """How fast identity is: ``python -m tests.bench.identity_bench``.
 
-Signing in is compared with what the cores could do if they did nothing but bcrypt, and
-light requests are timed meanwhile. Refreshing has identity on one core; MariaDB or
-MySQL, where one is installed, and the load have the other.
+Signing in is compared with what the cores can do if they do nothing but bcrypt: all of
+them at once, as they share caches and power, just before and just after, less what the
+load takes of them. Light requests are timed from a process of their own, without load
+and with it. Refreshing has identity on one core; MariaDB or MySQL, where one is
+installed, and the load have the other.
 """
 
 import asyncio
 import itertools
+import json
 import os
 import random
 import secrets
@@ -18,7 +21,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +34,11 @@ from tests.support.stack import Stack
 
 _COST: Final = 12
 _SECONDS: Final = 20.0
+_ROUNDS: Final = 3
+_BARE_SECONDS: Final = 3.0
+_WARM_UP_SECONDS: Final = 1.0
+"""Until the first hashes are done and their clients come again."""
+
 _SIGN_IN_CLIENTS: Final = 24
 _REFRESH_CLIENTS: Final = 16
 _CROWD: Final = 120
@@ -37,7 +47,6 @@ _CROWD: Final = 120
 _LONGEST_PAUSE: Final = 2.0
 """Seconds; clients come one by one, not all at the same moment."""
 
-_PROBE_PAUSE: Final = 0.05
 _IDENTITY_CORE, _OTHER_CORE = "0", "1"
 
 Calls = Callable[[], Awaitable[None]]
@@ -84,22 +93,6 @@ class Client:
         await self.post("/api/auth/signup", {**account, "email": f"{name}@example.org"})
         return dict(account)
 
-    async def light_requests(self, seconds: float) -> dict[str, list[float]]:
-        """Time liveness and the JWKS, one after the other, for a while."""
-        urls = (f"{self.internal_url}/livez", f"{self.url}/.well-known/jwks.json")
-        timings: dict[str, list[float]] = {url.rpartition("/")[2]: [] for url in urls}
-
-        async def once() -> None:
-            for url in urls:
-                started_at = time.monotonic()
-                async with self._http.get(url) as answer:
-                    await answer.read()
-                timings[url.rpartition("/")[2]].append(time.monotonic() - started_at)
-            await asyncio.sleep(_PROBE_PAUSE)
-
-        await repeat_for(seconds, [once])
-        return timings
-
 
 @asynccontextmanager
 async def client_of(stack: Stack) -> AsyncIterator[Client]:
@@ -108,52 +101,120 @@ async def client_of(stack: Stack) -> AsyncIterator[Client]:
         yield Client(http, stack)
 
 
-def bcrypt_seconds() -> float:
-    """Return the time of one hash on one idle core."""
-    timings = []
-    for _ in range(5):
+def bare_bcrypt_rate() -> float:
+    """Return the hashes a second of all cores together, all of them busy at once."""
+    cores = len(os.sched_getaffinity(0))
+
+    def rate_of_one(_: int) -> float:
         started_at = time.monotonic()
-        bcrypt.hashpw(b"x" * 64, bcrypt.gensalt(_COST))
-        timings.append(time.monotonic() - started_at)
-    return statistics.median(timings)
+        for hashes in itertools.count(1):
+            bcrypt.hashpw(b"x" * 64, bcrypt.gensalt(_COST))
+            took = time.monotonic() - started_at
+            if took > _BARE_SECONDS:
+                return hashes / took
+        raise AssertionError
+
+    with ThreadPoolExecutor(cores) as threads:
+        return sum(threads.map(rate_of_one, range(cores)))
+
+
+@dataclass(frozen=True)
+class Light:
+    """What light requests took, in seconds, and what asking them cost."""
+
+    timings: Mapping[str, Sequence[float]]
+    cpu_seconds: float
+
+
+async def light_requests(urls: Mapping[str, str]) -> Light:
+    """Time light requests from another process, for a while."""
+    probe = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.light_probe", str(_SECONDS)),
+        *urls.values(),
+        stdout=subprocess.PIPE,
+    )
+    printed, _ = await probe.communicate()
+    told = json.loads(printed)
+    timings = {name: told["timings"][url] for name, url in urls.items()}
+    return Light(timings, told["cpu_seconds"])
+
+
+@asynccontextmanager
+async def signing_in(
+    client: Client, account: Mapping[str, object], statuses: Counter[int]
+) -> AsyncIterator[None]:
+    """Sign in all the time, since a little before; count the answers."""
+    is_over = asyncio.Event()
+
+    async def again() -> None:
+        while not is_over.is_set():
+            status, _ = await client.post("/api/auth/signin", account)
+            statuses[status] += 1
+
+    clients = [asyncio.create_task(again()) for _ in range(_SIGN_IN_CLIENTS)]
+    await asyncio.sleep(_WARM_UP_SECONDS)
+    try:
+        yield
+    finally:
+        is_over.set()
+        await asyncio.gather(*clients)
+
+
+@dataclass(frozen=True)
+class Round:
+    """What was measured in one round."""
+
+    statuses: Counter[int]
+    rate: float
+    possible: float
+    idle: Light
+    busy: Light
+
+
+async def sign_in_round(
+    client: Client, account: Mapping[str, object], urls: Mapping[str, str]
+) -> Round:
+    """Measure sign-ins, bare bcrypt before and after, and light requests throughout."""
+    idle = await light_requests(urls)
+    before = await asyncio.to_thread(bare_bcrypt_rate)
+    statuses: Counter[int] = Counter()
+    async with signing_in(client, account, statuses):
+        counted, used = statuses[200], time.process_time()
+        started_at = time.monotonic()
+        busy = await light_requests(urls)
+        took = time.monotonic() - started_at
+        counted, used = statuses[200] - counted, time.process_time() - used
+    after = await asyncio.to_thread(bare_bcrypt_rate)
+    of_the_load = (used + busy.cpu_seconds) / took / len(os.sched_getaffinity(0))
+    possible = (before + after) / 2 * (1 - of_the_load)
+    return Round(statuses, counted / took, possible, idle, busy)
 
 
 async def measure_sign_in(stack: Stack) -> None:
-    """Print the rate of sign-ins as a share of what bcrypt allows.
+    """Print sign-ins as a share of what bcrypt allows, and how light requests fare.
 
-    The load runs on the same cores, so what it used of them is not counted as theirs.
+    An idle process's ``/livez`` is timed as well: what it loses is the machine's doing.
     """
-    cores = len(os.sched_getaffinity(0))
-    hash_seconds = bcrypt_seconds()
     async with client_of(stack) as client:
         account = await client.account()
-        idle = await client.light_requests(_SECONDS)
-        statuses: Counter[int] = Counter()
-
-        over_at = time.monotonic() + _SECONDS
-
-        async def sign_in() -> None:
-            status, _ = await client.post("/api/auth/signin", account)
-            # At the end some cores have nothing more to do: that is not counted.
-            statuses[status] += time.monotonic() < over_at
-
-        used_before = time.process_time()
-        light, _ = await asyncio.gather(
-            client.light_requests(_SECONDS),
-            repeat_for(_SECONDS, [sign_in] * _SIGN_IN_CLIENTS),
-        )
-        used = time.process_time() - used_before
-        rate = statuses[200] / _SECONDS
-        ideal = (cores - used / _SECONDS) / hash_seconds
-        say(
-            f"sign-in, bcrypt cost {_COST}: {rate:.2f}/s of {ideal:.2f}/s possible on "
-            f"{cores} cores but for {used:.1f} s of the load's: {rate / ideal:.1%}; "
-            f"answers {dict(statuses)}"
-        )
-        for name, timings in light.items():
+        urls = {
+            "/livez": f"{client.internal_url}/livez",
+            "the JWKS": f"{client.url}/.well-known/jwks.json",
+            "content's idle /livez": f"{stack.internal_urls['content']}/livez",
+        }
+        rounds = [await sign_in_round(client, account, urls) for _ in range(_ROUNDS)]
+        for each in rounds:
             say(
-                f"  meanwhile {name}: p99 {p99(timings):.1f} ms, "
-                f"idle {p99(idle[name]):.1f} ms: {p99(timings) / p99(idle[name]):.1f} x"
+                f"sign-in, bcrypt cost {_COST}: {each.rate:.2f}/s of "
+                f"{each.possible:.2f}/s possible: {each.rate / each.possible:.1%}; "
+                f"answers {dict(each.statuses)}"
+            )
+        for name in urls:
+            idle = p99([s for each in rounds for s in each.idle.timings[name]])
+            busy = p99([s for each in rounds for s in each.busy.timings[name]])
+            say(
+                f"  meanwhile {name}: p99 {busy:.2f} ms, idle {idle:.2f} ms: "
+                f"{busy / idle:.1f} x"
             )
         await measure_full_queue(client, account)
 

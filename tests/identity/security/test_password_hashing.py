@@ -1,6 +1,8 @@
 import asyncio
 import base64
 import hmac
+import os
+import threading
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from tests.support.timing import assert_alike
 from identity_service.domain.passwords import PASSWORD_MAX_LENGTH
 from identity_service.security.keyrings import Keyring
 from identity_service.security.password_hashing import (
+    WORKER_NICENESS,
     HashingBusyError,
     PasswordHasher,
     Verdict,
@@ -289,6 +292,20 @@ async def test_p9_the_loop_runs_while_hashes_are_made() -> None:
 
     assert len(await hashing) == 4
     assert sorted(delays)[len(delays) * 99 // 100] < 0.05
+
+
+async def test_p9_hashes_leave_the_cores_to_whatever_else_the_service_does(
+    hasher: PasswordHasher,
+) -> None:
+    await hasher.hash(PASSWORD)
+
+    niceness = {
+        os.getpriority(os.PRIO_PROCESS, thread.native_id or 0)
+        for thread in threading.enumerate()
+        if thread.name.startswith("password-hashing")
+    }
+    assert niceness == {WORKER_NICENESS}
+    assert os.getpriority(os.PRIO_PROCESS, 0) < WORKER_NICENESS
 
 
 @pytest.mark.parametrize("cost", [3, 17])

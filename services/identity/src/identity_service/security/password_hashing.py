@@ -37,8 +37,11 @@ COSTS: Final = range(4, 17)
 QUEUE_LENGTH: Final = 64
 """Hashes that may wait: some 7 s on two cores at cost 12, and a burst of 50 fits."""
 
-WORKER_NICENESS: Final = 5
-"""So that light requests need not wait for hashes when every core computes one."""
+WORKER_NICENESS: Final = 19
+"""So that light requests need not wait for hashes when every core computes one.
+
+It counts among the threads of one control group, which is one service's as a rule.
+"""
 
 _PEPPERED: Final = re.compile(
     r"\$hmac-sha384\$(?P<pepper>[0-9a-f]{8})(?P<hash>\$2b\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53})",
