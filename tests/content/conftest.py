@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.support.content import Content, content
 from tests.support.issuer import Issuer
+from tests.support.loops import pytest_asyncio_loop_factories
+
+__all__ = ["pytest_asyncio_loop_factories"]
 
 
 @pytest.fixture

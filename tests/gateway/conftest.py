@@ -1,20 +1,14 @@
 """An upstream and a gateway before it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import uvloop
 from tests.support.gateway import RunningGateway, config_for, running_gateway
+from tests.support.loops import pytest_asyncio_loop_factories
 from tests.support.raw_upstream import RawUpstream, raw_upstream
 
-
-def pytest_asyncio_loop_factories() -> Mapping[
-    str, Callable[[], asyncio.AbstractEventLoop]
-]:
-    """Run on uvloop, as the product does: it writes and closes at other moments."""
-    return {"uvloop": uvloop.new_event_loop}
+__all__ = ["pytest_asyncio_loop_factories"]
 
 
 @pytest.fixture
