@@ -1,10 +1,14 @@
 """What content answers, octet by octet, and how long it keeps a connection."""
 
 import asyncio
+import socket
+import struct
 
 import pytest
+from aiohttp import web
 from tests.support.content import Content
 from tests.support.issuer import Issuer
+from tests.support.waiting import until
 
 Head = dict[str, str]
 
@@ -119,3 +123,96 @@ async def test_client_that_reads_nothing_holds_no_more_than_a_few_answers(
             pytest.fail("80000 requests were taken from a client that reads nothing")
     finally:
         writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("framing", "body", "stays_open"),
+    [
+        ("Content-Length: 4", "body", True),
+        ("Transfer-Encoding: chunked", "4\r\nbody\r\n0\r\n\r\n", True),
+        ("Content-Length: 5", "body", False),
+    ],
+    ids=["told", "chunked", "unfinished"],
+)
+async def test_body_that_nobody_wants_is_not_taken_for_a_request(
+    issuer: Issuer, service: Content, framing: str, body: str, *, stays_open: bool
+) -> None:
+    asked = get("/api/test/user", issuer.mint()) + f"{framing}\r\n\r\n{body}"
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+
+    writer.write(asked.encode())
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    assert await reader.readexactly(len("User Content.")) == b"User Content."
+
+    assert head.startswith("HTTP/1.1 200 OK")
+    assert ("Connection: close" not in head) is stays_open
+    if stays_open:
+        writer.write((get("/api/test/all", "") + "\r\n").encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    else:
+        assert await reader.read() == b""
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /api/test/all HTTP/1.1\r\n\r\n", 400),
+        ("GET /api/test/all HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        ("GET /api/test/all HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        ("GET /api/test/all HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n", 400),
+        (f"GET /{'a' * 9000} HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (f"GET / HTTP/1.1\r\nHost: a\r\nX: {'a' * 9000}\r\n\r\n", 431),
+    ],
+    ids=["no-host", "two-hosts", "version", "nul", "long-target", "long-field"],
+)
+async def test_what_cannot_be_understood_is_a_problem(
+    service: Content, head: str, status: int
+) -> None:
+    first, fields, _ = await answers(service, head, until_closed=True)
+
+    assert int(first.split()[1]) == status
+    assert fields["Content-Type"] == "application/problem+json"
+    assert fields["Connection"] == "close"
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Leave at once; merely closing could mean that only the answer is awaited."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def test_client_that_leaves_while_its_token_waits_is_forgotten(
+    issuer: Issuer, service: Content
+) -> None:
+    async def never(_: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def left() -> float | None:
+        labels = {"method": "GET", "route": "/api/test/user", "status": "499"}
+        return service.registry.get_sample_value("content_requests_total", labels)
+
+    issuer.answer_jwks, before = never, issuer.jwks_requests
+    _, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    asked = get("/api/test/user", issuer.mint(key="second"))
+    writer.write((asked + "\r\n").encode())
+    await until(lambda: issuer.jwks_requests > before)
+
+    reset(writer)
+    await until(left)
+
+    assert (await service.get(token=issuer.mint())).status == 200
+
+
+async def test_connections_have_a_limit(
+    service: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service_kit.edge.server._CONNECTIONS", 1)
+    _, first = await asyncio.open_connection("127.0.0.1", service.port)
+    reader, second = await asyncio.open_connection("127.0.0.1", service.port)
+
+    assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+    first.close()
+    second.close()
