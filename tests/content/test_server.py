@@ -1,13 +1,12 @@
 """What content answers, octet by octet, and how long it keeps a connection."""
 
 import asyncio
-import socket
-import struct
 
 import pytest
 from aiohttp import web
 from tests.support.content import Content
 from tests.support.issuer import Issuer
+from tests.support.raw_client import raw_client
 from tests.support.waiting import until
 
 Head = dict[str, str]
@@ -176,13 +175,6 @@ async def test_what_cannot_be_understood_is_a_problem(
     assert fields["Connection"] == "close"
 
 
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Leave at once; merely closing could mean that only the answer is awaited."""
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-
-
 async def test_client_that_leaves_while_its_token_waits_is_forgotten(
     issuer: Issuer, service: Content
 ) -> None:
@@ -195,12 +187,11 @@ async def test_client_that_leaves_while_its_token_waits_is_forgotten(
         return service.registry.get_sample_value("content_requests_total", labels)
 
     issuer.answer_jwks, before = never, issuer.jwks_requests
-    _, writer = await asyncio.open_connection("127.0.0.1", service.port)
-    asked = get("/api/test/user", issuer.mint(key="second"))
-    writer.write((asked + "\r\n").encode())
-    await until(lambda: issuer.jwks_requests > before)
-
-    reset(writer)
+    asked = get("/api/test/user", issuer.mint(key="second")) + "\r\n"
+    async with raw_client(service.port) as client:
+        await client.send(asked.encode())
+        await until(lambda: issuer.jwks_requests > before)
+        client.reset()  # merely closing could mean that only the answer is awaited
     await until(left)
 
     assert (await service.get(token=issuer.mint())).status == 200

@@ -38,7 +38,7 @@ class IncompleteAnswerError(Exception):
 
 
 class RawClient:
-    """One connection to the gateway."""
+    """One connection."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
