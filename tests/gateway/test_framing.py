@@ -1,6 +1,8 @@
 """Nothing is smuggled: what reaches an upstream is one message each (G4)."""
 
 import asyncio
+import re
+from itertools import product
 from pathlib import Path
 
 import h11
@@ -10,9 +12,26 @@ from tests.support.hostile_framings import SMUGGLED, hostile_framings
 from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import RawUpstream, parsed_requests, raw_upstream
 
+from service_kit.edge.framing import HeadLimits, MalformedError, split_lines
+
 HOSTILE = dict(hostile_framings())
 FAMILIES = 16
 AT_ONCE = 20
+
+
+def test_g4_lines_end_with_cr_and_lf_and_nothing_else_does() -> None:
+    octets = (b"a", b"\r", b"\n", b"\r\n", b"\t", b"\0", b"\x0b", b"\x1c", b"\x85")
+    strict = re.compile(rb"(?:[^\0-\x08\n-\x1f\x7f]|\r\n)*")
+    for length in range(6):
+        for pieces in product(octets, repeat=length):
+            head = b"".join(pieces)
+            try:
+                lines = split_lines(head, HeadLimits())
+            except MalformedError:
+                assert not strict.fullmatch(head), head
+            else:
+                assert strict.fullmatch(head), head
+                assert b"\r\n".join(lines) == head
 
 
 def test_g4_the_table_is_large() -> None:

@@ -31,6 +31,8 @@ _CODINGS: Final = {
     "folded": [b"Transfer-Encoding:\r\n chunked"],
     "bare LF": [b"X: a\nTransfer-Encoding: chunked"],
     "bare CR": [b"X: a\rTransfer-Encoding: chunked"],
+    "bare CR and LF": [b"X: a\rTransfer-Encoding: chunked\nY: b"],
+    "bare CR, LF at the end": [b"X: a\rTransfer-Encoding: chunked\n"],
     "underscore": [b"Transfer_Encoding: chunked"],
     "no colon": [b"Transfer-Encoding chunked"],
     "none": [],
