@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import hashlib
+import os
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -286,3 +288,33 @@ async def test_issuer_without_an_index_is_ready_all_the_same(issuer: Issuer) -> 
     async with remote(issuer) as lists:
         await until(lambda: lists.remote.fault() is None)
         assert len(lists.remote) == 0
+
+
+async def test_list_comes_though_the_first_who_asked_for_it_left(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    async def nothing(_: web.Request) -> web.StreamResponse:
+        raise web.HTTPNotFound
+
+    issuer.answer_index = nothing
+    async with remote(issuer, copies=CopiesOnDisk(tmp_path)) as lists:
+        asking = asyncio.create_task(lists.remote.get(ref(), lists.now()))
+        await until(lambda: len(lists.remote))
+        asking.cancel()
+
+        await until(lambda: lists.remote.kept(ref(), lists.now()) is not None)
+
+
+async def test_disk_that_hangs_keeps_nobody_waiting(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    hanging = tmp_path / hashlib.sha256(f"{LISTS}1".encode()).hexdigest()
+    os.mkfifo(hanging, 0o600)
+    writer = os.open(hanging, os.O_RDWR)  # so it can be opened, and never ends
+    try:
+        async with asyncio.timeout(5):
+            assert await CopiesOnDisk(tmp_path).load(f"{LISTS}1") is None
+            async with remote(issuer, copies=CopiesOnDisk(tmp_path)) as lists:
+                await until(lambda: lists.remote.kept(ref(), lists.now()) is not None)
+    finally:
+        os.close(writer)

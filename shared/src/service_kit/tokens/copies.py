@@ -14,6 +14,9 @@ MAX_AGE: Final = timedelta(days=1)
 
 _OTHERS_MAY_WRITE: Final = 0o022
 
+_PATIENCE_SECONDS: Final = 1.0
+"""Reading a small file takes no longer, unless the disk hangs."""
+
 
 class CopiesOnDisk:
     """A folder with the last good copy of each document, one file for each."""
@@ -23,7 +26,10 @@ class CopiesOnDisk:
 
     async def load(self, url: str) -> bytes | None:
         """Return the copy, if there is one that is young and nobody else's."""
-        return await asyncio.to_thread(self._load, url)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await asyncio.to_thread(self._load, url)
+        return None
 
     async def save(self, url: str, document: bytes) -> None:
         """Keep a copy in place of the one before; a full disk is no failure."""

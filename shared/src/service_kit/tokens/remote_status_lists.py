@@ -159,9 +159,11 @@ class RemoteStatusLists:
             return self._lists[uri]
         kept = RemoteStatusList(uri, partial(self._download, uri, url), self._clock)
         self._lists[uri] = kept
-        if self._copies is not None:
-            await self._take_copy(kept, uri, await self._copies.load(uri))
-        kept.refresher.start()
+        try:
+            if self._copies is not None:
+                await self._take_copy(kept, uri, await self._copies.load(uri))
+        finally:
+            kept.refresher.start()  # though who asked may have left meanwhile
         return kept
 
     def _fetch_url(self, untrusted_uri: str) -> str:
