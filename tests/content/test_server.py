@@ -160,8 +160,8 @@ async def test_body_that_nobody_wants_is_not_taken_for_a_request(
         ("GET /api/test/all HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         ("GET /api/test/all HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         ("GET /api/test/all HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n", 400),
-        (f"GET /{'a' * 9000} HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-        (f"GET / HTTP/1.1\r\nHost: a\r\nX: {'a' * 9000}\r\n\r\n", 431),
+        (f"GET /{'a' * 17_000} HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (f"GET / HTTP/1.1\r\nHost: a\r\nX: {'a' * 17_000}\r\n\r\n", 431),
     ],
     ids=["no-host", "two-hosts", "version", "nul", "long-target", "long-field"],
 )
@@ -207,3 +207,27 @@ async def test_connections_have_a_limit(
     assert (await reader.readline()).startswith(b"HTTP/1.1 503")
     first.close()
     second.close()
+
+
+async def test_more_fields_are_taken_than_a_gateway_lets_through(
+    service: Content,
+) -> None:
+    fields = "".join(f"X-{number}: a\r\n" for number in range(120))
+
+    first, _, _ = await answers(service, get("/api/test/all", "") + fields + "\r\n")
+
+    assert first == "HTTP/1.1 200 OK"
+
+
+async def test_failure_after_the_answer_is_no_second_answer(
+    service: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("service_kit.metrics.RequestMetrics.count", fail)
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write((get("/api/test/all", "") + "\r\n").encode())
+
+    with pytest.raises(ConnectionResetError):
+        await reader.read()

@@ -69,13 +69,17 @@ async def content_server(
         watch_verification(registry, keys, statuses, remembered)
         metrics = RequestMetrics("content")
         registry.register(metrics)
-        yield ContentServer(
+        server = ContentServer(
             verifier,
             auth_problems(tutorial_compat=settings.tutorial_compat),
             metrics,
             readiness,
             cookie=access_token_cookie(secure=settings.cookie_secure),
         )
+        try:
+            yield server
+        finally:
+            server.deadlines.close()
 
 
 def _check(fault: Callable[[], str | None]) -> Check:

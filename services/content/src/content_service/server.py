@@ -20,6 +20,7 @@ from service_kit.edge.batch import WriteBatch
 from service_kit.edge.deadlines import Deadlines
 from service_kit.edge.exchange import CLIENT_GONE, Exchange
 from service_kit.edge.fields import READ_OF_REQUESTS, FieldPolicy
+from service_kit.edge.framing import HeadLimits
 from service_kit.edge.problems import NOT_FOUND, method_not_allowed
 from service_kit.edge.server import EdgeServer
 from service_kit.errors import Problem, ProblemError, ProblemTable, problem_teller
@@ -69,6 +70,11 @@ class _Ready:
 class ContentServer(EdgeServer):
     """Serves the resources, which can only be read."""
 
+    head_limits = HeadLimits(
+        start_line=16_384, field=16_384, fields=65_536, field_count=200
+    )
+    """More than a gateway lets through: it adds fields of its own."""
+
     def __init__(
         self,
         verifier: TokenVerifier,
@@ -105,7 +111,9 @@ class ContentServer(EdgeServer):
                 _serve_public(exchange, ready)
             else:
                 self._serve_protected(exchange, ready)
-        except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
+        except Exception as error:
+            if exchange.status:
+                raise
             exchange.tell(self._tell(error))
 
     def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
