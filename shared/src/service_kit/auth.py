@@ -1,4 +1,4 @@
-"""Who is asking, and may they: access tokens in aiohttp applications."""
+"""Who is asking, and may they: access tokens in requests."""
 
 from http import HTTPStatus
 from typing import Final

@@ -70,7 +70,7 @@ _REPEATED_PREFIXES: Final = (b"sec-ch-", b"sec-fetch-")
 """Names of lines that most messages have alike, and that never hold a secret."""
 
 _LONGEST_REPEATED: Final = 256
-"""Octets of such a line."""
+"""Octets of such a line, and of a name that is remembered."""
 
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 _USUAL_OPTIONS: Final = {
@@ -148,7 +148,9 @@ class FieldPolicy:
             passes=lower not in _HOP_BY_HOP and not self._is_dropped(lower),
             is_repeated=lower in _REPEATED or lower.startswith(_REPEATED_PREFIXES),
         )
-        return self._names.keep(name + b":", fate)
+        if len(name) <= _LONGEST_REPEATED:
+            self._names.keep(name + b":", fate)
+        return fate
 
 
 def connection_options(values: Values) -> frozenset[bytes]:

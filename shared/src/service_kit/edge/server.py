@@ -18,6 +18,7 @@ from service_kit.errors import Problem
 from service_kit.health import Readiness
 
 _CONNECTIONS: Final = 10_000
+"""More would be a flood; a server may be stricter."""
 
 _logger: Final = logging.getLogger(__name__)
 
