@@ -72,9 +72,8 @@ async def test_fs8_clients_that_reset_cost_no_other_client_its_answer(
             tasks.create_task(each())
 
 
-async def test_an_answer_that_comes_with_the_end_of_sending_is_not_lost(
-    upstream: RawUpstream, tmp_path: Path
-) -> None:
+def silent(upstream: RawUpstream) -> asyncio.Event:
+    """Let an upstream answer nothing of itself; return what says that it was asked."""
     asked = asyncio.Event()
 
     async def script(call: Call) -> None:
@@ -83,6 +82,13 @@ async def test_an_answer_that_comes_with_the_end_of_sending_is_not_lost(
         await call.until_over()
 
     upstream.script = script
+    return asked
+
+
+async def test_an_answer_that_comes_with_the_end_of_sending_is_not_lost(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    asked = silent(upstream)
     config = config_for(upstream.port)
     async with running_gateway(config, tmp_path) as gateway:
         with plain_client(gateway.port) as client:
@@ -184,14 +190,7 @@ async def test_requests_behind_answers_that_wait_are_answered_in_the_end(
 async def test_a_replica_that_vanishes_leaves_its_requests_to_those_left(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    asked = asyncio.Event()
-
-    async def script(call: Call) -> None:
-        await call.request()
-        asked.set()
-        await call.until_over()
-
-    upstream.script = script
+    asked = silent(upstream)
     async with (
         raw_upstream() as other,
         running_gateway(config_for(upstream.port, other.port), tmp_path) as gateway,
