@@ -111,7 +111,7 @@ def problem_teller(table: ProblemTable) -> Callable[[Exception], Problem]:
     return told
 
 
-def add_common_headers(response: web.StreamResponse) -> None:
+def _add_common_headers(response: web.StreamResponse) -> None:
     """Add what stands on every answer: the request id, and security headers."""
     headers = response.headers
     headers.setdefault(HEADER, request_id.get())
@@ -131,7 +131,7 @@ def problem_middleware(table: ProblemTable) -> Middleware:
                 response = await handler(request)
             except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
                 response = problem_response(tell(error))
-            add_common_headers(response)
+            _add_common_headers(response)
         finally:
             request_id.reset(token)
         return response
