@@ -1,7 +1,5 @@
 """One request and the answer it gets, whoever gives it."""
 
-import itertools
-import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
@@ -17,17 +15,10 @@ from service_kit.edge.framing import BODILESS, CHUNKED, CRLF
 from service_kit.edge.requests import Request
 from service_kit.edge.streams import Stream
 from service_kit.errors import Problem
-
-_PROCESS: Final = secrets.token_hex(8)
-_numbers: Final = itertools.count(1)
+from service_kit.request_id import new_request_id
 
 CLIENT_GONE: Final = 499
 """Logged in place of a status when the client left before there was one."""
-
-
-def new_request_id() -> str:
-    """Return an id that no other request has, in any process."""
-    return f"{_PROCESS}{next(_numbers):x}"
 
 
 _SWITCHING_PROTOCOLS: Final = 101
