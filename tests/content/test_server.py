@@ -197,10 +197,8 @@ async def test_client_that_leaves_while_its_token_waits_is_forgotten(
     assert (await service.get(token=issuer.mint())).status == 200
 
 
-async def test_connections_have_a_limit(
-    service: Content, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service_kit.edge.server._CONNECTIONS", 1)
+async def test_connections_have_a_limit(service: Content) -> None:
+    service.server.connection_limit = 1
     _, first = await asyncio.open_connection("127.0.0.1", service.port)
     reader, second = await asyncio.open_connection("127.0.0.1", service.port)
 

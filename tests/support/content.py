@@ -10,6 +10,7 @@ from tests.support.issuer import Issuer
 from tests.support.waiting import until
 
 from content_service.app import content_server
+from content_service.server import ContentServer
 from content_service.settings import Settings
 from service_kit.clock import Clock, utc_now
 from service_kit.edge.server import EdgeRunner
@@ -29,6 +30,7 @@ class Content:
     """A running content service and a client of it."""
 
     port: int
+    server: ContentServer
     readiness: Readiness
     registry: CollectorRegistry
     http: ClientSession
@@ -82,7 +84,7 @@ async def content(
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
         async with ClientSession() as http:
-            running = Content(port, readiness, registry, http)
+            running = Content(port, server, readiness, registry, http)
             if wait:
                 await until(lambda: running.metric("verification_keys"))
                 await until(lambda: running.metric("status_list_fetches"))

@@ -55,6 +55,7 @@ class GatewayServer(EdgeServer):
         config = self._control.state.config
         limits = config.limits
         self.timeouts = config.client_timeouts
+        self.connection_limit = limits.connections
         self.head_limits = HeadLimits(
             limits.request_line,
             limits.header_field,
@@ -64,15 +65,15 @@ class GatewayServer(EdgeServer):
 
     def admit(self, connection: ClientConnection) -> Problem | None:
         """Take note of a new connection, or say why it cannot be."""
-        state = self._control.state
-        limits, address = state.config.limits, connection.address
-        is_full = len(self._connections) >= limits.connections or (
-            self._of_client[address] >= limits.connections_per_client
+        state, address = self._control.state, connection.address
+        others = self._of_client[address]
+        is_crowd = (
+            others >= state.config.limits.connections_per_client
             and not state.proxies.trusts(address)
         )
         self._of_client[address] += 1
-        super().admit(connection)
-        return problems.TOO_MANY_CONNECTIONS if is_full else None
+        problem = super().admit(connection)
+        return problems.TOO_MANY_CONNECTIONS if is_crowd else problem
 
     def leave(self, connection: ClientConnection) -> None:
         """Take note that a connection is gone."""
@@ -146,5 +147,5 @@ class GatewayRunner(EdgeRunner):
 
     async def _cleanup_server(self) -> None:
         await self._control.close()
-        await super()._cleanup_server()
+        self._edge.deadlines.close()
         await self._access_log.close()

@@ -19,7 +19,7 @@ from service_kit.health import Readiness
 from service_kit.logs import configure_logging
 from service_kit.settings import SettingsError, read_settings
 
-_KEEPALIVE_SECONDS: Final = 75.0
+KEEPALIVE_SECONDS: Final = 75.0
 """Longer than the gateway keeps an idle connection, so that it closes first."""
 
 _UNPACKS_BODIES: Final = False
@@ -80,7 +80,7 @@ def app_runner(
         app,
         access_log=None,
         handle_signals=False,
-        keepalive_timeout=_KEEPALIVE_SECONDS,
+        keepalive_timeout=KEEPALIVE_SECONDS,
         auto_decompress=_UNPACKS_BODIES,
         shutdown_timeout=listening.shutdown_grace.total_seconds(),
     )

@@ -17,6 +17,7 @@ from service_kit.credentials import (
 )
 from service_kit.edge.answers import SECURITY_LINES, date_line
 from service_kit.edge.batch import WriteBatch
+from service_kit.edge.connection import ClientTimeouts
 from service_kit.edge.deadlines import Deadlines
 from service_kit.edge.exchange import CLIENT_GONE, Exchange
 from service_kit.edge.fields import READ_OF_REQUESTS, FieldPolicy
@@ -27,6 +28,7 @@ from service_kit.errors import Problem, ProblemError, ProblemTable, problem_tell
 from service_kit.health import Readiness
 from service_kit.metrics import RequestMetrics
 from service_kit.request_id import HEADER, accepted_request_id, request_id
+from service_kit.server import KEEPALIVE_SECONDS
 from service_kit.tokens import AccessClaims, TokenVerifier
 
 PUBLIC_MAX_AGE: Final = 60
@@ -74,6 +76,7 @@ class ContentServer(EdgeServer):
         start_line=16_384, field=16_384, fields=65_536, field_count=200
     )
     """More than a gateway lets through: it adds fields of its own."""
+    timeouts = ClientTimeouts(keep_alive=KEEPALIVE_SECONDS)
 
     def __init__(
         self,
@@ -96,7 +99,8 @@ class ContentServer(EdgeServer):
         """Find the resource, and answer with it or with the problem."""
         request = exchange.request
         told = request.texts(_REQUEST_ID)
-        exchange.request_id = accepted_request_id(told[0] if told else None)
+        if told:
+            exchange.request_id = accepted_request_id(told[0])
         request_id.set(exchange.request_id)
         ready = self._resources.get(request.path)
         if ready is None:

@@ -17,9 +17,6 @@ from service_kit.edge.framing import HeadLimits
 from service_kit.errors import Problem
 from service_kit.health import Readiness
 
-_CONNECTIONS: Final = 10_000
-"""More would be a flood; a server may be stricter."""
-
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -32,6 +29,7 @@ class EdgeServer(ABC):
 
     timeouts = ClientTimeouts()
     head_limits = HeadLimits()
+    connection_limit = 10_000
 
     def __init__(
         self,
@@ -78,7 +76,7 @@ class EdgeServer(ABC):
 
     def admit(self, connection: ClientConnection) -> Problem | None:
         """Take note of a new connection, or say why it cannot be."""
-        is_full = len(self._connections) >= _CONNECTIONS
+        is_full = len(self._connections) >= self.connection_limit
         self._connections.add(connection)
         self.deadlines.add(connection)
         return problems.TOO_MANY_CONNECTIONS if is_full else None
@@ -116,12 +114,6 @@ class EdgeRunner(web.BaseRunner):
         super().__init__(handle_signals=False, shutdown_timeout=grace)
         self._edge = server
 
-    async def cleanup(self) -> None:
-        """Stop accepting, let requests in flight end, then stop everything else."""
-        for site in self.sites:
-            await site.stop()
-        await super().cleanup()
-
     async def shutdown(self) -> None:
         """Nothing to do: the server itself waits for requests in flight."""
 
@@ -129,4 +121,4 @@ class EdgeRunner(web.BaseRunner):
         return cast("web.Server", self._edge)
 
     async def _cleanup_server(self) -> None:
-        self._edge.deadlines.close()
+        """Nothing to do: who made the server ends what it was given."""
