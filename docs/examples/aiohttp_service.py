@@ -9,7 +9,7 @@ from service_kit.auth import (
     auth_problems,
     authenticate,
 )
-from service_kit.errors import problem_middleware
+from service_kit.problems import problem_middleware
 from service_kit.tokens import RemoteKeySet, RemoteStatusLists, TokenVerifier
 
 

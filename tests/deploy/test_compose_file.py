@@ -10,7 +10,7 @@ import yaml
 from deploy.compose import make_secrets
 
 from content_service.settings import Settings as ContentSettings
-from gateway_service.config_file import UPSTREAM_VARIABLE, VARIABLES
+from gateway_service.config.file import UPSTREAM_VARIABLE, VARIABLES
 from gateway_service.settings import GatewaySettings
 from identity_service.settings import Settings as IdentitySettings
 from service_kit.settings import specs

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway_service.client_addresses import TrustedProxies
+from gateway_service.proxy.client_addresses import TrustedProxies
 from service_kit.addresses import normalised
 
 PROXIES = ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"]

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway_service.config import Address, Balance, Config, CorsAccess, RateLimit
-from gateway_service.config_file import parse_config, read_config
-from gateway_service.sections import ConfigError
+from gateway_service.config.file import parse_config, read_config
+from gateway_service.config.model import Address, Balance, Config, CorsAccess, RateLimit
+from gateway_service.config.sections import ConfigError
 
 PRODUCT_FILE = Path(__file__).parents[2] / "deploy" / "gateway.toml"
 

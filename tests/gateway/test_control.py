@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from tests.support.replica_server import ReplicaServer, replica_servers
 
-from gateway_service.config_file import read_config
-from gateway_service.control import ControlPlane
-from gateway_service.replicas import Readiness
-from gateway_service.status import status_of
+from gateway_service.config.file import read_config
+from gateway_service.operations.control import ControlPlane
+from gateway_service.operations.status import status_of
+from gateway_service.upstreams.replica import Readiness
 
 FILE = """
 [upstreams.steady]

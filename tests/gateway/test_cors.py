@@ -2,9 +2,9 @@
 
 import pytest
 
-from gateway_service.config import Config, CorsAccess, CorsConfig
-from gateway_service.cors import Cors, is_preflight
-from gateway_service.routing import Routes
+from gateway_service.config.model import Config, CorsAccess, CorsConfig
+from gateway_service.proxy.cors import Cors, is_preflight
+from gateway_service.proxy.routing import Routes
 
 ORIGIN = b"https://app.test"
 VARY = ("Vary", "Origin")

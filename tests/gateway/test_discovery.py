@@ -5,14 +5,14 @@ from typing import cast
 import pytest
 from dns.asyncresolver import Resolver
 
-from gateway_service.config import Address
-from gateway_service.discovery import (
+from gateway_service.config.model import Address
+from gateway_service.upstreams.discovery import (
     Discovery,
     HostPort,
     addresses_of_name,
 )
-from gateway_service.replicas import Endpoint
-from gateway_service.service_records import targets_of_service
+from gateway_service.upstreams.replica import Endpoint
+from gateway_service.upstreams.service_records import targets_of_service
 
 NAME = Address("content", 8002)
 

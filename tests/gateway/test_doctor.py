@@ -8,7 +8,7 @@ from tests.support.certificates import write_certificate
 from tests.support.ports import free_ports
 from tests.support.replica_server import not_ready, replica_servers
 
-from gateway_service.doctor import check, doctor
+from gateway_service.operations.doctor import check, doctor
 from gateway_service.settings import GatewaySettings
 from service_kit.settings import SettingsError, read_settings
 

@@ -11,25 +11,25 @@ from typing import Any
 
 import pytest
 
-from gateway_service import config_file, config_tables
-from gateway_service.sections import Section
+from gateway_service.config import file, tables
+from gateway_service.config.sections import Section
 from gateway_service.settings import GatewaySettings
 from service_kit.settings import specs
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "gateway.md"
 HEADINGS: Mapping[str, Section[Any]] = {
-    "Top level": config_tables.WHOLE,
-    "`[limits]`": config_tables.LIMITS,
-    "`[client_timeouts]`": config_tables.CLIENT_TIMEOUTS,
-    "`[timeouts]`": config_tables.TIMEOUTS,
-    "`[cors]`": config_tables.CORS,
-    "`[tls]`": config_tables.TLS,
-    "`[[routes]]`": config_tables.ROUTE,
-    "`routes.rate_limit`": config_tables.RATE_LIMIT,
-    "`[upstreams.<name>]`": config_tables.UPSTREAM,
-    "`upstreams.<name>.health`": config_tables.HEALTH,
-    "`upstreams.<name>.ejection`": config_tables.EJECTION,
-    "`upstreams.<name>.retries`": config_tables.RETRIES,
+    "Top level": tables.WHOLE,
+    "`[limits]`": tables.LIMITS,
+    "`[client_timeouts]`": tables.CLIENT_TIMEOUTS,
+    "`[timeouts]`": tables.TIMEOUTS,
+    "`[cors]`": tables.CORS,
+    "`[tls]`": tables.TLS,
+    "`[[routes]]`": tables.ROUTE,
+    "`routes.rate_limit`": tables.RATE_LIMIT,
+    "`[upstreams.<name>]`": tables.UPSTREAM,
+    "`upstreams.<name>.health`": tables.HEALTH,
+    "`upstreams.<name>.ejection`": tables.EJECTION,
+    "`upstreams.<name>.retries`": tables.RETRIES,
 }
 OF_OTHER_TABLES = {
     "body_limit": "`limits.body`",
@@ -60,7 +60,7 @@ def shown(value: object) -> str:
 
 def default_of(section: Section[Any], key: str) -> str:
     each = {f.name: f for f in dataclasses.fields(section.type)}[key]  # type: ignore[arg-type]
-    if section is config_tables.ROUTE and key in OF_OTHER_TABLES:
+    if section is tables.ROUTE and key in OF_OTHER_TABLES:
         return OF_OTHER_TABLES[key]
     return "required" if each.default is MISSING else shown(each.default)
 
@@ -84,7 +84,7 @@ def test_every_section_has_a_table() -> None:
         inner = [rule for rule in section.rules.values() if isinstance(rule, Section)]
         return {id(section)}.union(*map(within, inner))
 
-    used = (config_tables.WHOLE, config_tables.ROUTE, config_tables.UPSTREAM)
+    used = (tables.WHOLE, tables.ROUTE, tables.UPSTREAM)
     assert documented == {each for section in used for each in within(section)}
 
 
@@ -98,6 +98,6 @@ def test_every_variable_of_the_process_is_listed() -> None:
 def test_every_variable_over_the_file_is_listed() -> None:
     listed = table_below("Environment")
 
-    for variable, (path, _) in config_file.VARIABLES.items():
+    for variable, (path, _) in file.VARIABLES.items():
         assert listed[variable].startswith(f"`{'.'.join(path)}`, ")
-    assert f"`{config_file.UPSTREAM_VARIABLE}<NAME>`" in DOCUMENT.read_text("utf-8")
+    assert f"`{file.UPSTREAM_VARIABLE}<NAME>`" in DOCUMENT.read_text("utf-8")

@@ -2,9 +2,9 @@ import pytest
 from tests.support.ports import free_ports
 from tests.support.replica_server import replica_servers
 
-from gateway_service.config import HealthConfig
-from gateway_service.health import Judge, ProbeResult, probe
-from gateway_service.replicas import Endpoint, Readiness
+from gateway_service.config.model import HealthConfig
+from gateway_service.upstreams.health_checks import Judge, ProbeResult, probe
+from gateway_service.upstreams.replica import Endpoint, Readiness
 
 CONFIG = HealthConfig(path="/readyz", timeout=1.0)
 READY, NOT_READY = ProbeResult.READY, ProbeResult.NOT_READY

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.support.ports import free_ports
 
-from gateway_service.config import RateLimit
-from gateway_service.rate_limits import (
+from gateway_service.config.model import RateLimit
+from gateway_service.proxy.rate_limits import (
     MOST_CLIENTS,
     MemoryCounter,
     RateLimits,

@@ -1,5 +1,5 @@
-from gateway_service.config import RetryConfig
-from gateway_service.retry_budget import RetryBudget
+from gateway_service.config.model import RetryConfig
+from gateway_service.upstreams.retry_budget import RetryBudget
 
 
 def spend_all(budget: RetryBudget) -> int:

@@ -1,7 +1,7 @@
 import pytest
 
-from gateway_service.config import Config, CorsAccess, RouteConfig
-from gateway_service.routing import Routes
+from gateway_service.config.model import Config, CorsAccess, RouteConfig
+from gateway_service.proxy.routing import Routes
 
 
 def routes(*prefixes: str) -> Routes:

@@ -7,8 +7,8 @@ import pytest
 from cryptography import x509
 from tests.support.certificates import write_certificate
 
-from gateway_service.config import TlsConfig
-from gateway_service.tls import Certificate
+from gateway_service.config.model import TlsConfig
+from gateway_service.operations.tls import Certificate
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from tests.support.gateway import (
 from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
 
-from gateway_service.config import Limits, Timeouts
-from gateway_service.replicas import Readiness
+from gateway_service.config.model import Limits, Timeouts
+from gateway_service.upstreams.replica import Readiness
 from service_kit.edge.connection import ClientTimeouts
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"

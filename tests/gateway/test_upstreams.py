@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from gateway_service.config import (
+from gateway_service.config.model import (
     Balance,
     EjectionConfig,
     HealthConfig,
     UpstreamConfig,
 )
-from gateway_service.replicas import Endpoint, FailureKind, Readiness, Replica
-from gateway_service.upstreams import Upstream
+from gateway_service.upstreams.replica import Endpoint, FailureKind, Readiness, Replica
+from gateway_service.upstreams.upstream import Upstream
 
 CONFIG = UpstreamConfig(
     "content",

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from tests.support.replica_server import ReplicaServer, not_ready, replica_servers
 
-from gateway_service.config import Address, HealthConfig, UpstreamConfig
-from gateway_service.discovery import Discovery, HostPort
-from gateway_service.replicas import FailureKind, Readiness
-from gateway_service.upstreams import Upstream
-from gateway_service.watching import UpstreamWatch, repeat
+from gateway_service.config.model import Address, HealthConfig, UpstreamConfig
+from gateway_service.upstreams.discovery import Discovery, HostPort
+from gateway_service.upstreams.replica import FailureKind, Readiness
+from gateway_service.upstreams.upstream import Upstream
+from gateway_service.upstreams.watching import UpstreamWatch, repeat
 
 CONFIG = UpstreamConfig(
     "content",

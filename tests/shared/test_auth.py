@@ -12,7 +12,7 @@ from service_kit.auth import (
     require_role,
 )
 from service_kit.credentials import MalformedCredentialsError
-from service_kit.errors import Problem
+from service_kit.problems import Problem
 from service_kit.tokens import (
     InvalidTokenError,
     KeysUnavailableError,

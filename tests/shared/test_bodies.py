@@ -9,7 +9,7 @@ from tests.support.corpora import corpus
 from tests.support.raw_client import raw_client
 
 from service_kit import bodies
-from service_kit.errors import problem_middleware
+from service_kit.problems import problem_middleware
 
 Client = TestClient[web.Request, web.Application]
 

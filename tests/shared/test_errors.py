@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 
-from service_kit.errors import Problem, ProblemError, problem_middleware
+from service_kit.problems import Problem, ProblemError, problem_middleware
 
 TEAPOT = Problem(HTTPStatus.IM_A_TEAPOT, "teapot", "Short and stout.", {"X-Spout": "1"})
 

@@ -18,7 +18,7 @@ SERVICE = textwrap.dedent("""
     from dataclasses import dataclass
     from aiohttp import web
     from prometheus_client import CollectorRegistry
-    from service_kit.errors import problem_middleware
+    from service_kit.problems import problem_middleware
     from service_kit.health import Readiness, create_internal_app
     from service_kit.server import app_runner, run, serve
     from service_kit import settings as parse

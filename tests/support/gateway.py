@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from gateway_service.app import GatewayApp, create_app
-from gateway_service.config import (
+from gateway_service.config.model import (
     METHODS,
     Address,
     Config,

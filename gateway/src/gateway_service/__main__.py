@@ -15,11 +15,15 @@ from typing import Final
 import uvloop
 
 from gateway_service.app import create_app
-from gateway_service.config_file import read_config
-from gateway_service.doctor import check, doctor
-from gateway_service.sections import ConfigError
+from gateway_service.config.file import read_config
+from gateway_service.config.sections import ConfigError
+from gateway_service.operations.doctor import check, doctor
+from gateway_service.operations.workers import (
+    Supervisor,
+    end_with_parent,
+    open_listener,
+)
 from gateway_service.settings import GatewaySettings
-from gateway_service.workers import Supervisor, end_with_parent, open_listener
 from service_kit.logs import configure_logging
 from service_kit.server import serve, settings_or_exit
 

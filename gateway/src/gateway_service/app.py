@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from gateway_service.access_log import AccessLog
-from gateway_service.client.pool import ConnectionPool
-from gateway_service.config import Config, UpstreamConfig
-from gateway_service.control import ControlPlane
-from gateway_service.metrics import RequestMetrics
-from gateway_service.replicas import Endpoint
+from gateway_service.config.model import Config, UpstreamConfig
+from gateway_service.operations.access_log import AccessLog
+from gateway_service.operations.control import ControlPlane
+from gateway_service.operations.metrics import RequestMetrics
+from gateway_service.operations.status import status_of
 from gateway_service.server import GatewayRunner, GatewayServer
 from gateway_service.settings import GatewaySettings
-from gateway_service.status import status_of
+from gateway_service.upstreams.pool import ConnectionPool
+from gateway_service.upstreams.replica import Endpoint
 from service_kit.edge.batch import WriteBatch
 from service_kit.edge.deadlines import Deadlines
 from service_kit.health import Readiness, create_internal_app

@@ -8,12 +8,12 @@ from collections import Counter
 
 from aiohttp import web
 
-from gateway_service.access_log import AccessLog
-from gateway_service.client.pool import ConnectionPool
-from gateway_service.control import ControlPlane
-from gateway_service.headers import REQUEST_FIELDS
-from gateway_service.metrics import RequestMetrics
-from gateway_service.proxy import Proxy
+from gateway_service.operations.access_log import AccessLog
+from gateway_service.operations.control import ControlPlane
+from gateway_service.operations.metrics import RequestMetrics
+from gateway_service.proxy.headers import REQUEST_FIELDS
+from gateway_service.proxy.proxy import Proxy
+from gateway_service.upstreams.pool import ConnectionPool
 from service_kit.edge import problems
 from service_kit.edge.batch import WriteBatch
 from service_kit.edge.connection import ClientConnection
@@ -21,8 +21,8 @@ from service_kit.edge.deadlines import Deadlines
 from service_kit.edge.exchange import Exchange
 from service_kit.edge.framing import HeadLimits
 from service_kit.edge.server import EdgeRunner, EdgeServer
-from service_kit.errors import Problem
 from service_kit.health import Readiness
+from service_kit.problems import Problem
 
 
 class GatewayServer(EdgeServer):

@@ -12,7 +12,7 @@ from service_kit.settings import port as tcp_port
 class GatewaySettings:
     """Where the gateway listens, how it runs, and which file it obeys.
 
-    `config_file` reads further variables, which override single values of the file.
+    `config.file` reads further variables, which override single values of the file.
     """
 
     config: Path = setting(

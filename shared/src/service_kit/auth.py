@@ -10,7 +10,7 @@ from service_kit.credentials import (
     fields_of,
     read_access_token,
 )
-from service_kit.errors import Problem, ProblemTable
+from service_kit.problems import Problem, ProblemTable
 from service_kit.tokens import (
     AccessClaims,
     InvalidTokenError,

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from service_kit.errors import Problem, ProblemError
+from service_kit.problems import Problem, ProblemError
 
 _READ_SECONDS: Final = 10
 """aiohttp has no limit of its own for a body that stalls."""

@@ -10,7 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from service_kit.errors import Problem, problem_middleware, problem_response
+from service_kit.problems import Problem, problem_middleware, problem_response
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns None when all is well, else the reason why not, in a few words."""

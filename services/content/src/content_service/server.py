@@ -24,9 +24,9 @@ from service_kit.edge.fields import READ_OF_REQUESTS, FieldPolicy
 from service_kit.edge.framing import HeadLimits
 from service_kit.edge.problems import NOT_FOUND, method_not_allowed
 from service_kit.edge.server import EdgeServer
-from service_kit.errors import Problem, ProblemError, ProblemTable, problem_teller
 from service_kit.health import Readiness
 from service_kit.metrics import RequestMetrics
+from service_kit.problems import Problem, ProblemError, ProblemTable, problem_teller
 from service_kit.request_id import HEADER, accepted_request_id, request_id
 from service_kit.server import KEEPALIVE_SECONDS
 from service_kit.tokens import AccessClaims, TokenVerifier

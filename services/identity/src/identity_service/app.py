@@ -34,9 +34,9 @@ from identity_service.storage import schema
 from service_kit.auth import ACCESS_TOKEN_COOKIE, TOKEN_VERIFIER, auth_problems
 from service_kit.clock import Clock, utc_now
 from service_kit.credentials import access_token_cookie
-from service_kit.errors import problem_middleware
 from service_kit.health import Check, Readiness
 from service_kit.metrics import request_metrics_middleware
+from service_kit.problems import problem_middleware
 
 BODY_LIMIT: Final = 100 * 1024
 """Bytes; the tutorial's Express app takes as much."""

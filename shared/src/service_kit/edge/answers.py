@@ -6,7 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from service_kit.errors import (
+from service_kit.problems import (
     MEDIA_TYPE,
     SECURITY_HEADERS,
     Problem,

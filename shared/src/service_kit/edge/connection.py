@@ -26,7 +26,7 @@ from service_kit.edge.framing import (
 )
 from service_kit.edge.requests import UNREADABLE, Request, read_request
 from service_kit.edge.streams import Outlet, Stream
-from service_kit.errors import INTERNAL_ERROR, Problem, ProblemError
+from service_kit.problems import INTERNAL_ERROR, Problem, ProblemError
 from service_kit.request_id import request_id
 
 _PIPELINE_LIMIT: Final = 65_536

@@ -14,7 +14,7 @@ from service_kit.edge.fields import body_line
 from service_kit.edge.framing import BODILESS, CHUNKED, CRLF
 from service_kit.edge.requests import Request
 from service_kit.edge.streams import Stream
-from service_kit.errors import Problem
+from service_kit.problems import Problem
 from service_kit.request_id import new_request_id
 
 CLIENT_GONE: Final = 499

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
-from service_kit.errors import Problem
+from service_kit.problems import Problem
 
 NOT_FOUND: Final = Problem(HTTPStatus.NOT_FOUND, "not_found", "There is nothing here.")
 REQUEST_TIMEOUT: Final = Problem(

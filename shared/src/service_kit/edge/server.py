@@ -14,8 +14,8 @@ from service_kit.edge.deadlines import Deadlines
 from service_kit.edge.exchange import Exchange
 from service_kit.edge.fields import FieldPolicy
 from service_kit.edge.framing import HeadLimits
-from service_kit.errors import Problem
 from service_kit.health import Readiness
+from service_kit.problems import Problem
 
 _logger: Final = logging.getLogger(__name__)
 

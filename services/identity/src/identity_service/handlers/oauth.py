@@ -13,7 +13,7 @@ from identity_service.app_keys import INTROSPECTION_CLIENTS, PRESENTED_TOKENS
 from identity_service.handlers.callers import device
 from identity_service.handlers.payloads import answer
 from service_kit.bodies import FORM, read_members
-from service_kit.errors import Problem, ProblemError
+from service_kit.problems import Problem, ProblemError
 
 _NOT_A_FORM: Final = Problem(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

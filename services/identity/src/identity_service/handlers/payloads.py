@@ -13,7 +13,7 @@ from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import Role
 from identity_service.domain.sessions import Session
 from service_kit.bodies import FORM, read_members
-from service_kit.errors import Problem, ProblemError
+from service_kit.problems import Problem, ProblemError
 
 P = TypeVar("P", bound=BaseModel)
 

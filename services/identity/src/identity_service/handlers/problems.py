@@ -14,7 +14,7 @@ from identity_service.handlers.payloads import invalid_fields
 from identity_service.handlers.sessions import NoRefreshTokenError
 from identity_service.security.password_hashing import HashingBusyError
 from identity_service.storage.database import RETRY_AFTER
-from service_kit.errors import Problem, ProblemTable
+from service_kit.problems import Problem, ProblemTable
 
 
 def _retry_after(wait: timedelta) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from identity_service.handlers.payloads import invalid_member
-from service_kit.errors import ProblemError
+from service_kit.problems import ProblemError
 
 _MOST_DIGITS: Final = 18
 """Any such number fits every database."""

@@ -14,7 +14,7 @@ from identity_service.handlers.payloads import (
     told,
 )
 from service_kit.bodies import read_members
-from service_kit.errors import ProblemError
+from service_kit.problems import ProblemError
 
 
 class NoRefreshTokenError(Exception):

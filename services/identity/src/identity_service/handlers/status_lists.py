@@ -12,7 +12,7 @@ from identity_service.handlers.conditional import (
     accepts_gzip,
     conditional_response,
 )
-from service_kit.errors import Problem, ProblemError
+from service_kit.problems import Problem, ProblemError
 
 _MEDIA_TYPE: Final = "application/statuslist+jwt"
 

@@ -18,7 +18,7 @@ from identity_service.handlers.payloads import (
     read_payload,
     told,
 )
-from service_kit.errors import ProblemError
+from service_kit.problems import ProblemError
 
 _DEFAULT_LIMIT: Final = 50
 _HIGHEST_LIMIT: Final = 200

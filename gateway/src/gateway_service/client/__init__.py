@@ -1,1 +1,0 @@
-"""The gateway's side towards upstreams: connections, and pools of them."""

@@ -1,0 +1,1 @@
+"""What operators see and do: reload, workers, TLS, logs, metrics, status, doctor."""

@@ -1,0 +1,66 @@
+"""What `/status` on the internal port shows of the control plane."""
+
+from gateway_service.config.model import NO_LIMIT
+from gateway_service.operations.control import ControlPlane
+from gateway_service.proxy.routing import Route
+from gateway_service.upstreams.replica import PoolT, Replica
+from gateway_service.upstreams.upstream import Upstream
+from gateway_service.upstreams.watching import UpstreamWatch
+
+
+def status_of(control: ControlPlane[PoolT]) -> dict[str, object]:
+    """Return routes, upstreams, replicas and limits as JSON can hold them."""
+    state = control.state
+    return {
+        "routes": [_route(route) for route in state.routes],
+        "upstreams": {name: _upstream(w) for name, w in state.watches.items()},
+        "rate_limits": {
+            "store": state.rate_limits.place,
+            "counting_alone": state.rate_limits.is_alone,
+            "refused": state.rate_limits.refused,
+        },
+        "reloads_refused": control.reloads_refused,
+    }
+
+
+def _route(route: Route) -> dict[str, object]:
+    limit = route.rate_limit
+    total = route.timeouts.total
+    return {
+        "prefix": route.prefix,
+        "upstream": route.upstream,
+        "methods": sorted(route.methods),
+        "body_limit": route.body_limit,
+        "timeouts": {
+            "connect": route.timeouts.connect,
+            "response_head": route.timeouts.response_head,
+            "idle": route.timeouts.idle,
+            "total": None if total == NO_LIMIT else total,
+        },
+        "rate_limit": limit and f"{limit.requests} in {limit.seconds} s",
+    }
+
+
+def _upstream(watch: UpstreamWatch[PoolT]) -> dict[str, object]:
+    upstream = watch.upstream
+    return {
+        "in_flight": upstream.in_flight,
+        "max_in_flight": upstream.config.max_in_flight,
+        "balance": upstream.config.balance.value,
+        "retries_left": int(upstream.retry_budget.balance),
+        "unresolved": dict(watch.discovery.faults),
+        "replicas": [_replica(upstream, each) for each in upstream.replicas],
+    }
+
+
+def _replica(upstream: Upstream[PoolT], replica: Replica[PoolT]) -> dict[str, object]:
+    return {
+        "address": str(replica.endpoint),
+        "readiness": replica.readiness.value,
+        "in_flight": replica.in_flight,
+        "requests": replica.requests,
+        "failures_in_a_row": replica.failures,
+        "ejected_for": round(upstream.ejected_for(replica), 1),
+        "ejections": replica.ejections,
+        "share": round(replica.share, 2),
+    }

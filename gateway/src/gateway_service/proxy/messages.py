@@ -1,0 +1,110 @@
+"""What is sent on: a request to an upstream, and an answer's fields to a client."""
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from gateway_service.proxy.client_addresses import TrustedProxies
+from gateway_service.upstreams.response import Answer
+from service_kit.edge.answers import date_line
+from service_kit.edge.exchange import Client, Exchange
+from service_kit.edge.fields import body_line, connection_options
+from service_kit.edge.framing import CRLF
+from service_kit.edge.requests import Request
+
+_WRITTEN_ANEW: Final = (
+    (b"origin", b"Origin: "),
+    (b"access-control-request-method", b"Access-Control-Request-Method: "),
+)
+"""Fields that the gateway reads, and that an upstream sees as well."""
+
+_SCHEMES: Final = frozenset({b"http", b"https"})
+_ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests say that they have no body (RFC 9110, 8.6)."""
+
+_UPGRADE: Final = b"Connection: upgrade\r\nUpgrade: websocket\r\n"
+
+
+class Hop(NamedTuple):
+    """What this gateway is to its neighbours."""
+
+    pseudonym: bytes
+    proxies: TrustedProxies
+
+
+def request_head(exchange: Exchange, upstream: str, hop: Hop, framing: bytes) -> bytes:
+    """Return the head of the request to an upstream.
+
+    Its target is the octets the route was chosen by. Nothing a client said of itself,
+    of hops or of framing is in it, but for what trusted proxies said.
+    """
+    request, client = exchange.request, exchange.client
+    values = request.values
+    if hop.proxies.trusts(client.address):
+        forwarded = _forwarded_on(request, client)
+    else:
+        forwarded = _forwarded(client.address, _scheme(client))
+    lines = request.lines
+    for name, line in _WRITTEN_ANEW:
+        if name in values and name not in connection_options(values):
+            lines = [*lines, *(line + value for value in values[name])]
+    return b"".join(
+        (
+            *(request.method.encode("ascii"), b" ", request.target, b" HTTP/1.1\r\n"),
+            *(b"Host: ", request.host or upstream.encode("ascii"), CRLF),
+            *(CRLF.join(lines), CRLF if lines else b"", forwarded),
+            *(b"X-Forwarded-Host: ", request.host, CRLF),
+            *(b"Via: ", _via(request, hop.pseudonym), CRLF),
+            *(b"X-Request-Id: ", exchange.request_id.encode("ascii"), CRLF),
+            *(framing, CRLF),
+        )
+    )
+
+
+def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes:
+    """Return the last lines of a head: what few requests have."""
+    if is_upgrade:
+        return _UPGRADE
+    lines = b""
+    if length or request.method in _ALWAYS_FRAMED:
+        lines = body_line(length)
+    forwards = request.values.get(b"max-forwards")
+    if forwards is not None and request.method == "OPTIONS":
+        lines += b"Max-Forwards: %d\r\n" % (int(forwards[0]) - 1)
+    return lines
+
+
+def _via(request: Request, pseudonym: bytes) -> bytes:
+    before = request.values.get(b"via")
+    hop = (b"1.0 " if request.is_http_10 else b"1.1 ") + pseudonym
+    return hop if before is None else b", ".join([*before, hop])
+
+
+def _scheme(client: Client) -> bytes:
+    return b"https" if client.is_secure else b"http"
+
+
+@lru_cache(maxsize=1_024)
+def _forwarded(address: str, scheme: bytes) -> bytes:
+    return _forwarded_lines(address.encode("ascii"), scheme)
+
+
+def _forwarded_lines(addresses: bytes, scheme: bytes) -> bytes:
+    """Return what tells an upstream who asks, and how."""
+    return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (addresses, scheme)
+
+
+def _forwarded_on(request: Request, client: Client) -> bytes:
+    """Return who asks, as trusted proxies tell it."""
+    before = request.values.get(b"x-forwarded-for", [])
+    peer = b", ".join([*before, client.address.encode("ascii")])
+    told = request.values.get(b"x-forwarded-proto", [])
+    if len(told) == 1 and told[0] in _SCHEMES:
+        return _forwarded_lines(peer, told[0])
+    return _forwarded_lines(peer, _scheme(client))
+
+
+def answer_lines(answer: Answer) -> bytes:
+    """Return the fields of an upstream's answer that a client may see."""
+    date = answer.values.get(b"date")
+    dated = date_line() if date is None else b"Date: %b\r\n" % date[0]
+    return CRLF.join(answer.lines) + CRLF + dated if answer.lines else dated

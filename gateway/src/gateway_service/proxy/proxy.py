@@ -1,0 +1,143 @@
+"""What becomes of a request: match -> select -> send -> relay."""
+
+import math
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from gateway_service.config.model import METHODS, RateLimit
+from gateway_service.operations.control import State
+from gateway_service.proxy import problems
+from gateway_service.proxy.client_addresses import TrustedProxies
+from gateway_service.proxy.cors import is_preflight
+from gateway_service.proxy.forwarding import Forwarding
+from gateway_service.proxy.pages import PAGE_LINES, start_page
+from gateway_service.proxy.routing import Route
+from gateway_service.upstreams.pool import ConnectionPool
+from service_kit.edge.answers import date_line
+from service_kit.edge.exchange import Exchange
+from service_kit.edge.problems import NOT_FOUND, method_not_allowed
+from service_kit.problems import Problem, ProblemError
+
+_OK: Final = 200
+_NO_CONTENT: Final = 204
+_ALL_METHODS: Final = ", ".join(sorted(METHODS)).encode("ascii")
+_PAGE_METHODS: Final = frozenset({"GET", "HEAD"})
+_ORIGIN: Final = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECASE)
+
+
+class Proxy:
+    """Answers requests as the present configuration says."""
+
+    def __init__(self, state: Callable[[], State[ConnectionPool]]) -> None:
+        self._state = state
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer a request, or send it on, whose answer comes later."""
+        state = self._state()
+        request = exchange.request
+        route = state.routes.match(request.path)
+        cors = state.routes.default_cors if route is None else route.cors
+        secure = state.hsts if exchange.client.is_secure else b""
+        exchange.lines = cors.for_request(request.origin) + secure
+        try:
+            if route is None:
+                _answer_alone(exchange, state)
+                return
+            exchange.route = route.prefix
+            if request.method == "OPTIONS" and _answer_options(exchange, route, secure):
+                return
+            _check_method(request.method, route)
+            if route.rate_limit is None:
+                _forward(exchange, route, state)
+            else:
+                limited = partial(_limit, exchange, route, route.rate_limit, state)
+                exchange.wait_for(limited)
+        except ProblemError as error:
+            exchange.tell(error.problem)
+
+    def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
+        """Answer octets that could not be understood as a request.
+
+        A page of an allowed origin may read the reason, if its origin can be seen.
+        """
+        state = self._state()
+        match = _ORIGIN.search(received)
+        origin = match[1] if match is not None else None
+        exchange.lines = state.routes.default_cors.for_request(origin)
+        if exchange.client.is_secure:
+            exchange.lines += state.hsts
+        exchange.tell(problem)
+
+
+def _answer_alone(exchange: Exchange, state: State[ConnectionPool]) -> None:
+    """Answer what belongs to no route."""
+    request = exchange.request
+    if request.path == "*":
+        _allow(exchange, _ALL_METHODS)
+    elif request.path != "/":
+        exchange.tell(NOT_FOUND)
+    elif request.method not in _PAGE_METHODS:
+        exchange.tell(method_not_allowed(", ".join(sorted(_PAGE_METHODS))))
+    else:
+        page = start_page(state.config)
+        exchange.respond(_OK, PAGE_LINES + date_line(), page)
+
+
+def _answer_options(exchange: Exchange, route: Route, secure: bytes) -> bool:
+    """Answer a preflight, or an OPTIONS that may go no further; else return False."""
+    values = exchange.request.values
+    wanted = values.get(b"access-control-request-method")
+    origin = exchange.request.origin
+    if is_preflight("OPTIONS", origin, wanted[0] if wanted else None):
+        exchange.lines = route.cors.for_preflight(origin) + secure
+        exchange.respond(_NO_CONTENT, date_line(), b"")
+        return True
+    forwards = values.get(b"max-forwards")
+    if forwards is None:
+        return False
+    if len(forwards) > 1 or not re.fullmatch(rb"\d{1,9}", forwards[0]):
+        raise ProblemError(problems.MALFORMED_MAX_FORWARDS)
+    if int(forwards[0]):
+        return False
+    _allow(exchange, route.allow)
+    return True
+
+
+def _allow(exchange: Exchange, methods: bytes) -> None:
+    exchange.respond(_NO_CONTENT, b"Allow: %b\r\n" % methods + date_line(), b"")
+
+
+def _check_method(method: str, route: Route) -> None:
+    if method not in route.methods:
+        allow = route.allow.decode("ascii")
+        raise ProblemError(method_not_allowed(allow))
+
+
+async def _limit(
+    exchange: Exchange, route: Route, limit: RateLimit, state: State[ConnectionPool]
+) -> None:
+    """Forward a request unless its client has sent too many."""
+    client = _client_address(exchange, state.proxies)
+    seconds = await state.rate_limits.wait(route.prefix, limit, client)
+    if seconds:
+        raise ProblemError(problems.too_many_requests(math.ceil(seconds)))
+    _forward(exchange, route, state)
+
+
+def _forward(exchange: Exchange, route: Route, state: State[ConnectionPool]) -> None:
+    if exchange.request.length > route.body_limit:
+        raise ProblemError(problems.BODY_TOO_LARGE)
+    exchange.upstream = route.upstream
+    upstream = state.upstreams[route.upstream]
+    Forwarding(exchange, route, upstream, state.hop).start()
+
+
+def _client_address(exchange: Exchange, proxies: TrustedProxies) -> str:
+    client = exchange.client
+    if not proxies.trusts(client.address):
+        return client.address
+    untrusted = exchange.request.values.get(proxies.header.encode("ascii"), [])
+    values = [value.decode("latin-1") for value in untrusted]
+    return proxies.client_of(client.address, values)

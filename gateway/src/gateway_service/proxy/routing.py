@@ -1,0 +1,89 @@
+"""Which route a path belongs to."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from gateway_service.config.model import (
+    METHODS,
+    Config,
+    CorsAccess,
+    RateLimit,
+    Timeouts,
+)
+from gateway_service.proxy.cors import Cors
+
+_AMBIGUOUS: Final = re.compile(
+    r"//|\\|%2f|%5c|%00|(?:^|/)(?:\.|%2e){1,2}(?:/|;|$)", re.IGNORECASE
+)
+"""What the gateway and an upstream could read as different paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where requests below one prefix go, and under which conditions."""
+
+    prefix: str
+    upstream: str
+    methods: frozenset[str]
+    allow: bytes
+    """The methods as the value of `Allow`, for a 405."""
+    body_limit: int
+    timeouts: Timeouts
+    rate_limit: RateLimit | None
+    cors: Cors
+
+
+class Routes:
+    """The routes of one configuration, compiled."""
+
+    __slots__ = ("_by_prefix", "_longest", "default_cors")
+
+    def __init__(self, config: Config) -> None:
+        self.default_cors = Cors(config.cors, CorsAccess.ALLOWED_ORIGINS, METHODS)
+        """For answers to paths that no route claims."""
+        self._by_prefix = {
+            route.prefix.rstrip("/"): Route(
+                prefix=route.prefix,
+                upstream=route.upstream,
+                methods=route.methods,
+                allow=", ".join(sorted(route.methods)).encode("ascii"),
+                body_limit=route.body_limit,
+                timeouts=route.timeouts,
+                rate_limit=route.rate_limit,
+                cors=Cors(config.cors, route.cors, route.methods),
+            )
+            for route in config.routes
+        }
+        self._longest = max(map(len, self._by_prefix), default=0)
+
+    def match(self, untrusted_path: str) -> Route | None:
+        """Return the route with the longest prefix that ends at a segment's border.
+
+        The path is the octets of the request target without its query, undecoded; an
+        upstream is sent the same. A path that an upstream might read differently
+        (dot segments, encoded or doubled slashes, backslashes) belongs to no route.
+        """
+        if untrusted_path[:1] != "/":
+            return None
+        if (
+            "%" in untrusted_path
+            or "/." in untrusted_path
+            or "//" in untrusted_path
+            or "\\" in untrusted_path
+        ) and _AMBIGUOUS.search(untrusted_path):
+            return None
+        candidate = untrusted_path
+        if len(candidate) > self._longest:
+            candidate = candidate[: candidate.rfind("/", 0, self._longest + 1)]
+        by_prefix = self._by_prefix
+        while candidate:
+            route = by_prefix.get(candidate)
+            if route is not None:
+                return route
+            candidate = candidate[: candidate.rfind("/")]
+        return by_prefix.get("")
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._by_prefix.values())

@@ -1,0 +1,1 @@
+"""The services behind the gateway, their health, and connections to them."""

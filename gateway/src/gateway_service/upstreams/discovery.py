@@ -1,0 +1,133 @@
+"""From the addresses of a configuration to the endpoints that exist now."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from ipaddress import ip_address
+from socket import SOCK_STREAM
+from typing import Final
+
+from gateway_service.config.model import Address
+from gateway_service.upstreams.replica import Endpoint
+
+RESOLVE_SECONDS: Final = 2.0
+"""How long an answer is waited for; the last good one serves meanwhile."""
+
+_logger: Final = logging.getLogger(__name__)
+
+HostPort = tuple[str, int]
+Lookup = Callable[[str, int], Awaitable[list[HostPort]]]
+"""Returns every address and port behind a name; OSError if there is none."""
+
+
+class ResolutionError(Exception):
+    """A name has no address just now, or no answer came."""
+
+
+class Discovery:
+    """Turns an upstream's addresses into endpoints, again and again.
+
+    While a name cannot be resolved, what it last stood for stays valid: a name server
+    that is away takes no replica out.
+    """
+
+    def __init__(
+        self,
+        addresses: Iterable[Address],
+        probe_port: int,
+        *,
+        look_up_name: Lookup | None = None,
+        look_up_service: Lookup | None = None,
+        patience: float = RESOLVE_SECONDS,
+    ) -> None:
+        self._addresses = tuple(addresses)
+        self._probe_port = probe_port
+        self._look_up_name = look_up_name or addresses_of_name
+        self._look_up_service = look_up_service
+        self._patience = patience
+        self._last_good: dict[Address, list[HostPort]] = {}
+        self._running: dict[Address, asyncio.Future[list[HostPort]]] = {}
+        self.faults: dict[str, str] = {}
+        """The names that cannot be resolved at present, and why."""
+
+    async def endpoints(self) -> list[Endpoint]:
+        """Return what is known now, in no longer than `patience`."""
+        found = await asyncio.gather(*map(self._resolve, self._addresses))
+        return [
+            Endpoint(host, port, address.probe_port or self._probe_port or port)
+            for address, places in zip(self._addresses, found, strict=True)
+            for host, port in places
+        ]
+
+    async def _resolve(self, address: Address) -> list[HostPort]:
+        if _is_literal(address.host):
+            return [(address.host, address.port)]
+        try:
+            async with asyncio.timeout(self._patience):
+                places = await asyncio.shield(self._query(address))
+        except (OSError, TimeoutError, ResolutionError) as error:
+            if address.host not in self.faults:
+                _logger.warning(
+                    "name_not_resolved",
+                    extra={"name_asked": address.host, "error": type(error).__name__},
+                )
+            self.faults[address.host] = self._reason(error)
+        else:
+            self.faults.pop(address.host, None)
+            self._last_good[address] = places
+        return self._last_good.get(address, [])
+
+    def _reason(self, error: Exception) -> str:
+        match error:
+            case TimeoutError():
+                return f"no answer in {self._patience:g} s"
+            case OSError():
+                return error.strerror or "no address"
+            case _:
+                return str(error)
+
+    def _query(self, address: Address) -> asyncio.Future[list[HostPort]]:
+        """Ask once at a time: a resolver that hangs holds one thread, not many."""
+        running = self._running.get(address)
+        if running is None or running.done():
+            look_up = self._look_up_name
+            if address.service:
+                look_up = self._look_up_service or _service_look_up()
+            running = asyncio.ensure_future(look_up(address.host, address.port))
+            running.add_done_callback(_mark_retrieved)
+            self._running[address] = running
+        return running
+
+    async def close(self) -> None:
+        """Give up the questions that nobody has answered."""
+        for query in self._running.values():
+            query.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+
+async def addresses_of_name(name: str, port: int) -> list[HostPort]:
+    """Return every A and AAAA address of a name, in a stable order."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(name, port, type=SOCK_STREAM)
+    return sorted({(str(place[0]), port) for *_, place in found})
+
+
+def _service_look_up() -> Lookup:
+    """Import what SRV takes only where it is configured: it costs 5 MiB."""
+    from gateway_service.upstreams.service_records import targets_of_service  # noqa: PLC0415
+
+    return targets_of_service
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _mark_retrieved(query: asyncio.Future[list[HostPort]]) -> None:
+    """Keep asyncio from reporting a failure that came too late for anybody."""
+    if not query.cancelled():
+        query.exception()

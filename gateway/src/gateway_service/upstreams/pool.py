@@ -1,0 +1,96 @@
+"""The connections to one replica."""
+
+import asyncio
+
+from gateway_service.config.model import UpstreamConfig
+from gateway_service.upstreams.connection import UpstreamConnection
+from gateway_service.upstreams.replica import Endpoint, FailureKind
+from gateway_service.upstreams.response import UpstreamError
+from service_kit.edge.batch import WriteBatch
+from service_kit.edge.deadlines import Deadlines
+
+
+class ConnectionPool:
+    """Keeps connections open for the next request, the last used on top.
+
+    The pool sets no bound to those in use: that is the upstream's bulkhead.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        config: UpstreamConfig,
+        deadlines: Deadlines,
+        batch: WriteBatch,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._endpoint = endpoint
+        self._config = config
+        self._deadlines = deadlines
+        self._batch = batch
+        self._loop = loop
+        self._idle: list[UpstreamConnection] = []
+        self._open: set[UpstreamConnection] = set()
+        self._is_closed = False
+
+    def take(self) -> UpstreamConnection | None:
+        """Return an open connection that has nothing to do, if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_usable:
+                return connection
+        return None
+
+    async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
+        """Open a new connection.
+
+        Raises
+        ------
+        UpstreamError
+            `REFUSED`: nothing was sent.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                _, connection = await self._loop.create_connection(
+                    lambda: UpstreamConnection(self._loop, self._batch, self._lost),
+                    self._endpoint.host,
+                    self._endpoint.port,
+                )
+        except TimeoutError:
+            raise UpstreamError(FailureKind.REFUSED, in_time=False) from None
+        except OSError:
+            raise UpstreamError(FailureKind.REFUSED) from None
+        self._deadlines.add(connection)
+        self._open.add(connection)
+        return connection
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Keep a connection for the next request, or close it if it cannot be used.
+
+        Closing it ends an exchange that is not complete, on the replica's side too.
+        """
+        if not connection.is_usable:
+            connection.abort()
+        elif self._is_closed or len(self._idle) >= self._config.idle_connections:
+            connection.close()
+        else:
+            connection.deadline = self._loop.time() + self._config.idle_timeout
+            self._idle.append(connection)
+
+    def _lost(self, connection: UpstreamConnection) -> None:
+        self._deadlines.discard(connection)
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def give_up(self) -> None:
+        """Wait for no answer any longer that has not begun: the replica is gone."""
+        for connection in list(self._open):
+            connection.give_up()
+
+    def close(self) -> None:
+        """Close every connection that is idle, and the others once they are."""
+        self._is_closed = True
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()

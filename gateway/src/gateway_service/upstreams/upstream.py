@@ -1,0 +1,228 @@
+"""The replicas of an upstream, and which of them gets the next request.
+
+`select` and `release` run once for each request, so they read no clock: `tick` runs a
+few times a second and moves everything that depends on time.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Collection, Iterable
+from typing import Final, Generic
+
+from gateway_service.config.model import Balance, UpstreamConfig
+from gateway_service.upstreams.replica import (
+    Endpoint,
+    FailureKind,
+    Pool,
+    PoolT,
+    Readiness,
+    Replica,
+)
+from gateway_service.upstreams.retry_budget import RetryBudget
+
+__all__ = ["Endpoint", "FailureKind", "Pool", "Readiness", "Replica", "Upstream"]
+
+_logger: Final = logging.getLogger(__name__)
+
+_PREFERENCE: Final = (Readiness.READY, Readiness.UNKNOWN, Readiness.NOT_READY)
+
+FIRST_SHARE: Final = 0.1
+"""The part of its full share of requests that a replica starts with."""
+
+
+class Upstream(Generic[PoolT]):
+    """A service behind the gateway: balances, ejects, and bounds what is in flight."""
+
+    def __init__(
+        self,
+        config: UpstreamConfig,
+        make_pool: Callable[[Endpoint, UpstreamConfig], PoolT],
+        *,
+        now: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.config = config
+        self.name = config.name
+        self.in_flight = 0
+        self.retry_budget = RetryBudget(config.retries)
+        self.replicas: tuple[Replica[PoolT], ...] = ()
+        self._usable: list[Replica[PoolT]] = []
+        self._turn = 0
+        self._round_robin = config.balance is Balance.ROUND_ROBIN
+        self._max_in_flight = config.max_in_flight
+        self._make_pool = make_pool
+        self._now = now
+        self._chance = chance
+        self._ticked_at = now()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the bulkhead lets no further request through."""
+        return self.in_flight >= self._max_in_flight
+
+    def select(self, exclude: Collection[Replica[PoolT]] = ()) -> Replica[PoolT] | None:
+        """Return a replica with a request's place taken on it; `release` gives it back.
+
+        None: the upstream is full, or no replica that is not excluded is usable.
+        """
+        if self.in_flight >= self._max_in_flight:
+            return None
+        usable = self._usable
+        if exclude:
+            usable = [replica for replica in usable if replica not in exclude]
+        else:
+            self.retry_budget.deposit()
+        match len(usable):
+            case 0:
+                return None
+            case 1:
+                chosen = usable[0]
+            case count:
+                chosen = self._one_of_two(usable, count)
+        chosen.in_flight += 1
+        chosen.requests += 1
+        self.in_flight += 1
+        return chosen
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a replica says that it is ready."""
+        return any(r.readiness is Readiness.READY for r in self.replicas)
+
+    def has_another(self, exclude: Collection[Replica[PoolT]]) -> bool:
+        """Whether `select` would find a replica, were the upstream not full."""
+        return any(replica not in exclude for replica in self._usable)
+
+    def release(self, replica: Replica[PoolT]) -> None:
+        """Give back what `select` took, once the exchange is over."""
+        self.in_flight -= 1
+        replica.in_flight -= 1
+        if replica.retired and not replica.in_flight:
+            replica.pool.close()
+
+    def _one_of_two(self, usable: list[Replica[PoolT]], count: int) -> Replica[PoolT]:
+        if self._round_robin:
+            self._turn = first = (self._turn + 1) % count
+            second = (first + 1) % count
+        else:
+            first = int(self._chance() * count)
+            second = int(self._chance() * (count - 1))
+            second += second >= first
+        chosen, other = usable[first], usable[second]
+        if not self._round_robin and other.in_flight < chosen.in_flight:
+            chosen, other = other, chosen
+        if chosen.share < 1 and self._chance() > chosen.share:
+            return other
+        return chosen
+
+    def assign(self, endpoints: Iterable[Endpoint]) -> None:
+        """Make these the upstream's replicas, keeping those it has already.
+
+        One that is gone gets no new request and ends when its last one has.
+        """
+        known = {replica.endpoint: replica for replica in self.replicas}
+        kept = []
+        for endpoint in dict.fromkeys(endpoints):
+            replica = known.pop(endpoint, None)
+            kept.append(replica or self._join(endpoint))
+        for replica in known.values():
+            replica.retired = True
+            if not replica.in_flight:
+                replica.pool.close()
+        self.replicas = tuple(kept)
+        self._choose_usable()
+
+    def _join(self, endpoint: Endpoint) -> Replica[PoolT]:
+        replica = Replica(
+            endpoint, self._make_pool(endpoint, self.config), self._failing
+        )
+        if not self.config.health.path:
+            replica.readiness = Readiness.READY
+            self._start_slowly(replica)
+        return replica
+
+    def report(self, replica: Replica[PoolT], readiness: Readiness) -> None:
+        """Take note of what a probe found."""
+        if readiness is replica.readiness:
+            return
+        replica.readiness = readiness
+        if readiness is Readiness.READY:
+            replica.ejected_until = 0.0
+            replica.failures = 0
+            self._start_slowly(replica)
+        self._choose_usable()
+        if readiness is Readiness.UNREACHABLE:
+            replica.pool.give_up()  # what it was asked goes to those that are usable
+
+    def tick(self) -> None:
+        """Let time pass: slow starts, ends of ejections, the retry budget."""
+        now = self._now()
+        self.retry_budget.refill(now - self._ticked_at)
+        self._ticked_at = now
+        for replica in self.replicas:
+            if replica.ejected_until and now >= replica.ejected_until:
+                replica.ejected_until = 0.0
+                replica.failures = 0
+                self._start_slowly(replica)
+                self._choose_usable()
+            elif replica.share < 1:
+                age = (now - replica.joined_at) / self.config.slow_start
+                replica.share = min(1.0, FIRST_SHARE + (1 - FIRST_SHARE) * age)
+
+    def _start_slowly(self, replica: Replica[PoolT]) -> None:
+        replica.joined_at = self._now()
+        replica.share = FIRST_SHARE if self.config.slow_start else 1.0
+
+    def _failing(self, replica: Replica[PoolT], kind: FailureKind) -> None:
+        """Eject a replica that failed once too often, unless too many are out."""
+        rules = self.config.ejection
+        enough = (
+            kind is FailureKind.REFUSED or replica.failures >= rules.failures
+        ) and not replica.ejected_until
+        if not enough or replica.retired or not self._may_eject_another():
+            return
+        now = self._now()
+        if now - replica.joined_at > rules.longest:
+            replica.ejections = 0
+        replica.ejections += 1
+        time_out = rules.first * 2 ** min(replica.ejections - 1, 16)
+        replica.ejected_until = now + min(rules.longest, time_out)
+        self._choose_usable()
+        _logger.warning(
+            "replica_ejected",
+            extra={
+                "upstream": self.name,
+                "replica": str(replica.endpoint),
+                "failure": kind.value,
+                "ejected_for": self.ejected_for(replica),
+            },
+        )
+
+    def _may_eject_another(self) -> bool:
+        count = len(self.replicas)
+        out = sum(1 for replica in self.replicas if replica.ejected_until)
+        allowed = max(1, int(count * self.config.ejection.share))
+        return out < min(allowed, count - 1)
+
+    def _choose_usable(self) -> None:
+        """Prefer those that are ready, then those of which no probe knows anything.
+
+        Where there are neither, one that says it is not ready may still do some of
+        its work. One that was there and is unreachable now is never used.
+        """
+        candidates = next(filter(None, map(self._in_state, _PREFERENCE)), [])
+        self._usable = [r for r in candidates if not r.ejected_until] or candidates
+
+    def _in_state(self, readiness: Readiness) -> list[Replica[PoolT]]:
+        return [r for r in self.replicas if r.readiness is readiness]
+
+    def ejected_for(self, replica: Replica[PoolT]) -> float:
+        """Return for how many seconds more a replica is ejected; 0 if it is not."""
+        if not replica.ejected_until:
+            return 0.0
+        return max(0.0, replica.ejected_until - self._now())
+
+    def close(self) -> None:
+        """Retire every replica: the upstream is no longer configured."""
+        self.assign(())

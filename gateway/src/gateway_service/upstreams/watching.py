@@ -1,0 +1,117 @@
+"""Keep an upstream's replicas up to date: who they are, and who is ready."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, Generic
+
+from gateway_service.upstreams.discovery import Discovery
+from gateway_service.upstreams.health_checks import Judge, probe
+from gateway_service.upstreams.replica import PoolT, Replica
+from gateway_service.upstreams.upstream import Upstream
+
+JITTER: Final = 0.1
+"""A wait is shorter by up to this part of it, so that gateways do not ask in step."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class UpstreamWatch(Generic[PoolT]):
+    """Runs discovery and probes of one upstream until it is stopped."""
+
+    def __init__(
+        self, upstream: Upstream[PoolT], discovery: Discovery | None = None
+    ) -> None:
+        config = upstream.config
+        self.upstream = upstream
+        self.discovery = discovery or Discovery(config.addresses, config.health.port)
+        self._discovering: asyncio.Task[None] | None = None
+        self._probing: dict[Replica[PoolT], asyncio.Task[None]] = {}
+        self._unasked: set[Replica[PoolT]] = set()
+        self._all_asked = asyncio.Event()
+
+    async def start(self) -> None:
+        """Return when every replica found has been asked once, or soon after."""
+        config = self.upstream.config
+        await self._discover()
+        self._discovering = asyncio.create_task(
+            repeat(self._discover, config.resolve_interval, at_once=False)
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(config.health.timeout):
+                if self._unasked:
+                    await self._all_asked.wait()
+
+    async def stop(self) -> None:
+        """Watch no longer; the replicas end when nothing is in flight on them."""
+        tasks = [*self._probing.values()]
+        if self._discovering is not None:
+            tasks.append(self._discovering)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.discovery.close()
+        self.upstream.close()
+
+    async def _discover(self) -> None:
+        before = set(self.upstream.replicas)
+        self.upstream.assign(await self.discovery.endpoints())
+        after = set(self.upstream.replicas)
+        for replica in before - after:
+            self._log("replica_left", replica)
+            if replica in self._probing:
+                self._probing.pop(replica).cancel()
+                self._unasked.discard(replica)
+        for replica in after - before:
+            self._log("replica_joined", replica)
+            if self.upstream.config.health.path:
+                self._unasked.add(replica)
+                self._probing[replica] = asyncio.create_task(self._watch(replica))
+
+    async def _watch(self, replica: Replica[PoolT]) -> None:
+        config = self.upstream.config.health
+        judge = Judge(config)
+
+        async def step() -> None:
+            readiness = judge.readiness_after(await probe(replica.endpoint, config))
+            if readiness is not replica.readiness:
+                self.upstream.report(replica, readiness)
+                self._log("replica_readiness", replica)
+            self._unasked.discard(replica)
+            if not self._unasked:
+                self._all_asked.set()
+
+        await repeat(step, config.interval)
+
+    def _log(self, event: str, replica: Replica[PoolT]) -> None:
+        _logger.info(
+            event,
+            extra={
+                "upstream": self.upstream.name,
+                "replica": str(replica.endpoint),
+                "readiness": replica.readiness.value,
+            },
+        )
+
+
+async def repeat(
+    step: Callable[[], Awaitable[None]], interval: float, *, at_once: bool = True
+) -> None:
+    """Run a step again and again, an interval apart; a failure ends none but itself."""
+    if not at_once:
+        await asyncio.sleep(_jittered(interval))
+    while True:
+        started_at = time.monotonic()
+        try:
+            await step()
+        except Exception:
+            _logger.exception("periodic_step_failed")
+        spent = time.monotonic() - started_at
+        await asyncio.sleep(max(0.0, _jittered(interval) - spent))
+
+
+def _jittered(interval: float) -> float:
+    return interval * (1 - JITTER * random.random())  # noqa: S311 - not for secrets
