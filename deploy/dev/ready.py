@@ -7,6 +7,7 @@ process for the end of all. Exits 1 if they do not become ready.
 import os
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -21,16 +22,26 @@ _PAUSE_SECONDS: Final = 0.1
 _WELCOME: Final = """
 Ready on {url}
 
-  Try
-    curl {url}/api/test/all
-    curl {url}/api/auth/signup {json} -d '{{"username":"ada","email":"ada@example.org","password":"first programmer 1843"}}'
-    curl {url}/api/auth/signin {json} -d '{{"username":"ada","password":"first programmer 1843"}}'
+  Try it (paste the lines into a shell)
+
+{tour}
 
   The first admin is {username}, password {password}
   (made once, kept in {credentials})
 
   Ctrl-C, or `make down` elsewhere, stops it; the data stays in .local/
-"""  # noqa: E501 - lines to copy must not be broken
+"""
+
+_TOUR: Final = r"""
+curl -s -w '\n' {url}/api/test/all
+curl -s -w '\n' {url}/api/auth/signup -H 'Content-Type: application/json' \
+  -d '{{"username":"ada","email":"ada@example.org","password":"first programmer 1843"}}'
+ACCESS_TOKEN=$(curl -s {url}/api/auth/signin -H 'Content-Type: application/json' \
+  -d '{{"username":"ada","password":"first programmer 1843"}}' |
+  python3 -c 'import json, sys; print(json.load(sys.stdin)["accessToken"])')
+curl -s -w '\n' {url}/api/test/user -H "x-access-token: $ACCESS_TOKEN"
+""".strip()
+"""README shows the same lines; a test compares the two and runs them."""
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -44,10 +55,11 @@ def main(environ: Mapping[str, str]) -> int:
             return 1
         time.sleep(_PAUSE_SECONDS)
     admin = admin_credentials()
+    url = public_url(environ)
     print(
         _WELCOME.format(
-            url=public_url(environ),
-            json="-H 'Content-Type: application/json'",
+            url=url,
+            tour=textwrap.indent(_TOUR.format(url=url), "    "),
             username=admin["username"],
             password=admin["password"],
             credentials=ADMIN_CREDENTIALS.relative_to(ROOT),
