@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 from tests.support.contract_walk import ROWS, Walk, walking
+from tests.support.missing import skip_missing
 from tests.support.ports import free_ports
 
 ROOT: Final = Path(__file__).parents[2]
@@ -76,8 +77,7 @@ class Containers:
 @pytest.fixture(scope="module")
 def containers() -> Iterator[Containers]:
     if not _engine_answers():
-        assert not os.environ.get("CI"), "CI brings an engine"
-        pytest.skip("no Docker engine with Compose v2 answers here")
+        skip_missing("no Docker engine with Compose v2 answers here")
     started = Containers()
     try:
         started.up("--build")

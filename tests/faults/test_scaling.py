@@ -1,6 +1,5 @@
 """Content grows from one replica to five and shrinks to two while it is used."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from tests.support.cluster import (
     started,
 )
 from tests.support.load import Plan, running_load
+from tests.support.missing import skip_missing
 
 TRAFFIC_SECONDS = 6
 """How soon a new replica must be seen taking requests."""
@@ -100,8 +100,8 @@ def test_scaling_costs_no_request(
     figures: Figures,
     way: type[Reload] | type[Name],
 ) -> None:
-    if way is Name and not may_bind_hosts() and "CI" not in os.environ:
-        pytest.skip("no user namespaces here")
+    if way is Name and not may_bind_hosts():
+        skip_missing("there are no user namespaces here")
     replicas = [cluster.new_content() for _ in range(5)]
     scale: Scale = way(cluster, tmp_path, replicas)
     plan = Plan(ports=[scale.gateway.port], token=token, rate=figures.rate)
