@@ -34,7 +34,7 @@ LONG = pytest.mark.faults
 @pytest.mark.parametrize(
     "seconds", [2, pytest.param(300, marks=[LONG, pytest.mark.timeout(400)])]
 )
-async def test_f7_issuer_down_fails_no_request_with_an_unexpired_token(
+async def test_issuer_down_fails_no_request_with_an_unexpired_token(
     issuer: Issuer, service: Content, seconds: int
 ) -> None:
     tokens = [issuer.mint(idx) for idx in range(100)]
@@ -47,7 +47,7 @@ async def test_f7_issuer_down_fails_no_request_with_an_unexpired_token(
     assert (await service.get("/api/test/all")).status == 200
 
 
-async def test_f8_start_without_the_issuer(issuer: Issuer) -> None:
+async def test_start_without_the_issuer(issuer: Issuer) -> None:
     await issuer.stop()
     async with content(issuer, wait=False) as service:
         answer = await service.get(token=mint())
@@ -66,7 +66,7 @@ async def test_f8_start_without_the_issuer(issuer: Issuer) -> None:
         assert (await service.get(token=issuer.mint())).status == 200
 
 
-async def test_f9_restart_without_the_issuer_from_copies(
+async def test_restart_without_the_issuer_from_copies(
     issuer: Issuer, tmp_path: Path
 ) -> None:
     token, revoked = issuer.mint(1), issuer.mint(7)
@@ -88,7 +88,7 @@ async def test_f9_restart_without_the_issuer_from_copies(
     ("rotations", "pause"),
     [(3, 1.6), pytest.param(12, 10, marks=[LONG, pytest.mark.timeout(300)])],
 )
-async def test_f10_rotations_refuse_no_valid_token(
+async def test_rotations_refuse_no_valid_token(
     issuer: Issuer, rotations: int, pause: float
 ) -> None:
     names = [f"rotated {n}" for n in range(rotations)]
@@ -111,7 +111,7 @@ async def test_f10_rotations_refuse_no_valid_token(
             assert (await service.get(token=held[0])).status == 401
 
 
-async def test_f11_withdrawn_key_is_refused_by_every_replica_at_its_next_refresh(
+async def test_withdrawn_key_is_refused_by_every_replica_at_its_next_refresh(
     issuer: Issuer,
 ) -> None:
     issuer.max_age = 5
@@ -158,7 +158,7 @@ def poisons() -> Iterator[tuple[str, Callable[[], list[object]]]]:
 @pytest.mark.parametrize(
     "published", [pytest.param(p, id=name) for name, p in poisons()]
 )
-async def test_f13_poisoned_set_lets_no_attacker_in(
+async def test_poisoned_set_lets_no_attacker_in(
     issuer: Issuer, service: Content, published: Callable[[], list[object]]
 ) -> None:
     good, forged = issuer.mint(), mint(key="evil", header={"kid": public_half().kid})

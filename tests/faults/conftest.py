@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def running_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Three replicas of content, whose logs hold no secret and no traceback (F-L2)."""
+    """Three replicas of content, whose logs hold no secret and no traceback."""
     with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
     check_logs(cluster.folder, cluster.secrets)

@@ -1,4 +1,4 @@
-"""Three answers in ten of one replica are wrong (F5); every delivery is counted."""
+"""Three answers in ten of one replica are wrong; every delivery is counted."""
 
 import asyncio
 import random
@@ -126,7 +126,7 @@ async def ask_all(port: int, method: str, count: int) -> dict[str, str]:
         ),
     ],
 )
-async def test_f5_wrong_answers_are_replaced_or_broken_and_no_post_comes_twice(
+async def test_wrong_answers_are_replaced_or_broken_and_no_post_comes_twice(
     tmp_path: Path, count: int
 ) -> None:
     async with AsyncExitStack() as stack:

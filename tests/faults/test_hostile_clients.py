@@ -1,4 +1,4 @@
-"""Clients that are slow, many, too large, malformed or gone (F-S1 to F-S9).
+"""Clients that are slow, many, too large, malformed or gone.
 
 The short form has shorter timeouts, so that they are seen to end in a run of seconds.
 """
@@ -117,7 +117,7 @@ def assert_undisturbed(before: Report, during: Report) -> None:
     assert during.percentile(0.99) < max(2 * before.percentile(0.99), 0.25), during
 
 
-def test_fs1_slow_heads_end_in_time_and_disturb_nobody(edge: Edge, token: str) -> None:
+def test_slow_heads_end_in_time_and_disturb_nobody(edge: Edge, token: str) -> None:
     size = edge.size
     with running_load(Plan(ports=[edge.gateway.port], token=token)) as load:
         time.sleep(1)
@@ -139,7 +139,7 @@ def test_fs1_slow_heads_end_in_time_and_disturb_nobody(edge: Edge, token: str) -
 
 
 @pytest.mark.parametrize("drips", [False, True], ids=["stalled", "dripping"])
-def test_fs2_slow_bodies_end_in_time_and_reach_nobody(edge: Edge, drips: bool) -> None:  # noqa: FBT001
+def test_slow_bodies_end_in_time_and_reach_nobody(edge: Edge, drips: bool) -> None:  # noqa: FBT001
     before = requests_seen(edge.gateway)
     with Crowd(edge.gateway.port) as crowd:
         crowd.join(edge.size.connections // 4)
@@ -155,7 +155,7 @@ def test_fs2_slow_bodies_end_in_time_and_reach_nobody(edge: Edge, drips: bool) -
     assert requests_seen(edge.gateway) == before
 
 
-def test_fs3_slow_readers_cost_little_memory_and_end_in_time(
+def test_slow_readers_cost_little_memory_and_end_in_time(
     edge: Edge, running_cluster: Cluster
 ) -> None:
     connections = 20
@@ -185,9 +185,7 @@ def test_fs3_slow_readers_cost_little_memory_and_end_in_time(
     assert lasted > edge.size.send / 2, "they were held for a while"
 
 
-def test_fs4_many_connections_and_their_churn_leave_nothing(
-    edge: Edge, token: str
-) -> None:
+def test_many_connections_and_their_churn_leave_nothing(edge: Edge, token: str) -> None:
     port, size = edge.gateway.port, edge.size
     with running_load(Plan(ports=[port], token=token)) as load:
         time.sleep(0.5)
@@ -238,7 +236,7 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize(("status", "octets"), TOO_LARGE.values(), ids=TOO_LARGE)
-def test_fs5_what_is_too_large_is_refused_at_once(
+def test_what_is_too_large_is_refused_at_once(
     edge: Edge, status: int, octets: bytes
 ) -> None:
     before = requests_seen(edge.gateway)
@@ -258,7 +256,7 @@ def test_fs5_what_is_too_large_is_refused_at_once(
     assert requests_seen(edge.gateway) == before
 
 
-def test_fs5_a_thousand_pipelined_requests_are_all_answered(edge: Edge) -> None:
+def test_a_thousand_pipelined_requests_are_all_answered(edge: Edge) -> None:
     with Crowd(edge.gateway.port) as crowd:
         crowd.join(1)
         began_at = time.monotonic()
@@ -280,7 +278,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("coding", BOMBS)
-def test_fs6_bombs_are_not_unpacked(
+def test_bombs_are_not_unpacked(
     edge: Edge, running_cluster: Cluster, coding: str
 ) -> None:
     identity = running_cluster.identity
@@ -295,7 +293,7 @@ def test_fs6_bombs_are_not_unpacked(
     assert edge.growth < 32 * MEBIBYTE
 
 
-def test_fs7_a_flood_of_wrong_passwords_is_shed(
+def test_a_flood_of_wrong_passwords_is_shed(
     edge: Edge, running_cluster: Cluster, token: str
 ) -> None:
     costly = Process(
@@ -335,7 +333,7 @@ def test_fs7_a_flood_of_wrong_passwords_is_shed(
     assert_undisturbed(before, report.between(flooded_at, ended_at))
 
 
-def test_fs8_clients_that_vanish_leave_nothing(
+def test_clients_that_vanish_leave_nothing(
     edge: Edge, running_cluster: Cluster
 ) -> None:
     chance = random.Random(8)  # noqa: S311 - a test is to repeat itself
@@ -356,7 +354,7 @@ def test_fs8_clients_that_vanish_leave_nothing(
     assert send(edge.gateway.port, "GET", "/api/test/all").status == 200
 
 
-def test_fs9_malformed_requests_are_refused_and_leave_nothing(edge: Edge) -> None:
+def test_malformed_requests_are_refused_and_leave_nothing(edge: Edge) -> None:
     step = 12 // edge.size.rounds
     gateway = edge.gateway
     log_before = gateway.log.stat().st_size

@@ -1,4 +1,4 @@
-"""Content whose JWKS is broken, slow or hostile (F12), or asked for in vain (F14)."""
+"""Content whose JWKS is broken, slow or hostile, or asked for in vain."""
 
 import asyncio
 import contextlib
@@ -113,7 +113,7 @@ async def ask_for_unknown_keys(port: int) -> None:
 
 
 @pytest.mark.parametrize("figures", BOTH)
-async def test_f12_nothing_the_jwks_may_answer_fails_a_request(
+async def test_nothing_the_jwks_may_answer_fails_a_request(
     issuer: Issuer, content: Process, figures: Figures
 ) -> None:
     good, issuer.max_age = issuer.answer_jwks, 5
@@ -163,7 +163,7 @@ async def test_f12_nothing_the_jwks_may_answer_fails_a_request(
 
 
 @pytest.mark.parametrize("figures", BOTH)
-async def test_f14_flood_of_unknown_kids_delays_no_valid_token(
+async def test_flood_of_unknown_kids_delays_no_valid_token(
     issuer: Issuer, content: Process, figures: Figures
 ) -> None:
     plan = Plan(ports=[content.port], token=issuer.mint(), gets=GETS, rate=100)

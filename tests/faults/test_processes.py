@@ -1,4 +1,4 @@
-"""Processes are killed, or their upstream is away (F1, F7)."""
+"""Processes are killed, or their upstream is away."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ AWAY = {502, 503, 504}
 
 
 @pytest.mark.parametrize("figures", BOTH)
-def test_f1_identity_killed_costs_content_nothing_and_is_back_soon(
+def test_identity_killed_costs_content_nothing_and_is_back_soon(
     cluster: Cluster, token: str, figures: Figures
 ) -> None:
     gets = Plan(ports=[cluster.gateway.port], token=token, rate=figures.rate)
@@ -46,7 +46,7 @@ def test_f1_identity_killed_costs_content_nothing_and_is_back_soon(
     assert not after.failed, after
 
 
-def test_f1_a_worker_of_the_gateway_that_is_killed_is_back_soon(
+def test_a_worker_of_the_gateway_that_is_killed_is_back_soon(
     cluster: Cluster, token: str
 ) -> None:
     gateway = cluster.new_gateway(GATEWAY_WORKERS="2")
@@ -114,7 +114,7 @@ def swallowed(identity: Process) -> Iterator[None]:
     ],
 )
 @pytest.mark.parametrize("away", [killed, frozen, swallowed])
-def test_f7_content_goes_on_without_identity(
+def test_content_goes_on_without_identity(
     cluster: Cluster,
     token: str,
     figures: Figures,

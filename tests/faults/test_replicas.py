@@ -1,4 +1,4 @@
-"""Replicas of content die, freeze or slow down under load (F2, F3, F4, F6)."""
+"""Replicas of content die, freeze or slow down under load."""
 
 import signal
 import time
@@ -16,7 +16,7 @@ ATTEMPT_TIMEOUT = 0.5
 
 
 @pytest.mark.parametrize("figures", BOTH)
-def test_f2_a_replica_that_is_killed_costs_no_get(
+def test_a_replica_that_is_killed_costs_no_get(
     cluster: Cluster, token: str, figures: Figures
 ) -> None:
     victim, *others = cluster.content
@@ -41,7 +41,7 @@ def test_f2_a_replica_that_is_killed_costs_no_get(
 
 
 @pytest.mark.parametrize("figures", BOTH)
-def test_f3_a_replica_that_freezes_costs_no_get_and_no_other_route(
+def test_a_replica_that_freezes_costs_no_get_and_no_other_route(
     cluster: Cluster, token: str, figures: Figures
 ) -> None:
     victim = cluster.content[0]
@@ -76,7 +76,7 @@ def test_f3_a_replica_that_freezes_costs_no_get_and_no_other_route(
 @pytest.mark.parametrize(
     ("delay", "octets_a_second"), [(2.0, 0.0), (0.0, 1.0)], ids=["late", "dripping"]
 )
-def test_f4_a_slow_replica_slows_few_requests(
+def test_a_slow_replica_slows_few_requests(
     cluster: Cluster,
     token: str,
     figures: Figures,
@@ -104,7 +104,7 @@ def test_f4_a_slow_replica_slows_few_requests(
 
 
 @pytest.mark.parametrize("figures", BOTH)
-def test_f6_without_any_replica_the_answer_is_quick_and_so_is_the_recovery(
+def test_without_any_replica_the_answer_is_quick_and_so_is_the_recovery(
     cluster: Cluster, figures: Figures
 ) -> None:
     for replica in cluster.content:

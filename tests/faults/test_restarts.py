@@ -1,4 +1,4 @@
-"""Processes are stopped and restarted on purpose (F22, F23, F24)."""
+"""Processes are stopped and restarted on purpose."""
 
 import signal
 import time
@@ -15,7 +15,7 @@ from tests.support.load import Plan, running_load
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("figures", BOTH)
-def test_f22_sigterm_of_the_gateway_resets_no_client(
+def test_sigterm_of_the_gateway_resets_no_client(
     cluster: Cluster, token: str, figures: Figures, workers: str
 ) -> None:
     gateway = cluster.new_gateway(GATEWAY_WORKERS=workers)
@@ -41,7 +41,7 @@ def test_f22_sigterm_of_the_gateway_resets_no_client(
 
 
 @pytest.mark.parametrize("figures", BOTH)
-def test_f22_one_of_two_gateways_is_restarted(
+def test_one_of_two_gateways_is_restarted(
     cluster: Cluster, token: str, figures: Figures
 ) -> None:
     gateways = [cluster.new_gateway(), cluster.new_gateway()]
@@ -66,9 +66,7 @@ def pairs(database_server: DatabaseServer, tmp_path: Path) -> Iterator[Cluster]:
 
 
 @pytest.mark.parametrize("figures", BOTH)
-def test_f23_a_rolling_restart_costs_no_request(
-    pairs: Cluster, figures: Figures
-) -> None:
+def test_a_rolling_restart_costs_no_request(pairs: Cluster, figures: Figures) -> None:
     ports = [pairs.gateway.port]
     gets = Plan(ports=ports, token=pairs.new_token(), rate=figures.rate)
     users = [pairs.new_user() for _ in range(6)]
@@ -90,7 +88,7 @@ def test_f23_a_rolling_restart_costs_no_request(
 
 
 @pytest.mark.parametrize("service", ["identity", "content"])
-def test_f24_a_second_sigterm_ends_a_service_at_once(
+def test_a_second_sigterm_ends_a_service_at_once(
     cluster: Cluster, service: str
 ) -> None:
     process = cluster.identity if service == "identity" else cluster.content[0]
@@ -102,7 +100,7 @@ def test_f24_a_second_sigterm_ends_a_service_at_once(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_f24_a_gateway_that_is_told_twice_leaves_no_worker(
+def test_a_gateway_that_is_told_twice_leaves_no_worker(
     cluster: Cluster, number: signal.Signals
 ) -> None:
     gateway = cluster.new_gateway(GATEWAY_WORKERS="2", GATEWAY_DRAIN_DELAY="30")

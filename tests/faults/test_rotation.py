@@ -1,4 +1,4 @@
-"""Signing keys rotate every few seconds, through two replicas of each service (F10)."""
+"""Signing keys rotate every few seconds, through two replicas of each service."""
 
 import asyncio
 import re
@@ -58,7 +58,7 @@ def rotating(
         ),
     ],
 )
-async def test_f10_k4_rotations_refuse_no_valid_token(
+async def test_k4_rotations_refuse_no_valid_token(
     rotating: Cluster, figures: Figures, seconds: int, kids: int
 ) -> None:
     port = rotating.gateway.port

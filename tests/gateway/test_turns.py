@@ -50,7 +50,7 @@ async def received_by(client: socket.socket, within: float = 1.0) -> bytes:
     return received
 
 
-async def test_fs8_clients_that_reset_cost_no_other_client_its_answer(
+async def test_clients_that_reset_cost_no_other_client_its_answer(
     gateway: RunningGateway,
 ) -> None:
     over_at = time.monotonic() + 1.0
@@ -161,7 +161,7 @@ async def ask_for_ever(client: socket.socket) -> None:
         await asyncio.get_running_loop().sock_sendall(client, GET * 50)
 
 
-async def test_fs3_answers_do_not_pile_up_for_a_client_that_only_asks(
+async def test_answers_do_not_pile_up_for_a_client_that_only_asks(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
     body = b"x" * 60_000

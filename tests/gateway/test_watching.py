@@ -101,7 +101,7 @@ async def test_start_does_not_wait_for_a_replica_that_is_not_there() -> None:
         await on.watch.stop()
 
 
-async def test_f22_readiness_503_takes_a_replica_out_with_the_next_probe() -> None:
+async def test_readiness_503_takes_a_replica_out_with_the_next_probe() -> None:
     async with scene(2) as on:
         on.servers[0].answer = not_ready()
         await on.until(lambda: on.usable() == {1}, seconds=5)
@@ -110,7 +110,7 @@ async def test_f22_readiness_503_takes_a_replica_out_with_the_next_probe() -> No
         await on.until(lambda: on.usable() == {0, 1}, seconds=5)
 
 
-async def test_f2_killed_replica_is_out_and_comes_back_when_it_does() -> None:
+async def test_killed_replica_is_out_and_comes_back_when_it_does() -> None:
     async with scene(2) as on:
         await on.servers[1].stop()
         await on.until(lambda: on.usable() == {0}, seconds=5)
@@ -119,7 +119,7 @@ async def test_f2_killed_replica_is_out_and_comes_back_when_it_does() -> None:
         await on.until(lambda: on.usable() == {0, 1}, seconds=5)
 
 
-async def test_f3_frozen_replica_is_out_after_two_silent_probes() -> None:
+async def test_frozen_replica_is_out_after_two_silent_probes() -> None:
     async with scene(2) as on:
         on.servers[0].is_silent = True
         await on.until(lambda: on.usable() == {1}, seconds=5)
@@ -128,7 +128,7 @@ async def test_f3_frozen_replica_is_out_after_two_silent_probes() -> None:
         await on.until(lambda: on.usable() == {0, 1}, seconds=5)
 
 
-async def test_f6_upstream_whose_replicas_are_all_down_recovers() -> None:
+async def test_upstream_whose_replicas_are_all_down_recovers() -> None:
     async with scene(2) as on:
         for server in on.servers:
             await server.stop()

@@ -104,7 +104,7 @@ async def recovers_in_time(identity: IdentityClient) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_f15_the_server_is_killed_and_comes_back(
+async def test_the_server_is_killed_and_comes_back(
     server: DatabaseServer, url: str
 ) -> None:
     async with running_identity(identity_settings(url)) as identity:
@@ -118,7 +118,7 @@ async def test_f15_the_server_is_killed_and_comes_back(
         assert (await identity.refresh(token)).status == 200
 
 
-async def test_f17_the_server_freezes(server: DatabaseServer, url: str) -> None:
+async def test_the_server_freezes(server: DatabaseServer, url: str) -> None:
     async with running_identity(identity_settings(url)) as identity:
         token = (await identity.signed_in("alice"))["refreshToken"]
         server.signal(signal.SIGSTOP)
@@ -131,7 +131,7 @@ async def test_f17_the_server_freezes(server: DatabaseServer, url: str) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.MUTE])
-async def test_f17_connections_are_refused_or_mute_from_the_handshake_on(
+async def test_connections_are_refused_or_mute_from_the_handshake_on(
     server: DatabaseServer, url: str, fault: Fault
 ) -> None:
     async with FaultProxy(server.port) as proxy:
@@ -146,7 +146,7 @@ async def test_f17_connections_are_refused_or_mute_from_the_handshake_on(
             await recovers_in_time(identity)
 
 
-async def test_f18_connections_that_were_cut_are_noticed_before_they_are_used(
+async def test_connections_that_were_cut_are_noticed_before_they_are_used(
     server: DatabaseServer, url: str
 ) -> None:
     async with FaultProxy(server.port) as proxy:
@@ -159,7 +159,7 @@ async def test_f18_connections_that_were_cut_are_noticed_before_they_are_used(
                 assert (await identity.sign_in("alice")).status == 200
 
 
-async def test_f19_r8_a_connection_cut_after_any_packet_halves_nothing(
+async def test_r8_a_connection_cut_after_any_packet_halves_nothing(
     server: DatabaseServer, url: str
 ) -> None:
     names = [f"alice{packets}" for packets in range(1, MOST_PACKETS + 1)]
@@ -212,7 +212,7 @@ async def nothing_is_halved(url: str, names: Sequence[str]) -> None:
     assert verification.broken_at is None
 
 
-async def test_f20_a_read_only_server_goes_on_reading(
+async def test_a_read_only_server_goes_on_reading(
     server: DatabaseServer, url: str
 ) -> None:
     async with running_identity(identity_settings(url)) as identity:
@@ -226,7 +226,7 @@ async def test_f20_a_read_only_server_goes_on_reading(
         await recovers_in_time(identity)
 
 
-async def test_f20_too_many_connections(server: DatabaseServer, url: str) -> None:
+async def test_too_many_connections(server: DatabaseServer, url: str) -> None:
     async with running_identity(identity_settings(url)) as identity:
         token = (await identity.signed_in("alice"))["refreshToken"]
         await execute(server, "SET GLOBAL max_connections = 10")
@@ -243,7 +243,7 @@ async def test_f20_too_many_connections(server: DatabaseServer, url: str) -> Non
         await recovers_in_time(identity)
 
 
-async def test_f16_it_starts_without_a_database_and_is_ready_soon_after_it_is_there(
+async def test_it_starts_without_a_database_and_is_ready_soon_after_it_is_there(
     server: DatabaseServer, url: str
 ) -> None:
     async with FaultProxy(server.port) as proxy:
@@ -260,7 +260,7 @@ async def test_f16_it_starts_without_a_database_and_is_ready_soon_after_it_is_th
             assert (await identity.sign_up("alice")).status == 200
 
 
-async def test_f16_it_waits_for_the_schema_that_it_needs(
+async def test_it_waits_for_the_schema_that_it_needs(
     server: DatabaseServer,
 ) -> None:
     async with empty_database(server.url) as without_schema:
@@ -274,7 +274,7 @@ async def test_f16_it_waits_for_the_schema_that_it_needs(
             assert (await identity.sign_up("alice")).status == 200
 
 
-async def test_f16_a_wrong_password_is_told_without_the_password(
+async def test_a_wrong_password_is_told_without_the_password(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = make_url(url).set(password="not-the-password")
@@ -291,7 +291,7 @@ async def test_f16_a_wrong_password_is_told_without_the_password(
     "seconds",
     [0, pytest.param(60, id="60 seconds", marks=[pytest.mark.faults])],
 )
-async def test_f21_a_lock_that_another_holds_is_not_waited_for_long(
+async def test_a_lock_that_another_holds_is_not_waited_for_long(
     url: str, seconds: int
 ) -> None:
     async with (

@@ -35,7 +35,7 @@ async def test_rotation_before_the_publication_is_over_says_what_to_do(
     assert said[-1].endswith("rotate-signing-key --now")
 
 
-async def test_f11_emergency_rotation_reaches_a_process_that_serves(
+async def test_emergency_rotation_reaches_a_process_that_serves(
     database_url: str,
 ) -> None:
     settings = identity_settings(database_url, IDENTITY_JWKS_MAX_AGE="1")

@@ -46,7 +46,7 @@ async def states(one: Process, clock: ManualClock) -> Counter[KeyState]:
     return Counter(record.state(clock()) for record in await one.keys.refresh())
 
 
-async def test_fr5_two_processes_that_start_at_once_end_with_one_active_key(
+async def test_two_processes_that_start_at_once_end_with_one_active_key(
     one: Process, other: Process, clock: ManualClock
 ) -> None:
     await asyncio.gather(one.rotation.advance(), other.rotation.advance())
@@ -134,7 +134,7 @@ async def test_k4_private_half_is_destroyed_at_retirement(
     assert sealed["next"] is not None
 
 
-async def test_fr5_of_many_processes_one_rotates(
+async def test_of_many_processes_one_rotates(
     one: Process, other: Process, clock: ManualClock
 ) -> None:
     await settled(one)
@@ -207,7 +207,7 @@ async def test_early_rotation_waits_for_the_publication(
     assert (await one.keys.active()).kid == kid
 
 
-async def test_f11_withdrawn_key_leaves_the_jwks_at_once(
+async def test_withdrawn_key_leaves_the_jwks_at_once(
     one: Process, other: Process
 ) -> None:
     await settled(one)

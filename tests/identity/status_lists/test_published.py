@@ -184,7 +184,7 @@ async def test_database_that_is_away_is_asked_once_a_second(
     assert publisher.database.reads - before == 2
 
 
-async def test_f11_list_is_signed_anew_when_its_key_was_withdrawn(
+async def test_list_is_signed_anew_when_its_key_was_withdrawn(
     publisher: Publisher,
 ) -> None:
     await publisher.issue()

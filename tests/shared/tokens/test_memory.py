@@ -71,7 +71,7 @@ async def test_changed_token_is_not_the_remembered_one() -> None:
         await verifier.verify(token[:-6] + "AAAAAA")
 
 
-async def test_f11_remembered_token_does_not_outlive_its_key() -> None:
+async def test_remembered_token_does_not_outlive_its_key() -> None:
     keys = ChangingKeySet(public_half())
     memory = VerifiedTokens()
     verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE, memory=memory)

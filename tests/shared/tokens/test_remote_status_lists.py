@@ -267,7 +267,7 @@ async def test_older_list_does_not_make_revoked_tokens_valid(issuer: Issuer) -> 
         assert await lists.get(ref(7)) == Status.INVALID
 
 
-async def test_f9_copies_serve_a_cold_start(issuer: Issuer, tmp_path: Path) -> None:
+async def test_copies_serve_a_cold_start(issuer: Issuer, tmp_path: Path) -> None:
     issuer.revoke(7)
     async with remote(issuer, copies=CopiesOnDisk(tmp_path)) as lists:
         await lists.get(ref())
