@@ -36,7 +36,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("IDENTITY_ISSUER", "id.example"),
         ("IDENTITY_KEY_ENCRYPTION_KEYS", "c2hvcnQ="),
         ("IDENTITY_PASSWORD_PEPPERS", ","),
-        ("IDENTITY_SELF_ASSIGNABLE_ROLES", "user,root"),
+        ("IDENTITY_SELF_ASSIGNABLE_ROLES", "user,Root"),
         ("IDENTITY_TOKEN_TRANSPORT", "header"),
         ("IDENTITY_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("IDENTITY_ACCESS_TOKEN_LIFETIME", "0"),

@@ -151,6 +151,8 @@ ADMIN_ROUTES = [
     ("PUT", "/api/users/1/roles"),
     ("DELETE", "/api/users/1/sessions"),
     ("GET", "/api/roles"),
+    ("POST", "/api/roles"),
+    ("DELETE", "/api/roles/editor"),
     ("GET", "/api/audit"),
 ]
 

@@ -267,7 +267,7 @@ async def test_it_waits_for_the_schema_that_it_needs(
         settings = identity_settings(without_schema)
         async with starting_identity(settings) as (identity, readiness):
             faults = await readiness.faults()
-            assert faults["database"] == "has schema none, not 0001: run migrate"
+            assert faults["database"].startswith("schema none, not ")
             assert (await identity.sign_up("alice")).status == 503
             await migrate(without_schema)
             await until_ready(readiness)

@@ -8,6 +8,7 @@ from tests.support.database import connected
 from tests.support.identity import IdentityClient, identity_settings
 
 from identity_service.composition import compose
+from identity_service.domain.roles import RoleName
 from identity_service.domain.tutorial import ImportedUser
 from identity_service.domain.users import EmailAddress, Username
 from identity_service.storage import tables
@@ -26,7 +27,7 @@ def imported(user_id: int, username: str, email: str, *roles: str) -> ImportedUs
         email=EmailAddress.parse(email),
         password_hash=OLD_HASH,
         created_at=datetime(2021, 1, 1, tzinfo=UTC),
-        roles=frozenset(roles or {"user"}),
+        roles=frozenset(map(RoleName, roles or ["user"])),
     )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from tests.support.database import BACKENDS, empty_database
 
 from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.domain.roles import RoleName
 from identity_service.domain.tutorial import ImportedUser
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.storage.tutorial_tables import (
@@ -32,6 +33,7 @@ from identity_service.usecases.import_users import (
 )
 
 HASH = bcrypt.hashpw(b"vexing quilt", bcrypt.gensalt(4)).decode()
+ROLES = {RoleName("user"), RoleName("moderator"), RoleName("admin")}
 SIGNED_UP_AT = datetime(2021, 5, 1, 12, 30, 15, tzinfo=UTC)
 
 
@@ -137,6 +139,7 @@ async def imported(
         report = await import_users(
             TutorialTables(engine, batch_size=batch_size),
             accounts,
+            roles=ROLES,
             is_password_hash=is_readable_hash,
             progress=lambda so_far: progress.append(copy.deepcopy(so_far)),
             after_id=after_id,

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from identity_service.app_keys import (
     INTROSPECTION_CLIENTS,
     METADATA,
     PRESENTED_TOKENS,
+    ROLES,
     SESSIONS,
     SIGNING_KEYS,
     STATUS_LISTS,
@@ -71,14 +72,16 @@ def create_app(
         app[ACCOUNTS] = composed.accounts
         app[SESSIONS] = composed.sessions
         app[USERS] = composed.users
+        app[ROLES] = composed.roles
         app[TOKEN_VERIFIER] = composed.verifier
         app[AUDIT] = composed.audit
         app[PRESENTED_TOKENS] = composed.presented_tokens
         app[SIGNING_KEYS] = composed.keys
         app[STATUS_LISTS] = composed.status_lists
         if readiness is not None:
-            needed = await asyncio.to_thread(schema.needed_version)
-            readiness.checks["database"] = _schema_check(composed, needed)
+            known = await asyncio.to_thread(schema.known_versions)
+            readiness.checks["database"] = _schema_check(composed, known)
+            readiness.checks["roles"] = composed.roles.fault
             readiness.checks["signing_keys"] = composed.keys.fault
         async with (
             _running(composed.key_rotation.run),
@@ -101,7 +104,7 @@ def _transport(settings: Settings) -> TokenTransport:
     )
 
 
-def _schema_check(composed: UseCases, needed: str) -> Check:
+def _schema_check(composed: UseCases, known: Sequence[str]) -> Check:
     """Return the check that the database answers and has the schema we need."""
 
     async def check() -> str | None:
@@ -109,9 +112,7 @@ def _schema_check(composed: UseCases, needed: str) -> Check:
             present = await schema.present_version(composed.engine)
         except (SQLAlchemyError, OSError) as error:
             return f"no answer: {type(error).__name__}"
-        if present != needed:
-            return f"has schema {present or 'none'}, not {needed}: run migrate"
-        return None
+        return schema.fault(present, known)
 
     return check
 

@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
             "bring the accounts of the tutorial's database over",
         )
     )
+    _add_role_commands(add("roles", None, "list, add and remove roles"))
     add(
         "rotate-signing-key",
         commands.rotate_signing_key,
@@ -137,6 +138,24 @@ def _add_admin_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--password-file", type=Path, help="read the password from a file"
     )
+
+
+def _add_role_commands(parser: argparse.ArgumentParser) -> None:
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, command: _Command, text: str) -> argparse.ArgumentParser:
+        subparser = subparsers.add_parser(name, help=text, description=text)
+        subparser.set_defaults(run=command)
+        return subparser
+
+    add("list", commands.list_roles, "name every role")
+    adding = add("add", commands.add_role, "add a role, unless it is there")
+    adding.add_argument("name", metavar="NAME")
+    adding.add_argument(
+        "--description", required=True, metavar="TEXT", help="what the role is for"
+    )
+    removing = add("remove", commands.remove_role, "remove a role that nobody has")
+    removing.add_argument("name", metavar="NAME")
 
 
 def _add_import_arguments(parser: argparse.ArgumentParser) -> None:

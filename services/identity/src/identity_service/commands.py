@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from identity_service.composition import UseCases, compose
 from identity_service.diagnosis import diagnose
-from identity_service.domain.errors import KeyTooNewError
+from identity_service.domain.errors import KeyTooNewError, RoleExistsError
+from identity_service.domain.roles import Role
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import DatabaseSettings, Settings
 from identity_service.storage import schema
@@ -77,6 +78,7 @@ async def import_tutorial_users(
                 StoredImportedUsers(
                     use_cases.database, audit=use_cases.audit, clock=utc_now
                 ),
+                roles={role.name for role in await use_cases.roles.all()},
                 is_password_hash=is_readable_hash,
                 progress=progress,
                 after_id=arguments.after_id,
@@ -89,6 +91,37 @@ async def import_tutorial_users(
         if report.outcomes[outcome]:
             say(f"{report.outcomes[outcome]} {outcome.value}")
     return 1 if report.refusals else 0
+
+
+async def list_roles(settings: Settings, _: Namespace, say: Say) -> int:
+    """Name every role, and what it is for."""
+    async with _composed(settings) as use_cases:
+        roles = await use_cases.roles.all()
+    width = max(len(role.name) for role in roles)
+    for role in roles:
+        say(f"{role.name:{width}}  {role.description}".rstrip())
+    return 0
+
+
+async def add_role(settings: Settings, arguments: Namespace, say: Say) -> int:
+    """Add a role; if it is there already, leave it as it is."""
+    role = Role.parse(arguments.name, arguments.description)
+    async with _composed(settings) as use_cases:
+        try:
+            await use_cases.roles.add(role)
+        except RoleExistsError:
+            say(f"{role.name} is a role already")
+            return 0
+    say(f"{role.name} is a role now")
+    return 0
+
+
+async def remove_role(settings: Settings, arguments: Namespace, say: Say) -> int:
+    """Remove a role that no account has."""
+    async with _composed(settings) as use_cases:
+        await use_cases.roles.remove(arguments.name)
+    say(f"{arguments.name} is no role any more")
+    return 0
 
 
 async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say) -> int:

@@ -29,6 +29,7 @@ from identity_service.usecases.key_rotation import KeyRotation
 from identity_service.usecases.oauth import PresentedTokens
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.revocation import ExpiredTokens, StatusIndexes
+from identity_service.usecases.roles import Roles
 from identity_service.usecases.sessions import Sessions
 from identity_service.usecases.signing_keys import SigningKeys
 from identity_service.usecases.status_lists import StatusLists
@@ -54,6 +55,7 @@ class UseCases:
     accounts: Accounts
     sessions: Sessions
     users: Users
+    roles: Roles
     presented_tokens: PresentedTokens
     keys: SigningKeys
     key_rotation: KeyRotation
@@ -131,6 +133,9 @@ def compose(
         ),
         sessions=sessions,
         users=Users(database, audit=audit, clock=clock),
+        roles=Roles(
+            database, audit=audit, self_assignable=settings.self_assignable_roles
+        ),
         keys=keys,
         key_rotation=KeyRotation(
             database, audit, keys, sealer=sealer, schedule=schedule, clock=clock

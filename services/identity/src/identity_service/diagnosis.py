@@ -51,21 +51,21 @@ async def diagnose(
     return [
         await _database(use_cases.engine),
         await _clock(use_cases.engine),
+        await _roles(use_cases),
         await _signing_keys(use_cases),
         await _throttle(settings, use_cases, registry),
     ]
 
 
 async def _database(engine: AsyncEngine) -> Finding:
-    needed = await asyncio.to_thread(schema.needed_version)
+    known = await asyncio.to_thread(schema.known_versions)
     try:
         async with asyncio.timeout(_LONGEST_SECONDS):
             present = await schema.present_version(engine)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         return _fault("database", f"no answer: {type(error).__name__}")
-    if present != needed:
-        found = f"schema {present or 'none'}, not {needed}: run migrate"
-        return _fault("database", found)
+    if fault := schema.fault(present, known):
+        return _fault("database", fault)
     return _well("database", f"{engine.dialect.name}, schema {present}")
 
 
@@ -82,6 +82,12 @@ async def _clock(engine: AsyncEngine) -> Finding:
     is_well = apart <= _CLOCKS_MAY_DIFFER
     found = f"{apart.total_seconds():.1f} s from the database's"
     return Finding("clock", found, is_well=is_well)
+
+
+async def _roles(use_cases: UseCases) -> Finding:
+    fault = await use_cases.roles.fault()
+    found = fault or "all that identity and its settings name"
+    return Finding("roles", found, is_well=fault is None)
 
 
 async def _signing_keys(use_cases: UseCases) -> Finding:

@@ -37,6 +37,8 @@ ROUTES: Final[tuple[web.RouteDef, ...]] = (
     web.put(f"{ACCOUNT}/roles", users.set_roles),
     web.delete(f"{ACCOUNT}/sessions", users.end_sessions),
     web.get("/api/roles", roles.show_all),
+    web.post("/api/roles", roles.add),
+    web.delete("/api/roles/{name}", roles.remove),
     web.get("/api/audit", audit.show_page),
     web.get("/api/auth/statuslists", status_lists.show_all),
     web.get(STATUS_LIST, status_lists.show),

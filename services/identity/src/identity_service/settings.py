@@ -7,8 +7,11 @@ from datetime import timedelta
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from identity_service.domain.errors import UnknownRoleError
-from identity_service.domain.roles import Role, parse_roles
+from identity_service.domain.roles import (
+    InvalidRoleNameError,
+    RoleName,
+    parse_role_name,
+)
 from identity_service.handlers.cookies import Transport
 from identity_service.handlers.origins import IpNetwork
 from identity_service.security.client_secrets import ClientSecrets
@@ -49,11 +52,11 @@ def _networks(value: str) -> tuple[IpNetwork, ...]:
     return tuple(ipaddress.ip_network(each) for each in parse.comma_list(value))
 
 
-def _roles(value: str) -> frozenset[Role]:
+def _roles(value: str) -> frozenset[RoleName]:
     try:
-        return parse_roles(parse.comma_list(value))
-    except UnknownRoleError:
-        raise ValueError(f"names other roles than {', '.join(Role)}") from None
+        return frozenset(map(parse_role_name, parse.comma_list(value)))
+    except InvalidRoleNameError:
+        raise ValueError("holds what cannot be the name of a role") from None
 
 
 def _transport(value: str) -> Transport:
@@ -203,7 +206,7 @@ class Settings(DatabaseSettings):
         default="8",
         description="code points a new password must have",
     )
-    self_assignable_roles: frozenset[Role] = setting(
+    self_assignable_roles: frozenset[RoleName] = setting(
         "IDENTITY_SELF_ASSIGNABLE_ROLES",
         _roles,
         default="user",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from identity_service.domain.roles import Role
+from identity_service.domain.roles import RoleName
 from identity_service.domain.users import EmailAddress, Username
 
 
@@ -19,15 +19,16 @@ class Account:
     password_hash: str = field(repr=False)
     password_is_temporary: bool
     password_changed_at: datetime
-    roles: frozenset[Role]
+    roles: tuple[RoleName, ...]
+    """In the order in which the roles were made."""
     disabled_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
     @property
-    def effective_roles(self) -> frozenset[Role]:
+    def effective_roles(self) -> tuple[RoleName, ...]:
         """The roles it may use: none before a temporary password is changed."""
-        return frozenset() if self.password_is_temporary else self.roles
+        return () if self.password_is_temporary else self.roles
 
     def still_admits(self, verified: "Account") -> bool:
         """Tell whether a password that was right for ``verified`` still is, here."""
@@ -44,7 +45,7 @@ class NewAccount:
     username: Username
     email: EmailAddress
     password_hash: str = field(repr=False)
-    roles: frozenset[Role]
+    roles: frozenset[RoleName]
     created_at: datetime
     password_is_temporary: bool = False
     id: int | None = None

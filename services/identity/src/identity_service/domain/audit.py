@@ -34,6 +34,8 @@ class Action(StrEnum):
     SIGN_IN_REFUSED = "session.sign_in_refused"
     SESSION_ENDED = "session.ended"
     REFRESH_TOKEN_REUSED = "session.refresh_token_reused"  # noqa: S105 - an action
+    ROLE_ADDED = "role.added"
+    ROLE_REMOVED = "role.removed"
     KEY_PUBLISHED = "signing_key.published"
     KEY_ACTIVATED = "signing_key.activated"
     KEY_WITHDRAWN = "signing_key.withdrawn"

@@ -38,6 +38,26 @@ class UnknownRoleError(IdentityError):
         self.name = name
 
 
+class RoleExistsError(IdentityError):
+    """There is a role of this name already."""
+
+
+class RoleNotFoundError(IdentityError):
+    """There is no role of this name to remove."""
+
+
+class RoleInUseError(IdentityError):
+    """Accounts have this role: take it from them first."""
+
+
+class RoleNeededError(IdentityError):
+    """Identity itself, or one of its settings, names this role."""
+
+
+class TooManyRolesError(IdentityError):
+    """There are as many roles as there may be: remove one first."""
+
+
 class RoleNotSelfAssignableError(IdentityError):
     """The role exists, but nobody may give it to himself."""
 

@@ -1,45 +1,111 @@
-"""Roles, and who may take one."""
+"""Roles: rows that the operator makes. Code names only those that it needs."""
 
+import re
 from collections.abc import Iterable
-from enum import StrEnum
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Final, NewType
 
 from identity_service.domain.errors import RoleNotSelfAssignableError, UnknownRoleError
+from identity_service.domain.fields import InvalidFieldError
+
+RoleName = NewType("RoleName", str)
+"""A role's name, lower case. Responses show it in upper case, after ``ROLE_``."""
+
+USER: Final = RoleName("user")
+"""Everybody who signs up has it."""
+
+ADMIN: Final = RoleName("admin")
+"""Opens identity's own administration."""
+
+BUILT_IN: Final = frozenset({USER, ADMIN})
+"""Roles that identity cannot work without."""
+
+MOST_ROLES: Final = 100
+"""Roles in all: whoever has every one still has an access token that fits a header."""
+
+MOST_DESCRIPTION: Final = 200
+"""Characters of a description."""
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-class Role(StrEnum):
-    """What an account may do. A new role is a member here and a row by migration."""
+class InvalidRoleNameError(InvalidFieldError):
+    """A role cannot have this name."""
 
-    USER = "user"
-    MODERATOR = "moderator"
-    ADMIN = "admin"
+    field = "name"
 
 
-def parse_roles(names: Iterable[str]) -> frozenset[Role]:
+class InvalidDescriptionError(InvalidFieldError):
+    """A role cannot have this description."""
+
+    field = "description"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role, and what it is for."""
+
+    name: RoleName
+    description: str
+
+    @classmethod
+    def parse(cls, name: str, description: str) -> "Role":
+        """Return a role with this name and description, or raise what is wrong.
+
+        Raises
+        ------
+        InvalidRoleNameError, InvalidDescriptionError
+        """
+        text = description.strip()
+        if not 0 < len(text) <= MOST_DESCRIPTION or not text.isprintable():
+            raise InvalidDescriptionError(
+                "invalid", f"This must be one line of 1 to {MOST_DESCRIPTION} letters."
+            )
+        return cls(parse_role_name(name), text)
+
+
+def parse_role_name(name: str) -> RoleName:
+    """Return a name that a role can have, or raise `InvalidRoleNameError`."""
+    if not _NAME.fullmatch(name):
+        raise InvalidRoleNameError(
+            "invalid",
+            "This must be 1 to 32 of a-z, 0-9, - and _, and begin with a letter.",
+        )
+    return RoleName(name)
+
+
+def existing_roles(
+    names: Iterable[str], existing: AbstractSet[RoleName]
+) -> frozenset[RoleName]:
     """Return the roles of these names.
 
     Raises
     ------
     UnknownRoleError
-        For the first name that is none.
+        For the first name that no existing role has.
     """
-    roles = set()
+    roles = []
     for name in names:
-        if name not in set(Role):
+        if name not in existing:
             raise UnknownRoleError(name)
-        roles.add(Role(name))
+        roles.append(RoleName(name))
     return frozenset(roles)
 
 
 def roles_at_sign_up(
-    wanted: Iterable[str] | None, self_assignable: frozenset[Role]
-) -> frozenset[Role]:
+    wanted: Iterable[str] | None,
+    *,
+    existing: AbstractSet[RoleName],
+    self_assignable: AbstractSet[RoleName],
+) -> frozenset[RoleName]:
     """Return the roles a new account gets; naming none gives ``user``.
 
     Raises
     ------
     UnknownRoleError, RoleNotSelfAssignableError
     """
-    roles = parse_roles(wanted or ()) or frozenset({Role.USER})
-    if beyond := roles - self_assignable - {Role.USER}:
+    roles = existing_roles(wanted or (), existing) or frozenset({USER})
+    if beyond := roles - self_assignable - {USER}:
         raise RoleNotSelfAssignableError(min(beyond))
     return roles

@@ -4,6 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
+from identity_service.domain.roles import RoleName
 from identity_service.domain.users import EmailAddress, Username
 
 
@@ -29,4 +30,4 @@ class ImportedUser:
     password_hash: str
     created_at: datetime | None
     """When it signed up, if that is known."""
-    roles: frozenset[str]
+    roles: frozenset[RoleName]

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from identity_service.app_keys import CLIENT_ADDRESSES, TRUSTED_PAGES
-from identity_service.domain.roles import Role
+from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Device
 from identity_service.handlers.origins import CrossSiteRequestError, device_of
 from identity_service.usecases.users import Actor
@@ -63,7 +63,7 @@ async def admin(request: web.Request) -> Caller:
         Besides what `caller` raises.
     """
     claims = await _claims(request)
-    require_role(claims, Role.ADMIN)
+    require_role(claims, ADMIN)
     return _caller(request, claims)
 
 

@@ -1,6 +1,6 @@
 """What requests say and what answers say, as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from identity_service.domain.accounts import Account
 from identity_service.domain.fields import InvalidFieldError
-from identity_service.domain.roles import Role
+from identity_service.domain.roles import Role, RoleName
 from identity_service.domain.sessions import Session
 from service_kit.bodies import FORM, read_members
 from service_kit.problems import Problem, ProblemError
@@ -22,6 +22,7 @@ _MESSAGES: Final = {
     "string_type": ("not_text", "This must be text."),
     "bool_type": ("not_boolean", "This must be true or false."),
     "list_type": ("not_list", "This must be a list of texts."),
+    "extra_forbidden": ("unknown", "There is no such member."),
 }
 """What each kind of pydantic's refusals is called here. Others are told as invalid."""
 
@@ -70,6 +71,13 @@ class PasswordPayload(Payload):
 
     present: str = Field(alias="currentPassword", repr=False)
     new: str = Field(alias="newPassword", repr=False)
+
+
+class RolePayload(Payload, extra="forbid"):
+    """POST /api/roles."""
+
+    name: str
+    description: str
 
 
 class RolesPayload(Payload):
@@ -138,9 +146,14 @@ def told(message: str) -> web.Response:
     return answer({"message": message})
 
 
-def role_names(roles: frozenset[Role]) -> list[str]:
+def role_names(roles: Iterable[RoleName]) -> list[str]:
     """Return roles as the tutorial's clients know them."""
-    return [f"ROLE_{role.value.upper()}" for role in Role if role in roles]
+    return [f"ROLE_{name.upper()}" for name in roles]
+
+
+def role_members(role: Role) -> dict[str, object]:
+    """Return what a response says of a role."""
+    return {"name": role.name, "description": role.description}
 
 
 def account_members(account: Account) -> dict[str, object]:

@@ -9,6 +9,7 @@ from aiohttp import hdrs
 
 from identity_service.domain import errors
 from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.roles import MOST_ROLES
 from identity_service.handlers.origins import CrossSiteRequestError
 from identity_service.handlers.payloads import invalid_fields
 from identity_service.handlers.sessions import NoRefreshTokenError
@@ -100,6 +101,27 @@ PROBLEMS: Final[ProblemTable] = {
         HTTPStatus.BAD_REQUEST, "email_taken", "Failed! Email is already in use!"
     ),
     errors.UnknownRoleError: _unknown_role,
+    errors.RoleExistsError: Problem(
+        HTTPStatus.CONFLICT, "role_exists", "There is a role of this name already."
+    ),
+    errors.RoleNotFoundError: Problem(
+        HTTPStatus.NOT_FOUND, "role_not_found", "There is no role of this name."
+    ),
+    errors.RoleInUseError: Problem(
+        HTTPStatus.CONFLICT,
+        "role_in_use",
+        "Users have this role: take it from them first.",
+    ),
+    errors.RoleNeededError: Problem(
+        HTTPStatus.CONFLICT,
+        "role_needed",
+        "This role cannot be removed: identity or one of its settings names it.",
+    ),
+    errors.TooManyRolesError: Problem(
+        HTTPStatus.CONFLICT,
+        "too_many_roles",
+        f"There are {MOST_ROLES} roles, and there may be no more: remove one first.",
+    ),
     errors.RoleNotSelfAssignableError: _role_not_self_assignable,
     errors.InvalidCredentialsError: Problem(
         HTTPStatus.UNAUTHORIZED,

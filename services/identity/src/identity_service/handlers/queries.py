@@ -14,6 +14,17 @@ _MOST_DIGITS: Final = 18
 _LONGEST_TEXT: Final = 256
 
 
+def refuse_parameters(request: web.Request) -> None:
+    """Refuse a query string where there is nothing to ask for.
+
+    Raises
+    ------
+    ProblemError
+    """
+    for name in request.query:
+        raise ProblemError(invalid_member(name[:64], "There is no such parameter."))
+
+
 def text(request: web.Request, name: str) -> str | None:
     """Return a parameter, None if it is absent or empty; it stands once, and is short.
 

@@ -6,7 +6,6 @@ from aiohttp import web
 
 from identity_service.app_keys import ACCOUNTS, USERS
 from identity_service.domain.errors import AccountNotFoundError
-from identity_service.domain.roles import parse_roles
 from identity_service.handlers.accounts import profile_changes
 from identity_service.handlers.callers import admin
 from identity_service.handlers.payloads import (
@@ -69,9 +68,7 @@ async def set_roles(request: web.Request) -> web.Response:
     who = await admin(request)
     payload = await read_payload(request, RolesPayload)
     names = (name.removeprefix("ROLE_").lower() for name in payload.roles)
-    account = await request.app[USERS].set_roles(
-        _user_id(request), parse_roles(names), who.actor
-    )
+    account = await request.app[USERS].set_roles(_user_id(request), names, who.actor)
     return answer(account_members(account))
 
 

@@ -1,9 +1,16 @@
-"""Roles in the database. Their rows come with the migrations."""
+"""Roles in the database. The tutorial's three come with the migrations."""
 
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from identity_service.domain.roles import Role
+from identity_service.domain.errors import (
+    RoleExistsError,
+    RoleInUseError,
+    RoleNotFoundError,
+    TooManyRolesError,
+)
+from identity_service.domain.roles import ADMIN, MOST_ROLES, Role, RoleName
 from identity_service.storage.tables import roles
 
 
@@ -15,16 +22,56 @@ class RoleRepository:
 
     async def all(self) -> list[Role]:
         """Return every role, in order of id."""
-        names = await self._connection.scalars(
-            select(roles.c.name).order_by(roles.c.id)
+        rows = await self._connection.execute(
+            select(roles.c.name, roles.c.description).order_by(roles.c.id)
         )
-        return [Role(name) for name in names]
+        return [Role(RoleName(row.name), row.description) for row in rows]
+
+    async def names(self) -> frozenset[RoleName]:
+        """Return the name of every role."""
+        return frozenset(role.name for role in await self.all())
+
+    async def add(self, role: Role) -> None:
+        """Insert a role. The admin role is locked, so that nobody else takes its id.
+
+        Raises
+        ------
+        RoleExistsError
+            As the unique index decides.
+        TooManyRolesError
+        """
+        taken = set(await self._connection.scalars(select(roles.c.id)))
+        free = min(set(range(1, MOST_ROLES + 1)) - taken, default=None)
+        if free is None:
+            raise TooManyRolesError
+        values = {"id": free, "name": role.name, "description": role.description}
+        try:
+            await self._connection.execute(insert(roles).values(values))
+        except IntegrityError:
+            raise RoleExistsError from None
+
+    async def remove(self, name: str) -> None:
+        """Delete a role.
+
+        Raises
+        ------
+        RoleInUseError
+            As the foreign key decides.
+        RoleNotFoundError
+        """
+        deleting = delete(roles).where(roles.c.name == name)
+        try:
+            removed = (await self._connection.execute(deleting)).rowcount
+        except IntegrityError:
+            raise RoleInUseError from None
+        if not removed:
+            raise RoleNotFoundError
 
     async def lock_admin(self) -> None:
-        """Let nobody else change who is an admin until the end of the transaction.
+        """Let nobody else change roles, or who is an admin, until the transaction ends.
 
         Taken before any user is locked.
         """
         await self._connection.execute(
-            select(roles.c.id).where(roles.c.name == Role.ADMIN).with_for_update()
+            select(roles.c.id).where(roles.c.name == ADMIN).with_for_update()
         )

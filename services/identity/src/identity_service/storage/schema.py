@@ -1,6 +1,7 @@
-"""The schema's version: which one a database has, which one the code needs."""
+"""The schema's version: which one a database has, which ones the code works with."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,13 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _LOCK_SECONDS: Final = 60
 """How long one migration waits for another: a deployment starts several at once."""
 
+VERSION_TABLE: Final = "schema_version"
+"""Where the version stands.
+
+Replicas from before version 0002 demand that Alembic's own table, ``alembic_version``,
+says 0001: it goes on saying so, and they stay ready while the new ones start.
+"""
+
 
 def _config() -> Config:
     config = Config()
@@ -25,12 +33,21 @@ def _config() -> Config:
     return config
 
 
-def needed_version() -> str:
-    """Return the version that this code works with."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    if head is None:
-        raise RuntimeError("there are no migrations")
-    return head
+def known_versions() -> tuple[str, ...]:
+    """Return the versions that this code knows, oldest first; it needs the last."""
+    revisions = ScriptDirectory.from_config(_config()).walk_revisions()
+    return tuple(reversed([each.revision for each in revisions]))
+
+
+def fault(present: str | None, known: Sequence[str]) -> str | None:
+    """Say why this code cannot work with a schema of this version, None if it can.
+
+    A version that it does not know is later than it. It goes on with that one, since
+    migrations leave what the version before them uses as it is.
+    """
+    if present == known[-1] or (present is not None and present not in known):
+        return None
+    return f"schema {present or 'none'}, not {known[-1]}: run migrate"
 
 
 async def present_version(engine: AsyncEngine) -> str | None:
@@ -42,8 +59,9 @@ async def present_version(engine: AsyncEngine) -> str | None:
 async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
     """Bring the database to the version needed; return the one before and after.
 
-    Simultaneous calls wait for each other. SQLite and MariaDB apply a migration
-    wholly or not at all; MySQL cannot roll its DDL back, so each is kept small.
+    A later version stays as it is. Simultaneous calls wait for each other. SQLite and
+    MariaDB apply a migration wholly or not at all; MySQL cannot roll its DDL back, so
+    each is kept small.
     """
     async with (
         engine.execution_options(writes=True).connect() as connection,
@@ -52,8 +70,15 @@ async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
         return await connection.run_sync(_upgrade)
 
 
+def _context(connection: Connection) -> MigrationContext:
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+
+
 def _version(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    present = _context(connection).get_current_revision()
+    if present is None:
+        return MigrationContext.configure(connection).get_current_revision()
+    return present
 
 
 def _upgrade(connection: Connection) -> tuple[str | None, str]:
@@ -64,9 +89,19 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
             {"seconds": _LOCK_SECONDS},
         )
     before = _version(connection)
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    if before is None or before in known_versions():
+        _apply(connection, before)
+    after = _version(connection)
     if not is_sqlite:
         connection.execute(text("SELECT RELEASE_LOCK('identity-migrations')"))
-    return before, needed_version()
+    if after is None:
+        raise RuntimeError("there are no migrations")
+    return before, after
+
+
+def _apply(connection: Connection, before: str | None) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    if before is not None:
+        _context(connection).stamp(ScriptDirectory.from_config(config), before)
+    command.upgrade(config, "head")

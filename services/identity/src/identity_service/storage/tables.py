@@ -101,6 +101,7 @@ roles: Final = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("name", String(32), nullable=False, unique=True),
+    Column("description", String(200), nullable=False, server_default=""),
     **_KEYLESS,
 )
 

@@ -1,6 +1,7 @@
 """Accounts and their roles in the database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from itertools import groupby
 from typing import Any, Final
@@ -24,8 +25,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.accounts import Account, NewAccount
-from identity_service.domain.errors import EmailTakenError, UsernameTakenError
-from identity_service.domain.roles import Role
+from identity_service.domain.errors import (
+    EmailTakenError,
+    UnknownRoleError,
+    UsernameTakenError,
+)
+from identity_service.domain.roles import ADMIN, RoleName
 from identity_service.domain.users import EmailAddress, Username
 from identity_service.storage.tables import roles, sessions, user_roles, users
 
@@ -94,6 +99,8 @@ class UserRepository:
         ------
         UsernameTakenError, EmailTakenError
             As the unique indexes decide, whoever else tries at the same time.
+        UnknownRoleError
+            A role has been removed meanwhile.
         """
         values: dict[str, object] = {
             "username": account.username.text,
@@ -164,8 +171,13 @@ class UserRepository:
             password_hash=new,
         )
 
-    async def set_roles(self, user_id: int, wanted: Iterable[Role]) -> None:
-        """Give an account exactly these roles."""
+    async def set_roles(self, user_id: int, wanted: AbstractSet[RoleName]) -> None:
+        """Give an account exactly these roles.
+
+        Raises
+        ------
+        UnknownRoleError
+        """
         await self._connection.execute(
             delete(user_roles).where(user_roles.c.user_id == user_id)
         )
@@ -187,7 +199,7 @@ class UserRepository:
             )
         found = await self._connection.scalars(ids.limit(limit))
         rows = await self._connection.execute(
-            _accounts().where(users.c.id.in_(found.all())).order_by(users.c.id)
+            _accounts().where(users.c.id.in_(found.all()))
         )
         return _grouped(rows.all())
 
@@ -196,7 +208,7 @@ class UserRepository:
         count = await self._connection.scalar(
             select(func.count())
             .select_from(users.join(user_roles).join(roles))
-            .where(roles.c.name == Role.ADMIN, users.c.disabled_at.is_(None))
+            .where(roles.c.name == ADMIN, users.c.disabled_at.is_(None))
         )
         return int(count or 0)
 
@@ -207,20 +219,32 @@ class UserRepository:
     async def _set(self, which: ColumnElement[bool], **values: object) -> None:
         await self._connection.execute(update(users).where(which).values(**values))
 
-    async def _add_roles(self, user_id: int, wanted: Iterable[Role]) -> None:
-        names = [role.value for role in wanted]
-        await self._connection.execute(
-            insert(user_roles).from_select(
-                ["user_id", "role_id"],
-                select(literal(user_id), roles.c.id).where(roles.c.name.in_(names)),
-            )
+    async def _add_roles(self, user_id: int, wanted: AbstractSet[RoleName]) -> None:
+        """Give an account these roles; the foreign key decides if one is removed."""
+        adding = insert(user_roles).from_select(
+            ["user_id", "role_id"],
+            select(literal(user_id), roles.c.id).where(
+                roles.c.name.in_(sorted(wanted))
+            ),
         )
+        try:
+            added = (await self._connection.execute(adding)).rowcount
+        except IntegrityError:
+            added = 0
+        if added < len(wanted):
+            present = await self._connection.scalars(select(roles.c.name))
+            raise UnknownRoleError(min(wanted - set(present), default=""))
 
 
 def _accounts() -> Select[Any]:
-    """Return a query with one row for each role of an account, or one without."""
-    return select(users, roles.c.name.label("role")).select_from(
-        users.outerjoin(user_roles).outerjoin(roles)
+    """Return a query with one row for each role of an account, or one without.
+
+    Accounts come in order of id, and so do the roles of each.
+    """
+    return (
+        select(users, roles.c.name.label("role"))
+        .select_from(users.outerjoin(user_roles).outerjoin(roles))
+        .order_by(users.c.id, roles.c.id)
     )
 
 
@@ -262,8 +286,10 @@ def _grouped(rows: Sequence[Row[Any]]) -> list[Account]:
                 password_hash=first.password_hash,
                 password_is_temporary=first.password_is_temporary,
                 password_changed_at=first.password_changed_at,
-                roles=frozenset(
-                    Role(row.role) for row in (first, *others) if row.role is not None
+                roles=tuple(
+                    RoleName(row.role)
+                    for row in (first, *others)
+                    if row.role is not None
                 ),
                 disabled_at=first.disabled_at,
                 created_at=first.created_at,

@@ -12,7 +12,7 @@ from identity_service.domain.errors import (
 )
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.passwords import PasswordPolicy
-from identity_service.domain.roles import Role, roles_at_sign_up
+from identity_service.domain.roles import ADMIN, USER, RoleName, roles_at_sign_up
 from identity_service.domain.sessions import Device, EndReason
 from identity_service.domain.users import EmailAddress, Username
 from identity_service.security.password_hashing import PasswordHasher
@@ -47,7 +47,7 @@ class Accounts:
         throttle: Throttle,
         audit: Audit,
         clock: Clock,
-        self_assignable_roles: frozenset[Role],
+        self_assignable_roles: frozenset[RoleName],
     ) -> None:
         self._database = database
         self._policy = policy
@@ -74,10 +74,16 @@ class Accounts:
         self._hasher.expect_room()
         await self._throttle.reserve_sign_up(device.address)
         username, email = self._checked(wanted)
-        await self._database.read(
-            lambda unit: unit.users.refuse_taken(username.key, email.key)
+
+        async def look(unit: Repositories) -> frozenset[RoleName]:
+            await unit.users.refuse_taken(username.key, email.key)
+            return await unit.roles.names()
+
+        roles = roles_at_sign_up(
+            wanted.roles,
+            existing=await self._database.read(look),
+            self_assignable=self._self_assignable_roles,
         )
-        roles = roles_at_sign_up(wanted.roles, self._self_assignable_roles)
         account = NewAccount(
             username=username,
             email=email,
@@ -117,14 +123,14 @@ class Accounts:
         present = await self._database.read(
             lambda unit: unit.users.get_by_username_key(name.key)
         )
-        if present is not None and Role.ADMIN in present.roles:
+        if present is not None and ADMIN in present.roles:
             return False
         account = NewAccount(
             username=name,
             email=address,
             password_hash=await self._hasher.hash(password),
             password_is_temporary=temporary,
-            roles=frozenset({Role.USER, Role.ADMIN}),
+            roles=frozenset({USER, ADMIN}),
             created_at=self._clock(),
         )
 

@@ -6,18 +6,18 @@ after an interruption or for the rows that came since: what is here already stay
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
+from identity_service.domain.errors import UnknownRoleError
 from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.roles import USER, RoleName, existing_roles
 from identity_service.domain.tutorial import ImportedUser, TutorialUser
 from identity_service.domain.users import EmailAddress, Username
 
-ROLES: Final = frozenset({"user", "moderator", "admin"})
-"""The tutorial's roles, which are ours."""
-
-DEFAULT_ROLES: Final = frozenset({"user"})
+DEFAULT_ROLES: Final = frozenset({USER})
 """Of a row without any, which the tutorial let in as a user."""
 
 MAX_ID: Final = 2**63 - 1
@@ -91,13 +91,15 @@ async def import_users(
     source: TutorialUsers,
     target: ImportedUsers,
     *,
+    roles: AbstractSet[RoleName],
     is_password_hash: Callable[[str], bool],
     progress: Callable[[ImportReport], None],
     after_id: int = 0,
 ) -> ImportReport:
     """Bring over every user with an id above ``after_id``.
 
-    ``progress`` is called after each batch, with the report so far.
+    ``roles`` are those that exist here. ``progress`` is called after each batch, with
+    the report so far.
 
     Raises
     ------
@@ -107,7 +109,7 @@ async def import_users(
     total = await source.count(after_id=after_id)
     report = ImportReport(total=total, last_id=after_id)
     async for batch in source.batches(after_id=after_id):
-        judged = [_judge(row, is_password_hash) for row in batch]
+        judged = [_judge(row, roles, is_password_hash) for row in batch]
         good = [user for user in judged if isinstance(user, ImportedUser)]
         added = iter(await target.add(good))
         for row, user in zip(batch, judged, strict=True):
@@ -121,7 +123,9 @@ async def import_users(
 
 
 def _judge(
-    row: TutorialUser, is_password_hash: Callable[[str], bool]
+    row: TutorialUser,
+    existing: AbstractSet[RoleName],
+    is_password_hash: Callable[[str], bool],
 ) -> ImportedUser | Outcome:
     """Return the account that a row describes, or what is wrong with it."""
     if not 0 < row.id <= MAX_ID:
@@ -136,7 +140,9 @@ def _judge(
         return Outcome.BAD_EMAIL
     if row.password is None or not is_password_hash(row.password):
         return Outcome.BAD_PASSWORD_HASH
-    if not row.roles <= ROLES:
+    try:
+        roles = existing_roles(row.roles, existing) or DEFAULT_ROLES
+    except UnknownRoleError:
         return Outcome.UNKNOWN_ROLE
     return ImportedUser(
         id=row.id,
@@ -144,5 +150,5 @@ def _judge(
         email=email,
         password_hash=row.password,
         created_at=row.created_at,
-        roles=frozenset(row.roles) or DEFAULT_ROLES,
+        roles=roles,
     )

@@ -7,7 +7,6 @@ from typing import Final
 from identity_service.domain.accounts import NewAccount
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import EmailTakenError, UsernameTakenError
-from identity_service.domain.roles import Role
 from identity_service.domain.tutorial import ImportedUser
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
@@ -59,7 +58,7 @@ class StoredImportedUsers:
             username=user.username,
             email=user.email,
             password_hash=user.password_hash,
-            roles=frozenset(Role(name) for name in user.roles),
+            roles=user.roles,
             created_at=user.created_at or self._clock(),
         )
         try:

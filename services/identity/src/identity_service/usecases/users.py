@@ -1,11 +1,12 @@
 """What is done to accounts: by administrators, and names by their owners too."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from identity_service.domain.accounts import Account
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.errors import AccountNotFoundError, LastAdminError
-from identity_service.domain.roles import Role
+from identity_service.domain.roles import ADMIN, existing_roles
 from identity_service.domain.sessions import Device, EndReason
 from identity_service.domain.users import EmailAddress, Username
 from identity_service.storage.repositories import Repositories
@@ -45,10 +46,6 @@ class Users:
             lambda unit: unit.users.page(search.casefold(), after_id, limit)
         )
 
-    async def roles(self) -> list[Role]:
-        """Return every role there is."""
-        return await self._database.read(lambda unit: unit.roles.all())
-
     async def change(
         self, user_id: int, changes: AccountChanges, actor: Actor
     ) -> Account:
@@ -70,7 +67,7 @@ class Users:
         return await self._database.write(work)
 
     async def set_roles(
-        self, user_id: int, roles: frozenset[Role], actor: Actor
+        self, user_id: int, names: Iterable[str], actor: Actor
     ) -> Account:
         """Give an account exactly these roles; tokens with other ones are revoked.
 
@@ -78,25 +75,27 @@ class Users:
 
         Raises
         ------
-        AccountNotFoundError, LastAdminError
+        UnknownRoleError, AccountNotFoundError, LastAdminError
         """
+        wanted = tuple(names)
 
         async def work(unit: Repositories) -> Account:
             await unit.roles.lock_admin()
+            roles = existing_roles(wanted, await unit.roles.names())
             account = await _locked(unit, user_id)
-            if roles == account.roles:
+            if roles == frozenset(account.roles):
                 return account
             now = self._clock()
             await unit.users.set_roles(user_id, roles)
             await _refuse_loss_of_last_admin(unit, account)
             await unit.sessions.lock_all(user_id)
             await unit.access_tokens.revoke_of_user(user_id, now)
-            names = {
+            change = {
                 "before": " ".join(sorted(account.roles)),
                 "after": " ".join(sorted(roles)),
             }
-            await self._tell(unit, Action.ROLES_CHANGED, user_id, actor, **names)
-            return replace(account, roles=roles)
+            await self._tell(unit, Action.ROLES_CHANGED, user_id, actor, **change)
+            return await _locked(unit, user_id)
 
         return await self._database.write(work)
 
@@ -214,6 +213,6 @@ async def _refuse_loss_of_last_admin(unit: Repositories, before: Account) -> Non
 
     Whoever may have caused it holds the lock on the admin role.
     """
-    was_admin = Role.ADMIN in before.roles and before.disabled_at is None
+    was_admin = ADMIN in before.roles and before.disabled_at is None
     if was_admin and not await unit.users.count_active_admins():
         raise LastAdminError

@@ -1,0 +1,91 @@
+"""The roles there are: list, add and remove them."""
+
+from collections.abc import Set as AbstractSet
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import DatabaseUnavailableError, RoleNeededError
+from identity_service.domain.roles import BUILT_IN, Role, RoleName
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.ports import Database
+from identity_service.usecases.users import Actor
+
+
+class Roles:
+    """Roles. An actor is an administrator, None is the operator at the console."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        audit: Audit,
+        self_assignable: AbstractSet[RoleName],
+    ) -> None:
+        self._database = database
+        self._audit = audit
+        self._needed = BUILT_IN | self_assignable
+        self._all_needed_exist = False
+
+    async def all(self) -> list[Role]:
+        """Return every role, the oldest first."""
+        return await self._database.read(lambda unit: unit.roles.all())
+
+    async def fault(self) -> str | None:
+        """Say which roles identity or its settings name that do not exist.
+
+        Once all exist it asks no more: a role that goes later in spite of `remove`
+        costs those who sign up for it a 400, and must not cost everybody the service.
+        """
+        if self._all_needed_exist:
+            return None
+        try:
+            existing = await self._database.read(lambda unit: unit.roles.names())
+        except DatabaseUnavailableError as error:
+            return f"not read: {error}"
+        if missing := self._needed - existing:
+            return f"no such role: {', '.join(sorted(missing))}"
+        self._all_needed_exist = True
+        return None
+
+    async def add(self, role: Role, actor: Actor | None = None) -> None:
+        """Add a role.
+
+        Raises
+        ------
+        RoleExistsError, TooManyRolesError
+        """
+
+        async def work(unit: Repositories) -> None:
+            await unit.roles.lock_admin()
+            await unit.roles.add(role)
+            await self._record(unit, Action.ROLE_ADDED, role.name, actor)
+
+        await self._database.write(work)
+
+    async def remove(self, name: str, actor: Actor | None = None) -> None:
+        """Remove a role that no account has.
+
+        Raises
+        ------
+        RoleNeededError, RoleInUseError, RoleNotFoundError
+        """
+        if name in self._needed:
+            raise RoleNeededError
+
+        async def work(unit: Repositories) -> None:
+            await unit.roles.lock_admin()
+            await unit.roles.remove(name)
+            await self._record(unit, Action.ROLE_REMOVED, name, actor)
+
+        await self._database.write(work)
+
+    async def _record(
+        self, unit: Repositories, action: Action, name: str, actor: Actor | None
+    ) -> None:
+        event = AuditEvent(
+            action=action,
+            actor_id=actor.user_id if actor else None,
+            address=actor.device.address if actor else "",
+            details={"role": name},
+        )
+        await self._audit.append(unit, event)
