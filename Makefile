@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	$(foreach ours,service-kit identity-service content-service gateway-service,--no-emit-package $(ours))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint types imports test check up down clean lock bench faults test-compose test-3.14
+.PHONY: help setup format lint types imports docs test check up down clean lock bench faults test-compose test-3.14
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9.-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -31,6 +31,9 @@ types: setup ## mypy, strict
 
 imports: setup ## who may import whom
 	$(BIN)/lint-imports
+
+docs: setup ## write docs/reference anew from the code
+	@$(BIN)/python -m deploy.gateway_reference
 
 test: setup ## every test that needs no container engine and no patience
 	$(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" $(ARGS)

@@ -10,7 +10,8 @@ import yaml
 from deploy.compose import make_secrets
 
 from content_service.settings import Settings as ContentSettings
-from gateway_service.config.file import UPSTREAM_VARIABLE, VARIABLES
+from gateway_service.config.keys import NAME
+from gateway_service.config.reference import sections
 from gateway_service.settings import GatewaySettings
 from identity_service.settings import Settings as IdentitySettings
 from service_kit.settings import specs
@@ -132,8 +133,12 @@ def test_every_variable_is_one_that_the_service_reads(name: str) -> None:
     for spec in specs(SETTINGS[name]):
         known |= {spec.name, f"{spec.name}_FILE"} if spec.secret else {spec.name}
     if name == "gateway":
-        known |= set(VARIABLES)
-        known |= {f"{UPSTREAM_VARIABLE}{each}" for each in ("IDENTITY", "CONTENT")}
+        overrides = {key.variable for each in sections() for key in each.keys}
+        known |= {
+            variable.replace(NAME, upstream)
+            for variable in overrides
+            for upstream in ("IDENTITY", "CONTENT")
+        }
     assert set(SERVICES[name]["environment"]) <= known
 
 

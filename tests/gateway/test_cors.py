@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway_service.config.model import Config, CorsAccess, CorsConfig
+from gateway_service.config.model import Config, CorsConfig
+from gateway_service.config.values import CorsAccess
 from gateway_service.proxy.cors import Cors, is_preflight
 from gateway_service.proxy.routing import Routes
 
@@ -127,7 +128,7 @@ def test_c5_answers_expose_what_front_ends_must_read() -> None:
 
 
 def test_c5_answers_to_unknown_paths_have_the_policy_of_all() -> None:
-    config = Config((), (), cors=CorsConfig(origins=frozenset({"https://app.test"})))
+    config = Config(cors=CorsConfig(origins=frozenset({"https://app.test"})))
 
     lines = Routes(config).default_cors.for_request(ORIGIN)
 

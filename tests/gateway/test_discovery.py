@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 from dns.asyncresolver import Resolver
 
-from gateway_service.config.model import Address
+from gateway_service.config.values import Address
 from gateway_service.upstreams.discovery import (
     Discovery,
     HostPort,

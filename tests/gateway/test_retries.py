@@ -11,7 +11,8 @@ from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import OK, Call, RawUpstream, Script, once, raw_upstream
 
-from gateway_service.config.model import Balance, EjectionConfig, RetryConfig
+from gateway_service.config.model import EjectionConfig, RetryConfig
+from gateway_service.config.values import Balance
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"

@@ -1,6 +1,7 @@
 import pytest
 
-from gateway_service.config.model import Config, CorsAccess, RouteConfig
+from gateway_service.config.model import Config, RouteConfig
+from gateway_service.config.values import CorsAccess
 from gateway_service.proxy.routing import Routes
 
 
@@ -91,7 +92,7 @@ def test_root_route_takes_what_no_other_claims() -> None:
 
 def test_route_carries_its_allowed_methods_as_a_header_value() -> None:
     compiled = Routes(
-        Config((), (RouteConfig("/a", "x", methods=frozenset({"HEAD", "GET"})),))
+        Config(routes=(RouteConfig("/a", "x", methods=frozenset({"HEAD", "GET"})),))
     )
 
     route = compiled.match("/a")
@@ -102,8 +103,7 @@ def test_route_carries_its_allowed_methods_as_a_header_value() -> None:
 def test_each_route_has_the_cors_policy_it_names() -> None:
     compiled = Routes(
         Config(
-            (),
-            (
+            routes=(
                 RouteConfig("/keys", "x", cors=CorsAccess.PUBLIC),
                 RouteConfig("/api", "x"),
             ),

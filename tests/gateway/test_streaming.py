@@ -13,7 +13,8 @@ from tests.support.gateway import SHORT, RunningGateway, config_for, running_gat
 from tests.support.raw_client import IncompleteAnswerError, ask, raw_client, statuses
 from tests.support.raw_upstream import OK, Call, RawUpstream, once
 
-from gateway_service.config.model import NO_LIMIT, Timeouts
+from gateway_service.config.model import Timeouts
+from gateway_service.config.values import NO_LIMIT
 from service_kit.edge.connection import ClientTimeouts
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -4,12 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway_service.config.model import (
-    Balance,
-    EjectionConfig,
-    HealthConfig,
-    UpstreamConfig,
-)
+from gateway_service.config.model import EjectionConfig, HealthConfig, UpstreamConfig
+from gateway_service.config.values import Balance
 from gateway_service.upstreams.replica import Endpoint, FailureKind, Readiness, Replica
 from gateway_service.upstreams.upstream import Upstream
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from tests.support.replica_server import ReplicaServer, not_ready, replica_servers
 
-from gateway_service.config.model import Address, HealthConfig, UpstreamConfig
+from gateway_service.config.model import HealthConfig, UpstreamConfig
+from gateway_service.config.values import Address
 from gateway_service.upstreams.discovery import Discovery, HostPort
 from gateway_service.upstreams.replica import FailureKind, Readiness
 from gateway_service.upstreams.upstream import Upstream

@@ -11,8 +11,6 @@ from aiohttp import web
 
 from gateway_service.app import GatewayApp, create_app
 from gateway_service.config.model import (
-    METHODS,
-    Address,
     Config,
     CorsConfig,
     HealthConfig,
@@ -20,6 +18,7 @@ from gateway_service.config.model import (
     Timeouts,
     UpstreamConfig,
 )
+from gateway_service.config.values import METHODS, Address
 from gateway_service.settings import GatewaySettings
 
 NO_PROBES: Final = HealthConfig(path="")

@@ -15,8 +15,8 @@ from typing import Final
 import uvloop
 
 from gateway_service.app import create_app
+from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
-from gateway_service.config.sections import ConfigError
 from gateway_service.operations.doctor import check, doctor
 from gateway_service.operations.workers import (
     Supervisor,

@@ -1,203 +1,318 @@
-"""What the gateway's TOML file says, as values that cannot change.
+"""The keys of the gateway's TOML file, as values that cannot change.
 
-Sizes are bytes, durations are seconds. `config.file` reads the file into these.
+Sizes are bytes, durations are seconds. A docstring here is the operator's reference:
+`config.reference` makes the page from these declarations, `config.file` reads by them.
 """
 
-import math
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from typing import Final
 
+from gateway_service.config import rules, values
+from gateway_service.config.keys import NAME, array_of, named, table, value
+from gateway_service.config.rules import number, whole
+from gateway_service.config.values import METHODS, Address, Balance, CorsAccess
 from service_kit.edge.connection import ClientTimeouts
 
-NO_LIMIT: Final = math.inf
-"""A duration that never ends: what 0 means for `total` in the file."""
+_HOUR: Final = 3600
+_DAY: Final = 86_400
+_MEBIBYTE: Final = 1_048_576
 
-METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
-"""What a route lets through unless it says otherwise. Never TRACE and CONNECT."""
-
-
-class Balance(Enum):
-    """How an upstream picks a replica."""
-
-    LEAST_IN_FLIGHT = "least_in_flight"
-    ROUND_ROBIN = "round_robin"
-
-
-class CorsAccess(Enum):
-    """Whose pages may read a route's answers."""
-
-    ALLOWED_ORIGINS = "allowed_origins"
-    PUBLIC = "public"
+UPSTREAM_VARIABLE: Final = f"GATEWAY_UPSTREAM_{NAME}"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one client, and all of them, may ask for."""
+    """How much one client, and all of them together, may ask for."""
 
-    request_line: int = 8_192
-    header_field: int = 8_192
-    headers: int = 32_768
-    header_count: int = 100
-    body: int = 1_048_576
-    connections: int = 8_192
-    connections_per_client: int = 1_024
+    request_line: int = value(whole(256, 65_536), "414 beyond", default=8_192)
+    header_field: int = value(
+        whole(256, 65_536), "one header field, 431 beyond", default=8_192
+    )
+    headers: int = value(
+        whole(1_024, _MEBIBYTE),
+        "all header fields together, 431 beyond",
+        default=32_768,
+    )
+    header_count: int = value(
+        whole(8, 1_000), "number of header fields, 431 beyond", default=100
+    )
+    body: int = value(
+        whole(0, 2**40), "413 beyond, unless a route has its own", default=_MEBIBYTE
+    )
+    connections: int = value(whole(1, 1_000_000), "open at once, in all", default=8_192)
+    connections_per_client: int = value(
+        whole(1, 1_000_000), "open at once, from one address", default=1_024
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTimeoutsConfig(ClientTimeouts):
+    """How long the gateway waits for a client."""
+
+    head: float = value(
+        number(0.1, _HOUR), "for a whole request line and header block", default=10.0
+    )
+    body: float = value(
+        number(0.1, _HOUR),
+        "for a whole body, plus a second for each `body_rate` bytes received",
+        default=20.0,
+    )
+    body_rate: int = value(
+        whole(1, 2**30),
+        "bytes a second below which a body counts as stalled",
+        default=1_024,
+    )
+    send: float = value(
+        number(0.1, _HOUR), "for the client to take what was sent to it", default=20.0
+    )
+    keep_alive: float = value(
+        number(0.1, _HOUR), "for the next request on a connection", default=75.0
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long a route waits for its upstream."""
 
-    connect: float = 1.0
-    response_head: float = 10.0
-    idle: float = 30.0
-    """Between two pieces of an answer's body."""
-    total: float = 60.0
-    """From the request's head to the answer's end; `NO_LIMIT` for none."""
+    connect: float = value(
+        number(0.01, 60), "for a connection to a replica", default=1.0
+    )
+    response_head: float = value(
+        number(0.01, _HOUR), "for the head of a response, 504 beyond", default=10.0
+    )
+    idle: float = value(
+        number(0.01, _DAY), "between two pieces of a response's body", default=30.0
+    )
+    total: float = value(
+        rules.zero_or(number(0.01, _DAY), values.NO_LIMIT),
+        "from the request's head to the end of the response; 0 sets no limit, which"
+        " long streams and WebSockets need",
+        default=60.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """So many requests in so many seconds, for each client address."""
+    """Limits how often one client may use a route; 429 with Retry-After beyond.
 
-    requests: int
-    seconds: int
+    A burst up to the limit passes at once, then requests pass at an even rate. An IPv4
+    address or an IPv6 /64 network counts as one client.
+    """
+
+    requests: int = value(whole(1, 1_000_000), "number of requests")
+    seconds: int = value(whole(1, _DAY), "the time in which they may be made")
 
 
 @dataclass(frozen=True, slots=True)
 class CorsConfig:
     """Which pages of other origins may use the gateway."""
 
-    origins: frozenset[str] = frozenset()
-    credentials: bool = False
-    request_headers: tuple[str, ...] = (
-        "content-type",
-        "authorization",
-        "x-access-token",
-        "x-request-id",
+    origins: frozenset[str] = value(
+        rules.a_set(values.origin),
+        "origins exactly as browsers send them; never `*`",
+        default=frozenset(),
+        variable="GATEWAY_ALLOWED_ORIGINS",
     )
-    exposed_headers: tuple[str, ...] = (
-        "WWW-Authenticate",
-        "Retry-After",
-        "X-Request-Id",
+    credentials: bool = value(
+        rules.yes_or_no,
+        "`true` only where tokens travel in cookies",
+        default=False,
+        variable="GATEWAY_ALLOW_CREDENTIALS",
     )
-    max_age: int = 600
+    request_headers: tuple[str, ...] = value(
+        rules.each(values.header_name),
+        "headers that pages may send",
+        default=("content-type", "authorization", "x-access-token", "x-request-id"),
+    )
+    exposed_headers: tuple[str, ...] = value(
+        rules.each(values.header_name),
+        "headers that pages may read",
+        default=("WWW-Authenticate", "Retry-After", "X-Request-Id"),
+    )
+    max_age: int = value(
+        whole(0, _DAY),
+        "how long a browser may cache the response to a preflight",
+        default=600,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RouteConfig:
     """Where requests below one prefix go, and under which conditions."""
 
-    prefix: str
-    upstream: str
-    methods: frozenset[str] = METHODS
-    body_limit: int = 1_048_576
-    timeouts: Timeouts = Timeouts()
-    rate_limit: RateLimit | None = None
-    cors: CorsAccess = CorsAccess.ALLOWED_ORIGINS
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where replicas are found: a literal address, a name, or a service name."""
-
-    host: str
-    port: int
-    probe_port: int | None = None
-    """Where this address is probed, if not where its upstream says."""
-    service: bool = False
-    """`host` is to be looked up as SRV, which names hosts and ports."""
+    prefix: str = value(values.prefix, "the beginning of a path, up to a whole segment")
+    upstream: str = value(values.name, "the name of one of `[upstreams]`")
+    methods: frozenset[str] = value(
+        rules.a_set(values.method), "405 for others", default=METHODS
+    )
+    body_limit: int = value(
+        whole(0, 2**40), "413 beyond", default=_MEBIBYTE, inherits="limits.body"
+    )
+    timeouts: Timeouts = table(
+        Timeouts, "those that differ from `[timeouts]`", inherits="timeouts"
+    )
+    rate_limit: RateLimit | None = table(
+        RateLimit, "like `{ requests = 10, seconds = 60 }`", is_optional=True
+    )
+    cors: CorsAccess = value(
+        rules.choice(CorsAccess),
+        "`public` lets every origin read responses, without credentials",
+        default=CorsAccess.ALLOWED_ORIGINS,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class HealthConfig:
-    """How replicas are asked whether they are ready."""
+    """How the gateway asks replicas whether they are ready."""
 
-    path: str = "/readyz"
-    """Empty: no probes, every replica found counts as ready."""
-    port: int = 0
-    """0: the port that serves requests."""
-    interval: float = 1.0
-    timeout: float = 1.0
-    failures: int = 2
-    """Probes in a row without an answer that take a replica out."""
-    successes: int = 1
-    """Probes in a row that bring it back."""
+    path: str = value(
+        values.probe_path,
+        "where probes are sent; empty: no probes, every replica counts as ready",
+        default="/readyz",
+    )
+    port: int = value(
+        whole(0, 65_535), "0 stands for the port that serves requests", default=0
+    )
+    interval: float = value(
+        number(0.05, _HOUR), "between two probes of a replica", default=1.0
+    )
+    timeout: float = value(number(0.05, 60), "for the response to a probe", default=1.0)
+    failures: int = value(
+        whole(1, 100),
+        "unanswered probes in a row that take a replica out",
+        default=2,
+    )
+    successes: int = value(
+        whole(1, 100), "successful probes in a row that bring it back", default=1
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class EjectionConfig:
-    """When requests that fail take a replica out, and for how long."""
+    """When failed requests take a replica out, and for how long."""
 
-    failures: int = 3
-    """Failed requests in a row; one refused connection is enough."""
-    first: float = 1.0
-    """Seconds out for the first time; doubled each time after."""
-    longest: float = 30.0
-    share: float = 0.5
-    """Of the replicas, at most this share is out at once, and never all."""
+    failures: int = value(
+        whole(1, 1_000),
+        "failed requests in a row; one refused connection is enough",
+        default=3,
+    )
+    first: float = value(
+        number(0.05, _HOUR),
+        "how long a replica is out, doubled each time after",
+        default=1.0,
+    )
+    longest: float = value(
+        number(0.05, _HOUR), "how long a replica is out at most", default=30.0
+    )
+    share: float = value(
+        number(0, 1),
+        "the part of the replicas that may be out at once; never all of them",
+        default=0.5,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
     """When a request that failed on one replica is tried on another."""
 
-    attempts: int = 3
-    """Tries of one request in all."""
-    attempt_timeout: float = 0.5
-    """A request that may be retried waits so long for a head before the next try."""
-    share: float = 0.2
-    """Retries allowed for each request of late."""
-    per_second: float = 10.0
-    """Retries allowed in any case."""
+    attempts: int = value(whole(1, 10), "tries of one request in all", default=3)
+    attempt_timeout: float = value(
+        number(0.01, _HOUR),
+        "how long a request that may be retried waits for a response before the next"
+        " replica is tried",
+        default=0.5,
+    )
+    share: float = value(number(0, 1), "retries for each recent request", default=0.2)
+    per_second: float = value(
+        number(0, 10_000), "retries that are allowed in any case", default=10.0
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamConfig:
-    """A service behind the gateway and how its replicas are found and used."""
+    """A service behind the gateway, and how its replicas are found and used."""
 
     name: str
-    addresses: tuple[Address, ...]
-    balance: Balance = Balance.LEAST_IN_FLIGHT
-    max_in_flight: int = 512
-    """More requests at once than this are answered 503: the bulkhead."""
-    resolve_interval: float = 5.0
-    idle_connections: int = 64
-    """Kept open to each replica."""
-    idle_timeout: float = 10.0
-    """An unused connection is closed after this; below the upstream's own."""
-    slow_start: float = 3.0
-    """A replica that (re)joins gets its full share only after this."""
-    health: HealthConfig = HealthConfig()
-    ejection: EjectionConfig = EjectionConfig()
-    retries: RetryConfig = RetryConfig()
+    addresses: tuple[Address, ...] = value(
+        rules.each(values.address, least=1),
+        "`http://name:port` stands for all addresses of a name, `srv://_http._tcp.name`"
+        " for the targets of a service; `?probe=port` sets the port for probes",
+        variable=UPSTREAM_VARIABLE,
+    )
+    balance: Balance = value(
+        rules.choice(Balance),
+        "`least_in_flight` picks the less busy one of two random replicas",
+        default=Balance.LEAST_IN_FLIGHT,
+    )
+    max_in_flight: int = value(
+        whole(1, 1_000_000),
+        "requests at once, 503 beyond, so that a hung upstream starves no other",
+        default=512,
+    )
+    resolve_interval: float = value(
+        number(0.05, _HOUR),
+        "between two look-ups of names; while they fail, the last result is used",
+        default=5.0,
+    )
+    idle_connections: int = value(
+        whole(0, 10_000), "unused connections open to each replica", default=64
+    )
+    idle_timeout: float = value(
+        number(0.1, _HOUR),
+        "after which an unused connection is closed; less than the upstream's own",
+        default=10.0,
+    )
+    slow_start: float = value(
+        number(0, _HOUR),
+        "time in which a replica that joins or returns comes to its full share",
+        default=3.0,
+    )
+    health: HealthConfig = table(HealthConfig)
+    ejection: EjectionConfig = table(EjectionConfig)
+    retries: RetryConfig = table(RetryConfig)
 
 
 @dataclass(frozen=True, slots=True)
 class TlsConfig:
-    """The certificate the gateway shows."""
+    """The certificate the gateway shows; without this table it speaks plain HTTP."""
 
-    certificate: str
-    key: str
-    hsts: int = 31_536_000
-    """`Strict-Transport-Security: max-age`; 0 sends none."""
+    certificate: str = value(values.file_name, "PEM file with the whole chain")
+    key: str = value(values.file_name, "PEM file, without a password")
+    hsts: int = value(
+        whole(0, 10 * 365 * _DAY),
+        "`Strict-Transport-Security: max-age`; 0 sends none",
+        default=31_536_000,
+    )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole file."""
+    """What concerns the whole gateway."""
 
-    upstreams: tuple[UpstreamConfig, ...]
-    routes: tuple[RouteConfig, ...]
-    pseudonym: str = "gateway"
-    """Names this gateway in `Via`."""
-    trusted_proxies: tuple[str, ...] = ()
-    """Networks of proxies in front of the gateway, which are believed."""
-    trusted_header: str = "x-forwarded-for"
-    """The header in which they name the client; the other one is ignored."""
-    rate_limit_store: str = "memory"
-    """`memory`, or `valkey://…` where several gateways count together."""
-    limits: Limits = field(default_factory=Limits)
-    client_timeouts: ClientTimeouts = field(default_factory=ClientTimeouts)
-    cors: CorsConfig = field(default_factory=CorsConfig)
-    tls: TlsConfig | None = None
+    pseudonym: str = value(
+        values.pseudonym, "the gateway's name in `Via`", default="gateway"
+    )
+    trusted_proxies: tuple[str, ...] = value(
+        rules.each(values.network),
+        "proxies in front of the gateway, which are believed when they name the client",
+        default=(),
+        variable="GATEWAY_TRUSTED_PROXIES",
+    )
+    trusted_header: str = value(
+        values.trusted_header,
+        "the header in which they name it; the other one is ignored",
+        default="x-forwarded-for",
+    )
+    rate_limit_store: str = value(
+        values.store,
+        "a URL where several gateways count together",
+        default=values.MEMORY,
+        variable="GATEWAY_RATE_LIMIT_STORE",
+    )
+    limits: Limits = table(Limits)
+    client_timeouts: ClientTimeouts = table(ClientTimeoutsConfig)
+    timeouts: Timeouts = table(Timeouts)
+    cors: CorsConfig = table(CorsConfig)
+    tls: TlsConfig | None = table(TlsConfig, is_optional=True)
+    upstreams: tuple[UpstreamConfig, ...] = named(UpstreamConfig)
+    routes: tuple[RouteConfig, ...] = array_of(RouteConfig)

@@ -1,192 +1,127 @@
-"""What each value of the configuration may be."""
+"""Rules that say which values a configuration key accepts."""
 
+import json
 import re
 from collections.abc import Callable
-from ipaddress import ip_network
-from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
 
-from gateway_service.config.model import METHODS, NO_LIMIT, Address, Balance, CorsAccess
-from gateway_service.config.sections import Rule
-from gateway_service.proxy.client_addresses import FORWARDED, X_FORWARDED_FOR
+from service_kit.settings import comma_list
 
 T = TypeVar("T")
-
-_LAST_PORT: Final = 65_535
-_HOST: Final = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\])"
-_ORIGIN: Final = re.compile(
-    r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?"
-)
-_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
-_ADDRESS: Final = re.compile(
-    rf"http://({_HOST}):([0-9]{{1,5}})/?(?:\?probe=([0-9]{{1,5}}))?"
-)
-_SERVICE: Final = re.compile(rf"srv://({_HOST})/?(?:\?probe=([0-9]{{1,5}}))?")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_PREFIX: Final = re.compile(r"/|(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)+/?")
+E = TypeVar("E", bound=Enum)
 
 
-def whole(least: int, most: int) -> Rule:
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[T]):
+    """What one key accepts, in words and in code."""
+
+    allowed: str
+    """Completes the sentence "must be …"."""
+    convert: Callable[[Any], T | None]
+    """Return the field's value, or None for a value that is not allowed."""
+    from_text: Callable[[str], object] = str
+    """Turn an environment variable into the value that the file would have."""
+
+    def read(self, value: object) -> T:
+        """Return the field's value; ValueError says what it must be."""
+        result = self.convert(value)
+        if result is None:
+            raise ValueError(f"must be {self.allowed}")
+        return result
+
+
+def _literal(text: str) -> object:
+    """Return the number or boolean that a text spells, or the text."""
+    try:
+        return json.loads(text.lower())
+    except ValueError:
+        return text
+
+
+def whole(least: int, most: int) -> Rule[int]:
     """Accept whole numbers from `least` to `most`."""
-
-    def rule(value: object) -> int:
-        if type(value) is int and least <= value <= most:
-            return value
-        raise ValueError(f"must be a whole number from {least} to {most}")
-
-    return rule
+    return Rule(
+        f"a whole number from {least} to {most}",
+        lambda value: value if type(value) is int and least <= value <= most else None,
+        _literal,
+    )
 
 
-def number(least: float, most: float) -> Rule:
+def number(least: float, most: float) -> Rule[float]:
     """Accept numbers from `least` to `most`."""
 
-    def rule(value: object) -> float:
-        if type(value) in {int, float} and least <= value <= most:  # type: ignore[operator]
-            return float(value)  # type: ignore[arg-type]
-        raise ValueError(f"must be a number from {least:g} to {most:g}")
+    def convert(value: Any) -> float | None:  # noqa: ANN401 - whatever the file says
+        is_number = type(value) in {int, float}
+        return float(value) if is_number and least <= value <= most else None
 
-    return rule
-
-
-def number_or_none(least: float, most: float) -> Rule:
-    """Accept numbers from `least` to `most`, and 0 for no limit."""
-
-    def rule(value: object) -> float:
-        if type(value) is int and value == 0:
-            return NO_LIMIT
-        return number(least, most)(value)  # type: ignore[no-any-return]
-
-    return rule
+    return Rule(f"a number from {least:g} to {most:g}", convert, _literal)
 
 
-def yes_or_no(value: object) -> bool:
-    """Accept a boolean."""
-    if isinstance(value, bool):
-        return value
-    raise ValueError("must be true or false")
+def zero_or(rule: Rule[float], meaning: float) -> Rule[float]:
+    """Accept what `rule` accepts, and 0, which stands for `meaning`."""
+    return Rule(
+        f"{rule.allowed}, or 0",
+        lambda value: (
+            meaning if value is not False and value == 0 else rule.convert(value)
+        ),
+        rule.from_text,
+    )
 
 
-def word(pattern: re.Pattern[str], what: str) -> Rule:
-    """Accept a string that `pattern` matches as a whole."""
-
-    def rule(value: object) -> str:
-        if isinstance(value, str) and pattern.fullmatch(value):
-            return value
-        raise ValueError(f"must be {what}")
-
-    return rule
+def word(pattern: str, allowed: str) -> Rule[str]:
+    """Accept strings that `pattern` matches as a whole."""
+    matches = re.compile(pattern).fullmatch
+    return Rule(
+        allowed,
+        lambda value: value if isinstance(value, str) and matches(value) else None,
+    )
 
 
-def each(rule: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
-    """Accept an array whose entries all pass `rule`, without repetition."""
+def choice(kind: type[E]) -> Rule[E]:
+    """Accept the values of an Enum."""
+    members = {member.value: member for member in kind}
+    return Rule(
+        " or ".join(map(repr, members)),
+        lambda value: members.get(value) if isinstance(value, str) else None,
+    )
 
-    def rule_of_all(value: object) -> tuple[T, ...]:
+
+def each(rule: Rule[T], *, least: int = 0) -> Rule[tuple[T, ...]]:
+    """Accept arrays of at least `least` entries that all pass `rule`, none twice."""
+
+    def convert(value: object) -> tuple[T, ...]:
         if not isinstance(value, list):
             raise ValueError("must be an array")  # noqa: TRY004 - a fault, not a bug
-        entries = tuple(rule(entry) for entry in value)
+        entries = tuple(entry_of(entry) for entry in value)
         if len(set(entries)) != len(entries):
             raise ValueError("names something twice")
+        if len(entries) < least:
+            raise ValueError(f"must have at least {least} entry")
         return entries
 
-    return rule_of_all
+    def entry_of(value: object) -> T:
+        entry = rule.convert(value)
+        if entry is None:
+            raise ValueError(f"must be {rule.allowed}; {value!r} is not")
+        return entry
+
+    return Rule(rule.allowed, convert, lambda text: list(comma_list(text)))
 
 
-def a_set(rule: Rule) -> Rule:
-    """Accept an array of distinct entries, whose order has no meaning."""
-    return lambda value: frozenset(each(rule)(value))
+def a_set(rule: Rule[T]) -> Rule[frozenset[T]]:
+    """Accept arrays of distinct entries whose order has no meaning."""
+    entries = each(rule)
+    return Rule(
+        entries.allowed,
+        lambda value: frozenset(entries.read(value)),
+        entries.from_text,
+    )
 
 
-def choice(kind: type[Balance] | type[CorsAccess]) -> Rule:
-    """Accept the values of an Enum."""
-
-    def rule(value: object) -> Any:  # noqa: ANN401 - either kind
-        for member in kind:
-            if member.value == value:
-                return member
-        names = " or ".join(repr(member.value) for member in kind)
-        raise ValueError(f"must be {names}")
-
-    return rule
-
-
-def origin(value: object) -> str:
-    """Accept an origin exactly as browsers serialise it (Fetch, RFC 6454 6.2)."""
-    match = _ORIGIN.fullmatch(value) if isinstance(value, str) else None
-    if match is None or _DEFAULT_PORTS.get(match[1]) == (match[2] or "none"):
-        raise ValueError(
-            f"must be origins like https://app.example, in lower case, without path"
-            f" and default port; {value!r} is not"
-        )
-    return match[0]
-
-
-def address(value: object) -> Address:
-    """Accept where replicas are found.
-
-    `http://name:port` stands for every address of the name, `srv://name` for every
-    target of the service; `?probe=port` says where they are probed.
-    """
-    text = value if isinstance(value, str) else ""
-    if match := _ADDRESS.fullmatch(text):
-        host, port, probe = match[1].strip("[]"), int(match[2]), match[3]
-    elif match := _SERVICE.fullmatch(text):
-        host, port, probe = match[1], 0, match[2]
-    else:
-        raise ValueError(
-            f"must be like http://name:8002 or srv://_http._tcp.name; {value!r} is not"
-        )
-    service = text.startswith("srv:")
-    if max(port, int(probe or 0)) > _LAST_PORT or (not service and port == 0):
-        raise ValueError(f"must name a port from 1 to {_LAST_PORT}; {value!r} does not")
-    return Address(host, port, int(probe) if probe else None, service)
-
-
-def addresses(value: object) -> tuple[Address, ...]:
-    """Accept at least one address."""
-    found = each(address)(value)
-    if not found:
-        raise ValueError("must name at least one address")
-    return found
-
-
-def network(value: object) -> str:
-    """Accept an IP network in CIDR notation."""
-    try:
-        return str(ip_network(value if isinstance(value, str) else ""))
-    except ValueError:
-        raise ValueError(
-            f"must be networks like 10.0.0.0/8; {value!r} is not"
-        ) from None
-
-
-def method(value: object) -> str:
-    """Accept a method that the gateway forwards."""
-    if value in METHODS:
-        return str(value)
-    raise ValueError(f"must be of {', '.join(sorted(METHODS))}; {value!r} is not")
-
-
-def store(value: object) -> str:
-    """Accept where rate limits are counted."""
-    text = value if isinstance(value, str) else ""
-    if text == "memory" or (
-        urlsplit(text).scheme in {"valkey", "valkeys", "redis", "rediss"}
-        and urlsplit(text).hostname
-    ):
-        return text
-    raise ValueError('must be "memory" or a URL like valkey://host:6379')
-
-
-prefix = word(_PREFIX, "a path of plain segments like /api/auth")
-name = word(re.compile(r"[a-z][a-z0-9_-]{0,31}"), "a short name in lower case")
-header_name = word(_TOKEN, "header names")
-probe_path = word(re.compile(r"|/[\x21-\x7e]*"), 'a path, or "" for no probes')
-file_name = word(re.compile(r".+"), "a file's name")
-pseudonym = word(_TOKEN, "one word without spaces, as Via wants it")
-
-
-def trusted_header(value: object) -> str:
-    """Accept one of the two headers that name clients."""
-    if value in {X_FORWARDED_FOR, FORWARDED}:
-        return str(value)
-    raise ValueError(f'must be "{X_FORWARDED_FOR}" or "{FORWARDED}"')
+yes_or_no = Rule(
+    "true or false",
+    lambda value: value if isinstance(value, bool) else None,
+    _literal,
+)

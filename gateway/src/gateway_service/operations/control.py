@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Generic
 
+from gateway_service.config.faults import ConfigError
 from gateway_service.config.model import Config, TlsConfig, UpstreamConfig
-from gateway_service.config.sections import ConfigError
 from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.client_addresses import TrustedProxies
 from gateway_service.proxy.messages import Hop

@@ -10,11 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
 from gateway_service.config.model import RateLimit, TlsConfig, UpstreamConfig
-from gateway_service.config.sections import ConfigError
+from gateway_service.config.values import MEMORY
 from gateway_service.operations.tls import Certificate
-from gateway_service.proxy.rate_limits import MEMORY, SharedCounter
+from gateway_service.proxy.rate_limits import SharedCounter
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.discovery import Discovery
 from gateway_service.upstreams.health_checks import ProbeResult, probe

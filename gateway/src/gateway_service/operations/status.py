@@ -1,6 +1,6 @@
 """What `/status` on the internal port shows of the control plane."""
 
-from gateway_service.config.model import NO_LIMIT
+from gateway_service.config.values import NO_LIMIT
 from gateway_service.operations.control import ControlPlane
 from gateway_service.proxy.routing import Route
 from gateway_service.upstreams.replica import PoolT, Replica

@@ -8,7 +8,8 @@ is offered, and the browser compares (Fetch, section 4.9).
 from collections.abc import Iterable
 from typing import Final
 
-from gateway_service.config.model import CorsAccess, CorsConfig
+from gateway_service.config.model import CorsConfig
+from gateway_service.config.values import CorsAccess
 
 VARY: Final = b"Vary: Origin\r\n"
 """On every answer, because another origin may get other lines (Fetch, 3.2.7)."""

@@ -22,8 +22,6 @@ _TO_TRY: Final = (
     ("POST", "/api/auth/signin", "get a token pair"),
     ("GET", "/api/test/user", "needs a token"),
     ("GET", "/.well-known/jwks.json", "the keys that tokens are verified with"),
-    ("GET", "/docs", "the API reference"),
-    ("GET", "/console", "the console"),
 )
 
 

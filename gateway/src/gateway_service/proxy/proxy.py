@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from gateway_service.config.model import METHODS, RateLimit
+from gateway_service.config.model import RateLimit
+from gateway_service.config.values import METHODS
 from gateway_service.operations.control import State
 from gateway_service.proxy import problems
 from gateway_service.proxy.client_addresses import TrustedProxies

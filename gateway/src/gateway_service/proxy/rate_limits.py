@@ -14,9 +14,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final, Protocol
 
 from gateway_service.config.model import RateLimit
-
-MEMORY: Final = "memory"
-"""The store that is no store: each process counts for itself."""
+from gateway_service.config.values import MEMORY
 
 MOST_CLIENTS: Final = 100_000
 """Clients remembered at once, about 15 MB; the longest known are forgotten first."""

@@ -5,13 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from gateway_service.config.model import (
-    METHODS,
-    Config,
-    CorsAccess,
-    RateLimit,
-    Timeouts,
-)
+from gateway_service.config.model import Config, RateLimit, Timeouts
+from gateway_service.config.values import METHODS, CorsAccess
 from gateway_service.proxy.cors import Cors
 
 _AMBIGUOUS: Final = re.compile(

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from socket import SOCK_STREAM
 from typing import Final
 
-from gateway_service.config.model import Address
+from gateway_service.config.values import Address
 from gateway_service.upstreams.replica import Endpoint
 
 RESOLVE_SECONDS: Final = 2.0

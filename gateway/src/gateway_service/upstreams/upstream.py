@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from typing import Final, Generic
 
-from gateway_service.config.model import Balance, UpstreamConfig
+from gateway_service.config.model import UpstreamConfig
+from gateway_service.config.values import Balance
 from gateway_service.upstreams.replica import (
     Endpoint,
     FailureKind,

@@ -1,0 +1,40 @@
+"""Faults of a configuration, each with its place."""
+
+from gateway_service.config.toml_lines import Path, TomlLines
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `faults` names every reason."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+class Faults:
+    """Collects the faults of one file."""
+
+    def __init__(self, file_name: str, lines: TomlLines) -> None:
+        self.found: list[str] = []
+        self._file_name = file_name
+        self._lines = lines
+        self._variables: dict[Path, str] = {}
+
+    def override(self, path: Path, variable: str) -> None:
+        """Name an environment variable, not a line, in faults of a value."""
+        self._variables[path] = variable
+
+    def add(self, path: Path, reason: str) -> None:
+        """Record a fault of the value at `path`."""
+        line = self._lines.find(path)
+        place = self._file_name if line is None else f"{self._file_name}:{line}"
+        place = self._variables.get(path, place)
+        self.found.append(f"{place}: {spell(path)} {reason}")
+
+
+def spell(path: Path) -> str:
+    """Return a path as people write it: `routes[2].prefix`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")

@@ -1,0 +1,116 @@
+"""Values of the configuration that are more than numbers and words."""
+
+import math
+import re
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_network
+from typing import Final
+from urllib.parse import urlsplit
+
+from gateway_service.config.rules import Rule, word
+
+NO_LIMIT: Final = math.inf
+"""A duration that never ends: what 0 means for `total` in the file."""
+
+METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+"""What a route forwards unless it says otherwise. Never TRACE and CONNECT."""
+
+MEMORY: Final = "memory"
+"""The rate limit store of a gateway that counts for itself."""
+
+_STORE_SCHEMES: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
+_LAST_PORT: Final = 65_535
+_HOST: Final = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\])"
+_ADDRESS: Final = re.compile(
+    rf"(?:http://({_HOST}):([0-9]{{1,5}})|srv://({_HOST}))/?(?:\?probe=([0-9]{{1,5}}))?"
+)
+_ORIGIN: Final = re.compile(
+    r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?"
+)
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+_TCHARS: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+"""A token of RFC 9110, 5.6.2."""
+
+
+class Balance(Enum):
+    """How an upstream picks a replica."""
+
+    LEAST_IN_FLIGHT = "least_in_flight"
+    ROUND_ROBIN = "round_robin"
+
+
+class CorsAccess(Enum):
+    """Whose pages may read a route's responses."""
+
+    ALLOWED_ORIGINS = "allowed_origins"
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where replicas are found: a literal address, a name, or a service name."""
+
+    host: str
+    port: int
+    probe_port: int | None = None
+    """Where this address is probed, if not where its upstream says."""
+    service: bool = False
+    """`host` is looked up as SRV, which names hosts and ports."""
+
+
+def _origin(value: object) -> str | None:
+    match = _ORIGIN.fullmatch(value) if isinstance(value, str) else None
+    if match is None or _DEFAULT_PORTS.get(match[1]) == (match[2] or "none"):
+        return None
+    return match[0]
+
+
+def _address(value: object) -> Address | None:
+    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    host, port, service, probe = match.groups()
+    ports = [int(each) for each in (port, probe) if each]
+    if not all(0 < each <= _LAST_PORT for each in ports):
+        raise ValueError(f"must name ports from 1 to {_LAST_PORT}; {value!r} does not")
+    probe_port = int(probe) if probe else None
+    if service:
+        return Address(service, 0, probe_port, service=True)
+    return Address(host.strip("[]"), int(port), probe_port)
+
+
+def _network(value: object) -> str | None:
+    try:
+        return str(ip_network(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _store(value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    parts = urlsplit(value)
+    is_url = parts.scheme in _STORE_SCHEMES and bool(parts.hostname)
+    return value if value == MEMORY or is_url else None
+
+
+origin = Rule(
+    "origins like https://app.example, in lower case, without path and default port",
+    _origin,
+)
+"""An origin exactly as browsers serialise it (Fetch, RFC 6454 6.2)."""
+address = Rule("like http://name:8002 or srv://_http._tcp.name", _address)
+network = Rule("networks like 10.0.0.0/8", _network)
+method = word("|".join(METHODS), f"of {', '.join(sorted(METHODS))}")
+store = Rule('"memory" or a URL like valkey://host:6379', _store)
+prefix = word(
+    r"/|(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)+/?",
+    "a path of plain segments like /api/auth",
+)
+name = word(r"[a-z][a-z0-9_-]{0,31}", "a short name in lower case")
+header_name = word(_TCHARS, "header names")
+probe_path = word(r"|/[\x21-\x7e]*", 'a path, or "" for no probes')
+file_name = word(r".+", "a file's name")
+trusted_header = word("x-forwarded-for|forwarded", '"x-forwarded-for" or "forwarded"')
+pseudonym = word(_TCHARS, "one word without spaces, as Via wants it")
