@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.support.pools import CountingPool, pool_of
 from tests.support.replica_server import ReplicaServer, replica_servers
 
 from gateway_service.config.file import read_config
 from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.status import status_of
-from gateway_service.upstreams.replica import Readiness
+from gateway_service.upstreams.replica import ReplicaHealth
 
 FILE = """
 [upstreams.steady]
@@ -33,24 +34,13 @@ timeouts = {{ total = 0 }}
 """
 
 
-class FakePool:
-    def __init__(self, *_: object) -> None:
-        self.times_closed = 0
-
-    def close(self) -> None:
-        self.times_closed += 1
-
-    def give_up(self) -> None:
-        pass
-
-
 class Scene:
     def __init__(self, path: Path, servers: list[ReplicaServer]) -> None:
         self.path = path
         self.servers = servers
         self.write(FILE, 0, 1)
-        self.control: ControlPlane[FakePool] = ControlPlane(
-            read_config(path, {}), lambda: read_config(path, {}), FakePool
+        self.control: ControlPlane = ControlPlane(
+            read_config(path, {}), lambda: read_config(path, {}), CountingPool
         )
 
     def write(self, text: str, *servers: int) -> None:
@@ -90,11 +80,11 @@ async def test_new_gateway_names_upstreams_it_waits_for_and_an_old_one_none(
         (moving,) = on.control.state.upstreams["moving"].replicas
         moving_upstream = on.control.state.upstreams["moving"]
 
-        moving_upstream.report(moving, Readiness.NOT_READY)
+        moving_upstream.report(moving, ReplicaHealth.NOT_READY)
         assert await on.control.starting_fault() == "no ready replica yet: moving"
-        moving_upstream.report(moving, Readiness.READY)
+        moving_upstream.report(moving, ReplicaHealth.READY)
         assert await on.control.starting_fault() is None
-        moving_upstream.report(moving, Readiness.NOT_READY)
+        moving_upstream.report(moving, ReplicaHealth.NOT_READY)
         assert await on.control.starting_fault() is None
 
 
@@ -113,11 +103,11 @@ async def test_reload_exchanges_what_changed_and_keeps_the_rest(tmp_path: Path) 
         assert state.routes.match("/firm") is not None
         assert state.upstreams["steady"] is before.upstreams["steady"]
         assert state.upstreams["steady"].replicas == (steady,)
-        assert steady.pool.times_closed == 0
+        assert pool_of(steady).times_closed == 0
         assert on.port_of("moving") == on.servers[2].port, "asked before it takes over"
-        assert in_flight.pool.times_closed == 0, "a request is still on its way"
+        assert pool_of(in_flight).times_closed == 0, "a request is still on its way"
         before.upstreams["moving"].release(in_flight)
-        assert in_flight.pool.times_closed == 1
+        assert pool_of(in_flight).times_closed == 1
 
 
 async def test_present_upstream_serves_until_its_successor_is_known(
@@ -164,7 +154,7 @@ async def test_upstream_that_is_no_longer_named_is_retired(tmp_path: Path) -> No
         assert await on.control.reload()
 
         assert set(on.control.state.upstreams) == {"steady", "other"}
-        assert gone.pool.times_closed == 1
+        assert pool_of(gone).times_closed == 1
 
 
 async def test_rate_limits_survive_a_reload(tmp_path: Path) -> None:
@@ -199,7 +189,7 @@ async def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with scene(tmp_path) as on:
         await on.control.reload()
-        pools = [u.replicas[0].pool for u in on.control.state.upstreams.values()]
+        pools = [pool_of(u.replicas[0]) for u in on.control.state.upstreams.values()]
 
     assert asyncio.all_tasks() == before
     assert [pool.times_closed for pool in pools] == [1, 1]

@@ -11,7 +11,7 @@ from gateway_service.upstreams.discovery import (
     HostPort,
     addresses_of_name,
 )
-from gateway_service.upstreams.replica import Endpoint
+from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.service_records import targets_of_service
 
 NAME = Address("content", 8002)
@@ -83,7 +83,7 @@ async def test_name_that_never_resolved_has_no_replicas() -> None:
 
 async def test_silent_name_server_holds_one_question_and_nobody_up() -> None:
     names = FakeNames("10.0.0.1")
-    discovery = Discovery([NAME], 0, look_up_name=names, patience=0.05)
+    discovery = Discovery([NAME], 0, look_up_name=names, timeout=0.05)
     before = await discovery.endpoints()
 
     names.is_silent = True
@@ -92,7 +92,7 @@ async def test_silent_name_server_holds_one_question_and_nobody_up() -> None:
             assert await discovery.endpoints() == before
 
     assert names.asked == 2
-    assert discovery.faults == {"content": "no answer in 0.05 s"}
+    assert discovery.faults == {"content": "no response in 0.05 s"}
     await discovery.close()
 
 

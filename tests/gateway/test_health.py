@@ -3,8 +3,9 @@ from tests.support.ports import free_ports
 from tests.support.replica_server import replica_servers
 
 from gateway_service.config.model import HealthConfig
-from gateway_service.upstreams.health_checks import Judge, ProbeResult, probe
-from gateway_service.upstreams.replica import Endpoint, Readiness
+from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.health_checks import HealthCheck, ProbeResult, probe
+from gateway_service.upstreams.replica import ReplicaHealth as Health
 
 CONFIG = HealthConfig(path="/readyz", timeout=1.0)
 READY, NOT_READY = ProbeResult.READY, ProbeResult.NOT_READY
@@ -62,32 +63,34 @@ async def test_closed_port_refuses() -> None:
 @pytest.mark.parametrize(
     ("results", "expected"),
     [
-        pytest.param([READY], Readiness.READY, id="first success is enough"),
-        pytest.param([READY, NOT_READY], Readiness.NOT_READY, id="503 at once"),
-        pytest.param([READY, REFUSED], Readiness.UNREACHABLE, id="refused at once"),
-        pytest.param([SILENT], Readiness.UNKNOWN, id="one silence says nothing"),
-        pytest.param([SILENT] * 9, Readiness.UNKNOWN, id="nor does lasting silence"),
-        pytest.param([REFUSED] * 9, Readiness.UNKNOWN, id="nor a port never open"),
-        pytest.param([READY, SILENT], Readiness.READY, id="one silence is forgiven"),
-        pytest.param([READY, *[SILENT] * 3], Readiness.UNREACHABLE, id="three are not"),
+        pytest.param([READY], Health.READY, id="first success is enough"),
+        pytest.param([READY, NOT_READY], Health.NOT_READY, id="503 at once"),
+        pytest.param([READY, REFUSED], Health.UNREACHABLE, id="refused at once"),
+        pytest.param([SILENT], Health.UNKNOWN, id="one silence says nothing"),
+        pytest.param([SILENT] * 9, Health.UNKNOWN, id="nor does lasting silence"),
+        pytest.param([REFUSED] * 9, Health.UNKNOWN, id="nor a port never open"),
+        pytest.param([READY, SILENT], Health.READY, id="one silence is forgiven"),
+        pytest.param([READY, *[SILENT] * 3], Health.UNREACHABLE, id="three are not"),
         pytest.param(
-            [READY, *[SILENT, SILENT, READY] * 3], Readiness.READY, id="not in a row"
+            [READY, *[SILENT, SILENT, READY] * 3],
+            Health.READY,
+            id="not in a row",
         ),
-        pytest.param([READY, REFUSED, READY], Readiness.UNREACHABLE, id="one success"),
+        pytest.param([READY, REFUSED, READY], Health.UNREACHABLE, id="one success"),
         pytest.param(
-            [READY, REFUSED, READY, READY], Readiness.READY, id="two bring it back"
+            [READY, REFUSED, READY, READY], Health.READY, id="two bring it back"
         ),
         pytest.param(
             [READY, NOT_READY, READY, SILENT, READY],
-            Readiness.NOT_READY,
+            Health.NOT_READY,
             id="successes not in a row",
         ),
     ],
 )
 def test_judgement_over_several_probes(
-    results: list[ProbeResult], expected: Readiness
+    results: list[ProbeResult], expected: Health
 ) -> None:
-    judge = Judge(HealthConfig(failures=3, successes=2))
-    readiness = [judge.readiness_after(result) for result in results]
+    judge = HealthCheck(HealthConfig(failures=3, successes=2))
+    readiness = [judge.health_after(result) for result in results]
 
     assert readiness[-1] is expected

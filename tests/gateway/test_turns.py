@@ -22,7 +22,7 @@ from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
 
 from gateway_service.config.model import Limits, Timeouts
-from gateway_service.upstreams.replica import Readiness
+from gateway_service.upstreams.replica import ReplicaHealth
 from service_kit.edge.connection import ClientTimeouts
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -197,10 +197,10 @@ async def test_a_replica_that_vanishes_leaves_its_requests_to_those_left(
     ):
         content = gateway.app.control.state.upstreams["content"]
         first, second = content.replicas
-        content.report(second, Readiness.NOT_READY)
+        content.report(second, ReplicaHealth.NOT_READY)
         asking = asyncio.create_task(ask(gateway.port, GET))
         await asked.wait()
-        content.report(first, Readiness.UNREACHABLE)
+        content.report(first, ReplicaHealth.UNREACHABLE)
         assert (await asking).status == 200
         assert len(other.requests) == 1
 

@@ -3,10 +3,13 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from tests.support.pools import CountingPool, pool_of
 
 from gateway_service.config.model import EjectionConfig, HealthConfig, UpstreamConfig
 from gateway_service.config.values import Balance
-from gateway_service.upstreams.replica import Endpoint, FailureKind, Readiness, Replica
+from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.failures import FailureKind
+from gateway_service.upstreams.replica import Replica, ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream
 
 CONFIG = UpstreamConfig(
@@ -17,19 +20,6 @@ CONFIG = UpstreamConfig(
     ejection=EjectionConfig(failures=3, first=1, longest=8, share=0.5),
 )
 TIMEOUT, REFUSED = FailureKind.TIMEOUT, FailureKind.REFUSED
-
-
-class FakePool:
-    def __init__(self, endpoint: Endpoint, _: UpstreamConfig) -> None:
-        self.endpoint = endpoint
-        self.times_closed = 0
-        self.times_given_up = 0
-
-    def close(self) -> None:
-        self.times_closed += 1
-
-    def give_up(self) -> None:
-        self.times_given_up += 1
 
 
 class FakeClock:
@@ -49,16 +39,14 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def make(
-    clock: FakeClock, count: int = 3, config: UpstreamConfig = CONFIG
-) -> Upstream[FakePool]:
+def make(clock: FakeClock, count: int = 3, config: UpstreamConfig = CONFIG) -> Upstream:
     chance = random.Random(7).random  # noqa: S311 - a test is to repeat itself
-    upstream = Upstream(config, FakePool, now=clock, chance=chance)
+    upstream = Upstream(config, CountingPool, now=clock, chance=chance)
     upstream.assign(endpoints(*range(1, count + 1)))
     return upstream
 
 
-def selections(upstream: Upstream[FakePool], times: int) -> Counter[int]:
+def selections(upstream: Upstream, times: int) -> Counter[int]:
     """Select and release, and count how often each port was chosen."""
     chosen: Counter[int] = Counter()
     for _ in range(times):
@@ -69,12 +57,12 @@ def selections(upstream: Upstream[FakePool], times: int) -> Counter[int]:
     return chosen
 
 
-def fail(replica: Replica[FakePool], kind: FailureKind, times: int = 1) -> None:
+def fail(replica: Replica, kind: FailureKind, times: int = 1) -> None:
     for _ in range(times):
         replica.failed(kind)
 
 
-def usable_ports(upstream: Upstream[FakePool]) -> set[int]:
+def usable_ports(upstream: Upstream) -> set[int]:
     return set(selections(upstream, 200))
 
 
@@ -218,19 +206,19 @@ def test_readiness_decides_over_use(clock: FakeClock) -> None:
     first, second = upstream.replicas
     assert usable_ports(upstream) == {1, 2}, "nobody knows better yet"
 
-    upstream.report(first, Readiness.READY)
+    upstream.report(first, ReplicaHealth.READY)
     assert usable_ports(upstream) == {1}, "one that is ready comes first"
 
-    upstream.report(second, Readiness.READY)
+    upstream.report(second, ReplicaHealth.READY)
     assert usable_ports(upstream) == {1, 2}
 
-    upstream.report(first, Readiness.NOT_READY)
+    upstream.report(first, ReplicaHealth.NOT_READY)
     assert usable_ports(upstream) == {2}
 
-    upstream.report(second, Readiness.UNREACHABLE)
+    upstream.report(second, ReplicaHealth.UNREACHABLE)
     assert usable_ports(upstream) == {1}, "it may still do some of its work"
 
-    upstream.report(first, Readiness.UNREACHABLE)
+    upstream.report(first, ReplicaHealth.UNREACHABLE)
     assert upstream.select() is None
 
 
@@ -238,7 +226,7 @@ def test_ejected_replica_serves_when_no_other_is_ready(clock: FakeClock) -> None
     upstream = make(clock, 2)
     fail(upstream.replicas[0], REFUSED)
 
-    upstream.report(upstream.replicas[1], Readiness.NOT_READY)
+    upstream.report(upstream.replicas[1], ReplicaHealth.NOT_READY)
 
     assert usable_ports(upstream) == {1}
 
@@ -249,8 +237,8 @@ def test_replica_that_becomes_ready_again_is_no_longer_ejected(
     upstream = make(clock)
     fail(upstream.replicas[0], REFUSED)
 
-    upstream.report(upstream.replicas[0], Readiness.UNREACHABLE)
-    upstream.report(upstream.replicas[0], Readiness.READY)
+    upstream.report(upstream.replicas[0], ReplicaHealth.UNREACHABLE)
+    upstream.report(upstream.replicas[0], ReplicaHealth.READY)
 
     assert usable_ports(upstream) == {1, 2, 3}
 
@@ -259,20 +247,20 @@ def test_what_waits_for_a_replica_that_is_gone_is_given_up(clock: FakeClock) -> 
     upstream = make(clock)
     replica = upstream.replicas[0]
 
-    upstream.report(replica, Readiness.NOT_READY)
-    assert replica.pool.times_given_up == 0, "it may still answer what it has begun"
-    upstream.report(replica, Readiness.UNREACHABLE)
-    assert replica.pool.times_given_up == 1
-    assert upstream.replicas[1].pool.times_given_up == 0
+    upstream.report(replica, ReplicaHealth.NOT_READY)
+    assert pool_of(replica).times_given_up == 0, "it may still answer what it has begun"
+    upstream.report(replica, ReplicaHealth.UNREACHABLE)
+    assert pool_of(replica).times_given_up == 1
+    assert pool_of(upstream.replicas[1]).times_given_up == 0
 
 
 def test_replica_that_joins_starts_slowly(clock: FakeClock) -> None:
     config = replace(CONFIG, slow_start=10, health=HealthConfig())
     upstream = make(clock, 2, config)
-    upstream.report(upstream.replicas[0], Readiness.READY)
+    upstream.report(upstream.replicas[0], ReplicaHealth.READY)
     clock.now += 10
     upstream.tick()
-    upstream.report(upstream.replicas[1], Readiness.READY)
+    upstream.report(upstream.replicas[1], ReplicaHealth.READY)
 
     shares = []
     for _ in range(3):
@@ -293,7 +281,7 @@ def test_replicas_that_remain_keep_pool_and_state(clock: FakeClock) -> None:
     upstream.assign(endpoints(2, 3))
 
     assert upstream.replicas[0] is stays
-    assert stays.pool.times_closed == 0
+    assert pool_of(stays).times_closed == 0
     assert [replica.port for replica in upstream.replicas] == [2, 3]
 
 
@@ -307,9 +295,9 @@ def test_replica_that_left_gets_nothing_new_and_ends_with_its_last_request(
     upstream.assign(endpoints(2))
 
     assert usable_ports(upstream) == {2}
-    assert leaving.pool.times_closed == 0
+    assert pool_of(leaving).times_closed == 0
     upstream.release(leaving)
-    assert leaving.pool.times_closed == 1
+    assert pool_of(leaving).times_closed == 1
     assert upstream.in_flight == 0
 
 
@@ -319,7 +307,7 @@ def test_idle_replica_that_left_is_closed_at_once(clock: FakeClock) -> None:
 
     upstream.close()
 
-    assert leaving.pool.times_closed == 1
+    assert pool_of(leaving).times_closed == 1
     assert upstream.select() is None
 
 

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from tests.support.pools import CountingPool, pool_of
 from tests.support.replica_server import ReplicaServer, not_ready, replica_servers
 
 from gateway_service.config.model import HealthConfig, UpstreamConfig
 from gateway_service.config.values import Address
 from gateway_service.upstreams.discovery import Discovery, HostPort
-from gateway_service.upstreams.replica import FailureKind, Readiness
+from gateway_service.upstreams.failures import FailureKind
+from gateway_service.upstreams.replica import ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching import UpstreamWatch, repeat
 
@@ -24,24 +26,13 @@ CONFIG = UpstreamConfig(
 )
 
 
-class FakePool:
-    def __init__(self, *_: object) -> None:
-        self.times_closed = 0
-
-    def close(self) -> None:
-        self.times_closed += 1
-
-    def give_up(self) -> None:
-        pass
-
-
 class Scene:
     """A watched upstream whose name stands for the servers in `named`."""
 
     def __init__(self, servers: list[ReplicaServer], config: UpstreamConfig) -> None:
         self.servers = servers
         self.named = list(servers)
-        self.upstream: Upstream[FakePool] = Upstream(config, FakePool)
+        self.upstream: Upstream = Upstream(config, CountingPool)
         discovery = Discovery(config.addresses, 0, look_up_name=self._look_up)
         self.watch = UpstreamWatch(self.upstream, discovery)
 
@@ -148,7 +139,7 @@ async def test_recovered_replica_is_forgiven_its_ejection() -> None:
         assert on.usable() == {0, 1} - {position}
 
         await on.servers[position].stop()
-        await on.until(lambda: replica.readiness is Readiness.UNREACHABLE, seconds=5)
+        await on.until(lambda: replica.health is ReplicaHealth.UNREACHABLE, seconds=5)
         await on.servers[position].start()
         await on.until(lambda: on.usable() == {0, 1}, seconds=5)
 
@@ -168,10 +159,10 @@ async def test_scaling_from_one_to_five_to_two_follows_the_name() -> None:
         on.named = on.servers[:2]
         await on.until(lambda: on.usable() == {0, 1}, seconds=5)
         assert kept in on.upstream.replicas
-        assert kept.pool.times_closed == 0
-        assert leaving.pool.times_closed == 0
+        assert pool_of(kept).times_closed == 0
+        assert pool_of(leaving).times_closed == 0
         on.upstream.release(leaving)
-        assert leaving.pool.times_closed == 1
+        assert pool_of(leaving).times_closed == 1
         probes_of_the_departed = len(on.servers[4].requests)
         await asyncio.sleep(0.3)
         assert len(on.servers[4].requests) == probes_of_the_departed

@@ -15,8 +15,8 @@ from gateway_service.operations.metrics import RequestMetrics
 from gateway_service.operations.status import status_of
 from gateway_service.server import GatewayRunner, GatewayServer
 from gateway_service.settings import GatewaySettings
+from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.pool import ConnectionPool
-from gateway_service.upstreams.replica import Endpoint
 from service_kit.edge.batch import WriteBatch
 from service_kit.edge.deadlines import Deadlines
 from service_kit.health import Readiness, create_internal_app
@@ -29,7 +29,7 @@ class GatewayApp:
     runner: GatewayRunner
     internal_app: web.Application
     readiness: Readiness
-    control: ControlPlane[ConnectionPool]
+    control: ControlPlane
     metrics: RequestMetrics
     reload: Callable[[], asyncio.Task[None]]
     """Read the configuration again, and open the access log again."""

@@ -13,7 +13,6 @@ from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.metrics import RequestMetrics
 from gateway_service.proxy.headers import REQUEST_FIELDS
 from gateway_service.proxy.proxy import Proxy
-from gateway_service.upstreams.pool import ConnectionPool
 from service_kit.edge import problems
 from service_kit.edge.batch import WriteBatch
 from service_kit.edge.connection import ClientConnection
@@ -30,7 +29,7 @@ class GatewayServer(EdgeServer):
 
     def __init__(
         self,
-        control: ControlPlane[ConnectionPool],
+        control: ControlPlane,
         readiness: Readiness,
         access_log: AccessLog,
         *,
@@ -108,7 +107,7 @@ class GatewayRunner(EdgeRunner):
     def __init__(
         self,
         server: GatewayServer,
-        control: ControlPlane[ConnectionPool],
+        control: ControlPlane,
         access_log: AccessLog,
         *,
         grace: float,

@@ -1,19 +1,17 @@
-"""What the configuration sets up, and its exchange while requests run."""
+"""Put a configuration to use, and replace it while requests run."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final, Generic
+from typing import Final
 
 from gateway_service.config.faults import ConfigError
-from gateway_service.config.model import Config, TlsConfig, UpstreamConfig
+from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.operations.tls import Certificate
-from gateway_service.proxy.client_addresses import TrustedProxies
-from gateway_service.proxy.messages import Hop
 from gateway_service.proxy.rate_limits import RateLimits
-from gateway_service.proxy.routing import Routes
-from gateway_service.upstreams.replica import Endpoint, PoolT
+from gateway_service.proxy.state import compile_state
+from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.pool import ConnectionPool
 from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching import UpstreamWatch, repeat
 
@@ -21,7 +19,7 @@ TICK_SECONDS: Final = 0.25
 """How coarse back-off, slow start and the retry budget are."""
 
 TIDY_SECONDS: Final = 10.0
-"""How often certificate files are looked at and quiet clients forgotten."""
+"""How often certificate files are checked and idle clients forgotten."""
 
 START_SECONDS: Final = 10.0
 """How long a new gateway waits for its upstreams before it is ready without them."""
@@ -29,29 +27,14 @@ START_SECONDS: Final = 10.0
 _logger: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class State(Generic[PoolT]):
-    """One configuration at work; a request takes it once and keeps it to its end."""
-
-    config: Config
-    routes: Routes
-    proxies: TrustedProxies
-    hop: Hop
-    hsts: bytes
-    """The line that keeps browsers to TLS, on answers over TLS."""
-    rate_limits: RateLimits
-    watches: Mapping[str, UpstreamWatch[PoolT]]
-    upstreams: Mapping[str, Upstream[PoolT]]
-
-
-class ControlPlane(Generic[PoolT]):
-    """Holds the present state, keeps it up to date, and exchanges it on reload."""
+class ControlPlane:
+    """Holds the state in use, keeps it up to date, and replaces it on reload."""
 
     def __init__(
         self,
         config: Config,
         read_again: Callable[[], Config],
-        make_pool: Callable[[Endpoint, UpstreamConfig], PoolT],
+        make_pool: Callable[[Endpoint, UpstreamConfig], ConnectionPool],
     ) -> None:
         self._read_again = read_again
         self._make_pool = make_pool
@@ -59,14 +42,16 @@ class ControlPlane(Generic[PoolT]):
         self._tasks: list[asyncio.Task[None]] = []
         self.certificate = Certificate(config.tls) if config.tls else None
         """Made once, when the listener is: turning TLS on or off asks for a restart."""
-        self.state = self._compile(config, {}, RateLimits(config.rate_limit_store))
+        self.watches: Mapping[str, UpstreamWatch] = self._watches(config, {})
+        limits = RateLimits(config.rate_limit_store)
+        self.state = compile_state(config, _upstreams(self.watches), limits)
         self.reloads_refused = 0
         self._is_starting = True
 
     async def start(self) -> None:
-        """Return when the replicas that exist have been found and asked."""
+        """Return when replicas have been found and probed."""
         await self.state.rate_limits.start()
-        await _start(self.state.watches.values())
+        await _start(self.watches.values())
         asyncio.get_running_loop().call_later(START_SECONDS, self._has_started)
         for step, interval in ((self._tick, TICK_SECONDS), (self._tidy, TIDY_SECONDS)):
             self._tasks.append(asyncio.create_task(repeat(step, interval)))
@@ -77,8 +62,8 @@ class ControlPlane(Generic[PoolT]):
     async def starting_fault(self) -> str | None:
         """Name the upstreams that a new gateway still waits for.
 
-        Once it has started, an upstream that is away is told by its routes, which
-        answer 503, and not by the readiness of the whole gateway.
+        Later an upstream without a ready replica shows in its routes, which respond
+        503, and not in the readiness of the whole gateway.
         """
         if not self._is_starting:
             return None
@@ -95,15 +80,15 @@ class ControlPlane(Generic[PoolT]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await _stop(self.state.watches.values())
+        await _stop(self.watches.values())
         await self.state.rate_limits.close()
 
     async def reload(self) -> bool:
-        """Read the configuration again and put it to work, or keep the present one.
+        """Read the configuration again and use it, or keep the last good one.
 
         Upstreams whose definition has not changed keep replicas, connections and
-        health. The others are made anew, and take over only when their replicas have
-        been asked; requests in flight end where they are.
+        health. The others are made anew, and take over once their replicas have been
+        probed; requests in flight end where they are.
         """
         async with self._reloading:
             try:
@@ -112,54 +97,41 @@ class ControlPlane(Generic[PoolT]):
                 self.reloads_refused += 1
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
                 return False
-            await self._exchange(config)
+            await self._replace(config)
             _logger.info("configuration_reloaded")
             return True
 
-    async def _exchange(self, config: Config) -> None:
+    async def _replace(self, config: Config) -> None:
         if self.certificate is not None:
             await asyncio.to_thread(self.certificate.reload_if_changed)
         if config.tls != self.state.config.tls:
             _logger.warning("tls_change_needs_a_restart")
-        before = self.state
+        before, limits_before = self.watches, self.state.rate_limits
         unchanged = {
             name: watch
-            for name, watch in before.watches.items()
+            for name, watch in before.items()
             if watch.upstream.config in config.upstreams
         }
-        limits = before.rate_limits
+        limits = limits_before
         if limits.store != config.rate_limit_store:
             limits = RateLimits(config.rate_limit_store)
             await limits.start()
-        after = self._compile(config, unchanged, limits)
-        await _start(set(after.watches.values()) - set(unchanged.values()))
-        self.state = after
-        await _stop(set(before.watches.values()) - set(unchanged.values()))
-        if limits is not before.rate_limits:
-            await before.rate_limits.close()
+        after = self._watches(config, unchanged)
+        await _start(set(after.values()) - set(unchanged.values()))
+        self.watches = after
+        self.state = compile_state(config, _upstreams(after), limits)
+        await _stop(set(before.values()) - set(unchanged.values()))
+        if limits is not limits_before:
+            await limits_before.close()
 
-    def _compile(
-        self,
-        config: Config,
-        unchanged: Mapping[str, UpstreamWatch[PoolT]],
-        rate_limits: RateLimits,
-    ) -> State[PoolT]:
-        watches = {
+    def _watches(
+        self, config: Config, unchanged: Mapping[str, UpstreamWatch]
+    ) -> dict[str, UpstreamWatch]:
+        return {
             upstream.name: unchanged.get(upstream.name)
             or UpstreamWatch(Upstream(upstream, self._make_pool))
             for upstream in config.upstreams
         }
-        proxies = TrustedProxies(config.trusted_proxies, config.trusted_header)
-        return State(
-            config=config,
-            routes=Routes(config),
-            proxies=proxies,
-            hop=Hop(config.pseudonym.encode("ascii"), proxies),
-            hsts=_hsts_line(config.tls),
-            rate_limits=rate_limits,
-            watches=watches,
-            upstreams={name: watch.upstream for name, watch in watches.items()},
-        )
 
     async def _tick(self) -> None:
         for upstream in self.state.upstreams.values():
@@ -171,15 +143,13 @@ class ControlPlane(Generic[PoolT]):
             await asyncio.to_thread(self.certificate.reload_if_changed)
 
 
-def _hsts_line(tls: TlsConfig | None) -> bytes:
-    if tls is None or not tls.hsts:
-        return b""
-    return b"Strict-Transport-Security: max-age=%d\r\n" % tls.hsts
+def _upstreams(watches: Mapping[str, UpstreamWatch]) -> dict[str, Upstream]:
+    return {name: watch.upstream for name, watch in watches.items()}
 
 
-async def _start(watches: Iterable[UpstreamWatch[PoolT]]) -> None:
+async def _start(watches: Iterable[UpstreamWatch]) -> None:
     await asyncio.gather(*(watch.start() for watch in watches))
 
 
-async def _stop(watches: Iterable[UpstreamWatch[PoolT]]) -> None:
+async def _stop(watches: Iterable[UpstreamWatch]) -> None:
     await asyncio.gather(*(watch.stop() for watch in watches))

@@ -18,8 +18,8 @@ from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.rate_limits import SharedCounter
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.discovery import Discovery
+from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.health_checks import ProbeResult, probe
-from gateway_service.upstreams.replica import Endpoint
 
 FAULTY: Final = 1
 BAD_CONFIGURATION: Final = 2

@@ -15,9 +15,8 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from gateway_service.operations.control import State
-from gateway_service.upstreams.pool import ConnectionPool
-from gateway_service.upstreams.replica import Readiness, Replica
+from gateway_service.proxy.state import State
+from gateway_service.upstreams.replica import Replica, ReplicaHealth
 from service_kit.edge.exchange import CLIENT_GONE, Exchange
 
 _BOUNDS: Final = (
@@ -57,8 +56,8 @@ class _Durations:
         return buckets
 
 
-def _is_usable(replica: Replica[ConnectionPool]) -> bool:
-    return replica.readiness is Readiness.READY and not replica.ejected_until
+def _is_usable(replica: Replica) -> bool:
+    return replica.health is ReplicaHealth.READY and not replica.ejected_until
 
 
 class RequestMetrics(Collector):
@@ -66,7 +65,7 @@ class RequestMetrics(Collector):
 
     def __init__(
         self,
-        state: Callable[[], State[ConnectionPool]],
+        state: Callable[[], State],
         connections: Callable[[], int],
         dropped_lines: Callable[[], int],
     ) -> None:

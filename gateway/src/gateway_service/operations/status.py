@@ -1,19 +1,19 @@
-"""What `/status` on the internal port shows of the control plane."""
+"""The content of `/status` on the internal port."""
 
 from gateway_service.config.values import NO_LIMIT
 from gateway_service.operations.control import ControlPlane
 from gateway_service.proxy.routing import Route
-from gateway_service.upstreams.replica import PoolT, Replica
+from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching import UpstreamWatch
 
 
-def status_of(control: ControlPlane[PoolT]) -> dict[str, object]:
+def status_of(control: ControlPlane) -> dict[str, object]:
     """Return routes, upstreams, replicas and limits as JSON can hold them."""
     state = control.state
     return {
         "routes": [_route(route) for route in state.routes],
-        "upstreams": {name: _upstream(w) for name, w in state.watches.items()},
+        "upstreams": {name: _upstream(w) for name, w in control.watches.items()},
         "rate_limits": {
             "store": state.rate_limits.place,
             "counting_alone": state.rate_limits.is_alone,
@@ -41,7 +41,7 @@ def _route(route: Route) -> dict[str, object]:
     }
 
 
-def _upstream(watch: UpstreamWatch[PoolT]) -> dict[str, object]:
+def _upstream(watch: UpstreamWatch) -> dict[str, object]:
     upstream = watch.upstream
     return {
         "in_flight": upstream.in_flight,
@@ -53,10 +53,10 @@ def _upstream(watch: UpstreamWatch[PoolT]) -> dict[str, object]:
     }
 
 
-def _replica(upstream: Upstream[PoolT], replica: Replica[PoolT]) -> dict[str, object]:
+def _replica(upstream: Upstream, replica: Replica) -> dict[str, object]:
     return {
         "address": str(replica.endpoint),
-        "readiness": replica.readiness.value,
+        "readiness": replica.health.value,
         "in_flight": replica.in_flight,
         "requests": replica.requests,
         "failures_in_a_row": replica.failures,

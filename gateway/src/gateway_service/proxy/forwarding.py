@@ -20,8 +20,8 @@ from gateway_service.proxy.messages import (
 )
 from gateway_service.proxy.routing import Route
 from gateway_service.upstreams.connection import UpstreamConnection
-from gateway_service.upstreams.pool import ConnectionPool
-from gateway_service.upstreams.replica import FailureKind, Replica
+from gateway_service.upstreams.failures import FailureKind
+from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.response import Answer, UpstreamError
 from gateway_service.upstreams.upstream import Upstream
 from service_kit.edge.deadlines import NEVER
@@ -65,7 +65,7 @@ class Forwarding:
     _received = 0
     """Octets of the request's body."""
     _attempts = 0
-    _tried: tuple[Replica[ConnectionPool], ...] = ()
+    _tried: tuple[Replica, ...] = ()
     _is_trying = False
     """Whether a place on `_replica` is taken."""
     _connection: UpstreamConnection | None = None
@@ -77,13 +77,13 @@ class Forwarding:
     _problem = problems.UNAVAILABLE
     """What is told when no further attempt is made."""
 
-    _replica: Replica[ConnectionPool]
+    _replica: Replica
 
     def __init__(
         self,
         exchange: Exchange,
         route: Route,
-        upstream: Upstream[ConnectionPool],
+        upstream: Upstream,
         hop: Hop,
     ) -> None:
         self._exchange = exchange
@@ -233,7 +233,7 @@ class Forwarding:
         paid, self._is_paid = self._is_paid, False
         return paid or self._may_ask_another(self._tried)
 
-    def _may_ask_another(self, tried: tuple[Replica[ConnectionPool], ...]) -> bool:
+    def _may_ask_another(self, tried: tuple[Replica, ...]) -> bool:
         upstream = self._upstream
         return (
             self._attempts < upstream.config.retries.attempts

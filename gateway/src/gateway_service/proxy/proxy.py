@@ -8,14 +8,13 @@ from typing import Final
 
 from gateway_service.config.model import RateLimit
 from gateway_service.config.values import METHODS
-from gateway_service.operations.control import State
 from gateway_service.proxy import problems
 from gateway_service.proxy.client_addresses import TrustedProxies
 from gateway_service.proxy.cors import is_preflight
 from gateway_service.proxy.forwarding import Forwarding
 from gateway_service.proxy.pages import PAGE_LINES, start_page
 from gateway_service.proxy.routing import Route
-from gateway_service.upstreams.pool import ConnectionPool
+from gateway_service.proxy.state import State
 from service_kit.edge.answers import date_line
 from service_kit.edge.exchange import Exchange
 from service_kit.edge.problems import NOT_FOUND, method_not_allowed
@@ -31,7 +30,7 @@ _ORIGIN: Final = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECA
 class Proxy:
     """Answers requests as the present configuration says."""
 
-    def __init__(self, state: Callable[[], State[ConnectionPool]]) -> None:
+    def __init__(self, state: Callable[[], State]) -> None:
         self._state = state
 
     def handle(self, exchange: Exchange) -> None:
@@ -72,7 +71,7 @@ class Proxy:
         exchange.tell(problem)
 
 
-def _answer_alone(exchange: Exchange, state: State[ConnectionPool]) -> None:
+def _answer_alone(exchange: Exchange, state: State) -> None:
     """Answer what belongs to no route."""
     request = exchange.request
     if request.path == "*":
@@ -117,7 +116,7 @@ def _check_method(method: str, route: Route) -> None:
 
 
 async def _limit(
-    exchange: Exchange, route: Route, limit: RateLimit, state: State[ConnectionPool]
+    exchange: Exchange, route: Route, limit: RateLimit, state: State
 ) -> None:
     """Forward a request unless its client has sent too many."""
     client = _client_address(exchange, state.proxies)
@@ -127,7 +126,7 @@ async def _limit(
     _forward(exchange, route, state)
 
 
-def _forward(exchange: Exchange, route: Route, state: State[ConnectionPool]) -> None:
+def _forward(exchange: Exchange, route: Route, state: State) -> None:
     if exchange.request.length > route.body_limit:
         raise ProblemError(problems.BODY_TOO_LARGE)
     exchange.upstream = route.upstream

@@ -8,7 +8,7 @@ from typing import Final, Protocol, cast
 
 from gateway_service.config.model import Timeouts
 from gateway_service.proxy.headers import ANSWER_FIELDS
-from gateway_service.upstreams.replica import FailureKind
+from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.response import Answer, UpstreamError
 from service_kit.edge.batch import WriteBatch
 from service_kit.edge.deadlines import NEVER

@@ -1,4 +1,4 @@
-"""From the addresses of a configuration to the endpoints that exist now."""
+"""Find the endpoints that the addresses of a configuration stand for."""
 
 import asyncio
 import logging
@@ -8,10 +8,10 @@ from socket import SOCK_STREAM
 from typing import Final
 
 from gateway_service.config.values import Address
-from gateway_service.upstreams.replica import Endpoint
+from gateway_service.upstreams.endpoint import Endpoint
 
 RESOLVE_SECONDS: Final = 2.0
-"""How long an answer is waited for; the last good one serves meanwhile."""
+"""How long one look-up may take; the last good result is used meanwhile."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -21,14 +21,14 @@ Lookup = Callable[[str, int], Awaitable[list[HostPort]]]
 
 
 class ResolutionError(Exception):
-    """A name has no address just now, or no answer came."""
+    """A name has no address at present, or no response came."""
 
 
 class Discovery:
-    """Turns an upstream's addresses into endpoints, again and again.
+    """Turns an upstream's addresses into endpoints.
 
-    While a name cannot be resolved, what it last stood for stays valid: a name server
-    that is away takes no replica out.
+    While a name cannot be resolved, its last addresses stay valid: a name server that
+    is away takes no replica out.
     """
 
     def __init__(
@@ -38,20 +38,20 @@ class Discovery:
         *,
         look_up_name: Lookup | None = None,
         look_up_service: Lookup | None = None,
-        patience: float = RESOLVE_SECONDS,
+        timeout: float = RESOLVE_SECONDS,
     ) -> None:
         self._addresses = tuple(addresses)
         self._probe_port = probe_port
         self._look_up_name = look_up_name or addresses_of_name
         self._look_up_service = look_up_service
-        self._patience = patience
+        self._timeout = timeout
         self._last_good: dict[Address, list[HostPort]] = {}
         self._running: dict[Address, asyncio.Future[list[HostPort]]] = {}
         self.faults: dict[str, str] = {}
         """The names that cannot be resolved at present, and why."""
 
     async def endpoints(self) -> list[Endpoint]:
-        """Return what is known now, in no longer than `patience`."""
+        """Return what is known now, within `timeout`."""
         found = await asyncio.gather(*map(self._resolve, self._addresses))
         return [
             Endpoint(host, port, address.probe_port or self._probe_port or port)
@@ -63,7 +63,7 @@ class Discovery:
         if _is_literal(address.host):
             return [(address.host, address.port)]
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 places = await asyncio.shield(self._query(address))
         except (OSError, TimeoutError, ResolutionError) as error:
             if address.host not in self.faults:
@@ -80,14 +80,14 @@ class Discovery:
     def _reason(self, error: Exception) -> str:
         match error:
             case TimeoutError():
-                return f"no answer in {self._patience:g} s"
+                return f"no response in {self._timeout:g} s"
             case OSError():
                 return error.strerror or "no address"
             case _:
                 return str(error)
 
     def _query(self, address: Address) -> asyncio.Future[list[HostPort]]:
-        """Ask once at a time: a resolver that hangs holds one thread, not many."""
+        """Look a name up once at a time: a resolver that hangs holds one thread."""
         running = self._running.get(address)
         if running is None or running.done():
             look_up = self._look_up_name
@@ -99,7 +99,7 @@ class Discovery:
         return running
 
     async def close(self) -> None:
-        """Give up the questions that nobody has answered."""
+        """Cancel the look-ups that are still running."""
         for query in self._running.values():
             query.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
@@ -113,7 +113,7 @@ async def addresses_of_name(name: str, port: int) -> list[HostPort]:
 
 
 def _service_look_up() -> Lookup:
-    """Import what SRV takes only where it is configured: it costs 5 MiB."""
+    """Import the SRV look-up only where it is configured: it costs 5 MiB."""
     from gateway_service.upstreams.service_records import targets_of_service  # noqa: PLC0415
 
     return targets_of_service
@@ -128,6 +128,6 @@ def _is_literal(host: str) -> bool:
 
 
 def _mark_retrieved(query: asyncio.Future[list[HostPort]]) -> None:
-    """Keep asyncio from reporting a failure that came too late for anybody."""
+    """Keep asyncio from reporting a failure that came too late."""
     if not query.cancelled():
         query.exception()

@@ -1,40 +1,41 @@
-"""Ask replicas whether they are ready, and judge from their answers."""
+"""Probe replicas, and conclude from the results whether they are ready."""
 
 import asyncio
 from enum import Enum
 from typing import Final
 
 from gateway_service.config.model import HealthConfig
-from gateway_service.upstreams.replica import Endpoint, Readiness
+from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.replica import ReplicaHealth
 
 _LONGEST_STATUS_LINE: Final = 1_024
 _OK: Final = range(200, 300)
 
 
 class ProbeResult(Enum):
-    """What one probe came back with."""
+    """The result of one probe."""
 
     READY = "ready"
     NOT_READY = "not ready"
-    """It answered, but not with success: it asks for no more requests."""
+    """It responded, but not with success: it wants no more requests."""
     REFUSED = "refused"
     """Nobody listens: the process is gone."""
     SILENT = "silent"
-    """No answer in time, or none that is HTTP."""
+    """No response in time, or none that is HTTP."""
 
 
 async def probe(endpoint: Endpoint, config: HealthConfig) -> ProbeResult:
-    """Ask one replica, on a connection of its own."""
+    """Probe one replica, on a connection of its own."""
     try:
         async with asyncio.timeout(config.timeout):
-            return await _ask(endpoint, config.path)
+            return await _send(endpoint, config.path)
     except ConnectionRefusedError:
         return ProbeResult.REFUSED
     except (OSError, TimeoutError, ValueError):
         return ProbeResult.SILENT
 
 
-async def _ask(endpoint: Endpoint, path: str) -> ProbeResult:
+async def _send(endpoint: Endpoint, path: str) -> ProbeResult:
     reader, writer = await asyncio.open_connection(
         endpoint.host, endpoint.probe_port, limit=_LONGEST_STATUS_LINE
     )
@@ -51,40 +52,40 @@ async def _ask(endpoint: Endpoint, path: str) -> ProbeResult:
         writer.transport.abort()
 
 
-class Judge:
-    """Draws a replica's readiness from its last probes."""
+class HealthCheck:
+    """Concludes a replica's health from its last probes."""
 
     def __init__(self, config: HealthConfig) -> None:
         self._config = config
-        self._readiness = Readiness.UNKNOWN
-        self._has_answered = False
+        self._health = ReplicaHealth.UNKNOWN
+        self._has_responded = False
         self._successes = 0
         self._silences = 0
 
-    def readiness_after(self, result: ProbeResult) -> Readiness:
-        """Return what to believe now.
+    def health_after(self, result: ProbeResult) -> ReplicaHealth:
+        """Return the health after one more probe.
 
-        A replica that says it is not ready, or whose port is closed, is believed at
-        once; silence only when it lasts, because a busy machine is silent too. Where
-        no probe was ever answered nothing is known: it may be starting, or it may
-        not be listening for probes at all, and requests find out.
+        A replica that says it is not ready, or whose port is closed, is out at once; a
+        silent one only when it stays silent, because a busy machine is silent too. If
+        no probe was ever answered, nothing is known: the replica may be starting, or
+        may not listen for probes at all, and requests find out.
         """
         if result in {ProbeResult.READY, ProbeResult.NOT_READY}:
-            self._has_answered = True
-        elif not self._has_answered:
-            return self._readiness
+            self._has_responded = True
+        elif not self._has_responded:
+            return self._health
         self._successes = self._successes + 1 if result is ProbeResult.READY else 0
         self._silences = self._silences + 1 if result is ProbeResult.SILENT else 0
         match result:
             case ProbeResult.READY:
-                first = self._readiness is Readiness.UNKNOWN
+                first = self._health is ReplicaHealth.UNKNOWN
                 if first or self._successes >= self._config.successes:
-                    self._readiness = Readiness.READY
+                    self._health = ReplicaHealth.READY
             case ProbeResult.NOT_READY:
-                self._readiness = Readiness.NOT_READY
+                self._health = ReplicaHealth.NOT_READY
             case ProbeResult.REFUSED:
-                self._readiness = Readiness.UNREACHABLE
+                self._health = ReplicaHealth.UNREACHABLE
             case ProbeResult.SILENT:
                 if self._silences >= self._config.failures:
-                    self._readiness = Readiness.UNREACHABLE
-        return self._readiness
+                    self._health = ReplicaHealth.UNREACHABLE
+        return self._health

@@ -4,7 +4,8 @@ import asyncio
 
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.upstreams.connection import UpstreamConnection
-from gateway_service.upstreams.replica import Endpoint, FailureKind
+from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.response import UpstreamError
 from service_kit.edge.batch import WriteBatch
 from service_kit.edge.deadlines import Deadlines

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway_service.upstreams.replica import FailureKind
+from gateway_service.upstreams.failures import FailureKind
 from service_kit.edge.fields import Values
 from service_kit.edge.streams import Stream
 

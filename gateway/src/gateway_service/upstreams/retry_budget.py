@@ -5,7 +5,7 @@ from typing import Final
 from gateway_service.config.model import RetryConfig
 
 RESERVE_SECONDS: Final = 10
-"""Unused retries keep so long: a replica that dies takes many requests along."""
+"""How long unused retries are kept: a replica that dies fails many requests."""
 
 RESERVE_REQUESTS: Final = 500
 """The recent requests whose share of retries is kept."""

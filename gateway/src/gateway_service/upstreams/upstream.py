@@ -8,37 +8,35 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection, Iterable
-from typing import Final, Generic
+from typing import Final
 
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.config.values import Balance
-from gateway_service.upstreams.replica import (
-    Endpoint,
-    FailureKind,
-    Pool,
-    PoolT,
-    Readiness,
-    Replica,
-)
+from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.failures import FailureKind
+from gateway_service.upstreams.pool import ConnectionPool
+from gateway_service.upstreams.replica import Replica, ReplicaHealth
 from gateway_service.upstreams.retry_budget import RetryBudget
-
-__all__ = ["Endpoint", "FailureKind", "Pool", "Readiness", "Replica", "Upstream"]
 
 _logger: Final = logging.getLogger(__name__)
 
-_PREFERENCE: Final = (Readiness.READY, Readiness.UNKNOWN, Readiness.NOT_READY)
+_PREFERENCE: Final = (
+    ReplicaHealth.READY,
+    ReplicaHealth.UNKNOWN,
+    ReplicaHealth.NOT_READY,
+)
 
 FIRST_SHARE: Final = 0.1
 """The part of its full share of requests that a replica starts with."""
 
 
-class Upstream(Generic[PoolT]):
+class Upstream:
     """A service behind the gateway: balances, ejects, and bounds what is in flight."""
 
     def __init__(
         self,
         config: UpstreamConfig,
-        make_pool: Callable[[Endpoint, UpstreamConfig], PoolT],
+        make_pool: Callable[[Endpoint, UpstreamConfig], ConnectionPool],
         *,
         now: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -47,8 +45,8 @@ class Upstream(Generic[PoolT]):
         self.name = config.name
         self.in_flight = 0
         self.retry_budget = RetryBudget(config.retries)
-        self.replicas: tuple[Replica[PoolT], ...] = ()
-        self._usable: list[Replica[PoolT]] = []
+        self.replicas: tuple[Replica, ...] = ()
+        self._usable: list[Replica] = []
         self._turn = 0
         self._round_robin = config.balance is Balance.ROUND_ROBIN
         self._max_in_flight = config.max_in_flight
@@ -62,8 +60,8 @@ class Upstream(Generic[PoolT]):
         """Whether the bulkhead lets no further request through."""
         return self.in_flight >= self._max_in_flight
 
-    def select(self, exclude: Collection[Replica[PoolT]] = ()) -> Replica[PoolT] | None:
-        """Return a replica with a request's place taken on it; `release` gives it back.
+    def select(self, exclude: Collection[Replica] = ()) -> Replica | None:
+        """Return a replica with one more request in flight; `release` ends that.
 
         None: the upstream is full, or no replica that is not excluded is usable.
         """
@@ -89,20 +87,20 @@ class Upstream(Generic[PoolT]):
     @property
     def is_ready(self) -> bool:
         """Whether a replica says that it is ready."""
-        return any(r.readiness is Readiness.READY for r in self.replicas)
+        return any(r.health is ReplicaHealth.READY for r in self.replicas)
 
-    def has_another(self, exclude: Collection[Replica[PoolT]]) -> bool:
+    def has_another(self, exclude: Collection[Replica]) -> bool:
         """Whether `select` would find a replica, were the upstream not full."""
         return any(replica not in exclude for replica in self._usable)
 
-    def release(self, replica: Replica[PoolT]) -> None:
-        """Give back what `select` took, once the exchange is over."""
+    def release(self, replica: Replica) -> None:
+        """End what `select` began, once the exchange is over."""
         self.in_flight -= 1
         replica.in_flight -= 1
         if replica.retired and not replica.in_flight:
             replica.pool.close()
 
-    def _one_of_two(self, usable: list[Replica[PoolT]], count: int) -> Replica[PoolT]:
+    def _one_of_two(self, usable: list[Replica], count: int) -> Replica:
         if self._round_robin:
             self._turn = first = (self._turn + 1) % count
             second = (first + 1) % count
@@ -134,27 +132,27 @@ class Upstream(Generic[PoolT]):
         self.replicas = tuple(kept)
         self._choose_usable()
 
-    def _join(self, endpoint: Endpoint) -> Replica[PoolT]:
+    def _join(self, endpoint: Endpoint) -> Replica:
         replica = Replica(
             endpoint, self._make_pool(endpoint, self.config), self._failing
         )
         if not self.config.health.path:
-            replica.readiness = Readiness.READY
+            replica.health = ReplicaHealth.READY
             self._start_slowly(replica)
         return replica
 
-    def report(self, replica: Replica[PoolT], readiness: Readiness) -> None:
-        """Take note of what a probe found."""
-        if readiness is replica.readiness:
+    def report(self, replica: Replica, health: ReplicaHealth) -> None:
+        """Record the health that probes found."""
+        if health is replica.health:
             return
-        replica.readiness = readiness
-        if readiness is Readiness.READY:
+        replica.health = health
+        if health is ReplicaHealth.READY:
             replica.ejected_until = 0.0
             replica.failures = 0
             self._start_slowly(replica)
         self._choose_usable()
-        if readiness is Readiness.UNREACHABLE:
-            replica.pool.give_up()  # what it was asked goes to those that are usable
+        if health is ReplicaHealth.UNREACHABLE:
+            replica.pool.give_up()  # its requests go to usable replicas
 
     def tick(self) -> None:
         """Let time pass: slow starts, ends of ejections, the retry budget."""
@@ -171,11 +169,11 @@ class Upstream(Generic[PoolT]):
                 age = (now - replica.joined_at) / self.config.slow_start
                 replica.share = min(1.0, FIRST_SHARE + (1 - FIRST_SHARE) * age)
 
-    def _start_slowly(self, replica: Replica[PoolT]) -> None:
+    def _start_slowly(self, replica: Replica) -> None:
         replica.joined_at = self._now()
         replica.share = FIRST_SHARE if self.config.slow_start else 1.0
 
-    def _failing(self, replica: Replica[PoolT], kind: FailureKind) -> None:
+    def _failing(self, replica: Replica, kind: FailureKind) -> None:
         """Eject a replica that failed once too often, unless too many are out."""
         rules = self.config.ejection
         enough = (
@@ -212,13 +210,13 @@ class Upstream(Generic[PoolT]):
         Where there are neither, one that says it is not ready may still do some of
         its work. One that was there and is unreachable now is never used.
         """
-        candidates = next(filter(None, map(self._in_state, _PREFERENCE)), [])
+        candidates = next(filter(None, map(self._with_health, _PREFERENCE)), [])
         self._usable = [r for r in candidates if not r.ejected_until] or candidates
 
-    def _in_state(self, readiness: Readiness) -> list[Replica[PoolT]]:
-        return [r for r in self.replicas if r.readiness is readiness]
+    def _with_health(self, health: ReplicaHealth) -> list[Replica]:
+        return [r for r in self.replicas if r.health is health]
 
-    def ejected_for(self, replica: Replica[PoolT]) -> float:
+    def ejected_for(self, replica: Replica) -> float:
         """Return for how many seconds more a replica is ejected; 0 if it is not."""
         if not replica.ejected_until:
             return 0.0

@@ -6,35 +6,33 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Generic
+from typing import Final
 
 from gateway_service.upstreams.discovery import Discovery
-from gateway_service.upstreams.health_checks import Judge, probe
-from gateway_service.upstreams.replica import PoolT, Replica
+from gateway_service.upstreams.health_checks import HealthCheck, probe
+from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.upstream import Upstream
 
 JITTER: Final = 0.1
-"""A wait is shorter by up to this part of it, so that gateways do not ask in step."""
+"""The part by which a wait may be shorter, so that gateways do not probe in step."""
 
 _logger: Final = logging.getLogger(__name__)
 
 
-class UpstreamWatch(Generic[PoolT]):
+class UpstreamWatch:
     """Runs discovery and probes of one upstream until it is stopped."""
 
-    def __init__(
-        self, upstream: Upstream[PoolT], discovery: Discovery | None = None
-    ) -> None:
+    def __init__(self, upstream: Upstream, discovery: Discovery | None = None) -> None:
         config = upstream.config
         self.upstream = upstream
         self.discovery = discovery or Discovery(config.addresses, config.health.port)
         self._discovering: asyncio.Task[None] | None = None
-        self._probing: dict[Replica[PoolT], asyncio.Task[None]] = {}
-        self._unasked: set[Replica[PoolT]] = set()
-        self._all_asked = asyncio.Event()
+        self._probing: dict[Replica, asyncio.Task[None]] = {}
+        self._unprobed: set[Replica] = set()
+        self._all_probed = asyncio.Event()
 
     async def start(self) -> None:
-        """Return when every replica found has been asked once, or soon after."""
+        """Return when every replica found has been probed once, or soon after."""
         config = self.upstream.config
         await self._discover()
         self._discovering = asyncio.create_task(
@@ -42,11 +40,11 @@ class UpstreamWatch(Generic[PoolT]):
         )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(config.health.timeout):
-                if self._unasked:
-                    await self._all_asked.wait()
+                if self._unprobed:
+                    await self._all_probed.wait()
 
     async def stop(self) -> None:
-        """Watch no longer; the replicas end when nothing is in flight on them."""
+        """Stop watching; replicas end when nothing is in flight on them."""
         tasks = [*self._probing.values()]
         if self._discovering is not None:
             tasks.append(self._discovering)
@@ -64,35 +62,35 @@ class UpstreamWatch(Generic[PoolT]):
             self._log("replica_left", replica)
             if replica in self._probing:
                 self._probing.pop(replica).cancel()
-                self._unasked.discard(replica)
+                self._unprobed.discard(replica)
         for replica in after - before:
             self._log("replica_joined", replica)
             if self.upstream.config.health.path:
-                self._unasked.add(replica)
+                self._unprobed.add(replica)
                 self._probing[replica] = asyncio.create_task(self._watch(replica))
 
-    async def _watch(self, replica: Replica[PoolT]) -> None:
+    async def _watch(self, replica: Replica) -> None:
         config = self.upstream.config.health
-        judge = Judge(config)
+        check = HealthCheck(config)
 
         async def step() -> None:
-            readiness = judge.readiness_after(await probe(replica.endpoint, config))
-            if readiness is not replica.readiness:
-                self.upstream.report(replica, readiness)
+            health = check.health_after(await probe(replica.endpoint, config))
+            if health is not replica.health:
+                self.upstream.report(replica, health)
                 self._log("replica_readiness", replica)
-            self._unasked.discard(replica)
-            if not self._unasked:
-                self._all_asked.set()
+            self._unprobed.discard(replica)
+            if not self._unprobed:
+                self._all_probed.set()
 
         await repeat(step, config.interval)
 
-    def _log(self, event: str, replica: Replica[PoolT]) -> None:
+    def _log(self, event: str, replica: Replica) -> None:
         _logger.info(
             event,
             extra={
                 "upstream": self.upstream.name,
                 "replica": str(replica.endpoint),
-                "readiness": replica.readiness.value,
+                "readiness": replica.health.value,
             },
         )
 
@@ -100,7 +98,7 @@ class UpstreamWatch(Generic[PoolT]):
 async def repeat(
     step: Callable[[], Awaitable[None]], interval: float, *, at_once: bool = True
 ) -> None:
-    """Run a step again and again, an interval apart; a failure ends none but itself."""
+    """Run a step again and again, an interval apart, whether it fails or not."""
     if not at_once:
         await asyncio.sleep(_jittered(interval))
     while True:

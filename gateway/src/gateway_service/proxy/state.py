@@ -1,0 +1,47 @@
+"""What requests need of one configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway_service.config.model import Config, TlsConfig
+from gateway_service.proxy.client_addresses import TrustedProxies
+from gateway_service.proxy.messages import Hop
+from gateway_service.proxy.rate_limits import RateLimits
+from gateway_service.proxy.routing import Routes
+from gateway_service.upstreams.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One configuration in use; a request keeps the one it began with."""
+
+    config: Config
+    routes: Routes
+    proxies: TrustedProxies
+    hop: Hop
+    hsts: bytes
+    """The header line that keeps browsers to TLS, in responses over TLS."""
+    rate_limits: RateLimits
+    upstreams: Mapping[str, Upstream]
+
+
+def compile_state(
+    config: Config, upstreams: Mapping[str, Upstream], rate_limits: RateLimits
+) -> State:
+    """Return what requests need of a configuration."""
+    proxies = TrustedProxies(config.trusted_proxies, config.trusted_header)
+    return State(
+        config=config,
+        routes=Routes(config),
+        proxies=proxies,
+        hop=Hop(config.pseudonym.encode("ascii"), proxies),
+        hsts=_hsts_line(config.tls),
+        rate_limits=rate_limits,
+        upstreams=upstreams,
+    )
+
+
+def _hsts_line(tls: TlsConfig | None) -> bytes:
+    if tls is None or not tls.hsts:
+        return b""
+    return b"Strict-Transport-Security: max-age=%d\r\n" % tls.hsts
