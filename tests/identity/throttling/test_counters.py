@@ -81,6 +81,25 @@ async def test_counts_expire_in_the_store(valkey_server: ValkeyServer) -> None:
         assert await counters.take("alice", limits) is None
 
 
+async def test_id14_what_has_expired_is_not_given_back(
+    valkey_server: ValkeyServer,
+) -> None:
+    limits = (Limit(2, timedelta(seconds=1)), Limit(20, timedelta(minutes=1)))
+    async with opened(valkey_server.url) as counters:
+        for _ in range(2):
+            assert await counters.take("alice", limits) is None
+        await asyncio.sleep(1.1)
+        for _ in range(5):
+            await counters.give_back("alice", limits)
+            await counters.give_back("nobody", limits)
+
+        for key in ("alice", "nobody"):
+            taken = [await counters.take(key, limits) for _ in range(6)]
+            assert taken.count(None) == 2
+        await asyncio.sleep(1.1)
+        assert await counters.take("alice", limits) is None
+
+
 async def test_no_name_or_address_is_stored(valkey_server: ValkeyServer) -> None:
     async with opened(valkey_server.url) as counters:
         throttle = CountingThrottle(counters)

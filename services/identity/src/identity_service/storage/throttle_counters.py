@@ -18,7 +18,7 @@ from limits.aio.storage import RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from prometheus_client import CollectorRegistry, Counter
-from valkey.asyncio import BlockingConnectionPool
+from valkey.asyncio import BlockingConnectionPool, Valkey
 
 from identity_service.domain.throttling import Limit
 
@@ -36,6 +36,14 @@ COMMAND_TIMEOUT: Final = 0.25
 """Seconds for one command, and for one connection."""
 
 MAX_CONNECTIONS: Final = 16
+
+TAKE_AWAY: Final = """
+local count = tonumber(redis.call('get', KEYS[1]) or '0')
+local taken = math.min(count, tonumber(ARGV[1]))
+if taken > 0 then redis.call('decrby', KEYS[1], taken) end
+return count - taken
+"""
+"""In one step, so that what has expired meanwhile is not made anew, without an end."""
 
 RETRY_STORE_AFTER: Final = 1.0
 """Seconds in which memory counts, after Valkey failed, before it is asked again."""
@@ -65,13 +73,20 @@ class MemoryCounts(Storage):
         return StorageError
 
     async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Add to a count, which starts anew after ``expiry`` seconds."""
-        count, expires_at = self._live(key) or (0, self._now() + expiry)
-        self._counts[key] = (count + amount, expires_at)
+        """Add to a count, which starts anew after ``expiry`` seconds.
+
+        A negative amount takes away at most what there is.
+        """
+        live = self._live(key)
+        if live is None and amount < 0:
+            return 0
+        count, expires_at = live or (0, self._now() + expiry)
+        count = max(0, count + amount)
+        self._counts[key] = (count, expires_at)
         self._counts.move_to_end(key)
         if len(self._counts) > self._max_counts:
             self._counts.popitem(last=False)
-        return count + amount
+        return count
 
     async def get(self, key: str) -> int:
         """Return a count."""
@@ -103,6 +118,29 @@ class MemoryCounts(Storage):
             return found
         del self._counts[key]
         return None
+
+
+class SharedCounts(RedisStorage):
+    """A store of counts in Valkey that are never below zero."""
+
+    STORAGE_SCHEME: list[str] = []  # noqa: RUF012 - limits keeps it so
+
+    def __init__(self, pool: BlockingConnectionPool) -> None:
+        # limits' annotation of the options knows no pool; its documentation does.
+        options: dict[str, Any] = {"connection_pool": pool}
+        super().__init__(
+            "async+valkey://",
+            wrap_exceptions=True,
+            key_prefix="identity-throttle",
+            **options,
+        )
+        self._take_away = Valkey(connection_pool=pool).register_script(TAKE_AWAY)
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Add to a count; a negative amount takes away at most what there is."""
+        if amount >= 0:
+            return await super().incr(key, int(expiry), amount)
+        return int(await self._take_away([self.bridge.prefixed_key(key)], [-amount]))
 
 
 class StoreCounters:
@@ -164,15 +202,7 @@ class ValkeyCounters:
             socket_timeout=COMMAND_TIMEOUT,
             socket_connect_timeout=COMMAND_TIMEOUT,
         )
-        # limits' annotation of the options knows no pool; its documentation does.
-        options: dict[str, Any] = {"connection_pool": self._pool}
-        store = RedisStorage(
-            "async+valkey://",
-            wrap_exceptions=True,
-            key_prefix="identity-throttle",
-            **options,
-        )
-        self._shared = StoreCounters(store, time.time)
+        self._shared = StoreCounters(SharedCounts(self._pool), time.time)
         self._own = StoreCounters(MemoryCounts(monotonic), monotonic)
         self._monotonic = monotonic
         self._ask_again_at = -math.inf
