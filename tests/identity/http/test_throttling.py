@@ -48,6 +48,32 @@ async def test_p8_guesses_are_throttled_whatever_address_they_claim(
     assert is_throttled(await guess(21))
 
 
+TWINS = [
+    *("VICTIM1", "vIctim1", "víctim1", "vi\u0301ctim1", "v\u0131ctim1"),
+    *("\uff56\uff49\uff43\uff54\uff49\uff4d1", "\u0475ictim1", "victim\uff11"),
+    *(" victim1", "victim1  ", "\tvictim1\n", "victim1\u3000"),
+]
+
+
+@pytest.mark.parametrize("victim_exists", [True, False])
+async def test_id5_spellings_of_a_name_count_as_one_whether_it_exists_or_not(
+    identity: IdentityClient, *, victim_exists: bool
+) -> None:
+    await identity.sign_up("victim1" if victim_exists else "victim9")
+    headers = {"X-Forwarded-For": "203.0.113.5"}
+    for _ in range(10):
+        answer = await identity.sign_in("victim1", "a guess", headers=headers)
+        assert answer.status == 401
+
+    answers = [
+        await identity.sign_in(twin, "a guess", headers=headers)
+        for twin in ["victim1", *TWINS]
+    ]
+
+    assert [answer.status for answer in answers] == [429] * len(answers)
+    assert (await identity.sign_in("victim2", "a guess", headers=headers)).status == 401
+
+
 async def test_p8_guesses_do_not_lock_out_a_device_that_signed_in_before(
     identity: IdentityClient,
 ) -> None:

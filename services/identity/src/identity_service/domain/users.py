@@ -23,6 +23,9 @@ SPECIAL_USE_DOMAIN_NAMES.clear()
 USERNAME_MAX_LENGTH: Final = 64
 """Code points, of the name as of its key. The tutorial's forms stop at 20."""
 
+_READ_LENGTH: Final = 4 * USERNAME_MAX_LENGTH
+"""Code points of a text that make its key; no longer text is a name."""
+
 EMAIL_MAX_LENGTH: Final = 254
 """Code points, of the address as of its key (RFC 5321, as its erratum 1690 has it)."""
 
@@ -93,6 +96,15 @@ class Username:
                 " between them.",
             )
         return cls(text, key)
+
+    @staticmethod
+    def key_of(untrusted: str) -> str:
+        """Return the key of any text: a name's own, and one for what can be no name.
+
+        So nobody can tell by how texts are told apart which of them are names.
+        """
+        words = " ".join(untrusted[:_READ_LENGTH].split())
+        return _username_key(unicodedata.normalize("NFC", words))
 
 
 @dataclass(frozen=True, slots=True)

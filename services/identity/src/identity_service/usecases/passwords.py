@@ -53,7 +53,7 @@ class Passwords:
         self._hasher.expect_room()
         account, is_known_device = await self._find(username, device)
         reservation = await self._throttle.reserve_sign_in(
-            username if account is None else account.username_key,
+            Username.key_of(username),
             device.address,
             known_device=is_known_device,
         )
