@@ -13,6 +13,7 @@ import pytest
 from tests.support.timing import assert_alike
 
 from identity_service.domain.passwords import PASSWORD_MAX_LENGTH
+from identity_service.domain.sessions import Device
 from identity_service.security.keyrings import Keyring
 from identity_service.security.password_hashing import (
     WORKER_NICENESS,
@@ -277,6 +278,62 @@ async def test_p9_clients_that_hang_up_do_not_widen_the_queue() -> None:
         await hasher.verify(PASSWORD, None)
 
     await asyncio.gather(*again)
+    hasher.close()
+
+
+async def test_id1_a_crowd_of_one_network_delays_nobody_else() -> None:
+    hasher = PasswordHasher(PEPPERS, cost=8, workers=1, queue_length=8)
+    ended: list[str] = []
+
+    async def check(device: Device) -> None:
+        try:
+            await hasher.verify(PASSWORD, None, device)
+        except HashingBusyError:
+            ended.append("refused")
+        else:
+            ended.append(device.name)
+
+    crowd = [Device("crowd", f"2001:db8:0:{n:x}::1") for n in range(9)]
+    alice = Device("alice", "198.51.100.7")
+    checks = [asyncio.ensure_future(check(device)) for device in crowd]
+    await asyncio.sleep(0)
+    with pytest.raises(HashingBusyError):
+        hasher.expect_room(crowd[0])
+    hasher.expect_room(alice)
+    await asyncio.gather(*checks, check(alice))
+
+    assert ended.count("refused") == 1
+    assert "alice" in ended[:4]
+    hasher.close()
+
+
+async def test_id1_no_hash_is_made_for_a_client_that_hung_up() -> None:
+    hasher = PasswordHasher(PEPPERS, cost=10, workers=1)
+    gone = Device("gone", "198.51.100.7", lambda: True)
+    spent_before = time.process_time()
+    checks = [hasher.verify(PASSWORD, None, gone) for _ in range(40)]
+
+    outcomes = await asyncio.gather(*checks, return_exceptions=True)
+
+    assert {type(outcome) for outcome in outcomes} == {HashingBusyError}
+    assert time.process_time() - spent_before < 0.2
+    assert await hasher.verify(PASSWORD, None) is Verdict.MISMATCH
+    hasher.close()
+
+
+async def test_id1_waiters_that_are_cancelled_lose_no_turn() -> None:
+    hasher = PasswordHasher(PEPPERS, cost=4, workers=2, queue_length=16)
+    for _ in range(50):
+        checks = [
+            asyncio.ensure_future(hasher.verify(PASSWORD, None)) for _ in range(12)
+        ]
+        await asyncio.sleep(0)
+        for check in checks[::2]:
+            check.cancel()
+        await asyncio.gather(*checks, return_exceptions=True)
+
+    again = [hasher.verify(PASSWORD, None) for _ in range(18)]
+    assert await asyncio.gather(*again) == [Verdict.MISMATCH] * 18
     hasher.close()
 
 

@@ -10,8 +10,8 @@ from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.throttling import (
     REFRESHES_OF_SOURCE,
     SIGN_INS_OF_ACCOUNT,
+    SIGN_INS_OF_SOURCE,
     SIGN_UPS_OF_SOURCE,
-    site_of,
 )
 from identity_service.storage.throttle_counters import MemoryCounts, StoreCounters
 from identity_service.usecases.throttling import CountingThrottle, NoThrottle
@@ -259,24 +259,19 @@ async def test_switched_off_it_lets_everything_pass() -> None:
         await throttle.reserve_refresh(HOME)
 
 
-@pytest.mark.parametrize(
-    ("source", "site"),
-    [
-        pytest.param("198.51.100.7", "198.51.100.7", id="IPv4"),
-        pytest.param("::ffff:198.51.100.7", "198.51.100.7", id="IPv4 mapped"),
-        pytest.param("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", id="IPv6"),
-        pytest.param("2001:DB8:1:2::", "2001:db8:1:2::/64", id="IPv6, other host"),
-        pytest.param("2001:db8:1:3::1", "2001:db8:1:3::/64", id="IPv6, other site"),
-        pytest.param("fe80::1%eth0", "fe80::/64", id="link-local"),
-        pytest.param("::1", "::/64", id="loopback"),
-        pytest.param("", "unknown", id="empty"),
-        pytest.param("unix:", "unknown", id="no address"),
-        pytest.param("198.51.100.7:443", "unknown", id="with a port"),
-        pytest.param("x" * 100_000, "unknown", id="long"),
-    ],
-)
-def test_p8_source_is_an_address_or_an_ipv6_site(source: str, site: str) -> None:
-    assert site_of(source) == site
+async def test_id14_what_is_given_back_late_allows_nobody_more(
+    throttle: CountingThrottle, clock: TurnedClock
+) -> None:
+    attempts = [
+        await throttle.reserve_sign_in(f"user {number}", HOME) for number in range(50)
+    ]
+    clock.turn(timedelta(days=40))
+    for attempt in attempts:
+        await attempt.was_not_tried()
+        await attempt.succeeded()
+
+    looked_at = [await fails(throttle, f"user {number}", HOME) for number in range(200)]
+    assert sum(looked_at) == SIGN_INS_OF_SOURCE[0].amount
 
 
 async def test_memory_holds_a_bounded_number_of_counts(clock: TurnedClock) -> None:

@@ -1,8 +1,10 @@
 """What a session is, and what a refresh token that did not rotate it means."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +13,12 @@ class Device:
 
     name: str
     address: str
+    is_gone: Callable[[], bool] = field(default=lambda: False, compare=False)
+    """Whether the client has hung up, so that nobody waits for a response."""
+
+
+OPERATOR: Final = Device("operator", "")
+"""Where commands come from."""
 
 
 class EndReason(StrEnum):

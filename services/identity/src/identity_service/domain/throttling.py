@@ -1,6 +1,5 @@
 """Who may try how often."""
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -8,9 +7,6 @@ from typing import Final
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
-
-IPV6_SITE_PREFIX: Final = 64
-"""Bits. One subscriber has at least so many addresses (RFC 6177)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +44,3 @@ SIGN_UPS_OF_SOURCE: Final = (
 
 REFRESHES_OF_SOURCE: Final = (Limit(1200, MINUTE),)
 """Refreshes from one address: far above what an office of thousands needs."""
-
-
-def site_of(source: str) -> str:
-    """Return what stands for the subscriber: an IPv4 address, or an IPv6 /64."""
-    try:
-        address = ipaddress.ip_address(source.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, IPV6_SITE_PREFIX), strict=False))

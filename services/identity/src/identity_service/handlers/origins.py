@@ -63,7 +63,11 @@ def device_of(request: web.BaseRequest, addresses: ClientAddresses) -> Device:
     printable = "".join(
         character if " " <= character <= "~" else "?" for character in name
     )
-    return Device(printable or _UNKNOWN, addresses.of(request))
+
+    def is_gone() -> bool:
+        return request.transport is None or request.transport.is_closing()
+
+    return Device(printable or _UNKNOWN, addresses.of(request), is_gone)
 
 
 class TrustedPages:

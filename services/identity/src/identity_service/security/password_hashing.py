@@ -8,6 +8,7 @@ out. Plain ``$2a$``, ``$2b$`` and ``$2y$`` hashes of other systems are checked t
 
 import asyncio
 import base64
+import contextlib
 import hmac
 import math
 import os
@@ -24,6 +25,9 @@ import bcrypt
 
 from identity_service.domain.errors import IdentityError
 from identity_service.domain.passwords import PASSWORD_MAX_LENGTH, normalise
+from identity_service.domain.sessions import OPERATOR, Device
+from identity_service.domain.sources import networks_of
+from identity_service.security.fair_turns import FairTurns, NoRoomError
 from identity_service.security.keyrings import Keyring, SecretKey
 
 T = TypeVar("T")
@@ -88,9 +92,10 @@ class _StoredHash:
 
 
 class PasswordHasher:
-    """Hashes and checks passwords in a pool of threads with a bounded queue.
+    """Hashes and checks passwords in a pool of threads with a bounded, fair queue.
 
-    bcrypt releases the GIL, so one thread per core uses them all.
+    bcrypt releases the GIL, so one thread per core uses them all. A hash whose client
+    hangs up before its turn is not made.
     """
 
     def __init__(
@@ -110,30 +115,32 @@ class PasswordHasher:
             self._workers, "password-hashing", initializer=_yield_to_others
         )
         self._queue_length = queue_length
-        self._room = threading.BoundedSemaphore(self._workers + queue_length)
+        self._turns = FairTurns(self._workers, queue_length)
         self._seconds_per_job = 0.0
 
-    def expect_room(self) -> None:
-        """Return if the queue is not full: whoever would be refused learns it first.
+    def expect_room(self, device: Device = OPERATOR) -> None:
+        """Return if a hash for this device may wait: who may not learns it first.
 
         Raises
         ------
         HashingBusyError
         """
-        self._take_room()
-        self._room.release()
+        if not self._turns.has_room(networks_of(device.address)):
+            raise HashingBusyError(self._retry_after())
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, device: Device = OPERATOR) -> str:
         """Return the form to store, of a password that the policy has accepted.
 
         Raises
         ------
         HashingBusyError
-            At once, when the queue is full.
+            When the queue is full, and no network has more in it than the device's.
         """
-        return await self._run(lambda: self._hash(password))
+        return await self._run(lambda: self._hash(password), device)
 
-    async def verify(self, untrusted_password: str, stored: str | None) -> Verdict:
+    async def verify(
+        self, untrusted_password: str, stored: str | None, device: Device = OPERATOR
+    ) -> Verdict:
         """Check a password against what is stored, or against nobody's.
 
         With nothing stored the answer is a mismatch that takes as long as a real one.
@@ -142,29 +149,35 @@ class PasswordHasher:
         Raises
         ------
         HashingBusyError
-            At once, when the queue is full.
+            When the queue is full, and no network has more in it than the device's.
         """
-        return await self._run(lambda: self._verify(untrusted_password, stored))
+        return await self._run(lambda: self._verify(untrusted_password, stored), device)
 
     def close(self) -> None:
         """Drop what waits; what is being hashed ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, job: Callable[[], T]) -> T:
-        self._take_room()
+    async def _run(self, job: Callable[[], T], device: Device) -> T:
+        try:
+            await self._turns.take(networks_of(device.address))
+        except NoRoomError:
+            raise HashingBusyError(self._retry_after()) from None
+        if device.is_gone():
+            self._turns.pass_on()
+            raise HashingBusyError(self._retry_after())
         try:
             future: Future[T] = self._pool.submit(self._timed, job)
         except RuntimeError:
-            self._room.release()
+            self._turns.pass_on()
             raise
-        # Room is given back by the job, not by the waiter: a client that hangs up
-        # leaves its hash running.
-        future.add_done_callback(lambda _: self._room.release())
+        # The job ends the turn, not its waiter: a hash that runs cannot be stopped.
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: self._end_turn(loop))
         return await asyncio.wrap_future(future)
 
-    def _take_room(self) -> None:
-        if not self._room.acquire(blocking=False):
-            raise HashingBusyError(self._retry_after())
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(self._turns.pass_on)
 
     def _timed(self, job: Callable[[], T]) -> T:
         started_at = time.monotonic()

@@ -71,7 +71,7 @@ class Accounts:
         TooManyAttemptsError, HashingBusyError
             Not now.
         """
-        self._hasher.expect_room()
+        self._hasher.expect_room(device)
         await self._throttle.reserve_sign_up(device.address)
         username, email = self._checked(wanted)
 
@@ -87,7 +87,7 @@ class Accounts:
         account = NewAccount(
             username=username,
             email=email,
-            password_hash=await self._hasher.hash(wanted.password),
+            password_hash=await self._hasher.hash(wanted.password, device),
             roles=roles,
             created_at=self._clock(),
         )
@@ -179,7 +179,7 @@ class Accounts:
         self._policy.check(
             new, Username.parse(account.username), EmailAddress.parse(account.email)
         )
-        password_hash = await self._hasher.hash(new)
+        password_hash = await self._hasher.hash(new, device)
 
         async def work(unit: Repositories) -> bool:
             locked = await unit.users.lock(user_id)

@@ -50,20 +50,20 @@ class Passwords:
         TooManyAttemptsError, HashingBusyError
             Not now.
         """
-        self._hasher.expect_room()
+        self._hasher.expect_room(device)
         account, is_known_device = await self._find(username, device)
         reservation = await self._throttle.reserve_sign_in(
             Username.key_of(username),
             device.address,
             known_device=is_known_device,
         )
-        verdict = await self._verify(account, password, reservation)
+        verdict = await self._verify(account, password, reservation, device)
         if account is None or not verdict.matches or account.disabled_at is not None:
             await self._refused(Action.SIGN_IN_REFUSED, account, verdict, device)
             raise InvalidCredentialsError
         await reservation.succeeded()
         if verdict is Verdict.MATCH_OUTDATED:
-            await self._upgrade(account, password)
+            await self._upgrade(account, password, device)
         return account
 
     async def confirm(self, account: Account, password: str, device: Device) -> None:
@@ -78,7 +78,7 @@ class Passwords:
         reservation = await self._throttle.reserve_sign_in(
             account.username_key, device.address, known_device=True
         )
-        verdict = await self._verify(account, password, reservation)
+        verdict = await self._verify(account, password, reservation, device)
         if not verdict.matches:
             await self._refused(Action.PASSWORD_REFUSED, account, verdict, device)
             raise WrongPasswordError
@@ -94,11 +94,15 @@ class Passwords:
         )
 
     async def _verify(
-        self, account: Account | None, password: str, reservation: Reservation
+        self,
+        account: Account | None,
+        password: str,
+        reservation: Reservation,
+        device: Device,
     ) -> Verdict:
         stored = None if account is None else account.password_hash
         try:
-            verdict = await self._hasher.verify(password, stored)
+            verdict = await self._hasher.verify(password, stored, device)
         except HashingBusyError:
             await reservation.was_not_tried()
             raise
@@ -121,9 +125,9 @@ class Passwords:
             )
         )
 
-    async def _upgrade(self, account: Account, password: str) -> None:
+    async def _upgrade(self, account: Account, password: str, device: Device) -> None:
         """Store the same password as it is hashed today."""
-        upgraded = await self._hasher.hash(password)
+        upgraded = await self._hasher.hash(password, device)
         await self._database.write(
             lambda unit: unit.users.upgrade_password_hash(
                 account.id, account.password_hash, upgraded

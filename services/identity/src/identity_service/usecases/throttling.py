@@ -12,13 +12,13 @@ from datetime import timedelta
 from typing import Protocol
 
 from identity_service.domain.errors import TooManyAttemptsError
+from identity_service.domain.sources import site_of
 from identity_service.domain.throttling import (
     REFRESHES_OF_SOURCE,
     SIGN_INS_OF_ACCOUNT,
     SIGN_INS_OF_SOURCE,
     SIGN_UPS_OF_SOURCE,
     Limit,
-    site_of,
 )
 
 
