@@ -33,7 +33,7 @@ def filled(addresses: list[str], *, length: int = 64) -> FairQueue[str]:
 
 @pytest.mark.parametrize("crowd", CROWDS)
 @pytest.mark.parametrize("address", [ALICE, "2001:db8:ffff::7"])
-def test_id1_a_crowd_of_one_network_keeps_nobody_else_waiting(
+def test_p9_a_crowd_of_one_network_keeps_nobody_else_waiting(
     crowd: str, address: str
 ) -> None:
     queue = filled(CROWDS[crowd])
@@ -47,7 +47,7 @@ def test_id1_a_crowd_of_one_network_keeps_nobody_else_waiting(
     assert "alice" in {queue.pop(), queue.pop()}
 
 
-def test_id1_who_has_most_makes_room_with_his_newest() -> None:
+def test_p9_who_has_most_makes_room_with_his_newest() -> None:
     queue = filled(["203.0.113.5"] * 40 + ["192.0.2.1"] * 24)
 
     assert queue.push(networks_of(ALICE), "alice") == "203.0.113.5 39"
@@ -56,7 +56,7 @@ def test_id1_who_has_most_makes_room_with_his_newest() -> None:
     assert not queue.refuses(networks_of("192.0.2.1"), "another")
 
 
-def test_id1_a_neighbour_has_a_share_of_his_own() -> None:
+def test_p9_a_neighbour_has_a_share_of_his_own() -> None:
     """The crowd's own /24: its addresses share, and none takes the other's."""
     queue = filled(["203.0.113.5"] * 64)
 
@@ -65,7 +65,7 @@ def test_id1_a_neighbour_has_a_share_of_his_own() -> None:
     assert "neighbour" in {queue.pop(), queue.pop()}
 
 
-def test_id1_turns_are_shared_by_networks_of_each_width() -> None:
+def test_p9_turns_are_shared_by_networks_of_each_width() -> None:
     addresses = [
         *(["2001:db8:1::1"] * 20),
         *(f"2001:db8:2:{site:x}::1" for site in range(20)),

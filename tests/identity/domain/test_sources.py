@@ -47,5 +47,5 @@ def test_p8_source_is_an_address_or_an_ipv6_site(source: str, site: str) -> None
         pytest.param("unix:", ("unknown",), id="none"),
     ],
 )
-def test_id1_networks_of_an_address(address: str, networks: tuple[str, ...]) -> None:
+def test_p9_networks_of_an_address(address: str, networks: tuple[str, ...]) -> None:
     assert networks_of(address) == networks

@@ -264,7 +264,7 @@ def test_every_text_is_an_address_or_refused(mailbox: str, domain: str) -> None:
 
 
 @given(st.text(max_size=80))
-def test_id5_any_text_has_a_key_and_a_name_its_own(text: str) -> None:
+def test_p8_any_text_has_a_key_and_a_name_its_own(text: str) -> None:
     key = Username.key_of(text)
 
     assert Username.key_of(f" \t{text}  ") == key

@@ -56,7 +56,7 @@ TWINS = [
 
 
 @pytest.mark.parametrize("victim_exists", [True, False])
-async def test_id5_spellings_of_a_name_count_as_one_whether_it_exists_or_not(
+async def test_p8_spellings_of_a_name_count_as_one_whether_it_exists_or_not(
     identity: IdentityClient, *, victim_exists: bool
 ) -> None:
     await identity.sign_up("victim1" if victim_exists else "victim9")

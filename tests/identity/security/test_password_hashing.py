@@ -281,7 +281,7 @@ async def test_p9_clients_that_hang_up_do_not_widen_the_queue() -> None:
     hasher.close()
 
 
-async def test_id1_a_crowd_of_one_network_delays_nobody_else() -> None:
+async def test_p9_a_crowd_of_one_network_delays_nobody_else() -> None:
     hasher = PasswordHasher(PEPPERS, cost=8, workers=1, queue_length=8)
     ended: list[str] = []
 
@@ -307,7 +307,7 @@ async def test_id1_a_crowd_of_one_network_delays_nobody_else() -> None:
     hasher.close()
 
 
-async def test_id1_no_hash_is_made_for_a_client_that_hung_up() -> None:
+async def test_p9_no_hash_is_made_for_a_client_that_hung_up() -> None:
     hasher = PasswordHasher(PEPPERS, cost=10, workers=1)
     gone = Device("gone", "198.51.100.7", lambda: True)
     spent_before = time.process_time()
@@ -321,7 +321,7 @@ async def test_id1_no_hash_is_made_for_a_client_that_hung_up() -> None:
     hasher.close()
 
 
-async def test_id1_waiters_that_are_cancelled_lose_no_turn() -> None:
+async def test_p9_waiters_that_are_cancelled_lose_no_turn() -> None:
     hasher = PasswordHasher(PEPPERS, cost=4, workers=2, queue_length=16)
     for _ in range(50):
         checks = [

@@ -81,7 +81,7 @@ async def test_counts_expire_in_the_store(valkey_server: ValkeyServer) -> None:
         assert await counters.take("alice", limits) is None
 
 
-async def test_id14_what_has_expired_is_not_given_back(
+async def test_p8_what_has_expired_is_not_given_back(
     valkey_server: ValkeyServer,
 ) -> None:
     limits = (Limit(2, timedelta(seconds=1)), Limit(20, timedelta(minutes=1)))

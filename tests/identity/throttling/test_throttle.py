@@ -259,7 +259,7 @@ async def test_switched_off_it_lets_everything_pass() -> None:
         await throttle.reserve_refresh(HOME)
 
 
-async def test_id14_what_is_given_back_late_allows_nobody_more(
+async def test_p8_what_is_given_back_late_allows_nobody_more(
     throttle: CountingThrottle, clock: TurnedClock
 ) -> None:
     attempts = [
