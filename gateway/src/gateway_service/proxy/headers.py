@@ -1,4 +1,4 @@
-"""Which header fields cross the gateway, and what becomes of them.
+"""Which header fields of a request pass to an upstream.
 
 Fields that speak of one hop (RFC 9110, 7.6.1), or that only the gateway may say, are
 taken out; all others pass as the octets they came in.
@@ -26,15 +26,6 @@ _CLAIM_NAMES: Final = frozenset(
     {b"content-length", b"forwarded", b"x-real-ip", b"x-request-id", b"x-rewrite-url"}
 )
 
-_READ_OF_ANSWERS: Final = frozenset(
-    {b"connection", b"content-length", b"date", b"transfer-encoding", b"upgrade"}
-)
-
-_INSIDE_NAMES: Final = frozenset(
-    {b"alt-svc", b"server", b"via", b"x-powered-by", b"x-request-id"}
-)
-"""What would tell of the inside, or lead around the gateway."""
-
 
 def _claims_to_be_the_gateway(name: bytes) -> bool:
     """Whether a client would speak for the gateway.
@@ -45,10 +36,4 @@ def _claims_to_be_the_gateway(name: bytes) -> bool:
     return name in _CLAIM_NAMES or name.startswith(_CLAIMS)
 
 
-def _belongs_inside(name: bytes) -> bool:
-    """Whether an upstream's field is the gateway's to say, or nobody's."""
-    return name in _INSIDE_NAMES or name.startswith(b"access-control-")
-
-
 REQUEST_FIELDS: Final = FieldPolicy(_READ_OF_REQUESTS, _claims_to_be_the_gateway)
-ANSWER_FIELDS: Final = FieldPolicy(_READ_OF_ANSWERS, _belongs_inside)

@@ -7,9 +7,9 @@ from enum import Enum
 from typing import Final, Protocol, cast
 
 from gateway_service.config.model import Timeouts
-from gateway_service.proxy.headers import ANSWER_FIELDS
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.response import Answer, UpstreamError
+from gateway_service.upstreams.response_fields import RESPONSE_FIELDS
 from service_kit.edge.batch import WriteBatch
 from service_kit.edge.deadlines import NEVER
 from service_kit.edge.decoders import BodyDecoder, body_decoder
@@ -277,7 +277,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._scanned = max(0, len(data) - len(HEAD_END) + 1)
 
     def _begin(self, start: StatusLine, head: Iterator[bytes], rest: bytes) -> None:
-        lines, values = ANSWER_FIELDS.sort(head)
+        lines, values = RESPONSE_FIELDS.sort(head)
         lengths = values.get(b"content-length", [])
         codings = values.get(b"transfer-encoding", [])
         length = response_body_length(start, self._method, lengths, codings)
@@ -329,7 +329,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _begin_tunnel(self, head: Iterator[bytes], rest: bytes) -> None:
         if not self._is_upgrade:
             raise MalformedError("Nobody asked to switch protocols.")
-        lines, values = ANSWER_FIELDS.sort(head)
+        lines, values = RESPONSE_FIELDS.sort(head)
         if b",".join(values.get(b"upgrade", [])).lower() != WEBSOCKET:
             raise MalformedError("Nobody asked to switch to this protocol.")
         self._phase = _Phase.TUNNEL

@@ -4,24 +4,23 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
-from socket import SOCK_STREAM
 from typing import Final
 
 from gateway_service.config.values import Address
 from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.names import (
+    HostPort,
+    ResolutionError,
+    addresses_of_name,
+)
 
 RESOLVE_SECONDS: Final = 2.0
 """How long one look-up may take; the last good result is used meanwhile."""
 
 _logger: Final = logging.getLogger(__name__)
 
-HostPort = tuple[str, int]
 Lookup = Callable[[str, int], Awaitable[list[HostPort]]]
 """Returns every address and port behind a name; OSError if there is none."""
-
-
-class ResolutionError(Exception):
-    """A name has no address at present, or no response came."""
 
 
 class Discovery:
@@ -103,13 +102,6 @@ class Discovery:
         for query in self._running.values():
             query.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
-
-
-async def addresses_of_name(name: str, port: int) -> list[HostPort]:
-    """Return every A and AAAA address of a name, in a stable order."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(name, port, type=SOCK_STREAM)
-    return sorted({(str(place[0]), port) for *_, place in found})
 
 
 def _service_look_up() -> Lookup:

@@ -5,7 +5,7 @@ import asyncio
 from dns.asyncresolver import Resolver
 from dns.exception import DNSException
 
-from gateway_service.upstreams.discovery import (
+from gateway_service.upstreams.names import (
     HostPort,
     ResolutionError,
     addresses_of_name,
