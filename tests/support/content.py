@@ -9,12 +9,11 @@ from prometheus_client import CollectorRegistry
 from tests.support.issuer import Issuer
 from tests.support.waiting import until
 
-from content_service.app import content_server
-from content_service.server import ContentServer
+from content_service.app import create_app
 from content_service.settings import Settings
 from service_kit.clock import Clock, utc_now
-from service_kit.edge.server import EdgeRunner
 from service_kit.health import Readiness
+from service_kit.server import app_runner
 from service_kit.settings import read_settings
 
 
@@ -30,7 +29,6 @@ class Content:
     """A running content service and a client of it."""
 
     port: int
-    server: ContentServer
     readiness: Readiness
     registry: CollectorRegistry
     http: ClientSession
@@ -78,17 +76,17 @@ async def content(
     }
     read = read_settings(Settings, environ)
     readiness, registry = Readiness(), CollectorRegistry()
-    async with content_server(read, readiness, registry, clock=clock) as server:
-        runner = EdgeRunner(server, grace=read.shutdown_grace.total_seconds())
-        await runner.setup()
+    app = create_app(read, readiness, registry, clock=clock)
+    runner = app_runner(app, readiness, read)
+    await runner.setup()
+    try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
         async with ClientSession() as http:
-            running = Content(port, server, readiness, registry, http)
+            running = Content(port, readiness, registry, http)
             if wait:
                 await until(lambda: running.metric("verification_keys"))
                 await until(lambda: running.metric("status_list_fetches"))
-            try:
-                yield running
-            finally:
-                await runner.cleanup()
+            yield running
+    finally:
+        await runner.cleanup()

@@ -1,9 +1,12 @@
 """Who is asking, and may they: access tokens in requests."""
 
+import functools
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from service_kit.credentials import (
     MalformedCredentialsError,
@@ -56,6 +59,62 @@ async def authenticate(
     if credentials is None:
         raise MissingTokenError
     return await verifier.verify(credentials.untrusted_token)
+
+
+class Authenticator:
+    """Verifies the access token of a request, from a header or from one cookie."""
+
+    def __init__(self, verifier: TokenVerifier, *, cookie: str) -> None:
+        self._verifier = verifier
+        self._cookie = cookie
+
+    async def claims(self, request: web.BaseRequest) -> AccessClaims:
+        """Return the claims of the request's access token.
+
+        Raises
+        ------
+        MissingTokenError, MalformedCredentialsError, InvalidTokenError
+            There is none, there is not exactly one, or it is not to be trusted.
+        KeysUnavailableError, StatusUnavailableError
+            It cannot be judged now.
+        """
+        return await authenticate(request, self._verifier, cookie=self._cookie)
+
+
+AUTHENTICATOR: Final = web.AppKey("AUTHENTICATOR", Authenticator)
+"""What `protected` judges requests by."""
+
+_CALLER: Final = web.RequestKey("caller", AccessClaims)
+
+_NO_STORE: Final = "no-store"
+
+
+def protected(*, role: str | None = None) -> Callable[[Handler], Handler]:
+    """Return a decorator that lets only callers with an access token, and the role, in.
+
+    The handler finds the claims by `caller`. No cache may store its response, unless
+    the handler itself says so.
+    """
+
+    def decorate(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            claims = await request.app[AUTHENTICATOR].claims(request)
+            if role is not None:
+                require_role(claims, role)
+            request[_CALLER] = claims
+            response = await handler(request)
+            response.headers.setdefault(hdrs.CACHE_CONTROL, _NO_STORE)
+            return response
+
+        return guarded
+
+    return decorate
+
+
+def caller(request: web.Request) -> AccessClaims:
+    """Return the claims of the caller of a `protected` handler."""
+    return request[_CALLER]
 
 
 def require_role(claims: AccessClaims, role: str) -> None:

@@ -140,8 +140,14 @@ def problem_middleware(table: ProblemTable) -> Middleware:
 
 
 def _of_http_exception(error: web.HTTPException) -> Problem:
-    """Tell what aiohttp itself refuses: unknown path, wrong method, huge body."""
+    """Return the problem for what aiohttp itself refuses: path, method or huge body."""
     status = HTTPStatus(error.status)
-    kept = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
     code = _CODES.get(status, status.phrase.lower().replace(" ", "_"))
-    return Problem(status, code, f"{status.phrase}.", kept)
+    match error:
+        case web.HTTPNotFound():
+            return Problem(status, code, "There is nothing here.")
+        case web.HTTPMethodNotAllowed(allowed_methods=methods):
+            allow = {"Allow": ", ".join(sorted(methods))}
+            return Problem(status, code, "This method is not allowed here.", allow)
+        case _:
+            return Problem(status, code, f"{status.phrase}.")

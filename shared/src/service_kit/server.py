@@ -25,6 +25,13 @@ KEEPALIVE_SECONDS: Final = 75.0
 _UNPACKS_BODIES: Final = False
 """64 kB can unpack to 64 MiB, and would on the event loop, whoever wants it."""
 
+_LONGEST_FIELD: Final = 16_384
+"""Bytes of a header field or a request line. A gateway lets less through, but it adds
+to fields."""
+
+_LINGER_SECONDS: Final = 2.0
+"""How long the rest of a body that no handler read is waited for and thrown away."""
+
 _BACKLOG: Final = 1024
 _USAGE_ERROR: Final = 2
 _SIGNALLED: Final = 128
@@ -82,6 +89,9 @@ def app_runner(
         handle_signals=False,
         keepalive_timeout=KEEPALIVE_SECONDS,
         auto_decompress=_UNPACKS_BODIES,
+        lingering_time=_LINGER_SECONDS,
+        max_line_size=_LONGEST_FIELD,
+        max_field_size=_LONGEST_FIELD,
         shutdown_timeout=listening.shutdown_grace.total_seconds(),
     )
 

@@ -6,17 +6,16 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from content_service.app import content_server
+from content_service.app import create_app
 from content_service.doctor import faults_after_start
 from content_service.settings import Settings
-from service_kit.edge.server import EdgeRunner
 from service_kit.health import Readiness, create_internal_app
-from service_kit.server import run, serve, settings_or_exit
+from service_kit.server import app_runner, run, serve, settings_or_exit
 
 _USAGE: Final = """\
 usage: content-service serve | doctor
 
-  serve   answer requests until SIGTERM
+  serve   serve requests until SIGTERM
   doctor  say whether the settings, the issuer's keys and its status lists are there
 """
 
@@ -37,10 +36,9 @@ def main() -> None:
 
 async def _serve(settings: Settings) -> None:
     readiness, registry = Readiness(), CollectorRegistry()
+    runner = app_runner(create_app(settings, readiness, registry), readiness, settings)
     internal_app = create_internal_app(readiness, registry)
-    async with content_server(settings, readiness, registry) as server:
-        runner = EdgeRunner(server, grace=settings.shutdown_grace.total_seconds())
-        await serve(runner, internal_app, readiness, settings)
+    await serve(runner, internal_app, readiness, settings)
 
 
 def _doctor(settings: Settings) -> int:

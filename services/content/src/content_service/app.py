@@ -1,19 +1,19 @@
 """Put the service together."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
-from aiohttp import ClientSession, DummyCookieJar
+from aiohttp import ClientSession, DummyCookieJar, web
 from prometheus_client import CollectorRegistry
 
+from content_service.handlers import resources
 from content_service.metrics import watch_verification
-from content_service.server import ContentServer
 from content_service.settings import Settings
-from service_kit.auth import auth_problems
+from service_kit.auth import AUTHENTICATOR, Authenticator, auth_problems
 from service_kit.clock import Clock, utc_now
 from service_kit.credentials import access_token_cookie
 from service_kit.health import Check, Readiness
 from service_kit.metrics import RequestMetrics
+from service_kit.middleware import request_middleware
 from service_kit.tokens import (
     CopiesOnDisk,
     RemoteKeySet,
@@ -23,67 +23,67 @@ from service_kit.tokens import (
 )
 
 
-@asynccontextmanager
-async def content_server(
+def create_app(
     settings: Settings,
     readiness: Readiness,
     registry: CollectorRegistry,
     *,
     clock: Clock = utc_now,
     memory: VerifiedTokens | None = None,
-) -> AsyncIterator[ContentServer]:
-    """Give the server of all requests, for as long as keys and lists are kept fresh.
+) -> web.Application:
+    """Return the service, ready to run. It fetches nothing until it starts.
 
-    It does not wait for them: until they are there, ``readiness`` has a fault and
-    protected requests are told 503.
+    Starting does not wait for keys and status lists: until they are there,
+    ``readiness`` has a fault and protected requests get 503.
     """
-    folder = settings.copies_folder
-    copies = None if folder is None else CopiesOnDisk(folder)
-    remembered = VerifiedTokens() if memory is None else memory
-    async with (
-        ClientSession(cookie_jar=DummyCookieJar()) as session,
-        RemoteKeySet(settings.jwks_url, session, copies=copies) as keys,
-        RemoteStatusLists(
-            settings.status_list_urls,
-            keys,
-            session,
-            fail_open=settings.status_list_fail_open,
-            clock=clock,
-            copies=copies,
-        ) as statuses,
-    ):
-        verifier = TokenVerifier(
-            keys,
-            issuer=settings.issuer,
-            audience=settings.audience,
-            statuses=statuses,
-            require_status=settings.require_status,
-            clock_skew=settings.clock_skew,
-            clock=clock,
-            media_type=settings.access_token_type,
-            memory=remembered,
-        )
-        readiness.checks["keys"] = _check(keys.fault)
-        if settings.require_status:
-            readiness.checks["status_lists"] = _check(statuses.fault)
-        watch_verification(registry, keys, statuses, remembered)
-        metrics = RequestMetrics("content")
-        registry.register(metrics)
-        server = ContentServer(
-            verifier,
-            auth_problems(tutorial_compat=settings.tutorial_compat),
-            metrics,
-            readiness,
-            cookie=access_token_cookie(secure=settings.cookie_secure),
-        )
-        try:
-            yield server
-        finally:
-            server.deadlines.close()
+    problems = auth_problems(tutorial_compat=settings.tutorial_compat)
+    metrics = RequestMetrics("content")
+    registry.register(metrics)
+    verified = VerifiedTokens() if memory is None else memory
+
+    async def verification(app: web.Application) -> AsyncIterator[None]:
+        folder = settings.copies_folder
+        copies = None if folder is None else CopiesOnDisk(folder)
+        async with (
+            ClientSession(cookie_jar=DummyCookieJar()) as session,
+            RemoteKeySet(settings.jwks_url, session, copies=copies) as keys,
+            RemoteStatusLists(
+                settings.status_list_urls,
+                keys,
+                session,
+                fail_open=settings.status_list_fail_open,
+                clock=clock,
+                copies=copies,
+            ) as statuses,
+        ):
+            verifier = TokenVerifier(
+                keys,
+                issuer=settings.issuer,
+                audience=settings.audience,
+                statuses=statuses,
+                require_status=settings.require_status,
+                clock_skew=settings.clock_skew,
+                clock=clock,
+                media_type=settings.access_token_type,
+                memory=verified,
+            )
+            app[AUTHENTICATOR] = Authenticator(
+                verifier, cookie=access_token_cookie(secure=settings.cookie_secure)
+            )
+            readiness.checks["keys"] = _check(keys.fault)
+            if settings.require_status:
+                readiness.checks["status_lists"] = _check(statuses.fault)
+            watch_verification(registry, keys, statuses, verified)
+            yield
+
+    app = web.Application(middlewares=[request_middleware(problems, metrics)])
+    app.cleanup_ctx.append(verification)
+    app.add_routes(resources.routes)
+    return app
 
 
 def _check(fault: Callable[[], str | None]) -> Check:
-    """Return the readiness check that asks what is kept in memory."""
+    """Return a readiness check that asks what is in memory."""
 
     async def ask() -> str | None:
         return fault()

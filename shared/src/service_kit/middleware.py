@@ -1,0 +1,61 @@
+"""What is done for every request, whatever its handler: one middleware, for speed."""
+
+import time
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from service_kit.metrics import RequestMetrics
+from service_kit.problems import (
+    SECURITY_HEADERS,
+    ProblemTable,
+    problem_response,
+    problem_teller,
+)
+from service_kit.request_id import HEADER, accepted_request_id, request_id
+
+CLIENT_GONE: Final = 499
+"""Counted in place of a status when the client left before its response."""
+
+_SERVER: Final = "gatehouse"
+"""Names no version; aiohttp's own would."""
+
+_COMMON_HEADERS: Final = CIMultiDictProxy(
+    CIMultiDict({hdrs.SERVER: _SERVER, **SECURITY_HEADERS})
+)
+"""On every response whose handler has not set them."""
+
+
+def request_middleware(problems: ProblemTable, metrics: RequestMetrics) -> Middleware:
+    """Return a middleware that names, counts and times requests and maps errors.
+
+    An exception becomes the problem that ``problems`` has for it. Each response gets
+    the request id and the security headers. Labels of ``metrics`` are the route's
+    pattern, never the path itself, so clients cannot invent any.
+    """
+    problem_for = problem_teller(problems)
+    monotonic = time.monotonic
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started_at = monotonic()
+        name = accepted_request_id(request.headers.get(HEADER))
+        request_id.set(name)  # aiohttp runs each request in a context of its own
+        try:
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
+            response = problem_response(problem_for(error))
+        response.headers[HEADER] = name
+        response.headers.merge(_COMMON_HEADERS)
+        resource = request.match_info.route.resource
+        status = CLIENT_GONE if request.transport is None else response.status
+        if resource is None:
+            metrics.count("other", "none", status, monotonic() - started_at)
+        else:
+            route = resource.canonical
+            metrics.count(request.method, route, status, monotonic() - started_at)
+        return response
+
+    return middleware
