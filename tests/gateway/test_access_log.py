@@ -97,19 +97,30 @@ async def test_no_log_is_written_when_it_is_off(
     assert not gateway.access_log.exists()
 
 
-async def test_metrics_count_by_route_and_never_by_path(
+async def test_metrics_count_by_route_and_never_by_path_or_invented_method(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     for path in ("/api/a", "/api/b", "/nothing/a", "/nothing/b"):
         await ask(gateway.port, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    await ask(gateway.port, b"BREW /api/a HTTP/1.1\r\nHost: a\r\n\r\n")
     registry = CollectorRegistry()
     registry.register(gateway.app.metrics)
     text = generate_latest(registry).decode()
     replica = f'replica="127.0.0.1:{upstream.port}",upstream="content"'
     for line in (
-        'gateway_requests_total{route="/api",status="200",upstream="content"} 2.0',
-        'gateway_requests_total{route="",status="404",upstream=""} 2.0',
-        'gateway_request_seconds_count{route="/api"} 2.0',
+        (
+            'gateway_requests_total{method="GET",route="/api",'
+            'status="200",upstream="content"} 2.0'
+        ),
+        (
+            'gateway_requests_total{method="other",route="none",'
+            'status="404",upstream="none"} 2.0'
+        ),
+        (
+            'gateway_requests_total{method="other",route="/api",'
+            'status="405",upstream="none"} 1.0'
+        ),
+        'gateway_request_seconds_count{route="/api"} 3.0',
         f"gateway_replica_requests_total{{{replica}}} 2.0",
         f"gateway_replica_in_flight{{{replica}}} 0.0",
         f"gateway_replica_usable{{{replica}}} 1.0",

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.operations.access_log import AccessLog
 from gateway_service.operations.control import ControlPlane
-from gateway_service.operations.metrics import RequestMetrics
+from gateway_service.operations.metrics import GatewayMetrics
 from gateway_service.operations.status import status_of
 from gateway_service.server import GatewayRunner, GatewayServer
 from gateway_service.settings import GatewaySettings
@@ -30,7 +30,7 @@ class GatewayApp:
     internal_app: web.Application
     readiness: Readiness
     control: ControlPlane
-    metrics: RequestMetrics
+    metrics: GatewayMetrics
     reload: Callable[[], asyncio.Task[None]]
     """Read the configuration again, and open the access log again."""
 

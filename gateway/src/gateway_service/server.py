@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway_service.operations.access_log import AccessLog
 from gateway_service.operations.control import ControlPlane
-from gateway_service.operations.metrics import RequestMetrics
+from gateway_service.operations.metrics import GatewayMetrics
 from gateway_service.proxy.headers import REQUEST_FIELDS
 from gateway_service.proxy.proxy import Proxy
 from service_kit.edge import problems
@@ -42,7 +42,7 @@ class GatewayServer(EdgeServer):
         self._access_log = access_log
         self._of_client: Counter[str] = Counter()
         self._proxy = Proxy(lambda: control.state)
-        self.metrics = RequestMetrics(
+        self.metrics = GatewayMetrics(
             lambda: control.state,
             lambda: len(self._connections),
             lambda: access_log.dropped,

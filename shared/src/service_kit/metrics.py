@@ -30,11 +30,11 @@ _BOUNDS: Final = (
     5,
     10,
 )
-"""Upper ends of the histogram's buckets, in seconds; the last bucket has none."""
+"""Upper bounds of the histogram's buckets, in seconds; the last bucket has none."""
 
 
 class _Times:
-    """How long the answers of one route took."""
+    """How long the responses of one route took."""
 
     __slots__ = ("buckets", "seconds")
 
@@ -44,17 +44,24 @@ class _Times:
 
 
 class RequestMetrics(Collector):
-    """Counts in plain numbers and is asked by Prometheus; a label costs too much."""
+    """Counts in plain numbers, which Prometheus collects; its counters cost too much.
 
-    def __init__(self, service: str) -> None:
+    Values of labels must come from the code or the configuration, never from a client,
+    so that their number is bounded. ``more_labels`` follow method, route and status.
+    """
+
+    def __init__(self, service: str, *more_labels: str) -> None:
         self._service = service
-        self._answered: dict[tuple[str, str, int], int] = {}
+        self._labels = ("method", "route", "status", *more_labels)
+        self._counts: dict[tuple[str | int, ...], int] = {}
         self._times: dict[str, _Times] = {}
 
-    def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one answer."""
-        key = (method, route, status)
-        self._answered[key] = self._answered.get(key, 0) + 1
+    def count(
+        self, method: str, route: str, status: int, seconds: float, *more: str
+    ) -> None:
+        """Count one response, ``seconds`` after the head of its request."""
+        key: tuple[str | int, ...] = (method, route, status, *more)
+        self._counts[key] = self._counts.get(key, 0) + 1
         times = self._times.get(route)
         if times is None:
             times = self._times[route] = _Times()
@@ -62,18 +69,18 @@ class RequestMetrics(Collector):
         times.seconds += seconds
 
     def collect(self) -> Iterator[Metric]:
-        """Return what was counted, as Prometheus has it."""
-        answered = CounterMetricFamily(
+        """Return the counts in Prometheus' form."""
+        requests = CounterMetricFamily(
             f"{self._service}_requests",
-            "Requests answered",
-            labels=("method", "route", "status"),
+            "Requests; status 499 stands for clients that left before their response",
+            labels=self._labels,
         )
-        for (method, route, status), number in self._answered.items():
-            answered.add_metric((method, route, str(status)), number)
-        yield answered
+        for labels, number in self._counts.items():
+            requests.add_metric([str(label) for label in labels], number)
+        yield requests
         durations = HistogramMetricFamily(
             f"{self._service}_request_seconds",
-            "Time from the request's head to its answer's head, in seconds",
+            "Seconds from the head of a request until its response is complete",
             labels=("route",),
         )
         for route, times in self._times.items():
@@ -82,7 +89,7 @@ class RequestMetrics(Collector):
 
 
 def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
-    """Return buckets that each hold the smaller ones, as Prometheus has them."""
+    """Return buckets that each include the smaller ones, in Prometheus' form."""
     total = 0
     result: list[tuple[str, float]] = []
     for bound, number in zip((*map(str, _BOUNDS), "+Inf"), buckets, strict=True):
