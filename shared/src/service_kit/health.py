@@ -24,18 +24,28 @@ class Readiness:
 
     def __init__(self, checks: Mapping[str, Check] | None = None) -> None:
         self.checks: dict[str, Check] = dict(checks or {})
+        self.warnings: dict[str, Check] = {}
+        """What the operator should mend though requests may come."""
         self.draining = False
 
     async def faults(self) -> dict[str, str]:
         """Return what stands against sending requests, by the check's name."""
         if self.draining:
             return {"process": "draining"}
-        answers = await asyncio.gather(*map(_bounded, self.checks.values()))
-        return {
-            name: fault
-            for name, fault in zip(self.checks, answers, strict=True)
-            if fault is not None
-        }
+        return await _reasons(self.checks)
+
+    async def warned(self) -> dict[str, str]:
+        """Return what to mend though it does not stand against sending requests."""
+        return await _reasons(self.warnings)
+
+
+async def _reasons(checks: Mapping[str, Check]) -> dict[str, str]:
+    found = await asyncio.gather(*map(_bounded, checks.values()))
+    return {
+        name: reason
+        for name, reason in zip(checks, found, strict=True)
+        if reason is not None
+    }
 
 
 async def _bounded(check: Check) -> str | None:
@@ -54,8 +64,9 @@ def create_internal_app(
     """Return the application of the internal port.
 
     ``/livez`` is 200 as long as the event loop runs: it asks nobody. ``/readyz``
-    is 503 with the reasons while requests should go elsewhere. ``/metrics`` is
-    Prometheus text. ``/status`` is whatever ``status`` returns, as JSON.
+    is 503 with the reasons while requests should go elsewhere, else 200 with a line
+    for each warning. ``/metrics`` is Prometheus text. ``/status`` is whatever
+    ``status`` returns, as JSON.
     """
 
     async def livez(_: web.Request) -> web.Response:
@@ -64,7 +75,9 @@ def create_internal_app(
     async def readyz(_: web.Request) -> web.Response:
         faults = await readiness.faults()
         if not faults:
-            return web.Response(text="ok\n")
+            warned = await readiness.warned()
+            lines = ("ok", *(f"{name}: {text}" for name, text in warned.items()))
+            return web.Response(text="".join(f"{line}\n" for line in lines))
         return problem_response(
             Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

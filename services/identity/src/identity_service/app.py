@@ -83,6 +83,7 @@ def create_app(
             readiness.checks["database"] = _schema_check(composed, known)
             readiness.checks["roles"] = composed.roles.fault
             readiness.checks["signing_keys"] = composed.keys.fault
+            readiness.warnings["signing_keys"] = composed.keys.warning
         async with (
             _running(composed.key_rotation.run),
             _running(composed.housekeeping.run),

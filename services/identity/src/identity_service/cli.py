@@ -106,14 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     _add_role_commands(add("roles", None, "list, add and remove roles"))
-    add(
-        "rotate-signing-key",
-        commands.rotate_signing_key,
-        "let the next signing key sign before its time",
-    ).add_argument(
-        "--now",
-        action="store_true",
-        help="for emergencies: withdraw the present key and all it has signed",
+    _add_rotation_arguments(
+        add(
+            "rotate-signing-key",
+            commands.rotate_signing_key,
+            "let the next signing key sign before its time",
+        )
     )
     add(
         "reseal-signing-keys",
@@ -156,6 +154,19 @@ def _add_role_commands(parser: argparse.ArgumentParser) -> None:
     )
     removing = add("remove", commands.remove_role, "remove a role that nobody has")
     removing.add_argument("name", metavar="NAME")
+
+
+def _add_rotation_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--now",
+        action="store_true",
+        help="for emergencies: withdraw the present key and all it has signed",
+    )
+    parser.add_argument(
+        "--replace-unopened",
+        action="store_true",
+        help="--now, and replace keys that no key-encryption key opens",
+    )
 
 
 def _add_import_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from identity_service.composition import UseCases, compose
 from identity_service.diagnosis import diagnose
-from identity_service.domain.errors import KeyTooNewError, RoleExistsError
+from identity_service.domain.errors import (
+    KeysUnopenedError,
+    KeyTooNewError,
+    RoleExistsError,
+)
 from identity_service.domain.roles import Role
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import DatabaseSettings, Settings
@@ -129,7 +133,16 @@ async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say)
     async with _composed(settings) as use_cases:
         rotation = use_cases.key_rotation
         try:
-            kid = await (rotation.withdraw() if arguments.now else rotation.rotate())
+            replaces_unopened = getattr(arguments, "replace_unopened", False)
+            if arguments.now or replaces_unopened:
+                kid = await rotation.withdraw(replaces_unopened=replaces_unopened)
+            else:
+                kid = await rotation.rotate()
+        except KeysUnopenedError as error:
+            say(f"nothing was changed: {error}")
+            say("give the ones that identity serves with; if they are lost for good:")
+            say("rotate-signing-key --replace-unopened")
+            return 1
         except KeyTooNewError as error:
             say(f"verifiers may not have the next key before {error.usable_at}")
             say("in an emergency: rotate-signing-key --now")

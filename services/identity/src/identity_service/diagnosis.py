@@ -97,7 +97,7 @@ async def _signing_keys(use_cases: UseCases) -> Finding:
         return _fault("signing keys", f"not read: {error}")
     if not records:
         return _well("signing keys", "none yet: serve makes the first")
-    fault = await use_cases.keys.fault()
+    fault = await use_cases.keys.fault() or await use_cases.keys.warning()
     found = fault or f"{len(records)} published, one signs"
     return Finding("signing keys", found, is_well=fault is None)
 

@@ -50,6 +50,11 @@ class KeyMetrics(Collector):
         yield sizes
 
     def _of_keys(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "identity_signing_keys_unopened",
+            "Keys that sign or are to sign and do not open here",
+            len(self._keys.unopened()),
+        )
         report = self._keys.report()
         if report is None:
             return

@@ -114,6 +114,16 @@ class SigningKeyUnavailableError(IdentityError):
     """There is no key that may sign now."""
 
 
+class KeysUnopenedError(SigningKeyUnavailableError):
+    """Signing keys do not open with the configured key-encryption keys."""
+
+    def __init__(self, kids: Sequence[str]) -> None:
+        super().__init__(
+            f"signing key {', '.join(kids)} does not open with the configured"
+            " key-encryption keys"
+        )
+
+
 class StatusListNotFoundError(IdentityError):
     """There is no such status list, or no unexpired token is in it any more."""
 

@@ -57,12 +57,17 @@ async def generate_signing_key() -> SigningKey:
     return SigningKey(thumbprint(private_key.public_key()), private_key)
 
 
-def seal_signing_key(key: SigningKey, sealer: Sealer) -> bytes:
-    """Return the private half, as PKCS #8, sealed for this kid alone."""
+def seal_signing_key(
+    key: SigningKey, sealer: Sealer, *, like: bytes | None = None
+) -> bytes:
+    """Return the private half, as PKCS #8, sealed for this kid alone.
+
+    It is sealed under the key-encryption key of ``like``, by default the first.
+    """
     plain = key.private_key.private_bytes(
         Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
     )
-    return sealer.seal(plain, key.kid.encode())
+    return sealer.seal(plain, key.kid.encode(), like=like)
 
 
 def open_signing_key(kid: str, sealed: bytes, sealer: Sealer) -> SigningKey:

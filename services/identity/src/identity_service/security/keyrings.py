@@ -91,13 +91,16 @@ class Sealer:
     def __init__(self, keys: Keyring) -> None:
         self._keys = keys.derive("seal")
 
-    def seal(self, plaintext: bytes, associated_data: bytes) -> bytes:
-        """Return ``plaintext`` sealed under the first key.
+    def seal(
+        self, plaintext: bytes, associated_data: bytes, *, like: bytes | None = None
+    ) -> bytes:
+        """Return ``plaintext`` sealed under the first key, or the one of ``like``.
 
         ``associated_data`` names what is sealed, such as its row, so that a sealed
-        value that was moved elsewhere does not open.
+        value that was moved elsewhere does not open. Whoever opens ``like``, which is
+        sealed already, opens the new one, too.
         """
-        key = self._keys.first
+        key = self._keys.first if like is None else self._key_of(like)
         key_id = bytes.fromhex(key.id)
         nonce = os.urandom(NONCE_SIZE)
         return (
@@ -109,9 +112,7 @@ class Sealer:
     def open(self, sealed: bytes, associated_data: bytes) -> bytes:
         """Return what was sealed, or raise `SealBrokenError`."""
         key_id, nonce, ciphertext = _parts(sealed)
-        key = self._keys.get(key_id.hex())
-        if key is None:
-            raise SealBrokenError("its key is not on the keyring")
+        key = self._key_of(sealed)
         try:
             return AESGCM(key.secret).decrypt(
                 nonce, ciphertext, key_id + associated_data
@@ -131,6 +132,13 @@ class Sealer:
         if sealed.startswith(bytes.fromhex(self._keys.first.id)):
             return None
         return self.seal(plaintext, associated_data)
+
+    def _key_of(self, sealed: bytes) -> SecretKey:
+        key_id, _, _ = _parts(sealed)
+        key = self._keys.get(key_id.hex())
+        if key is None:
+            raise SealBrokenError("its key is not on the keyring")
+        return key
 
 
 def _parts(sealed: bytes) -> tuple[bytes, bytes, bytes]:

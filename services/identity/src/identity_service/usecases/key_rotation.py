@@ -9,6 +9,7 @@ from typing import Final
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.errors import (
     DatabaseUnavailableError,
+    KeysUnopenedError,
     KeyTooNewError,
     LostRaceError,
     SigningKeyUnavailableError,
@@ -25,17 +26,16 @@ from identity_service.domain.signing_keys import (
 from identity_service.security.key_material import (
     SigningKey,
     generate_signing_key,
-    open_signing_key,
     published_jwk,
     seal_signing_key,
 )
-from identity_service.security.keyrings import SealBrokenError, Sealer
+from identity_service.security.keyrings import Sealer
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.key_resealing import reseal_keys
 from identity_service.usecases.ports import Database
-from identity_service.usecases.signing_keys import SigningKeys, log_refused_key
+from identity_service.usecases.signing_keys import SigningKeys
 from service_kit.clock import Clock
-from service_kit.tokens import UnusableKeyError
 
 _RETRY: Final = timedelta(seconds=1)
 """How soon to try again after the database failed."""
@@ -98,6 +98,11 @@ class KeyRotation:
             await self._take(step, records)
         except LostRaceError:
             _logger.info("key_step_taken_elsewhere", extra={"step": step.name})
+        except KeysUnopenedError as error:
+            _logger.error(  # noqa: TRY400 - no trace is needed to mend the settings
+                "key_step_not_taken", extra={"step": step.name, "reason": str(error)}
+            )
+            return None
         await self._keys.refresh()
         return step
 
@@ -108,54 +113,46 @@ class KeyRotation:
         ------
         KeyTooNewError
             Verifiers may not have it yet.
+        KeysUnopenedError
+            The active key or the next does not open: nothing is changed.
         """
         records = await self._keys.refresh()
         active, following = in_slot(records)
         if active is None or following is None:
             raise SigningKeyUnavailableError
+        self._demand_opened(active, following)
         usable_at = following.published_at + self._schedule.publication
         if self._clock() < usable_at:
             raise KeyTooNewError(usable_at)
         await self._replace(active, following)
         return following.kid
 
-    async def withdraw(self) -> str:
+    async def withdraw(self, *, replaces_unopened: bool = False) -> str:
         """Unpublish the active key at once, replace it, and return the new one's kid.
 
         For emergencies: what it has signed is refused as soon as verifiers fetch the
         JWKS again. The next key signs now, however new; if it does not open, a key
-        that nobody knows yet does.
+        that nobody knows yet does, sealed as the active one is.
+
+        Raises
+        ------
+        KeysUnopenedError
+            Neither opens: nothing is changed, unless ``replaces_unopened``, which is
+            for key-encryption keys that are lost for good.
         """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self._withdraw()
+                return await self._withdraw(replaces_unopened=replaces_unopened)
             except LostRaceError:
                 if attempt == _ATTEMPTS:
                     raise
         raise AssertionError
 
     async def reseal(self) -> int:
-        """Seal private halves anew that are not sealed by the first sealing key.
-
-        Returns how many were.
-
-        Raises
-        ------
-        SigningKeyUnavailableError
-            One does not open; the others are done.
-        """
-        resealed, broken = 0, 0
-        for record in await self._keys.refresh():
-            if record.sealed_private_key is None:
-                continue
-            try:
-                resealed += await self._reseal(record.kid, record.sealed_private_key)
-            except SealBrokenError as error:
-                broken += 1
-                log_refused_key(record.kid, error)
-        if broken:
-            raise SigningKeyUnavailableError(f"{broken} of them do not open")
-        return resealed
+        """Seal anew what the first sealing key did not seal; see `reseal_keys`."""
+        return await reseal_keys(
+            self._database, self._audit, self._sealer, await self._keys.refresh()
+        )
 
     async def _take(self, step: Step, records: tuple[KeyRecord, ...]) -> None:
         active, following = in_slot(records)
@@ -163,6 +160,7 @@ class KeyRotation:
             case Step.BEGIN:
                 await self._add(KeySlot.ACTIVE)
             case Step.PUBLISH:
+                self._demand_opened(active)
                 await self._add(KeySlot.NEXT)
             case Step.ROTATE:
                 if active is not None and following is not None:
@@ -181,8 +179,7 @@ class KeyRotation:
         _logger.info(action.value, extra={"kid": key.kid})
 
     async def _replace(self, active: KeyRecord, following: KeyRecord) -> None:
-        if not await self._opens(following):
-            return
+        self._demand_opened(active, following)
         now = self._clock()
 
         async def work(unit: Repositories) -> None:
@@ -202,16 +199,21 @@ class KeyRotation:
         await self._database.write(work)
         _logger.info(Action.KEY_ACTIVATED.value, extra={"kid": following.kid})
 
-    async def _withdraw(self) -> str:
+    async def _withdraw(self, *, replaces_unopened: bool) -> str:
         active, following = in_slot(await self._keys.refresh())
-        if following is not None and await self._opens(following):
+        if following is not None and self._keys.opens(following):
             return await self._let_succeed(active, following.kid)
+        seal = None
+        if active is not None and self._keys.opens(active):
+            seal = active.sealed_private_key
+        elif not replaces_unopened:
+            self._demand_opened(active, following)
         fresh = await self._generate()
         return await self._let_succeed(
             active,
             fresh.kid,
             unusable=following,
-            fresh=self._record(fresh, KeySlot.ACTIVE),
+            fresh=self._record(fresh, KeySlot.ACTIVE, like=seal),
         )
 
     async def _let_succeed(
@@ -246,45 +248,30 @@ class KeyRotation:
         await self._keys.refresh()
         return successor_kid
 
-    async def _reseal(self, kid: str, sealed: bytes) -> bool:
-        resealed = self._sealer.reseal(sealed, kid.encode())
-        if resealed is None:
-            return False
-
-        async def work(unit: Repositories) -> bool:
-            is_ours = await unit.signing_keys.reseal(kid, sealed, resealed)
-            if is_ours:
-                await self._tell(unit, Action.KEY_RESEALED, kid=kid)
-            return is_ours
-
-        return await self._database.write(work)
-
     async def _remove_gone(self, records: tuple[KeyRecord, ...]) -> None:
         now = self._clock()
         if any(record.state(now) is KeyState.GONE for record in records):
             await self._database.write(lambda unit: unit.signing_keys.remove_gone(now))
 
-    async def _opens(self, record: KeyRecord) -> bool:
-        """Tell whether this process could sign with the key, were it active."""
-        try:
-            await asyncio.to_thread(
-                open_signing_key,
-                record.kid,
-                record.sealed_private_key or b"",
-                self._sealer,
-            )
-        except (SealBrokenError, UnusableKeyError) as error:
-            log_refused_key(record.kid, error)
-            return False
-        return True
+    def _demand_opened(self, *records: KeyRecord | None) -> None:
+        """Raise `KeysUnopenedError` unless this process could sign with each key.
 
-    def _record(self, key: SigningKey, slot: KeySlot) -> KeyRecord:
+        What does not open here may open elsewhere: it is this process that has the
+        wrong key-encryption keys, and what it sealed nobody else would open.
+        """
+        unopened = [each.kid for each in records if each and not self._keys.opens(each)]
+        if unopened:
+            raise KeysUnopenedError(unopened)
+
+    def _record(
+        self, key: SigningKey, slot: KeySlot, *, like: bytes | None = None
+    ) -> KeyRecord:
         now = self._clock()
         return KeyRecord(
             kid=key.kid,
             slot=slot,
             public_jwk=published_jwk(key),
-            sealed_private_key=seal_signing_key(key, self._sealer),
+            sealed_private_key=seal_signing_key(key, self._sealer, like=like),
             published_at=now,
             activated_at=now if slot is KeySlot.ACTIVE else None,
             retired_at=None,

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from identity_service.domain.errors import SigningKeyUnavailableError
+from identity_service.domain.errors import (
+    KeysUnopenedError,
+    SigningKeyUnavailableError,
+)
 from identity_service.domain.signing_keys import (
     KeyRecord,
     KeySchedule,
@@ -63,6 +66,8 @@ class _Snapshot:
     read_at: float
     """By the monotonic clock."""
     records: tuple[KeyRecord, ...]
+    opened: dict[tuple[str, bytes], SigningKey]
+    """By kid and sealed private half: those that sign or are to sign, and open."""
     signing_key: SigningKey | None
     verification_keys: dict[str, VerificationKey]
     jwks: bytes
@@ -137,11 +142,36 @@ class SigningKeys:
         """Read the keys from the database, and return their records."""
         return (await self._reading.join()).records
 
+    def opens(self, record: KeyRecord) -> bool:
+        """Return whether this process could sign with the key, were it active."""
+        return self._snapshot is not None and _seal(record) in self._snapshot.opened
+
+    def unopened(self) -> list[KeyRecord]:
+        """Return the keys that sign or are to sign, but do not open here."""
+        records = self._snapshot.records if self._snapshot else ()
+        return [each for each in in_slot(records) if each and not self.opens(each)]
+
     async def fault(self) -> str | None:
-        """Tell why this process can't sign, for its readiness."""
-        if self._snapshot is None:
+        """Return why this process can't sign, None if it can: for its readiness."""
+        snapshot = self._snapshot
+        if snapshot is None:
             return "the signing keys have not been read"
-        return None if self._snapshot.signing_key else "no signing key opens"
+        if snapshot.signing_key is not None:
+            return None
+        return await self.warning() or "there is no signing key"
+
+    async def warning(self) -> str | None:
+        """Return which keys do not open, None if all do.
+
+        A process that signs goes on when its next key does not open. It is told,
+        because it cannot sign after a rotation elsewhere or after a restart.
+        """
+        unopened = self.unopened()
+        return (
+            str(KeysUnopenedError([each.kid for each in unopened]))
+            if unopened
+            else None
+        )
 
     def report(self) -> KeyReport | None:
         """Return what is known of the keys, None if nothing is."""
@@ -173,10 +203,12 @@ class SigningKeys:
             {"keys": [public_jwk(key) for key in keys.values()]},
             separators=(",", ":"),
         ).encode()
+        opened = await self._open(records)
         self._snapshot = _Snapshot(
             read_at=read_at,
             records=tuple(records),
-            signing_key=await self._signing_key(records),
+            opened=opened,
+            signing_key=self._signing_key(records, opened),
             verification_keys=keys,
             jwks=body,
         )
@@ -200,25 +232,43 @@ class SigningKeys:
                     record.kid, record.public_jwk
                 )
             except UnusableKeyError as error:
-                log_refused_key(record.kid, error)
+                _log_refused_key(record.kid, error)
         return keys
 
-    async def _signing_key(self, records: list[KeyRecord]) -> SigningKey | None:
+    async def _open(
+        self, records: list[KeyRecord]
+    ) -> dict[tuple[str, bytes], SigningKey]:
+        known = self._snapshot.opened if self._snapshot else {}
+        opened = {}
+        for record in in_slot(records):
+            if record is None:
+                continue
+            seal = kid, sealed = _seal(record)
+            try:
+                opened[seal] = known.get(seal) or await asyncio.to_thread(
+                    open_signing_key, kid, sealed, self._sealer
+                )
+            except (SealBrokenError, UnusableKeyError) as error:
+                _log_refused_key(kid, error)
+        return opened
+
+    def _signing_key(
+        self, records: list[KeyRecord], opened: dict[tuple[str, bytes], SigningKey]
+    ) -> SigningKey | None:
+        """Return the active key, even where only its present seal does not open."""
         active, _ = in_slot(records)
-        if active is None or active.sealed_private_key is None:
+        if active is None:
             return None
         known = self._snapshot.signing_key if self._snapshot else None
         if known is not None and known.kid == active.kid:
             return known
-        try:
-            return await asyncio.to_thread(
-                open_signing_key, active.kid, active.sealed_private_key, self._sealer
-            )
-        except (SealBrokenError, UnusableKeyError) as error:
-            log_refused_key(active.kid, error)
-            return None
+        return opened.get(_seal(active))
 
 
-def log_refused_key(kid: str, error: Exception) -> None:
+def _seal(record: KeyRecord) -> tuple[str, bytes]:
+    return record.kid, record.sealed_private_key or b""
+
+
+def _log_refused_key(kid: str, error: Exception) -> None:
     """Tell the operator that a key of the database can't be used, and why."""
     _logger.error("signing_key_refused", extra={"kid": kid, "reason": str(error)})

@@ -1,0 +1,52 @@
+"""Replace the key-encryption key that signing keys are sealed under."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import KeysUnopenedError
+from identity_service.domain.signing_keys import KeyRecord
+from identity_service.security.keyrings import SealBrokenError, Sealer
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.ports import Database
+
+
+async def reseal_keys(
+    database: Database, audit: Audit, sealer: Sealer, records: Sequence[KeyRecord]
+) -> int:
+    """Seal private halves anew that are not sealed by the first sealing key.
+
+    Returns how many were.
+
+    Raises
+    ------
+    KeysUnopenedError
+        Some do not open; the others are done.
+    """
+    resealed, unopened = 0, list[str]()
+    for record in records:
+        sealed = record.sealed_private_key
+        if sealed is None:
+            continue
+        try:
+            anew = sealer.reseal(sealed, record.kid.encode())
+        except SealBrokenError:
+            unopened.append(record.kid)
+            continue
+        if anew is not None:
+            work = partial(_reseal, audit, record.kid, sealed, anew)
+            resealed += await database.write(work)
+    if unopened:
+        raise KeysUnopenedError(unopened)
+    return resealed
+
+
+async def _reseal(
+    audit: Audit, kid: str, sealed: bytes, anew: bytes, unit: Repositories
+) -> bool:
+    is_ours = await unit.signing_keys.reseal(kid, sealed, anew)
+    if is_ours:
+        event = AuditEvent(action=Action.KEY_RESEALED, details={"kid": kid})
+        await audit.append(unit, event)
+    return is_ours
