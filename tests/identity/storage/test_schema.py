@@ -1,13 +1,22 @@
 import asyncio
+from typing import Final
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, select
-from tests.support.database import connected
+from sqlalchemy import Connection, event, select, text
+from tests.support.database import (
+    SERVERS,
+    connected,
+    empty_database,
+    migrate,
+    server_url,
+)
 
 from identity_service.storage import schema
 from identity_service.storage.database import create_engine
-from identity_service.storage.tables import metadata, roles
+from identity_service.storage.resumable_ddl import ForeignTableError
+from identity_service.storage.tables import audit_head, metadata, roles
 
 
 def differences(connection: Connection) -> list[object]:
@@ -37,3 +46,75 @@ async def test_upgrading_again_changes_nothing(database_url: str) -> None:
 
     known = await asyncio.to_thread(schema.known_versions)
     assert versions == [(known[-1], known[-1])] * 4
+
+
+class KilledError(Exception):
+    """The process that migrates has ended."""
+
+
+DDL: Final = ("CREATE", "ALTER", "DROP", "RENAME")
+
+
+async def upgrade_until(url: str, statements: int) -> bool:
+    """Migrate; be killed after some statements that change the schema, if there are."""
+    engine, left = create_engine(url, pool_size=1), statements
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def count(_: object, __: object, statement: str, *___: object) -> None:
+        nonlocal left
+        left -= statement.lstrip().startswith(DDL)
+        if left == 0:
+            raise KilledError
+
+    try:
+        await schema.upgrade(engine)
+    except KilledError:
+        return True
+    finally:
+        await engine.dispose()
+    return False
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_migration_killed_after_any_statement_goes_on(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    where, statements = server_url(request, server), 0
+    was_killed = True
+    while was_killed:
+        statements += 1
+        async with empty_database(where) as url:
+            was_killed = await upgrade_until(url, statements)
+            await upgrade_until(url, 1)
+            await migrate(url)
+            async with connected(url) as engine, engine.connect() as connection:
+                assert await connection.run_sync(differences) == []
+                names = await connection.scalars(select(roles.c.name))
+                heads = await connection.scalars(select(audit_head.c.id))
+                assert sorted(names) == ["admin", "moderator", "user"]
+                assert heads.all() == [1]
+    assert statements > len(metadata.tables)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_tables_of_something_else_are_not_taken_for_ours(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    async with empty_database(server_url(request, server)) as url:
+        async with connected(url) as engine, engine.begin() as connection:
+            await connection.execute(text("CREATE TABLE users (id INT PRIMARY KEY)"))
+        with pytest.raises(ForeignTableError, match=r"a table users without .*email"):
+            await migrate(url)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_of_many_migrations_at_once_one_migrates(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    async with empty_database(server_url(request, server)) as url:
+        engine = create_engine(url, pool_size=4)
+        versions = await asyncio.gather(*(schema.upgrade(engine) for _ in range(4)))
+        await engine.dispose()
+
+    known = await asyncio.to_thread(schema.known_versions)
+    assert sorted(before or "" for before, _ in versions) == ["", *[known[-1]] * 3]

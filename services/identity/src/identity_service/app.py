@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from sqlalchemy.exc import SQLAlchemyError
 
 from identity_service.app_keys import (
     ACCOUNTS,
@@ -24,7 +24,7 @@ from identity_service.app_keys import (
     TRUSTED_PAGES,
     USERS,
 )
-from identity_service.composition import UseCases, compose
+from identity_service.composition import compose
 from identity_service.handlers.cookies import TokenTransport, Transport
 from identity_service.handlers.metadata import issuer_metadata
 from identity_service.handlers.origins import ClientAddresses, TrustedPages
@@ -32,10 +32,11 @@ from identity_service.handlers.problems import PROBLEMS
 from identity_service.routes import ROUTES
 from identity_service.settings import Settings
 from identity_service.storage import schema
+from identity_service.storage.faults import database_fault
 from service_kit.auth import ACCESS_TOKEN_COOKIE, TOKEN_VERIFIER, auth_problems
 from service_kit.clock import Clock, utc_now
 from service_kit.credentials import access_token_cookie
-from service_kit.health import Check, Readiness
+from service_kit.health import Readiness
 from service_kit.metrics import request_metrics_middleware
 from service_kit.problems import problem_middleware
 
@@ -80,7 +81,9 @@ def create_app(
         app[STATUS_LISTS] = composed.status_lists
         if readiness is not None:
             known = await asyncio.to_thread(schema.known_versions)
-            readiness.checks["database"] = _schema_check(composed, known)
+            readiness.checks["database"] = partial(
+                database_fault, composed.engine, known
+            )
             readiness.checks["roles"] = composed.roles.fault
             readiness.checks["signing_keys"] = composed.keys.fault
             readiness.warnings["signing_keys"] = composed.keys.warning
@@ -103,19 +106,6 @@ def _transport(settings: Settings) -> TokenTransport:
         secure=settings.cookie_secure,
         session_lifetime=settings.session_lifetime,
     )
-
-
-def _schema_check(composed: UseCases, known: Sequence[str]) -> Check:
-    """Return the check that the database answers and has the schema we need."""
-
-    async def check() -> str | None:
-        try:
-            present = await schema.present_version(composed.engine)
-        except (SQLAlchemyError, OSError) as error:
-            return f"no answer: {type(error).__name__}"
-        return schema.fault(present, known)
-
-    return check
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ from identity_service.domain.errors import IdentityError
 from identity_service.domain.throttling import Limit
 from identity_service.settings import Settings
 from identity_service.storage import schema
+from identity_service.storage.faults import database_fault, reason
 from service_kit.clock import utc_now
 
 _LONGEST_SECONDS: Final = 5.0
@@ -61,11 +62,11 @@ async def _database(engine: AsyncEngine) -> Finding:
     known = await asyncio.to_thread(schema.known_versions)
     try:
         async with asyncio.timeout(_LONGEST_SECONDS):
+            if fault := await database_fault(engine, known):
+                return _fault("database", fault)
             present = await schema.present_version(engine)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        return _fault("database", f"no answer: {type(error).__name__}")
-    if fault := schema.fault(present, known):
-        return _fault("database", fault)
+        return _fault("database", f"no answer: {reason(error)}")
     return _well("database", f"{engine.dialect.name}, schema {present}")
 
 
@@ -77,7 +78,7 @@ async def _clock(engine: AsyncEngine) -> Finding:
         async with asyncio.timeout(_LONGEST_SECONDS), engine.connect() as connection:
             theirs = await connection.scalar(text("SELECT UNIX_TIMESTAMP(NOW(6))"))
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        return _fault("clock", f"no answer: {type(error).__name__}")
+        return _fault("clock", f"no answer: {reason(error)}")
     apart = abs(datetime.fromtimestamp(float(theirs or 0), UTC) - utc_now())
     is_well = apart <= _CLOCKS_MAY_DIFFER
     found = f"{apart.total_seconds():.1f} s from the database's"

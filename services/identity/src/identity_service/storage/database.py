@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.storage.faults import error_number, reason
 from identity_service.storage.repositories import Repositories
 
 _logger: Final = logging.getLogger(__name__)
@@ -143,9 +144,9 @@ class SqlDatabase:
         except exc.IntegrityError:
             raise
         except (exc.DBAPIError, exc.TimeoutError, TimeoutError, OSError) as error:
-            reason = _reason(error)
-            _logger.warning("database_unavailable", extra={"reason": reason})
-            raise DatabaseUnavailableError(reason) from error
+            why = reason(error)
+            _logger.warning("database_unavailable", extra={"reason": why})
+            raise DatabaseUnavailableError(why) from error
 
     async def _retried(self, work: Work[T], *, writes: bool) -> T:
         for attempt in range(1, _RETRIES + 1):
@@ -188,18 +189,6 @@ class _UndoneError(Exception):
 
 def _is_lock_conflict(error: exc.DBAPIError) -> bool:
     return error_number(error) in {_DEADLOCK, _LOCK_WAIT}
-
-
-def error_number(error: exc.DBAPIError) -> int | None:
-    """Return the server's number of an error, None where it gives none."""
-    arguments = getattr(error.orig, "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else None
-
-
-def _reason(error: Exception) -> str:
-    """Name an error for the log, without the text, which may quote a secret."""
-    number = error_number(error) if isinstance(error, exc.DBAPIError) else None
-    return type(error).__name__ + (f" {number}" if number is not None else "")
 
 
 RETRY_AFTER: Final = timedelta(seconds=2)

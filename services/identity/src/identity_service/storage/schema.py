@@ -1,7 +1,8 @@
 """The schema's version: which one a database has, which ones the code works with."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from identity_service.domain.errors import IdentityError
 
 # Whoever asks whether identity is ready has the version read, twice a second.
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
@@ -25,6 +29,10 @@ VERSION_TABLE: Final = "schema_version"
 Replicas from before version 0002 demand that Alembic's own table, ``alembic_version``,
 says 0001: it goes on saying so, and they stay ready while the new ones start.
 """
+
+
+class MigrationRunningError(IdentityError):
+    """Another migration is running: try again when it has ended."""
 
 
 def _config() -> Config:
@@ -53,15 +61,20 @@ def fault(present: str | None, known: Sequence[str]) -> str | None:
 async def present_version(engine: AsyncEngine) -> str | None:
     """Return the version that the database has, None if it has no schema."""
     async with engine.connect() as connection:
-        return await connection.run_sync(_version)
+        return await connection.run_sync(version)
 
 
 async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
     """Bring the database to the version needed; return the one before and after.
 
-    A later version stays as it is. Simultaneous calls wait for each other. SQLite and
-    MariaDB apply a migration wholly or not at all; MySQL cannot roll its DDL back, so
-    each is kept small.
+    A later version stays as it is. Simultaneous calls wait for each other. SQLite
+    applies all migrations or none. MySQL and MariaDB cannot roll DDL back: there a
+    call goes on where the last one was killed (`storage.resumable_ddl`).
+
+    Raises
+    ------
+    MigrationRunningError
+        Another one has not ended within a minute.
     """
     async with (
         engine.execution_options(writes=True).connect() as connection,
@@ -74,7 +87,8 @@ def _context(connection: Connection) -> MigrationContext:
     return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
 
 
-def _version(connection: Connection) -> str | None:
+def version(connection: Connection) -> str | None:
+    """Return the version that the database has, None if it has no schema."""
     present = _context(connection).get_current_revision()
     if present is None:
         return MigrationContext.configure(connection).get_current_revision()
@@ -82,18 +96,11 @@ def _version(connection: Connection) -> str | None:
 
 
 def _upgrade(connection: Connection) -> tuple[str | None, str]:
-    is_sqlite = connection.dialect.name == "sqlite"
-    if not is_sqlite:
-        connection.execute(
-            text("SELECT GET_LOCK('identity-migrations', :seconds)"),
-            {"seconds": _LOCK_SECONDS},
-        )
-    before = _version(connection)
-    if before is None or before in known_versions():
-        _apply(connection, before)
-    after = _version(connection)
-    if not is_sqlite:
-        connection.execute(text("SELECT RELEASE_LOCK('identity-migrations')"))
+    with _locked(connection):
+        before = version(connection)
+        if before is None or before in known_versions():
+            _apply(connection, before)
+        after = version(connection)
     if after is None:
         raise RuntimeError("there are no migrations")
     return before, after
@@ -105,3 +112,23 @@ def _apply(connection: Connection, before: str | None) -> None:
     if before is not None:
         _context(connection).stamp(ScriptDirectory.from_config(config), before)
     command.upgrade(config, "head")
+
+
+@contextlib.contextmanager
+def _locked(connection: Connection) -> Iterator[None]:
+    """Keep others from migrating; on SQLite the transaction does.
+
+    A server gives the lock back when the connection ends, however it ends.
+    """
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    # In short turns, because a connection bounds how long one statement takes.
+    taking = text("SELECT GET_LOCK('identity-migrations', 1)")
+    if not any(connection.scalar(taking) for _ in range(_LOCK_SECONDS)):
+        raise MigrationRunningError
+    try:
+        yield
+    finally:
+        with contextlib.suppress(SQLAlchemyError):
+            connection.execute(text("SELECT RELEASE_LOCK('identity-migrations')"))

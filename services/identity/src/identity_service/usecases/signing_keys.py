@@ -239,14 +239,18 @@ class SigningKeys:
         self, records: list[KeyRecord]
     ) -> dict[tuple[str, bytes], SigningKey]:
         known = self._snapshot.opened if self._snapshot else {}
-        opened = {}
+        opened: dict[tuple[str, bytes], SigningKey] = {}
         for record in in_slot(records):
             if record is None:
                 continue
             seal = kid, sealed = _seal(record)
             try:
-                opened[seal] = known.get(seal) or await asyncio.to_thread(
-                    open_signing_key, kid, sealed, self._sealer
+                opened[seal] = (
+                    known[seal]
+                    if seal in known
+                    else await asyncio.to_thread(
+                        open_signing_key, kid, sealed, self._sealer
+                    )
                 )
             except (SealBrokenError, UnusableKeyError) as error:
                 _log_refused_key(kid, error)

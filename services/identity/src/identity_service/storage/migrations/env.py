@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import identity_service.storage.resumable_ddl  # noqa: F401 - Alembic finds it there
 from identity_service.storage.schema import VERSION_TABLE
 from identity_service.storage.tables import metadata
 

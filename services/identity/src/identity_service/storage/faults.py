@@ -1,0 +1,102 @@
+"""Say what is wrong with the database, in words that repeat no secret."""
+
+import socket
+import sqlite3
+import ssl
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sqlalchemy import Connection, exc, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from identity_service.storage import schema
+
+_BINLOG: Final = (
+    "binlog_format is STATEMENT, which forbids writes at READ COMMITTED:"
+    " set binlog_format to ROW or MIXED"
+)
+
+_NUMBERS: Final = {
+    1040: "too many connections",
+    1044: "the user may not use this database",
+    1045: "wrong user or password",
+    1049: "there is no such database",
+    1130: "the server takes no connections from this host",
+    1142: "the user lacks a privilege",
+    1146: "a table is missing: run migrate",
+    1205: "waited too long for a lock",
+    1213: "deadlock",
+    1290: "the server is read-only",
+    1665: _BINLOG,
+    1698: "wrong user or password",
+    2003: "no connection",
+    2013: "the connection was lost",
+    3159: "the server takes TLS connections only: add ssl-mode to the URL",
+}
+"""Errors of MySQL and MariaDB that the operator can mend."""
+
+_CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (socket.gaierror, "unknown host"),
+    (ConnectionRefusedError, "connection refused"),
+    (ssl.SSLCertVerificationError, "TLS: its certificate is not trusted"),
+    (ssl.SSLError, "TLS: handshake failed"),
+    (TimeoutError, "no answer in time"),
+    (exc.TimeoutError, "no connection is free"),
+    (FileNotFoundError, "no such file or folder"),
+    (PermissionError, "permission denied"),
+)
+
+
+def reason(error: BaseException) -> str:
+    """Name an error of the database, without its text, which may quote a secret."""
+    number = error_number(error) if isinstance(error, exc.DBAPIError) else None
+    name = type(error).__name__ + (f" {number}" if number is not None else "")
+    words = list(_words(error, number))
+    return f"{name}: {', '.join(words)}" if words else name
+
+
+def error_number(error: exc.DBAPIError) -> int | None:
+    """Return the server's number of an error, None where it gives none."""
+    arguments = getattr(error.orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+async def database_fault(engine: AsyncEngine, known: Sequence[str]) -> str | None:
+    """Return why identity cannot work with the database, None if it can."""
+    try:
+        async with engine.connect() as connection:
+            present = await connection.run_sync(schema.version)
+            return schema.fault(present, known) or await connection.run_sync(_settings)
+    except (exc.SQLAlchemyError, OSError) as error:
+        return f"no answer: {reason(error)}"
+
+
+def _settings(connection: Connection) -> str | None:
+    """Return which of the server's settings keeps identity from writing."""
+    if connection.dialect.name == "sqlite":
+        return None
+    rows = connection.execute(
+        text("SHOW VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format')")
+    )
+    found = {str(name).lower(): str(value).upper() for name, value in rows}
+    is_broken = (
+        found.get("log_bin") == "ON" and found.get("binlog_format") == "STATEMENT"
+    )
+    return _BINLOG if is_broken else None
+
+
+def _words(error: BaseException, number: int | None) -> Iterator[str]:
+    if number in _NUMBERS:
+        yield _NUMBERS[number]
+    for cause in _chain(error):
+        if isinstance(cause, sqlite3.OperationalError):
+            yield str(cause)  # "unable to open database file": never a value
+        yield from (words for kind, words in _CAUSES if isinstance(cause, kind))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = getattr(error, "orig", None) or error.__cause__ or error.__context__
