@@ -44,3 +44,7 @@ SIGN_UPS_OF_SOURCE: Final = (
 
 REFRESHES_OF_SOURCE: Final = (Limit(1200, MINUTE),)
 """Refreshes from one address: far above what an office of thousands needs."""
+
+REFRESHES_OF_SESSION: Final = (Limit(120, MINUTE), Limit(1200, HOUR))
+"""Refreshes of one session that reach the database: those at once count as one, so a
+browser with a hundred tabs stays below. A token lives for minutes."""

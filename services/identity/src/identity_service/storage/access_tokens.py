@@ -50,6 +50,27 @@ class AccessTokenRepository:
         )
         return found is not None
 
+    async def latest_of(
+        self, session_id: str, now: datetime
+    ) -> tuple[int, int, datetime] | None:
+        """Return the entry and the end of a session's token that is good for longest.
+
+        None if the session has no token, or the latest was revoked.
+        """
+        found = await self._connection.execute(
+            select(access_tokens)
+            .where(
+                access_tokens.c.session_id == session_id,
+                access_tokens.c.expires_at > now,
+            )
+            .order_by(access_tokens.c.expires_at.desc(), access_tokens.c.idx)
+            .limit(1)
+        )
+        row = found.one_or_none()
+        if row is None or row.revoked_at is not None:
+            return None
+        return row.list_id, row.idx, row.expires_at
+
     async def revoke(self, list_id: int, idx: int, now: datetime) -> None:
         """Revoke one token."""
         await self._connection.execute(

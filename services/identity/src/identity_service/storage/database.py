@@ -25,8 +25,11 @@ WORK_SECONDS: Final = 2.5
 """The longest one unit of work may take, its retries included."""
 
 _CONNECT_SECONDS: Final = 2
-_LOCK_WAIT_SECONDS: Final = 2
-"""The server's own 50 s would outlive every client."""
+_LOCK_WAIT_SECONDS: Final = 1
+"""The server's own 50 s would outlive every client, and this leaves time to retry."""
+
+_SQLITE_LOCK_WAIT_SECONDS: Final = 2
+"""Of other processes; it is not retried."""
 
 _RETRIES: Final = 3
 _DEADLOCK: Final = 1213
@@ -90,7 +93,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=WORK_SECONDS,
         hide_parameters=True,
-        connect_args={"timeout": _LOCK_WAIT_SECONDS},
+        connect_args={"timeout": _SQLITE_LOCK_WAIT_SECONDS},
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -1,7 +1,8 @@
 """Issue access tokens that can be revoked, and tell whether one was."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Self
 
 from identity_service.domain.accounts import Account
 from identity_service.domain.revocation import list_id_of, list_uri
@@ -27,6 +28,23 @@ class PreparedToken:
     idx: int
     issued_at: datetime
     expires_at: datetime
+
+    @property
+    def lifetime_seconds(self) -> int:
+        """How long the token is good, from when it is issued."""
+        return int((self.expires_at - self.issued_at).total_seconds())
+
+    async def shared(self, unit: Repositories, session_id: str) -> Self | None:
+        """Return the token with the entry and the end of the session's latest.
+
+        Nothing has to be stored for it: what revokes the one revokes the other.
+        None if that one has expired or was revoked.
+        """
+        entry = await unit.access_tokens.latest_of(session_id, self.issued_at)
+        if entry is None:
+            return None
+        list_id, idx, expires_at = entry
+        return replace(self, list_id=list_id, idx=idx, expires_at=expires_at)
 
     async def record(self, unit: Repositories, user_id: int, session_id: str) -> None:
         """Remember the token, so that it can be revoked from the commit on."""

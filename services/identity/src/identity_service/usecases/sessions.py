@@ -32,6 +32,7 @@ from identity_service.usecases.access_tokens import AccessTokens, PreparedToken
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.ports import Database
+from identity_service.usecases.session_turns import SessionTurns
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
@@ -72,6 +73,7 @@ class Sessions:
         self._audit = audit
         self._clock = clock
         self._rules = rules
+        self._turns = SessionTurns()
 
     async def sign_in(
         self, username: str, password: str, device: Device
@@ -119,24 +121,18 @@ class Sessions:
         ------
         UnknownRefreshTokenError, RefreshTokenReusedError, RefreshTokenExpiredError
             There is no next one. After reuse, the session is over.
+        TooManyAttemptsError
+            Not now.
         """
         await self._throttle.reserve_refresh(device.address)
         token = self._refresh_tokens.read(untrusted_token)
         if token is None:
             raise UnknownRefreshTokenError
-        prepared = await self._access_tokens.prepare()
-        outcome = await self._database.write(
-            lambda unit: self._rotate(unit, token, prepared, device)
+        return await self._turns.share(
+            token.session_id,
+            token.generation,
+            lambda: self._refresh(token, device),
         )
-        match outcome:
-            case Verdict.EXPIRED:
-                raise RefreshTokenExpiredError
-            case Verdict.REUSED:
-                raise RefreshTokenReusedError
-            case Verdict.ENDED | Verdict.REPLAYED | None:
-                raise UnknownRefreshTokenError
-            case account, generation:
-                return self._pair(prepared, account, token.session_id, generation)
 
     async def sign_out(
         self,
@@ -153,8 +149,12 @@ class Sessions:
         token = self._refresh_tokens.read(untrusted_token or "")
         ending = session_id if token is None else token.session_id
         if ending is not None:
-            await self._database.write(
-                lambda unit: self._end(unit, ending, reason, device)
+            await self._turns.share(
+                ending,
+                reason,
+                lambda: self._database.write(
+                    lambda unit: self._end(unit, ending, reason, device)
+                ),
             )
 
     async def live(self, user_id: int) -> list[Session]:
@@ -195,14 +195,30 @@ class Sessions:
 
         return await self._database.write(work)
 
+    async def _refresh(self, token: RefreshToken, device: Device) -> TokenPair:
+        await self._throttle.reserve_refresh_of(token.session_id)
+        prepared = await self._access_tokens.prepare()
+        outcome = await self._database.write(
+            lambda unit: self._rotate(unit, token, prepared, device)
+        )
+        match outcome:
+            case Verdict.EXPIRED:
+                raise RefreshTokenExpiredError
+            case Verdict.REUSED:
+                raise RefreshTokenReusedError
+            case Verdict.ENDED | Verdict.REPLAYED | None:
+                raise UnknownRefreshTokenError
+            case account, generation, recorded:
+                return self._pair(recorded, account, token.session_id, generation)
+
     async def _rotate(
         self,
         unit: Repositories,
         token: RefreshToken,
         prepared: PreparedToken,
         device: Device,
-    ) -> tuple[Account, int] | Verdict | None:
-        """Return the account and the generation of its next token, or why not."""
+    ) -> tuple[Account, int, PreparedToken] | Verdict | None:
+        """Return what the next pair is made of, or why there is none."""
         now, generation = self._clock(), token.generation + 1
         if self._rules.tokens_are_spent:
             lives = await unit.sessions.rotate(
@@ -220,8 +236,10 @@ class Sessions:
         account = await unit.users.get_by_session(token.session_id)
         if account is None or account.disabled_at is not None:
             return None
-        await prepared.record(unit, account.id, token.session_id)
-        return account, generation
+        recorded = None if lives else await prepared.shared(unit, token.session_id)
+        if recorded is None:
+            await prepared.record(unit, account.id, token.session_id)
+        return account, generation, recorded or prepared
 
     async def _judge(
         self, unit: Repositories, token: RefreshToken, device: Device
@@ -281,7 +299,7 @@ class Sessions:
         return TokenPair(
             access_token=access_token,
             refresh_token=refresh_token,
-            expires_in=int(self._access_tokens.lifetime.total_seconds()),
+            expires_in=prepared.lifetime_seconds,
         )
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.sources import site_of
 from identity_service.domain.throttling import (
+    REFRESHES_OF_SESSION,
     REFRESHES_OF_SOURCE,
     SIGN_INS_OF_ACCOUNT,
     SIGN_INS_OF_SOURCE,
@@ -79,6 +80,10 @@ class Throttle(Protocol):
         """Count a refresh, or raise `TooManyAttemptsError`."""
         ...
 
+    async def reserve_refresh_of(self, session_id: str) -> None:
+        """Count a refresh of a session, or raise `TooManyAttemptsError`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class CountedReservation:
@@ -140,6 +145,10 @@ class CountingThrottle:
         """Count against the source."""
         await self._take(f"refresh/{_digest(site_of(source))}", REFRESHES_OF_SOURCE)
 
+    async def reserve_refresh_of(self, session_id: str) -> None:
+        """Count against the session."""
+        await self._take(f"session/{_digest(session_id)}", REFRESHES_OF_SESSION)
+
     async def _take(self, key: str, limits: Sequence[Limit]) -> None:
         wait = await self._counters.take(key, limits)
         if wait is not None:
@@ -170,6 +179,9 @@ class NoThrottle:
         """Let it pass."""
 
     async def reserve_refresh(self, source: str) -> None:
+        """Let it pass."""
+
+    async def reserve_refresh_of(self, session_id: str) -> None:
         """Let it pass."""
 
 
