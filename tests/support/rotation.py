@@ -33,10 +33,10 @@ class ObedientKeySet:
     keys: dict[str, VerificationKey] = field(default_factory=dict)
     fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def kept(self, kid: str) -> VerificationKey | None:
+    def cached(self, kid: str) -> VerificationKey | None:
         return self.keys.get(kid) if time.monotonic() < self.fresh_until else None
 
-    async def get(self, kid: str) -> VerificationKey | None:
+    async def fetch(self, kid: str) -> VerificationKey | None:
         async with self.fetching:
             if time.monotonic() >= self.fresh_until:
                 await self._fetch()

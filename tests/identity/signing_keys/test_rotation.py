@@ -71,7 +71,7 @@ async def test_k4_next_key_signs_only_after_a_life_and_its_publication(
 
     second = (await one.keys.active()).kid
     assert second != first
-    assert await one.keys.get(first) is not None
+    assert await one.keys.fetch(first) is not None
     assert await states(one, clock) == Counter([KeyState.RETIRING, KeyState.ACTIVE])
 
 
@@ -110,10 +110,10 @@ async def test_k4_old_key_is_published_until_its_last_token_has_expired(
         SCHEDULE.confirmation + SCHEDULE.access_token_lifetime + 60 * SECOND - SECOND
     )
     await one.rotation.advance()
-    assert await one.keys.get(first) is not None
+    assert await one.keys.fetch(first) is not None
     clock.advance(SECOND)
     await one.rotation.advance()
-    assert await one.keys.get(first) is None
+    assert await one.keys.fetch(first) is None
     assert first not in [record.kid for record in await one.keys.refresh()]
 
 
@@ -215,7 +215,7 @@ async def test_withdrawn_key_leaves_the_jwks_at_once(
     successor = await one.rotation.withdraw()
 
     await other.keys.refresh()
-    assert await other.keys.get(compromised) is None
+    assert await other.keys.fetch(compromised) is None
     assert compromised.encode() not in other.keys.jwks().body
     assert (await other.keys.active()).kid == successor
 

@@ -150,5 +150,5 @@ async def test_published_key_that_was_tampered_with_is_not_served(
         )
     async with process(database_url, clock) as two:
         await two.keys.refresh()
-        assert await two.keys.get(active.kid) is not None
-        assert await two.keys.get(following.kid) is None
+        assert await two.keys.fetch(active.kid) is not None
+        assert await two.keys.fetch(following.kid) is None

@@ -34,10 +34,10 @@ class ChangingKeySet:
     def __init__(self, *keys: VerificationKey) -> None:
         self.keys = {key.kid: key for key in keys}
 
-    def kept(self, kid: str) -> VerificationKey | None:
+    def cached(self, kid: str) -> VerificationKey | None:
         return self.keys.get(kid)
 
-    async def get(self, kid: str) -> VerificationKey | None:
+    async def fetch(self, kid: str) -> VerificationKey | None:
         return self.keys.get(kid)
 
 

@@ -50,7 +50,7 @@ async def remote(
 async def test_keys_are_fetched_once_and_then_known(issuer: Issuer) -> None:
     async with remote(issuer) as keys:
         for _ in range(100):
-            assert await keys.get(KID) == public_half()
+            assert await keys.fetch(KID) == public_half()
 
     assert issuer.jwks_requests == 1
 
@@ -59,20 +59,20 @@ async def test_known_key_stays_the_same_object_through_a_refresh(
     issuer: Issuer,
 ) -> None:
     async with remote(issuer) as keys:
-        before = await keys.get(KID)
+        before = await keys.fetch(KID)
         issuer.keys = ["first", "second"]
-        assert await keys.get(public_half("second").kid) is not None
+        assert await keys.fetch(public_half("second").kid) is not None
 
-        assert await keys.get(KID) is before
+        assert await keys.fetch(KID) is before
 
 
 async def test_new_key_is_accepted_at_its_first_use(issuer: Issuer) -> None:
     async with remote(issuer) as keys:
-        await keys.get(KID)
+        await keys.fetch(KID)
         issuer.keys = ["second"]
 
-        assert await keys.get(public_half("second").kid) == public_half("second")
-        assert await keys.get(KID) is None
+        assert await keys.fetch(public_half("second").kid) == public_half("second")
+        assert await keys.fetch(KID) is None
 
 
 async def test_keys_arrive_within_two_seconds_of_their_issuer(
@@ -81,25 +81,25 @@ async def test_keys_arrive_within_two_seconds_of_their_issuer(
     await issuer.stop()
     async with remote(issuer) as keys:
         with pytest.raises(KeysUnavailableError):
-            await keys.get(KID)
+            await keys.fetch(KID)
         assert keys.fault() is not None
         await asyncio.sleep(0.8)
 
         await issuer.start()
         assert await until(lambda: len(keys) == 1) < 2
-        assert await keys.get(KID)
+        assert await keys.fetch(KID)
         assert keys.fault() is None
 
 
 async def test_keys_serve_on_while_the_issuer_is_away(issuer: Issuer) -> None:
     async with remote(issuer) as keys:
-        await keys.get(KID)
+        await keys.fetch(KID)
         await issuer.stop()
         with contextlib.suppress(KeysUnavailableError):
-            await keys.get("unknown")
+            await keys.fetch("unknown")
 
         for _ in range(100):
-            assert await keys.get(KID) == public_half()
+            assert await keys.fetch(KID) == public_half()
 
 
 def _attackers_set() -> str:
@@ -165,7 +165,7 @@ BROKEN = [
 async def test_broken_answer_replaces_nothing(issuer: Issuer, answer: Any) -> None:  # noqa: ANN401
     async with remote(issuer) as keys:
         verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
-        assert await keys.get(KID)
+        assert await keys.fetch(KID)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
         issuer.answer_jwks = answer
@@ -187,18 +187,18 @@ async def test_slow_issuer_holds_no_request_for_long(issuer: Issuer) -> None:
         return web.Response()
 
     async with remote(issuer) as keys:
-        await keys.get(KID)
+        await keys.fetch(KID)
         issuer.answer_jwks = slow
 
         began_at = time.monotonic()
-        await asyncio.gather(*(keys.get(f"unknown {n}") for n in range(50)))
+        await asyncio.gather(*(keys.fetch(f"unknown {n}") for n in range(50)))
         assert time.monotonic() - began_at < 1
-        assert await keys.get(KID)
+        assert await keys.fetch(KID)
 
 
 async def test_concurrent_first_uses_share_one_fetch(issuer: Issuer) -> None:
     async with remote(issuer) as keys:
-        await asyncio.gather(*(keys.get(KID) for _ in range(200)))
+        await asyncio.gather(*(keys.fetch(KID) for _ in range(200)))
 
     assert issuer.jwks_requests == 1
 
@@ -207,12 +207,12 @@ async def test_flood_of_made_up_kids_costs_few_fetches_and_hides_no_new_key(
     issuer: Issuer,
 ) -> None:
     async with remote(issuer) as keys:
-        await keys.get(KID)
+        await keys.fetch(KID)
         flooding = True
 
         async def flood() -> None:
             while flooding:
-                await keys.get(secrets.token_hex(8))
+                await keys.fetch(secrets.token_hex(8))
                 await asyncio.sleep(0)
 
         began_at = time.monotonic()
@@ -220,9 +220,9 @@ async def test_flood_of_made_up_kids_costs_few_fetches_and_hides_no_new_key(
         await asyncio.sleep(2.5)
         issuer.keys = ["first", "second"]
         first_used_at = time.monotonic()
-        while await keys.get(public_half("second").kid) is None:
+        while await keys.fetch(public_half("second").kid) is None:
             assert time.monotonic() - first_used_at < 2
-            assert await keys.get(KID)
+            assert await keys.fetch(KID)
             await asyncio.sleep(0.01)
         assert time.monotonic() - first_used_at < 2
         flooding = False
@@ -234,10 +234,10 @@ async def test_flood_of_made_up_kids_costs_few_fetches_and_hides_no_new_key(
 
 async def test_unknown_kid_is_not_sought_again_and_again(issuer: Issuer) -> None:
     async with remote(issuer) as keys:
-        await keys.get(KID)
+        await keys.fetch(KID)
         began_at = time.monotonic()
         while time.monotonic() - began_at < 2.5:
-            assert await keys.get("retired") is None
+            assert await keys.fetch("retired") is None
             await asyncio.sleep(0.01)
 
     assert issuer.jwks_requests <= 3
@@ -267,12 +267,12 @@ async def test_refresh_follows_the_cache_header_within_bounds(
 async def test_copy_on_disk_serves_a_cold_start(issuer: Issuer, tmp_path: Path) -> None:
     copies = CopiesOnDisk(tmp_path / "copies")
     async with remote(issuer, copies) as keys:
-        await keys.get(KID)
+        await keys.fetch(KID)
         await until(lambda: any((tmp_path / "copies").glob("*")))
     await issuer.stop()
 
     async with remote(issuer, copies) as keys:
-        assert await keys.get(KID) == public_half()
+        assert await keys.fetch(KID) == public_half()
 
 
 @pytest.mark.parametrize(
@@ -297,11 +297,11 @@ async def test_copy_that_cannot_be_trusted_is_not_used(
 
     async with remote(issuer, copies) as keys:
         with pytest.raises(KeysUnavailableError):
-            await keys.get(KID)
+            await keys.fetch(KID)
 
 
 async def test_full_disk_is_no_failure(issuer: Issuer, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     async with remote(issuer, CopiesOnDisk(tmp_path / "file")) as keys:
-        assert await keys.get(KID)
+        assert await keys.fetch(KID)
         assert keys.failures == 0

@@ -48,8 +48,8 @@ class Lists:
         return datetime.now(UTC) + self.ahead
 
     async def get(self, reference: StatusReference) -> int:
-        kept = self.remote.kept(reference, self.now())
-        found = await self.remote.get(reference, self.now())
+        kept = self.remote.cached(reference, self.now())
+        found = await self.remote.fetch(reference, self.now())
         assert kept in {None, found}
         return found
 
@@ -77,15 +77,15 @@ async def test_status_is_read_from_the_list(issuer: Issuer) -> None:
     async with remote(issuer) as lists:
         assert await lists.get(ref(7)) == Status.INVALID
         assert await lists.get(ref(8)) == Status.VALID
-        assert lists.remote.kept(ref(7), lists.now()) == Status.INVALID
+        assert lists.remote.cached(ref(7), lists.now()) == Status.INVALID
 
 
 async def test_what_must_be_fetched_first_is_not_kept(issuer: Issuer) -> None:
     async with remote(issuer) as lists:
-        assert lists.remote.kept(ref(), lists.now()) is None
+        assert lists.remote.cached(ref(), lists.now()) is None
         await lists.get(ref())
         lists.ahead = timedelta(days=1)
-        assert lists.remote.kept(ref(), lists.now()) is None
+        assert lists.remote.cached(ref(), lists.now()) is None
 
 
 async def test_s6_revocation_arrives_within_the_ttl(issuer: Issuer) -> None:
@@ -298,11 +298,11 @@ async def test_list_comes_though_the_first_who_asked_for_it_left(
 
     issuer.answer_index = nothing
     async with remote(issuer, copies=CopiesOnDisk(tmp_path)) as lists:
-        asking = asyncio.create_task(lists.remote.get(ref(), lists.now()))
+        asking = asyncio.create_task(lists.remote.fetch(ref(), lists.now()))
         await until(lambda: len(lists.remote))
         asking.cancel()
 
-        await until(lambda: lists.remote.kept(ref(), lists.now()) is not None)
+        await until(lambda: lists.remote.cached(ref(), lists.now()) is not None)
 
 
 async def test_disk_that_hangs_keeps_nobody_waiting(
@@ -315,6 +315,6 @@ async def test_disk_that_hangs_keeps_nobody_waiting(
         async with asyncio.timeout(5):
             assert await CopiesOnDisk(tmp_path).load(f"{LISTS}1") is None
             async with remote(issuer, copies=CopiesOnDisk(tmp_path)) as lists:
-                await until(lambda: lists.remote.kept(ref(), lists.now()) is not None)
+                await until(lambda: lists.remote.cached(ref(), lists.now()) is not None)
     finally:
         os.close(writer)

@@ -1,9 +1,9 @@
 """Which access tokens are believed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.support.hostile_tokens import HOSTILE_TOKENS
@@ -38,20 +38,20 @@ class Statuses:
         self.status = status
         self.asked: list[StatusReference] = []
 
-    def kept(self, reference: StatusReference, now: datetime) -> int | None:  # noqa: ARG002
+    def cached(self, reference: StatusReference, now: datetime) -> int | None:  # noqa: ARG002
         return None
 
-    async def get(self, reference: StatusReference, now: datetime) -> int:  # noqa: ARG002
+    async def fetch(self, reference: StatusReference, now: datetime) -> int:  # noqa: ARG002
         self.asked.append(reference)
         if isinstance(self.status, Exception):
             raise self.status
         return self.status
 
 
-class KeptStatuses(Statuses):
-    """One whose answer is there at once."""
+class CachedStatuses(Statuses):
+    """One whose list is cached."""
 
-    def kept(self, reference: StatusReference, now: datetime) -> int | None:  # noqa: ARG002
+    def cached(self, reference: StatusReference, now: datetime) -> int | None:  # noqa: ARG002
         assert isinstance(self.status, int)
         return self.status
 
@@ -269,26 +269,36 @@ async def test_unknown_status_is_not_valid() -> None:
         await verifier(statuses=statuses).verify(mint())
 
 
-async def test_what_is_kept_is_judged_at_once() -> None:
-    statuses = KeptStatuses(0)
+def at_once(verification: Coroutine[Any, Any, AccessClaims]) -> AccessClaims | None:
+    """Return the claims if nothing has to be waited for."""
+    try:
+        verification.send(None)
+    except StopIteration as end:
+        return cast("AccessClaims", end.value)
+    verification.close()
+    return None
+
+
+async def test_what_is_cached_is_judged_at_once() -> None:
+    statuses = CachedStatuses(0)
     subject = verifier(statuses=statuses)
     token = mint()
 
-    claims = subject.verify_at_once(token)
+    claims = at_once(subject.verify(token))
     assert claims is not None
-    assert claims == subject.verify_at_once(token) == await subject.verify(token)
+    assert claims == at_once(subject.verify(token)) == await subject.verify(token)
     assert statuses.asked == []
 
     statuses.status = 1
     with pytest.raises(InvalidTokenError, match="revoked"):
-        subject.verify_at_once(token)
+        at_once(subject.verify(token))
 
 
-async def test_what_must_be_waited_for_is_not_judged_at_once() -> None:
+async def test_what_is_not_cached_is_fetched() -> None:
     statuses = Statuses(0)
-    assert verifier(statuses=statuses).verify_at_once(mint()) is None
+    await verifier(statuses=statuses).verify(mint())
+    assert len(statuses.asked) == 1
 
     keyless = TokenVerifier(StaticKeySet([]), issuer=ISSUER, audience=AUDIENCE)
-    assert keyless.verify_at_once(mint()) is None
     with pytest.raises(InvalidTokenError, match="kid"):
         await keyless.verify(mint())

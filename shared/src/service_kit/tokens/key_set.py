@@ -32,11 +32,11 @@ class VerificationKey:
 class KeySet(Protocol):
     """Where a verifier finds the issuer's keys."""
 
-    def kept(self, kid: str) -> VerificationKey | None:
+    def cached(self, kid: str) -> VerificationKey | None:
         """Return the key of that name if it is here, without asking the issuer."""
         ...
 
-    async def get(self, kid: str) -> VerificationKey | None:
+    async def fetch(self, kid: str) -> VerificationKey | None:
         """Return the key of that name if the issuer vouches for it now.
 
         The same object is returned each time while it does: what was verified with a
@@ -56,10 +56,10 @@ class StaticKeySet:
     def __init__(self, keys: Iterable[VerificationKey]) -> None:
         self._keys = {key.kid: key for key in keys}
 
-    def kept(self, kid: str) -> VerificationKey | None:
+    def cached(self, kid: str) -> VerificationKey | None:
         """Return the key of that name."""
         return self._keys.get(kid)
 
-    async def get(self, kid: str) -> VerificationKey | None:
+    async def fetch(self, kid: str) -> VerificationKey | None:
         """Return the key of that name."""
         return self._keys.get(kid)

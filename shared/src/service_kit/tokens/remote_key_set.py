@@ -91,11 +91,11 @@ class RemoteKeySet:
         """Return why tokens cannot be judged at the moment, if they cannot."""
         return None if self._keys else "no verification keys yet"
 
-    def kept(self, kid: str) -> VerificationKey | None:
+    def cached(self, kid: str) -> VerificationKey | None:
         """Return the key of that name, if it is in the set now."""
         return self._keys.get(kid)
 
-    async def get(self, kid: str) -> VerificationKey | None:
+    async def fetch(self, kid: str) -> VerificationKey | None:
         """Return the key of that name; see `KeySet`."""
         key = self._keys.get(kid)
         return await self._look_for(kid) if key is None else key

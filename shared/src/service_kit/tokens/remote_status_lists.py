@@ -104,7 +104,7 @@ class RemoteStatusLists:
         for each in self._lists.values():
             await each.refresher.stop()
 
-    def kept(self, reference: StatusReference, now: datetime) -> int | None:
+    def cached(self, reference: StatusReference, now: datetime) -> int | None:
         """Return the entry that the token refers to, if its list serves now."""
         kept = self._lists.get(reference.uri)
         if kept is None or not kept.usable(now):
@@ -112,7 +112,7 @@ class RemoteStatusLists:
         kept.asked_at = now
         return kept.entry(reference.idx)
 
-    async def get(self, reference: StatusReference, now: datetime) -> int:
+    async def fetch(self, reference: StatusReference, now: datetime) -> int:
         """Return the entry that the token refers to; see `StatusSource`."""
         kept = self._lists.get(reference.uri)
         if kept is None:

@@ -69,7 +69,8 @@ async def verify_status_list(
         The issuer's keys could not be had.
     """
     jws = take_apart(untrusted_token, max_length=MAX_LENGTH)
-    payload, _ = open_jws(jws, await keys.get(key_id(jws.header, MEDIA_TYPE)))
+    kid = key_id(jws.header, MEDIA_TYPE)
+    payload, _ = open_jws(jws, keys.cached(kid) or await keys.fetch(kid))
     if payload.get("sub") != uri:
         raise InvalidTokenError("sub is not the list's uri")
     now = clock()

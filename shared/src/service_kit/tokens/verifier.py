@@ -9,14 +9,8 @@ from typing import Any, Final, Protocol
 from service_kit.clock import Clock, utc_now
 from service_kit.tokens.claims import AccessClaims, StatusReference
 from service_kit.tokens.errors import InvalidTokenError
-from service_kit.tokens.jws import (
-    UntrustedJws,
-    key_id,
-    numeric_date,
-    open_jws,
-    take_apart,
-)
-from service_kit.tokens.key_set import KeySet, VerificationKey
+from service_kit.tokens.jws import key_id, numeric_date, open_jws, take_apart
+from service_kit.tokens.key_set import KeySet
 from service_kit.tokens.memory import VerifiedTokens
 from service_kit.tokens.status_list import Status
 
@@ -42,8 +36,8 @@ _VALID: Final = int(Status.VALID)
 class StatusSource(Protocol):
     """Where a verifier reads whether a token has been revoked."""
 
-    def kept(self, reference: StatusReference, now: datetime) -> int | None:
-        """Return the entry that the token refers to, or None if it must be fetched.
+    def cached(self, reference: StatusReference, now: datetime) -> int | None:
+        """Return the entry that the token refers to, or None if it is not here.
 
         Raises
         ------
@@ -52,13 +46,13 @@ class StatusSource(Protocol):
         """
         ...
 
-    async def get(self, reference: StatusReference, now: datetime) -> int:
+    async def fetch(self, reference: StatusReference, now: datetime) -> int:
         """Return the entry that the token refers to, as of now.
 
         Raises
         ------
         InvalidTokenError
-            There is no such entry, or nobody trusted keeps it.
+            There is no such entry, or its list is nobody's that is trusted.
         StatusUnavailableError
             The entry could not be had.
         """
@@ -102,6 +96,8 @@ class TokenVerifier:
     async def verify(self, untrusted_token: str) -> AccessClaims:
         """Return the token's claims, or refuse it.
 
+        This waits only for a key or a status list that is not cached.
+
         Raises
         ------
         InvalidTokenError
@@ -111,43 +107,16 @@ class TokenVerifier:
         StatusUnavailableError
             Its status could not be had, so it may be revoked.
         """
-        claims = self.verify_at_once(untrusted_token)
-        if claims is not None:
-            return claims
         now, digest = self._clock(), self._digest(untrusted_token)
         claims = self._recall(digest, now)
         if claims is None:
-            jws, kid = self._take_apart(untrusted_token)
-            claims = self._accept(jws, await self._keys.get(kid), digest, now)
-        reference = self._reference(claims)
-        if reference is not None:
-            source, uri_and_index = reference
-            _check_status(await source.get(uri_and_index, now))
-        return claims
-
-    def verify_at_once(self, untrusted_token: str) -> AccessClaims | None:
-        """Return what `verify` would, or None if `verify` would have to wait.
-
-        Raises
-        ------
-        InvalidTokenError
-            The token is malformed, forged, expired, revoked, or for someone else.
-        """
-        now, digest = self._clock(), self._digest(untrusted_token)
-        claims = self._recall(digest, now)
-        if claims is None:
-            jws, kid = self._take_apart(untrusted_token)
-            key = self._keys.kept(kid)
-            if key is None:
-                return None
-            claims = self._accept(jws, key, digest, now)
-        reference = self._reference(claims)
-        if reference is not None:
-            source, uri_and_index = reference
-            entry = source.kept(uri_and_index, now)
-            if entry is None:
-                return None
-            _check_status(entry)
+            jws = take_apart(untrusted_token, max_length=MAX_LENGTH)
+            kid = key_id(jws.header, self._media_type)
+            key = self._keys.cached(kid) or await self._keys.fetch(kid)
+            verified = open_jws(jws, key)
+            claims = self._claims(verified.payload, now)
+            self._memory.remember(digest, claims, verified.key)
+        await self._check_status(claims, now)
         return claims
 
     def _digest(self, untrusted_token: str) -> bytes:
@@ -164,27 +133,9 @@ class TokenVerifier:
         if now - self._clock_skew >= claims.expires_at:
             self._memory.forget(digest)
             raise InvalidTokenError("expired")
-        if self._keys.kept(key.kid) is not key:
+        if self._keys.cached(key.kid) is not key:
             self._memory.forget(digest)
             return None
-        return claims
-
-    def _take_apart(self, untrusted_token: str) -> tuple[UntrustedJws, str]:
-        """Return the parts of a token, and the kid of the key to judge it by."""
-        jws = take_apart(untrusted_token, max_length=MAX_LENGTH)
-        return jws, key_id(jws.header, self._media_type)
-
-    def _accept(
-        self,
-        jws: UntrustedJws,
-        key: VerificationKey | None,
-        digest: bytes,
-        now: datetime,
-    ) -> AccessClaims:
-        """Check the signature, then every claim, and remember what was good."""
-        verified = open_jws(jws, key)
-        claims = self._claims(verified.payload, now)
-        self._memory.remember(digest, claims, verified.key)
         return claims
 
     def _claims(self, payload: Mapping[str, Any], now: datetime) -> AccessClaims:
@@ -212,23 +163,20 @@ class TokenVerifier:
             status=_status(payload),
         )
 
-    def _reference(
-        self, claims: AccessClaims
-    ) -> tuple[StatusSource, StatusReference] | None:
-        """Return where to read whether the token is revoked, if that is to be read."""
-        if self._statuses is None:
-            return None
-        if claims.status is not None:
-            return self._statuses, claims.status
-        if self._require_status:
-            raise InvalidTokenError("has no status")
-        return None
-
-
-def _check_status(entry: int) -> None:
-    """Refuse a token that is revoked now, however often it was good before."""
-    if entry != _VALID:
-        raise InvalidTokenError("revoked")
+    async def _check_status(self, claims: AccessClaims, now: datetime) -> None:
+        """Refuse a token that is revoked now, however often it was good before."""
+        statuses, reference = self._statuses, claims.status
+        if statuses is None:
+            return
+        if reference is None:
+            if self._require_status:
+                raise InvalidTokenError("has no status")
+            return
+        status = statuses.cached(reference, now)
+        if status is None:
+            status = await statuses.fetch(reference, now)
+        if status != _VALID:
+            raise InvalidTokenError("revoked")
 
 
 def _text(members: Mapping[str, Any], name: str) -> str:

@@ -122,10 +122,10 @@ class StoredStatuses:
         self._database = database
         self._issuer = issuer
 
-    def kept(self, reference: StatusReference, now: datetime) -> None:
+    def cached(self, reference: StatusReference, now: datetime) -> None:
         """Return nothing: the rows are asked each time."""
 
-    async def get(self, reference: StatusReference, now: datetime) -> int:
+    async def fetch(self, reference: StatusReference, now: datetime) -> int:
         """Return the token's status; one that was never issued here is invalid."""
         del now  # a row does not age
         list_id = list_id_of(self._issuer, reference.uri)

@@ -113,16 +113,16 @@ class SigningKeys:
             raise SigningKeyUnavailableError
         return snapshot.signing_key
 
-    def kept(self, kid: str) -> VerificationKey | None:
+    def cached(self, kid: str) -> VerificationKey | None:
         """Return the published key of that name, if the keys have been read."""
         snapshot = self._snapshot
         return None if snapshot is None else snapshot.verification_keys.get(kid)
 
-    async def get(self, kid: str) -> VerificationKey | None:
+    async def fetch(self, kid: str) -> VerificationKey | None:
         """Return the published key of that name; see `service_kit.tokens.KeySet`."""
         if self._snapshot is None:
             raise KeysUnavailableError
-        return self.kept(kid)
+        return self.cached(kid)
 
     def jwks(self) -> Jwks:
         """Return the published keys from memory, whatever the database does.
