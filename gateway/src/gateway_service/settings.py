@@ -1,43 +1,29 @@
-"""What one gateway process is told by its environment."""
+"""The settings of one gateway process."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
-from service_kit.settings import LOG_LEVEL, seconds, setting, text, whole_number
-from service_kit.settings import port as tcp_port
+from service_kit.listener import ListenerSettings, internal_port, public_port
+from service_kit.settings import setting, whole_number
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySettings:
-    """Where the gateway listens, how it runs, and which file it obeys.
+@dataclass(frozen=True, kw_only=True)
+class GatewaySettings(ListenerSettings):
+    """Where the gateway listens, how it runs, and which file it reads.
 
-    `config.file` reads further variables, which override single values of the file.
+    `config.file` reads further variables, which override single keys of the file.
     """
 
+    prefix: ClassVar = "GATEWAY_"
+
+    port: int = public_port("8080")
+    internal_port: int = internal_port("9080")
     config: Path = setting(
         "GATEWAY_CONFIG",
         Path,
         default="deploy/gateway.toml",
         description="routes, upstreams, limits and origins",
-    )
-    host: str = setting(
-        "GATEWAY_HOST", text, default="127.0.0.1", description="public address"
-    )
-    port: int = setting(
-        "GATEWAY_PORT", tcp_port, default="8080", description="public port"
-    )
-    internal_host: str = setting(
-        "GATEWAY_INTERNAL_HOST",
-        text,
-        default="127.0.0.1",
-        description="address of livez, readyz, metrics and status",
-    )
-    internal_port: int = setting(
-        "GATEWAY_INTERNAL_PORT",
-        tcp_port,
-        default="9080",
-        description="port of livez, readyz, metrics and status",
     )
     workers: int = setting(
         "GATEWAY_WORKERS",
@@ -47,22 +33,6 @@ class GatewaySettings:
     )
     access_log: str = setting(
         "GATEWAY_ACCESS_LOG",
-        text,
         default="-",
         description="a file, - for standard output, or off",
-    )
-    drain_delay: timedelta = setting(
-        "GATEWAY_DRAIN_DELAY",
-        seconds(0, 300),
-        default="2",
-        description="seconds it serves on after readiness has turned 503",
-    )
-    shutdown_grace: timedelta = setting(
-        "GATEWAY_SHUTDOWN_GRACE",
-        seconds(0, 3600),
-        default="20",
-        description="seconds that requests in flight may take after that",
-    )
-    log_level: str = setting(
-        "GATEWAY_LOG_LEVEL", LOG_LEVEL, default="info", description="how much is logged"
     )

@@ -9,13 +9,13 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from datetime import timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import uvloop
 from aiohttp import web
 
 from service_kit.health import Readiness
+from service_kit.listener import ListenerSettings
 from service_kit.logs import configure_logging
 from service_kit.settings import SettingsError, read_settings
 
@@ -43,36 +43,8 @@ S = TypeVar("S")
 _logger: Final = logging.getLogger(__name__)
 
 
-class Listening(Protocol):
-    """Where a service listens and how it leaves: a part of its settings."""
-
-    @property
-    def host(self) -> str:
-        """Address of the public port."""
-
-    @property
-    def port(self) -> int:
-        """The public port."""
-
-    @property
-    def internal_host(self) -> str:
-        """Address of the internal port."""
-
-    @property
-    def internal_port(self) -> int:
-        """The internal port."""
-
-    @property
-    def drain_delay(self) -> timedelta:
-        """How long it serves on after readiness has turned 503."""
-
-    @property
-    def shutdown_grace(self) -> timedelta:
-        """How long requests in flight may take after that."""
-
-
 def app_runner(
-    app: web.Application, readiness: Readiness, listening: Listening
+    app: web.Application, readiness: Readiness, listening: ListenerSettings
 ) -> web.AppRunner:
     """Return a runner whose answers close their connections while draining."""
 
@@ -100,7 +72,7 @@ async def serve(
     public: web.BaseRunner,
     internal_app: web.Application,
     readiness: Readiness,
-    listening: Listening,
+    listening: ListenerSettings,
     *,
     sock: socket.socket | None = None,
     ssl_context: ssl.SSLContext | None = None,
@@ -161,7 +133,7 @@ def settings_or_exit(settings_class: type[S]) -> S:
 
 def _public_site(
     runner: web.BaseRunner,
-    listening: Listening,
+    listening: ListenerSettings,
     sock: socket.socket | None,
     ssl_context: ssl.SSLContext | None,
 ) -> web.BaseSite:

@@ -7,10 +7,13 @@ third of what the gateway and content may use.
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
+
+PREFIX: Final = "{prefix}"
+"""In a name: what the class that has the setting calls its ``prefix``."""
 
 _SPEC: Final = "setting"
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
@@ -80,9 +83,17 @@ def setting(
 def specs(settings_class: type) -> list[SettingSpec]:
     """Return what a settings class reads, in order of declaration."""
     return [
-        cast("SettingSpec", each.metadata[_SPEC])
+        _named(each.metadata[_SPEC], settings_class)
         for each in dataclasses.fields(settings_class)
     ]
+
+
+def _named(spec: SettingSpec, settings_class: type) -> SettingSpec:
+    """Put the class's prefix in the place that a shared declaration leaves for it."""
+    if PREFIX not in spec.name:
+        return spec
+    prefix: str = settings_class.prefix  # type: ignore[attr-defined] # by contract
+    return replace(spec, name=spec.name.replace(PREFIX, prefix))
 
 
 def read_settings(settings_class: type[S], environ: Mapping[str, str]) -> S:
@@ -96,7 +107,7 @@ def read_settings(settings_class: type[S], environ: Mapping[str, str]) -> S:
     values: dict[str, object] = {}
     faults: list[str] = []
     for each in dataclasses.fields(cast("Any", settings_class)):
-        spec: SettingSpec = each.metadata[_SPEC]
+        spec = _named(each.metadata[_SPEC], settings_class)
         try:
             found = _find(spec, environ)
             if found is not None:
@@ -196,7 +207,3 @@ def http_url(value: str) -> str:
     if any(character in value for character in "@?# "):
         raise ValueError("is not a plain URL: no credentials, query, fragment, space")
     return value
-
-
-LOG_LEVEL: Final = one_of("debug", "info", "warning", "error")
-"""How much a service logs."""

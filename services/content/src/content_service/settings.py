@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from service_kit import settings as parse
+from service_kit.listener import ListenerSettings, internal_port, public_port
 from service_kit.settings import SettingsError, setting
 
 
@@ -27,44 +28,13 @@ _NO_STATUS_LISTS: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(ListenerSettings):
     """What the operator decides. docs/content.md tells what each is for."""
 
-    host: str = setting(
-        "CONTENT_HOST", default="127.0.0.1", description="address to listen on"
-    )
-    port: int = setting(
-        "CONTENT_PORT", parse.port, default="8002", description="port to listen on"
-    )
-    internal_host: str = setting(
-        "CONTENT_INTERNAL_HOST",
-        default="127.0.0.1",
-        description="address of the internal port",
-    )
-    internal_port: int = setting(
-        "CONTENT_INTERNAL_PORT",
-        parse.port,
-        default="9002",
-        description="livez, readyz, metrics, status",
-    )
-    log_level: str = setting(
-        "CONTENT_LOG_LEVEL",
-        parse.LOG_LEVEL,
-        default="info",
-        description="debug, info, warning or error",
-    )
-    drain_delay: timedelta = setting(
-        "CONTENT_DRAIN_DELAY",
-        parse.seconds(0, 60),
-        default="2",
-        description="seconds it serves on, not ready, after SIGTERM",
-    )
-    shutdown_grace: timedelta = setting(
-        "CONTENT_SHUTDOWN_GRACE",
-        parse.seconds(0, 300),
-        default="20",
-        description="seconds for requests in flight after that",
-    )
+    prefix: ClassVar = "CONTENT_"
+
+    port: int = public_port("8002")
+    internal_port: int = internal_port("9002")
     issuer: str = setting(
         "CONTENT_ISSUER", parse.http_url, description="exact iss of access tokens"
     )

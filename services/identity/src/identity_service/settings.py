@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -17,6 +18,7 @@ from identity_service.handlers.origins import IpNetwork
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
+from service_kit.listener import ListenerSettings, internal_port, public_port
 from service_kit.settings import setting
 
 _DAY = 86_400
@@ -76,44 +78,13 @@ class DatabaseSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(DatabaseSettings):
+class Settings(ListenerSettings, DatabaseSettings):
     """What the operator decides. docs/identity.md tells what each is for."""
 
-    host: str = setting(
-        "IDENTITY_HOST", default="127.0.0.1", description="address to listen on"
-    )
-    port: int = setting(
-        "IDENTITY_PORT", parse.port, default="8001", description="port to listen on"
-    )
-    internal_host: str = setting(
-        "IDENTITY_INTERNAL_HOST",
-        default="127.0.0.1",
-        description="address of the internal port",
-    )
-    internal_port: int = setting(
-        "IDENTITY_INTERNAL_PORT",
-        parse.port,
-        default="9001",
-        description="livez, readyz, metrics, status",
-    )
-    log_level: str = setting(
-        "IDENTITY_LOG_LEVEL",
-        parse.LOG_LEVEL,
-        default="info",
-        description="debug, info, warning or error",
-    )
-    drain_delay: timedelta = setting(
-        "IDENTITY_DRAIN_DELAY",
-        parse.seconds(0, 60),
-        default="2",
-        description="seconds it serves on, not ready, after SIGTERM",
-    )
-    shutdown_grace: timedelta = setting(
-        "IDENTITY_SHUTDOWN_GRACE",
-        parse.seconds(0, 300),
-        default="20",
-        description="seconds for requests in flight after that",
-    )
+    prefix: ClassVar = "IDENTITY_"
+
+    port: int = public_port("8001")
+    internal_port: int = internal_port("9001")
     database_pool_size: int = setting(
         "IDENTITY_DATABASE_POOL_SIZE",
         parse.whole_number(1, 200),
