@@ -60,6 +60,7 @@ async def timed_sign_ins(identity: IdentityClient) -> list[tuple[int, float]]:
     return [await one() for _ in range(5)]
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("number", [1, 2], ids=["1 replica", "2 replicas"])
 @pytest.mark.parametrize("compat", ["false", "true"], ids=["spent", "kept"])
 async def test_r4_a_crowd_refreshing_one_token_hinders_nobody(

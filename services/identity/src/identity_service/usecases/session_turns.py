@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
+from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.usecases.single_flight import SingleFlight
+
+TURN_SECONDS: Final = 2.5
+"""The longest that a turn and the wait for it may take together."""
 
 T = TypeVar("T")
 
@@ -30,6 +34,11 @@ class SessionTurns:
         """Return what ``work`` returns, or raise what it raises, once it had its turn.
 
         ``piece`` names what is done: who says the same shares it.
+
+        Raises
+        ------
+        DatabaseUnavailableError
+            What was asked before takes too long.
         """
         key = (session_id, piece)
         flight: SingleFlight[T] | None = self._flights.get(key)
@@ -47,7 +56,9 @@ class SessionTurns:
     ) -> T:
         lock = self._locks.setdefault(session_id, asyncio.Lock())
         try:
-            async with lock:
+            async with asyncio.timeout(TURN_SECONDS), lock:
                 return await work()
+        except TimeoutError as error:
+            raise DatabaseUnavailableError("its session is busy") from error
         finally:
             del self._flights[key]
