@@ -18,10 +18,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from sqlalchemy import URL, make_url, text
+from sqlalchemy import URL, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from tests.support.missing import skip_missing
 from tests.support.ports import free_ports
@@ -210,12 +210,19 @@ _migrated: Final[dict[URL, str]] = {}
 """The database that tests use in each server, one after the other."""
 
 
+_roles: Final[dict[str, list[dict[str, Any]]]] = {}
+"""The roles that the migrations have brought to a database."""
+
+
 async def _migrated_database(server: URL) -> str:
     if server not in _migrated:
         name = f"identity_{secrets.token_hex(6)}"
         await _execute(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         url = server.set(database=name).render_as_string(hide_password=False)
         await migrate(url)
+        async with connected(url) as engine, engine.connect() as connection:
+            found = await connection.execute(select(tables.roles))
+            _roles[url] = [dict(row) for row in found.mappings()]
         _migrated[server] = url
     return _migrated[server]
 
@@ -224,8 +231,9 @@ async def _empty(url: str) -> None:
     """Take away what a test has left, but not what the migrations brought."""
     async with connected(url) as engine, engine.begin() as connection:
         for table in reversed(tables.metadata.sorted_tables):
-            if table not in {tables.roles, tables.audit_head}:
+            if table is not tables.audit_head:
                 await connection.execute(table.delete())
+        await connection.execute(tables.roles.insert(), _roles[url])
         await connection.execute(
             tables.audit_head.update().values(
                 last_event_id=0, last_hash=GENESIS, first_previous_hash=GENESIS
