@@ -136,6 +136,45 @@ async def test_the_audit_log_is_verified_and_a_signing_key_is_made(
     assert (verified.code, "unbroken" in verified.out) == (0, True)
 
 
+async def test_a_role_is_added_listed_and_removed(operator: Operator) -> None:
+    await operator.run("migrate")
+    add = ("roles", "add", "editor", "--description", "Edits what others write")
+
+    added = await operator.run(*add)
+    again = await operator.run(*add)
+    listed = await operator.run("roles", "list")
+    removed = await operator.run("roles", "remove", "editor")
+    gone = await operator.run("roles", "remove", "editor")
+
+    assert (added.code, added.out) == (0, "editor is a role now\n")
+    assert (again.code, again.out) == (0, "editor is a role already\n")
+    assert listed.out.splitlines()[-1] == "editor     Edits what others write"
+    assert (removed.code, removed.out) == (0, "editor is no role any more\n")
+    assert (gone.code, gone.err) == (1, "RoleNotFoundError: There is no such role.\n")
+
+
+async def test_a_role_that_somebody_has_is_not_removed(operator: Operator) -> None:
+    await operator.run("migrate")
+    naming = {"IDENTITY_SELF_ASSIGNABLE_ROLES": "user,moderator"}
+    async with running_identity(identity_settings(operator.url, **naming)) as identity:
+        await identity.sign_up("alice", roles=["moderator"])
+
+    in_use = await operator.run("roles", "remove", "moderator")
+    named = await operator.run("roles", "remove", "moderator", **naming)
+
+    assert (in_use.code, "take it from them first" in in_use.err) == (1, True)
+    assert (named.code, "one of its settings" in named.err) == (1, True)
+
+
+async def test_the_doctor_misses_a_role_that_settings_name(operator: Operator) -> None:
+    await operator.run("migrate")
+
+    ended = await operator.run("doctor", IDENTITY_SELF_ASSIGNABLE_ROLES="user,editor")
+
+    assert ended.code == 1
+    assert "fault roles: no such role: editor\n" in ended.out
+
+
 async def test_bad_settings_are_all_named_and_end_it_with_2(operator: Operator) -> None:
     ended = await operator.run(
         "serve", IDENTITY_ISSUER="nowhere", IDENTITY_TOKEN_TRANSPORT="pigeon"

@@ -31,7 +31,7 @@ class EmailTakenError(IdentityError):
 
 
 class UnknownRoleError(IdentityError):
-    """There is no such role."""
+    """A request names a role that does not exist."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -43,15 +43,15 @@ class RoleExistsError(IdentityError):
 
 
 class RoleNotFoundError(IdentityError):
-    """There is no role of this name to remove."""
+    """There is no such role."""
 
 
 class RoleInUseError(IdentityError):
-    """Accounts have this role: take it from them first."""
+    """Users have this role: take it from them first."""
 
 
 class RoleNeededError(IdentityError):
-    """Identity itself, or one of its settings, names this role."""
+    """Identity itself, or one of its settings, names this role: it stays."""
 
 
 class TooManyRolesError(IdentityError):
