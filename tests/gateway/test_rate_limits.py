@@ -147,7 +147,7 @@ async def test_gateways_that_share_a_store_count_together(tmp_path: Path) -> Non
     [port] = free_ports(1)
     async with store(port, tmp_path):
         first, second = (
-            RateLimits(f"valkey://127.0.0.1:{port}", patience=10) for _ in range(2)
+            RateLimits(f"valkey://127.0.0.1:{port}", timeout=10) for _ in range(2)
         )
         await first.start()
         await second.start()
@@ -164,7 +164,7 @@ async def test_gateways_that_share_a_store_count_together(tmp_path: Path) -> Non
 async def test_store_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     clock = FakeClock()
     [port] = free_ports(1)
-    limits = RateLimits(f"redis://127.0.0.1:{port}", patience=10, now=clock)
+    limits = RateLimits(f"redis://127.0.0.1:{port}", timeout=10, now=clock)
     await limits.start()
 
     started_at = time.monotonic()

@@ -16,12 +16,13 @@ from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.throttling import SIGN_INS_OF_ACCOUNT, Limit
 from identity_service.storage.throttle_counters import (
     COMMAND_TIMEOUT,
-    RETRY_STORE_AFTER,
     STORE_TIMEOUT,
     ValkeyCounters,
     open_counters,
+    valkey_pool,
 )
 from identity_service.usecases.throttling import CountingThrottle
+from service_kit.counters import RETRY_SECONDS
 
 __all__ = ["valkey_server"]
 
@@ -133,7 +134,7 @@ async def test_p8_memory_counts_while_valkey_is_away(
         assert fallbacks(registry) == 30
 
         await asyncio.to_thread(valkey_server.start)
-        await asyncio.sleep(RETRY_STORE_AFTER)
+        await asyncio.sleep(RETRY_SECONDS)
         taken = [await counters.take("alice", TEN_A_MINUTE) for _ in range(30)]
         assert taken.count(None) == 10
         assert fallbacks(registry) == 30
@@ -163,7 +164,7 @@ async def test_p8_every_wait_is_bounded_while_valkey_is_frozen(
         assert max(later) < 2 * STORE_TIMEOUT
         assert sorted(later)[25] < 0.05
 
-        await asyncio.sleep(RETRY_STORE_AFTER)
+        await asyncio.sleep(RETRY_SECONDS)
         for _ in range(SIGN_INS_OF_ACCOUNT[0].amount - 1):
             await throttle.reserve_sign_in("alice", "198.51.100.7")
         with pytest.raises(TooManyAttemptsError):
@@ -223,3 +224,10 @@ async def test_memory_is_counters_of_its_own() -> None:
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="memory://"):
         open_counters(url, CollectorRegistry())
+
+
+@pytest.mark.parametrize("scheme", ["valkey", "redis"])
+def test_a_host_may_be_called_redis(scheme: str) -> None:
+    place = valkey_pool(f"{scheme}://redis:6379/0").connection_kwargs
+
+    assert (place["host"], place["port"], place["db"]) == ("redis", 6379, 0)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import ip_network
 from typing import Final
-from urllib.parse import urlsplit
 
 from gateway_service.config.rules import Rule, word
+from service_kit.counters import is_store_url
 
 NO_LIMIT: Final = math.inf
 """A duration that never ends: what 0 means for `total` in the file."""
@@ -19,7 +19,6 @@ METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "D
 MEMORY: Final = "memory"
 """The rate limit store of a gateway that counts for itself."""
 
-_STORE_SCHEMES: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
 _LAST_PORT: Final = 65_535
 _HOST: Final = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\])"
 _ADDRESS: Final = re.compile(
@@ -90,9 +89,7 @@ def _network(value: object) -> str | None:
 def _store(value: object) -> str | None:
     if not isinstance(value, str):
         return None
-    parts = urlsplit(value)
-    is_url = parts.scheme in _STORE_SCHEMES and bool(parts.hostname)
-    return value if value == MEMORY or is_url else None
+    return value if value == MEMORY or is_store_url(value) else None
 
 
 origin = Rule(

@@ -136,7 +136,8 @@ async def _store_answers(url: str) -> Finding:
     place = f"rate limits in {url.partition('://')[0]}"
     counter = await asyncio.to_thread(SharedCounter, url)
     try:
-        await counter.wait("doctor", RateLimit(requests=1_000_000, seconds=1))
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await counter.wait("doctor", RateLimit(requests=1_000_000, seconds=1))
     except Exception as error:  # noqa: BLE001 - any failure is a finding
         return Finding(is_good=False, text=f"{place}: {type(error).__name__}")
     finally:

@@ -7,7 +7,6 @@ it walks through all its keys in a new task for every request.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
@@ -15,20 +14,16 @@ from typing import Final, Protocol
 
 from gateway_service.config.model import RateLimit
 from gateway_service.config.values import MEMORY
+from service_kit.counters import SharedStore
 
 MOST_CLIENTS: Final = 100_000
-"""Clients remembered at once, about 15 MB; the longest known are forgotten first."""
+"""Clients counted at once, about 15 MB; the oldest are forgotten first."""
 
 IPV6_CLIENT_BITS: Final = 64
 """One subscriber is given at least a /64, so that is one client."""
 
 STORE_SECONDS: Final = 0.25
-"""How long a request waits for the shared store."""
-
-AWAY_SECONDS: Final = 1.0
-"""How long the shared store is left alone after it failed."""
-
-_logger: Final = logging.getLogger(__name__)
+"""How long one request waits for the shared store."""
 
 
 class Counter(Protocol):
@@ -71,7 +66,7 @@ class MemoryCounter:
 class SharedCounter:
     """Counts in Valkey, for all gateways together."""
 
-    def __init__(self, url: str, *, patience: float = STORE_SECONDS) -> None:
+    def __init__(self, url: str, *, timeout: float = STORE_SECONDS) -> None:
         # Imported only where it is configured: see the module's docstring.
         from limits.aio.storage import RedisStorage  # noqa: PLC0415
         from limits.aio.strategies import (  # noqa: PLC0415
@@ -80,7 +75,7 @@ class SharedCounter:
         from valkey.asyncio import ConnectionPool  # noqa: PLC0415
 
         self._connections = ConnectionPool.from_url(
-            url, socket_timeout=patience, socket_connect_timeout=patience
+            url, socket_timeout=timeout, socket_connect_timeout=timeout
         )
         storage = RedisStorage(
             f"async+{url}",
@@ -88,7 +83,6 @@ class SharedCounter:
             key_prefix="gateway",
             connection_pool=self._connections,  # type: ignore[arg-type] # its docs say so
         )
-        self._patience = patience
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
     async def wait(self, key: str, limit: RateLimit) -> float:
@@ -96,16 +90,15 @@ class SharedCounter:
 
         Raises
         ------
-        ValkeyError, TimeoutError
+        ValkeyError
             Valkey is away.
         """
         from limits import RateLimitItemPerSecond  # noqa: PLC0415
 
         item = RateLimitItemPerSecond(limit.requests, limit.seconds)
-        async with asyncio.timeout(self._patience):
-            if await self._limiter.hit(item, key):
-                return 0.0
-            window = await self._limiter.get_window_stats(item, key)
+        if await self._limiter.hit(item, key):
+            return 0.0
+        window = await self._limiter.get_window_stats(item, key)
         return max(window.reset_time - time.time(), limit.seconds / limit.requests)
 
     async def close(self) -> None:
@@ -120,29 +113,26 @@ class RateLimits:
         self,
         store: str,
         *,
-        patience: float = STORE_SECONDS,
+        timeout: float = STORE_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = store
-        self.is_alone = False
-        """Whether a shared store is configured but this process counts for itself."""
         self.refused = 0
-        self._patience = patience
-        self._now = now
+        self._timeout = timeout
         self._memory = MemoryCounter(now=now)
+        self._store = SharedStore("rate_limit_store", timeout=timeout, now=now)
         self._shared: SharedCounter | None = None
-        self._ask_again_at = 0.0
 
     async def start(self) -> None:
-        """Get ready to count in the shared store, if there is one."""
+        """Prepare to count in the shared store, if there is one."""
         if self.store != MEMORY:
             # Imports and Lua scripts are read from files: not on the event loop.
             self._shared = await asyncio.to_thread(
-                SharedCounter, self.store, patience=self._patience
+                SharedCounter, self.store, timeout=self._timeout
             )
 
     async def wait(self, route: str, limit: RateLimit, client: str) -> float:
-        """Count a request to a route: 0 admits it, else the seconds to tell the client.
+        """Count a request to a route: 0 admits it, else the seconds to wait.
 
         `client` is an address in its one spelling, as `client_addresses` gives it.
         """
@@ -153,26 +143,21 @@ class RateLimits:
         return seconds
 
     async def _wait(self, key: str, limit: RateLimit) -> float:
-        if self._shared is None or self._now() < self._ask_again_at:
+        shared = self._shared
+        if shared is None:
             return await self._memory.wait(key, limit)
-        try:
-            seconds = await self._shared.wait(key, limit)
-        except Exception as error:  # noqa: BLE001 - whatever it is, requests go on
-            self._ask_again_at = self._now() + AWAY_SECONDS
-            if not self.is_alone:
-                _logger.warning(
-                    "rate_limit_store_away", extra={"error": type(error).__name__}
-                )
-            self.is_alone = True
-            return await self._memory.wait(key, limit)
-        if self.is_alone:
-            _logger.info("rate_limit_store_back")
-        self.is_alone = False
-        return seconds
+        return await self._store.ask(
+            lambda: shared.wait(key, limit), lambda: self._memory.wait(key, limit)
+        )
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this process counts for itself because the shared store is away."""
+        return self._store.is_away
 
     @property
     def place(self) -> str:
-        """Where is counted, without the credentials a URL may hold."""
+        """The scheme of the store, without the credentials a URL may hold."""
         return self.store.partition("://")[0]
 
     async def close(self) -> None:
@@ -181,7 +166,7 @@ class RateLimits:
             await self._shared.close()
 
     def tidy(self) -> None:
-        """Forget clients that have been quiet; called now and then."""
+        """Forget idle clients; called now and then."""
         self._memory.forget_idle()
 
 

@@ -3,15 +3,12 @@
 What they hold may be lost: it only says who waits.
 """
 
-import asyncio
-import logging
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage, Storage
@@ -21,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter
 from valkey.asyncio import BlockingConnectionPool, Valkey
 
 from identity_service.domain.throttling import Limit
+from service_kit.counters import SharedStore, is_store_url
 
 T = TypeVar("T")
 
@@ -44,11 +42,6 @@ if taken > 0 then redis.call('decrby', KEYS[1], taken) end
 return count - taken
 """
 """In one step, so that what has expired meanwhile is not made anew, without an end."""
-
-RETRY_STORE_AFTER: Final = 1.0
-"""Seconds in which memory counts, after Valkey failed, before it is asked again."""
-
-logger = logging.getLogger(__name__)
 
 
 class MemoryCounts(Storage):
@@ -182,6 +175,17 @@ class StoreCounters:
         return timedelta(seconds=math.ceil(free_at - self._now()))
 
 
+def valkey_pool(url: str) -> BlockingConnectionPool:
+    """Return connections to a Valkey, bounded in number and in time."""
+    return BlockingConnectionPool.from_url(
+        url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=COMMAND_TIMEOUT,
+        socket_timeout=COMMAND_TIMEOUT,
+        socket_connect_timeout=COMMAND_TIMEOUT,
+    )
+
+
 class ValkeyCounters:
     """Counters that all replicas share, with counters of our own while those are away.
 
@@ -195,17 +199,12 @@ class ValkeyCounters:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pool = BlockingConnectionPool.from_url(
-            url.replace("redis", "valkey", 1),
-            max_connections=MAX_CONNECTIONS,
-            timeout=COMMAND_TIMEOUT,
-            socket_timeout=COMMAND_TIMEOUT,
-            socket_connect_timeout=COMMAND_TIMEOUT,
-        )
+        self._pool = valkey_pool(url)
         self._shared = StoreCounters(SharedCounts(self._pool), time.time)
         self._own = StoreCounters(MemoryCounts(monotonic), monotonic)
-        self._monotonic = monotonic
-        self._ask_again_at = -math.inf
+        self._store = SharedStore(
+            "throttle_store", timeout=STORE_TIMEOUT, now=monotonic
+        )
         self._fallbacks = Counter(
             "identity_throttle_fallbacks_total",
             "Questions that memory answered because Valkey did not",
@@ -229,27 +228,11 @@ class ValkeyCounters:
         await self._pool.aclose()
 
     async def _ask(self, question: Callable[[StoreCounters], Awaitable[T]]) -> T:
-        was_away = self._ask_again_at > -math.inf
-        if self._monotonic() >= self._ask_again_at:
-            if was_away:
-                # Others need not wait for this attempt to fail.
-                self._ask_again_at = self._monotonic() + RETRY_STORE_AFTER
-            try:
-                async with asyncio.timeout(STORE_TIMEOUT):
-                    answer = await question(self._shared)
-            except (StorageError, OSError, TimeoutError) as error:
-                self._ask_again_at = self._monotonic() + RETRY_STORE_AFTER
-                if not was_away:
-                    logger.warning(
-                        "throttle_store_away", extra={"error": type(error).__name__}
-                    )
-            else:
-                self._ask_again_at = -math.inf
-                if was_away:
-                    logger.info("throttle_store_back")
-                return answer
-        self._fallbacks.inc()
-        return await question(self._own)
+        async def alone() -> T:
+            self._fallbacks.inc()
+            return await question(self._own)
+
+        return await self._store.ask(lambda: question(self._shared), alone)
 
 
 def open_counters(
@@ -261,7 +244,7 @@ def open_counters(
     """
     if url == MEMORY_URL:
         return StoreCounters(MemoryCounts(), time.monotonic)
-    if urlsplit(url).scheme in {"valkey", "valkeys", "redis", "rediss"}:
+    if is_store_url(url):
         return ValkeyCounters(url, registry)
     raise ValueError("not memory://, valkey://… or redis://…")
 

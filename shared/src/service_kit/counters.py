@@ -1,0 +1,69 @@
+"""Count in a store that replicas share, and go on alone while it is away."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+RETRY_SECONDS: Final = 1.0
+"""How long a store that failed is left alone."""
+
+_SCHEMES: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
+
+_logger: Final = logging.getLogger(__name__)
+
+
+def is_store_url(url: str) -> bool:
+    """Whether a URL names a Valkey, or a Redis, on some host."""
+    parts = urlsplit(url)
+    return parts.scheme in _SCHEMES and bool(parts.hostname)
+
+
+class SharedStore:
+    """Asks a shared store; while it is away, what stands in for it.
+
+    After a failure one question a second tries the store again; the others do not wait
+    for that. ``name`` begins the events that are logged: ``{name}_away`` and
+    ``{name}_back``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        timeout: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._timeout = timeout
+        self._now = now
+        self._retry_at = 0.0
+        self.is_away = False
+        """Whether the last question to the store failed."""
+
+    async def ask(
+        self, shared: Callable[[], Awaitable[T]], alone: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Return what the store responds, or else what stands in for it does."""
+        if self.is_away:
+            if self._now() < self._retry_at:
+                return await alone()
+            self._retry_at = self._now() + RETRY_SECONDS
+        try:
+            async with asyncio.timeout(self._timeout):
+                result = await shared()
+        except Exception as error:  # noqa: BLE001 - whatever it is, requests go on
+            self._retry_at = self._now() + RETRY_SECONDS
+            if not self.is_away:
+                event = f"{self._name}_away"
+                _logger.warning(event, extra={"error": type(error).__name__})
+            self.is_away = True
+            return await alone()
+        if self.is_away:
+            _logger.info(f"{self._name}_back")  # noqa: G004 - a name of the code's
+        self.is_away = False
+        return result
