@@ -8,7 +8,9 @@ from multidict import CIMultiDictProxy
 
 from service_kit.problems import Problem, ProblemError, problem_middleware
 
-TEAPOT = Problem(HTTPStatus.IM_A_TEAPOT, "teapot", "Short and stout.", {"X-Spout": "1"})
+TEAPOT = Problem(
+    HTTPStatus.IM_A_TEAPOT, "teapot", "Short and stout.", "Tip it.", {"X-Spout": "1"}
+)
 
 
 class LostError(Exception):
@@ -32,7 +34,7 @@ async def answer_of(
     app = web.Application(
         middlewares=[
             problem_middleware(
-                {LostError: Problem(HTTPStatus.GONE, "lost", "It is lost.")}
+                {LostError: Problem(HTTPStatus.GONE, "lost", "It is lost.", "Look.")}
             )
         ]
     )

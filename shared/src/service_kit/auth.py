@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -13,7 +14,7 @@ from service_kit.credentials import (
     fields_of,
     read_access_token,
 )
-from service_kit.problems import Problem, ProblemTable
+from service_kit.problems import Problem, ProblemTable, common
 from service_kit.tokens import (
     AccessClaims,
     InvalidTokenError,
@@ -135,43 +136,29 @@ def auth_problems(*, tutorial_compat: bool) -> ProblemTable:
     of RFC 6750 section 3.1: without credentials they name no error.
     """
     return {
-        MissingTokenError: Problem(
-            HTTPStatus.FORBIDDEN if tutorial_compat else HTTPStatus.UNAUTHORIZED,
-            "missing_token",
-            "No token provided!",
-            {hdrs.WWW_AUTHENTICATE: "Bearer"},
-        ),
-        MalformedCredentialsError: Problem(
-            HTTPStatus.BAD_REQUEST,
-            "invalid_request",
-            "The access token must be given once, in one header.",
-            {hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_request"'},
-        ),
-        InvalidTokenError: Problem(
-            HTTPStatus.UNAUTHORIZED,
-            "invalid_token",
-            "Unauthorized!",
-            {hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_token"'},
-        ),
+        MissingTokenError: replace(common.MISSING_TOKEN, status=HTTPStatus.FORBIDDEN)
+        if tutorial_compat
+        else common.MISSING_TOKEN,
+        MalformedCredentialsError: _MALFORMED_CREDENTIALS,
+        InvalidTokenError: common.INVALID_TOKEN,
         MissingRoleError: _missing_role,
         KeysUnavailableError: _UNAVAILABLE,
         StatusUnavailableError: _UNAVAILABLE,
     }
 
 
-_UNAVAILABLE: Final = Problem(
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "verification_unavailable",
-    "Access tokens cannot be verified at the moment.",
-    {hdrs.RETRY_AFTER: str(RETRY_AFTER_SECONDS)},
+_MALFORMED_CREDENTIALS: Final = replace(
+    common.INVALID_REQUEST,
+    message="The access token must be given once, in one header.",
+    headers={hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_request"'},
+)
+
+_UNAVAILABLE: Final = replace(
+    common.VERIFICATION_UNAVAILABLE,
+    headers={hdrs.RETRY_AFTER: str(RETRY_AFTER_SECONDS)},
 )
 
 
 def _missing_role(error: Exception) -> Problem:
     role = error.role if isinstance(error, MissingRoleError) else ""
-    return Problem(
-        HTTPStatus.FORBIDDEN,
-        "insufficient_scope",
-        f"Require {role.title()} Role!",
-        {hdrs.WWW_AUTHENTICATE: 'Bearer error="insufficient_scope"'},
-    )
+    return replace(common.INSUFFICIENT_SCOPE, message=f"Require {role.title()} Role!")

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from http import HTTPStatus
+from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from service_kit.problems import Problem, ProblemError
+from service_kit.problems import ProblemError, common
 
 _READ_SECONDS: Final = 10
 """aiohttp has no limit of its own for a body that stalls."""
@@ -17,20 +17,13 @@ _MOST_FIELDS: Final = 100
 _DEEPEST: Final = 32
 _LONGEST_NUMBER: Final = 32
 
-_PACKED: Final = Problem(
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "unsupported_content_encoding",
-    "The body must not be compressed.",
-    {"Accept-Encoding": "identity"},
-)
-
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
 
 
 def invalid_body(message: str) -> ProblemError:
     """Return the refusal of a body that cannot be read."""
-    return ProblemError(Problem(HTTPStatus.BAD_REQUEST, "invalid_body", message))
+    return ProblemError(replace(common.INVALID_BODY, message=message))
 
 
 async def read_members(
@@ -48,20 +41,14 @@ async def read_members(
         type or a compressed body, 408 for a body that does not arrive in time.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise ProblemError(_PACKED)
+        raise ProblemError(common.UNSUPPORTED_CONTENT_ENCODING)
     raw = await _read(request)
     if not raw.strip():
         return {}
     if form and request.content_type == FORM:
         return _parse_form(raw)
     if request.content_type != JSON:
-        raise ProblemError(
-            Problem(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                f"The body must be {JSON}.",
-            )
-        )
+        raise ProblemError(common.UNSUPPORTED_MEDIA_TYPE)
     return parse_json_object(raw)
 
 
@@ -70,14 +57,7 @@ async def _read(request: web.Request) -> bytes:
         async with asyncio.timeout(_READ_SECONDS):
             return await request.read()
     except TimeoutError:
-        raise ProblemError(
-            Problem(
-                HTTPStatus.REQUEST_TIMEOUT,
-                "body_timeout",
-                "The body did not arrive in time.",
-                {"Connection": "close"},
-            )
-        ) from None
+        raise ProblemError(common.BODY_TIMEOUT) from None
     except (web.RequestPayloadError, ConnectionError, ValueError):
         # A client that is gone reads no answer, but leaves no traceback either.
         raise invalid_body("The body could not be read.") from None

@@ -3,14 +3,14 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from service_kit.problems import Problem, problem_middleware, problem_response
+from service_kit.problems import common, problem_middleware, problem_response
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns None when all is well, else the reason why not, in a few words."""
@@ -78,14 +78,7 @@ def create_internal_app(
             warned = await readiness.warned()
             lines = ("ok", *(f"{name}: {text}" for name, text in warned.items()))
             return web.Response(text="".join(f"{line}\n" for line in lines))
-        return problem_response(
-            Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "not_ready",
-                "Not ready.",
-                members={"faults": faults},
-            )
-        )
+        return problem_response(replace(common.NOT_READY, members={"faults": faults}))
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(

@@ -3,7 +3,7 @@
 import base64
 import logging
 from collections.abc import Mapping
-from http import HTTPStatus
+from dataclasses import replace
 from typing import Final, NoReturn
 from urllib.parse import unquote_plus
 
@@ -13,19 +13,10 @@ from identity_service.app_keys import INTROSPECTION_CLIENTS, PRESENTED_TOKENS
 from identity_service.handlers.callers import device
 from identity_service.handlers.payloads import answer
 from service_kit.bodies import FORM, read_members
-from service_kit.problems import Problem, ProblemError
+from service_kit.problems import ProblemError, accounts, common
 
-_NOT_A_FORM: Final = Problem(
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "unsupported_media_type",
-    f"The body must be {FORM}.",
-)
-_INVALID_CLIENT: Final = Problem(
-    HTTPStatus.UNAUTHORIZED,
-    "invalid_client",
-    "This is for clients that authenticate.",
-    {hdrs.WWW_AUTHENTICATE: 'Basic realm="introspection", charset="UTF-8"'},
-    {"error": "invalid_client"},
+_NOT_A_FORM: Final = replace(
+    common.UNSUPPORTED_MEDIA_TYPE, message=f"The body must be {FORM}."
 )
 
 _logger: Final = logging.getLogger(__name__)
@@ -37,7 +28,7 @@ async def introspect(request: web.Request) -> web.Response:
     client_id, secret = _client_credentials(request, form)
     if not request.app[INTROSPECTION_CLIENTS].match(client_id, secret):
         _logger.warning("introspection_refused", extra={"client": client_id[:64]})
-        raise ProblemError(_INVALID_CLIENT)
+        raise ProblemError(accounts.INVALID_CLIENT)
     found = await request.app[PRESENTED_TOKENS].introspect(_token(form))
     return answer({"active": False} if found is None else {"active": True, **found})
 
@@ -87,7 +78,7 @@ def _basic_credentials(header: str) -> tuple[str, str]:
     """Read RFC 7617 credentials, whose halves RFC 6749 has form-encoded."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
-        raise ProblemError(_INVALID_CLIENT)
+        raise ProblemError(accounts.INVALID_CLIENT)
     try:
         decoded = base64.b64decode(encoded.strip(), validate=True).decode()
         client_id, _, secret = decoded.partition(":")
@@ -95,15 +86,14 @@ def _basic_credentials(header: str) -> tuple[str, str]:
             secret, errors="strict"
         )
     except ValueError:
-        raise ProblemError(_INVALID_CLIENT) from None
+        raise ProblemError(accounts.INVALID_CLIENT) from None
 
 
 def _refuse(message: str) -> NoReturn:
     raise ProblemError(
-        Problem(
-            HTTPStatus.BAD_REQUEST,
-            "invalid_request",
-            message,
-            members={"error": "invalid_request"},
+        replace(
+            common.INVALID_REQUEST,
+            message=message,
+            members={"error": common.INVALID_REQUEST.code},
         )
     )

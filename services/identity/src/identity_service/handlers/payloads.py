@@ -1,8 +1,8 @@
 """What requests say and what answers say, as JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import Role, RoleName
 from identity_service.domain.sessions import Session
 from service_kit.bodies import FORM, read_members
-from service_kit.problems import Problem, ProblemError
+from service_kit.problems import Problem, ProblemError, accounts
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -123,10 +123,9 @@ def _of_validation_error(error: ValidationError) -> Problem:
 
 def _invalid(faults: Sequence[tuple[str, str, str]]) -> Problem:
     """Return the problem that has one entry for each field."""
-    return Problem(
-        HTTPStatus.BAD_REQUEST,
-        "invalid_fields",
-        " ".join(f"{field}: {message}" for field, _, message in faults),
+    return replace(
+        accounts.INVALID_FIELDS,
+        message=" ".join(f"{field}: {message}" for field, _, message in faults),
         members={
             "errors": [
                 {"field": field, "code": code, "message": message}

@@ -1,7 +1,6 @@
 """Which access tokens are revoked, for whoever verifies them offline."""
 
 import json
-from http import HTTPStatus
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -12,21 +11,15 @@ from identity_service.handlers.conditional import (
     accepts_gzip,
     conditional_response,
 )
-from service_kit.problems import Problem, ProblemError
+from service_kit.problems import ProblemError, accounts
 
 _MEDIA_TYPE: Final = "application/statuslist+jwt"
-
-_NO_HISTORY: Final = Problem(
-    HTTPStatus.NOT_IMPLEMENTED,
-    "history_not_supported",
-    "Only the present status list can be had, not one of another time.",
-)
 
 
 async def show(request: web.Request) -> web.Response:
     """GET /api/auth/statuslists/{id} (draft-ietf-oauth-status-list section 8)."""
     if "time" in request.query:
-        raise ProblemError(_NO_HISTORY)
+        raise ProblemError(accounts.HISTORY_NOT_SUPPORTED)
     published = await request.app[STATUS_LISTS].get(int(request.match_info["list_id"]))
     is_gzipped = accepts_gzip(request)
     return conditional_response(

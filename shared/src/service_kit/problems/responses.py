@@ -1,9 +1,9 @@
-"""What a client is told when something fails (RFC 9457)."""
+"""Send problems: their bodies, their responses, and the middleware that maps errors."""
 
 import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -11,6 +11,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
+from service_kit.problems import common
+from service_kit.problems.problem import Problem, ProblemError
 from service_kit.request_id import HEADER, accepted_request_id, request_id
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -26,42 +28,40 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 _logger: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One kind of failure, as a client sees it."""
-
-    status: HTTPStatus
-    code: str
-    """A stable machine word."""
-    message: str
-    """For people; the tutorial's clients show it."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    members: Mapping[str, object] = field(default_factory=dict)
-    """Further members of the body."""
-
-
-class ProblemError(Exception):
-    """Raised by a handler that knows what to tell the client."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.code)
-        self.problem = problem
-
-
 ProblemTable = Mapping[type[Exception], Problem | Callable[[Exception], Problem]]
 """What a client is told about each expected failure."""
 
-INTERNAL_ERROR: Final = Problem(
-    HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong."
-)
-
-_CODES: Final = {
-    HTTPStatus.BAD_REQUEST: "invalid_request",
-    HTTPStatus.NOT_FOUND: "not_found",
-    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+_OF_STATUS: Final = {
+    each.status: each
+    for each in (
+        common.INVALID_REQUEST,
+        common.NOT_FOUND,
+        common.METHOD_NOT_ALLOWED,
+        common.BODY_TOO_LARGE,
+        common.TARGET_TOO_LONG,
+        common.UNSUPPORTED_MEDIA_TYPE,
+        common.EXPECTATION_FAILED,
+        common.HEADER_FIELDS_TOO_LARGE,
+        common.INTERNAL_ERROR,
+        common.NOT_IMPLEMENTED,
+        common.HTTP_VERSION_NOT_SUPPORTED,
+    )
 }
+
+
+def problem_of_status(status: HTTPStatus) -> Problem:
+    """Return the problem that a status says by itself."""
+    if found := _OF_STATUS.get(status):
+        return found
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return common.INTERNAL_ERROR
+    return replace(common.INVALID_REQUEST, status=status)
+
+
+def method_not_allowed(methods: Iterable[str]) -> Problem:
+    """Return the problem for a method that is none of those that are allowed."""
+    allow = {"Allow": ", ".join(sorted(methods))}
+    return replace(common.METHOD_NOT_ALLOWED, headers=allow)
 
 
 def problem_body(problem: Problem, instance: str) -> bytes:
@@ -106,7 +106,7 @@ def problem_teller(table: ProblemTable) -> Callable[[Exception], Problem]:
                 entry = table[each]
                 return entry if isinstance(entry, Problem) else entry(error)
         _logger.error("unexpected_error", exc_info=error)
-        return INTERNAL_ERROR
+        return common.INTERNAL_ERROR
 
     return told
 
@@ -142,12 +142,10 @@ def problem_middleware(table: ProblemTable) -> Middleware:
 def _of_http_exception(error: web.HTTPException) -> Problem:
     """Return the problem for what aiohttp itself refuses: path, method or huge body."""
     status = HTTPStatus(error.status)
-    code = _CODES.get(status, status.phrase.lower().replace(" ", "_"))
     match error:
         case web.HTTPNotFound():
-            return Problem(status, code, "There is nothing here.")
+            return common.NOT_FOUND
         case web.HTTPMethodNotAllowed(allowed_methods=methods):
-            allow = {"Allow": ", ".join(sorted(methods))}
-            return Problem(status, code, "This method is not allowed here.", allow)
+            return method_not_allowed(methods)
         case _:
-            return Problem(status, code, f"{status.phrase}.")
+            return replace(problem_of_status(status), message=f"{status.phrase}.")

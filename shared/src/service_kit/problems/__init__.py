@@ -1,0 +1,32 @@
+"""Problems: what clients get when something fails (RFC 9457).
+
+`common` and `accounts` declare every problem of the product, each once. A service
+refers to them, and fits one to its case with `dataclasses.replace`.
+"""
+
+from service_kit.problems.common import INTERNAL_ERROR
+from service_kit.problems.problem import Problem, ProblemError
+from service_kit.problems.responses import (
+    MEDIA_TYPE,
+    SECURITY_HEADERS,
+    ProblemTable,
+    problem_body,
+    problem_middleware,
+    problem_of_status,
+    problem_response,
+    problem_teller,
+)
+
+__all__ = [
+    "INTERNAL_ERROR",
+    "MEDIA_TYPE",
+    "SECURITY_HEADERS",
+    "Problem",
+    "ProblemError",
+    "ProblemTable",
+    "problem_body",
+    "problem_middleware",
+    "problem_of_status",
+    "problem_response",
+    "problem_teller",
+]

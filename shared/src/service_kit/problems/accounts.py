@@ -1,0 +1,161 @@
+"""Problems of users, roles, sessions and their tokens."""
+
+from http import HTTPStatus
+from typing import Final
+
+from service_kit.problems.problem import Problem
+
+INVALID_FIELDS: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "invalid_fields",
+    "username: This is required.",
+    "Correct each field that the member errors names, by its code.",
+)
+USERNAME_TAKEN: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "username_taken",
+    "Failed! Username is already in use!",
+    "Choose another username; one that only looks like a taken one is taken too.",
+)
+EMAIL_TAKEN: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "email_taken",
+    "Failed! Email is already in use!",
+    "Use another e-mail address, or sign in to the account that has it.",
+)
+UNKNOWN_ROLE: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "unknown_role",
+    "Failed! Role does not exist = {name}",
+    "List the roles and use the name of one.",
+)
+WRONG_PASSWORD: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "wrong_password",
+    "This is not your present password.",
+    "Send the user's present password as currentPassword.",
+)
+UNSUPPORTED_TOKEN_TYPE: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "unsupported_token_type",
+    "Only access tokens and refresh tokens can be revoked.",
+    "Send one of these; the hint is access_token or refresh_token.",
+    members={"error": "unsupported_token_type"},
+)
+INVALID_CREDENTIALS: Final = Problem(
+    HTTPStatus.UNAUTHORIZED,
+    "invalid_credentials",
+    "Invalid username or password!",
+    "Try again with the right ones. A disabled account gets the same response.",
+    members={"accessToken": None},
+)
+INVALID_CLIENT: Final = Problem(
+    HTTPStatus.UNAUTHORIZED,
+    "invalid_client",
+    "This is for clients that authenticate.",
+    "Use HTTP Basic with a client that IDENTITY_INTROSPECTION_CLIENTS names.",
+    {"WWW-Authenticate": 'Basic realm="introspection", charset="UTF-8"'},
+    {"error": "invalid_client"},
+)
+ROLE_NOT_SELF_ASSIGNABLE: Final = Problem(
+    HTTPStatus.FORBIDDEN,
+    "role_not_self_assignable",
+    "Failed! Role may not be self-assigned = {name}",
+    "Sign up without the role; an admin assigns it.",
+)
+REFRESH_TOKEN_REQUIRED: Final = Problem(
+    HTTPStatus.FORBIDDEN,
+    "refresh_token_required",
+    "Refresh Token is required!",
+    "Send the refresh token in the body or in its cookie.",
+)
+INVALID_GRANT: Final = Problem(
+    HTTPStatus.FORBIDDEN,
+    "invalid_grant",
+    "Refresh token is not in database!",
+    "Sign in again: the session has ended, or the token was used before.",
+)
+REFRESH_TOKEN_EXPIRED: Final = Problem(
+    HTTPStatus.FORBIDDEN,
+    "refresh_token_expired",
+    "Refresh token was expired. Please make a new signin request",
+    "Sign in again.",
+)
+CROSS_SITE_REQUEST: Final = Problem(
+    HTTPStatus.FORBIDDEN,
+    "cross_site_request",
+    "A request by cookie must come from a page of this site.",
+    "Send it from an allowed origin, or send the token in a header.",
+)
+ACCOUNT_NOT_FOUND: Final = Problem(
+    HTTPStatus.NOT_FOUND,
+    "account_not_found",
+    "There is no such account.",
+    "List the accounts and use the id of one.",
+)
+SESSION_NOT_FOUND: Final = Problem(
+    HTTPStatus.NOT_FOUND,
+    "session_not_found",
+    "There is no such session.",
+    "List the sessions and use the id of a live one.",
+)
+LAST_ADMIN: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "last_admin",
+    "This is the last administrator: appoint another one first.",
+    "Give another user the role admin, then try again.",
+)
+ROLE_NOT_FOUND: Final = Problem(
+    HTTPStatus.NOT_FOUND,
+    "role_not_found",
+    "There is no role of this name.",
+    "List the roles and use the name of one.",
+)
+ROLE_EXISTS: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "role_exists",
+    "There is a role of this name already.",
+    "Use the role that is there, or choose another name.",
+)
+ROLE_IN_USE: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "role_in_use",
+    "Users have this role: take it from them first.",
+    "Take the role from every user who has it, then try again.",
+)
+ROLE_NEEDED: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "role_needed",
+    "This role cannot be removed: identity or one of its settings names it.",
+    "Leave the role, or take its name out of the settings first.",
+)
+TOO_MANY_ROLES: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "too_many_roles",
+    "There are {most} roles, and there may be no more: remove one first.",
+    "Remove a role that nobody needs.",
+)
+TOO_MANY_ATTEMPTS: Final = Problem(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "too_many_attempts",
+    "Too many attempts. Please try again later.",
+    "Wait as long as Retry-After says.",
+)
+HISTORY_NOT_SUPPORTED: Final = Problem(
+    HTTPStatus.NOT_IMPLEMENTED,
+    "history_not_supported",
+    "Only the present status list can be had, not one of another time.",
+    "Leave out the parameter time.",
+)
+TEMPORARILY_UNAVAILABLE: Final = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "temporarily_unavailable",
+    "The service cannot do this at the moment. Please try again.",
+    "Try again after Retry-After. The operator looks at the database.",
+)
+BUSY: Final = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "busy",
+    "Too many people sign in at the moment. Please try again.",
+    "Try again after Retry-After. More replicas or cores sign in more people.",
+)
