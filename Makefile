@@ -33,7 +33,9 @@ imports: setup ## who may import whom
 	$(BIN)/lint-imports
 
 docs: setup ## write docs/reference anew from the code
-	@$(BIN)/python -m deploy.gateway_reference
+	@$(BIN)/python -m tests.reference.pages
+	@$(BIN)/python -m tests.reference.metrics
+	@$(BIN)/python -m tests.architecture.requirements
 
 test: setup ## every test that needs no container engine and no patience
 	$(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" $(ARGS)

@@ -2,142 +2,20 @@
 
 import contextlib
 import json
-import os
-import queue
 import re
-import shutil
 import signal
 import socket
 import stat
 import subprocess
-import sys
 import textwrap
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
+from tests.reference import metrics
 from tests.support.contract_walk import ROWS, Walk, walking
-from tests.support.ports import free_ports
-
-ROOT: Final = Path(__file__).parents[2]
-PATIENCE_SECONDS: Final = 60.0
-PORTS: Final = tuple(
-    f"{service}_{kind}"
-    for service in ("GATEWAY", "IDENTITY", "CONTENT")
-    for kind in ("PORT", "INTERNAL_PORT")
-)
-
-
-class Tree:
-    """A copy of what `make up` runs, with state and ports of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        shutil.copytree(ROOT / "deploy", folder / "deploy")
-        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-        self.base_url = f"http://localhost:{self.ports['GATEWAY_PORT']}"
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "IDENTITY_BCRYPT_COST": "6",
-            "IDENTITY_STATUS_LIST_TTL": "1",
-            **{name: str(port) for name, port in self.ports.items()},
-        }
-
-    @property
-    def local(self) -> Path:
-        """The folder of all state."""
-        return self.folder / ".local"
-
-    @property
-    def admin(self) -> dict[str, str]:
-        """The first admin's credentials, from their file."""
-        read: dict[str, str] = json.loads(
-            (self.local / "admin-credentials.json").read_text()
-        )
-        return read
-
-    def command(self, word: str, **overrides: str) -> subprocess.Popen[str]:
-        """Start what the Makefile starts, as a terminal does: in its own group."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "deploy.dev", word],
-            cwd=self.folder,
-            env={**self.environment, **overrides},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def refusal(self, **overrides: str) -> str:
-        """Return the last line of an `up` that must fail, and has no traceback."""
-        process = self.command("up", **overrides)
-        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == 1, printed
-        assert "Traceback" not in printed
-        return printed.splitlines()[-1]
-
-    def down(self) -> str:
-        """Return what `make down` prints."""
-        process = self.command("down")
-        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == 0, printed
-        return printed
-
-    def someone_listens(self) -> bool:
-        """Whether any of the ports is still taken."""
-        return any(_accepts(port) for port in self.ports.values())
-
-
-class Running:
-    """An `up` that has said it is ready."""
-
-    def __init__(self, tree: Tree, **overrides: str) -> None:
-        self.tree = tree
-        self.process = tree.command("up", **overrides)
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-        self.printed = self._until("Ctrl-C, or `make down`")
-
-    def stop(self, number: signal.Signals, *, group: bool = False) -> int:
-        """Send a signal, to the whole group as a terminal does; return the code."""
-        if group:
-            os.killpg(self.process.pid, number)
-        else:
-            self.process.send_signal(number)
-        return self.ended()
-
-    def ended(self) -> int:
-        """Return the exit code, once it has ended."""
-        code = self.process.wait(PATIENCE_SECONDS)
-        self._reader.join(PATIENCE_SECONDS)
-        return code
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as printed:
-            for line in printed:
-                self._lines.put(line)
-
-    def _until(self, words: str) -> str:
-        printed = ""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while words not in printed:
-            try:
-                printed += self._lines.get(timeout=deadline - time.monotonic())
-            except (queue.Empty, ValueError):
-                self.stop(signal.SIGTERM)
-                raise AssertionError(printed) from None
-        return printed
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+from tests.support.make_up import PATIENCE_SECONDS, PORTS, ROOT, Running, Tree
 
 
 def _processes_in(folder: Path) -> list[str]:
@@ -203,6 +81,10 @@ def test_the_first_admin_is_printed(running: Running) -> None:
     assert f"Ready on {tree.base_url}\n" in running.printed
     assert tree.admin["username"] in running.printed
     assert tree.admin["password"] in running.printed
+
+
+def test_metrics_page_is_what_make_docs_writes(running: Running) -> None:
+    assert metrics.PAGE.read_text("utf-8") == metrics.page(running.tree)
 
 
 def test_p13_first_admin_is_random_and_everything_kept_is_private(

@@ -74,12 +74,13 @@ class KeyMetrics(Collector):
             "How long ago the keys were read from the database, in seconds",
             _seconds(report.lag),
         )
+        rotation = GaugeMetricFamily(
+            "identity_signing_key_rotation_seconds",
+            "How soon the next key signs, in seconds; negative when overdue",
+        )
         if report.rotates_at is not None:
-            yield GaugeMetricFamily(
-                "identity_signing_key_rotation_seconds",
-                "How soon the next key signs, in seconds; negative when overdue",
-                _seconds(report.rotates_at - now),
-            )
+            rotation.add_metric((), _seconds(report.rotates_at - now))
+        yield rotation
 
 
 def _seconds(duration: timedelta) -> float:
