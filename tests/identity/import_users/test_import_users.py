@@ -33,7 +33,9 @@ from identity_service.usecases.import_users import (
 )
 
 HASH = bcrypt.hashpw(b"vexing quilt", bcrypt.gensalt(4)).decode()
-ROLES = {RoleName("user"), RoleName("moderator"), RoleName("admin")}
+ROLES = {RoleName(name) for name in ("user", "moderator", "admin", "author")}
+"""Those that exist here: the tutorial's, and one that the operator made."""
+
 SIGNED_UP_AT = datetime(2021, 5, 1, 12, 30, 15, tzinfo=UTC)
 
 
@@ -80,7 +82,7 @@ class Tutorial:
             "CREATE TABLE user_roles (createdAt DATETIME, updatedAt DATETIME,"
             " roleId INTEGER, userId INTEGER, PRIMARY KEY (roleId, userId))",
             "INSERT INTO roles (id, name) VALUES"
-            " (1, 'user'), (2, 'moderator'), (3, 'admin'), (4, 'root')",
+            " (1, 'user'), (2, 'moderator'), (3, 'admin'), (4, 'root'), (5, 'author')",
         )
 
     async def add(self, id_: int, *, roles: Sequence[int] = (1,), **row: Any) -> None:  # noqa: ANN401 - a cell
@@ -150,7 +152,7 @@ async def imported(
 
 
 async def test_ids_hashes_roles_and_times_are_kept(tutorial: Tutorial) -> None:
-    await tutorial.add(7, username="Alice", roles=[1, 2])
+    await tutorial.add(7, username="Alice", roles=[1, 2, 5])
     await tutorial.add(4711, username="José", roles=[3])
     await tutorial.add(9, username="nobody", roles=[])
     accounts = Accounts()
@@ -162,7 +164,7 @@ async def test_ids_hashes_roles_and_times_are_kept(tutorial: Tutorial) -> None:
     assert (alice.username.text, alice.email.text) == ("Alice", "user7@example.org")
     assert alice.password_hash == HASH
     assert alice.created_at == SIGNED_UP_AT
-    assert alice.roles == {"user", "moderator"}
+    assert alice.roles == {"user", "moderator", "author"}
     assert accounts.users[4711].username.text == "José"
     assert accounts.users[4711].roles == {"admin"}
     assert accounts.users[9].roles == {"user"}
