@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 from tests.support.identity import identity_settings
 
-from identity_service.handlers.cookies import Transport
-from identity_service.settings import DatabaseSettings, Settings
+from identity_service.settings import DatabaseSettings, Settings, Transport
 from service_kit.settings import SettingsError, SettingSpec, read_settings, specs
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "identity.md"

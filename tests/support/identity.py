@@ -224,7 +224,7 @@ async def create_admin(
     """Create an administrator, as the command does."""
     composed = compose(identity_settings(database_url), CollectorRegistry())
     try:
-        await composed.accounts.create_admin(
+        await composed.sign_ups.create_admin(
             username, f"{username}@example.test", PASSWORD, temporary=temporary
         )
     finally:

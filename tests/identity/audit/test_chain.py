@@ -10,7 +10,7 @@ from tests.support.database import connected
 from tests.support.manual_clock import ManualClock
 
 from identity_service.domain.audit import Action, AuditEvent, AuditQuery
-from identity_service.storage.database import SqlDatabase, create_engine
+from identity_service.storage.database import Database, create_engine
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.tables import audit_events, audit_head
 from identity_service.usecases.audit import Audit
@@ -26,7 +26,7 @@ def still_clock() -> ManualClock:
 @pytest.fixture
 async def audit(database_url: str, still_clock: ManualClock) -> AsyncIterator[Audit]:
     engine = create_engine(database_url, pool_size=8)
-    yield Audit(SqlDatabase(engine), still_clock, retention=RETENTION)
+    yield Audit(Database(engine), still_clock, retention=RETENTION)
     await engine.dispose()
 
 
@@ -55,7 +55,7 @@ async def test_chain_does_not_fork_when_many_append_at_once(
     audit: Audit, database_url: str, still_clock: ManualClock
 ) -> None:
     engine = create_engine(database_url, pool_size=8)
-    other = Audit(SqlDatabase(engine), still_clock, retention=RETENTION)
+    other = Audit(Database(engine), still_clock, retention=RETENTION)
     await asyncio.gather(*(record(each, 5) for each in (audit, other) * 4))
     await engine.dispose()
 
@@ -137,7 +137,7 @@ async def test_event_falls_with_the_transaction_it_tells_of(
     audit: Audit, database_url: str, still_clock: ManualClock
 ) -> None:
     engine = create_engine(database_url, pool_size=1)
-    database = SqlDatabase(engine)
+    database = Database(engine)
 
     async def failing(unit: Repositories) -> None:
         await audit.append(unit, AuditEvent(action=Action.SIGNED_IN))

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from identity_service.domain.common_passwords import is_common
+from identity_service.domain.emails import EmailAddress
 from identity_service.domain.passwords import (
     PASSWORD_MAX_LENGTH,
     PasswordPolicy,
     WeakPasswordError,
     normalise,
 )
-from identity_service.domain.users import EmailAddress, Username
+from identity_service.domain.usernames import Username
 
 ALICE = Username.parse("alice.liddell")
 ADDRESS = EmailAddress.parse("quintessa@brambleford.org")

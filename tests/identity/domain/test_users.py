@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_service.domain.users import (
+from identity_service.domain.emails import (
     EMAIL_MAX_LENGTH,
-    USERNAME_MAX_LENGTH,
     EmailAddress,
     InvalidEmailError,
+)
+from identity_service.domain.usernames import (
+    USERNAME_MAX_LENGTH,
     InvalidUsernameError,
     Username,
 )

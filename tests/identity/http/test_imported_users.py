@@ -8,9 +8,10 @@ from tests.support.database import connected
 from tests.support.identity import IdentityClient, identity_settings
 
 from identity_service.composition import compose
+from identity_service.domain.emails import EmailAddress
 from identity_service.domain.roles import RoleName
 from identity_service.domain.tutorial import ImportedUser
-from identity_service.domain.users import EmailAddress, Username
+from identity_service.domain.usernames import Username
 from identity_service.storage import tables
 from identity_service.usecases.import_users import Outcome
 from identity_service.usecases.imported_users import StoredImportedUsers

@@ -13,7 +13,7 @@ from tests.support.tokens import private_key
 from identity_service.domain.signing_keys import KeySchedule
 from identity_service.security.key_material import SigningKey
 from identity_service.security.keyrings import Keyring, Sealer, SecretKey
-from identity_service.storage.database import SqlDatabase, create_engine
+from identity_service.storage.database import Database, create_engine
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.key_rotation import KeyRotation
 from identity_service.usecases.signing_keys import SigningKeys
@@ -47,7 +47,7 @@ async def ready_made_key() -> SigningKey:
 class Process:
     """What one process has of the keys."""
 
-    database: SqlDatabase
+    database: Database
     audit: Audit
     keys: SigningKeys
     rotation: KeyRotation
@@ -62,7 +62,7 @@ async def process(
     seals_with: Sealer | None = None,
 ) -> AsyncIterator[Process]:
     engine = create_engine(url, pool_size=3)
-    database = SqlDatabase(engine)
+    database = Database(engine)
     seals_with = seals_with or sealer()
     audit = Audit(database, clock, retention=timedelta(days=400))
     keys = SigningKeys(database, seals_with, schedule, clock, monotonic=clock.monotonic)

@@ -4,9 +4,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
 
-from identity_service.composition import UseCases, compose
+from identity_service.composition import Services, compose
 from identity_service.domain.sessions import Device
-from identity_service.usecases.accounts import SignUp
+from identity_service.usecases.sign_up import SignUp
 
 HERE = Device(name="test", address="127.0.0.1")
 
@@ -19,16 +19,16 @@ def registry() -> CollectorRegistry:
 @pytest.fixture
 async def composed(
     database_url: str, registry: CollectorRegistry
-) -> AsyncIterator[UseCases]:
+) -> AsyncIterator[Services]:
     settings = identity_settings(database_url)
     await give_signing_keys(settings)
-    use_cases = compose(settings, registry)
-    yield use_cases
-    await use_cases.close()
+    services = compose(settings, registry)
+    yield services
+    await services.close()
 
 
 async def test_operator_sees_the_age_of_the_key_and_when_it_rotates(
-    composed: UseCases, registry: CollectorRegistry
+    composed: Services, registry: CollectorRegistry
 ) -> None:
     assert registry.get_sample_value("identity_signing_keys_published") is None
 
@@ -46,16 +46,16 @@ async def test_operator_sees_the_age_of_the_key_and_when_it_rotates(
 
 
 async def test_operator_sees_leases_and_sizes_of_lists(
-    composed: UseCases, registry: CollectorRegistry
+    composed: Services, registry: CollectorRegistry
 ) -> None:
     assert registry.get_sample_value("identity_status_list_leases_total") == 0
     alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
-    await composed.accounts.sign_up(alice, HERE)
-    await composed.sessions.sign_in("alice", PASSWORD, HERE)
+    await composed.sign_ups.sign_up(alice, HERE)
+    await composed.sign_ins.sign_in("alice", PASSWORD, HERE)
     await composed.status_lists.get(1)
 
     assert registry.get_sample_value("identity_status_list_leases_total") == 1
     assert registry.get_sample_value("identity_status_list_entries_left") == 255
-    size = registry.get_sample_value("identity_status_list_octets", {"list": "1"})
+    size = registry.get_sample_value("identity_status_list_bytes", {"list": "1"})
     assert size is not None
     assert size < 1000

@@ -11,7 +11,7 @@ from tests.support.database import connected
 from tests.support.manual_clock import ManualClock
 
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.domain.revocation import (
+from identity_service.domain.status_entries import (
     CLOSING_TIME,
     LEASE_LIFETIME,
     LEASE_SIZE,
@@ -21,7 +21,7 @@ from identity_service.domain.revocation import (
     permuted,
 )
 from identity_service.storage.tables import access_tokens, status_lists
-from identity_service.usecases.revocation import ExpiredTokens, StatusIndexes
+from identity_service.usecases.status_entries import ExpiredTokens, StatusEntries
 
 KEY = bytes(range(32))
 SECOND = timedelta(seconds=1)
@@ -66,8 +66,8 @@ def test_no_other_uri_names_a_list(uri: str) -> None:
 async def test_s5_two_hundred_at_once_through_two_processes_get_distinct_entries(
     database: FlakyDatabase, other_database: FlakyDatabase, still_clock: ManualClock
 ) -> None:
-    one = StatusIndexes(database, still_clock)
-    other = StatusIndexes(other_database, still_clock)
+    one = StatusEntries(database, still_clock)
+    other = StatusEntries(other_database, still_clock)
 
     places = await asyncio.gather(
         *(indexes.allocate() for _ in range(400) for indexes in (one, other))
@@ -80,7 +80,7 @@ async def test_s5_two_hundred_at_once_through_two_processes_get_distinct_entries
 async def test_s5_process_that_dies_takes_its_lease_with_it(
     database: FlakyDatabase, still_clock: ManualClock
 ) -> None:
-    before = [await StatusIndexes(database, still_clock).allocate() for _ in range(20)]
+    before = [await StatusEntries(database, still_clock).allocate() for _ in range(20)]
     assert len(set(before)) == 20
 
 
@@ -90,14 +90,14 @@ async def test_s5_full_list_is_followed_by_another_even_in_a_race(
     still_clock: ManualClock,
     database_url: str,
 ) -> None:
-    first = StatusIndexes(database, still_clock)
+    first = StatusEntries(database, still_clock)
     await first.allocate()
     async with connected(database_url) as engine, engine.begin() as connection:
         await connection.execute(update(status_lists).values(leased=LIST_SIZE))
 
     places = await asyncio.gather(
         *(
-            StatusIndexes(each, still_clock).allocate()
+            StatusEntries(each, still_clock).allocate()
             for _ in range(4)
             for each in (database, other_database)
         )
@@ -111,7 +111,7 @@ async def test_s5_full_list_is_followed_by_another_even_in_a_race(
 async def test_s5_lease_is_not_used_beyond_its_life(
     database: FlakyDatabase, still_clock: ManualClock
 ) -> None:
-    indexes = StatusIndexes(database, still_clock)
+    indexes = StatusEntries(database, still_clock)
     await indexes.allocate()
     still_clock.advance(LEASE_LIFETIME)
     assert indexes.left() == 0
@@ -122,7 +122,7 @@ async def test_s5_lease_is_not_used_beyond_its_life(
 async def test_lease_lasts_while_the_database_is_away(
     database: FlakyDatabase, still_clock: ManualClock
 ) -> None:
-    indexes = StatusIndexes(database, still_clock)
+    indexes = StatusEntries(database, still_clock)
     await indexes.allocate()
     database.is_away = True
     for _ in range(LEASE_SIZE - 1):
@@ -162,13 +162,13 @@ async def stored(url: str) -> tuple[list[int], int]:
 async def test_expired_tokens_are_forgotten_and_then_the_lists_they_leave(
     database: FlakyDatabase, still_clock: ManualClock, database_url: str
 ) -> None:
-    indexes = StatusIndexes(database, still_clock)
+    indexes = StatusEntries(database, still_clock)
     expired = ExpiredTokens(database, still_clock)
     for _ in range(5):
         await issue(database, await indexes.allocate(), still_clock)
     async with connected(database_url) as engine, engine.begin() as connection:
         await connection.execute(update(status_lists).values(leased=LIST_SIZE))
-    await StatusIndexes(database, still_clock).allocate()
+    await StatusEntries(database, still_clock).allocate()
 
     still_clock.advance(timedelta(minutes=15))
     assert await expired.prune() == 0  # some verifier's clock may be slow
@@ -179,17 +179,17 @@ async def test_expired_tokens_are_forgotten_and_then_the_lists_they_leave(
     still_clock.advance(CLOSING_TIME)
     await expired.prune()
     assert await stored(database_url) == ([2], 0)
-    assert (await StatusIndexes(database, still_clock).allocate())[0] == 2
+    assert (await StatusEntries(database, still_clock).allocate())[0] == 2
 
 
 async def test_list_is_kept_while_a_lease_or_a_token_of_it_may_live(
     database: FlakyDatabase, still_clock: ManualClock, database_url: str
 ) -> None:
-    indexes = StatusIndexes(database, still_clock)
+    indexes = StatusEntries(database, still_clock)
     place = await indexes.allocate()
     async with connected(database_url) as engine, engine.begin() as connection:
         await connection.execute(update(status_lists).values(leased=LIST_SIZE))
-    await StatusIndexes(database, still_clock).allocate()
+    await StatusEntries(database, still_clock).allocate()
 
     still_clock.advance(LEASE_LIFETIME - SECOND)
     await issue(database, place, still_clock)
@@ -201,11 +201,11 @@ async def test_list_is_kept_while_a_lease_or_a_token_of_it_may_live(
 async def test_list_is_kept_while_a_long_lived_token_of_it_lives(
     database: FlakyDatabase, still_clock: ManualClock, database_url: str
 ) -> None:
-    place = await StatusIndexes(database, still_clock).allocate()
+    place = await StatusEntries(database, still_clock).allocate()
     await issue(database, place, still_clock, lifetime=timedelta(days=1))
     async with connected(database_url) as engine, engine.begin() as connection:
         await connection.execute(update(status_lists).values(leased=LIST_SIZE))
-    await StatusIndexes(database, still_clock).allocate()
+    await StatusEntries(database, still_clock).allocate()
 
     still_clock.advance(CLOSING_TIME + SECOND)
     await ExpiredTokens(database, still_clock).prune()

@@ -11,11 +11,11 @@ from identity_service.domain.errors import (
     DatabaseUnavailableError,
     StatusListNotFoundError,
 )
-from identity_service.domain.revocation import LIST_SIZE, list_octets, list_uri
+from identity_service.domain.status_entries import LIST_SIZE, list_bytes, list_uri
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.key_rotation import KeyRotation
-from identity_service.usecases.revocation import StatusIndexes
 from identity_service.usecases.signing_keys import SigningKeys
+from identity_service.usecases.status_entries import StatusEntries
 from identity_service.usecases.status_lists import PublishedList, StatusLists
 from service_kit.tokens import (
     Status,
@@ -48,7 +48,7 @@ class Publisher:
             clock=clock,
             generate=ready_made_key,
         )
-        self.indexes = StatusIndexes(database, clock)
+        self.indexes = StatusEntries(database, clock)
         self.lists = StatusLists(
             database,
             self.keys,
@@ -97,7 +97,7 @@ async def publisher(database: FlakyDatabase, still_clock: ManualClock) -> Publis
 
 @pytest.mark.parametrize("revoked", [set(), {0}, {7, 8, 131071}, set(range(999))])
 def test_s1_octets_are_those_of_the_draft(revoked: set[int]) -> None:
-    statuses = StatusList(list_octets(revoked))
+    statuses = StatusList(list_bytes(revoked))
 
     assert len(statuses) == LIST_SIZE
     assert {i for i in range(LIST_SIZE) if statuses[i] == Status.INVALID} == revoked

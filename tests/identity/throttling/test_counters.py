@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.valkey import ValkeyServer, valkey_server
 
 from identity_service.domain.errors import TooManyAttemptsError
-from identity_service.domain.throttling import SIGN_INS_OF_ACCOUNT, Limit
+from identity_service.domain.throttling import SIGN_INS_OF_USER, Limit
 from identity_service.storage.throttle_counters import (
     COMMAND_TIMEOUT,
     STORE_TIMEOUT,
@@ -165,7 +165,7 @@ async def test_p8_every_wait_is_bounded_while_valkey_is_frozen(
         assert sorted(later)[25] < 0.05
 
         await asyncio.sleep(RETRY_SECONDS)
-        for _ in range(SIGN_INS_OF_ACCOUNT[0].amount - 1):
+        for _ in range(SIGN_INS_OF_USER[0].amount - 1):
             await throttle.reserve_sign_in("alice", "198.51.100.7")
         with pytest.raises(TooManyAttemptsError):
             await throttle.reserve_sign_in("alice", "198.51.100.7")
@@ -194,7 +194,7 @@ async def test_p8_many_slow_answers_are_not_waited_for() -> None:
         registry = CollectorRegistry()
         async with opened(f"valkey://127.0.0.1:{port}", registry) as counters:
             started_at = time.monotonic()
-            await counters.take("alice", SIGN_INS_OF_ACCOUNT)
+            await counters.take("alice", SIGN_INS_OF_USER)
 
             assert time.monotonic() - started_at < STORE_TIMEOUT + 0.2
             assert fallbacks(registry) == 1

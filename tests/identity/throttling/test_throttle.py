@@ -9,8 +9,8 @@ import pytest
 from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.throttling import (
     REFRESHES_OF_SOURCE,
-    SIGN_INS_OF_ACCOUNT,
     SIGN_INS_OF_SOURCE,
+    SIGN_INS_OF_USER,
     SIGN_UPS_OF_SOURCE,
 )
 from identity_service.storage.throttle_counters import MemoryCounts, StoreCounters
@@ -79,7 +79,7 @@ async def test_p8_a_thousand_guesses_from_as_many_addresses(
         await fails(throttle, "alice", elsewhere(number)) for number in range(1000)
     ]
 
-    assert sum(looked_at) == SIGN_INS_OF_ACCOUNT[0].amount
+    assert sum(looked_at) == SIGN_INS_OF_USER[0].amount
 
 
 async def test_p8_guesses_at_once_count_like_guesses_in_turn(
@@ -89,7 +89,7 @@ async def test_p8_guesses_at_once_count_like_guesses_in_turn(
         *(fails(throttle, "alice", elsewhere(number)) for number in range(1000))
     )
 
-    assert sum(looked_at) == SIGN_INS_OF_ACCOUNT[0].amount
+    assert sum(looked_at) == SIGN_INS_OF_USER[0].amount
 
 
 async def test_p8_the_wait_grows_and_who_obeys_it_is_looked_at(
@@ -106,7 +106,7 @@ async def test_p8_the_wait_grows_and_who_obeys_it_is_looked_at(
         if guessed_at[-1] > 30 * DAY.total_seconds():
             break
 
-    for limit in SIGN_INS_OF_ACCOUNT:
+    for limit in SIGN_INS_OF_USER:
         within = [at for at in guessed_at if at < limit.period.total_seconds()]
         assert len(within) == limit.amount
 
@@ -161,7 +161,7 @@ async def test_p8_known_devices_may_not_guess_for_ever(
 ) -> None:
     looked_at = [await fails(throttle, "alice", HOME, known=True) for _ in range(50)]
 
-    assert sum(looked_at) == SIGN_INS_OF_ACCOUNT[0].amount
+    assert sum(looked_at) == SIGN_INS_OF_USER[0].amount
 
 
 async def test_p9_an_attempt_that_nobody_looked_at_does_not_count(
@@ -177,7 +177,7 @@ async def test_p9_an_attempt_that_nobody_looked_at_does_not_count(
 
 async def test_p8_a_success_ends_the_row(throttle: CountingThrottle) -> None:
     for number in range(20):
-        for _ in range(SIGN_INS_OF_ACCOUNT[0].amount - 1):
+        for _ in range(SIGN_INS_OF_USER[0].amount - 1):
             assert await fails(throttle, "alice", elsewhere(number))
         assert await succeeds(throttle, "alice", elsewhere(number))
 
@@ -226,7 +226,7 @@ async def test_p8_an_unknown_name_is_throttled_like_any(
         looked_at = [
             await fails(throttle, name, elsewhere(number)) for number in range(30)
         ]
-        assert sum(looked_at) == SIGN_INS_OF_ACCOUNT[0].amount
+        assert sum(looked_at) == SIGN_INS_OF_USER[0].amount
 
 
 async def test_p14_sign_ups_of_a_source_are_limited(

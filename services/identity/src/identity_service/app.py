@@ -9,33 +9,15 @@ from typing import Any, Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from identity_service.app_keys import (
-    ACCOUNTS,
-    AUDIT,
-    CLIENT_ADDRESSES,
-    INTROSPECTION_CLIENTS,
-    METADATA,
-    PRESENTED_TOKENS,
-    ROLES,
-    SESSIONS,
-    SIGNING_KEYS,
-    STATUS_LISTS,
-    TOKEN_TRANSPORT,
-    TRUSTED_PAGES,
-    USERS,
-)
 from identity_service.composition import compose
-from identity_service.handlers.cookies import TokenTransport, Transport
-from identity_service.handlers.metadata import issuer_metadata
-from identity_service.handlers.origins import ClientAddresses, TrustedPages
+from identity_service.handlers.context import SERVICES
 from identity_service.handlers.problems import PROBLEMS
 from identity_service.routes import ROUTES
 from identity_service.settings import Settings
 from identity_service.storage import schema
 from identity_service.storage.faults import database_fault
-from service_kit.auth import ACCESS_TOKEN_COOKIE, TOKEN_VERIFIER, auth_problems
+from service_kit.auth import auth_problems
 from service_kit.clock import Clock, utc_now
-from service_kit.credentials import access_token_cookie
 from service_kit.health import Readiness
 from service_kit.metrics import request_metrics_middleware
 from service_kit.problems import problem_middleware
@@ -61,24 +43,10 @@ def create_app(
         ],
         client_max_size=BODY_LIMIT,
     )
-    app[CLIENT_ADDRESSES] = ClientAddresses(settings.trusted_proxies)
-    app[INTROSPECTION_CLIENTS] = settings.introspection_clients
-    app[METADATA] = issuer_metadata(settings.issuer)
-    app[TRUSTED_PAGES] = TrustedPages(settings.allowed_origins)
-    app[ACCESS_TOKEN_COOKIE] = access_token_cookie(secure=settings.cookie_secure)
-    app[TOKEN_TRANSPORT] = _transport(settings)
 
-    async def use_cases(app: web.Application) -> AsyncIterator[None]:
+    async def services(app: web.Application) -> AsyncIterator[None]:
         composed = compose(settings, registry, clock=clock)
-        app[ACCOUNTS] = composed.accounts
-        app[SESSIONS] = composed.sessions
-        app[USERS] = composed.users
-        app[ROLES] = composed.roles
-        app[TOKEN_VERIFIER] = composed.verifier
-        app[AUDIT] = composed.audit
-        app[PRESENTED_TOKENS] = composed.presented_tokens
-        app[SIGNING_KEYS] = composed.keys
-        app[STATUS_LISTS] = composed.status_lists
+        app[SERVICES] = composed
         if readiness is not None:
             known = await asyncio.to_thread(schema.known_versions)
             readiness.checks["database"] = partial(
@@ -94,18 +62,9 @@ def create_app(
             yield
         await composed.close()
 
-    app.cleanup_ctx.append(use_cases)
+    app.cleanup_ctx.append(services)
     app.add_routes(ROUTES)
     return app
-
-
-def _transport(settings: Settings) -> TokenTransport:
-    transport = settings.token_transport
-    return TokenTransport(
-        transport=Transport.BOTH if settings.tutorial_compat else transport,
-        secure=settings.cookie_secure,
-        session_lifetime=settings.session_lifetime,
-    )
 
 
 @contextlib.asynccontextmanager

@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         add(
             "import-users",
             commands.import_tutorial_users,
-            "bring the accounts of the tutorial's database over",
+            "bring the users of the tutorial's database over",
         )
     )
     _add_role_commands(add("roles", None, "list, add and remove roles"))

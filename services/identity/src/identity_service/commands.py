@@ -8,7 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from identity_service.composition import UseCases, compose
+from identity_service.composition import Services, compose
 from identity_service.diagnosis import diagnose
 from identity_service.domain.errors import (
     KeysUnopenedError,
@@ -50,8 +50,8 @@ async def create_admin(settings: Settings, arguments: Namespace, say: Say) -> in
     generated = None
     if arguments.password is None:
         generated = secrets.token_urlsafe(_GENERATED_PASSWORD_BYTES)
-    async with _composed(settings) as use_cases:
-        created = await use_cases.accounts.create_admin(
+    async with _composed(settings) as services:
+        created = await services.sign_ups.create_admin(
             arguments.username,
             arguments.email,
             generated or arguments.password,
@@ -69,20 +69,20 @@ async def create_admin(settings: Settings, arguments: Namespace, say: Say) -> in
 async def import_tutorial_users(
     settings: Settings, arguments: Namespace, say: Say
 ) -> int:
-    """Bring the accounts of the tutorial's database over."""
+    """Bring the users of the tutorial's database over."""
     tutorial = create_tutorial_engine(arguments.source)
 
     def progress(report: ImportReport) -> None:
         say(f"{report.done} of {report.total}, up to id {report.last_id}")
 
     try:
-        async with _composed(settings) as use_cases:
+        async with _composed(settings) as services:
             report = await import_users(
                 TutorialTables(tutorial),
                 StoredImportedUsers(
-                    use_cases.database, audit=use_cases.audit, clock=utc_now
+                    services.database, audit=services.audit, clock=utc_now
                 ),
-                roles={role.name for role in await use_cases.roles.all()},
+                roles={role.name for role in await services.roles.all()},
                 is_password_hash=is_readable_hash,
                 progress=progress,
                 after_id=arguments.after_id,
@@ -99,8 +99,8 @@ async def import_tutorial_users(
 
 async def list_roles(settings: Settings, _: Namespace, say: Say) -> int:
     """Name every role, and what it is for."""
-    async with _composed(settings) as use_cases:
-        roles = await use_cases.roles.all()
+    async with _composed(settings) as services:
+        roles = await services.roles.all()
     width = max(len(role.name) for role in roles)
     for role in roles:
         say(f"{role.name:{width}}  {role.description}".rstrip())
@@ -110,9 +110,9 @@ async def list_roles(settings: Settings, _: Namespace, say: Say) -> int:
 async def add_role(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Add a role; if it is there already, leave it as it is."""
     role = Role.parse(arguments.name, arguments.description)
-    async with _composed(settings) as use_cases:
+    async with _composed(settings) as services:
         try:
-            await use_cases.roles.add(role)
+            await services.roles.add(role)
         except RoleExistsError:
             say(f"{role.name} is a role already")
             return 0
@@ -121,17 +121,17 @@ async def add_role(settings: Settings, arguments: Namespace, say: Say) -> int:
 
 
 async def remove_role(settings: Settings, arguments: Namespace, say: Say) -> int:
-    """Remove a role that no account has."""
-    async with _composed(settings) as use_cases:
-        await use_cases.roles.remove(arguments.name)
+    """Remove a role that no user has."""
+    async with _composed(settings) as services:
+        await services.roles.remove(arguments.name)
     say(f"{arguments.name} is no role any more")
     return 0
 
 
 async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Let the next key sign; with ``--now``, withdraw the active one at once."""
-    async with _composed(settings) as use_cases:
-        rotation = use_cases.key_rotation
+    async with _composed(settings) as services:
+        rotation = services.key_rotation
         try:
             replaces_unopened = getattr(arguments, "replace_unopened", False)
             if arguments.now or replaces_unopened:
@@ -153,16 +153,16 @@ async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say)
 
 async def reseal_signing_keys(settings: Settings, _: Namespace, say: Say) -> int:
     """Seal the signing keys under the first key-encryption key."""
-    async with _composed(settings) as use_cases:
-        resealed = await use_cases.key_rotation.reseal()
+    async with _composed(settings) as services:
+        resealed = await services.key_rotation.reseal()
     say(f"sealed anew: {resealed}; all are sealed under the first key now")
     return 0
 
 
 async def verify_audit(settings: Settings, _: Namespace, say: Say) -> int:
     """Follow the chain of audit events from its start to its end."""
-    async with _composed(settings) as use_cases:
-        verification = await use_cases.audit.verify()
+    async with _composed(settings) as services:
+        verification = await services.audit.verify()
     if verification.broken_at is not None:
         say(f"broken at event {verification.broken_at}")
         return 1
@@ -173,8 +173,8 @@ async def verify_audit(settings: Settings, _: Namespace, say: Say) -> int:
 async def doctor(settings: Settings, _: Namespace, say: Say) -> int:
     """Say of each thing that identity needs whether it is as it should be."""
     registry = CollectorRegistry()
-    async with _composed(settings, registry) as use_cases:
-        findings = await diagnose(settings, use_cases, registry)
+    async with _composed(settings, registry) as services:
+        findings = await diagnose(settings, services, registry)
     for finding in findings:
         say(f"{'ok   ' if finding.is_well else 'fault'} {finding.name}: {finding.text}")
     return 0 if all(finding.is_well for finding in findings) else 1
@@ -183,9 +183,9 @@ async def doctor(settings: Settings, _: Namespace, say: Say) -> int:
 @contextlib.asynccontextmanager
 async def _composed(
     settings: Settings, registry: CollectorRegistry | None = None
-) -> AsyncIterator[UseCases]:
-    use_cases = compose(settings, registry or CollectorRegistry())
+) -> AsyncIterator[Services]:
+    services = compose(settings, registry or CollectorRegistry())
     try:
-        yield use_cases
+        yield services
     finally:
-        await use_cases.close()
+        await services.close()

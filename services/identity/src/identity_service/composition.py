@@ -1,4 +1,4 @@
-"""Put the use cases together: what the server and the commands have in common."""
+"""Put the service together: what the server and the commands have in common."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,30 +10,34 @@ from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
 from identity_service.metrics import KeyMetrics
-from identity_service.security.access_tokens import AccessTokenWriter
+from identity_service.security.csrf import CsrfGuard
 from identity_service.security.keyrings import Sealer
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.settings import Settings
-from identity_service.storage.database import SqlDatabase, create_engine
+from identity_service.storage.database import Database, create_engine
 from identity_service.storage.throttle_counters import (
     StoreCounters,
     ValkeyCounters,
     open_counters,
 )
 from identity_service.usecases.access_tokens import AccessTokens, StoredStatuses
-from identity_service.usecases.accounts import Accounts
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.housekeeping import ExpiredSessions, Housekeeping
 from identity_service.usecases.key_rotation import KeyRotation
-from identity_service.usecases.oauth import PresentedTokens
 from identity_service.usecases.passwords import Passwords
-from identity_service.usecases.revocation import ExpiredTokens, StatusIndexes
+from identity_service.usecases.refresh import Refreshes
 from identity_service.usecases.roles import Roles
+from identity_service.usecases.session_turns import SessionTurns
 from identity_service.usecases.sessions import Sessions
+from identity_service.usecases.sign_in import SignIns
+from identity_service.usecases.sign_up import SignUps
 from identity_service.usecases.signing_keys import SigningKeys
+from identity_service.usecases.status_entries import ExpiredTokens, StatusEntries
 from identity_service.usecases.status_lists import StatusLists
 from identity_service.usecases.throttling import CountingThrottle, NoThrottle
+from identity_service.usecases.token_introspection import TokenIntrospection
+from identity_service.usecases.token_pairs import TokenPairs
 from identity_service.usecases.users import Users
 from service_kit.clock import Clock, utc_now
 from service_kit.tokens import TokenVerifier
@@ -43,20 +47,24 @@ _SERVICE_WORDS: Final = ("identity", "gateway")
 
 
 @dataclass(frozen=True, kw_only=True)
-class UseCases:
+class Services:
     """Everything that the service can do. Nothing is connected until it is used."""
 
+    settings: Settings
     engine: AsyncEngine
-    database: SqlDatabase
+    database: Database
     hasher: PasswordHasher
-    policy: PasswordPolicy
     counters: ValkeyCounters | StoreCounters
     audit: Audit
-    accounts: Accounts
+    sign_ups: SignUps
+    sign_ins: SignIns
+    refreshes: Refreshes
+    passwords: Passwords
     sessions: Sessions
     users: Users
     roles: Roles
-    presented_tokens: PresentedTokens
+    csrf_guard: CsrfGuard
+    token_introspection: TokenIntrospection
     keys: SigningKeys
     key_rotation: KeyRotation
     status_lists: StatusLists
@@ -72,10 +80,10 @@ class UseCases:
 
 def compose(
     settings: Settings, registry: CollectorRegistry, *, clock: Clock = utc_now
-) -> UseCases:
-    """Return the use cases that these settings describe."""
+) -> Services:
+    """Return the services that these settings describe."""
     engine = create_engine(settings.database_url, pool_size=settings.database_pool_size)
-    database = SqlDatabase(engine)
+    database = Database(engine)
     audit = Audit(database, clock, retention=settings.audit_retention)
     hasher = PasswordHasher(settings.password_peppers, cost=settings.bcrypt_cost)
     policy = PasswordPolicy(settings.password_min_length, context=_SERVICE_WORDS)
@@ -84,19 +92,29 @@ def compose(
     schedule = key_schedule(settings)
     sealer = Sealer(settings.key_encryption_keys)
     keys = SigningKeys(database, sealer, schedule, clock)
-    entries = StatusIndexes(database, clock)
-    passwords = Passwords(database, hasher, throttle, audit)
-    refresh_tokens = RefreshTokens(settings.key_encryption_keys)
-    sessions = Sessions(
+    entries = StatusEntries(database, clock)
+    passwords = Passwords(
         database,
-        passwords=passwords,
+        hasher=hasher,
+        policy=policy,
         throttle=throttle,
-        access_tokens=_access_tokens(settings, keys, entries, clock),
-        refresh_tokens=refresh_tokens,
         audit=audit,
         clock=clock,
-        rules=_session_rules(settings),
     )
+    refresh_tokens = RefreshTokens(settings.key_encryption_keys)
+    access_tokens = AccessTokens(
+        keys,
+        entries,
+        clock,
+        issuer=settings.issuer,
+        audience=settings.audience,
+        media_type=settings.access_token_type,
+        lifetime=settings.access_token_lifetime,
+    )
+    token_pairs = TokenPairs(access_tokens, refresh_tokens)
+    rules = _session_rules(settings)
+    turns = SessionTurns()
+    sessions = Sessions(database, refresh_tokens, turns=turns, audit=audit, clock=clock)
     status_lists = StatusLists(
         database,
         keys,
@@ -114,24 +132,43 @@ def compose(
         clock=clock,
     )
     registry.register(KeyMetrics(keys, entries, status_lists, clock))
-    return UseCases(
+    return Services(
+        settings=settings,
         engine=engine,
         database=database,
         hasher=hasher,
-        policy=policy,
         counters=counters,
         audit=audit,
-        accounts=Accounts(
+        sign_ups=SignUps(
             database,
             policy=policy,
             hasher=hasher,
-            passwords=passwords,
             throttle=throttle,
             audit=audit,
             clock=clock,
             self_assignable_roles=settings.self_assignable_roles,
         ),
+        sign_ins=SignIns(
+            database,
+            passwords=passwords,
+            token_pairs=token_pairs,
+            audit=audit,
+            clock=clock,
+            rules=rules,
+        ),
+        refreshes=Refreshes(
+            database,
+            sessions=sessions,
+            turns=turns,
+            refresh_tokens=refresh_tokens,
+            token_pairs=token_pairs,
+            throttle=throttle,
+            clock=clock,
+            rules=rules,
+        ),
+        passwords=passwords,
         sessions=sessions,
+        csrf_guard=CsrfGuard(settings.allowed_origins),
         users=Users(database, audit=audit, clock=clock),
         roles=Roles(
             database, audit=audit, self_assignable=settings.self_assignable_roles
@@ -142,7 +179,7 @@ def compose(
         ),
         status_lists=status_lists,
         verifier=verifier,
-        presented_tokens=PresentedTokens(
+        token_introspection=TokenIntrospection(
             database,
             verifier=verifier,
             refresh_tokens=refresh_tokens,
@@ -168,24 +205,6 @@ def key_schedule(settings: Settings) -> KeySchedule:
         prepublication=settings.signing_key_prepublication,
         jwks_max_age=settings.jwks_max_age,
         access_token_lifetime=settings.access_token_lifetime,
-    )
-
-
-def _access_tokens(
-    settings: Settings, keys: SigningKeys, entries: StatusIndexes, clock: Clock
-) -> AccessTokens:
-    writer = AccessTokenWriter(
-        issuer=settings.issuer,
-        audience=settings.audience,
-        token_type=settings.access_token_type,
-    )
-    return AccessTokens(
-        keys,
-        entries,
-        writer,
-        clock,
-        issuer=settings.issuer,
-        lifetime=settings.access_token_lifetime,
     )
 
 

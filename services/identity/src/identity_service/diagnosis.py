@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from identity_service.composition import UseCases
+from identity_service.composition import Services
 from identity_service.domain.errors import IdentityError
 from identity_service.domain.throttling import Limit
 from identity_service.settings import Settings
@@ -46,15 +46,15 @@ def _fault(name: str, found: str) -> Finding:
 
 
 async def diagnose(
-    settings: Settings, use_cases: UseCases, registry: CollectorRegistry
+    settings: Settings, services: Services, registry: CollectorRegistry
 ) -> list[Finding]:
     """Return one finding for each thing looked at, whatever is wrong."""
     return [
-        await _database(use_cases.engine),
-        await _clock(use_cases.engine),
-        await _roles(use_cases),
-        await _signing_keys(use_cases),
-        await _throttle(settings, use_cases, registry),
+        await _database(services.engine),
+        await _clock(services.engine),
+        await _roles(services),
+        await _signing_keys(services),
+        await _throttle(settings, services, registry),
     ]
 
 
@@ -85,30 +85,30 @@ async def _clock(engine: AsyncEngine) -> Finding:
     return Finding("clock", found, is_well=is_well)
 
 
-async def _roles(use_cases: UseCases) -> Finding:
-    fault = await use_cases.roles.fault()
+async def _roles(services: Services) -> Finding:
+    fault = await services.roles.fault()
     found = fault or "all that identity and its settings name"
     return Finding("roles", found, is_well=fault is None)
 
 
-async def _signing_keys(use_cases: UseCases) -> Finding:
+async def _signing_keys(services: Services) -> Finding:
     try:
-        records = await use_cases.keys.refresh()
+        records = await services.keys.refresh()
     except IdentityError as error:
         return _fault("signing keys", f"not read: {error}")
     if not records:
         return _well("signing keys", "none yet: serve makes the first")
-    fault = await use_cases.keys.fault() or await use_cases.keys.warning()
+    fault = await services.keys.fault() or await services.keys.warning()
     found = fault or f"{len(records)} published, one signs"
     return Finding("signing keys", found, is_well=fault is None)
 
 
 async def _throttle(
-    settings: Settings, use_cases: UseCases, registry: CollectorRegistry
+    settings: Settings, services: Services, registry: CollectorRegistry
 ) -> Finding:
     if not settings.throttle:
         return _fault("throttle", "off: for load tests and benchmarks only")
-    await use_cases.counters.clear("doctor", _ANY_LIMIT)
+    await services.counters.clear("doctor", _ANY_LIMIT)
     if registry.get_sample_value(_FALLBACKS):
         return _fault("throttle", "its store does not answer")
     scheme = settings.throttle_url.partition("://")[0]

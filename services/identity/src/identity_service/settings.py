@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import ClassVar
 
 from sqlalchemy.engine import make_url
@@ -13,17 +14,25 @@ from identity_service.domain.roles import (
     RoleName,
     parse_role_name,
 )
-from identity_service.handlers.cookies import Transport
-from identity_service.handlers.origins import IpNetwork
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
 from service_kit.listener import ListenerSettings, internal_port, public_port
 from service_kit.settings import setting
 
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _DAY = 86_400
 _YEAR = 365 * _DAY
 _DRIVERS = ("mysql+asyncmy", "sqlite+aiosqlite")
+
+
+class Transport(StrEnum):
+    """How clients get their tokens."""
+
+    BODY = "body"
+    COOKIE = "cookie"
+    BOTH = "both"
 
 
 def _database_url(value: str) -> str:

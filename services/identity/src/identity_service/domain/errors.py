@@ -23,11 +23,11 @@ class InvalidFieldsError(IdentityError):
 
 
 class UsernameTakenError(IdentityError):
-    """Another account has this name, or one that looks like it."""
+    """Another user has this name, or one that looks like it."""
 
 
 class EmailTakenError(IdentityError):
-    """Another account has this e-mail address."""
+    """Another user has this e-mail address."""
 
 
 class UnknownRoleError(IdentityError):
@@ -67,23 +67,23 @@ class RoleNotSelfAssignableError(IdentityError):
 
 
 class InvalidCredentialsError(IdentityError):
-    """Unknown user, wrong password or disabled account: one and the same."""
+    """Unknown user, wrong password or disabled user: one and the same."""
 
 
 class WrongPasswordError(IdentityError):
-    """A signed-in user gave another present password than the account has."""
+    """A signed-in user gave another present password than the user has."""
 
 
-class AccountNotFoundError(IdentityError):
-    """There is no account of this id."""
+class UserNotFoundError(IdentityError):
+    """There is no user of this id."""
 
 
 class SessionNotFoundError(IdentityError):
-    """The account has no live session of this id."""
+    """The user has no live session of this id."""
 
 
 class LastAdminError(IdentityError):
-    """Nobody would be left who may administer accounts."""
+    """Nobody would be left who may administer users."""
 
 
 class UnknownRefreshTokenError(IdentityError):
@@ -96,6 +96,14 @@ class RefreshTokenReusedError(UnknownRefreshTokenError):
 
 class RefreshTokenExpiredError(IdentityError):
     """The session's idle or absolute life is over."""
+
+
+class CrossSiteRequestError(IdentityError):
+    """A cookie came with a request that no page of ours is known to have made."""
+
+
+class NoRefreshTokenError(IdentityError):
+    """Neither body nor cookie holds a refresh token."""
 
 
 class TooManyAttemptsError(IdentityError):

@@ -6,8 +6,9 @@ from difflib import SequenceMatcher
 from typing import ClassVar, Final
 
 from identity_service.domain.common_passwords import is_common
+from identity_service.domain.emails import EmailAddress
 from identity_service.domain.fields import InvalidFieldError
-from identity_service.domain.users import EmailAddress, Username
+from identity_service.domain.usernames import Username
 
 PASSWORD_MAX_LENGTH: Final = 256
 """Code points. Bounds the work of a request; nothing is ever cut off."""

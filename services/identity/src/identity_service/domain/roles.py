@@ -99,7 +99,7 @@ def roles_at_sign_up(
     existing: AbstractSet[RoleName],
     self_assignable: AbstractSet[RoleName],
 ) -> frozenset[RoleName]:
-    """Return the roles a new account gets; naming none gives ``user``.
+    """Return the roles a new user gets; naming none gives ``user``.
 
     Raises
     ------

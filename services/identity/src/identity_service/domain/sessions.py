@@ -21,6 +21,15 @@ OPERATOR: Final = Device("operator", "")
 """Where commands come from."""
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A signed-in user who sends a request, by a verified access token."""
+
+    user_id: int
+    session_id: str
+    device: Device
+
+
 class EndReason(StrEnum):
     """Why a session ended before its time."""
 

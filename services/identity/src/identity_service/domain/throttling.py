@@ -17,14 +17,14 @@ class Limit:
     period: timedelta
 
 
-SIGN_INS_OF_ACCOUNT: Final = (
+SIGN_INS_OF_USER: Final = (
     Limit(10, MINUTE),
     Limit(20, 15 * MINUTE),
     Limit(30, HOUR),
     Limit(50, DAY),
     Limit(100, 30 * DAY),
 )
-"""Failures in a row on one account, from all unknown devices together and from each
+"""Failures in a row on one user, from all unknown devices together and from each
 known one by itself: the wait grows from a minute to weeks, and a month of guessing has
 100 tries (NIST SP 800-63B-4 section 3.2.2). A success ends the row."""
 
@@ -33,7 +33,7 @@ SIGN_INS_OF_SOURCE: Final = (
     Limit(300, HOUR),
     Limit(1000, DAY),
 )
-"""Failures from one address, whatever the accounts; offices share an address."""
+"""Failures from one address, whatever the users; offices share an address."""
 
 SIGN_UPS_OF_SOURCE: Final = (
     Limit(60, MINUTE),

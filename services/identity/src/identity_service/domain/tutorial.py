@@ -1,11 +1,12 @@
-"""Accounts of the tutorial's database, on their way into ours."""
+"""Users of the tutorial's database, on their way into ours."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
+from identity_service.domain.emails import EmailAddress
 from identity_service.domain.roles import RoleName
-from identity_service.domain.users import EmailAddress, Username
+from identity_service.domain.usernames import Username
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class TutorialUser:
 
 @dataclass(frozen=True, slots=True)
 class ImportedUser:
-    """An account to be created, with the id and the password hash it had."""
+    """A user to be created, with the id and the password hash it had."""
 
     id: int
     username: Username

@@ -1,175 +1,53 @@
-"""User names and e-mail addresses: as shown, and as compared.
+"""Users: their data, and what they may do."""
 
-What decides whether two are the same is computed here and stored, so that no database's
-collation has a say (docs/decisions/0031).
-"""
+from dataclasses import dataclass, field
+from datetime import datetime
 
-import unicodedata
-from dataclasses import dataclass
-from typing import ClassVar, Final, Self
-
-from email_validator import (
-    SPECIAL_USE_DOMAIN_NAMES,
-    EmailNotValidError,
-    validate_email,
-)
-
-from identity_service.domain.fields import InvalidFieldError
-
-SPECIAL_USE_DOMAIN_NAMES.clear()
-# The library's own switch: a private network may well name its hosts under .local, and
-# whether mail arrives is not looked up for any other name either.
-
-USERNAME_MAX_LENGTH: Final = 64
-"""Code points, of the name as of its key. The tutorial's forms stop at 20."""
-
-_READ_LENGTH: Final = 4 * USERNAME_MAX_LENGTH
-"""Code points of a text that make its key; no longer text is a name."""
-
-EMAIL_MAX_LENGTH: Final = 254
-"""Code points, of the address as of its key (RFC 5321, as its erratum 1690 has it)."""
-
-LETTERS_MARKS_DIGITS: Final = frozenset(
-    {"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl", "No"}
-)
-"""General categories that make up names in every script. Symbols and emoji do not."""
-
-INVISIBLE: Final = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
-    "\u180b\u180c\u180d\u180f"
-    + "".join(map(chr, range(0xFE00, 0xFE10)))
-    + "".join(map(chr, range(0xE0100, 0xE01F0)))
-)
-"""Letters and marks that show as nothing (Default_Ignorable_Code_Point)."""
-
-ACCENT_CLASSES: Final = frozenset({1, *range(200, 241)})
-"""Combining classes of marks that sit on, under or through a letter. Vowel signs of
-Indic scripts, points of Hebrew and Arabic have others: they make another word."""
-
-LOOK_ALIKES: Final = str.maketrans(
-    "ıłøđħŧ" + "авеёнікмоԛрсѕтухһјԁԝѵӏь" + "αβεζηικμνορτυχγσ",
-    "ilodht" + "abeehikmoqpcstyxhjdwvlb" + "abezhikmvoptyxyo",
-)
-"""Letters that pass for a Latin one in some font, in lower or upper case: stroked
-Latin, Cyrillic, Greek. Coarse on purpose: to refuse a name costs little."""
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.roles import RoleName
+from identity_service.domain.usernames import Username
 
 
-class InvalidUsernameError(InvalidFieldError):
-    """What was given cannot be a user name."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user. ``id`` is the subject of tokens and is never given twice."""
 
-    field: ClassVar[str] = "username"
+    id: int
+    username: str
+    username_key: str
+    email: str
+    email_key: str
+    password_hash: str = field(repr=False)
+    password_is_temporary: bool
+    password_changed_at: datetime
+    roles: tuple[RoleName, ...]
+    """In the order in which the roles were made."""
+    disabled_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
 
+    @property
+    def effective_roles(self) -> tuple[RoleName, ...]:
+        """The roles it may use: none before a temporary password is changed."""
+        return () if self.password_is_temporary else self.roles
 
-class InvalidEmailError(InvalidFieldError):
-    """What was given cannot be an e-mail address."""
-
-    field: ClassVar[str] = "email"
-
-
-@dataclass(frozen=True, slots=True)
-class Username:
-    """A user name: ``text`` is shown, ``key`` is unique."""
-
-    text: str
-    key: str
-
-    @classmethod
-    def parse(cls, untrusted: str) -> Self:
-        """Return the name, or raise `InvalidUsernameError`.
-
-        Letters, marks and digits of every script, printable ASCII, single spaces
-        inside: 1 to 64 code points.
-        """
-        if not untrusted:
-            raise InvalidUsernameError("username_required", "A user name is required.")
-        text = unicodedata.normalize("NFC", untrusted[: USERNAME_MAX_LENGTH + 1])
-        key = _username_key(text)
-        if max(len(untrusted), len(text), len(key)) > USERNAME_MAX_LENGTH:
-            raise InvalidUsernameError(
-                "username_too_long",
-                f"A user name has at most {USERNAME_MAX_LENGTH} characters.",
-            )
-        if not (key and _is_name(text) and _is_name(key)):
-            raise InvalidUsernameError(
-                "username_characters",
-                "A user name has letters, digits, ASCII punctuation and single spaces"
-                " between them.",
-            )
-        return cls(text, key)
-
-    @staticmethod
-    def key_of(untrusted: str) -> str:
-        """Return the key of any text: a name's own, and one for what can be no name.
-
-        So nobody can tell by how texts are told apart which of them are names.
-        """
-        words = " ".join(untrusted[:_READ_LENGTH].split())
-        return _username_key(unicodedata.normalize("NFC", words))
-
-
-@dataclass(frozen=True, slots=True)
-class EmailAddress:
-    """An e-mail address: ``text`` is shown and written to, ``key`` is unique."""
-
-    text: str
-    key: str
-
-    @classmethod
-    def parse(cls, untrusted: str) -> Self:
-        """Return the address, or raise `InvalidEmailError`.
-
-        The form is checked (RFC 5321, 6531), the mailbox is not. Any domain with a dot
-        will do: those of a private network are as good as public ones.
-        """
-        if not untrusted:
-            raise InvalidEmailError("email_required", "An e-mail address is required.")
-        if len(untrusted) > EMAIL_MAX_LENGTH:
-            raise InvalidEmailError(
-                "email_too_long",
-                f"An e-mail address has at most {EMAIL_MAX_LENGTH} characters.",
-            )
-        try:
-            address = validate_email(
-                untrusted,
-                check_deliverability=False,
-                globally_deliverable=False,
-                strict=True,
-            )
-        except EmailNotValidError as error:
-            raise _malformed_email() from error
-        key = _folded(address.normalized)
-        if "." not in address.domain or len(key) > EMAIL_MAX_LENGTH:
-            raise _malformed_email()
-        return cls(address.normalized, key)
-
-
-def _malformed_email() -> InvalidEmailError:
-    return InvalidEmailError("email_malformed", "This is no e-mail address.")
-
-
-def _folded(text: str) -> str:
-    """Return ``text`` without differences of case and width (toNFKC_Casefold)."""
-    once = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", text).casefold())
-    return unicodedata.normalize("NFKC", once.casefold())
-
-
-def _username_key(text: str) -> str:
-    """Return what all names that look like ``text`` have in common."""
-    letters = "".join(
-        character
-        for character in unicodedata.normalize("NFKD", _folded(text))
-        if unicodedata.combining(character) not in ACCENT_CLASSES
-    )
-    return unicodedata.normalize("NFKC", letters.translate(LOOK_ALIKES))
-
-
-def _is_name(text: str) -> bool:
-    """Tell whether this has characters of names alone, and spaces where they show."""
-    return text == " ".join(text.split()) and all(
-        " " <= character <= "~"
-        or (
-            unicodedata.category(character) in LETTERS_MARKS_DIGITS
-            and character not in INVISIBLE
+    def still_admits(self, verified: "User") -> bool:
+        """Tell whether a password that was right for ``verified`` still is, here."""
+        return (
+            self.disabled_at is None
+            and self.password_changed_at == verified.password_changed_at
         )
-        for character in text
-    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """A user that has yet to get its row."""
+
+    username: Username
+    email: EmailAddress
+    password_hash: str = field(repr=False)
+    roles: frozenset[RoleName]
+    created_at: datetime
+    password_is_temporary: bool = False
+    id: int | None = None
+    """Set only where users are brought from elsewhere with their ids."""

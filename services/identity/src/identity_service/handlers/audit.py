@@ -1,37 +1,44 @@
-"""Who did what, for administrators."""
+"""The audit log, for administrators."""
 
 import json
 from typing import Final
 
 from aiohttp import web
 
-from identity_service.app_keys import AUDIT
 from identity_service.domain.audit import AuditQuery, AuditRecord
-from identity_service.handlers.callers import admin
-from identity_service.handlers.payloads import answer, moment
-from identity_service.handlers.queries import instant, text, whole_number
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.payloads import json_response, moment
+from identity_service.handlers.queries import Query
 
-_DEFAULT_LIMIT: Final = 50
-_HIGHEST_LIMIT: Final = 200
+_PARAMETERS: Final = (
+    "actor",
+    "subject",
+    "action",
+    "since",
+    "until",
+    "limit",
+    "cursor",
+)
 
 
 async def show_page(request: web.Request) -> web.Response:
     """GET /api/audit?actor=…&subject=…&action=…&since=…&until=…&limit=…&cursor=…."""
-    await admin(request)
-    limit = whole_number(request, "limit", least=1, most=_HIGHEST_LIMIT)
-    limit = _DEFAULT_LIMIT if limit is None else limit
-    query = AuditQuery(
+    context = RequestContext(request)
+    await context.admin()
+    query = Query(request, *_PARAMETERS)
+    limit = query.limit()
+    wanted = AuditQuery(
         limit=limit + 1,
-        before_id=whole_number(request, "cursor"),
-        actor_id=whole_number(request, "actor"),
-        subject_id=whole_number(request, "subject"),
-        action=text(request, "action"),
-        since=instant(request, "since"),
-        until=instant(request, "until"),
+        before_id=query.whole_number("cursor"),
+        actor_id=query.whole_number("actor"),
+        subject_id=query.whole_number("subject"),
+        action=query.text("action"),
+        since=query.instant("since"),
+        until=query.instant("until"),
     )
-    records = await request.app[AUDIT].search(query)
+    records = await context.services.audit.search(wanted)
     shown = records[:limit]
-    return answer(
+    return json_response(
         {
             "events": [_members(record) for record in shown],
             "nextCursor": str(shown[-1].id) if len(records) > limit else None,

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from aiohttp import web
 
-from identity_service.usecases.sessions import TokenPair
+from identity_service.settings import Settings, Transport
+from identity_service.usecases.token_pairs import TokenPair
 from service_kit.credentials import access_token_cookie
 
 SECURE_REFRESH_TOKEN_COOKIE: Final = "__Secure-refresh_token"  # noqa: S105 - a name
@@ -16,14 +16,6 @@ PLAIN_REFRESH_TOKEN_COOKIE: Final = "refresh_token"  # noqa: S105 - a cookie's n
 ACCESS_TOKEN_PATH: Final = "/api"  # noqa: S105 - a path
 REFRESH_TOKEN_PATH: Final = "/api/auth"  # noqa: S105 - a path
 """The refresh token goes where it is used, and nowhere else."""
-
-
-class Transport(StrEnum):
-    """How clients get their tokens."""
-
-    BODY = "body"
-    COOKIE = "cookie"
-    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +27,23 @@ class TokenTransport:
     """Whether browsers send the cookies over HTTPS only."""
     session_lifetime: timedelta
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the transport that the settings choose."""
+        transport = settings.token_transport
+        return cls(
+            transport=Transport.BOTH if settings.tutorial_compat else transport,
+            secure=settings.cookie_secure,
+            session_lifetime=settings.session_lifetime,
+        )
+
     @property
     def uses_cookies(self) -> bool:
         """Whether tokens travel in cookies at all."""
         return self.transport is not Transport.BODY
 
     def members(self, pair: TokenPair) -> dict[str, object]:
-        """Return what an answer's body says of a pair."""
+        """Return the members of a response's body for a pair."""
         about: dict[str, object] = {
             "tokenType": "Bearer",
             "expiresIn": pair.expires_in,
@@ -55,7 +57,7 @@ class TokenTransport:
         }
 
     def set_cookies(self, response: web.Response, pair: TokenPair) -> None:
-        """Put a pair into an answer's cookies, where tokens travel so."""
+        """Put a pair into a response's cookies, where tokens travel so."""
         if not self.uses_cookies:
             return
         self._set(

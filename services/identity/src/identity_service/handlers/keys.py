@@ -2,13 +2,13 @@
 
 from aiohttp import web
 
-from identity_service.app_keys import SIGNING_KEYS
 from identity_service.handlers.conditional import conditional_response
+from identity_service.handlers.context import RequestContext
 
 
 async def show(request: web.Request) -> web.Response:
     """GET /.well-known/jwks.json (RFC 7517)."""
-    jwks = request.app[SIGNING_KEYS].jwks()
+    jwks = RequestContext(request).services.keys.jwks()
     return conditional_response(
         request,
         jwks.body,

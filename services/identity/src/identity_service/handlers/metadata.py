@@ -1,18 +1,18 @@
-"""What the issuer tells of itself (RFC 8414, OpenID Connect Discovery 1.0)."""
+"""Issuer metadata (RFC 8414, OpenID Connect Discovery 1.0)."""
 
 import json
 from typing import Final
 
 from aiohttp import web
 
-from identity_service.app_keys import METADATA
 from identity_service.handlers.conditional import conditional_response
+from identity_service.handlers.context import RequestContext
 from service_kit.tokens import ALGORITHM
 
 _CACHE_CONTROL: Final = "public, max-age=300"
 
 
-def issuer_metadata(issuer: str) -> bytes:
+def _metadata(issuer: str) -> bytes:
     """Return the document that names every endpoint under the issuer.
 
     There is no authorization endpoint, so the response type is ``none``: members that
@@ -40,7 +40,7 @@ async def show(request: web.Request) -> web.Response:
     """GET /.well-known/oauth-authorization-server, …/openid-configuration."""
     return conditional_response(
         request,
-        request.app[METADATA],
+        _metadata(RequestContext(request).services.settings.issuer),
         media_type="application/json",
         cache_control=_CACHE_CONTROL,
     )

@@ -9,9 +9,8 @@ from urllib.parse import unquote_plus
 
 from aiohttp import hdrs, web
 
-from identity_service.app_keys import INTROSPECTION_CLIENTS, PRESENTED_TOKENS
-from identity_service.handlers.callers import device
-from identity_service.handlers.payloads import answer
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.payloads import json_response
 from service_kit.bodies import FORM, read_members
 from service_kit.problems import ProblemError, accounts, common
 
@@ -24,20 +23,24 @@ _logger: Final = logging.getLogger(__name__)
 
 async def introspect(request: web.Request) -> web.Response:
     """POST /oauth2/introspect."""
+    services = RequestContext(request).services
     form = await _read_form(request)
     client_id, secret = _client_credentials(request, form)
-    if not request.app[INTROSPECTION_CLIENTS].match(client_id, secret):
+    if not services.settings.introspection_clients.match(client_id, secret):
         _logger.warning("introspection_refused", extra={"client": client_id[:64]})
         raise ProblemError(accounts.INVALID_CLIENT)
-    found = await request.app[PRESENTED_TOKENS].introspect(_token(form))
-    return answer({"active": False} if found is None else {"active": True, **found})
+    found = await services.token_introspection.introspect(_token(form))
+    if found is None:
+        return json_response({"active": False})
+    return json_response({"active": True, **found})
 
 
 async def revoke(request: web.Request) -> web.Response:
     """POST /oauth2/revoke."""
+    context = RequestContext(request)
     form = await _read_form(request)
-    await request.app[PRESENTED_TOKENS].revoke(
-        _token(form), form.get("token_type_hint"), device(request)
+    await context.services.token_introspection.revoke(
+        _token(form), form.get("token_type_hint"), context.device
     )
     return web.Response(headers={hdrs.CACHE_CONTROL: "no-store"})
 

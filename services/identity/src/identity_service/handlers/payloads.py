@@ -1,4 +1,4 @@
-"""What requests say and what answers say, as JSON."""
+"""The JSON of requests and responses."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from identity_service.domain.accounts import Account
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import Role, RoleName
 from identity_service.domain.sessions import Session
+from identity_service.domain.users import User
 from service_kit.bodies import FORM, read_members
 from service_kit.problems import Problem, ProblemError, accounts
 
@@ -24,7 +24,7 @@ _MESSAGES: Final = {
     "list_type": ("not_list", "This must be a list of texts."),
     "extra_forbidden": ("unknown", "There is no such member."),
 }
-"""What each kind of pydantic's refusals is called here. Others are told as invalid."""
+"""What each kind of pydantic's refusals is called here. Others are called invalid."""
 
 _INVALID: Final = ("invalid", "This is not valid.")
 
@@ -60,7 +60,7 @@ class ProfilePayload(Payload):
     email: str | None = None
 
 
-class AccountPayload(ProfilePayload):
+class UserPayload(ProfilePayload):
     """PATCH /api/users/{id}."""
 
     disabled: bool | None = None
@@ -135,14 +135,14 @@ def _invalid(faults: Sequence[tuple[str, str, str]]) -> Problem:
     )
 
 
-def answer(members: Mapping[str, Any]) -> web.Response:
-    """Return a JSON answer that nobody may store."""
+def json_response(members: Mapping[str, Any]) -> web.Response:
+    """Return a JSON response that nobody may store."""
     return web.json_response(members, headers={"Cache-Control": "no-store"})
 
 
-def told(message: str) -> web.Response:
-    """Return an answer that says no more than this."""
-    return answer({"message": message})
+def message_response(message: str) -> web.Response:
+    """Return a response that says no more than this."""
+    return json_response({"message": message})
 
 
 def role_names(roles: Iterable[RoleName]) -> list[str]:
@@ -155,22 +155,22 @@ def role_members(role: Role) -> dict[str, object]:
     return {"name": role.name, "description": role.description}
 
 
-def account_members(account: Account) -> dict[str, object]:
-    """Return what an answer says of an account."""
+def user_members(user: User) -> dict[str, object]:
+    """Return the members that describe a user."""
     return {
-        "id": account.id,
-        "username": account.username,
-        "email": account.email,
-        "roles": role_names(account.roles),
-        "disabled": account.disabled_at is not None,
-        "passwordChangeRequired": account.password_is_temporary,
-        "createdAt": moment(account.created_at),
-        "updatedAt": moment(account.updated_at),
+        "id": user.id,
+        "username": user.username,
+        "email": user.email,
+        "roles": role_names(user.roles),
+        "disabled": user.disabled_at is not None,
+        "passwordChangeRequired": user.password_is_temporary,
+        "createdAt": moment(user.created_at),
+        "updatedAt": moment(user.updated_at),
     }
 
 
 def session_members(session: Session, *, current: bool) -> dict[str, object]:
-    """Return what an answer says of a session."""
+    """Return the members that describe a session."""
     return {
         "id": session.id,
         "device": session.device,

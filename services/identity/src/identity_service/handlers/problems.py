@@ -10,9 +10,7 @@ from aiohttp import hdrs
 from identity_service.domain import errors
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import MOST_ROLES
-from identity_service.handlers.origins import CrossSiteRequestError
 from identity_service.handlers.payloads import invalid_fields
-from identity_service.handlers.sessions import NoRefreshTokenError
 from identity_service.security.password_hashing import HashingBusyError
 from identity_service.storage.database import RETRY_AFTER
 from service_kit.problems import Problem, ProblemTable, accounts, common
@@ -102,14 +100,14 @@ PROBLEMS: Final[ProblemTable] = {
     errors.RoleNotSelfAssignableError: _role_not_self_assignable,
     errors.InvalidCredentialsError: accounts.INVALID_CREDENTIALS,
     errors.WrongPasswordError: _WRONG_PASSWORD,
-    errors.AccountNotFoundError: accounts.ACCOUNT_NOT_FOUND,
+    errors.UserNotFoundError: accounts.ACCOUNT_NOT_FOUND,
     errors.SessionNotFoundError: accounts.SESSION_NOT_FOUND,
     errors.LastAdminError: accounts.LAST_ADMIN,
-    NoRefreshTokenError: accounts.REFRESH_TOKEN_REQUIRED,
+    errors.NoRefreshTokenError: accounts.REFRESH_TOKEN_REQUIRED,
     errors.UnknownRefreshTokenError: accounts.INVALID_GRANT,
     errors.RefreshTokenReusedError: accounts.INVALID_GRANT,
     errors.RefreshTokenExpiredError: accounts.REFRESH_TOKEN_EXPIRED,
-    CrossSiteRequestError: accounts.CROSS_SITE_REQUEST,
+    errors.CrossSiteRequestError: accounts.CROSS_SITE_REQUEST,
     errors.StatusListNotFoundError: _NO_SUCH_LIST,
     errors.KeyTooNewError: _UNAVAILABLE,
     errors.UnsupportedTokenTypeError: accounts.UNSUPPORTED_TOKEN_TYPE,

@@ -8,69 +8,72 @@ from aiohttp import web
 from identity_service.handlers.payloads import invalid_member
 from service_kit.problems import ProblemError
 
-_MOST_DIGITS: Final = 18
-"""Any such number fits every database."""
+MAX_DIGITS: Final = 18
+"""Any number of so many digits fits every database."""
 
-_LONGEST_TEXT: Final = 256
+MAX_PAGE: Final = 200
+_DEFAULT_PAGE: Final = 50
+_MAX_TEXT_LENGTH: Final = 256
 
 
-def refuse_parameters(request: web.Request) -> None:
-    """Refuse a query string where there is nothing to ask for.
+class Query:
+    """The parameters of a list, strictly: known ones, each given at most once.
 
-    Raises
-    ------
-    ProblemError
+    Each method returns None where its parameter is absent or empty, and raises
+    `ProblemError` where it is not what it should be.
     """
-    for name in request.query:
-        raise ProblemError(invalid_member(name[:64], "There is no such parameter."))
 
+    def __init__(self, request: web.Request, *known: str) -> None:
+        self._query = request.query
+        for name in self._query:
+            if name not in known:
+                raise ProblemError(
+                    invalid_member(name[:64], "There is no such parameter.")
+                )
 
-def text(request: web.Request, name: str) -> str | None:
-    """Return a parameter, None if it is absent or empty; it stands once, and is short.
+    def text(self, name: str) -> str | None:
+        """Return a short text without control characters."""
+        match self._query.getall(name, []):
+            case [] | [""]:
+                return None
+            case [value] if len(value) <= _MAX_TEXT_LENGTH and value.isprintable():
+                return value
+            case _:
+                raise ProblemError(invalid_member(name, "This must be one short text."))
 
-    Raises
-    ------
-    ProblemError
-    """
-    match request.query.getall(name, []):
-        case [] | [""]:
+    def whole_number(
+        self, name: str, *, least: int = 0, most: int = 10**MAX_DIGITS
+    ) -> int | None:
+        """Return a whole number within bounds."""
+        value = self.text(name)
+        if value is None:
             return None
-        case [value] if len(value) <= _LONGEST_TEXT and value.isprintable():
-            return value
-        case _:
-            raise ProblemError(invalid_member(name, "This must be one short text."))
+        if not (value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS):
+            raise ProblemError(invalid_member(name, "This must be a whole number."))
+        if not least <= int(value) <= most:
+            raise ProblemError(
+                invalid_member(name, f"This must be from {least} to {most}.")
+            )
+        return int(value)
 
+    def limit(self) -> int:
+        """Return how many entries a page may have."""
+        return self.whole_number("limit", least=1, most=MAX_PAGE) or _DEFAULT_PAGE
 
-def whole_number(
-    request: web.Request, name: str, *, least: int = 0, most: int = 10**_MOST_DIGITS
-) -> int | None:
-    """Return a parameter that is a whole number, None if it is absent."""
-    value = text(request, name)
-    if value is None:
-        return None
-    if not (value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS):
-        raise ProblemError(invalid_member(name, "This must be a whole number."))
-    if not least <= int(value) <= most:
+    def instant(self, name: str) -> datetime | None:
+        """Return an RFC 3339 moment.
+
+        A plus sign that came as a space is taken for what it was.
+        """
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(value.replace(" ", "+"))
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
         raise ProblemError(
-            invalid_member(name, f"This must be from {least} to {most}.")
+            invalid_member(name, "This must be a moment, such as 2026-01-31T12:00:00Z.")
         )
-    return int(value)
-
-
-def instant(request: web.Request, name: str) -> datetime | None:
-    """Return a parameter that is an RFC 3339 moment, None if it is absent.
-
-    A plus sign that came as a space is taken for what it was.
-    """
-    value = text(request, name)
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value.replace(" ", "+"))
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ProblemError(
-        invalid_member(name, "This must be a moment, such as 2026-01-31T12:00:00Z.")
-    )

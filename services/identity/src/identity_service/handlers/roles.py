@@ -4,26 +4,26 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from identity_service.app_keys import ROLES
 from identity_service.domain.roles import Role
-from identity_service.handlers.callers import admin
+from identity_service.handlers.context import RequestContext
 from identity_service.handlers.payloads import (
     RolePayload,
-    answer,
+    json_response,
+    message_response,
     read_payload,
     role_members,
     role_names,
-    told,
 )
-from identity_service.handlers.queries import refuse_parameters
+from identity_service.handlers.queries import Query
 
 
 async def show_all(request: web.Request) -> web.Response:
     """GET /api/roles."""
-    await admin(request)
-    refuse_parameters(request)
-    roles = await request.app[ROLES].all()
-    return answer(
+    context = RequestContext(request)
+    await context.admin()
+    Query(request)
+    roles = await context.services.roles.all()
+    return json_response(
         {
             "roles": role_names(role.name for role in roles),
             "details": [role_members(role) for role in roles],
@@ -33,12 +33,13 @@ async def show_all(request: web.Request) -> web.Response:
 
 async def add(request: web.Request) -> web.Response:
     """POST /api/roles."""
-    who = await admin(request)
-    refuse_parameters(request)
+    context = RequestContext(request)
+    admin = await context.admin()
+    Query(request)
     payload = await read_payload(request, RolePayload)
     role = Role.parse(payload.name, payload.description)
-    await request.app[ROLES].add(role, who.actor)
-    response = answer(role_members(role))
+    await context.services.roles.add(role, admin)
+    response = json_response(role_members(role))
     response.set_status(HTTPStatus.CREATED)
     response.headers[hdrs.LOCATION] = f"/api/roles/{role.name}"
     return response
@@ -46,7 +47,8 @@ async def add(request: web.Request) -> web.Response:
 
 async def remove(request: web.Request) -> web.Response:
     """DELETE /api/roles/{name}."""
-    who = await admin(request)
-    refuse_parameters(request)
-    await request.app[ROLES].remove(request.match_info["name"], who.actor)
-    return told("Role removed.")
+    context = RequestContext(request)
+    admin = await context.admin()
+    Query(request)
+    await context.services.roles.remove(request.match_info["name"], admin)
+    return message_response("Role removed.")

@@ -2,75 +2,75 @@
 
 from aiohttp import web
 
-from identity_service.app_keys import SESSIONS, TOKEN_TRANSPORT, TRUSTED_PAGES
-from identity_service.domain.errors import UnknownRefreshTokenError
-from identity_service.handlers.callers import caller, device, session_of
+from identity_service.domain.errors import NoRefreshTokenError, UnknownRefreshTokenError
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.cookies import TokenTransport
 from identity_service.handlers.payloads import (
     SignInPayload,
-    answer,
+    json_response,
+    message_response,
     read_payload,
     role_names,
     session_members,
-    told,
 )
 from service_kit.bodies import read_members
 from service_kit.problems import ProblemError
 
 
-class NoRefreshTokenError(Exception):
-    """Neither body nor cookie holds a refresh token."""
-
-
 async def sign_in(request: web.Request) -> web.Response:
     """POST /api/auth/signin."""
+    context = RequestContext(request)
     payload = await read_payload(request, SignInPayload, form=True)
-    transport = request.app[TOKEN_TRANSPORT]
-    account, pair = await request.app[SESSIONS].sign_in(
-        payload.username, payload.password, device(request)
+    user, pair = await context.services.sign_ins.sign_in(
+        payload.username, payload.password, context.device
     )
+    transport = TokenTransport.of(context.services.settings)
     members: dict[str, object] = {
-        "id": account.id,
-        "username": account.username,
-        "email": account.email,
-        "roles": role_names(account.effective_roles),
+        "id": user.id,
+        "username": user.username,
+        "email": user.email,
+        "roles": role_names(user.effective_roles),
         **transport.members(pair),
     }
-    if account.password_is_temporary:
+    if user.password_is_temporary:
         members["passwordChangeRequired"] = True
-    response = answer(members)
+    response = json_response(members)
     transport.set_cookies(response, pair)
     return response
 
 
 async def refresh(request: web.Request) -> web.Response:
     """POST /api/auth/refreshtoken."""
-    transport = request.app[TOKEN_TRANSPORT]
+    context = RequestContext(request)
+    transport = TokenTransport.of(context.services.settings)
     match (await read_members(request, form=True)).get("refreshToken"):
         case None | "":
             untrusted_token = transport.read_refresh_token(request)
             if untrusted_token is None:
                 raise NoRefreshTokenError
-            request.app[TRUSTED_PAGES].require(request)
+            context.require_same_site()
         case str(in_body):
             untrusted_token = in_body
         case _:
             raise UnknownRefreshTokenError
-    pair = await request.app[SESSIONS].refresh(untrusted_token, device(request))
-    response = answer(transport.members(pair))
+    pair = await context.services.refreshes.refresh(untrusted_token, context.device)
+    response = json_response(transport.members(pair))
     transport.set_cookies(response, pair)
     return response
 
 
 async def sign_out(request: web.Request) -> web.Response:
     """POST /api/auth/signout."""
-    transport = request.app[TOKEN_TRANSPORT]
+    context = RequestContext(request)
+    transport = TokenTransport.of(context.services.settings)
     untrusted_token = await _refresh_token_in_body(request)
-    if untrusted_token is None and request.app[TRUSTED_PAGES].made(request):
+    if untrusted_token is None and context.is_same_site:
         untrusted_token = transport.read_refresh_token(request)
-    await request.app[SESSIONS].sign_out(
-        untrusted_token, await session_of(request), device(request)
+    caller = await context.caller_or_none()
+    await context.services.sessions.sign_out(
+        untrusted_token, caller.session_id if caller else None, context.device
     )
-    response = told("You've been signed out!")
+    response = message_response("You've been signed out!")
     transport.clear_cookies(response)
     return response
 
@@ -86,12 +86,13 @@ async def _refresh_token_in_body(request: web.Request) -> str | None:
 
 async def show_all(request: web.Request) -> web.Response:
     """GET /api/users/me/sessions."""
-    who = await caller(request)
-    live = await request.app[SESSIONS].live(who.user_id)
-    return answer(
+    context = RequestContext(request)
+    caller = await context.caller()
+    live = await context.services.sessions.live(caller.user_id)
+    return json_response(
         {
             "sessions": [
-                session_members(session, current=session.id == who.session_id)
+                session_members(session, current=session.id == caller.session_id)
                 for session in live
             ]
         }
@@ -100,17 +101,15 @@ async def show_all(request: web.Request) -> web.Response:
 
 async def end_one(request: web.Request) -> web.Response:
     """DELETE /api/users/me/sessions/{id}."""
-    who = await caller(request)
-    await request.app[SESSIONS].end_one(
-        who.user_id, request.match_info["session_id"], who.device
-    )
-    return told("Session ended.")
+    context = RequestContext(request)
+    caller = await context.caller()
+    await context.services.sessions.end_one(caller, request.match_info["session_id"])
+    return message_response("Session ended.")
 
 
 async def end_others(request: web.Request) -> web.Response:
     """DELETE /api/users/me/sessions: all but the one that asks."""
-    who = await caller(request)
-    ended = await request.app[SESSIONS].end_others(
-        who.user_id, who.session_id, who.device
-    )
-    return answer({"message": "Other sessions ended.", "ended": ended})
+    context = RequestContext(request)
+    caller = await context.caller()
+    ended = await context.services.sessions.end_others(caller)
+    return json_response({"message": "Other sessions ended.", "ended": ended})

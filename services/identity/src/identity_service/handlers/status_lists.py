@@ -5,12 +5,12 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from identity_service.app_keys import STATUS_LISTS
 from identity_service.handlers.conditional import (
     REVALIDATE,
     accepts_gzip,
     conditional_response,
 )
+from identity_service.handlers.context import RequestContext
 from service_kit.problems import ProblemError, accounts
 
 _MEDIA_TYPE: Final = "application/statuslist+jwt"
@@ -20,7 +20,8 @@ async def show(request: web.Request) -> web.Response:
     """GET /api/auth/statuslists/{id} (draft-ietf-oauth-status-list section 8)."""
     if "time" in request.query:
         raise ProblemError(accounts.HISTORY_NOT_SUPPORTED)
-    published = await request.app[STATUS_LISTS].get(int(request.match_info["list_id"]))
+    status_lists = RequestContext(request).services.status_lists
+    published = await status_lists.get(int(request.match_info["list_id"]))
     is_gzipped = accepts_gzip(request)
     return conditional_response(
         request,
@@ -34,7 +35,7 @@ async def show(request: web.Request) -> web.Response:
 
 async def show_all(request: web.Request) -> web.Response:
     """GET /api/auth/statuslists (section 9.1)."""
-    uris = await request.app[STATUS_LISTS].uris()
+    uris = await RequestContext(request).services.status_lists.uris()
     return conditional_response(
         request,
         json.dumps({"status_lists": uris}).encode(),

@@ -5,12 +5,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import (
     RSAPrivateKey,
     generate_private_key,
 )
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -43,10 +41,6 @@ class SigningKey:
 
     kid: str
     private_key: RSAPrivateKey = field(repr=False)
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the RS256 signature (RFC 7518 section 3.3)."""
-        return self.private_key.sign(message, PKCS1v15(), SHA256())
 
 
 async def generate_signing_key() -> SigningKey:

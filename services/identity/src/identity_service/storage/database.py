@@ -20,6 +20,8 @@ _logger: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[Repositories], Awaitable[T]]
+"""One unit of work. It may run again after a deadlock, so it has no effect but on
+the repositories, and what it decides it returns: raising would roll it back."""
 
 WORK_SECONDS: Final = 2.5
 """The longest one unit of work may take, its retries included."""
@@ -85,7 +87,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
     """Return an engine whose writers queue up front instead of failing half-way.
 
     A transaction that reads first and writes later cannot be promoted while
-    another writes, so `SqlDatabase.write` begins with BEGIN IMMEDIATE.
+    another writes, so `Database.write` begins with BEGIN IMMEDIATE.
     """
     engine = create_async_engine(
         url,
@@ -113,8 +115,12 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
     return engine
 
 
-class SqlDatabase:
-    """Runs units of work, each in one transaction."""
+class Database:
+    """Runs units of work, each in one transaction.
+
+    Locks are taken in one order everywhere: the admin role, users, sessions, access
+    tokens, the head of the audit log.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

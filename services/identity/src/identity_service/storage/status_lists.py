@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.errors import LostRaceError
-from identity_service.domain.revocation import (
+from identity_service.domain.status_entries import (
     CLOSING_TIME,
     LEASE_LIFETIME,
     LEASE_SIZE,

@@ -1,4 +1,4 @@
-"""Accounts and their roles in the database."""
+"""Users and their roles in the database."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -24,43 +24,44 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from identity_service.domain.accounts import Account, NewAccount
+from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import (
     EmailTakenError,
     UnknownRoleError,
     UsernameTakenError,
 )
 from identity_service.domain.roles import ADMIN, RoleName
-from identity_service.domain.users import EmailAddress, Username
+from identity_service.domain.usernames import Username
+from identity_service.domain.users import NewUser, User
 from identity_service.storage.tables import roles, sessions, user_roles, users
 
 
 class UserRepository:
-    """Accounts, within one transaction."""
+    """Users, within one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, user_id: int) -> Account | None:
-        """Return the account of this id."""
+    async def get(self, user_id: int) -> User | None:
+        """Return the user of this id."""
         rows = await self._connection.execute(_BY_ID, {"user_id": user_id})
         return next(iter(_grouped(rows.all())), None)
 
-    async def get_by_username_key(self, key: str) -> Account | None:
-        """Return the account whose name looks like this."""
-        return await self._only(_accounts().where(users.c.username_key == key))
+    async def get_by_username_key(self, key: str) -> User | None:
+        """Return the user whose name looks like this."""
+        return await self._only(_users_with_roles().where(users.c.username_key == key))
 
-    async def get_by_session(self, session_id: str) -> Account | None:
-        """Return the account that a session is of."""
+    async def get_by_session(self, session_id: str) -> User | None:
+        """Return the user that a session is of."""
         rows = await self._connection.execute(_BY_SESSION, {"session_id": session_id})
         return next(iter(_grouped(rows.all())), None)
 
     async def get_by_username_key_and_address(
         self, key: str, address: str
-    ) -> tuple[Account | None, bool]:
-        """Return the account, and whether it signed in from this address before.
+    ) -> tuple[User | None, bool]:
+        """Return the user, and whether it signed in from this address before.
 
-        One statement, so that an account that is there takes no longer than none.
+        One statement, so that a user that is there takes no longer than none.
         """
         rows = await self._connection.execute(
             _BY_KEY_AND_ADDRESS, {"key": key, "from_address": address}
@@ -68,8 +69,8 @@ class UserRepository:
         found = rows.all()
         return next(iter(_grouped(found)), None), any(row.is_known for row in found)
 
-    async def lock(self, user_id: int) -> Account | None:
-        """Return the account, and keep others from changing it until the end.
+    async def lock(self, user_id: int) -> User | None:
+        """Return the user, and keep others from changing it until the end.
 
         Whoever locks a user does so before touching the user's sessions and tokens.
         """
@@ -92,8 +93,8 @@ class UserRepository:
         if matches:
             raise EmailTakenError
 
-    async def add(self, account: NewAccount) -> int:
-        """Insert an account with its roles and return its id.
+    async def add(self, user: NewUser) -> int:
+        """Insert a user with its roles and return its id.
 
         Raises
         ------
@@ -103,31 +104,31 @@ class UserRepository:
             A role has been removed meanwhile.
         """
         values: dict[str, object] = {
-            "username": account.username.text,
-            "username_key": account.username.key,
-            "email": account.email.text,
-            "email_key": account.email.key,
-            "password_hash": account.password_hash,
-            "password_is_temporary": account.password_is_temporary,
-            "password_changed_at": account.created_at,
-            "created_at": account.created_at,
-            "updated_at": account.created_at,
+            "username": user.username.text,
+            "username_key": user.username.key,
+            "email": user.email.text,
+            "email_key": user.email.key,
+            "password_hash": user.password_hash,
+            "password_is_temporary": user.password_is_temporary,
+            "password_changed_at": user.created_at,
+            "created_at": user.created_at,
+            "updated_at": user.created_at,
         }
-        if account.id is not None:
-            values["id"] = account.id
+        if user.id is not None:
+            values["id"] = user.id
         try:
             inserted = await self._connection.execute(insert(users).values(values))
         except IntegrityError:
-            await self.refuse_taken(account.username.key, account.email.key)
+            await self.refuse_taken(user.username.key, user.email.key)
             raise
-        user_id = int(inserted.lastrowid) if account.id is None else account.id
-        await self._add_roles(user_id, account.roles)
+        user_id = int(inserted.lastrowid) if user.id is None else user.id
+        await self._add_roles(user_id, user.roles)
         return user_id
 
     async def rename(
         self, user_id: int, username: Username, email: EmailAddress, now: datetime
     ) -> None:
-        """Set an account's name and address.
+        """Set a user's name and address.
 
         Raises
         ------
@@ -149,7 +150,7 @@ class UserRepository:
     async def set_password(
         self, user_id: int, password_hash: str, now: datetime, *, temporary: bool
     ) -> None:
-        """Set an account's password."""
+        """Set a user's password."""
         await self._set(
             users.c.id == user_id,
             password_hash=password_hash,
@@ -161,7 +162,7 @@ class UserRepository:
     async def set_disabled_at(
         self, user_id: int, disabled_at: datetime | None, now: datetime
     ) -> None:
-        """Disable an account, or enable it with None."""
+        """Disable a user, or enable it with None."""
         await self._set(users.c.id == user_id, disabled_at=disabled_at, updated_at=now)
 
     async def upgrade_password_hash(self, user_id: int, old: str, new: str) -> None:
@@ -172,7 +173,7 @@ class UserRepository:
         )
 
     async def set_roles(self, user_id: int, wanted: AbstractSet[RoleName]) -> None:
-        """Give an account exactly these roles.
+        """Give a user exactly these roles.
 
         Raises
         ------
@@ -184,11 +185,11 @@ class UserRepository:
         await self._add_roles(user_id, wanted)
 
     async def delete(self, user_id: int) -> None:
-        """Remove an account; its roles and sessions go with it."""
+        """Remove a user; its roles and sessions go with it."""
         await self._connection.execute(delete(users).where(users.c.id == user_id))
 
-    async def page(self, search: str, after_id: int, limit: int) -> list[Account]:
-        """Return accounts in order of id; ``search`` is part of a name or address."""
+    async def page(self, search: str, after_id: int, limit: int) -> list[User]:
+        """Return users in order of id; ``search`` is part of a name or address."""
         ids = select(users.c.id).where(users.c.id > after_id).order_by(users.c.id)
         if search:
             ids = ids.where(
@@ -199,12 +200,12 @@ class UserRepository:
             )
         found = await self._connection.scalars(ids.limit(limit))
         rows = await self._connection.execute(
-            _accounts().where(users.c.id.in_(found.all()))
+            _users_with_roles().where(users.c.id.in_(found.all()))
         )
         return _grouped(rows.all())
 
     async def count_active_admins(self) -> int:
-        """Return how many accounts may administer others."""
+        """Return how many users may administer others."""
         count = await self._connection.scalar(
             select(func.count())
             .select_from(users.join(user_roles).join(roles))
@@ -212,7 +213,7 @@ class UserRepository:
         )
         return int(count or 0)
 
-    async def _only(self, statement: Select[Any]) -> Account | None:
+    async def _only(self, statement: Select[Any]) -> User | None:
         rows = await self._connection.execute(statement)
         return next(iter(_grouped(rows.all())), None)
 
@@ -220,7 +221,7 @@ class UserRepository:
         await self._connection.execute(update(users).where(which).values(**values))
 
     async def _add_roles(self, user_id: int, wanted: AbstractSet[RoleName]) -> None:
-        """Give an account these roles; the foreign key decides if one is removed."""
+        """Give a user these roles; the foreign key decides if one is removed."""
         adding = insert(user_roles).from_select(
             ["user_id", "role_id"],
             select(literal(user_id), roles.c.id).where(
@@ -236,10 +237,10 @@ class UserRepository:
             raise UnknownRoleError(min(wanted - set(present), default=""))
 
 
-def _accounts() -> Select[Any]:
-    """Return a query with one row for each role of an account, or one without.
+def _users_with_roles() -> Select[Any]:
+    """Return a query with one row for each role of a user, or one without.
 
-    Accounts come in order of id, and so do the roles of each.
+    Users come in order of id, and so do the roles of each.
     """
     return (
         select(users, roles.c.name.label("role"))
@@ -249,10 +250,10 @@ def _accounts() -> Select[Any]:
 
 
 _USER_ID: Final = users.c.id == bindparam("user_id")
-_BY_ID: Final = _accounts().where(_USER_ID)
+_BY_ID: Final = _users_with_roles().where(_USER_ID)
 _LOCK: Final = select(users.c.id).where(_USER_ID).with_for_update()
 _BY_KEY_AND_ADDRESS: Final = (
-    _accounts()
+    _users_with_roles()
     .add_columns(
         exists()
         .where(
@@ -264,20 +265,20 @@ _BY_KEY_AND_ADDRESS: Final = (
     .where(users.c.username_key == bindparam("key"))
 )
 _BY_SESSION: Final = (
-    _accounts()
+    _users_with_roles()
     .join(sessions, sessions.c.user_id == users.c.id)
     .where(sessions.c.id == bindparam("session_id"))
 )
 """Built once: they run at each sign-in or refresh."""
 
 
-def _grouped(rows: Sequence[Row[Any]]) -> list[Account]:
-    """Return the accounts of rows that are in order of id."""
-    accounts = []
+def _grouped(rows: Sequence[Row[Any]]) -> list[User]:
+    """Return the users of rows that are in order of id."""
+    found = []
     for _, of_one in groupby(rows, key=lambda row: row.id):
         first, *others = of_one
-        accounts.append(
-            Account(
+        found.append(
+            User(
                 id=first.id,
                 username=first.username,
                 username_key=first.username_key,
@@ -296,4 +297,4 @@ def _grouped(rows: Sequence[Row[Any]]) -> list[Account]:
                 updated_at=first.updated_at,
             )
         )
-    return accounts
+    return found

@@ -11,8 +11,8 @@ from identity_service.domain.audit import (
     AuditQuery,
     AuditRecord,
 )
+from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.ports import Database
 from service_kit.clock import Clock
 from service_kit.request_id import request_id
 

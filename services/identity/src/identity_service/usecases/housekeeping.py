@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.usecases.ports import Database
+from identity_service.storage.database import Database
 from service_kit.clock import Clock
 
 _PAUSE_SECONDS: Final = 60.0

@@ -1,4 +1,4 @@
-"""Bring the accounts of the tutorial's database over.
+"""Bring the users of the tutorial's database over.
 
 A row that cannot be brought over is reported and the rest goes on. It may be run again,
 after an interruption or for the rows that came since: what is here already stays as is.
@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
+from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import UnknownRoleError
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import USER, RoleName, existing_roles
 from identity_service.domain.tutorial import ImportedUser, TutorialUser
-from identity_service.domain.users import EmailAddress, Username
+from identity_service.domain.usernames import Username
 
 DEFAULT_ROLES: Final = frozenset({USER})
 """Of a row without any, which the tutorial let in as a user."""
@@ -29,7 +30,7 @@ class Outcome(Enum):
     IMPORTED = "imported"
     ALREADY_HERE = "already here"
     """The same id and the same user name: a run before this one brought it."""
-    ID_TAKEN = "id taken by another account"
+    ID_TAKEN = "id taken by another user"
     USERNAME_TAKEN = "user name taken, or looks like one that is"
     EMAIL_TAKEN = "e-mail address taken"
     BAD_ID = "id is not positive"
@@ -127,7 +128,7 @@ def _judge(
     existing: AbstractSet[RoleName],
     is_password_hash: Callable[[str], bool],
 ) -> ImportedUser | Outcome:
-    """Return the account that a row describes, or what is wrong with it."""
+    """Return the user that a row describes, or what is wrong with it."""
     if not 0 < row.id <= MAX_ID:
         return Outcome.BAD_ID
     try:

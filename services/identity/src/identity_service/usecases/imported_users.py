@@ -1,21 +1,21 @@
-"""Give accounts that come from elsewhere their rows here."""
+"""Give users that come from elsewhere their rows here."""
 
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from identity_service.domain.accounts import NewAccount
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import EmailTakenError, UsernameTakenError
 from identity_service.domain.tutorial import ImportedUser
+from identity_service.domain.users import NewUser
+from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.import_users import Outcome
-from identity_service.usecases.ports import Database
 from service_kit.clock import Clock
 
 _BATCH: Final = 50
-"""Accounts in one transaction: it stays well within the time a unit of work has."""
+"""Users in one transaction: it stays well within the time a unit of work has."""
 
 
 class StoredImportedUsers:
@@ -53,7 +53,7 @@ class StoredImportedUsers:
         if present is not None:
             is_same = present.username_key == user.username.key
             return Outcome.ALREADY_HERE if is_same else Outcome.ID_TAKEN
-        account = NewAccount(
+        new_user = NewUser(
             id=user.id,
             username=user.username,
             email=user.email,
@@ -62,7 +62,7 @@ class StoredImportedUsers:
             created_at=user.created_at or self._clock(),
         )
         try:
-            await unit.users.add(account)
+            await unit.users.add(new_user)
         except UsernameTakenError:
             return Outcome.USERNAME_TAKEN
         except EmailTakenError:

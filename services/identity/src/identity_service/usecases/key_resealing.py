@@ -7,9 +7,9 @@ from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import KeysUnopenedError
 from identity_service.domain.signing_keys import KeyRecord
 from identity_service.security.keyrings import SealBrokenError, Sealer
+from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.ports import Database
 
 
 async def reseal_keys(

@@ -30,10 +30,10 @@ from identity_service.security.key_material import (
     seal_signing_key,
 )
 from identity_service.security.keyrings import Sealer
+from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.key_resealing import reseal_keys
-from identity_service.usecases.ports import Database
 from identity_service.usecases.signing_keys import SigningKeys
 from service_kit.clock import Clock
 

@@ -1,22 +1,30 @@
-"""Find out whether somebody knows an account's password."""
+"""Check passwords, and change them."""
 
 import logging
 from typing import Final
 
-from identity_service.domain.accounts import Account
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import InvalidCredentialsError, WrongPasswordError
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.errors import (
+    InvalidCredentialsError,
+    UserNotFoundError,
+    WrongPasswordError,
+)
 from identity_service.domain.fields import InvalidFieldError
-from identity_service.domain.sessions import Device
-from identity_service.domain.users import Username
+from identity_service.domain.passwords import PasswordPolicy
+from identity_service.domain.sessions import Caller, Device, EndReason
+from identity_service.domain.usernames import Username
+from identity_service.domain.users import User
 from identity_service.security.password_hashing import (
     HashingBusyError,
     PasswordHasher,
     Verdict,
 )
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.ports import Database
 from identity_service.usecases.throttling import Reservation, Throttle
+from service_kit.clock import Clock
 
 _UNREADABLE: Final = frozenset({Verdict.MALFORMED_HASH, Verdict.UNKNOWN_PEPPER})
 
@@ -29,45 +37,96 @@ class Passwords:
     def __init__(
         self,
         database: Database,
+        *,
         hasher: PasswordHasher,
+        policy: PasswordPolicy,
         throttle: Throttle,
         audit: Audit,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._hasher = hasher
+        self._policy = policy
         self._throttle = throttle
         self._audit = audit
+        self._clock = clock
 
-    async def authenticate(
-        self, username: str, password: str, device: Device
-    ) -> Account:
-        """Return the account whose name and password these are, as it was just now.
+    async def authenticate(self, username: str, password: str, device: Device) -> User:
+        """Return the user whose name and password these are, as it was just now.
 
         Raises
         ------
         InvalidCredentialsError
-            Unknown user, wrong password, disabled account: one and the same.
+            Unknown user, wrong password, disabled user: one and the same.
         TooManyAttemptsError, HashingBusyError
             Not now.
         """
         self._hasher.expect_room(device)
-        account, is_known_device = await self._find(username, device)
+        user, is_known_device = await self._find(username, device)
         reservation = await self._throttle.reserve_sign_in(
             Username.key_of(username),
             device.address,
             known_device=is_known_device,
         )
-        verdict = await self._verify(account, password, reservation, device)
-        if account is None or not verdict.matches or account.disabled_at is not None:
-            await self._refused(Action.SIGN_IN_REFUSED, account, verdict, device)
+        verdict = await self._verify(user, password, reservation, device)
+        if user is None or not verdict.matches or user.disabled_at is not None:
+            await self._refused(Action.SIGN_IN_REFUSED, user, verdict, device)
             raise InvalidCredentialsError
         await reservation.succeeded()
         if verdict is Verdict.MATCH_OUTDATED:
-            await self._upgrade(account, password, device)
-        return account
+            await self._upgrade(user, password, device)
+        return user
 
-    async def confirm(self, account: Account, password: str, device: Device) -> None:
-        """Return if this is the password of an account that is signed in.
+    async def change(self, caller: Caller, present: str, new: str) -> None:
+        """Change a password, and end the other sessions of the caller.
+
+        Raises
+        ------
+        WrongPasswordError
+            ``present`` is not the user's password, or not any more.
+        WeakPasswordError
+        TooManyAttemptsError, HashingBusyError
+            Not now.
+        """
+        user_id = caller.user_id
+        user = await self._database.read(lambda unit: unit.users.get(user_id))
+        if user is None:
+            raise UserNotFoundError
+        await self._confirm(user, present, caller.device)
+        self._policy.check(
+            new, Username.parse(user.username), EmailAddress.parse(user.email)
+        )
+        password_hash = await self._hasher.hash(new, caller.device)
+
+        async def work(unit: Repositories) -> bool:
+            locked = await unit.users.lock(user_id)
+            if locked is None or not locked.still_admits(user):
+                return False
+            now = self._clock()
+            await unit.users.set_password(user_id, password_hash, now, temporary=False)
+            ended = await unit.sessions.end_all(
+                user_id, EndReason.PASSWORD_CHANGED, now, but=caller.session_id
+            )
+            await unit.access_tokens.revoke_of_user(
+                user_id, now, but_session=caller.session_id
+            )
+            await self._audit.append(
+                unit,
+                AuditEvent(
+                    action=Action.PASSWORD_CHANGED,
+                    actor_id=user_id,
+                    subject_id=user_id,
+                    address=caller.device.address,
+                    details={"sessions_ended": ended},
+                ),
+            )
+            return True
+
+        if not await self._database.write(work):
+            raise WrongPasswordError
+
+    async def _confirm(self, user: User, password: str, device: Device) -> None:
+        """Return if this is the password of a user that is signed in.
 
         Raises
         ------
@@ -76,15 +135,15 @@ class Passwords:
             Not now.
         """
         reservation = await self._throttle.reserve_sign_in(
-            account.username_key, device.address, known_device=True
+            user.username_key, device.address, known_device=True
         )
-        verdict = await self._verify(account, password, reservation, device)
+        verdict = await self._verify(user, password, reservation, device)
         if not verdict.matches:
-            await self._refused(Action.PASSWORD_REFUSED, account, verdict, device)
+            await self._refused(Action.PASSWORD_REFUSED, user, verdict, device)
             raise WrongPasswordError
         await reservation.succeeded()
 
-    async def _find(self, username: str, device: Device) -> tuple[Account | None, bool]:
+    async def _find(self, username: str, device: Device) -> tuple[User | None, bool]:
         try:
             key = Username.parse(username).key
         except InvalidFieldError:
@@ -95,41 +154,41 @@ class Passwords:
 
     async def _verify(
         self,
-        account: Account | None,
+        user: User | None,
         password: str,
         reservation: Reservation,
         device: Device,
     ) -> Verdict:
-        stored = None if account is None else account.password_hash
+        stored = None if user is None else user.password_hash
         try:
             verdict = await self._hasher.verify(password, stored, device)
         except HashingBusyError:
             await reservation.was_not_tried()
             raise
-        if account is not None and verdict in _UNREADABLE:
+        if user is not None and verdict in _UNREADABLE:
             _logger.error(
                 "password_hash_unreadable",
-                extra={"user_id": account.id, "verdict": verdict.value},
+                extra={"user_id": user.id, "verdict": verdict.value},
             )
         return verdict
 
     async def _refused(
-        self, action: Action, account: Account | None, verdict: Verdict, device: Device
+        self, action: Action, user: User | None, verdict: Verdict, device: Device
     ) -> None:
         await self._audit.record(
             AuditEvent(
                 action=Action.MALFORMED_HASH if verdict in _UNREADABLE else action,
                 actor_id=None,
-                subject_id=None if account is None else account.id,
+                subject_id=None if user is None else user.id,
                 address=device.address,
             )
         )
 
-    async def _upgrade(self, account: Account, password: str, device: Device) -> None:
+    async def _upgrade(self, user: User, password: str, device: Device) -> None:
         """Store the same password as it is hashed today."""
         upgraded = await self._hasher.hash(password, device)
         await self._database.write(
             lambda unit: unit.users.upgrade_password_hash(
-                account.id, account.password_hash, upgraded
+                user.id, user.password_hash, upgraded
             )
         )

@@ -5,14 +5,14 @@ from collections.abc import Set as AbstractSet
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import DatabaseUnavailableError, RoleNeededError
 from identity_service.domain.roles import BUILT_IN, Role, RoleName
+from identity_service.domain.sessions import Caller
+from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.ports import Database
-from identity_service.usecases.users import Actor
 
 
 class Roles:
-    """Roles. An actor is an administrator, None is the operator at the console."""
+    """Roles. A caller is an administrator, None is the operator at the console."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Roles:
         self._all_needed_exist = True
         return None
 
-    async def add(self, role: Role, actor: Actor | None = None) -> None:
+    async def add(self, role: Role, caller: Caller | None = None) -> None:
         """Add a role.
 
         Raises
@@ -58,12 +58,12 @@ class Roles:
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             await unit.roles.add(role)
-            await self._record(unit, Action.ROLE_ADDED, role.name, actor)
+            await self._record(unit, Action.ROLE_ADDED, role.name, caller)
 
         await self._database.write(work)
 
-    async def remove(self, name: str, actor: Actor | None = None) -> None:
-        """Remove a role that no account has.
+    async def remove(self, name: str, caller: Caller | None = None) -> None:
+        """Remove a role that no user has.
 
         Raises
         ------
@@ -75,17 +75,17 @@ class Roles:
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             await unit.roles.remove(name)
-            await self._record(unit, Action.ROLE_REMOVED, name, actor)
+            await self._record(unit, Action.ROLE_REMOVED, name, caller)
 
         await self._database.write(work)
 
     async def _record(
-        self, unit: Repositories, action: Action, name: str, actor: Actor | None
+        self, unit: Repositories, action: Action, name: str, caller: Caller | None
     ) -> None:
         event = AuditEvent(
             action=action,
-            actor_id=actor.user_id if actor else None,
-            address=actor.device.address if actor else "",
+            actor_id=caller.user_id if caller else None,
+            address=caller.device.address if caller else "",
             details={"role": name},
         )
         await self._audit.append(unit, event)

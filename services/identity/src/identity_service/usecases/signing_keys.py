@@ -25,7 +25,7 @@ from identity_service.security.key_material import (
     read_published_jwk,
 )
 from identity_service.security.keyrings import SealBrokenError, Sealer
-from identity_service.usecases.ports import Database
+from identity_service.storage.database import Database
 from identity_service.usecases.single_flight import SingleFlight
 from service_kit.clock import Clock
 from service_kit.tokens import (

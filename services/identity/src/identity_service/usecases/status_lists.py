@@ -2,9 +2,8 @@
 
 import asyncio
 import gzip
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,15 +13,16 @@ from identity_service.domain.errors import (
     DatabaseUnavailableError,
     StatusListNotFoundError,
 )
-from identity_service.domain.revocation import list_octets, list_uri
+from identity_service.domain.status_entries import list_bytes, list_uri
+from identity_service.security.jws import write_jws
 from identity_service.security.key_material import SigningKey
-from identity_service.usecases.ports import Database
+from identity_service.storage.database import Database
 from identity_service.usecases.recent import Recent
 from identity_service.usecases.signing_keys import SigningKeys
 from service_kit.clock import Clock
-from service_kit.tokens import ALGORITHM, StatusList, base64url, status_list_claims
+from service_kit.tokens import StatusList, status_list_claims
 
-_TYPE: Final = "statuslist+jwt"
+_MEDIA_TYPE: Final = "statuslist+jwt"
 """``typ`` of the token: it never passes as an access token."""
 
 _SIGNINGS_IN_A_LIFE: Final = 10
@@ -36,7 +36,7 @@ class PublishedList:
 
     body: bytes
     gzipped: bytes
-    octets: bytes
+    entries: bytes
     kid: str
     issued_at: datetime
     expires_at: datetime
@@ -96,7 +96,7 @@ class StatusLists:
         return published
 
     def sizes(self) -> dict[int, int]:
-        """Return the length in octets of each list that was served of late."""
+        """Return the length in bytes of each list that was served of late."""
         return {
             list_id: len(recent.value.body)
             for list_id, recent in self._lists.items()
@@ -124,41 +124,35 @@ class StatusLists:
         )
         key = await self._keys.active()
         now = self._clock()
-        octets = await asyncio.to_thread(list_octets, revoked)
+        entries = await asyncio.to_thread(list_bytes, revoked)
         if (
             present is not None
-            and (present.octets, present.kid) == (octets, key.kid)
+            and (present.entries, present.kid) == (entries, key.kid)
             and timedelta()
             <= now - present.issued_at
             < self._lifetime / _SIGNINGS_IN_A_LIFE
         ):
             return present
-        return await asyncio.to_thread(self._sign, list_id, octets, key, now)
+        return await asyncio.to_thread(self._sign, list_id, entries, key, now)
 
     def _sign(
-        self, list_id: int, octets: bytes, key: SigningKey, now: datetime
+        self, list_id: int, entries: bytes, key: SigningKey, now: datetime
     ) -> PublishedList:
         """Return the list as a token. Takes some milliseconds, most to compress."""
         expires_at = now + self._lifetime
         claims = status_list_claims(
             list_uri(self._issuer, list_id),
-            StatusList(octets),
+            StatusList(entries),
             issued_at=now,
             expires_at=expires_at,
             ttl=self._ttl,
         )
-        header = {"alg": ALGORITHM, "kid": key.kid, "typ": _TYPE}
-        message = f"{_encoded(header)}.{_encoded(claims)}".encode()
-        body = message + b"." + base64url.encode(key.sign(message)).encode()
+        body = write_jws(claims, key, media_type=_MEDIA_TYPE).encode()
         return PublishedList(
             body=body,
             gzipped=gzip.compress(body, mtime=0),
-            octets=octets,
+            entries=entries,
             kid=key.kid,
             issued_at=now,
             expires_at=expires_at,
         )
-
-
-def _encoded(members: Mapping[str, object]) -> str:
-    return base64url.encode(json.dumps(members, separators=(",", ":")).encode())

@@ -16,8 +16,8 @@ from identity_service.domain.sources import site_of
 from identity_service.domain.throttling import (
     REFRESHES_OF_SESSION,
     REFRESHES_OF_SOURCE,
-    SIGN_INS_OF_ACCOUNT,
     SIGN_INS_OF_SOURCE,
+    SIGN_INS_OF_USER,
     SIGN_UPS_OF_SOURCE,
     Limit,
 )
@@ -43,7 +43,7 @@ class Reservation(Protocol):
     """An attempt to sign in that counts as failed until it succeeded."""
 
     async def succeeded(self) -> None:
-        """End the row of failures."""
+        """End the streak of failures."""
         ...
 
     async def was_not_tried(self) -> None:
@@ -54,16 +54,16 @@ class Reservation(Protocol):
 class Throttle(Protocol):
     """Says when it is too much.
 
-    Sources are the addresses of clients, as text. An account is named by the key of the
-    user name, whether such an account exists or not.
+    Sources are the addresses of clients, as text. A user is named by the key of the
+    user name, whether there is such a user or not.
     """
 
     async def reserve_sign_in(
-        self, account_key: str, source: str, *, known_device: bool = False
+        self, username_key: str, source: str, *, known_device: bool = False
     ) -> Reservation:
         """Count an attempt to sign in, before anything is done for it.
 
-        ``known_device``: this account signed in from this source before.
+        ``known_device``: this user signed in from this source before.
 
         Raises
         ------
@@ -90,17 +90,17 @@ class CountedReservation:
     """A reservation in counters."""
 
     counters: Counters
-    row_key: str
+    streak_key: str
     source_key: str | None
 
     async def succeeded(self) -> None:
-        """End the row of failures, and take the source's count back."""
-        await self.counters.clear(self.row_key, SIGN_INS_OF_ACCOUNT)
+        """End the streak of failures, and take the source's count back."""
+        await self.counters.clear(self.streak_key, SIGN_INS_OF_USER)
         await self.give_source_back()
 
     async def was_not_tried(self) -> None:
         """Take back what was counted."""
-        await self.counters.give_back(self.row_key, SIGN_INS_OF_ACCOUNT)
+        await self.counters.give_back(self.streak_key, SIGN_INS_OF_USER)
         await self.give_source_back()
 
     async def give_source_back(self) -> None:
@@ -116,22 +116,22 @@ class CountingThrottle:
         self._counters = counters
 
     async def reserve_sign_in(
-        self, account_key: str, source: str, *, known_device: bool = False
+        self, username_key: str, source: str, *, known_device: bool = False
     ) -> CountedReservation:
-        """Count against the source and the account.
+        """Count against the source and the user.
 
-        A known device has a count of its own with its account, which no other source
+        A known device has a count of its own with its user, which no other source
         can fill, and does not suffer for what else comes from its address.
         """
-        account, site = _digest(account_key), _digest(site_of(source))
+        name, site = _digest(username_key), _digest(site_of(source))
         if known_device:
-            row_key, source_key = f"known/{account}/{site}", None
+            streak_key, source_key = f"known/{name}/{site}", None
         else:
-            row_key, source_key = f"account/{account}", f"source/{site}"
+            streak_key, source_key = f"account/{name}", f"source/{site}"
             await self._take(source_key, SIGN_INS_OF_SOURCE)
-        reservation = CountedReservation(self._counters, row_key, source_key)
+        reservation = CountedReservation(self._counters, streak_key, source_key)
         try:
-            await self._take(row_key, SIGN_INS_OF_ACCOUNT)
+            await self._take(streak_key, SIGN_INS_OF_USER)
         except TooManyAttemptsError:
             await reservation.give_source_back()
             raise
@@ -169,10 +169,10 @@ class NoThrottle:
     """The throttle of load tests: it lets everything pass."""
 
     async def reserve_sign_in(
-        self, account_key: str, source: str, *, known_device: bool = False
+        self, username_key: str, source: str, *, known_device: bool = False
     ) -> FreeReservation:
         """Let it pass."""
-        del account_key, source, known_device
+        del username_key, source, known_device
         return FreeReservation()
 
     async def reserve_sign_up(self, source: str) -> None:

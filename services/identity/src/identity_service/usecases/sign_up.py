@@ -1,25 +1,21 @@
-"""What people do with their own accounts: sign up, rename, change the password."""
+"""Sign up, and create administrators."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from identity_service.domain.accounts import Account, NewAccount
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import (
-    AccountNotFoundError,
-    InvalidFieldsError,
-    WrongPasswordError,
-)
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.errors import InvalidFieldsError
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.roles import ADMIN, USER, RoleName, roles_at_sign_up
-from identity_service.domain.sessions import Device, EndReason
-from identity_service.domain.users import EmailAddress, Username
+from identity_service.domain.sessions import Device
+from identity_service.domain.usernames import Username
+from identity_service.domain.users import NewUser
 from identity_service.security.password_hashing import PasswordHasher
+from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.passwords import Passwords
-from identity_service.usecases.ports import Database
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
@@ -34,8 +30,8 @@ class SignUp:
     roles: Iterable[str] | None = None
 
 
-class Accounts:
-    """Accounts, as their owners see them."""
+class SignUps:
+    """Creates users."""
 
     def __init__(
         self,
@@ -43,7 +39,6 @@ class Accounts:
         *,
         policy: PasswordPolicy,
         hasher: PasswordHasher,
-        passwords: Passwords,
         throttle: Throttle,
         audit: Audit,
         clock: Clock,
@@ -52,14 +47,13 @@ class Accounts:
         self._database = database
         self._policy = policy
         self._hasher = hasher
-        self._passwords = passwords
         self._throttle = throttle
         self._audit = audit
         self._clock = clock
         self._self_assignable_roles = self_assignable_roles
 
     async def sign_up(self, wanted: SignUp, device: Device) -> int:
-        """Create an account and return its id.
+        """Create a user and return its id.
 
         Raises
         ------
@@ -84,7 +78,7 @@ class Accounts:
             existing=await self._database.read(look),
             self_assignable=self._self_assignable_roles,
         )
-        account = NewAccount(
+        user = NewUser(
             username=username,
             email=email,
             password_hash=await self._hasher.hash(wanted.password, device),
@@ -93,7 +87,7 @@ class Accounts:
         )
 
         async def work(unit: Repositories) -> int:
-            user_id = await unit.users.add(account)
+            user_id = await unit.users.add(user)
             await self._audit.append(
                 unit,
                 AuditEvent(
@@ -116,7 +110,7 @@ class Accounts:
         ------
         InvalidFieldsError
         UsernameTakenError, EmailTakenError
-            By an account that is no administrator: it is left as it is.
+            By a user that is no administrator: it is left as it is.
         """
         wanted = SignUp(username=username, email=email, password=password)
         name, address = self._checked(wanted)
@@ -125,7 +119,7 @@ class Accounts:
         )
         if present is not None and ADMIN in present.roles:
             return False
-        account = NewAccount(
+        user = NewUser(
             username=name,
             email=address,
             password_hash=await self._hasher.hash(password),
@@ -135,7 +129,7 @@ class Accounts:
         )
 
         async def work(unit: Repositories) -> None:
-            user_id = await unit.users.add(account)
+            user_id = await unit.users.add(user)
             await self._audit.append(
                 unit,
                 AuditEvent(
@@ -147,66 +141,6 @@ class Accounts:
 
         await self._database.write(work)
         return True
-
-    async def get(self, user_id: int) -> Account:
-        """Return an account, or raise `AccountNotFoundError`."""
-        account = await self._database.read(lambda unit: unit.users.get(user_id))
-        if account is None:
-            raise AccountNotFoundError
-        return account
-
-    async def change_password(
-        self,
-        user_id: int,
-        present: str,
-        new: str,
-        *,
-        session_id: str,
-        device: Device,
-    ) -> None:
-        """Change a password, and end the account's other sessions.
-
-        Raises
-        ------
-        WrongPasswordError
-            ``present`` is not the account's password, or not any more.
-        WeakPasswordError
-        TooManyAttemptsError, HashingBusyError
-            Not now.
-        """
-        account = await self.get(user_id)
-        await self._passwords.confirm(account, present, device)
-        self._policy.check(
-            new, Username.parse(account.username), EmailAddress.parse(account.email)
-        )
-        password_hash = await self._hasher.hash(new, device)
-
-        async def work(unit: Repositories) -> bool:
-            locked = await unit.users.lock(user_id)
-            if locked is None or not locked.still_admits(account):
-                return False
-            now = self._clock()
-            await unit.users.set_password(user_id, password_hash, now, temporary=False)
-            ended = await unit.sessions.end_all(
-                user_id, EndReason.PASSWORD_CHANGED, now, but=session_id
-            )
-            await unit.access_tokens.revoke_of_user(
-                user_id, now, but_session=session_id
-            )
-            await self._audit.append(
-                unit,
-                AuditEvent(
-                    action=Action.PASSWORD_CHANGED,
-                    actor_id=user_id,
-                    subject_id=user_id,
-                    address=device.address,
-                    details={"sessions_ended": ended},
-                ),
-            )
-            return True
-
-        if not await self._database.write(work):
-            raise WrongPasswordError
 
     def _checked(self, wanted: SignUp) -> tuple[Username, EmailAddress]:
         """Return the name and the address, if the password suits them, too."""

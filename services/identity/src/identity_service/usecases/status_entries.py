@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Final
 
 from identity_service.domain.errors import LostRaceError
-from identity_service.domain.revocation import Lease
-from identity_service.usecases.ports import Database
+from identity_service.domain.status_entries import Lease
+from identity_service.storage.database import Database
 from identity_service.usecases.single_flight import SingleFlight
 from service_kit.clock import Clock
 
@@ -19,7 +19,7 @@ _KEPT_EXPIRED: Final = timedelta(minutes=5)
 """How long an expired token stays in its list: some verifier's clock may be slow."""
 
 
-class StatusIndexes:
+class StatusEntries:
     """Entries of status lists for new access tokens, none of them given twice.
 
     Positions are leased in blocks, so the database is asked once for many tokens. A

@@ -45,16 +45,16 @@ def list_id_of(issuer: str, uri: str) -> int | None:
     return int(digits) if is_ours else None
 
 
-def list_octets(revoked: Iterable[int]) -> bytes:
+def list_bytes(revoked: Iterable[int]) -> bytes:
     """Return a whole list of one-bit entries, those of revoked tokens set.
 
-    Entry i is in octet i // 8, counted from the lowest bit
+    Entry i is in byte i // 8, counted from the lowest bit
     (draft-ietf-oauth-status-list section 4.1).
     """
-    octets = bytearray(LIST_SIZE // 8)
+    entries = bytearray(LIST_SIZE // 8)
     for idx in revoked:
-        octets[idx >> 3] |= 1 << (idx & 7)
-    return bytes(octets)
+        entries[idx >> 3] |= 1 << (idx & 7)
+    return bytes(entries)
 
 
 def permuted(position: int, key: bytes) -> int:

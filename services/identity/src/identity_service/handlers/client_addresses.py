@@ -1,4 +1,4 @@
-"""Where a request comes from: which address, which page."""
+"""Where a request comes from."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -7,19 +7,12 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from identity_service.domain.sessions import Device
+from identity_service.settings import IpNetwork
 
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 _IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LONGEST_DEVICE_NAME: Final = 255
 _UNKNOWN: Final = "unknown"
-
-_OWN_SITES: Final = frozenset({"same-origin", "same-site"})
-"""Values of ``Sec-Fetch-Site`` that only our own pages cause."""
-
-
-class CrossSiteRequestError(Exception):
-    """A cookie came with a request that no page of ours is known to have made."""
 
 
 class ClientAddresses:
@@ -68,26 +61,3 @@ def device_of(request: web.BaseRequest, addresses: ClientAddresses) -> Device:
         return request.transport is None or request.transport.is_closing()
 
     return Device(printable or _UNKNOWN, addresses.of(request), is_gone)
-
-
-class TrustedPages:
-    """Tells which pages may use a browser's cookies for unsafe methods.
-
-    A browser attaches cookies whoever's page made the request, so a cookie alone
-    proves nothing (OWASP Cross-Site Request Forgery Prevention, fetch metadata).
-    """
-
-    def __init__(self, allowed_origins: Iterable[str]) -> None:
-        self._allowed_origins = frozenset(allowed_origins)
-
-    def made(self, request: web.BaseRequest) -> bool:
-        """Tell whether a page of ours made the request, by the browser's own word."""
-        return (
-            request.headers.get("Sec-Fetch-Site") in _OWN_SITES
-            or request.headers.get(hdrs.ORIGIN) in self._allowed_origins
-        )
-
-    def require(self, request: web.BaseRequest) -> None:
-        """Raise `CrossSiteRequestError` unless a page of ours made the request."""
-        if not self.made(request):
-            raise CrossSiteRequestError

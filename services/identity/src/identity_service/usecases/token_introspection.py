@@ -1,11 +1,11 @@
-"""Tell of a token whether it is live, and end the session of one."""
+"""Introspect and revoke tokens."""
 
 from typing import Any
 
 from identity_service.domain.errors import UnsupportedTokenTypeError
 from identity_service.domain.sessions import Device, EndReason
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
-from identity_service.usecases.ports import Database
+from identity_service.storage.database import Database
 from identity_service.usecases.sessions import Sessions
 from service_kit.clock import Clock
 from service_kit.tokens import AccessClaims, InvalidTokenError, TokenVerifier
@@ -13,8 +13,8 @@ from service_kit.tokens import AccessClaims, InvalidTokenError, TokenVerifier
 _TOKEN_TYPES = frozenset({"access_token", "refresh_token"})
 
 
-class PresentedTokens:
-    """Judges tokens that somebody other than their user presents."""
+class TokenIntrospection:
+    """Judges and revokes tokens for whoever presents them."""
 
     def __init__(
         self,

@@ -1,0 +1,66 @@
+"""E-mail addresses: as shown, and as compared (docs/decisions/0031)."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, Self
+
+from email_validator import (
+    SPECIAL_USE_DOMAIN_NAMES,
+    EmailNotValidError,
+    validate_email,
+)
+
+from identity_service.domain.case_folding import folded
+from identity_service.domain.fields import InvalidFieldError
+
+SPECIAL_USE_DOMAIN_NAMES.clear()
+# The library's own switch: a private network may well name its hosts under .local, and
+# whether mail arrives is not looked up for any other name either.
+
+EMAIL_MAX_LENGTH: Final = 254
+"""Code points, of the address as of its key (RFC 5321, as its erratum 1690 has it)."""
+
+
+class InvalidEmailError(InvalidFieldError):
+    """What was given cannot be an e-mail address."""
+
+    field: ClassVar[str] = "email"
+
+
+@dataclass(frozen=True, slots=True)
+class EmailAddress:
+    """An e-mail address: ``text`` is shown and written to, ``key`` is unique."""
+
+    text: str
+    key: str
+
+    @classmethod
+    def parse(cls, untrusted: str) -> Self:
+        """Return the address, or raise `InvalidEmailError`.
+
+        The form is checked (RFC 5321, 6531), the mailbox is not. Any domain with a dot
+        will do: those of a private network are as good as public ones.
+        """
+        if not untrusted:
+            raise InvalidEmailError("email_required", "An e-mail address is required.")
+        if len(untrusted) > EMAIL_MAX_LENGTH:
+            raise InvalidEmailError(
+                "email_too_long",
+                f"An e-mail address has at most {EMAIL_MAX_LENGTH} characters.",
+            )
+        try:
+            address = validate_email(
+                untrusted,
+                check_deliverability=False,
+                globally_deliverable=False,
+                strict=True,
+            )
+        except EmailNotValidError as error:
+            raise _malformed_email() from error
+        key = folded(address.normalized)
+        if "." not in address.domain or len(key) > EMAIL_MAX_LENGTH:
+            raise _malformed_email()
+        return cls(address.normalized, key)
+
+
+def _malformed_email() -> InvalidEmailError:
+    return InvalidEmailError("email_malformed", "This is no e-mail address.")

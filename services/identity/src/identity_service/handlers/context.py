@@ -1,0 +1,104 @@
+"""What a handler needs besides the body: the services, and who is calling."""
+
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from identity_service.composition import Services
+from identity_service.domain.errors import CrossSiteRequestError
+from identity_service.domain.roles import ADMIN
+from identity_service.domain.sessions import Caller, Device
+from identity_service.handlers.client_addresses import ClientAddresses, device_of
+from service_kit.auth import MissingTokenError, require_role
+from service_kit.credentials import (
+    CredentialsSource,
+    MalformedCredentialsError,
+    access_token_cookie,
+    fields_of,
+    read_access_token,
+)
+from service_kit.tokens import AccessClaims, InvalidTokenError
+
+SERVICES: Final = web.AppKey("SERVICES", Services)
+"""The only thing that the application holds."""
+
+_SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+
+
+class RequestContext:
+    """The services, and the device and the user that a request comes from."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self.services = request.app[SERVICES]
+
+    @property
+    def device(self) -> Device:
+        """The device that the request comes from, with the client's address."""
+        trusted_proxies = self.services.settings.trusted_proxies
+        return device_of(self._request, ClientAddresses(trusted_proxies))
+
+    @property
+    def is_same_site(self) -> bool:
+        """Whether a page of ours made the request."""
+        return self.services.csrf_guard.allows(self._request.headers)
+
+    def require_same_site(self) -> None:
+        """Return if a page of ours made the request, else `CrossSiteRequestError`."""
+        self.services.csrf_guard.require(self._request.headers)
+
+    async def caller(self) -> Caller:
+        """Return who is calling, by the request's access token.
+
+        A cookie counts for an unsafe method only if a page of ours made the request.
+
+        Raises
+        ------
+        MissingTokenError, MalformedCredentialsError, InvalidTokenError
+            There is no token, more than one, or one that is not to be trusted.
+        KeysUnavailableError, DatabaseUnavailableError
+            It cannot be judged now.
+        CrossSiteRequestError
+        """
+        return self._caller(await self._claims())
+
+    async def admin(self) -> Caller:
+        """Return who is calling, if they are an administrator.
+
+        Raises
+        ------
+        MissingRoleError
+            Besides what `caller` raises.
+        """
+        claims = await self._claims()
+        require_role(claims, ADMIN)
+        return self._caller(claims)
+
+    async def caller_or_none(self) -> Caller | None:
+        """Return who is calling, None without a good access token."""
+        try:
+            return await self.caller()
+        except (
+            MissingTokenError,
+            MalformedCredentialsError,
+            InvalidTokenError,
+            CrossSiteRequestError,
+        ):
+            return None
+
+    async def _claims(self) -> AccessClaims:
+        cookie = access_token_cookie(secure=self.services.settings.cookie_secure)
+        credentials = read_access_token(fields_of(self._request), cookie=cookie)
+        if credentials is None:
+            raise MissingTokenError
+        if (
+            credentials.source is CredentialsSource.COOKIE
+            and self._request.method not in _SAFE_METHODS
+        ):
+            self.require_same_site()
+        return await self.services.verifier.verify(credentials.untrusted_token)
+
+    def _caller(self, claims: AccessClaims) -> Caller:
+        if not claims.subject.isdigit():
+            raise InvalidTokenError("sub is no user of ours")
+        return Caller(int(claims.subject), claims.session_id, self.device)
