@@ -11,7 +11,7 @@ from typing import Final
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from identity_service.domain.common_passwords import DATA, digest
+from identity_service.security.common_passwords import DATA, digest
 
 MIN_LENGTH: Final = 8
 DJANGO_LIST: Final = "django/contrib/auth/common-passwords.txt.gz"

@@ -10,6 +10,7 @@ from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
 from identity_service.metrics import KeyMetrics
+from identity_service.security.common_passwords import COMMON_PASSWORDS
 from identity_service.security.csrf import CsrfGuard
 from identity_service.security.keyrings import Sealer
 from identity_service.security.password_hashing import PasswordHasher
@@ -86,7 +87,11 @@ def compose(
     database = Database(engine)
     audit = Audit(database, clock, retention=settings.audit_retention)
     hasher = PasswordHasher(settings.password_peppers, cost=settings.bcrypt_cost)
-    policy = PasswordPolicy(settings.password_min_length, context=_SERVICE_WORDS)
+    policy = PasswordPolicy(
+        settings.password_min_length,
+        common=COMMON_PASSWORDS,
+        context=_SERVICE_WORDS,
+    )
     counters = open_counters(settings.throttle_url, registry)
     throttle = CountingThrottle(counters) if settings.throttle else NoThrottle()
     schedule = key_schedule(settings)

@@ -1,11 +1,10 @@
 """Which passwords are accepted."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import ClassVar, Final
 
-from identity_service.domain.common_passwords import is_common
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.usernames import Username
@@ -49,8 +48,11 @@ def normalise(password: str) -> str:
 class PasswordPolicy:
     """Length, a list of common ones, nothing of its owner's; no composition rules."""
 
-    def __init__(self, min_length: int, *, context: Iterable[str] = ()) -> None:
+    def __init__(
+        self, min_length: int, *, common: Container[str], context: Iterable[str] = ()
+    ) -> None:
         self._min_length = min_length
+        self._common = common
         self._context = tuple(word.casefold() for word in context)
 
     def check(self, password: str, username: Username, email: EmailAddress) -> None:
@@ -72,7 +74,7 @@ class PasswordPolicy:
                 "password_too_short",
                 f"A password has at least {self._min_length} characters.",
             )
-        if is_common(password) or is_common(password.strip(DECORATION)):
+        if password in self._common or password.strip(DECORATION) in self._common:
             raise WeakPasswordError(
                 "password_common", "Many people use this password: choose another."
             )
