@@ -28,7 +28,7 @@ from tests.support.ports import free_ports
 
 from identity_service.domain.audit import GENESIS
 from identity_service.storage import schema, tables
-from identity_service.storage.database import create_engine
+from identity_service.storage.engines import create_engine
 
 _START_SECONDS: Final = 60
 _NO_NATIVE_AIO: Final = "--innodb-use-native-aio=0"

@@ -10,7 +10,8 @@ from tests.support.database import connected
 from tests.support.manual_clock import ManualClock
 
 from identity_service.domain.audit import Action, AuditEvent, AuditQuery
-from identity_service.storage.database import Database, create_engine
+from identity_service.storage.database import Database
+from identity_service.storage.engines import create_engine
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.tables import audit_events, audit_head
 from identity_service.usecases.audit import Audit

@@ -13,7 +13,8 @@ from tests.support.tokens import private_key
 from identity_service.domain.signing_keys import KeySchedule
 from identity_service.security.key_material import SigningKey
 from identity_service.security.keyrings import Keyring, Sealer, SecretKey
-from identity_service.storage.database import Database, create_engine
+from identity_service.storage.database import Database
+from identity_service.storage.engines import create_engine
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.key_rotation import KeyRotation
 from identity_service.usecases.signing_keys import SigningKeys

@@ -6,7 +6,8 @@ import pytest
 from tests.support.manual_clock import ManualClock
 
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.storage.database import Database, Work, create_engine
+from identity_service.storage.database import Database, Work
+from identity_service.storage.engines import create_engine
 
 T = TypeVar("T")
 

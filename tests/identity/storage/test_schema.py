@@ -14,7 +14,7 @@ from tests.support.database import (
 )
 
 from identity_service.storage import schema
-from identity_service.storage.database import create_engine
+from identity_service.storage.engines import create_engine
 from identity_service.storage.resumable_ddl import ForeignTableError
 from identity_service.storage.tables import audit_head, metadata, roles
 

@@ -19,7 +19,7 @@ from identity_service.domain.roles import Role
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import DatabaseSettings, Settings
 from identity_service.storage import schema
-from identity_service.storage.database import create_engine
+from identity_service.storage.engines import create_engine
 from identity_service.storage.tutorial_tables import (
     TutorialTables,
     create_tutorial_engine,

@@ -16,7 +16,8 @@ from identity_service.security.keyrings import Sealer
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.settings import Settings
-from identity_service.storage.database import Database, create_engine
+from identity_service.storage.database import Database
+from identity_service.storage.engines import create_engine
 from identity_service.storage.throttle_counters import (
     StoreCounters,
     ValkeyCounters,

@@ -6,6 +6,7 @@ from typing import Final
 from identity_service.domain.errors import LostRaceError
 from identity_service.domain.status_entries import Lease
 from identity_service.storage.database import Database
+from identity_service.storage.retries import retried
 from identity_service.usecases.single_flight import SingleFlight
 from service_kit.clock import Clock
 
@@ -55,17 +56,15 @@ class StatusEntries:
         return 0 if self._lease is None else self._lease.left(self._clock())
 
     async def _renew(self) -> None:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                self._lease = await self._database.write(
-                    lambda unit: unit.status_lists.lease(self._clock())
-                )
-            except LostRaceError:
-                if attempt == _ATTEMPTS:
-                    raise
-            else:
-                self.leases_taken += 1
-                return
+        self._lease = await retried(
+            self._lease_block, on=LostRaceError, attempts=_ATTEMPTS
+        )
+        self.leases_taken += 1
+
+    async def _lease_block(self) -> Lease:
+        return await self._database.write(
+            lambda unit: unit.status_lists.lease(self._clock())
+        )
 
 
 class ExpiredTokens:

@@ -1,0 +1,96 @@
+"""Engines of SQLite, MariaDB and MySQL, each with bounds on what it waits for."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+WORK_SECONDS: Final = 2.5
+"""The longest one unit of work may take, its retries included."""
+
+_CONNECT_SECONDS: Final = 2
+_LOCK_WAIT_SECONDS: Final = 1
+"""The server's own 50 s would outlive every client, and this leaves time to retry."""
+
+_SQLITE_LOCK_WAIT_SECONDS: Final = 2
+"""Of other processes; it is not retried."""
+
+_LOST: Final = 2013
+"""The driver's number of a connection that the server has closed."""
+
+_RECYCLE_SECONDS: Final = 1800
+"""Far below the server's wait_timeout of 8 h, and below usual firewalls' hour."""
+
+
+def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
+    """Return an engine for this event loop. Nothing is connected yet."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite_engine(parsed, pool_size)
+    return _mysql_engine(parsed, pool_size)
+
+
+def _mysql_engine(url: URL, pool_size: int) -> AsyncEngine:
+    """Return an engine whose every failure to connect is an error of the database."""
+    engine = create_async_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=WORK_SECONDS,
+        pool_reset_on_return=None,
+        pool_recycle=_RECYCLE_SECONDS,
+        hide_parameters=True,
+        connect_args={
+            "charset": "utf8mb4",
+            "connect_timeout": _CONNECT_SECONDS,
+            "read_timeout": _CONNECT_SECONDS,
+            "init_command": (
+                f"SET time_zone='+00:00', innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}"
+            ),
+        },
+    )
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connect(dialect: Any, _: object, where: Any, how: Any) -> Any:  # noqa: ANN401 - the driver's own
+        try:
+            return dialect.connect(*where, **how)
+        except RuntimeError as error:
+            # A server that hangs up at once leaves uvloop's transport without a
+            # socket, and the driver takes that for a fault of the program.
+            raise dialect.loaded_dbapi.OperationalError(_LOST, "hung up") from error
+
+    return engine
+
+
+def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
+    """Return an engine whose writers queue up front instead of failing half-way.
+
+    A transaction that reads first and writes later cannot be promoted while
+    another writes, so `Database.write` begins with BEGIN IMMEDIATE.
+    """
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=WORK_SECONDS,
+        hide_parameters=True,
+        connect_args={"timeout": _SQLITE_LOCK_WAIT_SECONDS},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
