@@ -21,7 +21,7 @@ from identity_service.storage.throttle_counters import (
     open_counters,
     valkey_pool,
 )
-from identity_service.usecases.throttling import CountingThrottle
+from identity_service.usecases.throttling import Throttle
 from service_kit.counters import RETRY_SECONDS
 
 __all__ = ["valkey_server"]
@@ -103,7 +103,7 @@ async def test_p8_what_has_expired_is_not_given_back(
 
 async def test_no_name_or_address_is_stored(valkey_server: ValkeyServer) -> None:
     async with opened(valkey_server.url) as counters:
-        throttle = CountingThrottle(counters)
+        throttle = Throttle(counters)
         attempt = await throttle.reserve_sign_in("alice.liddell", "198.51.100.7")
         await attempt.succeeded()
         await throttle.reserve_sign_up("198.51.100.7")
@@ -147,7 +147,7 @@ async def test_p8_every_wait_is_bounded_while_valkey_is_frozen(
     valkey_server: ValkeyServer,
 ) -> None:
     async with opened(valkey_server.url) as counters:
-        throttle = CountingThrottle(counters)
+        throttle = Throttle(counters)
         await throttle.reserve_sign_in("alice", "198.51.100.7")
         valkey_server.stop()
 

@@ -14,7 +14,7 @@ from identity_service.domain.throttling import (
     SIGN_UPS_OF_SOURCE,
 )
 from identity_service.storage.throttle_counters import MemoryCounts, StoreCounters
-from identity_service.usecases.throttling import CountingThrottle, NoThrottle
+from identity_service.usecases.throttling import NoCounters, Throttle
 
 HOME = "198.51.100.7"
 DAY = timedelta(days=1)
@@ -40,8 +40,8 @@ def clock() -> TurnedClock:
 
 
 @pytest.fixture
-def throttle(clock: TurnedClock) -> CountingThrottle:
-    return CountingThrottle(StoreCounters(MemoryCounts(clock), clock))
+def throttle(clock: TurnedClock) -> Throttle:
+    return Throttle(StoreCounters(MemoryCounts(clock), clock))
 
 
 def elsewhere(number: int) -> str:
@@ -50,7 +50,7 @@ def elsewhere(number: int) -> str:
 
 
 async def fails(
-    throttle: CountingThrottle, account: str, source: str, *, known: bool = False
+    throttle: Throttle, account: str, source: str, *, known: bool = False
 ) -> bool:
     """Sign in with a wrong password; tell whether that was looked at."""
     try:
@@ -61,7 +61,7 @@ async def fails(
 
 
 async def succeeds(
-    throttle: CountingThrottle, account: str, source: str, *, known: bool = False
+    throttle: Throttle, account: str, source: str, *, known: bool = False
 ) -> bool:
     """Sign in with the right password; tell whether that was looked at."""
     try:
@@ -73,7 +73,7 @@ async def succeeds(
 
 
 async def test_p8_a_thousand_guesses_from_as_many_addresses(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     looked_at = [
         await fails(throttle, "alice", elsewhere(number)) for number in range(1000)
@@ -83,7 +83,7 @@ async def test_p8_a_thousand_guesses_from_as_many_addresses(
 
 
 async def test_p8_guesses_at_once_count_like_guesses_in_turn(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     looked_at = await asyncio.gather(
         *(fails(throttle, "alice", elsewhere(number)) for number in range(1000))
@@ -93,7 +93,7 @@ async def test_p8_guesses_at_once_count_like_guesses_in_turn(
 
 
 async def test_p8_the_wait_grows_and_who_obeys_it_is_looked_at(
-    throttle: CountingThrottle, clock: TurnedClock
+    throttle: Throttle, clock: TurnedClock
 ) -> None:
     begin, guessed_at = clock(), []
     for number in range(10_000):
@@ -112,7 +112,7 @@ async def test_p8_the_wait_grows_and_who_obeys_it_is_looked_at(
 
 
 async def test_p8_after_the_wait_the_right_password_is_looked_at(
-    throttle: CountingThrottle, clock: TurnedClock
+    throttle: Throttle, clock: TurnedClock
 ) -> None:
     while await fails(throttle, "alice", HOME):
         pass
@@ -124,7 +124,7 @@ async def test_p8_after_the_wait_the_right_password_is_looked_at(
 
 
 async def test_p8_refused_attempts_do_not_prolong_the_wait(
-    throttle: CountingThrottle, clock: TurnedClock
+    throttle: Throttle, clock: TurnedClock
 ) -> None:
     for _ in range(500):
         await fails(throttle, "alice", HOME)
@@ -135,7 +135,7 @@ async def test_p8_refused_attempts_do_not_prolong_the_wait(
 
 
 async def test_p8_a_device_that_signed_in_before_is_not_locked_out(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     for number in range(1000):
         await fails(throttle, "alice", elsewhere(number))
@@ -146,7 +146,7 @@ async def test_p8_a_device_that_signed_in_before_is_not_locked_out(
 
 
 async def test_p8_nor_for_what_else_comes_from_its_address(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     for account in ("alice", *(f"user {number}" for number in range(100))):
         for _ in range(20):
@@ -157,7 +157,7 @@ async def test_p8_nor_for_what_else_comes_from_its_address(
 
 
 async def test_p8_known_devices_may_not_guess_for_ever(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     looked_at = [await fails(throttle, "alice", HOME, known=True) for _ in range(50)]
 
@@ -165,7 +165,7 @@ async def test_p8_known_devices_may_not_guess_for_ever(
 
 
 async def test_p9_an_attempt_that_nobody_looked_at_does_not_count(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     for known_device in (False, True):
         for _ in range(500):
@@ -175,7 +175,7 @@ async def test_p9_an_attempt_that_nobody_looked_at_does_not_count(
             await attempt.was_not_tried()
 
 
-async def test_p8_a_success_ends_the_row(throttle: CountingThrottle) -> None:
+async def test_p8_a_success_ends_the_row(throttle: Throttle) -> None:
     for number in range(20):
         for _ in range(SIGN_INS_OF_USER[0].amount - 1):
             assert await fails(throttle, "alice", elsewhere(number))
@@ -183,7 +183,7 @@ async def test_p8_a_success_ends_the_row(throttle: CountingThrottle) -> None:
 
 
 async def test_p8_successes_of_one_account_pay_for_no_guesses_at_others(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     looked_at = 0
     for number in range(500):
@@ -194,7 +194,7 @@ async def test_p8_successes_of_one_account_pay_for_no_guesses_at_others(
 
 
 async def test_p8_one_source_is_limited_whatever_the_accounts(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     looked_at = [await fails(throttle, f"user {number}", HOME) for number in range(200)]
 
@@ -203,14 +203,14 @@ async def test_p8_one_source_is_limited_whatever_the_accounts(
 
 
 async def test_p8_an_office_that_types_well_is_not_limited(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     for number in range(2000):
         assert await succeeds(throttle, f"user {number}", HOME)
 
 
 async def test_p8_guesses_refused_for_the_account_cost_the_source_nothing(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     for _ in range(500):
         await fails(throttle, "alice", HOME)
@@ -219,7 +219,7 @@ async def test_p8_guesses_refused_for_the_account_cost_the_source_nothing(
 
 
 async def test_p8_an_unknown_name_is_throttled_like_any(
-    throttle: CountingThrottle,
+    throttle: Throttle,
 ) -> None:
     names = ("nobody", "", "\ud800", "x" * 100_000)
     for name in names:
@@ -230,7 +230,7 @@ async def test_p8_an_unknown_name_is_throttled_like_any(
 
 
 async def test_p14_sign_ups_of_a_source_are_limited(
-    throttle: CountingThrottle, clock: TurnedClock
+    throttle: Throttle, clock: TurnedClock
 ) -> None:
     for _ in range(SIGN_UPS_OF_SOURCE[0].amount):
         await throttle.reserve_sign_up(HOME)
@@ -242,7 +242,7 @@ async def test_p14_sign_ups_of_a_source_are_limited(
     await throttle.reserve_sign_up(HOME)
 
 
-async def test_refreshes_of_a_source_are_limited(throttle: CountingThrottle) -> None:
+async def test_refreshes_of_a_source_are_limited(throttle: Throttle) -> None:
     for _ in range(REFRESHES_OF_SOURCE[0].amount):
         await throttle.reserve_refresh(HOME)
 
@@ -252,7 +252,7 @@ async def test_refreshes_of_a_source_are_limited(throttle: CountingThrottle) -> 
 
 
 async def test_switched_off_it_lets_everything_pass() -> None:
-    throttle = NoThrottle()
+    throttle = Throttle(NoCounters())
     for _ in range(5000):
         await (await throttle.reserve_sign_in("alice", HOME)).succeeded()
         await throttle.reserve_sign_up(HOME)

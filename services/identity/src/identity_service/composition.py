@@ -37,7 +37,7 @@ from identity_service.usecases.sign_up import SignUps
 from identity_service.usecases.signing_keys import SigningKeys
 from identity_service.usecases.status_entries import ExpiredTokens, StatusEntries
 from identity_service.usecases.status_lists import StatusLists
-from identity_service.usecases.throttling import CountingThrottle, NoThrottle
+from identity_service.usecases.throttling import NoCounters, Throttle
 from identity_service.usecases.token_introspection import TokenIntrospection
 from identity_service.usecases.token_pairs import TokenPairs
 from identity_service.usecases.users import Users
@@ -94,7 +94,7 @@ def compose(
         context=_SERVICE_WORDS,
     )
     counters = open_counters(settings.throttle_url, registry)
-    throttle = CountingThrottle(counters) if settings.throttle else NoThrottle()
+    throttle = Throttle(counters if settings.throttle else NoCounters())
     schedule = key_schedule(settings)
     sealer = Sealer(settings.key_encryption_keys)
     keys = SigningKeys(database, sealer, schedule, clock)

@@ -39,55 +39,22 @@ class Counters(Protocol):
         ...
 
 
-class Reservation(Protocol):
-    """An attempt to sign in that counts as failed until it succeeded."""
+class NoCounters:
+    """Counts nothing, for load tests: everything passes."""
 
-    async def succeeded(self) -> None:
-        """End the streak of failures."""
-        ...
+    async def take(self, key: str, limits: Sequence[Limit]) -> None:
+        """Let it pass."""
 
-    async def was_not_tried(self) -> None:
-        """Take the attempt back: nobody looked at the password."""
-        ...
+    async def give_back(self, key: str, limits: Sequence[Limit]) -> None:
+        """Do nothing."""
 
-
-class Throttle(Protocol):
-    """Says when it is too much.
-
-    Sources are the addresses of clients, as text. A user is named by the key of the
-    user name, whether there is such a user or not.
-    """
-
-    async def reserve_sign_in(
-        self, username_key: str, source: str, *, known_device: bool = False
-    ) -> Reservation:
-        """Count an attempt to sign in, before anything is done for it.
-
-        ``known_device``: this user signed in from this source before.
-
-        Raises
-        ------
-        TooManyAttemptsError
-            Not now.
-        """
-        ...
-
-    async def reserve_sign_up(self, source: str) -> None:
-        """Count a sign-up, or raise `TooManyAttemptsError`."""
-        ...
-
-    async def reserve_refresh(self, source: str) -> None:
-        """Count a refresh, or raise `TooManyAttemptsError`."""
-        ...
-
-    async def reserve_refresh_of(self, session_id: str) -> None:
-        """Count a refresh of a session, or raise `TooManyAttemptsError`."""
-        ...
+    async def clear(self, key: str, limits: Sequence[Limit]) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class CountedReservation:
-    """A reservation in counters."""
+class Reservation:
+    """An attempt to sign in, which counts as failed until it succeeded."""
 
     counters: Counters
     streak_key: str
@@ -99,7 +66,7 @@ class CountedReservation:
         await self.give_source_back()
 
     async def was_not_tried(self) -> None:
-        """Take back what was counted."""
+        """Take the attempt back: nobody looked at the password."""
         await self.counters.give_back(self.streak_key, SIGN_INS_OF_USER)
         await self.give_source_back()
 
@@ -109,19 +76,28 @@ class CountedReservation:
             await self.counters.give_back(self.source_key, SIGN_INS_OF_SOURCE)
 
 
-class CountingThrottle:
-    """The throttle that counts."""
+class Throttle:
+    """Refuses what comes too often.
+
+    Sources are the addresses of clients, as text. A user is named by the key of the
+    user name, whether there is such a user or not.
+    """
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
 
     async def reserve_sign_in(
         self, username_key: str, source: str, *, known_device: bool = False
-    ) -> CountedReservation:
-        """Count against the source and the user.
+    ) -> Reservation:
+        """Count an attempt against the source and the user, before any work for it.
 
         A known device has a count of its own with its user, which no other source
         can fill, and does not suffer for what else comes from its address.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            Not now.
         """
         name, site = _digest(username_key), _digest(site_of(source))
         if known_device:
@@ -129,7 +105,7 @@ class CountingThrottle:
         else:
             streak_key, source_key = f"account/{name}", f"source/{site}"
             await self._take(source_key, SIGN_INS_OF_SOURCE)
-        reservation = CountedReservation(self._counters, streak_key, source_key)
+        reservation = Reservation(self._counters, streak_key, source_key)
         try:
             await self._take(streak_key, SIGN_INS_OF_USER)
         except TooManyAttemptsError:
@@ -138,51 +114,21 @@ class CountingThrottle:
         return reservation
 
     async def reserve_sign_up(self, source: str) -> None:
-        """Count against the source."""
+        """Count a sign-up, or raise `TooManyAttemptsError`."""
         await self._take(f"sign-up/{_digest(site_of(source))}", SIGN_UPS_OF_SOURCE)
 
     async def reserve_refresh(self, source: str) -> None:
-        """Count against the source."""
+        """Count a refresh, or raise `TooManyAttemptsError`."""
         await self._take(f"refresh/{_digest(site_of(source))}", REFRESHES_OF_SOURCE)
 
     async def reserve_refresh_of(self, session_id: str) -> None:
-        """Count against the session."""
+        """Count a refresh of a session, or raise `TooManyAttemptsError`."""
         await self._take(f"session/{_digest(session_id)}", REFRESHES_OF_SESSION)
 
     async def _take(self, key: str, limits: Sequence[Limit]) -> None:
         wait = await self._counters.take(key, limits)
         if wait is not None:
             raise TooManyAttemptsError(wait)
-
-
-class FreeReservation:
-    """A reservation that nobody counted."""
-
-    async def succeeded(self) -> None:
-        """Do nothing."""
-
-    async def was_not_tried(self) -> None:
-        """Do nothing."""
-
-
-class NoThrottle:
-    """The throttle of load tests: it lets everything pass."""
-
-    async def reserve_sign_in(
-        self, username_key: str, source: str, *, known_device: bool = False
-    ) -> FreeReservation:
-        """Let it pass."""
-        del username_key, source, known_device
-        return FreeReservation()
-
-    async def reserve_sign_up(self, source: str) -> None:
-        """Let it pass."""
-
-    async def reserve_refresh(self, source: str) -> None:
-        """Let it pass."""
-
-    async def reserve_refresh_of(self, session_id: str) -> None:
-        """Let it pass."""
 
 
 def _digest(text: str) -> str:
