@@ -1,19 +1,14 @@
 """Users and their roles in the database."""
 
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Row,
     Select,
     and_,
-    bindparam,
     delete,
-    exists,
     func,
     insert,
     literal,
@@ -33,7 +28,15 @@ from identity_service.domain.errors import (
 from identity_service.domain.roles import ADMIN, RoleName
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import NewUser, User
-from identity_service.storage.tables import roles, sessions, user_roles, users
+from identity_service.storage.tables import roles, user_roles, users
+from identity_service.storage.user_queries import (
+    BY_ID,
+    BY_KEY_AND_ADDRESS,
+    BY_SESSION,
+    LOCK,
+    read_users,
+    users_with_roles,
+)
 
 
 class UserRepository:
@@ -44,17 +47,15 @@ class UserRepository:
 
     async def get(self, user_id: int) -> User | None:
         """Return the user of this id."""
-        rows = await self._connection.execute(_BY_ID, {"user_id": user_id})
-        return next(iter(_grouped(rows.all())), None)
+        return await self._one(BY_ID, user_id=user_id)
 
     async def get_by_username_key(self, key: str) -> User | None:
         """Return the user whose name looks like this."""
-        return await self._only(_users_with_roles().where(users.c.username_key == key))
+        return await self._one(users_with_roles().where(users.c.username_key == key))
 
     async def get_by_session(self, session_id: str) -> User | None:
         """Return the user that a session is of."""
-        rows = await self._connection.execute(_BY_SESSION, {"session_id": session_id})
-        return next(iter(_grouped(rows.all())), None)
+        return await self._one(BY_SESSION, session_id=session_id)
 
     async def get_by_username_key_and_address(
         self, key: str, address: str
@@ -64,17 +65,17 @@ class UserRepository:
         One statement, so that a user that is there takes no longer than none.
         """
         rows = await self._connection.execute(
-            _BY_KEY_AND_ADDRESS, {"key": key, "from_address": address}
+            BY_KEY_AND_ADDRESS, {"key": key, "from_address": address}
         )
         found = rows.all()
-        return next(iter(_grouped(found)), None), any(row.is_known for row in found)
+        return next(iter(read_users(found)), None), any(row.is_known for row in found)
 
     async def lock(self, user_id: int) -> User | None:
         """Return the user, and keep others from changing it until the end.
 
         Whoever locks a user does so before touching the user's sessions and tokens.
         """
-        await self._connection.execute(_LOCK, {"user_id": user_id})
+        await self._connection.execute(LOCK, {"user_id": user_id})
         return await self.get(user_id)
 
     async def refuse_taken(
@@ -200,9 +201,9 @@ class UserRepository:
             )
         found = await self._connection.scalars(ids.limit(limit))
         rows = await self._connection.execute(
-            _users_with_roles().where(users.c.id.in_(found.all()))
+            users_with_roles().where(users.c.id.in_(found.all()))
         )
-        return _grouped(rows.all())
+        return read_users(rows.all())
 
     async def count_active_admins(self) -> int:
         """Return how many users may administer others."""
@@ -213,9 +214,9 @@ class UserRepository:
         )
         return int(count or 0)
 
-    async def _only(self, statement: Select[Any]) -> User | None:
-        rows = await self._connection.execute(statement)
-        return next(iter(_grouped(rows.all())), None)
+    async def _one(self, statement: Select[Any], **values: object) -> User | None:
+        rows = await self._connection.execute(statement, values)
+        return next(iter(read_users(rows.all())), None)
 
     async def _set(self, which: ColumnElement[bool], **values: object) -> None:
         await self._connection.execute(update(users).where(which).values(**values))
@@ -235,66 +236,3 @@ class UserRepository:
         if added < len(wanted):
             present = await self._connection.scalars(select(roles.c.name))
             raise UnknownRoleError(min(wanted - set(present), default=""))
-
-
-def _users_with_roles() -> Select[Any]:
-    """Return a query with one row for each role of a user, or one without.
-
-    Users come in order of id, and so do the roles of each.
-    """
-    return (
-        select(users, roles.c.name.label("role"))
-        .select_from(users.outerjoin(user_roles).outerjoin(roles))
-        .order_by(users.c.id, roles.c.id)
-    )
-
-
-_USER_ID: Final = users.c.id == bindparam("user_id")
-_BY_ID: Final = _users_with_roles().where(_USER_ID)
-_LOCK: Final = select(users.c.id).where(_USER_ID).with_for_update()
-_BY_KEY_AND_ADDRESS: Final = (
-    _users_with_roles()
-    .add_columns(
-        exists()
-        .where(
-            sessions.c.user_id == users.c.id,
-            sessions.c.address == bindparam("from_address"),
-        )
-        .label("is_known")
-    )
-    .where(users.c.username_key == bindparam("key"))
-)
-_BY_SESSION: Final = (
-    _users_with_roles()
-    .join(sessions, sessions.c.user_id == users.c.id)
-    .where(sessions.c.id == bindparam("session_id"))
-)
-"""Built once: they run at each sign-in or refresh."""
-
-
-def _grouped(rows: Sequence[Row[Any]]) -> list[User]:
-    """Return the users of rows that are in order of id."""
-    found = []
-    for _, of_one in groupby(rows, key=lambda row: row.id):
-        first, *others = of_one
-        found.append(
-            User(
-                id=first.id,
-                username=first.username,
-                username_key=first.username_key,
-                email=first.email,
-                email_key=first.email_key,
-                password_hash=first.password_hash,
-                password_is_temporary=first.password_is_temporary,
-                password_changed_at=first.password_changed_at,
-                roles=tuple(
-                    RoleName(row.role)
-                    for row in (first, *others)
-                    if row.role is not None
-                ),
-                disabled_at=first.disabled_at,
-                created_at=first.created_at,
-                updated_at=first.updated_at,
-            )
-        )
-    return found

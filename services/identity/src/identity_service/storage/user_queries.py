@@ -1,0 +1,60 @@
+"""Queries for users with their roles, and how their rows are read."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import Row, Select, bindparam, exists, select
+
+from identity_service.domain.roles import RoleName
+from identity_service.domain.users import User
+from identity_service.storage.tables import roles, sessions, user_roles, users
+
+_COLUMNS: Final = tuple(name for name in User.__slots__ if name != "roles")
+
+
+def users_with_roles() -> Select[Any]:
+    """Return a query with one row for each role of a user, or one without.
+
+    Users come in order of id, and so do the roles of each.
+    """
+    return (
+        select(users, roles.c.name.label("role"))
+        .select_from(users.outerjoin(user_roles).outerjoin(roles))
+        .order_by(users.c.id, roles.c.id)
+    )
+
+
+_USER_ID: Final = users.c.id == bindparam("user_id")
+BY_ID: Final = users_with_roles().where(_USER_ID)
+LOCK: Final = select(users.c.id).where(_USER_ID).with_for_update()
+BY_KEY_AND_ADDRESS: Final = (
+    users_with_roles()
+    .add_columns(
+        exists()
+        .where(
+            sessions.c.user_id == users.c.id,
+            sessions.c.address == bindparam("from_address"),
+        )
+        .label("is_known")
+    )
+    .where(users.c.username_key == bindparam("key"))
+)
+BY_SESSION: Final = (
+    users_with_roles()
+    .join(sessions, sessions.c.user_id == users.c.id)
+    .where(sessions.c.id == bindparam("session_id"))
+)
+"""Built once: they run at each sign-in or refresh."""
+
+
+def read_users(rows: Sequence[Row[Any]]) -> list[User]:
+    """Return the users of rows that are in order of id."""
+    return [_user(list(of_one)) for _, of_one in groupby(rows, key=lambda row: row.id)]
+
+
+def _user(rows: Sequence[Row[Any]]) -> User:
+    """Return the user of rows that differ in their role alone."""
+    values = {name: getattr(rows[0], name) for name in _COLUMNS}
+    names = (RoleName(row.role) for row in rows if row.role is not None)
+    return User(**values, roles=tuple(names))
