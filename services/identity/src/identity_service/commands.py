@@ -46,7 +46,7 @@ async def migrate(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
 
 
 async def create_admin(settings: Settings, arguments: Namespace, say: Say) -> int:
-    """Create an administrator; if he is there already, leave him as he is."""
+    """Create an administrator; leave one who is there already as they are."""
     generated = None
     if arguments.password is None:
         generated = secrets.token_urlsafe(_GENERATED_PASSWORD_BYTES)

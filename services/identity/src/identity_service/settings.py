@@ -88,7 +88,7 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ListenerSettings, DatabaseSettings):
-    """What the operator decides. docs/identity.md tells what each is for."""
+    """What the operator decides. docs/identity.md says what each is for."""
 
     prefix: ClassVar = "IDENTITY_"
 

@@ -1,4 +1,4 @@
-"""What is told of who did what, and how each event vouches for all before it."""
+"""Audit events: who did what, each with a hash over all events before it."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ Detail = str | int | bool | None
 
 
 class Action(StrEnum):
-    """What can be told. The words are stable: operators search for them."""
+    """What is recorded. The words are stable: operators search for them."""
 
     SIGNED_UP = "account.signed_up"
     ACCOUNT_CREATED = "account.created"
@@ -44,7 +44,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """Something that happened, as told by the one who did it for somebody.
+    """Something that happened.
 
     ``details`` say what the other fields can't, never a password, token or key. Text
     from strangers may stand in them: they are stored as ASCII JSON, so it forges

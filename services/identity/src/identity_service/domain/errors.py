@@ -11,7 +11,7 @@ class IdentityError(Exception):
 
 
 class DatabaseUnavailableError(IdentityError):
-    """The database does not answer, refuses to work, or is too busy."""
+    """The database does not respond, refuses to work, or is too busy."""
 
 
 class InvalidFieldsError(IdentityError):
@@ -59,7 +59,7 @@ class TooManyRolesError(IdentityError):
 
 
 class RoleNotSelfAssignableError(IdentityError):
-    """The role exists, but nobody may give it to himself."""
+    """The role exists, but nobody may give it to themselves."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

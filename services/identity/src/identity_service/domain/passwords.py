@@ -88,7 +88,7 @@ class PasswordPolicy:
     def _is_close_to_its_owner(
         self, password: str, username: Username, email: EmailAddress
     ) -> bool:
-        """Tell whether, without what is known of its owner, it would be too short."""
+        """Return whether, without what is known of its owner, it would be too short."""
         folded = password.casefold()
         rest = folded
         for word in _words(username, email, self._context):

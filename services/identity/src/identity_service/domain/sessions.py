@@ -77,7 +77,7 @@ class Verdict(Enum):
     """What became of a refresh token that could not rotate its session."""
 
     REPLAYED = auto()
-    """Its answer was lost, or two tabs used it at once: the same successor again."""
+    """Its response was lost, or two tabs used it at once: the same successor again."""
     REUSED = auto()
     """It was spent long ago, so somebody else may hold it."""
     EXPIRED = auto()

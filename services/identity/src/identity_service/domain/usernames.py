@@ -100,7 +100,7 @@ def _username_key(text: str) -> str:
 
 
 def _is_name(text: str) -> bool:
-    """Tell whether this has characters of names alone, and spaces where they show."""
+    """Return whether this has characters of names alone, and spaces where they show."""
     return text == " ".join(text.split()) and all(
         " " <= character <= "~"
         or (

@@ -32,7 +32,7 @@ class User:
         return () if self.password_is_temporary else self.roles
 
     def still_admits(self, verified: "User") -> bool:
-        """Tell whether a password that was right for ``verified`` still is, here."""
+        """Return whether a password that was right for ``verified`` still is, here."""
         return (
             self.disabled_at is None
             and self.password_changed_at == verified.password_changed_at

@@ -16,7 +16,7 @@ _UNKNOWN: Final = "unknown"
 
 
 class ClientAddresses:
-    """Tells clients' addresses, behind gateways that are trusted to name them."""
+    """Finds clients' addresses behind gateways that are trusted to name them."""
 
     def __init__(self, trusted_proxies: Iterable[IpNetwork]) -> None:
         self._trusted = tuple(trusted_proxies)

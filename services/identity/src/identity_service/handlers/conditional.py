@@ -1,4 +1,4 @@
-"""Answers that are the same for everybody until they change (RFC 9110 section 13)."""
+"""Conditional responses (RFC 9110 section 13): the same for everybody until changed."""
 
 import hashlib
 from typing import Final
@@ -37,7 +37,7 @@ def conditional_response(
 
 
 def accepts_gzip(request: web.Request) -> bool:
-    """Tell whether the client names gzip as acceptable (RFC 9110 section 12.5.3)."""
+    """Return whether the client names gzip as acceptable (RFC 9110 section 12.5.3)."""
     for item in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","):
         coding, *parameters = (part.strip() for part in item.split(";"))
         if coding == "gzip":

@@ -20,7 +20,7 @@ REFRESH_TOKEN_PATH: Final = "/api/auth"  # noqa: S105 - a path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenTransport:
-    """Hands token pairs to clients, and takes them back."""
+    """Sends token pairs to clients, and reads them back."""
 
     transport: Transport
     secure: bool
@@ -76,7 +76,7 @@ class TokenTransport:
         )
 
     def clear_cookies(self, response: web.Response) -> None:
-        """Have the browser forget the pair: same names, paths and attributes."""
+        """Delete the pair's cookies: same names, paths and attributes."""
         if not self.uses_cookies:
             return
         for name, path in (

@@ -1,4 +1,4 @@
-"""Issuer metadata (RFC 8414, OpenID Connect Discovery 1.0)."""
+"""Describe the issuer (RFC 8414, OpenID Connect Discovery 1.0)."""
 
 import json
 from typing import Final

@@ -14,7 +14,7 @@ _NOBODYS: Final = bytes(hashlib.sha256().digest_size)
 
 
 class ClientSecrets:
-    """Tells clients by their secrets.
+    """Authenticates clients by their secrets.
 
     A fast digest will do: the secrets are made by machines, with 128 bits or more.
     """
@@ -38,7 +38,7 @@ class ClientSecrets:
         return cls(digests)
 
     def match(self, untrusted_id: str, untrusted_secret: str) -> bool:
-        """Tell whether the secret is that client's; takes the same time for all."""
+        """Return whether the secret is that client's; takes the same time for all."""
         known = self._digests.get(untrusted_id, _NOBODYS)
         digest = hashlib.sha256(untrusted_secret.encode(errors="replace")).digest()
         return hmac.compare_digest(digest, known)

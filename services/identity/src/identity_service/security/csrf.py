@@ -20,7 +20,7 @@ class CsrfGuard:
         self._allowed_origins = frozenset(allowed_origins)
 
     def allows(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether a page of ours made the request, by the browser's own word."""
+        """Return whether a page of ours made the request, by the browser's own word."""
         return (
             headers.get("Sec-Fetch-Site") in _OWN_SITES
             or headers.get("Origin") in self._allowed_origins

@@ -240,12 +240,12 @@ def _parse(stored: str) -> _StoredHash | None:
 
 
 def is_readable_hash(stored: str) -> bool:
-    """Tell whether this has the form of a hash that `PasswordHasher` can check."""
+    """Return whether this has the form of a hash that `PasswordHasher` can check."""
     return _parse(stored) is not None
 
 
 def _is_hashable(password: str) -> bool:
-    """Tell whether this can be anybody's password at all."""
+    """Return whether this can be anybody's password at all."""
     if len(password) > PASSWORD_MAX_LENGTH:
         return False
     try:

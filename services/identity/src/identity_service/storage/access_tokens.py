@@ -27,7 +27,7 @@ class AccessTokenRepository:
         session_id: str,
         expires_at: datetime,
     ) -> None:
-        """Remember a token by its entry in a status list."""
+        """Insert a token, named by its entry in a status list."""
         await self._connection.execute(
             _ADD,
             {
@@ -40,7 +40,7 @@ class AccessTokenRepository:
         )
 
     async def is_live(self, list_id: int, idx: int) -> bool:
-        """Tell whether this token was issued and has not been revoked."""
+        """Return whether this token was issued and has not been revoked."""
         found = await self._connection.scalar(
             select(access_tokens.c.idx).where(
                 access_tokens.c.list_id == list_id,

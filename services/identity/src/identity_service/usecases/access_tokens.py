@@ -1,4 +1,4 @@
-"""Issue access tokens that can be revoked, and tell whether one was."""
+"""Issue access tokens, and look up whether one was revoked."""
 
 import secrets
 from dataclasses import dataclass, replace

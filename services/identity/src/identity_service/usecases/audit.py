@@ -1,4 +1,4 @@
-"""Tell what was done, by whom, and show that nobody has changed the tale."""
+"""Record who did what, and verify that nobody has changed the record."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -42,7 +42,7 @@ class Audit:
         self._retention = retention
 
     async def append(self, unit: Repositories, event: AuditEvent) -> None:
-        """Add an event, in the transaction that does what the event tells.
+        """Add an event, in the transaction that does what the event records.
 
         It comes last in the transaction: see `AuditRepository.append`.
         """
@@ -100,7 +100,7 @@ class Audit:
 
 
 def _follows(record: AuditRecord, last_hash: str | None, head: AuditHead) -> bool:
-    """Tell whether the record is unchanged and in its place.
+    """Return whether the record is unchanged and in its place.
 
     Pruning may remove what was next while the chain is followed, so the place after
     what was pruned is a right one, too.

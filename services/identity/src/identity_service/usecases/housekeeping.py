@@ -1,4 +1,4 @@
-"""Forget, in the background, what nobody needs any more."""
+"""Delete expired rows in the background."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ _BATCH: Final = 500
 """Sessions deleted in one transaction."""
 
 _KEPT: Final = timedelta(days=7)
-"""How long an expired session is kept: a late client is told that it expired."""
+"""How long an expired session is kept, so that a late client learns that it expired."""
 
 Chore = Callable[[], Awaitable[int]]
 """Does a bounded part of some work; returns how much it did."""
@@ -25,7 +25,7 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class ExpiredSessions:
-    """Forgets sessions that are long over."""
+    """Deletes sessions that ended long ago."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

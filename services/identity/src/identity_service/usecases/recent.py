@@ -1,4 +1,4 @@
-"""Something read from the database, kept for a second."""
+"""Cache a value of the database for a second."""
 
 import time
 from collections.abc import Callable, Coroutine
@@ -8,7 +8,7 @@ from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.usecases.single_flight import SingleFlight
 
 MAX_AGE_SECONDS: Final = 1.0
-"""How old what is told may be, while the database answers."""
+"""How old a cached value may be, while the database responds."""
 
 T = TypeVar("T")
 

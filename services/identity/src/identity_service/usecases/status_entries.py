@@ -1,4 +1,4 @@
-"""Give each access token an entry in a status list, and forget expired ones."""
+"""Give each access token an entry in a status list, and delete expired ones."""
 
 from datetime import timedelta
 from typing import Final
@@ -14,7 +14,7 @@ _ATTEMPTS: Final = 5
 """Races for the next list are lost once a list at most."""
 
 _BATCH: Final = 1000
-"""Tokens forgotten in one transaction."""
+"""Tokens deleted in one transaction."""
 
 _KEPT_EXPIRED: Final = timedelta(minutes=5)
 """How long an expired token stays in its list: some verifier's clock may be slow."""
@@ -68,14 +68,14 @@ class StatusEntries:
 
 
 class ExpiredTokens:
-    """Forgets access tokens that no verifier accepts, and the lists they leave."""
+    """Deletes access tokens that no verifier accepts, and the lists they leave."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     async def prune(self) -> int:
-        """Do a bounded part of the work; return how many tokens were forgotten."""
+        """Do a bounded part of the work; return how many tokens were deleted."""
         now = self._clock()
         forgotten = await self._database.write(
             lambda unit: unit.access_tokens.prune(now - _KEPT_EXPIRED, _BATCH)

@@ -104,7 +104,7 @@ class StatusLists:
         }
 
     async def _exists(self, list_id: int) -> bool:
-        """Tell whether there is such a list, though it be of this very second."""
+        """Return whether there is such a list, though it be of this very second."""
         ids = await self._ids.get()
         if list_id == max(ids, default=0) + 1:
             ids = await self._ids.renewed()

@@ -132,6 +132,6 @@ class Throttle:
 
 
 def _digest(text: str) -> str:
-    """Return a short name for a key of any text, which tells nobody who it is."""
+    """Return a short name for a key of any text, which shows nobody who it is."""
     encoded = text.encode("utf-8", "surrogatepass")
     return hashlib.sha256(encoded, usedforsecurity=False).hexdigest()[:32]

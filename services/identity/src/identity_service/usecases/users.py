@@ -92,7 +92,7 @@ class Users:
                 "before": " ".join(sorted(user.roles)),
                 "after": " ".join(sorted(roles)),
             }
-            await self._tell(unit, Action.ROLES_CHANGED, user_id, caller, **change)
+            await self._record(unit, Action.ROLES_CHANGED, user_id, caller, **change)
             return await _locked(unit, user_id)
 
         return await self._database.write(work)
@@ -111,7 +111,7 @@ class Users:
             await self._end_sessions(unit, user_id, EndReason.ENDED_BY_ADMIN)
             await unit.users.delete(user_id)
             await _refuse_loss_of_last_admin(unit, user)
-            await self._tell(unit, Action.ACCOUNT_DELETED, user_id, caller)
+            await self._record(unit, Action.ACCOUNT_DELETED, user_id, caller)
 
         await self._database.write(work)
 
@@ -128,7 +128,7 @@ class Users:
             reason = EndReason.ENDED_BY_ADMIN
             ended = await self._end_sessions(unit, user_id, reason)
             details = {"reason": reason.value, "sessions": ended}
-            await self._tell(unit, Action.SESSION_ENDED, user_id, caller, **details)
+            await self._record(unit, Action.SESSION_ENDED, user_id, caller, **details)
             return ended
 
         return await self._database.write(work)
@@ -149,7 +149,7 @@ class Users:
             "username": username.text != user.username,
             "email": email.text != user.email,
         }
-        await self._tell(unit, Action.ACCOUNT_CHANGED, user.id, caller, **changed)
+        await self._record(unit, Action.ACCOUNT_CHANGED, user.id, caller, **changed)
 
     async def _set_disabled(
         self,
@@ -166,10 +166,10 @@ class Users:
             await unit.users.set_disabled_at(user.id, now, now)
             await _refuse_loss_of_last_admin(unit, user)
             await self._end_sessions(unit, user.id, EndReason.ACCOUNT_DISABLED)
-            await self._tell(unit, Action.ACCOUNT_DISABLED, user.id, caller)
+            await self._record(unit, Action.ACCOUNT_DISABLED, user.id, caller)
         else:
             await unit.users.set_disabled_at(user.id, None, now)
-            await self._tell(unit, Action.ACCOUNT_ENABLED, user.id, caller)
+            await self._record(unit, Action.ACCOUNT_ENABLED, user.id, caller)
 
     async def _end_sessions(
         self, unit: Repositories, user_id: int, reason: EndReason
@@ -179,7 +179,7 @@ class Users:
         await unit.access_tokens.revoke_of_user(user_id, now)
         return ended
 
-    async def _tell(
+    async def _record(
         self,
         unit: Repositories,
         action: Action,
