@@ -15,7 +15,7 @@ _OURS: Final = [
 ]
 
 _MAY_BLOCK: Final = [
-    ("identity_service/storage/database.py", "create_engine"),
+    ("identity_service/storage/engines.py", "create_engine"),
     ("identity_service/storage/schema.py", "_upgrade"),
     ("identity_service/storage/tutorial_tables.py", "create_tutorial_engine"),
 ]

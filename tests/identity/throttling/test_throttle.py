@@ -260,7 +260,7 @@ async def test_switched_off_it_lets_everything_pass() -> None:
 
 
 async def test_p8_what_is_given_back_late_allows_nobody_more(
-    throttle: CountingThrottle, clock: TurnedClock
+    throttle: Throttle, clock: TurnedClock
 ) -> None:
     attempts = [
         await throttle.reserve_sign_in(f"user {number}", HOME) for number in range(50)
