@@ -50,20 +50,7 @@ def test_modules_do_not_import_in_a_circle(package: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "package",
-    [
-        pytest.param(
-            each,
-            marks=pytest.mark.xfail(
-                each == "identity_service",
-                reason="app_keys and handlers import each other",
-                strict=False,
-            ),
-        )
-        for each in PACKAGES
-    ],
-)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_folders_do_not_import_in_a_circle(package: str) -> None:
     graph = graph_of(package)
     folders = [each for each in graph.modules if graph.find_children(each)]
