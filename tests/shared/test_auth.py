@@ -1,17 +1,27 @@
-"""What a caller who may not pass is told."""
+"""Which callers a protected handler lets in, and the problems of the others."""
 
 from http import HTTPStatus
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from prometheus_client import CollectorRegistry
+from pytest_aiohttp import AiohttpClient
 from tests.support.tokens import AUDIENCE, ISSUER, mint, public_half
 
 from service_kit.auth import (
+    AUTHENTICATOR,
+    Authenticator,
     MissingRoleError,
     MissingTokenError,
     auth_problems,
+    caller,
+    protected,
     require_role,
 )
 from service_kit.credentials import MalformedCredentialsError
+from service_kit.metrics import RequestMetrics
+from service_kit.middleware import request_middleware
 from service_kit.problems import Problem
 from service_kit.tokens import (
     InvalidTokenError,
@@ -81,3 +91,118 @@ async def test_t13_role_is_compared_whole() -> None:
     require_role(claims, "administrator")
     with pytest.raises(MissingRoleError):
         require_role(claims, "admin")
+
+
+@protected(role="editor")
+async def rename(request: web.Request) -> web.Response:
+    """Return who renames what."""
+    return web.json_response([caller(request).subject, request.match_info["name"]])
+
+
+@protected()
+async def cached_by_browsers(_: web.Request) -> web.Response:
+    return web.Response(headers={"Cache-Control": "private"})
+
+
+async def broken(_: web.Request) -> web.Response:
+    raise RuntimeError("a detail")
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def client(
+    aiohttp_client: AiohttpClient, registry: CollectorRegistry
+) -> TestClient[web.Request, web.Application]:
+    verifier = TokenVerifier(
+        StaticKeySet([public_half()]), issuer=ISSUER, audience=AUDIENCE
+    )
+    metrics = RequestMetrics("example")
+    registry.register(metrics)
+    problems = auth_problems(tutorial_compat=False)
+    app = web.Application(middlewares=[request_middleware(problems, metrics)])
+    app[AUTHENTICATOR] = Authenticator(verifier, cookie="access_token")
+    app.router.add_put("/things/{name}", rename)
+    app.router.add_get("/cached", cached_by_browsers)
+    app.router.add_get("/broken", broken)
+    return await aiohttp_client(app)
+
+
+def bearer(*roles: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {mint(claims={'roles': list(roles)})}"}
+
+
+async def test_protected_handler_knows_its_caller(
+    client: TestClient[web.Request, web.Application],
+) -> None:
+    response = await client.put("/things/a", headers=bearer("editor"))
+
+    assert (response.status, await response.json()) == (200, ["42", "a"])
+    assert response.headers["Cache-Control"] == "no-store"
+    cached = await client.get("/cached", headers=bearer())
+    assert cached.headers["Cache-Control"] == "private"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        pytest.param({}, 401, "missing_token", id="B1-none"),
+        pytest.param({"x-access-token": "junk"}, 401, "invalid_token", id="B2-invalid"),
+        pytest.param(bearer("user"), 403, "insufficient_scope", id="B2-role"),
+    ],
+)
+async def test_protected_handler_is_not_called_for_others(
+    client: TestClient[web.Request, web.Application],
+    headers: dict[str, str],
+    status: int,
+    code: str,
+) -> None:
+    response = await client.put("/things/a", headers=headers)
+
+    assert (response.status, (await response.json())["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("GET", "/absent", 404, id="unknown-path"),
+        pytest.param("GET", "/things/a", 405, id="other-method"),
+        pytest.param("GET", "/broken", 500, id="unexpected-error"),
+        pytest.param("GET", "/cached", 401, id="refused"),
+    ],
+)
+async def test_every_failure_is_a_problem_with_the_common_headers(
+    client: TestClient[web.Request, web.Application],
+    method: str,
+    path: str,
+    status: int,
+) -> None:
+    response = await client.request(method, path, headers={"X-Request-Id": "given-1"})
+    body = await response.text()
+
+    assert (response.status, response.content_type) == (
+        status,
+        "application/problem+json",
+    )
+    assert "a detail" not in body
+    assert response.headers["X-Request-Id"] == "given-1"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Server"] == "gatehouse"
+
+
+async def test_requests_are_counted_by_the_pattern_of_their_route(
+    client: TestClient[web.Request, web.Application], registry: CollectorRegistry
+) -> None:
+    for name in ("a", "b"):
+        await client.put(f"/things/{name}", headers=bearer("editor"))
+    await client.get("/absent")
+
+    def count(method: str, route: str, status: str) -> float | None:
+        labels = {"method": method, "route": route, "status": status}
+        return registry.get_sample_value("example_requests_total", labels)
+
+    assert count("PUT", "/things/{name}", "200") == 2
+    assert count("other", "none", "404") == 1

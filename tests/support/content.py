@@ -59,6 +59,17 @@ async def _read(response: ClientResponse) -> Answer:
     return Answer(response.status, response.headers.copy(), await response.text())
 
 
+def content_settings(issuer: Issuer, **settings: str) -> Settings:
+    """Return settings of a service that trusts the issuer."""
+    environ = {
+        **issuer.settings(),
+        "CONTENT_HOST": "127.0.0.1",
+        "CONTENT_COOKIE_SECURE": "false",
+        **settings,
+    }
+    return read_settings(Settings, environ)
+
+
 @contextlib.asynccontextmanager
 async def content(
     issuer: Issuer,
@@ -68,13 +79,7 @@ async def content(
     **settings: str,
 ) -> AsyncIterator[Content]:
     """Run the service; unless told otherwise, wait until it is ready."""
-    environ = {
-        **issuer.settings(),
-        "CONTENT_HOST": "127.0.0.1",
-        "CONTENT_COOKIE_SECURE": "false",
-        **settings,
-    }
-    read = read_settings(Settings, environ)
+    read = content_settings(issuer, **settings)
     readiness, registry = Readiness(), CollectorRegistry()
     app = create_app(read, readiness, registry, clock=clock)
     runner = app_runner(app, readiness, read)
