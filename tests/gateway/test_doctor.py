@@ -8,8 +8,9 @@ from tests.support.certificates import write_certificate
 from tests.support.ports import free_ports
 from tests.support.replica_server import not_ready, replica_servers
 
-from gateway_service.operations.doctor import check, doctor
+from gateway_service.operations.doctor import check, diagnose
 from gateway_service.settings import GatewaySettings
+from service_kit.doctor import report
 from service_kit.settings import SettingsError, read_settings
 
 FILE = """
@@ -44,7 +45,7 @@ async def examined(
     configured: GatewaySettings,
     environ: Mapping[str, str],
 ) -> tuple[int, list[str]]:
-    code = await doctor(configured, environ)
+    code = await report(diagnose(configured, environ))
     return code, capsys.readouterr().out.splitlines()
 
 
@@ -85,12 +86,12 @@ async def test_doctor_finds_all_well(
 
     assert code == 0
     assert lines == [
-        f"ok   {path}",
-        "ok   listen on 127.0.0.1:0",
-        "ok   listen on 127.0.0.1:0",
-        f"ok   certificate {certificate}",
+        f"ok    {path}",
+        "ok    listen on 127.0.0.1:0",
+        "ok    listen on 127.0.0.1:0",
+        f"ok    certificate {certificate}",
         *(
-            f"ok   content: replica 127.0.0.1:{s.port}: port {s.port} /readyz: ready"
+            f"ok    content: replica 127.0.0.1:{s.port}: port {s.port} /readyz: ready"
             for s in servers
         ),
     ]
@@ -122,7 +123,7 @@ async def test_doctor_names_what_does_not_work(
             )
 
     assert code == 1
-    bad = [line.removeprefix("FAIL ") for line in lines if line.startswith("FAIL ")]
+    bad = [line.removeprefix("fault ") for line in lines if line.startswith("fault ")]
     replica = "content: replica 127.0.0.1"
     assert bad[0] == f"listen on 127.0.0.1:{taken_port(lines)}: address already in use"
     assert bad[1] == "certificate absent.pem: no such file or directory"
@@ -136,7 +137,7 @@ async def test_doctor_names_what_does_not_work(
 
 
 def taken_port(lines: list[str]) -> str:
-    [line] = [line for line in lines if line.startswith("FAIL listen on")]
+    [line] = [line for line in lines if line.startswith("fault listen on")]
     return line.split(":")[1]
 
 
@@ -149,7 +150,7 @@ async def test_doctor_stops_at_a_configuration_it_cannot_use(
 
     assert code == 1
     assert len(lines) == 1
-    assert lines[0].startswith(f"FAIL {path}:1: routes must be tables")
+    assert lines[0].startswith(f"fault {path}:1: routes must be tables")
 
 
 def test_settings_have_the_contracts_defaults() -> None:

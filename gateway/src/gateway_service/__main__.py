@@ -17,13 +17,14 @@ import uvloop
 from gateway_service.app import create_app
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
-from gateway_service.operations.doctor import check, doctor
+from gateway_service.operations.doctor import check, diagnose
 from gateway_service.operations.workers import (
     Supervisor,
     end_with_parent,
     open_listener,
 )
 from gateway_service.settings import GatewaySettings
+from service_kit.doctor import report
 from service_kit.logs import configure_logging
 from service_kit.server import serve, settings_or_exit
 
@@ -49,7 +50,7 @@ def main() -> None:
         case "check":
             sys.exit(check(settings.config, os.environ))
         case "doctor":
-            sys.exit(asyncio.run(doctor(settings, os.environ)))
+            sys.exit(asyncio.run(report(diagnose(settings, os.environ))))
         case _:
             settings = replace(settings, workers=arguments.workers or settings.workers)
             configure_logging("gateway", settings.log_level)
@@ -59,13 +60,13 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gateway-service")
     commands = parser.add_subparsers(dest="command", required=True)
-    serving = commands.add_parser("serve", help="answer requests until SIGTERM")
+    serving = commands.add_parser("serve", help="forward requests until SIGTERM")
     serving.add_argument(
         "--workers", type=int, choices=range(1, 65), metavar="N", help="processes"
     )
     serving.add_argument("--listener", type=int, help=argparse.SUPPRESS)
     commands.add_parser("check", help="name every fault of the configuration")
-    commands.add_parser("doctor", help="say what works and what does not")
+    commands.add_parser("doctor", help="check what the gateway needs")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Say what works and what does not, before or while the gateway runs."""
+"""Check what the gateway needs, before or while it runs."""
 
 import asyncio
 import errno
@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
@@ -20,20 +20,10 @@ from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.discovery import Discovery
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.health_checks import ProbeResult, probe
+from service_kit.doctor import Finding, fault
 
-FAULTY: Final = 1
 BAD_CONFIGURATION: Final = 2
 _CONNECT_SECONDS: Final = 2.0
-
-
-class Finding(NamedTuple):
-    """One line of the report."""
-
-    is_good: bool
-    text: str
-
-    def __str__(self) -> str:
-        return f"{'ok  ' if self.is_good else 'FAIL'} {self.text}"
 
 
 def check(path: Path, environ: Mapping[str, str]) -> int:
@@ -41,8 +31,8 @@ def check(path: Path, environ: Mapping[str, str]) -> int:
     try:
         config = read_config(path, environ)
     except ConfigError as error:
-        for fault in error.faults:
-            sys.stderr.write(f"{fault}\n")
+        for each in error.faults:
+            sys.stderr.write(f"{each}\n")
         return BAD_CONFIGURATION
     sys.stdout.write(
         f"{path}: {len(config.routes)} routes to {len(config.upstreams)} upstreams\n"
@@ -50,26 +40,17 @@ def check(path: Path, environ: Mapping[str, str]) -> int:
     return 0
 
 
-async def doctor(settings: GatewaySettings, environ: Mapping[str, str]) -> int:
-    """Write one line for each thing looked at; return the exit code."""
-    all_good = True
-    async for finding in examine(settings, environ):
-        sys.stdout.write(f"{finding}\n")
-        all_good = all_good and finding.is_good
-    return 0 if all_good else FAULTY
-
-
-async def examine(
+async def diagnose(
     settings: GatewaySettings, environ: Mapping[str, str]
 ) -> AsyncIterator[Finding]:
-    """Look at the configuration, and at everything it names."""
+    """Yield a finding for the configuration, and for everything it names."""
     try:
         config = await asyncio.to_thread(read_config, settings.config, environ)
     except ConfigError as error:
-        for fault in error.faults:
-            yield Finding(is_good=False, text=fault)
+        for each in error.faults:
+            yield fault(each)
         return
-    yield Finding(is_good=True, text=str(settings.config))
+    yield Finding(str(settings.config))
     for host, port in (
         (settings.host, settings.port),
         (settings.internal_host, settings.internal_port),
@@ -87,8 +68,8 @@ async def examine(
 async def _examine_upstream(upstream: UpstreamConfig) -> AsyncIterator[Finding]:
     discovery = Discovery(upstream.addresses, upstream.health.port)
     endpoints = await discovery.endpoints()
-    for name, fault in discovery.faults.items():
-        yield Finding(is_good=False, text=f"{upstream.name}: name {name}: {fault}")
+    for name, reason in discovery.faults.items():
+        yield fault(f"{upstream.name}: name {name}", reason)
     findings = await asyncio.gather(
         *(_replica_answers(upstream, endpoint) for endpoint in endpoints)
     )
@@ -103,12 +84,12 @@ async def _replica_answers(upstream: UpstreamConfig, endpoint: Endpoint) -> Find
             _, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
         writer.transport.abort()
     except OSError as error:  # TimeoutError is one
-        return Finding(is_good=False, text=f"{place}: {_reason(error)}")
+        return fault(place, _reason(error))
     if not upstream.health.path:
-        return Finding(is_good=True, text=f"{place}: reachable, and not probed")
+        return Finding(place, "reachable, and not probed")
     result = await probe(endpoint, upstream.health)
     asked = f"port {endpoint.probe_port} {upstream.health.path}: {result.value}"
-    return Finding(is_good=result is ProbeResult.READY, text=f"{place}: {asked}")
+    return Finding(place, asked, is_good=result is ProbeResult.READY)
 
 
 def _port_is_free(host: str, port: int) -> Finding:
@@ -119,8 +100,8 @@ def _port_is_free(host: str, port: int) -> Finding:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except OSError as error:
-        return Finding(is_good=False, text=f"{place}: {_reason(error)}")
-    return Finding(is_good=True, text=place)
+        return fault(place, _reason(error))
+    return Finding(place)
 
 
 def _certificate_loads(tls: TlsConfig) -> Finding:
@@ -128,8 +109,8 @@ def _certificate_loads(tls: TlsConfig) -> Finding:
     try:
         Certificate(tls)
     except OSError as error:
-        return Finding(is_good=False, text=f"{place}: {_reason(error)}")
-    return Finding(is_good=True, text=place)
+        return fault(place, _reason(error))
+    return Finding(place)
 
 
 async def _store_answers(url: str) -> Finding:
@@ -139,15 +120,15 @@ async def _store_answers(url: str) -> Finding:
         async with asyncio.timeout(_CONNECT_SECONDS):
             await counter.wait("doctor", RateLimit(requests=1_000_000, seconds=1))
     except Exception as error:  # noqa: BLE001 - any failure is a finding
-        return Finding(is_good=False, text=f"{place}: {type(error).__name__}")
+        return fault(place, type(error).__name__)
     finally:
         await counter.close()
-    return Finding(is_good=True, text=place)
+    return Finding(place)
 
 
 def _reason(error: OSError) -> str:
     if isinstance(error, TimeoutError):
-        return f"no answer in {_CONNECT_SECONDS:g} s"
+        return f"no response in {_CONNECT_SECONDS:g} s"
     if error.errno is not None and error.errno in errno.errorcode:
         return os.strerror(error.errno).lower()
     return (error.strerror or str(error)).lower()

@@ -7,8 +7,9 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from content_service.app import create_app
-from content_service.doctor import faults_after_start
+from content_service.doctor import diagnose
 from content_service.settings import Settings
+from service_kit.doctor import report
 from service_kit.health import Readiness, create_internal_app
 from service_kit.server import app_runner, run, serve, settings_or_exit
 
@@ -26,7 +27,7 @@ def main() -> None:
         case ["serve"]:
             run("content", _serve, Settings)
         case ["doctor"]:
-            sys.exit(_doctor(settings_or_exit(Settings)))
+            sys.exit(asyncio.run(report(diagnose(settings_or_exit(Settings)))))
         case ["-h" | "--help"]:
             sys.stdout.write(_USAGE)
         case _:
@@ -39,16 +40,6 @@ async def _serve(settings: Settings) -> None:
     runner = app_runner(create_app(settings, readiness, registry), readiness, settings)
     internal_app = create_internal_app(readiness, registry)
     await serve(runner, internal_app, readiness, settings)
-
-
-def _doctor(settings: Settings) -> int:
-    sys.stdout.write("ok    settings\n")
-    faults = asyncio.run(faults_after_start(settings))
-    for name, fault in faults.items():
-        sys.stdout.write(f"fault {name}: {fault}\n")
-    if not faults:
-        sys.stdout.write("ok    verification keys and status lists\n")
-    return 1 if faults else 0
 
 
 if __name__ == "__main__":

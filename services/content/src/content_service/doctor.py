@@ -1,6 +1,7 @@
 """Look for what would keep content from serving."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Final
 
 from aiohttp import web
@@ -8,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from content_service.app import create_app
 from content_service.settings import Settings
+from service_kit.doctor import Finding, fault
 from service_kit.health import Readiness
 
 _LONGEST_SECONDS: Final = 6
@@ -16,8 +18,17 @@ _LONGEST_SECONDS: Final = 6
 _STEP_SECONDS: Final = 0.1
 
 
-async def faults_after_start(settings: Settings) -> dict[str, str]:
-    """Start the service without a port; return what keeps it from being ready."""
+async def diagnose(settings: Settings) -> AsyncIterator[Finding]:
+    """Start the service without a port; yield what keeps it from being ready."""
+    yield Finding("settings")
+    faults = await _faults_after_start(settings)
+    for name, text in faults.items():
+        yield fault(name, text)
+    if not faults:
+        yield Finding("verification keys and status lists")
+
+
+async def _faults_after_start(settings: Settings) -> dict[str, str]:
     readiness = Readiness()
     runner = web.AppRunner(create_app(settings, readiness, CollectorRegistry()))
     await runner.setup()

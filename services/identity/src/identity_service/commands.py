@@ -27,6 +27,7 @@ from identity_service.storage.tutorial_tables import (
 from identity_service.usecases.import_users import ImportReport, Outcome, import_users
 from identity_service.usecases.imported_users import StoredImportedUsers
 from service_kit.clock import utc_now
+from service_kit.doctor import report
 
 _GENERATED_PASSWORD_BYTES: Final = 18
 
@@ -174,10 +175,7 @@ async def doctor(settings: Settings, _: Namespace, say: Say) -> int:
     """Say of each thing that identity needs whether it is as it should be."""
     registry = CollectorRegistry()
     async with _composed(settings, registry) as services:
-        findings = await diagnose(settings, services, registry)
-    for finding in findings:
-        say(f"{'ok   ' if finding.is_well else 'fault'} {finding.name}: {finding.text}")
-    return 0 if all(finding.is_well for finding in findings) else 1
+        return await report(diagnose(settings, services, registry), say)
 
 
 @contextlib.asynccontextmanager

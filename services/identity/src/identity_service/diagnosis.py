@@ -1,7 +1,7 @@
 """Look at everything that identity needs, as the doctor does."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,6 +17,7 @@ from identity_service.settings import Settings
 from identity_service.storage import schema
 from identity_service.storage.faults import database_fault, reason
 from service_kit.clock import utc_now
+from service_kit.doctor import Finding, fault
 
 _LONGEST_SECONDS: Final = 5.0
 
@@ -28,88 +29,69 @@ _ANY_LIMIT: Final = (Limit(1, timedelta(minutes=1)),)
 _FALLBACKS: Final = "identity_throttle_fallbacks_total"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was seen of one thing."""
-
-    name: str
-    text: str
-    is_well: bool = field(kw_only=True)
-
-
-def _well(name: str, found: str) -> Finding:
-    return Finding(name, found, is_well=True)
-
-
-def _fault(name: str, found: str) -> Finding:
-    return Finding(name, found, is_well=False)
-
-
 async def diagnose(
     settings: Settings, services: Services, registry: CollectorRegistry
-) -> list[Finding]:
-    """Return one finding for each thing looked at, whatever is wrong."""
-    return [
-        await _database(services.engine),
-        await _clock(services.engine),
-        await _roles(services),
-        await _signing_keys(services),
-        await _throttle(settings, services, registry),
-    ]
+) -> AsyncIterator[Finding]:
+    """Yield one finding for each thing looked at, whatever is wrong."""
+    yield await _database(services.engine)
+    yield await _clock(services.engine)
+    yield await _roles(services)
+    yield await _signing_keys(services)
+    yield await _throttle(settings, services, registry)
 
 
 async def _database(engine: AsyncEngine) -> Finding:
     known = await asyncio.to_thread(schema.known_versions)
     try:
         async with asyncio.timeout(_LONGEST_SECONDS):
-            if fault := await database_fault(engine, known):
-                return _fault("database", fault)
+            if found := await database_fault(engine, known):
+                return fault("database", found)
             present = await schema.present_version(engine)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        return _fault("database", f"no answer: {reason(error)}")
-    return _well("database", f"{engine.dialect.name}, schema {present}")
+        return fault("database", f"no answer: {reason(error)}")
+    return Finding("database", f"{engine.dialect.name}, schema {present}")
 
 
 async def _clock(engine: AsyncEngine) -> Finding:
     """Compare our clock with the database server's, which all replicas share."""
     if engine.dialect.name == "sqlite":
-        return _well("clock", f"{utc_now():%Y-%m-%dT%H:%M:%SZ}")
+        return Finding("clock", f"{utc_now():%Y-%m-%dT%H:%M:%SZ}")
     try:
         async with asyncio.timeout(_LONGEST_SECONDS), engine.connect() as connection:
             theirs = await connection.scalar(text("SELECT UNIX_TIMESTAMP(NOW(6))"))
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        return _fault("clock", f"no answer: {reason(error)}")
+        return fault("clock", f"no answer: {reason(error)}")
     apart = abs(datetime.fromtimestamp(float(theirs or 0), UTC) - utc_now())
     is_well = apart <= _CLOCKS_MAY_DIFFER
     found = f"{apart.total_seconds():.1f} s from the database's"
-    return Finding("clock", found, is_well=is_well)
+    return Finding("clock", found, is_good=is_well)
 
 
 async def _roles(services: Services) -> Finding:
-    fault = await services.roles.fault()
-    found = fault or "all that identity and its settings name"
-    return Finding("roles", found, is_well=fault is None)
+    missing = await services.roles.fault()
+    found = missing or "all that identity and its settings name"
+    return Finding("roles", found, is_good=missing is None)
 
 
 async def _signing_keys(services: Services) -> Finding:
     try:
         records = await services.keys.refresh()
     except IdentityError as error:
-        return _fault("signing keys", f"not read: {error}")
+        return fault("signing keys", f"not read: {error}")
     if not records:
-        return _well("signing keys", "none yet: serve makes the first")
-    fault = await services.keys.fault() or await services.keys.warning()
-    found = fault or f"{len(records)} published, one signs"
-    return Finding("signing keys", found, is_well=fault is None)
+        return Finding("signing keys", "none yet: serve makes the first")
+    problem = await services.keys.fault() or await services.keys.warning()
+    found = problem or f"{len(records)} published, one signs"
+    return Finding("signing keys", found, is_good=problem is None)
 
 
 async def _throttle(
     settings: Settings, services: Services, registry: CollectorRegistry
 ) -> Finding:
     if not settings.throttle:
-        return _fault("throttle", "off: for load tests and benchmarks only")
+        return fault("throttle", "off: for load tests and benchmarks only")
     await services.counters.clear("doctor", _ANY_LIMIT)
     if registry.get_sample_value(_FALLBACKS):
-        return _fault("throttle", "its store does not answer")
+        return fault("throttle", "its store does not answer")
     scheme = settings.throttle_url.partition("://")[0]
-    return _well("throttle", f"counts in {scheme}")
+    return Finding("throttle", f"counts in {scheme}")
