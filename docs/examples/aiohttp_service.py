@@ -5,19 +5,20 @@ from collections.abc import AsyncIterator
 from aiohttp import ClientSession, web
 
 from service_kit.auth import (
-    TOKEN_VERIFIER,
+    AUTHENTICATOR,
+    Authenticator,
     auth_problems,
-    authenticate,
+    caller,
+    protected,
 )
 from service_kit.problems import problem_middleware
 from service_kit.tokens import RemoteKeySet, RemoteStatusLists, TokenVerifier
 
 
+@protected()
 async def hello(request: web.Request) -> web.Response:
     """Greet whoever has a valid access token."""
-    verifier = request.app[TOKEN_VERIFIER]
-    claims = await authenticate(request, verifier, cookie="__Secure-access_token")
-    return web.Response(text=f"Hello, {claims.subject}.")
+    return web.Response(text=f"Hello, {caller(request).subject}.")
 
 
 def create_app(issuer: str) -> web.Application:
@@ -30,9 +31,10 @@ def create_app(issuer: str) -> web.Application:
             RemoteKeySet(jwks, http) as keys,
             RemoteStatusLists({lists: lists}, keys, http) as statuses,
         ):
-            app[TOKEN_VERIFIER] = TokenVerifier(
+            verifier = TokenVerifier(
                 keys, issuer=issuer, audience="content", statuses=statuses
             )
+            app[AUTHENTICATOR] = Authenticator(verifier, cookie="__Secure-access_token")
             yield
 
     app = web.Application(

@@ -23,11 +23,6 @@ from service_kit.tokens import (
     TokenVerifier,
 )
 
-TOKEN_VERIFIER: Final = web.AppKey("TOKEN_VERIFIER", TokenVerifier)
-ACCESS_TOKEN_COOKIE: Final = web.AppKey("ACCESS_TOKEN_COOKIE", str)
-"""The name of the cookie to read; see `service_kit.credentials`. Both are for services
-that are applications; nothing here looks them up."""
-
 RETRY_AFTER_SECONDS: Final = 5
 """About how long it takes to try the issuer again."""
 
@@ -42,24 +37,6 @@ class MissingRoleError(Exception):
     def __init__(self, role: str) -> None:
         super().__init__(role)
         self.role = role
-
-
-async def authenticate(
-    request: web.BaseRequest, verifier: TokenVerifier, *, cookie: str
-) -> AccessClaims:
-    """Return the claims of the request's access token.
-
-    Raises
-    ------
-    MissingTokenError, MalformedCredentialsError, InvalidTokenError
-        There is none, there is no one, or it is not to be trusted.
-    KeysUnavailableError, StatusUnavailableError
-        It cannot be judged now.
-    """
-    credentials = read_access_token(fields_of(request), cookie=cookie)
-    if credentials is None:
-        raise MissingTokenError
-    return await verifier.verify(credentials.untrusted_token)
 
 
 class Authenticator:
@@ -79,7 +56,10 @@ class Authenticator:
         KeysUnavailableError, StatusUnavailableError
             It cannot be judged now.
         """
-        return await authenticate(request, self._verifier, cookie=self._cookie)
+        credentials = read_access_token(fields_of(request), cookie=self._cookie)
+        if credentials is None:
+            raise MissingTokenError
+        return await self._verifier.verify(credentials.untrusted_token)
 
 
 AUTHENTICATOR: Final = web.AppKey("AUTHENTICATOR", Authenticator)
