@@ -4,13 +4,13 @@
 72 characters without padding or spare bits, so a token has one spelling.
 """
 
-import base64
 import hmac
 import re
 from dataclasses import dataclass
 from typing import Final
 
 from identity_service.security.keyrings import Keyring, SecretKey
+from service_kit.tokens import base64url
 
 SESSION_ID_SIZE: Final = 16
 GENERATION_SIZE: Final = 6
@@ -41,7 +41,7 @@ class RefreshTokens:
         )
         if len(names) != NAMES_SIZE:
             raise ValueError("a session id is 16 bytes in hex")
-        return base64.urlsafe_b64encode(names + _mac(self._keys.first, names)).decode()
+        return base64url.encode(names + _mac(self._keys.first, names))
 
     def read(self, untrusted_token: str) -> RefreshToken | None:
         """Return what the token says, or nothing unless one of our keys signed it.
@@ -50,7 +50,7 @@ class RefreshTokens:
         """
         if not _FORM.fullmatch(untrusted_token):
             return None
-        decoded = base64.urlsafe_b64decode(untrusted_token)
+        decoded = base64url.decode(untrusted_token)
         names, mac = decoded[:NAMES_SIZE], decoded[NAMES_SIZE:]
         if not any(hmac.compare_digest(_mac(key, names), mac) for key in self._keys):
             return None

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
@@ -32,6 +33,7 @@ from identity_service.security.key_material import (
 from identity_service.security.keyrings import Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.storage.retries import retried
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.key_resealing import reseal_keys
 from identity_service.usecases.signing_keys import SigningKeys
@@ -140,13 +142,11 @@ class KeyRotation:
             Neither opens: nothing is changed, unless ``replaces_unopened``, which is
             for key-encryption keys that are lost for good.
         """
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return await self._withdraw(replaces_unopened=replaces_unopened)
-            except LostRaceError:
-                if attempt == _ATTEMPTS:
-                    raise
-        raise AssertionError
+        return await retried(
+            partial(self._withdraw, replaces_unopened=replaces_unopened),
+            on=LostRaceError,
+            attempts=_ATTEMPTS,
+        )
 
     async def reseal(self) -> int:
         """Seal anew what the first sealing key did not seal; see `reseal_keys`."""
@@ -173,7 +173,7 @@ class KeyRotation:
 
         async def work(unit: Repositories) -> None:
             await unit.signing_keys.add(record)
-            await self._tell(unit, action, kid=key.kid)
+            await self._record_event(unit, action, kid=key.kid)
 
         await self._database.write(work)
         _logger.info(action.value, extra={"kid": key.kid})
@@ -189,7 +189,7 @@ class KeyRotation:
             await unit.signing_keys.activate(
                 following.kid, now, published_before=now - self._schedule.publication
             )
-            await self._tell(
+            await self._record_event(
                 unit,
                 Action.KEY_ACTIVATED,
                 kid=following.kid,
@@ -237,7 +237,7 @@ class KeyRotation:
                 await keys.activate(
                     successor_kid, now, published_before=now + CLOCK_SKEW
                 )
-            await self._tell(
+            await self._record_event(
                 unit,
                 Action.KEY_WITHDRAWN,
                 kid=withdrawn.kid if withdrawn else None,
@@ -278,7 +278,7 @@ class KeyRotation:
             expires_at=None,
         )
 
-    async def _tell(
+    async def _record_event(
         self, unit: Repositories, action: Action, **details: Detail
     ) -> None:
         await self._audit.append(unit, AuditEvent(action=action, details=details))
