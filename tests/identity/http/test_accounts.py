@@ -190,7 +190,19 @@ async def test_accounts_are_listed_in_pages_and_searched(
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=x", "cursor=-1", "cursor=é", "limit=1e3"]
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=-1",
+        "cursor=é",
+        "limit=1e3",
+        "search=%00",
+        f"search={'a' * 257}",
+        "limit=1&limit=2",
+        "seach=user",
+    ],
 )
 async def test_a_bad_query_is_refused(
     identity: IdentityClient, admin: str, query: str
