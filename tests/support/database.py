@@ -53,6 +53,8 @@ class DatabaseServer:
     datadir: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    options: tuple[str, ...] = ("--skip-log-bin",)
+    """Of this server alone."""
 
     @property
     def url(self) -> URL:
@@ -78,8 +80,8 @@ class DatabaseServer:
                 "--innodb-flush-log-at-trx-commit=2",
                 "--innodb-doublewrite=0",
                 _NO_NATIVE_AIO,
-                "--skip-log-bin",
                 "--max-connections=200",
+                *self.options,
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -154,11 +156,15 @@ def create_server(parent: Path) -> DatabaseServer | None:
 
 
 @contextlib.contextmanager
-def running_server(parent: Path) -> Iterator[DatabaseServer]:
-    """Run a server under ``parent``; skip where none is installed."""
+def running_server(parent: Path, *options: str) -> Iterator[DatabaseServer]:
+    """Run a server under ``parent``; skip where none is installed.
+
+    ``options`` are of the server's program, in place of those of `DatabaseServer`.
+    """
     server = create_server(parent)
     if server is None:
         skip_missing("neither mariadbd nor mysqld is installed")
+    server.options = options or server.options
     try:
         server.start()
         yield server

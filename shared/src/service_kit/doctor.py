@@ -12,6 +12,8 @@ class Finding:
     name: str
     text: str = ""
     is_good: bool = field(default=True, kw_only=True)
+    is_away: bool = field(default=False, kw_only=True)
+    """It does not answer, so nothing else can be said of it."""
 
     def __str__(self) -> str:
         state = "ok   " if self.is_good else "fault"
@@ -33,10 +35,13 @@ def _write_line(line: str) -> None:
 async def report(
     findings: AsyncIterable[Finding], write_line: Callable[[str], None] = _write_line
 ) -> int:
-    """Write a line for each finding as it comes; return 1 after a fault, else 0."""
+    """Write a line for each finding as it comes; return the exit code.
+
+    It is 2 if something that is needed is away, else 1 after a fault, else 0.
+    """
     exit_code = 0
     async for finding in findings:
         write_line(str(finding))
         if not finding.is_good:
-            exit_code = 1
+            exit_code = max(exit_code, 2 if finding.is_away else 1)
     return exit_code

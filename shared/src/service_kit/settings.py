@@ -6,6 +6,8 @@ third of what the gateway and content may use.
 """
 
 import dataclasses
+import re
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, replace
 from datetime import timedelta
@@ -19,6 +21,14 @@ _SPEC: Final = "setting"
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 _LAST_PORT: Final = 65_535
+_LONGEST_SECRET: Final = 65_536
+"""Bytes: whoever names a device or a log by mistake is told, not read to the end."""
+
+_ORIGIN: Final = re.compile(
+    r"(?P<scheme>https?)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -134,9 +144,18 @@ def _find(spec: SettingSpec, environ: Mapping[str, str]) -> str | None:
 
 def _read_secret(path: Path) -> str:
     try:
-        if path.stat().st_mode & 0o007:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ValueError("cannot be read from its file: it is a folder")
+        if status.st_mode & 0o007:
             raise ValueError("is read from a file that everybody may read: chmod o=")
-        return path.read_text("utf-8").strip()
+        with path.open("rb") as file:
+            content = file.read(_LONGEST_SECRET + 1)
+        if len(content) > _LONGEST_SECRET:
+            raise ValueError(f"has a file of more than {_LONGEST_SECRET} bytes")
+        return content.decode().strip()
+    except UnicodeDecodeError:
+        raise ValueError("cannot be read from its file: it is not UTF-8") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ValueError(f"cannot be read from its file: {reason}") from None
@@ -186,6 +205,19 @@ def comma_list(value: str) -> tuple[str, ...]:
     """Accept entries separated by commas or line ends; blanks are dropped."""
     entries = (entry.strip() for entry in value.replace("\n", ",").split(","))
     return tuple(entry for entry in entries if entry)
+
+
+def origins(value: str) -> tuple[str, ...]:
+    """Accept a list of web origins, each as browsers write it (RFC 6454 section 6)."""
+    found = comma_list(value)
+    for each in found:
+        match = _ORIGIN.fullmatch(each)
+        if match is None or _DEFAULT_PORTS[match["scheme"]] == match["port"]:
+            raise ValueError(
+                f"has {each!r}, which is no origin: scheme://host, in lower case,"
+                " with a port only where it is not the scheme's own"
+            )
+    return found
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

@@ -13,7 +13,7 @@ from identity_service.domain.roles import RoleName
 from identity_service.domain.tutorial import ImportedUser
 from identity_service.domain.usernames import Username
 from identity_service.storage import tables
-from identity_service.usecases.import_users import Outcome
+from identity_service.usecases.import_users import MAX_ID, Outcome
 from identity_service.usecases.imported_users import StoredImportedUsers
 from service_kit.clock import utc_now
 
@@ -99,3 +99,52 @@ async def test_more_accounts_than_fit_in_one_transaction(
     ]
 
     assert await bring_over(database_url, *rows) == [Outcome.IMPORTED] * 120
+
+
+async def test_who_was_deleted_here_is_not_brought_back(
+    identity: IdentityClient, admin: str, database_url: str
+) -> None:
+    row = imported(4711, "alice", "alice@example.test", "admin")
+    await bring_over(database_url, row)
+    deleted = await identity.call("DELETE", "/api/users/4711", admin)
+
+    again = await bring_over(database_url, row)
+
+    assert deleted.status in {200, 204}
+    assert again == [Outcome.DELETED]
+    assert (await identity.sign_in("alice", OLD_PASSWORD)).status == 401
+
+
+async def test_who_was_changed_here_stays_as_changed(
+    identity: IdentityClient, database_url: str
+) -> None:
+    row = imported(17, "alice", "alice@example.test")
+    await bring_over(database_url, row)
+    async with connected(database_url) as engine, engine.begin() as connection:
+        await connection.execute(
+            tables.users.update().values(email="a@new.test", email_key="a@new.test")
+        )
+
+    again = await bring_over(database_url, row)
+
+    assert again == [Outcome.ALREADY_HERE]
+    assert (await identity.sign_in("alice", OLD_PASSWORD)).json["email"] == "a@new.test"
+
+
+async def test_the_id_of_an_account_deleted_here_is_not_given_to_another(
+    identity: IdentityClient, admin: str, database_url: str
+) -> None:
+    carol = (await identity.signed_in("carol"))["id"]
+    await identity.call("DELETE", f"/api/users/{carol}", admin)
+
+    again = await bring_over(database_url, imported(carol, "dave", "dave@example.test"))
+
+    assert again == [Outcome.ID_TAKEN]
+
+
+async def test_people_sign_up_after_the_greatest_id(
+    identity: IdentityClient, database_url: str
+) -> None:
+    await bring_over(database_url, imported(MAX_ID, "alice", "alice@example.test"))
+
+    assert (await identity.signed_in("bob"))["id"] == MAX_ID + 1

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import bcrypt
 import pytest
@@ -36,6 +36,15 @@ HASH = bcrypt.hashpw(b"vexing quilt", bcrypt.gensalt(4)).decode()
 ROLES = {RoleName(name) for name in ("user", "moderator", "admin", "author")}
 """Those that exist here: the tutorial's, and one that the operator made."""
 
+USERS: Final = (
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, username VARCHAR(255),"
+    " email VARCHAR(255), password VARCHAR(255),"
+    " createdAt DATETIME, updatedAt DATETIME)"
+)
+USER_ROLES: Final = (
+    "CREATE TABLE user_roles (createdAt DATETIME, updatedAt DATETIME,"
+    " roleId INTEGER, userId INTEGER, PRIMARY KEY (roleId, userId))"
+)
 SIGNED_UP_AT = datetime(2021, 5, 1, 12, 30, 15, tzinfo=UTC)
 
 
@@ -74,13 +83,10 @@ class Tutorial:
 
     async def create(self) -> None:
         await self.run(
-            "CREATE TABLE users (id INTEGER PRIMARY KEY, username VARCHAR(255),"
-            " email VARCHAR(255), password VARCHAR(255),"
-            " createdAt DATETIME, updatedAt DATETIME)",
+            USERS,
             "CREATE TABLE roles (id INTEGER PRIMARY KEY, name VARCHAR(255),"
             " createdAt DATETIME, updatedAt DATETIME)",
-            "CREATE TABLE user_roles (createdAt DATETIME, updatedAt DATETIME,"
-            " roleId INTEGER, userId INTEGER, PRIMARY KEY (roleId, userId))",
+            USER_ROLES,
             "INSERT INTO roles (id, name) VALUES"
             " (1, 'user'), (2, 'moderator'), (3, 'admin'), (4, 'root'), (5, 'author')",
         )
@@ -196,6 +202,118 @@ async def test_a_bad_row_is_reported_and_the_rest_goes_on(
 
     assert report.refusals == [Refusal(2, outcome)]
     assert sorted(accounts.users) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("id_", "outcome"),
+    [
+        pytest.param(0, Outcome.BAD_ID, id="0"),
+        pytest.param(-5, Outcome.BAD_ID, id="negative"),
+        pytest.param(2**52, Outcome.IMPORTED, id="greatest"),
+        pytest.param(2**52 + 1, Outcome.BAD_ID, id="leaves too few"),
+        pytest.param(2**63 - 1, Outcome.BAD_ID, id="leaves none"),
+    ],
+)
+async def test_ids_that_cannot_be_kept_are_reported(
+    tutorial: Tutorial, id_: int, outcome: Outcome
+) -> None:
+    await tutorial.run("DROP TABLE users", USERS.replace("INTEGER", "BIGINT", 1))
+    await tutorial.run("DROP TABLE user_roles", USER_ROLES.replace("INTEGER", "BIGINT"))
+    await tutorial.add(7)
+    await tutorial.add(id_)
+    accounts = Accounts()
+
+    report, _ = await imported(tutorial, accounts, batch_size=1)
+
+    assert report.outcomes == Counter({Outcome.IMPORTED: 1}) + Counter([outcome])
+    assert report.total == 2
+    assert (id_ in accounts.users) == (outcome is Outcome.IMPORTED)
+    assert [each.id for each in report.refusals] == sorted({7, id_} - {*accounts.users})
+
+
+@pytest.mark.parametrize(
+    ("column", "outcome"),
+    [
+        pytest.param("username", Outcome.BAD_USERNAME, id="username"),
+        pytest.param("email", Outcome.BAD_EMAIL, id="email"),
+        pytest.param("password", Outcome.BAD_PASSWORD_HASH, id="password"),
+    ],
+)
+@pytest.mark.parametrize(
+    "bad", [b"\xff\xfe", b"caf\xe9", b"\xed\xa0\x80"], ids=["ff", "latin1", "surrogate"]
+)
+async def test_bytes_that_are_not_utf_8_are_reported_and_the_rest_goes_on(
+    tutorial: Tutorial, column: str, outcome: Outcome, bad: bytes
+) -> None:
+    is_sqlite = tutorial.url.startswith("sqlite")
+    if not is_sqlite:
+        await tutorial.run(f"ALTER TABLE users MODIFY {column} VARBINARY(255)")
+    for number in (1, 2, 3):
+        await tutorial.add(number)
+    value = "CAST(:bad AS TEXT)" if is_sqlite else ":bad"
+    await tutorial.run(f"UPDATE users SET {column} = {value} WHERE id = 2", bad=bad)  # noqa: S608 - the test's own names
+    accounts = Accounts()
+
+    report, _ = await imported(tutorial, accounts)
+
+    assert report.refusals == [Refusal(2, outcome)]
+    assert sorted(accounts.users) == [1, 3]
+
+
+async def test_text_is_read_in_the_characters_of_its_column(tutorial: Tutorial) -> None:
+    if tutorial.url.startswith("sqlite"):
+        pytest.skip("has one encoding for all text")
+    await tutorial.run(
+        "ALTER TABLE users MODIFY username VARCHAR(255) CHARACTER SET latin1"
+    )
+    await tutorial.add(1, username="José")
+    accounts = Accounts()
+
+    await imported(tutorial, accounts)
+
+    assert accounts.users[1].username.text == "José"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("9999-12-31 23:59:59.000 -14:00", id="after the last year"),
+        pytest.param("0001-01-01 00:00:00.000 +14:00", id="before the first year"),
+        pytest.param("9999-12-31 23:59:59", id="far away"),
+        pytest.param("0000-00-00 00:00:00", id="zero"),
+    ],
+)
+async def test_a_time_out_of_range_is_left_away(
+    tutorial: Tutorial, moment: str
+) -> None:
+    if not tutorial.url.startswith("sqlite"):
+        await tutorial.run("ALTER TABLE users MODIFY createdAt VARCHAR(40)")
+    await tutorial.add(1, createdAt=moment)
+    await tutorial.add(2)
+    accounts = Accounts()
+
+    await imported(tutorial, accounts)
+
+    assert accounts.users[1].created_at is None
+    assert accounts.users[2].created_at == SIGNED_UP_AT
+
+
+async def test_the_zero_date_of_mysql_is_left_away(tutorial: Tutorial) -> None:
+    if tutorial.url.startswith("sqlite"):
+        pytest.skip("has no dates")
+    await tutorial.add(1)
+    engine = create_async_engine(tutorial.url)
+    async with engine.begin() as connection:
+        await connection.execute(text("SET SESSION sql_mode = ''"))
+        await connection.execute(
+            text("UPDATE users SET createdAt = '0000-00-00 00:00:00'")
+        )
+    await engine.dispose()
+    accounts = Accounts()
+
+    await imported(tutorial, accounts)
+
+    assert accounts.users[1].created_at is None
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from identity_service import commands
 from identity_service.app import create_app
-from identity_service.domain.errors import IdentityError
+from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
 from identity_service.domain.fields import InvalidFieldError
-from identity_service.settings import DatabaseSettings, Settings
+from identity_service.settings import DatabaseSettings, ImportSettings, Settings
+from identity_service.storage.database_url import checked_url, file_fault
+from identity_service.storage.faults import reason
 from service_kit.health import Readiness, create_internal_app
 from service_kit.logs import configure_logging
 from service_kit.server import app_runner, run, serve, settings_or_exit
 
 _REFUSED: Final = 1
+_UNUSABLE: Final = 2
+"""What the operator gave, or the database that it names, cannot be used."""
+
+_TUTORIAL_URL: Final = "TUTORIAL_DATABASE_URL"
 
 _Command = Callable[[Any, argparse.Namespace, commands.Say], Coroutine[Any, Any, int]]
 
@@ -27,13 +35,22 @@ _Command = Callable[[Any, argparse.Namespace, commands.Say], Coroutine[Any, Any,
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name."""
     parsed = _parser().parse_args(arguments)
+    settings = settings_or_exit(parsed.settings)
+    if fault := file_fault(settings.database_url):
+        sys.stderr.write(f"setting IDENTITY_DATABASE_URL {fault}\n")
+        sys.exit(_UNUSABLE)
     if parsed.run is None:
         run("identity", _serve, Settings)
         return
-    settings = settings_or_exit(parsed.settings)
     configure_logging("identity", "error")
-    if "read_password" in parsed:
-        parsed.password = _password(parsed)
+    try:
+        if "read_password" in parsed:
+            parsed.password = _password(parsed)
+        if "source" in parsed:
+            parsed.source = _tutorial_url(parsed.source, settings)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(_UNUSABLE)
     sys.exit(asyncio.run(_run(parsed.run, settings, parsed)))
 
 
@@ -50,9 +67,15 @@ async def _run(
 ) -> int:
     try:
         return await command(settings, arguments, _say)
+    except DatabaseUnavailableError as error:
+        sys.stderr.write(f"database: {error}\n")
+        return _UNUSABLE
+    except (SQLAlchemyError, OSError) as error:
+        sys.stderr.write(f"database: {reason(error)}\n")
+        return _UNUSABLE
     except (IdentityError, InvalidFieldError) as error:
-        reason = str(error) or (type(error).__doc__ or "").partition("\n")[0]
-        sys.stderr.write(f"{type(error).__name__}: {reason}\n")
+        why = str(error) or (type(error).__doc__ or "").partition("\n")[0]
+        sys.stderr.write(f"{type(error).__name__}: {why}\n")
         return _REFUSED
 
 
@@ -66,10 +89,37 @@ def _password(arguments: argparse.Namespace) -> str | None:
     if arguments.password_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if arguments.password_file is not None:
-        return str(arguments.password_file.read_text("utf-8")).rstrip("\r\n")
+        return _read(arguments.password_file).rstrip("\r\n")
     if sys.stdin.isatty():
         return getpass.getpass("password (empty: have one made): ") or None
     return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("--password-file is not UTF-8") from None
+    except OSError as error:
+        raise ValueError(f"--password-file cannot be read: {error.strerror}") from None
+
+
+def _tutorial_url(argument: str | None, settings: ImportSettings) -> str:
+    """Return the URL of the tutorial's database, or raise ValueError."""
+    if argument is None:
+        if settings.tutorial_database_url is None:
+            raise ValueError(f"give {_TUTORIAL_URL}, {_TUTORIAL_URL}_FILE or --from")
+        return settings.tutorial_database_url
+    try:
+        url = checked_url(argument)
+    except ValueError as error:
+        raise ValueError(f"--from {error}") from None
+    if make_url(url).password:
+        sys.stderr.write(
+            "warning: whoever may list processes reads the password in --from:"
+            f" use {_TUTORIAL_URL}_FILE\n"
+        )
+    return url
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
             "import-users",
             commands.import_tutorial_users,
             "bring the users of the tutorial's database over",
+            ImportSettings,
         )
     )
     _add_role_commands(add("roles", None, "list, add and remove roles"))
@@ -173,10 +224,10 @@ def _add_import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="source",
-        required=True,
         metavar="URL",
-        help="SQLAlchemy URL of the tutorial's database: mysql+asyncmy://…",
+        help="SQLAlchemy URL of the tutorial's database, if it holds no password;"
+        f" otherwise set {_TUTORIAL_URL} or {_TUTORIAL_URL}_FILE",
     )
     parser.add_argument(
-        "--after-id", type=int, default=0, help="go on after this id (default: 0)"
+        "--after-id", type=int, default=0, help="go on after this id (default: all)"
     )

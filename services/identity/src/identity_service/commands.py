@@ -19,7 +19,7 @@ from identity_service.domain.roles import Role
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import DatabaseSettings, Settings
 from identity_service.storage import schema
-from identity_service.storage.engines import create_engine
+from identity_service.storage.engines import MIGRATION_SECONDS, create_engine
 from identity_service.storage.tutorial_tables import (
     TutorialTables,
     create_tutorial_engine,
@@ -37,7 +37,9 @@ Say = Callable[[str], None]
 
 async def migrate(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
     """Bring the database to the schema that this version needs."""
-    engine = create_engine(settings.database_url, pool_size=1)
+    engine = create_engine(
+        settings.database_url, pool_size=1, statement_seconds=MIGRATION_SECONDS
+    )
     try:
         before, after = await schema.upgrade(engine)
     finally:

@@ -44,11 +44,12 @@ async def _database(engine: AsyncEngine) -> Finding:
     known = await asyncio.to_thread(schema.known_versions)
     try:
         async with asyncio.timeout(_LONGEST_SECONDS):
+            present = await schema.present_version(engine)
             if found := await database_fault(engine, known):
                 return fault("database", found)
-            present = await schema.present_version(engine)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        return fault("database", f"no answer: {reason(error)}")
+        found = f"no answer: {reason(error)}"
+        return Finding("database", found, is_good=False, is_away=True)
     return Finding("database", f"{engine.dialect.name}, schema {present}")
 
 

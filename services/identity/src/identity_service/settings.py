@@ -6,9 +6,6 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 from identity_service.domain.roles import (
     InvalidRoleNameError,
     RoleName,
@@ -16,6 +13,7 @@ from identity_service.domain.roles import (
 )
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
+from identity_service.storage.database_url import checked_url
 from service_kit import settings as parse
 from service_kit.listener import ListenerSettings, internal_port, public_port
 from service_kit.settings import setting
@@ -24,7 +22,6 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _DAY = 86_400
 _YEAR = 365 * _DAY
-_DRIVERS = ("mysql+asyncmy", "sqlite+aiosqlite")
 
 
 class Transport(StrEnum):
@@ -33,16 +30,6 @@ class Transport(StrEnum):
     BODY = "body"
     COOKIE = "cookie"
     BOTH = "both"
-
-
-def _database_url(value: str) -> str:
-    try:
-        driver = make_url(value).drivername
-    except ArgumentError:
-        raise ValueError("is not a SQLAlchemy URL") from None
-    if driver not in _DRIVERS:
-        raise ValueError(f"does not begin with one of {', '.join(_DRIVERS)}")
-    return value
 
 
 def _issuer(value: str) -> str:
@@ -80,7 +67,7 @@ class DatabaseSettings:
 
     database_url: str = setting(
         "IDENTITY_DATABASE_URL",
-        _database_url,
+        checked_url,
         secret=True,
         description="SQLAlchemy URL: mysql+asyncmy://… or sqlite+aiosqlite:///…",
     )
@@ -206,7 +193,7 @@ class Settings(ListenerSettings, DatabaseSettings):
     )
     allowed_origins: tuple[str, ...] = setting(
         "IDENTITY_ALLOWED_ORIGINS",
-        parse.comma_list,
+        parse.origins,
         default="",
         description="origins whose pages may use cookies for unsafe methods",
     )
@@ -246,4 +233,17 @@ class Settings(ListenerSettings, DatabaseSettings):
         parse.boolean,
         default="false",
         description="what only the tutorial's clients need; see docs/tutorial.md",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings(Settings):
+    """What ``import-users`` needs besides."""
+
+    tutorial_database_url: str | None = setting(
+        "TUTORIAL_DATABASE_URL",
+        checked_url,
+        secret=True,
+        optional=True,
+        description="SQLAlchemy URL of the tutorial's database",
     )

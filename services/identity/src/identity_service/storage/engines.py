@@ -1,15 +1,24 @@
 """Engines of SQLite, MariaDB and MySQL, each with bounds on what it waits for."""
 
+import contextlib
+import os
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from identity_service.storage.database_url import DatabaseUrl
 
 WORK_SECONDS: Final = 2.5
 """The longest one unit of work may take, its retries included."""
 
 _CONNECT_SECONDS: Final = 2
+_STATEMENT_SECONDS: Final = 2
+
+MIGRATION_SECONDS: Final = 3600
+"""The longest one statement of a migration may take: it may copy a table."""
+
 _LOCK_WAIT_SECONDS: Final = 1
 """The server's own 50 s would outlive every client, and this leaves time to retry."""
 
@@ -23,18 +32,28 @@ _RECYCLE_SECONDS: Final = 1800
 """Far below the server's wait_timeout of 8 h, and below usual firewalls' hour."""
 
 
-def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
-    """Return an engine for this event loop. Nothing is connected yet."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(parsed, pool_size)
-    return _mysql_engine(parsed, pool_size)
+def create_engine(
+    url: str, *, pool_size: int, statement_seconds: int = _STATEMENT_SECONDS
+) -> AsyncEngine:
+    """Return an engine for this event loop. Nothing is connected yet.
+
+    Raises
+    ------
+    ValueError
+        The URL is not usable.
+    """
+    parsed = DatabaseUrl.parse(url)
+    if parsed.url.get_backend_name() == "sqlite":
+        return _sqlite_engine(parsed.url, pool_size)
+    return _mysql_engine(parsed, pool_size, statement_seconds)
 
 
-def _mysql_engine(url: URL, pool_size: int) -> AsyncEngine:
+def _mysql_engine(
+    where: DatabaseUrl, pool_size: int, statement_seconds: int
+) -> AsyncEngine:
     """Return an engine whose every failure to connect is an error of the database."""
     engine = create_async_engine(
-        url,
+        where.url,
         isolation_level="READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
@@ -45,7 +64,8 @@ def _mysql_engine(url: URL, pool_size: int) -> AsyncEngine:
         connect_args={
             "charset": "utf8mb4",
             "connect_timeout": _CONNECT_SECONDS,
-            "read_timeout": _CONNECT_SECONDS,
+            "read_timeout": statement_seconds,
+            "ssl": where.tls,
             "init_command": (
                 f"SET time_zone='+00:00', innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}"
             ),
@@ -68,7 +88,8 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
     """Return an engine whose writers queue up front instead of failing half-way.
 
     A transaction that reads first and writes later cannot be promoted while
-    another writes, so `Database.write` begins with BEGIN IMMEDIATE.
+    another writes, so `Database.write` begins with BEGIN IMMEDIATE. A file that is not
+    there yet is made for its owner alone: it will hold password hashes.
     """
     engine = create_async_engine(
         url,
@@ -78,6 +99,12 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
         hide_parameters=True,
         connect_args={"timeout": _SQLITE_LOCK_WAIT_SECONDS},
     )
+
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def create(*_: object) -> None:
+        if url.database and not url.database.startswith((":", "file:")):
+            with contextlib.suppress(OSError):
+                os.close(os.open(url.database, os.O_CREAT | os.O_EXCL, 0o600))
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own

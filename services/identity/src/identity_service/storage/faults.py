@@ -19,7 +19,7 @@ _BINLOG: Final = (
 _NUMBERS: Final = {
     1040: "too many connections",
     1044: "the user may not use this database",
-    1045: "wrong user or password",
+    1045: "wrong user or password, or the server wants TLS",
     1049: "there is no such database",
     1130: "the server takes no connections from this host",
     1142: "the user lacks a privilege",

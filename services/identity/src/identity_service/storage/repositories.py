@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.storage.access_tokens import AccessTokenRepository
 from identity_service.storage.audit import AuditRepository
+from identity_service.storage.imported_users import ImportedUserRepository
 from identity_service.storage.roles import RoleRepository
 from identity_service.storage.sessions import SessionRepository
 from identity_service.storage.signing_keys import SigningKeyRepository
@@ -16,6 +17,7 @@ class Repositories:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.users = UserRepository(connection)
+        self.imported_users = ImportedUserRepository(connection)
         self.roles = RoleRepository(connection)
         self.sessions = SessionRepository(connection)
         self.access_tokens = AccessTokenRepository(connection)

@@ -115,6 +115,14 @@ user_roles: Final = Table(
     **_KEYLESS,
 )
 
+imported_users: Final = Table(
+    "imported_users",
+    metadata,
+    Column("user_id", _Id, primary_key=True, autoincrement=False),
+    **_KEYLESS,
+)
+"""Who was ever imported; kept, without a foreign key, when the account is deleted."""
+
 sessions: Final = Table(
     "sessions",
     metadata,

@@ -1,30 +1,38 @@
 """The tables of the tutorial's own database, as Sequelize made them. Only read."""
 
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
+    Dialect,
     Integer,
+    LargeBinary,
     MetaData,
-    String,
     Table,
+    TypeDecorator,
     func,
     inspect,
     select,
+    true,
 )
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.types import NullType
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
 
 from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
 from identity_service.domain.tutorial import TutorialUser
+from identity_service.storage.database_url import DatabaseUrl
+from identity_service.storage.faults import reason
 
 BATCH_SIZE: Final = 500
 """Users read at a time, each batch on its own: the tutorial may go on serving."""
@@ -32,21 +40,65 @@ BATCH_SIZE: Final = 500
 TIMEOUT: Final = 10
 """Seconds for the server to accept a connection, and to answer."""
 
+_ZONE: Final = re.compile(r" (?=[+-][0-9]{2}:)")
+
+_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+class _Cell(TypeDecorator[str]):
+    """Text, or a moment as text, read as bytes: one bad cell must not end a batch.
+
+    A driver that decodes refuses the whole batch for one cell that is not UTF-8, or
+    that is a date which Python does not have.
+    """
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Return what is selected in place of the column."""
+        return _AsBytes(column, type_=self)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ANN401 - a cell
+        """Return the text of a cell, None for NULL and for what is no text."""
+        del dialect
+        try:
+            return bytes(value).decode() if isinstance(value, bytes) else None
+        except UnicodeDecodeError:
+            return None
+
+
+class _AsBytes(GenericFunction[bytes]):
+    """A cell's bytes, in UTF-8 where the server knows in what they are."""
+
+    inherit_cache = True
+
+
+@compiles(_AsBytes)
+def _compile(element: _AsBytes, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's own
+    cell = compiler.process(element.clauses, **options)
+    if compiler.dialect.name == "sqlite":
+        return f"CAST({cell} AS BLOB)"
+    converted = f"CONVERT({cell} USING utf8mb4)"
+    return f"CAST(IF(CHARSET({cell}) = 'binary', {cell}, {converted}) AS BINARY)"
+
+
 _metadata: Final = MetaData()
 
 _users: Final = Table(
     "users",
     _metadata,
     Column("id", Integer, primary_key=True),
-    Column("username", String),
-    Column("email", String),
-    Column("password", String),
-    # DATETIME on MySQL, text on SQLite, and UTC on both: taken as it comes.
-    Column("createdAt", NullType),
+    Column("username", _Cell),
+    Column("email", _Cell),
+    Column("password", _Cell),
+    Column("createdAt", _Cell),
 )
 
 _roles: Final = Table(
-    "roles", _metadata, Column("id", Integer, primary_key=True), Column("name", String)
+    "roles", _metadata, Column("id", Integer, primary_key=True), Column("name", _Cell)
 )
 
 _user_roles: Final = Table(
@@ -59,10 +111,17 @@ class NotTutorialDatabaseError(IdentityError):
 
 
 def create_tutorial_engine(url: str) -> AsyncEngine:
-    """Return an engine for the tutorial's database. Nothing is connected yet."""
-    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    """Return an engine for the tutorial's database. Nothing is connected yet.
+
+    Raises
+    ------
+    ValueError
+        The URL is not usable.
+    """
+    where = DatabaseUrl.parse(url)
+    is_sqlite = where.url.get_backend_name() == "sqlite"
     return create_async_engine(
-        url,
+        where.url,
         hide_parameters=True,
         connect_args={"timeout": TIMEOUT}
         if is_sqlite
@@ -70,6 +129,7 @@ def create_tutorial_engine(url: str) -> AsyncEngine:
             "charset": "utf8mb4",
             "connect_timeout": TIMEOUT,
             "read_timeout": TIMEOUT,
+            "ssl": where.tls,
         },
     )
 
@@ -84,29 +144,31 @@ class TutorialTables:
         self._engine = engine
         self._batch_size = batch_size
 
-    async def count(self, *, after_id: int) -> int:
-        """Return how many users have a greater id.
+    async def count(self, *, after_id: int | None) -> int:
+        """Return how many users have a greater id, or any.
 
         Raises
         ------
         NotTutorialDatabaseError
             The tables are not the tutorial's.
         """
-        counting = select(func.count()).where(_users.c.id > after_id)
+        counting = select(func.count()).select_from(_users).where(_after(after_id))
         async with self._connected() as connection:
             await _check_tables(connection)
             return (await connection.execute(counting)).scalar_one()
 
-    async def batches(self, *, after_id: int) -> AsyncIterator[Sequence[TutorialUser]]:
+    async def batches(
+        self, *, after_id: int | None
+    ) -> AsyncIterator[Sequence[TutorialUser]]:
         """Yield users with a greater id, a batch at a time, in order of their ids."""
         while batch := await self._batch(after_id):
             yield batch
             after_id = batch[-1].id
 
-    async def _batch(self, after_id: int) -> Sequence[TutorialUser]:
+    async def _batch(self, after_id: int | None) -> Sequence[TutorialUser]:
         reading = (
             select(_users)
-            .where(_users.c.id > after_id)
+            .where(_after(after_id))
             .order_by(_users.c.id)
             .limit(self._batch_size)
         )
@@ -116,9 +178,9 @@ class TutorialTables:
         return [
             TutorialUser(
                 id=row.id,
-                username=_text(row.username),
-                email=_text(row.email),
-                password=_text(row.password),
+                username=row.username,
+                email=row.email,
+                password=row.password,
                 created_at=_moment(row.createdAt),
                 roles=roles.get(row.id, frozenset()),
             )
@@ -132,7 +194,8 @@ class TutorialTables:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             # Not its text: it may quote the URL's password or a row.
-            raise DatabaseUnavailableError(type(error).__name__) from None
+            why = f"the tutorial's: {reason(error)}"
+            raise DatabaseUnavailableError(why) from None
 
 
 async def _check_tables(connection: AsyncConnection) -> None:
@@ -164,25 +227,19 @@ async def _roles_of(
     )
     roles = defaultdict[int, set[str]](set)
     for user_id, name in await connection.execute(reading):
-        roles[user_id].add(name)
+        roles[user_id].add(name or "")
     return roles
 
 
-def _text(value: object) -> str | None:
-    """Return the text of a column, None for NULL and for what is no text."""
-    return value if isinstance(value, str) else None
+def _after(user_id: int | None) -> ColumnElement[bool]:
+    return true() if user_id is None else _users.c.id > user_id
 
 
-def _moment(value: object) -> datetime | None:
-    """Return the moment that Sequelize wrote, None for what cannot be read."""
-    match value:
-        case datetime():
-            found = value
-        case str():
-            try:
-                found = datetime.fromisoformat(value.replace(" +", "+"))
-            except ValueError:
-                return None
-        case _:
-            return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+def _moment(cell: str | None) -> datetime | None:
+    """Return the moment that Sequelize wrote, in UTC; None for what cannot be one."""
+    try:
+        found = datetime.fromisoformat(_ZONE.sub("", cell or ""))
+        moment = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if _EARLIEST <= moment < _LATEST else None

@@ -21,7 +21,8 @@ from identity_service.domain.usernames import Username
 DEFAULT_ROLES: Final = frozenset({USER})
 """Of a row without any, which the tutorial let in as a user."""
 
-MAX_ID: Final = 2**63 - 1
+MAX_ID: Final = 2**52
+"""The next sign-up gets a greater one: as many are left that JSON carries exactly."""
 
 
 class Outcome(Enum):
@@ -29,25 +30,30 @@ class Outcome(Enum):
 
     IMPORTED = "imported"
     ALREADY_HERE = "already here"
-    """The same id and the same user name: a run before this one brought it."""
-    ID_TAKEN = "id taken by another user"
+    """A run before this one brought it; it stays as it was changed here since."""
+    DELETED = "deleted here since, not brought back"
+    ID_TAKEN = "id is or was another user's"
     USERNAME_TAKEN = "user name taken, or looks like one that is"
     EMAIL_TAKEN = "e-mail address taken"
-    BAD_ID = "id is not positive"
+    BAD_ID = "id is not from 1 to 2**52"
     BAD_USERNAME = "not a user name"
     BAD_EMAIL = "not an e-mail address"
     BAD_PASSWORD_HASH = "not a bcrypt hash"  # noqa: S105 - an outcome
     UNKNOWN_ROLE = "unknown role"
 
 
+_DONE: Final = frozenset({Outcome.IMPORTED, Outcome.ALREADY_HERE, Outcome.DELETED})
+"""What leaves nobody behind."""
+
+
 class TutorialUsers(Protocol):
     """The tutorial's database."""
 
-    async def count(self, *, after_id: int) -> int:
-        """Return how many users have a greater id."""
+    async def count(self, *, after_id: int | None) -> int:
+        """Return how many users have a greater id, or any."""
         ...
 
-    def batches(self, *, after_id: int) -> AsyncIterator[Sequence[TutorialUser]]:
+    def batches(self, *, after_id: int | None) -> AsyncIterator[Sequence[TutorialUser]]:
         """Yield users with a greater id, a batch at a time, in order of their ids."""
         ...
 
@@ -58,8 +64,8 @@ class ImportedUsers(Protocol):
     async def add(self, users: Sequence[ImportedUser]) -> Sequence[Outcome]:
         """Create what can be created, and return one outcome for each, in order.
 
-        `Outcome.IMPORTED`, `ALREADY_HERE`, `ID_TAKEN`, `USERNAME_TAKEN` or
-        `EMAIL_TAKEN`. What has the outcome IMPORTED is committed, with its roles.
+        `Outcome.IMPORTED`, `ALREADY_HERE`, `DELETED`, `ID_TAKEN`, `USERNAME_TAKEN`
+        or `EMAIL_TAKEN`. What has the outcome IMPORTED is committed, with its roles.
         """
         ...
 
@@ -97,7 +103,7 @@ async def import_users(
     progress: Callable[[ImportReport], None],
     after_id: int = 0,
 ) -> ImportReport:
-    """Bring over every user with an id above ``after_id``.
+    """Bring over every user with an id above ``after_id``; if that is 0, every user.
 
     ``roles`` are those that exist here. ``progress`` is called after each batch, with
     the report so far.
@@ -107,16 +113,17 @@ async def import_users(
     DatabaseUnavailableError
         Either database is away. Run it again: nothing is done twice.
     """
-    total = await source.count(after_id=after_id)
+    start = after_id or None  # ids below 1 are reported, too
+    total = await source.count(after_id=start)
     report = ImportReport(total=total, last_id=after_id)
-    async for batch in source.batches(after_id=after_id):
+    async for batch in source.batches(after_id=start):
         judged = [_judge(row, roles, is_password_hash) for row in batch]
         good = [user for user in judged if isinstance(user, ImportedUser)]
         added = iter(await target.add(good))
         for row, user in zip(batch, judged, strict=True):
             outcome = next(added) if isinstance(user, ImportedUser) else user
             report.outcomes[outcome] += 1
-            if outcome not in {Outcome.IMPORTED, Outcome.ALREADY_HERE}:
+            if outcome not in _DONE:
                 report.refusals.append(Refusal(row.id, outcome))
             report.last_id = row.id
         progress(report)

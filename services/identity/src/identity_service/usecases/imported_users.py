@@ -49,10 +49,8 @@ class StoredImportedUsers:
         return outcomes
 
     async def _add_one(self, unit: Repositories, user: ImportedUser) -> Outcome:
-        present = await unit.users.get(user.id)
-        if present is not None:
-            is_same = present.username_key == user.username.key
-            return Outcome.ALREADY_HERE if is_same else Outcome.ID_TAKEN
+        if (outcome := await _outcome_before(unit, user)) is not None:
+            return outcome
         new_user = NewUser(
             id=user.id,
             username=user.username,
@@ -67,4 +65,17 @@ class StoredImportedUsers:
             return Outcome.USERNAME_TAKEN
         except EmailTakenError:
             return Outcome.EMAIL_TAKEN
+        await unit.imported_users.add(user.id)
         return Outcome.IMPORTED
+
+
+async def _outcome_before(unit: Repositories, user: ImportedUser) -> Outcome | None:
+    """Return what became of the row before, or of its id; None if it is new here."""
+    present = await unit.users.get(user.id)
+    if present is not None:
+        is_same = present.username_key == user.username.key
+        return Outcome.ALREADY_HERE if is_same else Outcome.ID_TAKEN
+    if await unit.imported_users.has(user.id):
+        return Outcome.DELETED
+    is_spent = await unit.imported_users.has_acted(user.id)
+    return Outcome.ID_TAKEN if is_spent else None

@@ -1,0 +1,130 @@
+"""What the URL of a database may say, TLS included. No error repeats a part of it."""
+
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+_DRIVERS: Final = ("mysql+asyncmy", "sqlite+aiosqlite")
+_MODE: Final = "ssl-mode"
+_FILES: Final = ("ssl-ca", "ssl-cert", "ssl-key")
+_OPTIONS: Final = frozenset({_MODE, *_FILES, "charset", "unix_socket"})
+
+_EMPTY: Final = re.compile(r"[?&]([^=&]*)=?(?:&|$)")
+"""SQLAlchemy drops such an option, so ``?ssl=`` would be plain text without a word."""
+
+
+class TlsMode(StrEnum):
+    """How much of the server is verified, in MySQL's own words.
+
+    Its PREFERRED is not among them: it falls back to plain text without a word.
+    """
+
+    DISABLED = "DISABLED"
+    REQUIRED = "REQUIRED"
+    """Encrypted; the certificate is verified only where ``ssl-ca`` is given."""
+    VERIFY_CA = "VERIFY_CA"
+    VERIFY_IDENTITY = "VERIFY_IDENTITY"
+    """The certificate must also be the host's."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """Where a database is, and how connections to it are encrypted."""
+
+    url: URL
+    """Without what is said of TLS."""
+    tls: ssl.SSLContext | None
+
+    @classmethod
+    def parse(cls, value: str) -> "DatabaseUrl":
+        """Return what the URL says, or raise ValueError with what is wrong in it."""
+        try:
+            url = make_url(value)
+        except (ArgumentError, ValueError):
+            raise ValueError("is not a SQLAlchemy URL") from None
+        if url.drivername not in _DRIVERS:
+            raise ValueError(f"does not begin with one of {', '.join(_DRIVERS)}")
+        if url.get_backend_name() == "sqlite":
+            return cls(url, None)
+        if not url.username or not url.database:
+            raise ValueError("does not name a user and a database")
+        options = _options(value, url)
+        return cls(url.difference_update_query((_MODE, *_FILES)), _tls(options))
+
+
+def checked_url(value: str) -> str:
+    """Return a usable URL as it is; raise ValueError with what is wrong in it."""
+    DatabaseUrl.parse(value)
+    return value
+
+
+def file_fault(value: str) -> str | None:
+    """Return why SQLite cannot keep its file where a URL says, None if it can."""
+    url = DatabaseUrl.parse(value).url
+    name = url.database or ":memory:"
+    is_file = url.get_backend_name() == "sqlite" and not name.startswith((":", "file:"))
+    if is_file and Path(name).is_dir():
+        return "names a folder, not a file"
+    if is_file and not Path(name).parent.is_dir():
+        return "names a file in a folder that does not exist"
+    return None
+
+
+def _options(value: str, url: URL) -> Mapping[str, str]:
+    if empty := _EMPTY.search(value.rpartition("@")[2]):
+        raise ValueError(f"has the option {empty[1]!r} without a value")
+    if unknown := sorted(set(url.query) - _OPTIONS):
+        known = ", ".join(sorted(_OPTIONS))
+        raise ValueError(f"has the unknown option {unknown[0]!r}; there are {known}")
+    options = {name: value for name, value in url.query.items() if type(value) is str}
+    if repeated := sorted(set(url.query) - set(options)):
+        raise ValueError(f"has {repeated[0]} twice")
+    return options
+
+
+def _tls(options: Mapping[str, str]) -> ssl.SSLContext | None:
+    files = {name: options[name] for name in _FILES if name in options}
+    try:
+        mode = TlsMode(options.get(_MODE, TlsMode.DISABLED).upper())
+    except ValueError:
+        raise ValueError(
+            f"has an {_MODE} that is none of {', '.join(TlsMode)}"
+        ) from None
+    if mode is TlsMode.DISABLED:
+        if files:
+            raise ValueError(f"has {', '.join(files)} without an {_MODE} that uses it")
+        return None
+    if ("ssl-cert" in files) != ("ssl-key" in files):
+        raise ValueError("has only one of ssl-cert and ssl-key")
+    context = _context(files.get("ssl-ca"))
+    context.check_hostname = mode is TlsMode.VERIFY_IDENTITY
+    if mode is TlsMode.REQUIRED and "ssl-ca" not in files:
+        context.verify_mode = ssl.CERT_NONE
+    if "ssl-cert" in files:
+        try:
+            context.load_cert_chain(files["ssl-cert"], files["ssl-key"])
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"has an unusable ssl-cert or ssl-key: {_why(error)}"
+            ) from None
+    return context
+
+
+def _context(authorities: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"has an unusable ssl-ca: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
+        return "it is not what it should be, in PEM"
+    return error.strerror or type(error).__name__

@@ -1,0 +1,27 @@
+"""Which ids have been given, to imported users and to others, deleted ones included."""
+
+from sqlalchemy import exists, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.storage.tables import audit_events, imported_users
+
+
+class ImportedUserRepository:
+    """The ids that an import has brought, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, user_id: int) -> None:
+        """Note that the user was imported."""
+        await self._connection.execute(insert(imported_users).values(user_id=user_id))
+
+    async def has(self, user_id: int) -> bool:
+        """Return whether the user was imported, though he may be deleted since."""
+        found = exists().where(imported_users.c.user_id == user_id)
+        return bool(await self._connection.scalar(select(found)))
+
+    async def has_acted(self, user_id: int) -> bool:
+        """Return whether the audit log knows an account of this id."""
+        found = exists().where(audit_events.c.subject_id == user_id)
+        return bool(await self._connection.scalar(select(found)))

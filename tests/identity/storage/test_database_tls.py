@@ -1,0 +1,183 @@
+"""TLS to the database, against a server with a certificate of the test's own."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+import uvloop
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from tests.identity.test_commands import Operator
+from tests.support.certificates import write_authority
+from tests.support.database import DatabaseServer, running_server
+
+from identity_service.storage.database import create_engine
+from identity_service.storage.faults import reason
+
+
+@dataclass
+class TlsServer:
+    """A server, and the certificate of the authority that it has its own from."""
+
+    server: DatabaseServer
+    authority: Path
+
+    def url(self, database: str, host: str = "127.0.0.1", **options: str) -> str:
+        named = {name.replace("_", "-"): value for name, value in options.items()}
+        url = self.server.url.set(database=database, host=host, query=named)
+        return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    folder = tmp_path_factory.mktemp("tls")
+    authority, certificate, key = write_authority(folder, "127.0.0.1")
+    with running_server(
+        folder,
+        "--skip-log-bin",
+        f"--ssl-ca={authority}",
+        f"--ssl-cert={certificate}",
+        f"--ssl-key={key}",
+        "--require-secure-transport=ON",
+    ) as server:
+        yield TlsServer(server, authority)
+
+
+async def cipher(url: str) -> str:
+    """Return by which cipher a connection of identity's is encrypted."""
+    engine = create_engine(url, pool_size=1)
+    try:
+        async with engine.connect() as connection:
+            found = await connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'"))
+            return str(found.one()[1])
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "mode", ["REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY", "verify_ca"]
+)
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_each_mode_encrypts(tls: TlsServer, mode: str, loop: str) -> None:
+    url = tls.url("mysql", ssl_mode=mode, ssl_ca=str(tls.authority))
+    runner = uvloop.run if loop == "uvloop" else asyncio.run
+
+    assert runner(cipher(url))
+
+
+def test_required_needs_no_authority(tls: TlsServer) -> None:
+    assert asyncio.run(cipher(tls.url("mysql", ssl_mode="REQUIRED")))
+
+
+OTHER: Final = "of another authority"
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "words"),
+    [
+        pytest.param("127.0.0.1", {}, "wants TLS", id="plain"),
+        pytest.param(
+            "127.0.0.1",
+            {"ssl_mode": "VERIFY_CA"},
+            "not trusted",
+            id="system's authorities",
+        ),
+        pytest.param(
+            "127.0.0.1",
+            {"ssl_mode": "VERIFY_CA", "ssl_ca": OTHER},
+            "not trusted",
+            id=OTHER,
+        ),
+        pytest.param(
+            "127.0.0.1",
+            {"ssl_mode": "REQUIRED", "ssl_ca": OTHER},
+            "not trusted",
+            id="mode",
+        ),
+        pytest.param(
+            "localhost",
+            {"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": "ours"},
+            "not trusted",
+            id="another host",
+        ),
+    ],
+)
+async def test_a_server_that_is_not_verified_is_one_line(
+    tls: TlsServer, tmp_path: Path, host: str, options: dict[str, str], words: str
+) -> None:
+    files = {"ours": tls.authority, OTHER: write_authority(tmp_path)[0]}
+    if "ssl_ca" in options:
+        options = {**options, "ssl_ca": str(files[options["ssl_ca"]])}
+
+    ended = await Operator(tls.url("mysql", host, **options)).run("migrate")
+
+    assert ended.code == 2
+    assert words in ended.err
+    assert ended.err.count("\n") == 1
+
+
+async def test_the_authority_alone_is_enough_for_verify_ca(tls: TlsServer) -> None:
+    url = tls.url("mysql", "localhost", ssl_mode="VERIFY_CA", ssl_ca=str(tls.authority))
+
+    assert await cipher(url)
+
+
+async def test_no_connection_is_in_plain_text_where_tls_is_required(
+    database_server: DatabaseServer,
+) -> None:
+    url = database_server.url.set(database="mysql", query={"ssl-mode": "REQUIRED"})
+
+    try:
+        found = await cipher(url.render_as_string(hide_password=False))
+    except DBAPIError as error:
+        found = reason(error)
+
+    assert found
+
+
+async def test_commands_use_it(tls: TlsServer) -> None:
+    options = {"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": str(tls.authority)}
+    engine = create_engine(tls.url("mysql", **options), pool_size=1)
+    async with engine.connect() as connection:
+        await connection.execute(text("CREATE DATABASE identity"))
+    await engine.dispose()
+    operator = Operator(tls.url("identity", **options))
+
+    migrated = await operator.run("migrate")
+    well = await operator.run("doctor")
+
+    assert migrated.code == 0, migrated
+    assert "ok    database: mysql, schema" in well.out
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("ssl=", "'ssl' without a value"),
+        ("ssl", "'ssl' without a value"),
+        ("ssl=true", "unknown option 'ssl'"),
+        ("sslmode=require", "unknown option 'sslmode'"),
+        ("ssl-mode=PREFERRED", "is none of DISABLED, REQUIRED"),
+        ("ssl-mode=", "'ssl-mode' without a value"),
+        ("ssl-mode=REQUIRED&ssl-mode=DISABLED", "ssl-mode twice"),
+        ("ssl-ca=/nowhere", "without an ssl-mode"),
+        ("ssl-mode=DISABLED&ssl-ca=/nowhere", "without an ssl-mode"),
+        ("ssl-mode=VERIFY_CA&ssl-ca=/nowhere", "No such file"),
+        ("ssl-mode=VERIFY_CA&ssl-ca=/tmp", "unusable ssl-ca"),
+        ("ssl-mode=VERIFY_CA&ssl-ca=/dev/null", "unusable ssl-ca"),
+        ("ssl-mode=REQUIRED&ssl-cert=/nowhere", "only one of"),
+        ("ssl-mode=REQUIRED&ssl-cert=/nowhere&ssl-key=/nowhere", "unusable ssl-cert"),
+    ],
+)
+async def test_a_wrong_option_is_one_line_at_start(query: str, words: str) -> None:
+    operator = Operator(f"mysql+asyncmy://root:hunter2@127.0.0.1/identity?{query}")
+
+    ended = await operator.run("serve")
+
+    assert ended.code == 2
+    assert words in ended.err
+    assert "hunter2" not in ended.err
+    assert ended.err.count("\n") == 1

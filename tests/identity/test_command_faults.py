@@ -1,0 +1,208 @@
+"""What every command says of a database or a setting that it cannot use: one line."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.identity.test_commands import Ended, Operator
+from tests.support.database import DatabaseServer, empty_database
+
+SECRET: Final = "hunter2"
+
+COMMANDS: Final = {
+    "migrate": ("migrate",),
+    "create-admin": ("create-admin", "--email", "boss@example.test"),
+    "roles": ("roles", "list"),
+    "rotate-signing-key": ("rotate-signing-key", "--now"),
+    "import-users": ("import-users", "--from", "sqlite+aiosqlite://"),
+    "doctor": ("doctor",),
+}
+
+each_command: Final = pytest.mark.parametrize(
+    "arguments", COMMANDS.values(), ids=COMMANDS.keys()
+)
+
+
+def in_one_line(ended: Ended, *words: str) -> bool:
+    """Return whether a command ended as it should where it cannot begin."""
+    said = ended.out if "fault database" in ended.out else ended.err
+    lines = [line for line in said.splitlines() if all(word in line for word in words)]
+    assert ended.code == 2, ended
+    assert len(lines) == 1, ended
+    assert "Traceback" not in ended.out + ended.err
+    assert SECRET not in ended.out + ended.err
+    return True
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        pytest.param("nonsense", "is not a SQLAlchemy URL", id="no URL"),
+        pytest.param(f"mysql+asyncmy://u:{SECRET}@h:{SECRET}/i", "URL", id="port"),
+        pytest.param(f"postgresql://u:{SECRET}@h/i", "does not begin", id="driver"),
+        pytest.param(f"mysql+asyncmy://u:{SECRET}@h", "a database", id="no database"),
+        pytest.param("sqlite+aiosqlite:////nowhere/at/all.db", "folder", id="folder"),
+        pytest.param("sqlite+aiosqlite:////tmp", "names a folder", id="is a folder"),
+    ],
+)
+@pytest.mark.parametrize("command", ["serve", "migrate", "doctor"])
+async def test_a_wrong_url_is_one_line(url: str, words: str, command: str) -> None:
+    assert in_one_line(await Operator(url).run(command), "IDENTITY_DATABASE_URL", words)
+
+
+@each_command
+async def test_a_refused_connection_is_one_line(
+    arguments: tuple[str, ...], unused_tcp_port: int
+) -> None:
+    url = f"mysql+asyncmy://root:{SECRET}@127.0.0.1:{unused_tcp_port}/identity"
+
+    assert in_one_line(await Operator(url).run(*arguments), "connection refused")
+
+
+async def test_an_unknown_host_is_one_line() -> None:
+    url = f"mysql+asyncmy://root:{SECRET}@nowhere.invalid/identity"
+
+    assert in_one_line(await Operator(url).run("migrate"), "unknown host")
+
+
+@each_command
+async def test_a_wrong_password_is_one_line(
+    arguments: tuple[str, ...], database_server: DatabaseServer
+) -> None:
+    url = database_server.url.set(password=SECRET, database="identity")
+    operator = Operator(url.render_as_string(hide_password=False))
+
+    assert in_one_line(await operator.run(*arguments), "wrong user or password")
+
+
+async def test_a_database_that_is_not_there_is_one_line(
+    database_server: DatabaseServer,
+) -> None:
+    url = database_server.url.set(database="no_such_database")
+    operator = Operator(url.render_as_string(hide_password=False))
+
+    assert in_one_line(await operator.run("migrate"), "no such database")
+
+
+async def test_what_is_no_database_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("This is no database. " * 100)
+
+    ended = await Operator(f"sqlite+aiosqlite:///{tmp_path}/text").run("migrate")
+
+    assert in_one_line(ended, "database: ")
+
+
+def nothing(path: Path) -> None:
+    del path
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def world_readable(path: Path) -> None:
+    path.write_text(SECRET)
+    path.chmod(0o644)
+
+
+def latin1(path: Path) -> None:
+    path.write_bytes(b"hunter2\xe9")
+    path.chmod(0o600)
+
+
+def endless(path: Path) -> None:
+    path.write_bytes(b"x" * 100_000)
+    path.chmod(0o600)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        pytest.param(nothing, "No such file", id="missing"),
+        pytest.param(folder, "it is a folder", id="folder"),
+        pytest.param(world_readable, "everybody may read", id="world-readable"),
+        pytest.param(latin1, "not UTF-8", id="latin1"),
+        pytest.param(endless, "more than", id="endless"),
+    ],
+)
+async def test_an_unusable_secret_file_is_one_line(
+    tmp_path: Path, make: Callable[[Path], None], words: str
+) -> None:
+    make(tmp_path / "secret")
+    operator = Operator("")
+
+    ended = await operator.run(
+        "migrate", IDENTITY_DATABASE_URL_FILE=f"{tmp_path}/secret"
+    )
+
+    assert in_one_line(ended, "IDENTITY_DATABASE_URL", words)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "null",
+        "a.test",
+        "HTTPS://A.test",
+        "https://a.test/",
+        "https://a.test:443",
+        "https://*.a.test",
+        "https://a.test,*",
+    ],
+)
+async def test_what_is_no_origin_is_one_line(tmp_path: Path, origins: str) -> None:
+    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite")
+
+    ended = await operator.run("serve", IDENTITY_ALLOWED_ORIGINS=origins)
+
+    assert in_one_line(ended, "IDENTITY_ALLOWED_ORIGINS", "no origin")
+
+
+async def test_a_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "identity.sqlite"
+
+    ended = await Operator(f"sqlite+aiosqlite:///{path}").run("migrate")
+
+    assert ended.code == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder"])
+async def test_an_unreadable_password_file_is_one_line(
+    tmp_path: Path, kind: str
+) -> None:
+    if kind == "folder":
+        (tmp_path / "password").mkdir()
+    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite")
+    await operator.run("migrate")
+
+    ended = await operator.run(
+        *("create-admin", "--email", "boss@example.test"),
+        *("--password-file", f"{tmp_path}/password"),
+    )
+
+    assert in_one_line(ended, "--password-file cannot be read")
+
+
+async def test_the_tutorials_url_comes_by_file_and_a_password_in_arguments_is_warned_of(
+    tmp_path: Path, database_server: DatabaseServer
+) -> None:
+    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite")
+    await operator.run("migrate")
+    file = tmp_path / "url"
+    async with empty_database(database_server.url) as url:
+        file.write_text(f"{url}\n")
+        file.chmod(0o600)
+        by_file = await operator.run(
+            "import-users", TUTORIAL_DATABASE_URL_FILE=str(file)
+        )
+        by_argument = await operator.run("import-users", "--from", url)
+    neither = await operator.run("import-users")
+
+    assert (by_file.code, "warning" in by_file.err) == (1, False)
+    assert "missing: roles, user_roles, users" in by_file.err
+    assert (by_argument.code, "warning" in by_argument.err) == (1, True)
+    assert in_one_line(neither, "TUTORIAL_DATABASE_URL_FILE")
