@@ -8,6 +8,10 @@ from typing import Final
 import pytest
 from tests.identity.test_commands import Ended, Operator
 from tests.support.database import DatabaseServer, empty_database
+from tests.support.identity import ISSUER
+
+from identity_service.settings import DatabaseSettings, Settings
+from service_kit.settings import SettingsError, origins, read_settings
 
 SECRET: Final = "hunter2"
 
@@ -47,9 +51,8 @@ def in_one_line(ended: Ended, *words: str) -> bool:
         pytest.param("sqlite+aiosqlite:////tmp", "names a folder", id="is a folder"),
     ],
 )
-@pytest.mark.parametrize("command", ["serve", "migrate", "doctor"])
-async def test_a_wrong_url_is_one_line(url: str, words: str, command: str) -> None:
-    assert in_one_line(await Operator(url).run(command), "IDENTITY_DATABASE_URL", words)
+async def test_a_wrong_url_is_one_line(url: str, words: str) -> None:
+    assert in_one_line(await Operator(url).run("serve"), "IDENTITY_DATABASE_URL", words)
 
 
 @each_command
@@ -127,21 +130,25 @@ def endless(path: Path) -> None:
         pytest.param(endless, "more than", id="endless"),
     ],
 )
-async def test_an_unusable_secret_file_is_one_line(
+def test_an_unusable_secret_file_is_one_line(
     tmp_path: Path, make: Callable[[Path], None], words: str
 ) -> None:
     make(tmp_path / "secret")
-    operator = Operator("")
 
-    ended = await operator.run(
-        "migrate", IDENTITY_DATABASE_URL_FILE=f"{tmp_path}/secret"
-    )
+    with pytest.raises(SettingsError) as error:
+        read_settings(
+            DatabaseSettings, {"IDENTITY_DATABASE_URL_FILE": f"{tmp_path}/secret"}
+        )
 
-    assert in_one_line(ended, "IDENTITY_DATABASE_URL", words)
+    (fault,) = error.value.faults
+    assert fault.startswith("IDENTITY_DATABASE_URL ")
+    assert words in fault
+    assert SECRET not in fault
+    assert "\n" not in fault
 
 
 @pytest.mark.parametrize(
-    "origins",
+    "written",
     [
         "*",
         "null",
@@ -153,12 +160,25 @@ async def test_an_unusable_secret_file_is_one_line(
         "https://a.test,*",
     ],
 )
-async def test_what_is_no_origin_is_one_line(tmp_path: Path, origins: str) -> None:
-    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite")
+def test_what_is_no_origin_is_one_line(written: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        read_settings(
+            Settings, {"IDENTITY_ALLOWED_ORIGINS": written, "IDENTITY_ISSUER": ISSUER}
+        )
 
-    ended = await operator.run("serve", IDENTITY_ALLOWED_ORIGINS=origins)
+    told = [each for each in error.value.faults if "IDENTITY_ALLOWED_ORIGINS" in each]
+    assert len(told) == 1
+    assert "no origin" in told[0]
 
-    assert in_one_line(ended, "IDENTITY_ALLOWED_ORIGINS", "no origin")
+
+def test_origins_are_taken_as_browsers_write_them() -> None:
+    written = "https://a.test, http://localhost:8081\nhttps://[::1]:8443"
+
+    assert origins(written) == (
+        "https://a.test",
+        "http://localhost:8081",
+        "https://[::1]:8443",
+    )
 
 
 async def test_a_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
