@@ -31,8 +31,10 @@ each_command: Final = pytest.mark.parametrize(
 
 def in_one_line(ended: Ended, *words: str) -> bool:
     """Return whether a command ended as it should where it cannot begin."""
-    said = ended.out if "fault database" in ended.out else ended.err
-    lines = [line for line in said.splitlines() if all(word in line for word in words)]
+    said = [*ended.err.splitlines(), *ended.out.splitlines()]
+    if ended.out:  # the doctor's: a line for each thing
+        said = [line for line in said if line.startswith("fault database: ")]
+    lines = [line for line in said if all(word in line for word in words)]
     assert ended.code == 2, ended
     assert len(lines) == 1, ended
     assert "Traceback" not in ended.out + ended.err

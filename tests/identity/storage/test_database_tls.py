@@ -15,8 +15,8 @@ from tests.identity.test_commands import Operator
 from tests.support.certificates import write_authority
 from tests.support.database import DatabaseServer, running_server
 
-from identity_service.storage.database import create_engine
 from identity_service.storage.database_url import DatabaseUrl
+from identity_service.storage.engines import create_engine
 from identity_service.storage.faults import reason
 
 
