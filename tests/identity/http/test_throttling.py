@@ -102,3 +102,29 @@ async def test_p8_the_present_password_cannot_be_guessed_by_a_stolen_token(
 
     assert answers[0].status == 400
     assert is_throttled(answers[-1])
+
+
+@pytest.mark.parametrize(
+    ("home", "later"),
+    [
+        ("2001:db8:1:2::7", "2001:db8:1:2:aaaa:bbbb:cccc:dddd"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8::7", "2001:db8::1:2:3:4"),
+        ("2001:db8:1:0:5:0:0:0", "2001:db8:1::9"),
+        ("2001:db8:1::9", "2001:db8:1:0:5::"),
+    ],
+)
+async def test_p8_the_next_address_of_a_known_network_is_known(
+    identity: IdentityClient, home: str, later: str
+) -> None:
+    def source(address: str) -> dict[str, str]:
+        return {"X-Forwarded-For": address}
+
+    await identity.sign_up("alice")
+    await identity.sign_in("alice", headers=source(home))
+    for _ in range(12):
+        await identity.sign_in("alice", "a guess", headers=source("203.0.113.9"))
+
+    elsewhere = await identity.sign_in("alice", headers=source("2001:db8:1:3::7"))
+    assert is_throttled(elsewhere)
+    assert (await identity.sign_in("alice", headers=source(later))).status == 200

@@ -1,6 +1,7 @@
 """The rules, with counters in memory and a clock that the test turns."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from identity_service.domain.throttling import (
     REFRESHES_OF_SOURCE,
     SIGN_INS_OF_SOURCE,
     SIGN_INS_OF_USER,
+    SIGN_INS_OF_USER_AT_SITE,
     SIGN_UPS_OF_SOURCE,
 )
 from identity_service.storage.throttle_counters import MemoryCounts, StoreCounters
@@ -72,6 +74,18 @@ async def succeeds(
     return True
 
 
+async def wait_to_sign_in(
+    throttle: Throttle, account: str, source: str
+) -> timedelta | None:
+    """Sign in with the right password, or return how long to wait."""
+    try:
+        attempt = await throttle.reserve_sign_in(account, source)
+    except TooManyAttemptsError as refused:
+        return refused.retry_after
+    await attempt.succeeded()
+    return None
+
+
 async def test_p8_a_thousand_guesses_from_as_many_addresses(
     throttle: Throttle,
 ) -> None:
@@ -92,23 +106,74 @@ async def test_p8_guesses_at_once_count_like_guesses_in_turn(
     assert sum(looked_at) == SIGN_INS_OF_USER[0].amount
 
 
-async def test_p8_the_wait_grows_and_who_obeys_it_is_looked_at(
+async def test_p8_a_guesser_who_obeys_has_a_hundred_guesses_a_month(
     throttle: Throttle, clock: TurnedClock
 ) -> None:
+    """All the addresses of a network: one guesser."""
     begin, guessed_at = clock(), []
-    for number in range(10_000):
+    for number in itertools.count():
         try:
-            await throttle.reserve_sign_in("alice", elsewhere(number))
+            await throttle.reserve_sign_in("alice", elsewhere(number % 256))
         except TooManyAttemptsError as refused:
             clock.turn(refused.retry_after)
-            assert await fails(throttle, "alice", elsewhere(number))
+            continue
         guessed_at.append(clock() - begin)
-        if guessed_at[-1] > 30 * DAY.total_seconds():
+        if guessed_at[-1] >= 30 * DAY.total_seconds():
             break
 
-    for limit in SIGN_INS_OF_USER:
+    *within_minutes, a_month = SIGN_INS_OF_USER
+    for limit in within_minutes:
         within = [at for at in guessed_at if at < limit.period.total_seconds()]
-        assert len(within) == limit.amount
+        assert limit.amount <= len(within) <= limit.amount + 3
+    within = [at for at in guessed_at if at < a_month.period.total_seconds()]
+    assert a_month.amount <= len(within) <= 100
+
+
+@pytest.mark.parametrize("days", [0, 1, 10, 29])
+@pytest.mark.parametrize("home", ["198.51.100.7", "2001:db8:1:2::7"])
+async def test_p8_strangers_guesses_delay_a_new_address_by_minutes(
+    throttle: Throttle, clock: TurnedClock, days: int, home: str
+) -> None:
+    end = clock() + days * DAY.total_seconds()
+    for number in itertools.count():
+        if not await fails(throttle, "alice", elsewhere(number % 256)):
+            clock.turn(timedelta(minutes=20))
+            if clock() > end:
+                break
+    while await fails(throttle, "alice", elsewhere(1)):
+        pass
+
+    waited = timedelta()
+    while (wait := await wait_to_sign_in(throttle, "alice", home)) is not None:
+        waited += wait
+        clock.turn(wait)
+        await fails(throttle, "alice", elsewhere(2))
+
+    assert waited <= timedelta(minutes=5)
+
+
+async def test_p8_newcomers_of_very_many_networks_are_a_few(
+    throttle: Throttle, clock: TurnedClock
+) -> None:
+    looked_at = 0
+    for minute in range(60):
+        for number in range(30):
+            source = elsewhere(256 * (30 * minute + number))
+            looked_at += await fails(throttle, "alice", source)
+        clock.turn(timedelta(minutes=1))
+
+    assert looked_at <= 100
+
+
+async def test_p9_right_sign_ins_count_too(throttle: Throttle) -> None:
+    limit = SIGN_INS_OF_USER_AT_SITE[0].amount
+    for known in (False, True):
+        account = f"alice {known}"
+        looked_at = [
+            await succeeds(throttle, account, HOME, known=known) for _ in range(500)
+        ]
+        assert sum(looked_at) == limit
+        assert await succeeds(throttle, account, elsewhere(1), known=known)
 
 
 async def test_p8_after_the_wait_the_right_password_is_looked_at(

@@ -41,6 +41,29 @@ def networks_of(address: str) -> tuple[str, ...]:
     )
 
 
+def patterns_of_site(address: str) -> tuple[str, str]:
+    """Return two SQL patterns, one of which each address of this one's site is like.
+
+    Addresses are stored as `ipaddress` writes them: zero groups of an IPv6 /64 may be
+    written out, or be part of a ``::``. A /64 with two zero groups is so not told from
+    some of its neighbours.
+    """
+    site = site_of(address)
+    if "/" not in site:
+        return address, address
+    first = ipaddress.IPv6Network(site).network_address
+    groups = [f"{int(group, 16):x}" for group in first.exploded.split(":")[:4]]
+    written_out = ":".join(groups) + ":"
+    match groups:
+        case [*_, "0"]:
+            shortened = str(first)
+        case [_, "0", "0", _]:
+            shortened = f"{groups[0]}::{groups[3]}:"
+        case _:
+            shortened = written_out
+    return f"{written_out}%", f"{shortened}%"
+
+
 def _embedded_ipv4(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if address in NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)

@@ -22,11 +22,24 @@ SIGN_INS_OF_USER: Final = (
     Limit(20, 15 * MINUTE),
     Limit(30, HOUR),
     Limit(50, DAY),
-    Limit(100, 30 * DAY),
+    Limit(90, 30 * DAY),
 )
-"""Failures in a row on one user, from all unknown devices together and from each
-known one by itself: the wait grows from a minute to weeks, and a month of guessing has
-100 tries (NIST SP 800-63B-4 section 3.2.2). A success ends the row."""
+"""Failures in a row on one user, from all unknown sites together and from each
+known one by itself: the wait grows from a minute to weeks. A success ends the row."""
+
+LONGEST_WAIT_OF_NEWCOMERS: Final = MINUTE
+"""Whoever would wait longer for what others failed at may try as a newcomer."""
+
+SIGN_INS_OF_NEWCOMER: Final = (Limit(3, DAY), Limit(10, 30 * DAY))
+"""Failures on one user of a network whose others keep it from trying: an IPv4 /24,
+an IPv6 /48. With those of the user, a guesser with one network has 100 in a month
+(NIST SP 800-63B-4 section 3.2.2)."""
+
+NEWCOMERS_TO_USER: Final = (Limit(1, MINUTE),)
+"""Newcomers' failures on one user, from all networks together."""
+
+SIGN_INS_OF_USER_AT_SITE: Final = (Limit(120, MINUTE), Limit(1200, HOUR))
+"""Attempts on one user from one site, right ones too: each costs a hash."""
 
 SIGN_INS_OF_SOURCE: Final = (
     Limit(60, MINUTE),

@@ -41,10 +41,10 @@ COSTS: Final = range(4, 17)
 QUEUE_LENGTH: Final = 64
 """Hashes that may wait: some 7 s on two cores at cost 12, and a burst of 50 fits."""
 
-WORKER_NICENESS: Final = 19
+WORKER_NICENESS: Final = 3
 """So that light requests need not wait for hashes when every core computes one.
 
-It counts among the threads of one control group, which is one service's as a rule.
+A greater one starves the hashes beside busy programs (docs/decisions/0033).
 """
 
 _PEPPERED: Final = re.compile(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, exists, select
+from sqlalchemy import Row, Select, bindparam, exists, or_, select
 
 from identity_service.domain.roles import RoleName
 from identity_service.domain.users import User
@@ -28,13 +28,16 @@ def users_with_roles() -> Select[Any]:
 _USER_ID: Final = users.c.id == bindparam("user_id")
 BY_ID: Final = users_with_roles().where(_USER_ID)
 LOCK: Final = select(users.c.id).where(_USER_ID).with_for_update()
-BY_KEY_AND_ADDRESS: Final = (
+BY_KEY_AND_SITE: Final = (
     users_with_roles()
     .add_columns(
         exists()
         .where(
             sessions.c.user_id == users.c.id,
-            sessions.c.address == bindparam("from_address"),
+            or_(
+                sessions.c.address.like(bindparam("like")),
+                sessions.c.address.like(bindparam("or_like")),
+            ),
         )
         .label("is_known")
     )

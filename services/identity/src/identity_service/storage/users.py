@@ -26,12 +26,13 @@ from identity_service.domain.errors import (
     UsernameTakenError,
 )
 from identity_service.domain.roles import ADMIN, RoleName
+from identity_service.domain.sources import patterns_of_site
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import NewUser, User
 from identity_service.storage.tables import roles, user_roles, users
 from identity_service.storage.user_queries import (
     BY_ID,
-    BY_KEY_AND_ADDRESS,
+    BY_KEY_AND_SITE,
     BY_SESSION,
     LOCK,
     read_users,
@@ -57,15 +58,16 @@ class UserRepository:
         """Return the user that a session is of."""
         return await self._one(BY_SESSION, session_id=session_id)
 
-    async def get_by_username_key_and_address(
+    async def get_by_username_key_and_site(
         self, key: str, address: str
     ) -> tuple[User | None, bool]:
-        """Return the user, and whether it signed in from this address before.
+        """Return the user, and whether it signed in from this site before.
 
         One statement, so that a user that is there takes no longer than none.
         """
+        like, or_like = patterns_of_site(address)
         rows = await self._connection.execute(
-            BY_KEY_AND_ADDRESS, {"key": key, "from_address": address}
+            BY_KEY_AND_SITE, {"key": key, "like": like, "or_like": or_like}
         )
         found = rows.all()
         return next(iter(read_users(found)), None), any(row.is_known for row in found)

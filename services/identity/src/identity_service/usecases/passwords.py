@@ -149,7 +149,7 @@ class Passwords:
         except InvalidFieldError:
             return None, False
         return await self._database.read(
-            lambda unit: unit.users.get_by_username_key_and_address(key, device.address)
+            lambda unit: unit.users.get_by_username_key_and_site(key, device.address)
         )
 
     async def _verify(

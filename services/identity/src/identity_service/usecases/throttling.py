@@ -7,17 +7,22 @@ good, and never from a device that signed in before (docs/decisions/0032).
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import Enum, auto
 from typing import Protocol
 
 from identity_service.domain.errors import TooManyAttemptsError
-from identity_service.domain.sources import site_of
+from identity_service.domain.sources import networks_of, site_of
 from identity_service.domain.throttling import (
+    LONGEST_WAIT_OF_NEWCOMERS,
+    NEWCOMERS_TO_USER,
     REFRESHES_OF_SESSION,
     REFRESHES_OF_SOURCE,
+    SIGN_INS_OF_NEWCOMER,
     SIGN_INS_OF_SOURCE,
     SIGN_INS_OF_USER,
+    SIGN_INS_OF_USER_AT_SITE,
     SIGN_UPS_OF_SOURCE,
     Limit,
 )
@@ -52,28 +57,54 @@ class NoCounters:
         """Do nothing."""
 
 
+class AtSuccess(Enum):
+    """What becomes of a count when the password was right."""
+
+    CLEAR = auto()
+    GIVE_BACK = auto()
+    KEEP = auto()
+
+
 @dataclass(frozen=True, slots=True)
+class Count:
+    """One that was counted under a key."""
+
+    key: str
+    limits: Sequence[Limit]
+    at_success: AtSuccess
+
+
+@dataclass(slots=True)
 class Reservation:
     """An attempt to sign in, which counts as failed until it succeeded."""
 
     counters: Counters
-    streak_key: str
-    source_key: str | None
+    counts: list[Count] = field(default_factory=list)
+
+    async def take(
+        self, key: str, limits: Sequence[Limit], at_success: AtSuccess
+    ) -> None:
+        """Count one, or raise `TooManyAttemptsError`."""
+        wait = await self.counters.take(key, limits)
+        if wait is not None:
+            raise TooManyAttemptsError(wait)
+        self.counts.append(Count(key, limits, at_success))
 
     async def succeeded(self) -> None:
         """End the streak of failures, and take the source's count back."""
-        await self.counters.clear(self.streak_key, SIGN_INS_OF_USER)
-        await self.give_source_back()
+        for each in self.counts:
+            match each.at_success:
+                case AtSuccess.CLEAR:
+                    await self.counters.clear(each.key, each.limits)
+                case AtSuccess.GIVE_BACK:
+                    await self.counters.give_back(each.key, each.limits)
+                case AtSuccess.KEEP:
+                    pass
 
     async def was_not_tried(self) -> None:
         """Take the attempt back: nobody looked at the password."""
-        await self.counters.give_back(self.streak_key, SIGN_INS_OF_USER)
-        await self.give_source_back()
-
-    async def give_source_back(self) -> None:
-        """Take back what was counted for the source."""
-        if self.source_key is not None:
-            await self.counters.give_back(self.source_key, SIGN_INS_OF_SOURCE)
+        for each in self.counts:
+            await self.counters.give_back(each.key, each.limits)
 
 
 class Throttle:
@@ -100,18 +131,44 @@ class Throttle:
             Not now.
         """
         name, site = _digest(username_key), _digest(site_of(source))
-        if known_device:
-            streak_key, source_key = f"known/{name}/{site}", None
-        else:
-            streak_key, source_key = f"account/{name}", f"source/{site}"
-            await self._take(source_key, SIGN_INS_OF_SOURCE)
-        reservation = Reservation(self._counters, streak_key, source_key)
+        attempt = Reservation(self._counters)
         try:
-            await self._take(streak_key, SIGN_INS_OF_USER)
+            if known_device:
+                streak = f"known/{name}/{site}"
+                await attempt.take(streak, SIGN_INS_OF_USER, AtSuccess.CLEAR)
+            else:
+                await attempt.take(
+                    f"source/{site}", SIGN_INS_OF_SOURCE, AtSuccess.GIVE_BACK
+                )
+                await self._reserve_of_stranger(attempt, name, source)
+            await attempt.take(
+                f"tries/{name}/{site}", SIGN_INS_OF_USER_AT_SITE, AtSuccess.KEEP
+            )
         except TooManyAttemptsError:
-            await reservation.give_source_back()
+            await attempt.was_not_tried()
             raise
-        return reservation
+        return attempt
+
+    @staticmethod
+    async def _reserve_of_stranger(
+        attempt: Reservation, name: str, source: str
+    ) -> None:
+        """Count with all strangers, or else as one of the user's newcomers."""
+        try:
+            streak = f"account/{name}"
+            await attempt.take(streak, SIGN_INS_OF_USER, AtSuccess.CLEAR)
+        except TooManyAttemptsError as refused:
+            if refused.retry_after <= LONGEST_WAIT_OF_NEWCOMERS:
+                raise
+            network = _digest(networks_of(source)[0])
+            try:
+                streak = f"newcomer/{name}/{network}"
+                await attempt.take(streak, SIGN_INS_OF_NEWCOMER, AtSuccess.CLEAR)
+                streak = f"newcomers/{name}"
+                await attempt.take(streak, NEWCOMERS_TO_USER, AtSuccess.GIVE_BACK)
+            except TooManyAttemptsError as newcomer:
+                wait = min(refused.retry_after, newcomer.retry_after)
+                raise TooManyAttemptsError(wait) from None
 
     async def reserve_sign_up(self, source: str) -> None:
         """Count a sign-up, or raise `TooManyAttemptsError`."""
