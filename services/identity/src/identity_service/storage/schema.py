@@ -76,10 +76,7 @@ async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
     MigrationRunningError
         Another one has not ended within a minute.
     """
-    async with (
-        engine.execution_options(writes=True).connect() as connection,
-        connection.begin(),
-    ):
+    async with engine.execution_options(writes=True).connect() as connection:
         return await connection.run_sync(_upgrade)
 
 
@@ -96,7 +93,7 @@ def version(connection: Connection) -> str | None:
 
 
 def _upgrade(connection: Connection) -> tuple[str | None, str]:
-    with _locked(connection):
+    with _locked(connection), connection.begin():
         before = version(connection)
         if before is None or before in known_versions():
             _apply(connection, before)
@@ -116,7 +113,7 @@ def _apply(connection: Connection, before: str | None) -> None:
 
 @contextlib.contextmanager
 def _locked(connection: Connection) -> Iterator[None]:
-    """Keep others from migrating; on SQLite the transaction does.
+    """Keep others from migrating until the commit; on SQLite the transaction does.
 
     A server gives the lock back when the connection ends, however it ends.
     """
@@ -127,6 +124,7 @@ def _locked(connection: Connection) -> Iterator[None]:
     taking = text("SELECT GET_LOCK('identity-migrations', 1)")
     if not any(connection.scalar(taking) for _ in range(_LOCK_SECONDS)):
         raise MigrationRunningError
+    connection.commit()  # of nothing: the transaction to come is the caller's
     try:
         yield
     finally:
