@@ -12,7 +12,8 @@ from tests.support.hostile_framings import SMUGGLED, hostile_framings
 from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import RawUpstream, parsed_requests, raw_upstream
 
-from service_kit.edge.framing import HeadLimits, MalformedError, split_lines
+from gateway_service.http1.parsing.grammar import MalformedError, split_lines
+from gateway_service.http1.parsing.limits import HeadLimits
 
 HOSTILE = dict(hostile_framings())
 FAMILIES = 16

@@ -15,7 +15,7 @@ from tests.support.raw_upstream import OK, Call, RawUpstream, once
 
 from gateway_service.config.model import Timeouts
 from gateway_service.config.values import NO_LIMIT
-from service_kit.edge.connection import ClientTimeouts
+from gateway_service.http1.parsing.limits import ClientTimeouts
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 BIG = 3_000_000
@@ -262,7 +262,7 @@ async def test_clients_that_leave_anywhere_leave_nothing_behind(
 
 
 def open_connections(gateway: RunningGateway) -> list[object]:
-    server = gateway.app.runner.server
+    server = gateway.app.server
     assert server is not None
     return list(server.connections)
 

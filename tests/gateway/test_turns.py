@@ -22,8 +22,8 @@ from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
 
 from gateway_service.config.model import Limits, Timeouts
+from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.upstreams.replica import ReplicaHealth
-from service_kit.edge.connection import ClientTimeouts
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 MISSING = b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -1,13 +1,13 @@
 """A gateway of the test, in this process, on real sockets."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
-
-from aiohttp import web
 
 from gateway_service.app import GatewayApp, create_app
 from gateway_service.config.model import (
@@ -85,11 +85,12 @@ async def running_gateway(
     log = folder / "access.log"
     values = {"access_log": str(log), **settings}
     app = create_app(GatewaySettings(**values), lambda: config)
-    await app.runner.setup()
-    try:
-        site = web.TCPSite(app.runner, "127.0.0.1", 0)
-        await site.start()
-        yield RunningGateway(app.runner.addresses[0][1], app, log)
-    finally:
-        async with asyncio.timeout(10):
-            await app.runner.cleanup()
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(app.serving(listener))
+        try:
+            yield RunningGateway(port, app, log)
+        finally:
+            async with asyncio.timeout(10):
+                await stack.aclose()

@@ -26,7 +26,7 @@ from gateway_service.operations.workers import (
 from gateway_service.settings import GatewaySettings
 from service_kit.doctor import report
 from service_kit.logs import configure_logging
-from service_kit.server import serve, settings_or_exit
+from service_kit.server import serve_until_stopped, settings_or_exit
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
 """A request leaves no cycles, so the collector need not look after every few dozen."""
@@ -94,7 +94,7 @@ async def _serve_here(
     loop = asyncio.get_running_loop()
     read = partial(read_config, settings.config, os.environ)
     try:
-        app = create_app(settings, read, listener)
+        app = create_app(settings, read)
     except ConfigError as error:
         sys.stderr.writelines(f"{fault}\n" for fault in error.faults)
         return _USAGE_ERROR
@@ -106,14 +106,8 @@ async def _serve_here(
         for parameter, value in _MALLOC_SETTINGS.items():
             mallopt(parameter, value)
     loop.add_signal_handler(signal.SIGHUP, app.reload)
-    certificate = app.control.certificate
-    await serve(
-        app.runner,
-        app.internal_app,
-        app.readiness,
-        settings,
-        sock=listener.dup(),
-        ssl_context=certificate.context if certificate is not None else None,
+    await serve_until_stopped(
+        app.serving(listener), app.internal_app, app.readiness, settings
     )
     return 0
 

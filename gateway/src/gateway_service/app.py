@@ -3,22 +3,24 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from gateway_service.config.model import Config, UpstreamConfig
+from gateway_service.http1.deadlines import Deadlines
+from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
 from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.metrics import GatewayMetrics
 from gateway_service.operations.status import status_of
-from gateway_service.server import GatewayRunner, GatewayServer
+from gateway_service.server import GatewayServer, running
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.pool import ConnectionPool
-from service_kit.edge.batch import WriteBatch
-from service_kit.edge.deadlines import Deadlines
 from service_kit.health import Readiness, create_internal_app
 
 
@@ -26,7 +28,9 @@ from service_kit.health import Readiness, create_internal_app
 class GatewayApp:
     """A gateway that is ready to be started."""
 
-    runner: GatewayRunner
+    serving: Callable[[socket.socket], AbstractAsyncContextManager[str]]
+    """Serves what comes to a listening socket, which it closes, inside of its block."""
+    server: GatewayServer
     internal_app: web.Application
     readiness: Readiness
     control: ControlPlane
@@ -38,11 +42,8 @@ class GatewayApp:
 def create_app(
     settings: GatewaySettings,
     read_config: Callable[[], Config],
-    listener: socket.socket | None = None,
 ) -> GatewayApp:
     """Return a gateway for the running event loop.
-
-    ``listener`` is the public socket that its runner will close, if it is known.
 
     Raises
     ------
@@ -77,13 +78,14 @@ def create_app(
         return task
 
     return GatewayApp(
-        runner=GatewayRunner(
+        serving=partial(
+            running,
             server,
             control,
             access_log,
             grace=settings.shutdown_grace.total_seconds(),
-            listener=listener,
         ),
+        server=server,
         internal_app=create_internal_app(
             readiness, registry, lambda: status_of(control)
         ),

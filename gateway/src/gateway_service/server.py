@@ -3,25 +3,29 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Final
 
-from aiohttp import web
-
+from gateway_service.http1 import problems
+from gateway_service.http1.client import Client
+from gateway_service.http1.connection import ClientConnection
+from gateway_service.http1.deadlines import Deadlines
+from gateway_service.http1.exchange import Exchange
+from gateway_service.http1.parsing.limits import HeadLimits
+from gateway_service.http1.server import EdgeServer
+from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
 from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.metrics import GatewayMetrics
 from gateway_service.proxy.headers import REQUEST_FIELDS
 from gateway_service.proxy.proxy import Proxy
-from service_kit.edge import problems
-from service_kit.edge.batch import WriteBatch
-from service_kit.edge.connection import ClientConnection
-from service_kit.edge.deadlines import Deadlines
-from service_kit.edge.exchange import Exchange
-from service_kit.edge.framing import HeadLimits
-from service_kit.edge.server import EdgeRunner, EdgeServer
 from service_kit.health import Readiness
 from service_kit.problems import Problem
+
+_BACKLOG: Final = 1024
 
 
 class GatewayServer(EdgeServer):
@@ -62,19 +66,19 @@ class GatewayServer(EdgeServer):
             limits.header_count,
         )
 
-    def admit(self, connection: ClientConnection) -> Problem | None:
+    def admit(self, connection: Client) -> Problem | None:
         """Take note of a new connection, or say why it cannot be."""
         state, address = self._control.state, connection.address
         others = self._of_client[address]
-        is_crowd = (
+        has_too_many = (
             others >= state.config.limits.connections_per_client
             and not state.proxies.trusts(address)
         )
         self._of_client[address] += 1
         problem = super().admit(connection)
-        return problems.TOO_MANY_CONNECTIONS if is_crowd else problem
+        return problems.TOO_MANY_CONNECTIONS if has_too_many else problem
 
-    def leave(self, connection: ClientConnection) -> None:
+    def leave(self, connection: Client) -> None:
         """Take note that a connection is gone."""
         address = connection.address
         self._of_client[address] -= 1
@@ -82,12 +86,16 @@ class GatewayServer(EdgeServer):
             del self._of_client[address]
         super().leave(connection)
 
+    def new_connection(self) -> ClientConnection:
+        """Return the protocol of a new connection."""
+        return ClientConnection(self.loop, self)
+
     def handle(self, exchange: Exchange) -> None:
-        """Answer a request, or send it on, whose answer comes later."""
+        """Respond to a request, now or later."""
         self._proxy.handle(exchange)
 
     def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
-        """Answer octets that could not be understood as a request."""
+        """Respond to bytes that could not be understood as a request."""
         self._proxy.refuse(exchange, problem, received)
 
     def ended(self, exchange: Exchange) -> None:
@@ -97,54 +105,52 @@ class GatewayServer(EdgeServer):
         self._access_log.record(exchange, seconds)
 
 
-class GatewayRunner(EdgeRunner):
-    """Starts what the gateway needs, and stops it in turn.
+@contextlib.asynccontextmanager
+async def running(
+    server: GatewayServer,
+    control: ControlPlane,
+    access_log: AccessLog,
+    listener: socket.socket,
+    *,
+    grace: float,
+) -> AsyncIterator[str]:
+    """Serve what comes to a listening socket, and yield its address.
 
-    ``listener`` is the public socket, if the runner is to empty its queue at the end:
-    the system resets connections that it has accepted when nobody took them over.
+    In the end accept nothing more, let requests in flight end, then stop all else.
     """
+    certificate = control.certificate
+    context = certificate.context if certificate is not None else None
+    try:
+        await control.start()
+        accepting = await server.loop.create_server(
+            server.new_connection, sock=listener.dup(), ssl=context, backlog=_BACKLOG
+        )
+        try:
+            yield str(listener.getsockname())
+        finally:
+            accepting.close()
+            await _accept_waiting(server, listener, context)
+            await server.stop(grace)
+    finally:
+        await control.close()
+        server.deadlines.close()
+        await access_log.close()
 
-    def __init__(
-        self,
-        server: GatewayServer,
-        control: ControlPlane,
-        access_log: AccessLog,
-        *,
-        grace: float,
-        listener: socket.socket | None = None,
-    ) -> None:
-        super().__init__(server, grace=grace)
-        self._control = control
-        self._access_log = access_log
-        self._listener = listener
 
-    async def cleanup(self) -> None:
-        """Stop accepting, let requests in flight end, then stop everything else."""
-        for site in self.sites:
-            await site.stop()
-        if self._listener is not None:
-            await self._take_waiting(self._listener)
-        await super().cleanup()
+async def _accept_waiting(
+    server: GatewayServer, listener: socket.socket, context: ssl.SSLContext | None
+) -> None:
+    """Take over every connection in the queue, then close the socket at once.
 
-    async def _take_waiting(self, listener: socket.socket) -> None:
-        """Take over every connection in the queue, then close the socket at once."""
-        waiting = []
-        listener.setblocking(False)  # noqa: FBT003 - the socket's signature
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                waiting.append(listener.accept()[0])
-        listener.close()
-        certificate = self._control.certificate
-        context = certificate.context if certificate is not None else None
-        loop = asyncio.get_running_loop()
-        for each in waiting:
-            await loop.connect_accepted_socket(self._edge, each, ssl=context)
-
-    async def _make_server(self) -> web.Server:
-        await self._control.start()
-        return await super()._make_server()
-
-    async def _cleanup_server(self) -> None:
-        await self._control.close()
-        self._edge.deadlines.close()
-        await self._access_log.close()
+    The system resets connections that it has accepted when nobody takes them over.
+    """
+    waiting = []
+    listener.setblocking(False)  # noqa: FBT003 - the socket's signature
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            waiting.append(listener.accept()[0])
+    listener.close()
+    for each in waiting:
+        await server.loop.connect_accepted_socket(
+            server.new_connection, each, ssl=context
+        )

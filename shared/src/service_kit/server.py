@@ -1,14 +1,13 @@
-"""Run a service until it is told to stop, and stop without losing a request."""
+"""Run a service until it is stopped, and stop without losing a request."""
 
 import asyncio
 import contextlib
 import logging
 import os
 import signal
-import socket
-import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeVar
 
 import uvloop
@@ -46,13 +45,13 @@ _logger: Final = logging.getLogger(__name__)
 def app_runner(
     app: web.Application, readiness: Readiness, listening: ListenerSettings
 ) -> web.AppRunner:
-    """Return a runner whose answers close their connections while draining."""
+    """Return a runner whose responses close their connections while draining."""
 
-    async def close_when_draining(_: web.Request, answer: web.StreamResponse) -> None:
+    async def close_when_draining(_: web.Request, response: web.StreamResponse) -> None:
         if readiness.draining:
-            answer.force_close()
+            response.force_close()
             # aiohttp has written its own Connection header by now.
-            answer.headers["Connection"] = "close"
+            response.headers["Connection"] = "close"
 
     app.on_response_prepare.append(close_when_draining)
     return web.AppRunner(
@@ -69,34 +68,40 @@ def app_runner(
 
 
 async def serve(
-    public: web.BaseRunner,
+    public: web.AppRunner,
     internal_app: web.Application,
     readiness: Readiness,
     listening: ListenerSettings,
-    *,
-    sock: socket.socket | None = None,
-    ssl_context: ssl.SSLContext | None = None,
+) -> None:
+    """Serve an aiohttp application on the public port until the process is stopped."""
+    site = _public_site(public, listening)
+    await serve_until_stopped(site, internal_app, readiness, listening)
+
+
+async def serve_until_stopped(
+    public: AbstractAsyncContextManager[str],
+    internal_app: web.Application,
+    readiness: Readiness,
+    listening: ListenerSettings,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
 
-    ``sock`` is a listening socket to use in place of the public host and port, and
-    ``ssl_context`` makes the public side TLS.
-    The public application is started before the internal port opens, so whoever
-    can ask for readiness gets a true answer; it is stopped before it, too.
+    ``public`` serves the public side inside of its block, and gives its address.
+    It is started before the internal port opens, so whoever can ask for readiness gets
+    a true response; it is stopped before it, too.
     """
     internal = web.AppRunner(
         internal_app, access_log=None, shutdown_timeout=_INTERNAL_GRACE_SECONDS
     )
     with _stop_signals() as stop:
-        async with _set_up(internal), _set_up(public):
-            await _public_site(public, listening, sock, ssl_context).start()
+        async with _set_up(internal), public as address:
             await web.TCPSite(
                 internal, listening.internal_host, listening.internal_port
             ).start()
             _logger.info(
                 "serving",
                 extra={
-                    "address": str(public.addresses[0]),
+                    "address": address,
                     "internal_address": str(internal.addresses[0]),
                 },
             )
@@ -122,7 +127,7 @@ def run(
 
 
 def settings_or_exit(settings_class: type[S]) -> S:
-    """Return the settings of the environment, or tell every fault and exit 2."""
+    """Return the settings of the environment, or print every fault and exit 2."""
     try:
         return read_settings(settings_class, os.environ)
     except SettingsError as error:
@@ -131,21 +136,14 @@ def settings_or_exit(settings_class: type[S]) -> S:
         sys.exit(_USAGE_ERROR)
 
 
-def _public_site(
-    runner: web.BaseRunner,
-    listening: ListenerSettings,
-    sock: socket.socket | None,
-    ssl_context: ssl.SSLContext | None,
-) -> web.BaseSite:
-    if sock is not None:
-        return web.SockSite(runner, sock, ssl_context=ssl_context, backlog=_BACKLOG)
-    return web.TCPSite(
-        runner,
-        listening.host,
-        listening.port,
-        ssl_context=ssl_context,
-        backlog=_BACKLOG,
-    )
+@contextlib.asynccontextmanager
+async def _public_site(
+    runner: web.AppRunner, listening: ListenerSettings
+) -> AsyncIterator[str]:
+    async with _set_up(runner):
+        site = web.TCPSite(runner, listening.host, listening.port, backlog=_BACKLOG)
+        await site.start()
+        yield str(runner.addresses[0])
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,7 @@ from gateway_service.config import rules, values
 from gateway_service.config.keys import NAME, array_of, named, table, value
 from gateway_service.config.rules import number, whole
 from gateway_service.config.values import METHODS, Address, Balance, CorsAccess
-from service_kit.edge.connection import ClientTimeouts
+from gateway_service.http1.parsing.limits import ClientTimeouts
 
 _HOUR: Final = 3600
 _DAY: Final = 86_400

@@ -13,7 +13,7 @@ import time
 from functools import lru_cache
 from typing import Final
 
-from service_kit.edge.exchange import CLIENT_GONE, Exchange
+from gateway_service.http1.exchange import CLIENT_GONE, Exchange
 
 INTERVAL: Final = 0.25
 """Seconds that a line waits at most for others to be written with."""

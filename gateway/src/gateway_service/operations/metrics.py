@@ -10,9 +10,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway_service.config.values import METHODS
+from gateway_service.http1.exchange import CLIENT_GONE, Exchange
 from gateway_service.proxy.state import State
 from gateway_service.upstreams.replica import Replica, ReplicaHealth
-from service_kit.edge.exchange import CLIENT_GONE, Exchange
 from service_kit.metrics import RequestMetrics
 
 

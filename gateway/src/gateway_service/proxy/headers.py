@@ -1,12 +1,12 @@
 """Which header fields of a request pass to an upstream.
 
 Fields that speak of one hop (RFC 9110, 7.6.1), or that only the gateway may say, are
-taken out; all others pass as the octets they came in.
+taken out; all others pass byte for byte.
 """
 
 from typing import Final
 
-from service_kit.edge.fields import READ_OF_REQUESTS, FieldPolicy
+from gateway_service.http1.parsing.fields import READ_OF_REQUESTS, FieldPolicy
 
 _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
     b"access-control-request-method",
@@ -20,7 +20,7 @@ _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
 """What an upstream should see of these is written anew."""
 
 _CLAIMS: Final = (b"x-forwarded-", b"x-original-", b"x-role", b"x-user")
-"""Beginnings of names by which an upstream might be told who or what a request is."""
+"""Beginnings of names that an upstream might take for who or what a request is."""
 
 _CLAIM_NAMES: Final = frozenset(
     {b"content-length", b"forwarded", b"x-real-ip", b"x-request-id", b"x-rewrite-url"}

@@ -1,15 +1,16 @@
-"""What is sent on: a request to an upstream, and an answer's fields to a client."""
+"""What is sent on: a request to an upstream, and a response's fields to a client."""
 
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from gateway_service.http1.client import Client
+from gateway_service.http1.exchange import Exchange
+from gateway_service.http1.parsing.fields import body_line, connection_options
+from gateway_service.http1.parsing.grammar import CRLF
+from gateway_service.http1.parsing.requests import Request
+from gateway_service.http1.parsing.responses import ResponseHead
+from gateway_service.http1.rendering import date_line
 from gateway_service.proxy.client_addresses import TrustedProxies
-from gateway_service.upstreams.response import Answer
-from service_kit.edge.answers import date_line
-from service_kit.edge.exchange import Client, Exchange
-from service_kit.edge.fields import body_line, connection_options
-from service_kit.edge.framing import CRLF
-from service_kit.edge.requests import Request
 
 _WRITTEN_ANEW: Final = (
     (b"origin", b"Origin: "),
@@ -24,22 +25,24 @@ _ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 _UPGRADE: Final = b"Connection: upgrade\r\nUpgrade: websocket\r\n"
 
 
-class Hop(NamedTuple):
+class ForwardingHeaders(NamedTuple):
     """What this gateway is to its neighbours."""
 
     pseudonym: bytes
     proxies: TrustedProxies
 
 
-def request_head(exchange: Exchange, upstream: str, hop: Hop, framing: bytes) -> bytes:
+def request_head(
+    exchange: Exchange, upstream: str, headers: ForwardingHeaders, framing: bytes
+) -> bytes:
     """Return the head of the request to an upstream.
 
-    Its target is the octets the route was chosen by. Nothing a client said of itself,
+    Its target is the bytes the route was chosen by. Nothing a client said of itself,
     of hops or of framing is in it, but for what trusted proxies said.
     """
     request, client = exchange.request, exchange.client
     values = request.values
-    if hop.proxies.trusts(client.address):
+    if headers.proxies.trusts(client.address):
         forwarded = _forwarded_on(request, client)
     else:
         forwarded = _forwarded(client.address, _scheme(client))
@@ -53,7 +56,7 @@ def request_head(exchange: Exchange, upstream: str, hop: Hop, framing: bytes) ->
             *(b"Host: ", request.host or upstream.encode("ascii"), CRLF),
             *(CRLF.join(lines), CRLF if lines else b"", forwarded),
             *(b"X-Forwarded-Host: ", request.host, CRLF),
-            *(b"Via: ", _via(request, hop.pseudonym), CRLF),
+            *(b"Via: ", _via(request, headers.pseudonym), CRLF),
             *(b"X-Request-Id: ", exchange.request_id.encode("ascii"), CRLF),
             *(framing, CRLF),
         )
@@ -89,22 +92,22 @@ def _forwarded(address: str, scheme: bytes) -> bytes:
 
 
 def _forwarded_lines(addresses: bytes, scheme: bytes) -> bytes:
-    """Return what tells an upstream who asks, and how."""
+    """Return the lines that name the client, and its scheme, to an upstream."""
     return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (addresses, scheme)
 
 
 def _forwarded_on(request: Request, client: Client) -> bytes:
-    """Return who asks, as trusted proxies tell it."""
+    """Return the same lines with what trusted proxies say."""
     before = request.values.get(b"x-forwarded-for", [])
     peer = b", ".join([*before, client.address.encode("ascii")])
-    told = request.values.get(b"x-forwarded-proto", [])
-    if len(told) == 1 and told[0] in _SCHEMES:
-        return _forwarded_lines(peer, told[0])
+    schemes = request.values.get(b"x-forwarded-proto", [])
+    if len(schemes) == 1 and schemes[0] in _SCHEMES:
+        return _forwarded_lines(peer, schemes[0])
     return _forwarded_lines(peer, _scheme(client))
 
 
-def answer_lines(answer: Answer) -> bytes:
-    """Return the fields of an upstream's answer that a client may see."""
-    date = answer.values.get(b"date")
+def response_lines(head: ResponseHead) -> bytes:
+    """Return the fields of an upstream's response that a client may see."""
+    date = head.values.get(b"date")
     dated = date_line() if date is None else b"Date: %b\r\n" % date[0]
-    return CRLF.join(answer.lines) + CRLF + dated if answer.lines else dated
+    return CRLF.join(head.lines) + CRLF + dated if head.lines else dated

@@ -8,6 +8,9 @@ from typing import Final
 
 from gateway_service.config.model import RateLimit
 from gateway_service.config.values import METHODS
+from gateway_service.http1.exchange import Exchange
+from gateway_service.http1.problems import NOT_FOUND, method_not_allowed
+from gateway_service.http1.rendering import date_line
 from gateway_service.proxy import problems
 from gateway_service.proxy.client_addresses import TrustedProxies
 from gateway_service.proxy.cors import is_preflight
@@ -15,9 +18,6 @@ from gateway_service.proxy.forwarding import Forwarding
 from gateway_service.proxy.pages import PAGE_LINES, start_page
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.state import State
-from service_kit.edge.answers import date_line
-from service_kit.edge.exchange import Exchange
-from service_kit.edge.problems import NOT_FOUND, method_not_allowed
 from service_kit.problems import Problem, ProblemError
 
 _OK: Final = 200
@@ -28,13 +28,13 @@ _ORIGIN: Final = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECA
 
 
 class Proxy:
-    """Answers requests as the present configuration says."""
+    """Responds to requests as the present configuration says."""
 
     def __init__(self, state: Callable[[], State]) -> None:
         self._state = state
 
     def handle(self, exchange: Exchange) -> None:
-        """Answer a request, or send it on, whose answer comes later."""
+        """Respond to a request now, or forward it."""
         state = self._state()
         request = exchange.request
         route = state.routes.match(request.path)
@@ -43,22 +43,24 @@ class Proxy:
         exchange.lines = cors.for_request(request.origin) + secure
         try:
             if route is None:
-                _answer_alone(exchange, state)
+                _respond_without_route(exchange, state)
                 return
             exchange.route = route.prefix
-            if request.method == "OPTIONS" and _answer_options(exchange, route, secure):
+            if request.method == "OPTIONS" and _respond_to_options(
+                exchange, route, secure
+            ):
                 return
             _check_method(request.method, route)
             if route.rate_limit is None:
                 _forward(exchange, route, state)
             else:
                 limited = partial(_limit, exchange, route, route.rate_limit, state)
-                exchange.wait_for(limited)
+                exchange.spawn(limited)
         except ProblemError as error:
-            exchange.tell(error.problem)
+            exchange.send_problem(error.problem)
 
     def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
-        """Answer octets that could not be understood as a request.
+        """Respond to bytes that could not be understood as a request.
 
         A page of an allowed origin may read the reason, if its origin can be seen.
         """
@@ -68,25 +70,25 @@ class Proxy:
         exchange.lines = state.routes.default_cors.for_request(origin)
         if exchange.client.is_secure:
             exchange.lines += state.hsts
-        exchange.tell(problem)
+        exchange.send_problem(problem)
 
 
-def _answer_alone(exchange: Exchange, state: State) -> None:
-    """Answer what belongs to no route."""
+def _respond_without_route(exchange: Exchange, state: State) -> None:
+    """Respond to a request that belongs to no route."""
     request = exchange.request
     if request.path == "*":
         _allow(exchange, _ALL_METHODS)
     elif request.path != "/":
-        exchange.tell(NOT_FOUND)
+        exchange.send_problem(NOT_FOUND)
     elif request.method not in _PAGE_METHODS:
-        exchange.tell(method_not_allowed(", ".join(sorted(_PAGE_METHODS))))
+        exchange.send_problem(method_not_allowed(", ".join(sorted(_PAGE_METHODS))))
     else:
         page = start_page(state.config)
         exchange.respond(_OK, PAGE_LINES + date_line(), page)
 
 
-def _answer_options(exchange: Exchange, route: Route, secure: bytes) -> bool:
-    """Answer a preflight, or an OPTIONS that may go no further; else return False."""
+def _respond_to_options(exchange: Exchange, route: Route, secure: bytes) -> bool:
+    """Respond to a preflight or to an OPTIONS that ends here; else return False."""
     values = exchange.request.values
     wanted = values.get(b"access-control-request-method")
     origin = exchange.request.origin
@@ -131,7 +133,7 @@ def _forward(exchange: Exchange, route: Route, state: State) -> None:
         raise ProblemError(problems.BODY_TOO_LARGE)
     exchange.upstream = route.upstream
     upstream = state.upstreams[route.upstream]
-    Forwarding(exchange, route, upstream, state.hop).start()
+    Forwarding(exchange, route, upstream, state.forwarding_headers).start()
 
 
 def _client_address(exchange: Exchange, proxies: TrustedProxies) -> str:

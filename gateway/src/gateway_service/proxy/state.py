@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway_service.config.model import Config, TlsConfig
 from gateway_service.proxy.client_addresses import TrustedProxies
-from gateway_service.proxy.messages import Hop
+from gateway_service.proxy.messages import ForwardingHeaders
 from gateway_service.proxy.rate_limits import RateLimits
 from gateway_service.proxy.routing import Routes
 from gateway_service.upstreams.upstream import Upstream
@@ -18,7 +18,7 @@ class State:
     config: Config
     routes: Routes
     proxies: TrustedProxies
-    hop: Hop
+    forwarding_headers: ForwardingHeaders
     hsts: bytes
     """The header line that keeps browsers to TLS, in responses over TLS."""
     rate_limits: RateLimits
@@ -34,7 +34,7 @@ def compile_state(
         config=config,
         routes=Routes(config),
         proxies=proxies,
-        hop=Hop(config.pseudonym.encode("ascii"), proxies),
+        forwarding_headers=ForwardingHeaders(config.pseudonym.encode("ascii"), proxies),
         hsts=_hsts_line(config.tls),
         rate_limits=rate_limits,
         upstreams=upstreams,

@@ -1,90 +1,67 @@
-"""One connection to a replica: one request at a time, one answer to each."""
+"""One connection to a replica: one request at a time, one response to each."""
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from gateway_service.config.model import Timeouts
+from gateway_service.http1.deadlines import NEVER
+from gateway_service.http1.parsing.enums import plain_members
+from gateway_service.http1.parsing.grammar import MalformedError
+from gateway_service.http1.parsing.limits import HeadLimits
+from gateway_service.http1.parsing.reader import ResponseReader, Signal
+from gateway_service.http1.parsing.responses import SWITCHING_PROTOCOLS, ResponseHead
+from gateway_service.http1.streams import Stream, WriteBuffer
+from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.failures import FailureKind
-from gateway_service.upstreams.response import Answer, UpstreamError
-from gateway_service.upstreams.response_fields import RESPONSE_FIELDS
-from service_kit.edge.batch import WriteBatch
-from service_kit.edge.deadlines import NEVER
-from service_kit.edge.decoders import BodyDecoder, body_decoder
-from service_kit.edge.fields import WEBSOCKET, body_line, connection_options
-from service_kit.edge.framing import (
-    BODILESS,
-    HEAD_END,
-    UNTIL_CLOSE,
-    HeadLimits,
-    MalformedError,
-    StatusLine,
-    parse_status_line,
-    response_body_length,
-    split_lines,
+from gateway_service.upstreams.response import (
+    Result,
+    UpstreamError,
+    UpstreamRequest,
+    UpstreamResponse,
 )
-from service_kit.edge.streams import Outlet, Stream
+from gateway_service.upstreams.response_fields import RESPONSE_FIELDS
 
 _HEAD_LIMITS: Final = HeadLimits()
-_INTERIM_LIMIT: Final = 16
-"""1xx answers before the real one; more are a flood."""
-
-_SWITCHING_PROTOCOLS: Final = 101
-_FIRST_FINAL_STATUS: Final = 200
-_NO_CONTENT: Final = 204
 
 _TUNNEL_IDLE: Final = 600.0
-"""Seconds without an octet in either direction; WebSocket peers ping more often."""
-
+"""Seconds without a byte in either direction; WebSocket peers ping more often."""
 
 _RECEIVED_AT_ONCE: Final = 98_304
-"""Octets of SO_RCVBUF, which the system doubles for what it keeps beside them.
+"""Bytes of SO_RCVBUF, which the system doubles for what it keeps beside them.
 
 One read takes all that there is, and is held for a client that is slow to take it.
 """
 
 
-class Asker(Protocol):
-    """Who asks, and what about."""
+@plain_members
+class State(Enum):
+    """What is expected of the replica."""
 
-    method: str
-    timeouts: Timeouts
-    total_at: float
-    """When all must be over, on the loop's clock."""
-    patience: float
-    """Seconds after which `gives_up` is asked."""
-    is_whole: bool
-    """Whether the request is all there is to send."""
-    is_upgrade: bool
-
-    def answered(self, outcome: Answer | UpstreamError) -> None:
-        """Take the answer, or why there is none; called once."""
-
-    def gives_up(self) -> bool:
-        """Say whether to wait for the head no longer; else the wait goes on."""
-
-
-class _Phase(Enum):
     IDLE = 1
+    """Nothing: the connection waits in its pool."""
     HEAD = 2
+    """The head of a response."""
     BODY = 3
+    """The rest of a response."""
     TUNNEL = 4
+    """Bytes of another protocol."""
     CLOSED = 5
+    """Nothing more."""
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """Sends requests and reads answers, strictly.
+    """Sends requests and reads responses, strictly.
 
-    What is not exactly one well-framed answer fails with `BAD_ANSWER`, and the
+    What is not exactly one well-framed response fails with `BAD_ANSWER`, and the
     connection is never used again.
     """
 
     _transport: asyncio.Transport
     _timeouts: Timeouts
-    _stream: Stream
-    _decoder: BodyDecoder
+    _body: Stream
 
     def __init__(
         self,
@@ -95,18 +72,16 @@ class UpstreamConnection(asyncio.Protocol):
         self._loop = loop
         self._batch = batch
         self._on_lost = on_lost
-        self._outlet = Outlet(loop)
-        self._phase = _Phase.IDLE
-        self._buffer = b""
-        self._scanned = 0
-        self._interim = 0
-        self._asker: Asker | None = None
-        self._method = ""
-        self._length = 0
+        self._reader = ResponseReader(_HEAD_LIMITS, RESPONSE_FIELDS)
+        self._write_buffer = WriteBuffer(loop)
+        self._state = State.IDLE
+        self._on_result: Callable[[Result], None] | None = None
+        self._may_give_up: Callable[[], bool] | None = None
         self._batch_number = 0
-        self._is_upgrade = False
         self._is_sent = True
-        self._stays_open = True
+        """Whether the request is complete."""
+        self._closes = False
+        """Whether the response is the last on this connection."""
         self._head_at = NEVER
         self._total_at = NEVER
         self.deadline = NEVER
@@ -115,36 +90,37 @@ class UpstreamConnection(asyncio.Protocol):
     def is_usable(self) -> bool:
         """Whether a request may be sent.
 
-        Not while reading is paused: a client left the end of an answer untaken.
+        Not while reading is paused: a client left the end of a response untaken.
         """
         return (
-            self._phase is _Phase.IDLE
+            self._state is State.IDLE
             and self._transport.is_reading()
             and not self._transport.is_closing()
         )
 
-    def ask(self, request: bytes, asker: Asker) -> None:
-        """Send a request, or the beginning of one; its answer is told to ``asker``.
+    def send_request(
+        self,
+        request: UpstreamRequest,
+        on_result: Callable[[Result], None],
+        may_give_up: Callable[[], bool],
+    ) -> None:
+        """Send a request, or the beginning of one; call ``on_result`` once.
 
-        Who asks has the connection to itself until it gives it back to its pool.
+        ``may_give_up`` says after `attempt_timeout` whether to wait no longer.
+        The sender has the connection to itself until it gives it back to its pool.
         """
-        self._phase = _Phase.HEAD
-        self._asker = asker
-        self._method = asker.method
-        self._timeouts = asker.timeouts
-        self._total_at = asker.total_at
-        self._is_sent = asker.is_whole
-        self._is_upgrade = asker.is_upgrade
-        self._batch.add(self._transport, request)
+        self._state = State.HEAD
+        self._may_give_up = may_give_up
+        self._timeouts = request.timeouts
+        self._on_result = on_result
+        self._total_at = request.total_at
+        self._is_sent = request.is_whole
+        self._reader.expect(request.method, is_upgrade=request.is_upgrade)
+        self._batch.add(self._transport, request.data)
         self._batch_number = self._batch.number
         now = self._loop.time()
-        self._head_at = min(now + asker.timeouts.response_head, asker.total_at)
-        self.deadline = min(self._head_at, now + asker.patience)
-
-    def give_up(self) -> None:
-        """Wait for the head no longer, if it is waited for: the replica is gone."""
-        if self._phase is _Phase.HEAD:
-            self._fail(UpstreamError(FailureKind.UNREACHABLE))
+        self._head_at = min(now + request.timeouts.response_head, request.total_at)
+        self.deadline = min(self._head_at, now + request.attempt_timeout)
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the request's body, waiting while the replica is slow.
@@ -152,35 +128,40 @@ class UpstreamConnection(asyncio.Protocol):
         Raises
         ------
         ConnectionResetError
-            The connection is gone, perhaps after an answer that came early.
+            The connection is gone, perhaps after a response that came early.
         """
         if self._transport.is_closing():
             raise ConnectionResetError
         self._batch.flush()
         self._transport.write(data)
         self._expect_more()
-        await self._outlet.drain()
+        await self._write_buffer.drain()
 
-    def sent(self) -> None:
-        """Say that the request is complete."""
+    def end_request(self) -> None:
+        """Take note that the request is complete."""
         self._is_sent = True
-        if self._phase is _Phase.HEAD:
+        if self._state is State.HEAD:
             head_at = self._loop.time() + self._timeouts.response_head
             self.deadline = self._head_at = min(head_at, self._total_at)
 
+    def give_up(self) -> None:
+        """Wait for the head no longer, if it is waited for: the replica is gone."""
+        if self._state is State.HEAD:
+            self._fail(UpstreamError(FailureKind.UNREACHABLE))
+
     def abort(self) -> None:
         """Close at once: nobody wants what may still come."""
-        self._asker = None
+        self._on_result = None
         self._fail(UpstreamError(FailureKind.RESET))
 
     def close(self) -> None:
         """Close a connection that has nothing to do."""
-        self._phase = _Phase.CLOSED
+        self._state = State.CLOSED
         self._transport.close()
 
     def _expect_more(self) -> None:
         idle = self._timeouts.idle
-        if self._phase is _Phase.TUNNEL:
+        if self._state is State.TUNNEL:
             idle, self._total_at = _TUNNEL_IDLE, NEVER
         self.deadline = min(self._loop.time() + idle, self._total_at)
 
@@ -195,170 +176,134 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read on."""
         try:
-            match self._phase:
-                case _Phase.HEAD if self._batch_number == self._batch.number:
-                    # Nothing was sent yet, so this answers another request, or none.
+            match self._state:
+                case State.HEAD if self._batch_number == self._batch.number:
+                    # Nothing was sent yet: this is of another request, or of none.
                     self._fail(UpstreamError(FailureKind.RESET))
-                case _Phase.HEAD:
-                    self._read_head(data)
-                case _Phase.BODY:
-                    self._read_body(data)
-                case _Phase.TUNNEL:
+                case State.HEAD:
+                    self._reader.receive(data)
+                    self._read_head()
+                case State.BODY:
+                    self._reader.receive(data)
+                    self._read_body()
+                case State.TUNNEL:
                     self._expect_more()
-                    self._stream.feed(data)
-                case _Phase.IDLE | _Phase.CLOSED:
+                    self._body.feed(data)
+                case State.IDLE | State.CLOSED:
                     self.abort()
         except MalformedError:
             self._fail(UpstreamError(FailureKind.BAD_ANSWER))
 
     def pause_writing(self) -> None:
         """Make `send` wait."""
-        self._outlet.pause()
+        self._write_buffer.pause()
 
     def resume_writing(self) -> None:
         """Let `send` go on."""
-        self._outlet.resume()
+        self._write_buffer.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits."""
-        phase, self._phase = self._phase, _Phase.CLOSED
-        self._outlet.lost()
+        """Fail whatever is waited for."""
+        state, self._state = self._state, State.CLOSED
+        self._write_buffer.lost()
         self._on_lost(self)
-        match phase:
-            case _Phase.HEAD:
-                self._tell(UpstreamError(FailureKind.RESET))
-            case _Phase.BODY if self._length == UNTIL_CLOSE and exc is None:
-                self._stream.end()
-            case _Phase.BODY:
-                self._stream.fail(UpstreamError(FailureKind.BAD_ANSWER))
-            case _Phase.TUNNEL:
-                self._stream.end()
-            case _Phase.IDLE | _Phase.CLOSED:
+        match state:
+            case State.HEAD:
+                self._deliver(UpstreamError(FailureKind.RESET))
+            case State.BODY if exc is None and self._is_body_complete():
+                self._body.end()
+            case State.BODY:
+                self._body.fail(UpstreamError(FailureKind.BAD_ANSWER))
+            case State.TUNNEL:
+                self._body.end()
+            case State.IDLE | State.CLOSED:
                 pass
 
     def on_deadline(self) -> None:
         """Give up what takes too long."""
         now = self._loop.time()
-        match self._phase:
-            case _Phase.HEAD if now < self._head_at and not self._is_given_up():
+        match self._state:
+            case State.HEAD if now < self._head_at and not self._is_given_up():
                 self.deadline = self._head_at
-            case _Phase.BODY if self._stream.is_paused and now < self._total_at:
+            case State.BODY if self._body.is_paused and now < self._total_at:
                 self._expect_more()
-            case _Phase.HEAD | _Phase.BODY:
-                self._fail(UpstreamError(FailureKind.TIMEOUT, in_time=False))
-            case _Phase.IDLE | _Phase.TUNNEL | _Phase.CLOSED:
+            case State.HEAD | State.BODY:
+                self._fail(UpstreamError(FailureKind.TIMEOUT, is_late=True))
+            case State.IDLE | State.TUNNEL | State.CLOSED:
                 self.abort()
 
     def _is_given_up(self) -> bool:
-        return self._asker is None or self._asker.gives_up()
+        return self._may_give_up is None or self._may_give_up()
 
-    # Reading an answer
+    # Reading a response
 
-    def _read_head(self, data: bytes) -> None:
-        if self._buffer:
-            data = self._buffer + data
-        while (end := data.find(HEAD_END, self._scanned)) >= 0:
-            lines = iter(split_lines(data[:end], _HEAD_LIMITS))
-            start = parse_status_line(next(lines))
-            data = data[end + len(HEAD_END) :]
-            if start.status >= _FIRST_FINAL_STATUS:
-                self._begin(start, lines, data)
-                return
-            if start.status == _SWITCHING_PROTOCOLS:
-                self._begin_tunnel(lines, data)
-                return
-            self._scanned = 0
-            self._interim += 1
-            if self._interim > _INTERIM_LIMIT:
-                raise MalformedError("There are too many interim answers.")
-        if len(data) > _HEAD_LIMITS.head:
-            raise MalformedError("The head is too large.")
-        self._buffer = data
-        self._scanned = max(0, len(data) - len(HEAD_END) + 1)
-
-    def _begin(self, start: StatusLine, head: Iterator[bytes], rest: bytes) -> None:
-        lines, values = RESPONSE_FIELDS.sort(head)
-        lengths = values.get(b"content-length", [])
-        codings = values.get(b"transfer-encoding", [])
-        length = response_body_length(start, self._method, lengths, codings)
-        answer = Answer(start.status, lines, values, length, None, rest)
-        if self._method == "HEAD" or start.status in BODILESS:
-            is_told = lengths and start.status != _NO_CONTENT
-            answer.bodiless_framing = body_line(int(lengths[0])) if is_told else b""
-        self._length = length
-        self._buffer = b""
-        self._interim = self._scanned = 0
-        self._stays_open = (
-            not start.is_http_10
-            and length != UNTIL_CLOSE
-            and b"close" not in connection_options(values)
-        )
-        if len(rest) != length:
-            decoder = body_decoder(length)
-            answer.body = decoder.feed(rest)
-            if not decoder.complete:
-                answer.body = self._begin_body(decoder, answer.body)
-            elif decoder.rest:
-                raise MalformedError("Something follows the answer.")
-            else:
-                answer.length = len(answer.body)
-        if isinstance(answer.body, bytes):
+    def _read_head(self) -> None:
+        head = self._reader.next_event()
+        if not isinstance(head, ResponseHead):
+            return
+        if head.status == SWITCHING_PROTOCOLS:
+            self._begin_stream(State.TUNNEL, head, self._reader.take_buffer())
+            return
+        self._closes = head.closes
+        first, event = b"", self._reader.next_event()
+        if isinstance(event, bytes):
+            first, event = event, self._reader.next_event()
+        if event is Signal.END:
             self._finish()
-        self._tell(answer)
-
-    def _begin_body(self, decoder: BodyDecoder, first: bytes) -> Stream:
-        self._phase = _Phase.BODY
-        self._decoder = decoder
-        self._stream = Stream(self._transport, self._loop)
-        self._stream.feed(first)
-        self._expect_more()
-        return self._stream
-
-    def _read_body(self, data: bytes) -> None:
-        decoder = self._decoder
-        self._stream.feed(decoder.feed(data))
-        if not decoder.complete:
-            self._expect_more()
-        elif decoder.rest:
-            raise MalformedError("Something follows the answer.")
+            self._deliver(UpstreamResponse(head, first))
         else:
-            stream = self._stream
-            self._finish()
-            stream.end()
+            self._begin_stream(State.BODY, head, first)
 
-    def _begin_tunnel(self, head: Iterator[bytes], rest: bytes) -> None:
-        if not self._is_upgrade:
-            raise MalformedError("Nobody asked to switch protocols.")
-        lines, values = RESPONSE_FIELDS.sort(head)
-        if b",".join(values.get(b"upgrade", [])).lower() != WEBSOCKET:
-            raise MalformedError("Nobody asked to switch to this protocol.")
-        self._phase = _Phase.TUNNEL
-        self._stream = Stream(self._transport, self._loop)
-        self._stream.feed(rest)
+    def _begin_stream(self, state: State, head: ResponseHead, first: bytes) -> None:
+        self._state = state
+        self._body = Stream(self._transport, self._loop)
+        self._body.feed(first)
         self._expect_more()
-        self._tell(Answer(_SWITCHING_PROTOCOLS, lines, values, 0, None, self._stream))
+        self._deliver(UpstreamResponse(head, self._body))
 
-    def _tell(self, outcome: Answer | UpstreamError) -> None:
-        asker, self._asker = self._asker, None
-        if asker is not None:
-            asker.answered(outcome)
+    def _read_body(self) -> None:
+        event = self._reader.next_event()
+        if isinstance(event, bytes):
+            self._body.feed(event)
+            event = self._reader.next_event()
+        if event is Signal.END:
+            self._finish()
+            self._body.end()
+        else:
+            self._expect_more()
+
+    def _is_body_complete(self) -> bool:
+        """Whether a body ends with its connection."""
+        try:
+            self._reader.receive_end()
+        except MalformedError:
+            return False
+        return True
+
+    def _deliver(self, result: Result) -> None:
+        on_result, self._on_result = self._on_result, None
+        self._may_give_up = None
+        if on_result is not None:
+            on_result(result)
 
     def _finish(self) -> None:
-        """Keep the connection after a complete answer, if nothing speaks against it."""
-        if self._stays_open and self._is_sent:
-            self._phase = _Phase.IDLE
+        """Go back to waiting after a response, if nothing speaks against it."""
+        if self._reader.buffer:
+            raise MalformedError("Something follows the response.")
+        if self._is_sent and not self._closes:
+            self._state = State.IDLE
             self.deadline = NEVER
         else:
             self.close()
 
     def _fail(self, error: UpstreamError) -> None:
-        """Close at once, and tell whoever waits why."""
-        phase, self._phase = self._phase, _Phase.CLOSED
+        """Close at once, and fail whatever is waited for."""
+        state, self._state = self._state, State.CLOSED
         self._transport.abort()
-        match phase:
-            case _Phase.HEAD:
-                self._tell(error)
-            case _Phase.BODY | _Phase.TUNNEL:
-                self._stream.fail(error)
-            case _Phase.IDLE | _Phase.CLOSED:
+        match state:
+            case State.HEAD:
+                self._deliver(error)
+            case State.BODY | State.TUNNEL:
+                self._body.fail(error)
+            case State.IDLE | State.CLOSED:
                 pass

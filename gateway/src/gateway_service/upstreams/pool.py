@@ -3,12 +3,12 @@
 import asyncio
 
 from gateway_service.config.model import UpstreamConfig
+from gateway_service.http1.deadlines import Deadlines
+from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.connection import UpstreamConnection
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.response import UpstreamError
-from service_kit.edge.batch import WriteBatch
-from service_kit.edge.deadlines import Deadlines
 
 
 class ConnectionPool:
@@ -53,12 +53,12 @@ class ConnectionPool:
         try:
             async with asyncio.timeout(timeout):
                 _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self._loop, self._batch, self._lost),
+                    self._new_connection,
                     self._endpoint.host,
                     self._endpoint.port,
                 )
         except TimeoutError:
-            raise UpstreamError(FailureKind.REFUSED, in_time=False) from None
+            raise UpstreamError(FailureKind.REFUSED, is_late=True) from None
         except OSError:
             raise UpstreamError(FailureKind.REFUSED) from None
         self._deadlines.add(connection)
@@ -66,7 +66,7 @@ class ConnectionPool:
         return connection
 
     def give_back(self, connection: UpstreamConnection) -> None:
-        """Keep a connection for the next request, or close it if it cannot be used.
+        """Make a connection idle again, or close it if it cannot be used.
 
         Closing it ends an exchange that is not complete, on the replica's side too.
         """
@@ -78,6 +78,9 @@ class ConnectionPool:
             connection.deadline = self._loop.time() + self._config.idle_timeout
             self._idle.append(connection)
 
+    def _new_connection(self) -> UpstreamConnection:
+        return UpstreamConnection(self._loop, self._batch, self._lost)
+
     def _lost(self, connection: UpstreamConnection) -> None:
         self._deadlines.discard(connection)
         self._open.discard(connection)
@@ -85,7 +88,7 @@ class ConnectionPool:
             self._idle.remove(connection)
 
     def give_up(self) -> None:
-        """Wait for no answer any longer that has not begun: the replica is gone."""
+        """Wait no longer for responses that have not begun: the replica is gone."""
         for connection in list(self._open):
             connection.give_up()
 

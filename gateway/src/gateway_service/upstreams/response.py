@@ -1,34 +1,47 @@
-"""What an upstream answered, or why it did not."""
+"""What a request to an upstream is, and what comes of it."""
 
 from dataclasses import dataclass
 
+from gateway_service.config.model import Timeouts
+from gateway_service.http1.parsing.responses import ResponseHead
+from gateway_service.http1.streams import Stream
 from gateway_service.upstreams.failures import FailureKind
-from service_kit.edge.fields import Values
-from service_kit.edge.streams import Stream
 
 
 class UpstreamError(Exception):
-    """A replica gave no usable answer."""
+    """A replica gave no usable response."""
 
-    def __init__(self, kind: FailureKind, *, in_time: bool = True) -> None:
+    def __init__(self, kind: FailureKind, *, is_late: bool = False) -> None:
         super().__init__(kind.value)
         self.kind = kind
-        self.in_time = in_time
-        """False: it was given up, for it might still come."""
+        self.is_late = is_late
+        """Whether it was given up, for the response might still have come."""
 
 
 @dataclass(slots=True)
-class Answer:
-    """The head of an answer, and its body as far as it has come."""
+class UpstreamResponse:
+    """The head of a response, and its body as far as it has come."""
 
-    status: int
-    lines: list[bytes]
-    """The fields that are passed on."""
-    values: Values
-    """Those the gateway reads."""
-    length: int
-    """Of the body: octets, `CHUNKED` or `UNTIL_CLOSE`."""
-    bodiless_framing: bytes | None
-    """What is told of a body's length where there is none (HEAD, 204, 304)."""
+    head: ResponseHead
     body: bytes | Stream
     """The whole body if it came with the head, else the way to get it."""
+
+
+Result = UpstreamResponse | UpstreamError
+
+
+@dataclass(slots=True)
+class UpstreamRequest:
+    """A request as it is sent to a replica, or to several in turn."""
+
+    data: bytes
+    """The head, and the body as far as it has come."""
+    method: str
+    is_upgrade: bool
+    is_whole: bool
+    """Whether `data` is all there is to send."""
+    timeouts: Timeouts
+    total_at: float
+    """When all must be over, on the loop's clock."""
+    attempt_timeout: float
+    """Seconds after which the sender may give up waiting for the head."""

@@ -6,7 +6,7 @@ removed; all others pass unchanged.
 
 from typing import Final
 
-from service_kit.edge.fields import FieldPolicy
+from gateway_service.http1.parsing.fields import FieldPolicy
 
 _READ_OF_RESPONSES: Final = frozenset(
     {b"connection", b"content-length", b"date", b"transfer-encoding", b"upgrade"}

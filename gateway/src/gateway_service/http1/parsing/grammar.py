@@ -1,6 +1,6 @@
 """Where an HTTP/1 message begins and ends (RFC 9112), for both sides of a hop.
 
-One grammar reads what clients send and what upstreams answer, and it is strict: a
+One grammar reads what clients and what upstreams send, and it is strict: a
 message that two implementations could cut at different places is refused. What passes
 is written anew with one unambiguous framing, so nothing can be smuggled.
 """
@@ -9,7 +9,8 @@ import re
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from service_kit.edge.remembered import Remembered
+from gateway_service.http1.parsing.cache import Cache
+from gateway_service.http1.parsing.limits import HeadLimits
 
 CRLF: Final = b"\r\n"
 HEAD_END: Final = b"\r\n\r\n"
@@ -17,15 +18,15 @@ HEAD_END: Final = b"\r\n\r\n"
 CHUNKED: Final = -1
 """In place of a length: the body is sent in chunks."""
 UNTIL_CLOSE: Final = -2
-"""In place of a length: the answer's body ends with the connection."""
+"""In place of a length: the response's body ends with the connection."""
 
 BODILESS: Final = frozenset({204, 304})
-"""Statuses of answers that end with their head, as those to HEAD do (9112, 6.3)."""
+"""Statuses of responses that end with their head, as those to HEAD do (9112, 6.3)."""
 
 _TCHAR: Final = (
     b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
-_FIELD_OCTETS: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+_FIELD_BYTES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 """What may stand in a line: everything but control characters (RFC 9110, 5.5)."""
 
 _VERSIONS: Final = frozenset({b"HTTP/1.1", b"HTTP/1.0"})
@@ -36,7 +37,7 @@ _LONGEST_NUMBER: Final = 15
 
 
 class MalformedError(Exception):
-    """A message that must not be passed on; `status` tells a client why."""
+    """A message that must not be passed on; `status` is the client's response."""
 
     def __init__(
         self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST
@@ -58,20 +59,6 @@ def _fields_too_large() -> MalformedError:
     )
 
 
-class HeadLimits(NamedTuple):
-    """Octets (and fields) that the head of a message may have."""
-
-    start_line: int = 8_192
-    field: int = 8_192
-    fields: int = 32_768
-    field_count: int = 100
-
-    @property
-    def head(self) -> int:
-        """The longest head that can be within all limits."""
-        return self.start_line + self.fields + len(HEAD_END)
-
-
 class RequestLine(NamedTuple):
     """What a request line says, not looked into yet."""
 
@@ -87,7 +74,7 @@ class StatusLine(NamedTuple):
     is_http_10: bool
 
 
-_status_lines: Final[Remembered[bytes, StatusLine]] = Remembered()
+_status_lines: Final[Cache[bytes, StatusLine]] = Cache()
 
 
 def parse_request_line(line: bytes) -> RequestLine:
@@ -114,14 +101,14 @@ def check_unfinished_head(head: bytes, limits: HeadLimits) -> None:
 
 
 def parse_status_line(line: bytes) -> StatusLine:
-    """Parse the first line of an answer."""
+    """Parse the first line of a response."""
     known = _status_lines.get(line)
     if known is not None:
         return known
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise MalformedError("The status line is malformed.")
-    return _status_lines.keep(line, StatusLine(int(match[2]), match[1] == b"0"))
+    return _status_lines.store(line, StatusLine(int(match[2]), match[1] == b"0"))
 
 
 def field_name(line: bytes) -> bytes:
@@ -141,7 +128,7 @@ def split_lines(head: bytes, limits: HeadLimits) -> list[bytes]:
     lines = head.split(CRLF)
     if len(head) > min(limits.start_line, limits.field):
         _check_sizes(lines, limits)
-    if head.translate(None, _FIELD_OCTETS) != CRLF * (len(lines) - 1):
+    if head.translate(None, _FIELD_BYTES) != CRLF * (len(lines) - 1):
         raise MalformedError("A line of the head holds a control character.")
     if len(lines) > limits.field_count + 1:
         raise _fields_too_large()
@@ -168,7 +155,7 @@ def _check_sizes(lines: list[bytes], limits: HeadLimits) -> None:
 def request_body_length(
     lengths: list[bytes], codings: list[bytes], *, is_http_10: bool
 ) -> int:
-    """Return a request's body length in octets, or `CHUNKED` (RFC 9112, 6.3).
+    """Return a request's body length in bytes, or `CHUNKED` (RFC 9112, 6.3).
 
     ``lengths`` and ``codings`` are the values of each Content-Length and each
     Transfer-Encoding field. Without either there is no body.
@@ -183,7 +170,7 @@ def request_body_length(
 def response_body_length(
     start: StatusLine, method: str, lengths: list[bytes], codings: list[bytes]
 ) -> int:
-    """Return an answer's body length in octets, `CHUNKED` or `UNTIL_CLOSE`."""
+    """Return a response's body length in bytes, `CHUNKED` or `UNTIL_CLOSE`."""
     length = UNTIL_CLOSE
     if codings:
         if lengths or start.is_http_10:

@@ -1,7 +1,7 @@
 """A bound on every wait, without a timer for each.
 
 Setting a deadline is one assignment; a sweep a few times a second finds those that
-have passed. So a wait may last one interval longer than it was told.
+have passed. So a wait may last one interval longer than its deadline.
 """
 
 import asyncio

@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from service_kit.edge.fields import WEBSOCKET, FieldPolicy, Values, connection_options
-from service_kit.edge.framing import (
-    HeadLimits,
+from gateway_service.http1.parsing.cache import Cache
+from gateway_service.http1.parsing.fields import (
+    WEBSOCKET,
+    FieldPolicy,
+    Values,
+    connection_options,
+)
+from gateway_service.http1.parsing.grammar import (
     MalformedError,
     parse_request_line,
     request_body_length,
     split_lines,
 )
-from service_kit.edge.remembered import Remembered
+from gateway_service.http1.parsing.limits import HeadLimits
 
 _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"
@@ -21,7 +26,7 @@ _HOST: Final = re.compile(
 )
 """`uri-host [ ":" port ]`, not empty (RFC 9110, 7.2)."""
 
-_good_hosts: Final[Remembered[bytes, bool]] = Remembered()
+_good_hosts: Final[Cache[bytes, bool]] = Cache()
 """Hosts found well-formed."""
 
 _ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
@@ -33,13 +38,13 @@ _ORIGIN_FORM: Final = re.compile(
 )
 """Path and query of RFC 3986, the query with what browsers leave in it.
 
-A path has one spelling: an octet that needs no escape must not be escaped, and no
+A path has one spelling: a byte that needs no escape must not be escaped, and no
 control character may be. Otherwise two readers could see two paths.
 """
 
 
-_LONGEST_REPEATED: Final = 256
-"""Octets of a request line that is remembered; one with a query never is."""
+_LONGEST_CACHED: Final = 256
+"""Bytes of a request line that is cached; one with a query never is."""
 
 
 class _Start(NamedTuple):
@@ -53,7 +58,7 @@ class _Start(NamedTuple):
     is_http_10: bool
 
 
-_starts: Final[Remembered[bytes, _Start]] = Remembered()
+_starts: Final[Cache[bytes, _Start]] = Cache()
 
 
 @dataclass(slots=True)
@@ -62,7 +67,7 @@ class Request:
 
     method: str
     path: str
-    """Without the query, octet for octet as sent; `*` if the server is meant."""
+    """Without the query, byte for byte as sent; `*` if the server is meant."""
     target: bytes
     """Path and query."""
     host: bytes
@@ -71,7 +76,7 @@ class Request:
     lines: list[bytes]
     values: Values
     length: int
-    """Of the body: octets, or `CHUNKED`."""
+    """Of the body: bytes, or `CHUNKED`."""
     closes: bool
     """Whether the client sends no further request on its connection."""
 
@@ -95,7 +100,7 @@ class Request:
         )
 
     def texts(self, name: str) -> list[str]:
-        """Return the values of a field that is read, a character for each octet."""
+        """Return the values of a field that is read, a character for each byte."""
         values = self.values.get(name.encode("ascii"))
         return [] if values is None else [each.decode("latin-1") for each in values]
 
@@ -148,8 +153,8 @@ def _read_start(line: bytes) -> _Start:
             raise MalformedError("The request target is malformed.")
     path = "*" if match is None else match[1].decode("ascii")
     start = _Start(method.decode("ascii"), path, target, authority, is_http_10)
-    if b"?" not in target and len(line) <= _LONGEST_REPEATED:
-        _starts.keep(line, start)
+    if b"?" not in target and len(line) <= _LONGEST_CACHED:
+        _starts.store(line, start)
     return start
 
 
@@ -170,7 +175,7 @@ def _host(values: Values, *, is_http_10: bool) -> bytes:
     if host not in _good_hosts:
         if not _HOST.fullmatch(host):
             raise MalformedError("The Host field is malformed.")
-        _good_hosts.keep(host, True)  # noqa: FBT003 - it was found well-formed
+        _good_hosts.store(host, True)  # noqa: FBT003 - it was found well-formed
     return host
 
 

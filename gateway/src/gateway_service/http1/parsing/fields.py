@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from service_kit.edge.framing import CHUNKED, field_name
-from service_kit.edge.remembered import Remembered
+from gateway_service.http1.parsing.cache import Cache
+from gateway_service.http1.parsing.grammar import CHUNKED, field_name
 
 Values = dict[bytes, list[bytes]]
 """The values of each field that is read, by lower-case name."""
@@ -22,7 +22,7 @@ READ_OF_REQUESTS: Final = frozenset(
         b"upgrade",
     }
 )
-"""What tells where a request goes and ends: every policy for requests reads it."""
+"""Fields that say where a request goes and ends: every request policy reads them."""
 
 _HOP_BY_HOP: Final = frozenset(
     {
@@ -37,7 +37,7 @@ _HOP_BY_HOP: Final = frozenset(
     }
 )
 
-_REPEATED: Final = frozenset(
+_CACHED: Final = frozenset(
     {
         b"accept",
         b"accept-encoding",
@@ -66,11 +66,11 @@ _REPEATED: Final = frozenset(
         b"x-requested-with",
     }
 )
-_REPEATED_PREFIXES: Final = (b"sec-ch-", b"sec-fetch-")
+_CACHED_PREFIXES: Final = (b"sec-ch-", b"sec-fetch-")
 """Names of lines that most messages have alike, and that never hold a secret."""
 
-_LONGEST_REPEATED: Final = 256
-"""Octets of such a line, and of a name that is remembered."""
+_LONGEST_CACHED: Final = 256
+"""Bytes of such a line, and of a name that is cached."""
 
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 _USUAL_OPTIONS: Final = {
@@ -81,13 +81,13 @@ _NAME_NO_FIELD: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b
 """Connection options other than the name of a field that would pass."""
 
 
-class _Fate(NamedTuple):
+class _Rule(NamedTuple):
     """What becomes of the lines of one name."""
 
     read_as: bytes
     """The name in lower case, if lines of it are read."""
     passes: bool
-    is_repeated: bool
+    is_cached: bool
 
 
 Field = tuple[bytes, bytes]
@@ -104,9 +104,9 @@ class FieldPolicy:
     ) -> None:
         self._read = read
         self._is_dropped = is_dropped
-        self._names: Remembered[bytes, _Fate] = Remembered()
+        self._names: Cache[bytes, _Rule] = Cache()
         """By name as it was sent, with the colon that a line must have."""
-        self._lines: Remembered[bytes, bool | Field] = Remembered()
+        self._lines: Cache[bytes, bool | Field] = Cache()
         """By whole line: what it says if it is read, else whether it passes."""
 
     def sort(self, lines: Iterable[bytes]) -> tuple[list[bytes], Values]:
@@ -117,7 +117,7 @@ class FieldPolicy:
         for line in lines:
             found = known.get(line)
             if found is None:
-                found = self._judge(line)
+                found = self._parse(line)
             if found is True:
                 passed.append(line)
             elif found:
@@ -132,25 +132,25 @@ class FieldPolicy:
                 passed = [p for p in passed if field_name(p).lower() not in named]
         return passed, values
 
-    def _judge(self, line: bytes) -> bool | Field:
+    def _parse(self, line: bytes) -> bool | Field:
         end = line.find(b":") + 1
-        name, passes, is_repeated = self._names.get(line[:end]) or self._fate(line)
+        name, passes, is_cached = self._names.get(line[:end]) or self._rule_for(line)
         found = (name, line[end:].strip(b" \t")) if name else passes
-        if is_repeated and len(line) <= _LONGEST_REPEATED:
-            self._lines.keep(line, found)
+        if is_cached and len(line) <= _LONGEST_CACHED:
+            self._lines.store(line, found)
         return found
 
-    def _fate(self, line: bytes) -> _Fate:
+    def _rule_for(self, line: bytes) -> _Rule:
         name = field_name(line)
         lower = name.lower()
-        fate = _Fate(
+        rule = _Rule(
             read_as=lower if lower in self._read else b"",
             passes=lower not in _HOP_BY_HOP and not self._is_dropped(lower),
-            is_repeated=lower in _REPEATED or lower.startswith(_REPEATED_PREFIXES),
+            is_cached=lower in _CACHED or lower.startswith(_CACHED_PREFIXES),
         )
-        if len(name) <= _LONGEST_REPEATED:
-            self._names.keep(name + b":", fate)
-        return fate
+        if len(name) <= _LONGEST_CACHED:
+            self._names.store(name + b":", rule)
+        return rule
 
 
 def connection_options(values: Values) -> frozenset[bytes]:

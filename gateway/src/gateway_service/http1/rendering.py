@@ -1,4 +1,4 @@
-"""Answers as octets: those given here, and the heads of relayed ones."""
+"""Responses as bytes: those made here, and the heads of relayed ones."""
 
 import time
 from email.utils import formatdate
@@ -24,7 +24,7 @@ CONNECTION_CLOSE: Final = b"Connection: close\r\n"
 SECURITY_LINES: Final = "".join(
     f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items()
 ).encode("ascii")
-"""On every answer that is made here."""
+"""On every response that is made here."""
 
 _PROBLEM_LINES: Final = (
     f"Content-Type: {MEDIA_TYPE}\r\nCache-Control: no-store\r\n".encode("ascii")
@@ -33,12 +33,12 @@ _PROBLEM_LINES: Final = (
 
 
 def status_line(status: int) -> bytes:
-    """Return the first line of an answer, with a phrase of our own."""
+    """Return the first line of a response, with a phrase of our own."""
     return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def problem_answer(problem: Problem, request_id: str) -> tuple[bytes, bytes]:
-    """Return header lines and body that tell a client of a problem."""
+def render_problem(problem: Problem, request_id: str) -> tuple[bytes, bytes]:
+    """Return header lines and body of a response with a problem."""
     extra = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
     return _PROBLEM_LINES + extra.encode("ascii"), problem_body(problem, request_id)
 

@@ -1,39 +1,46 @@
-"""Which octets of a connection are a message's body."""
+"""Which bytes of a connection are a message's body."""
 
 import re
 from typing import Final, Protocol
 
-from service_kit.edge.framing import (
+from gateway_service.http1.parsing.grammar import (
     CHUNKED,
     CRLF,
     HEAD_END,
     UNTIL_CLOSE,
-    HeadLimits,
     MalformedError,
     field_name,
     split_lines,
 )
+from gateway_service.http1.parsing.limits import HeadLimits
 
 _CHUNK_LINE: Final = re.compile(
     rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?"
 )
 
 _CHUNK_LINE_LIMIT: Final = 256
-"""Octets of a chunk's size with its extensions, which nobody uses."""
+"""Bytes of a chunk's size with its extensions, which nobody uses."""
 _EXTENSIONS_LIMIT: Final = 16_384
-"""Octets of extensions in one body; a trickle of them is an attack."""
+"""Bytes of extensions in one body; a trickle of them is an attack."""
 _TRAILERS_LIMIT: Final = 8_192
 
 
 class BodyDecoder(Protocol):
-    """Takes the octets of a connection and says which of them are the body."""
+    """Takes the bytes of a connection and says which of them are the body."""
 
     complete: bool
     rest: bytes
     """What came after the end of the body."""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body's octets in ``data``."""
+        """Return the body's bytes in ``data``."""
+
+    def end(self) -> None:
+        """Raise MalformedError if the body is incomplete, now that no more comes."""
+
+
+def _incomplete() -> MalformedError:
+    return MalformedError("The body ended before its end.")
 
 
 def body_decoder(length: int) -> BodyDecoder:
@@ -52,7 +59,7 @@ class LengthDecoder:
         self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body's octets in ``data``."""
+        """Return the body's bytes in ``data``."""
         if self._left == UNTIL_CLOSE:
             return data
         if len(data) < self._left:
@@ -64,6 +71,12 @@ class LengthDecoder:
             return data
         self.rest = data[left:]
         return data[:left]
+
+    def end(self) -> None:
+        """Complete a body that ends with the connection."""
+        if not self.complete and self._left != UNTIL_CLOSE:
+            raise _incomplete()
+        self.complete = True
 
 
 class ChunkedDecoder:
@@ -77,13 +90,13 @@ class ChunkedDecoder:
     def __init__(self) -> None:
         self._buffer = b""
         self._left = self._AT_SIZE
-        """Octets up to the end of this chunk, its line end included."""
+        """Bytes up to the end of this chunk, its line end included."""
         self._extensions = 0
         self.complete = False
         self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body's octets in ``data``."""
+        """Return the body's bytes in ``data``."""
         if self._buffer:
             data = self._buffer + data
         at, pieces = 0, []
@@ -106,8 +119,13 @@ class ChunkedDecoder:
             self.rest = data[at:]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def end(self) -> None:
+        """Raise MalformedError unless the last chunk has come."""
+        if not self.complete:
+            raise _incomplete()
+
     def _without_line_end(self, piece: bytes) -> bytes:
-        """Take a piece of a chunk; its last two octets must be the line end."""
+        """Take a piece of a chunk; its last two bytes must be the line end."""
         before, self._left = self._left, self._left - len(piece)
         payload = max(0, before - len(CRLF))
         end = piece[payload:]

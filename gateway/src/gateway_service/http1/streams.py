@@ -1,17 +1,17 @@
-"""Octets on their way from one connection to another, a few at a time."""
+"""Bytes on their way from one connection to another, a few at a time."""
 
 import asyncio
 from typing import Final
 
 HIGH_WATER: Final = 65_536
-"""Octets that may wait before the sender is no longer read from."""
+"""Bytes that may wait before the sender is no longer read from."""
 
 
 class Stream:
     """A body between the connection that receives it and the one that sends it on.
 
     When the reader falls behind, the connection that feeds the stream stops reading,
-    so TCP tells the peer to wait: no more than the high water is held, plus one read.
+    so TCP tells the peer to wait: it holds no more than the high water, plus one read.
     """
 
     __slots__ = (
@@ -121,7 +121,7 @@ class Stream:
             self._waiter.set_result(None)
 
 
-class Outlet:
+class WriteBuffer:
     """The sending half of a connection: makes writers wait while the peer is slow."""
 
     __slots__ = ("_is_full", "_is_lost", "_loop", "_waiter")

@@ -1,4 +1,4 @@
-"""What was found out about octets that come again and again."""
+"""Findings about bytes that come again and again."""
 
 from typing import Final, TypeVar
 
@@ -9,11 +9,11 @@ _LIMIT: Final = 1_024
 """Enough for what is usual; a flood of anything else costs no memory."""
 
 
-class Remembered(dict[K, V]):
+class Cache(dict[K, V]):
     """A dictionary that begins anew when it is full. Nothing secret belongs in it."""
 
-    def keep(self, key: K, finding: V) -> V:
-        """Remember and return a finding."""
+    def store(self, key: K, finding: V) -> V:
+        """Store and return a finding."""
         if len(self) >= _LIMIT:
             self.clear()
         self[key] = finding

@@ -1,0 +1,1 @@
+"""HTTP/1 towards clients, and the grammar of both sides."""

@@ -1,0 +1,128 @@
+"""The sending half of a client's connection: responses, and the connection's end."""
+
+import asyncio
+import socket
+import struct
+from abc import ABC, abstractmethod
+from typing import Final, cast
+
+from gateway_service.http1.deadlines import NEVER
+from gateway_service.http1.parsing.limits import ClientTimeouts
+from gateway_service.http1.states import TRANSITIONS, Event, State
+from gateway_service.http1.streams import Stream, WriteBuffer
+from gateway_service.http1.write_batch import WriteBatch
+from service_kit.addresses import normalised
+
+_ON_ITS_WAY: Final = 0.5
+"""Seconds that an idle connection stays open when the server stops."""
+
+LINGER: Final = 2.0
+"""Seconds in which a client may still send, so that it gets to read why it must not."""
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER without time: closing sends RST."""
+
+
+class Client(ABC):
+    """A client as its exchanges see it.
+
+    The receiving half, which decides what follows a response, is `ClientConnection`.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: WriteBatch,
+        timeouts: ClientTimeouts,
+    ) -> None:
+        self.loop = loop
+        self._timeouts = timeouts
+        self._batch = batch
+        self._write_buffer = WriteBuffer(loop)
+        self._state = State.IDLE
+        self.deadline = NEVER
+        """When the present wait ends, on the loop's clock."""
+        self.address = ""
+        """The IP address at the other end."""
+        self.is_secure = False
+        """Whether the connection is TLS."""
+
+    @property
+    @abstractmethod
+    def stays_open(self) -> bool:
+        """Whether a further request may follow on the connection."""
+
+    @abstractmethod
+    def end_response(self) -> None:
+        """Go on after a response that is complete."""
+
+    @abstractmethod
+    def open_tunnel(self) -> Stream:
+        """Return what the client sends from now on, no longer HTTP."""
+
+    @abstractmethod
+    def on_deadline(self) -> None:
+        """Give up the present wait."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes to the client."""
+        self._batch.flush()
+        self._transport.write(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Send a whole response."""
+        self._batch.add(self._transport, data)
+
+    def pause_writing(self) -> None:
+        """Bound how long the client may take to read."""
+        self._write_buffer.pause()
+        self.deadline = self.loop.time() + self._timeouts.send
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written."""
+        if self._write_buffer.is_full:
+            await self._write_buffer.drain()
+
+    def close_when_idle(self) -> None:
+        """Close soon, unless a request is handled or on its way."""
+        if self._state is State.IDLE:
+            self.deadline = min(self.deadline, self.loop.time() + _ON_ITS_WAY)
+
+    def close(self) -> None:
+        """Close after what was written."""
+        self._move(Event.CLOSED)
+        self._batch.flush()
+        self._transport.close()
+
+    def _linger(self) -> None:
+        """Let the client read the response before the connection is closed.
+
+        Closing while it still sends would reset the connection, and the response too.
+        """
+        self._batch.flush()
+        if not self._transport.can_write_eof():
+            self.close()
+            return
+        self._move(Event.LAST_SENT)
+        self.deadline = self.loop.time() + LINGER
+        self._transport.resume_reading()
+        self._transport.write_eof()
+
+    def cut(self) -> None:
+        """End the connection so that the client sees it broken."""
+        self._move(Event.CLOSED)
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and not self._transport.is_closing():
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.abort()
+
+    def _connect(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.address = normalised(peer[0]) if isinstance(peer, tuple) else ""
+        self.is_secure = transport.get_extra_info("ssl_object") is not None
+
+    def _move(self, event: Event) -> None:
+        self._state = TRANSITIONS[event][self._state]

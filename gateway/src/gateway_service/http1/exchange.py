@@ -1,0 +1,193 @@
+"""One request and the response it gets, whoever gives it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from gateway_service.http1.client import Client
+from gateway_service.http1.parsing.fields import body_line
+from gateway_service.http1.parsing.grammar import BODILESS, CHUNKED, CRLF
+from gateway_service.http1.parsing.requests import Request
+from gateway_service.http1.parsing.responses import SWITCHING_PROTOCOLS
+from gateway_service.http1.rendering import (
+    CONNECTION_CLOSE,
+    CONTINUE,
+    date_line,
+    render_problem,
+    status_line,
+)
+from gateway_service.http1.streams import Stream
+from service_kit.problems import INTERNAL_ERROR, Problem, ProblemError
+from service_kit.request_id import new_request_id, request_id
+
+CLIENT_GONE: Final = 499
+"""Logged in place of a status when the client left before there was one."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class Exchange:
+    """What is known of a request on its way, and the means to respond to it."""
+
+    lines = b""
+    """Header lines that stand on the response, whoever gives it."""
+    status = 0
+    """Of the response; 0 until it has begun."""
+    bytes_sent = 0
+    """Of the response's body."""
+    route = ""
+    upstream = ""
+    replica: object = ""
+    """Its `str` is where the response came from."""
+    upstream_seconds = 0.0
+    """From sending the request to the response's head."""
+    on_abandoned: Callable[[], None] | None = None
+    """Gives back what the response was to come from."""
+    _tasks: tuple[asyncio.Task[None], ...] = ()
+    _is_chunked = False
+
+    def __init__(
+        self,
+        client: Client,
+        request: Request,
+        body: Stream | None,
+        started_at: float,
+    ) -> None:
+        self.client = client
+        self.request = request
+        self.body = body
+        self.started_at = started_at
+        """On the monotonic clock, which the event loop's is too, but coarser."""
+        self.request_id = new_request_id()
+        self.closes = request.closes
+        """Whether the connection ends with this exchange."""
+
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run what must be waited for in a task that ends with the exchange.
+
+        A `ProblemError` it raises becomes the response, or breaks one that has begun.
+        """
+        task = self.client.loop.create_task(self._run(work))
+        self._tasks = (*self._tasks, task)
+
+    async def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        request_id.set(self.request_id)
+        try:
+            await work()
+        except ConnectionResetError:
+            self.client.cut()
+        except ProblemError as error:
+            # The body holds the error, which must not hold the reader of the body.
+            error.__traceback__ = None
+            self._fail(error.problem)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """Log an exception that nobody expected, and end the exchange."""
+        request_id.set(self.request_id)
+        _logger.error("unexpected_error", exc_info=error)
+        if not self.status:
+            self.closes = True
+        self._fail(INTERNAL_ERROR)
+
+    def _fail(self, problem: Problem) -> None:
+        """Send a problem in place of the response, or break one that has begun."""
+        self.abandon()
+        if self.status:
+            self.client.cut()
+        else:
+            self.send_problem(problem)
+
+    def abandon(self) -> None:
+        """Do no more for a client that is gone, or that gets another response."""
+        self._cancel_tasks()
+        if self.on_abandoned is not None:
+            self.on_abandoned()
+
+    def _cancel_tasks(self) -> None:
+        tasks, self._tasks = self._tasks, ()
+        current = asyncio.current_task(self.client.loop)
+        for task in tasks:
+            if task is not current:
+                task.cancel()
+
+    def _end(self) -> None:
+        if self._tasks:
+            self._cancel_tasks()
+        self.client.end_response()
+
+    def send_problem(self, problem: Problem) -> None:
+        """Respond with a problem."""
+        lines, body = render_problem(problem, self.request_id)
+        self.respond(int(problem.status), lines + date_line(), body)
+
+    def respond(
+        self, status: int, lines: bytes, body: bytes, framing: bytes | None = None
+    ) -> None:
+        """Send a whole response; ``framing`` states its length, if not as usual."""
+        if framing is None:
+            framing = b"" if status in BODILESS else body_line(len(body))
+        if self.request.method == "HEAD":
+            body = b""
+        self.bytes_sent = len(body)
+        self.client.write_whole(self._head(status, lines, framing) + body)
+        self._end()
+
+    def begin(self, status: int, lines: bytes, length: int) -> None:
+        """Begin a response whose body comes by `send`, and ends with `end`."""
+        if length >= 0:
+            framing = body_line(length)
+        elif self.request.is_http_10:
+            framing = b""
+            self.closes = True
+        else:
+            framing = body_line(CHUNKED)
+            self._is_chunked = True
+        self.client.write(self._head(status, lines, framing))
+
+    async def send(self, data: bytes) -> None:
+        """Send a piece of the body, waiting while the client is slow."""
+        self.bytes_sent += len(data)
+        if self._is_chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self.client.write(data)
+        await self.client.drain()
+
+    def end(self) -> None:
+        """End the response."""
+        if self._is_chunked:
+            self.client.write(b"0\r\n\r\n")
+        self._end()
+
+    def switch_protocols(self, lines: bytes) -> None:
+        """Respond with 101; what follows belongs to the other protocol."""
+        self.status = SWITCHING_PROTOCOLS
+        self.closes = True
+        self.client.write(
+            b"%bConnection: upgrade\r\nUpgrade: websocket\r\n%b%b\r\n"
+            % (status_line(SWITCHING_PROTOCOLS), lines, self._own_lines())
+        )
+
+    async def read_body(self, limit: int) -> bytes:
+        """Return what has come of the body once it is complete or beyond ``limit``."""
+        if self.body is None:
+            return b""
+        if self.request.expects_continue and self.body.is_empty:
+            self.client.write(CONTINUE)
+        return await self.body.gather(limit)
+
+    def _head(self, status: int, lines: bytes, framing: bytes) -> bytes:
+        self.status = status
+        if not self.client.stays_open or (
+            self.body is not None and not self.body.is_complete
+        ):
+            self.closes = True
+        closing = CONNECTION_CLOSE if self.closes else b""
+        return b"".join(
+            (status_line(status), lines, self._own_lines(), framing, closing, CRLF)
+        )
+
+    def _own_lines(self) -> bytes:
+        return self.lines + b"X-Request-Id: " + self.request_id.encode("ascii") + CRLF

@@ -1,0 +1,37 @@
+"""How much of a message is taken from a peer, and how long it is waited for."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+_HEAD_END: Final = 4
+"""Bytes of the empty line, and of the line end before it."""
+
+
+class HeadLimits(NamedTuple):
+    """Bytes (and fields) that the head of a message may have."""
+
+    start_line: int = 8_192
+    field: int = 8_192
+    fields: int = 32_768
+    field_count: int = 100
+
+    @property
+    def head(self) -> int:
+        """The longest head that can be within all limits."""
+        return self.start_line + self.fields + _HEAD_END
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTimeouts:
+    """How long a client is waited for, in seconds."""
+
+    head: float = 10.0
+    """For the whole request line and header block, from its first byte."""
+    body: float = 20.0
+    """For the whole body, plus one second for each `body_rate` bytes received."""
+    body_rate: int = 1_024
+    """Bytes a second below which a body counts as stalled."""
+    send: float = 20.0
+    """For the client to take what was written to it."""
+    keep_alive: float = 75.0
+    """For the next request on a connection."""

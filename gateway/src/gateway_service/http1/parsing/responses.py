@@ -1,0 +1,89 @@
+"""An upstream's response as it is understood."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from gateway_service.http1.parsing.fields import (
+    WEBSOCKET,
+    FieldPolicy,
+    Values,
+    body_line,
+    connection_options,
+)
+from gateway_service.http1.parsing.grammar import (
+    BODILESS,
+    UNTIL_CLOSE,
+    MalformedError,
+    parse_status_line,
+    response_body_length,
+    split_lines,
+)
+from gateway_service.http1.parsing.limits import HeadLimits
+
+SWITCHING_PROTOCOLS: Final = 101
+_FIRST_FINAL_STATUS: Final = 200
+_NO_CONTENT: Final = 204
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    """The head of a final response: what is passed on, and how its body is framed."""
+
+    status: int
+    lines: list[bytes]
+    """The fields that are passed on."""
+    values: Values
+    """Those that are read."""
+    length: int
+    """Of the body: bytes, `CHUNKED` or `UNTIL_CLOSE`."""
+    framing: bytes | None
+    """The line that states a body's length where there is no body (HEAD, 204, 304)."""
+    closes: bool
+    """Whether the upstream sends no further response on its connection."""
+
+
+def read_response(
+    head: bytes,
+    limits: HeadLimits,
+    fields: FieldPolicy,
+    method: str,
+    *,
+    is_upgrade: bool,
+) -> ResponseHead | None:
+    """Understand a head without its final empty line, or raise MalformedError.
+
+    None: an interim response, of which nothing is passed on. ``method`` and
+    ``is_upgrade`` are the request's.
+    """
+    head_lines = iter(split_lines(head, limits))
+    start = parse_status_line(next(head_lines))
+    if start.status < _FIRST_FINAL_STATUS:
+        if start.status == SWITCHING_PROTOCOLS:
+            return _switch(head_lines, fields, is_upgrade=is_upgrade)
+        return None
+    lines, values = fields.sort(head_lines)
+    lengths = values.get(b"content-length", [])
+    codings = values.get(b"transfer-encoding", [])
+    length = response_body_length(start, method, lengths, codings)
+    framing = None
+    if method == "HEAD" or start.status in BODILESS:
+        states_length = lengths and start.status != _NO_CONTENT
+        framing = body_line(int(lengths[0])) if states_length else b""
+    closes = (
+        start.is_http_10
+        or length == UNTIL_CLOSE
+        or b"close" in connection_options(values)
+    )
+    return ResponseHead(start.status, lines, values, length, framing, closes)
+
+
+def _switch(
+    head_lines: Iterable[bytes], fields: FieldPolicy, *, is_upgrade: bool
+) -> ResponseHead:
+    if not is_upgrade:
+        raise MalformedError("Nobody asked to switch protocols.")
+    lines, values = fields.sort(head_lines)
+    if b",".join(values.get(b"upgrade", [])).lower() != WEBSOCKET:
+        raise MalformedError("Nobody asked to switch to this protocol.")
+    return ResponseHead(SWITCHING_PROTOCOLS, lines, values, 0, None, closes=True)

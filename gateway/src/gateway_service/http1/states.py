@@ -1,0 +1,112 @@
+"""The states of a client's connection, and every way from one to another.
+
+Each wait has a state of its own, so a bound on it has one place: the state's case in
+`ClientConnection.on_deadline` for time, and in `data_received` for bytes.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+from gateway_service.http1.parsing.enums import plain_members
+
+
+@plain_members
+class State(Enum):
+    """What the connection waits for, and what it does with bytes that come."""
+
+    IDLE = "idle"
+    """Nothing of a request has come."""
+    HEAD = "head"
+    """A request's head has begun."""
+    BODY = "body"
+    """A request is handled while its body comes."""
+    BROKEN = "broken"
+    """A request is handled whose body cannot be completed; what comes is dropped."""
+    TRUNCATED = "truncated"
+    """The same, and the client sends no more."""
+    RESPONSE = "response"
+    """A whole request is handled; what comes is held."""
+    LAST_RESPONSE = "last response"
+    """The same, and the client sends no more; it is perhaps gone."""
+    QUEUED = "queued"
+    """Further requests are held, and read in the next turn of the loop."""
+    BLOCKED = "blocked"
+    """Further requests are held until the client takes the responses it has."""
+    TUNNEL = "tunnel"
+    """What comes is another protocol's."""
+    TUNNEL_ENDED = "tunnel ended"
+    """The same, and the client sends no more."""
+    LINGER = "linger"
+    """The last response was sent; what comes is dropped."""
+    CLOSED = "closed"
+    """Nothing more is read; what was written may be on its way."""
+
+    __hash__ = object.__hash__  # Enum's own is a call; this is looked up per request
+
+
+@plain_members
+class Event(Enum):
+    """What moves a connection from one state to another."""
+
+    HEAD_BEGUN = "the first bytes of a head came"
+    HEAD_READ = "a head came whose body is still to come"
+    REQUEST_READ = "a whole request came"
+    BODY_FAILED = "the body is malformed, or does not come in time"
+    RESPONDED = "a response was sent, and nothing else has come"
+    RESPONDED_WITH_MORE = "a response was sent, and further requests are held"
+    CLIENT_SLOW = "the client leaves responses unread"
+    NEXT_TURN = "held requests may be read"
+    TUNNEL_OPENED = "the protocol was switched"
+    CLIENT_ENDED = "the client sends no more"
+    LAST_SENT = "the last response was sent to a client that may still send"
+    CLOSED = "the connection was closed"
+
+    __hash__ = object.__hash__
+
+
+TRANSITIONS: Final[Mapping[Event, Mapping[State, State]]] = {
+    Event.HEAD_BEGUN: {State.IDLE: State.HEAD},
+    Event.HEAD_READ: {State.IDLE: State.BODY, State.HEAD: State.BODY},
+    Event.REQUEST_READ: {
+        State.IDLE: State.RESPONSE,
+        State.HEAD: State.RESPONSE,
+        State.BODY: State.RESPONSE,
+    },
+    Event.BODY_FAILED: {State.BODY: State.BROKEN},
+    Event.RESPONDED: {State.RESPONSE: State.IDLE},
+    Event.RESPONDED_WITH_MORE: {State.RESPONSE: State.QUEUED},
+    Event.CLIENT_SLOW: {
+        State.IDLE: State.BLOCKED,
+        State.HEAD: State.BLOCKED,
+        State.QUEUED: State.BLOCKED,
+        State.BLOCKED: State.BLOCKED,
+    },
+    Event.NEXT_TURN: {State.QUEUED: State.IDLE, State.BLOCKED: State.IDLE},
+    Event.TUNNEL_OPENED: {
+        State.RESPONSE: State.TUNNEL,
+        State.LAST_RESPONSE: State.TUNNEL_ENDED,
+    },
+    Event.CLIENT_ENDED: {
+        State.IDLE: State.CLOSED,
+        State.HEAD: State.CLOSED,
+        State.BODY: State.TRUNCATED,
+        State.BROKEN: State.TRUNCATED,
+        State.RESPONSE: State.LAST_RESPONSE,
+        State.QUEUED: State.CLOSED,
+        State.BLOCKED: State.CLOSED,
+        State.TUNNEL: State.TUNNEL_ENDED,
+        State.LINGER: State.CLOSED,
+        State.CLOSED: State.CLOSED,
+    },
+    Event.LAST_SENT: {
+        State.IDLE: State.LINGER,
+        State.HEAD: State.LINGER,
+        State.BODY: State.LINGER,
+        State.BROKEN: State.LINGER,
+        State.RESPONSE: State.LINGER,
+        State.TUNNEL: State.LINGER,
+    },
+    Event.CLOSED: dict.fromkeys(State, State.CLOSED),
+}
+"""By event: the state that follows each state in which it can happen."""

@@ -1,1 +1,0 @@
-"""HTTP/1 as a service meets it: connections of clients, read strictly."""

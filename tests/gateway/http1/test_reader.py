@@ -1,0 +1,223 @@
+"""Bytes in, events out: one reader for both sides, tried without sockets."""
+
+import pytest
+
+from gateway_service.http1.parsing.fields import READ_OF_REQUESTS, FieldPolicy
+from gateway_service.http1.parsing.grammar import CHUNKED, UNTIL_CLOSE, MalformedError
+from gateway_service.http1.parsing.limits import HeadLimits
+from gateway_service.http1.parsing.reader import RequestReader, ResponseReader, Signal
+from gateway_service.http1.parsing.requests import Request
+from gateway_service.http1.parsing.responses import ResponseHead
+
+LIMITS = HeadLimits(start_line=64, field=64, fields=128, field_count=4)
+FIELDS = FieldPolicy(READ_OF_REQUESTS, is_dropped=lambda _: False)
+END, NEED_DATA = Signal.END, Signal.NEED_DATA
+
+Reader = RequestReader | ResponseReader
+Seen = tuple[object, int] | bytes | Signal
+"""A request's path or a response's status with the body's length; or another event."""
+
+GET = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+POST = b"POST /a HTTP/1.1\r\nHost: h\r\n"
+CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+SWITCH = b"HTTP/1.1 101 Now\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+def request_reader() -> RequestReader:
+    return RequestReader(LIMITS, FIELDS)
+
+
+def response_reader(method: str = "GET", *, is_upgrade: bool = False) -> ResponseReader:
+    reader = ResponseReader(LIMITS, FIELDS, interim_limit=2)
+    reader.expect(method, is_upgrade=is_upgrade)
+    return reader
+
+
+def events(reader: Reader) -> list[Seen]:
+    """Return the events up to one that carries nothing, that one included."""
+    seen: list[Seen] = []
+    while not seen or not isinstance(seen[-1], Signal):
+        event = reader.next_event()
+        if isinstance(event, Request):
+            seen.append((event.path, event.length))
+        elif isinstance(event, ResponseHead):
+            seen.append((event.status, event.length))
+        else:
+            seen.append(event)
+    return seen
+
+
+def read(reader: Reader, data: bytes) -> list[Seen]:
+    reader.receive(data)
+    return events(reader)
+
+
+REQUESTS: dict[str, tuple[bytes, list[Seen]]] = {
+    "nothing": (b"", [NEED_DATA]),
+    "empty lines": (b"\r\n\r\n", [NEED_DATA]),
+    "empty lines before a head": (b"\r\n\r\n" + GET, [("/a", 0), END]),
+    "a part of a head": (GET[:-1], [NEED_DATA]),
+    "no body": (GET, [("/a", 0), END]),
+    "a length of 0": (POST + b"Content-Length: 0\r\n\r\n", [("/a", 0), END]),
+    "a body": (POST + b"Content-Length: 2\r\n\r\nab", [("/a", 2), b"ab", END]),
+    "a part of a body": (
+        POST + b"Content-Length: 2\r\n\r\na",
+        [("/a", 2), b"a", NEED_DATA],
+    ),
+    "chunks": (
+        POST + CHUNKS + b"1\r\na\r\n2;x=y\r\nbc\r\n0\r\nTrailer: t\r\n\r\n",
+        [("/a", CHUNKED), b"abc", END],
+    ),
+    "a chunk cut in its line end": (
+        POST + CHUNKS + b"1\r\na\r",
+        [("/a", CHUNKED), b"a", NEED_DATA],
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "expected"), REQUESTS.values(), ids=REQUESTS)
+def test_a_request_is_read(data: bytes, expected: list[Seen]) -> None:
+    assert read(request_reader(), data) == expected
+
+
+RESPONSES: dict[str, tuple[ResponseReader, bytes, list[Seen]]] = {
+    "a body": (
+        response_reader(),
+        OK + b"Content-Length: 2\r\n\r\nab",
+        [(200, 2), b"ab", END],
+    ),
+    "chunks": (
+        response_reader(),
+        OK + CHUNKS + b"1\r\na\r\n0\r\n\r\n",
+        [(200, CHUNKED), b"a", END],
+    ),
+    "until close": (
+        response_reader(),
+        OK + b"\r\na",
+        [(200, UNTIL_CLOSE), b"a", NEED_DATA],
+    ),
+    "HEAD": (
+        response_reader("HEAD"),
+        OK + b"Content-Length: 2\r\n\r\n",
+        [(200, 0), END],
+    ),
+    "204": (response_reader(), b"HTTP/1.1 204 \r\n\r\n", [(204, 0), END]),
+    "304": (
+        response_reader(),
+        b"HTTP/1.1 304 \r\nContent-Length: 2\r\n\r\n",
+        [(304, 0), END],
+    ),
+    "interim alone": (response_reader(), CONTINUE, [NEED_DATA]),
+    "interim and final": (
+        response_reader(),
+        CONTINUE * 2 + OK + b"Content-Length: 0\r\n\r\n",
+        [(200, 0), END],
+    ),
+    "a switch of protocols": (
+        response_reader(is_upgrade=True),
+        SWITCH + b"not HTTP",
+        [(101, 0), END],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("reader", "data", "expected"), RESPONSES.values(), ids=RESPONSES
+)
+def test_a_response_is_read(
+    reader: ResponseReader, data: bytes, expected: list[Seen]
+) -> None:
+    assert read(reader, data) == expected
+
+
+WHOLE = {
+    "no body": GET,
+    "length": POST + b"Content-Length: 5\r\n\r\nhello",
+    "chunks": POST + CHUNKS + b"2\r\nhe\r\n3;x\r\nllo\r\n0\r\nA: b\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("message", WHOLE.values(), ids=WHOLE)
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_pieces_make_the_same_message(message: bytes, size: int) -> None:
+    reader, whole = request_reader(), read(request_reader(), message)
+    seen: list[Seen] = []
+    for at in range(0, len(message), size):
+        seen += read(reader, message[at : at + size])
+    body = b"".join(each for each in seen if isinstance(each, bytes))
+    assert [each for each in seen if isinstance(each, tuple)] == whole[:1]
+    assert body == b"".join(each for each in whole if isinstance(each, bytes))
+    assert seen.count(END) == 1
+    assert seen[-1] is END
+
+
+def test_what_follows_a_message_is_held_until_it_is_asked_for() -> None:
+    reader = request_reader()
+    assert read(reader, GET + GET.replace(b"/a", b"/b")) == [("/a", 0), END]
+    assert reader.buffer == GET.replace(b"/a", b"/b")
+    assert events(reader) == [("/b", 0), END]
+    assert events(reader) == [NEED_DATA]
+
+
+def test_what_follows_a_switch_of_protocols_is_handed_over() -> None:
+    reader = response_reader(is_upgrade=True)
+    read(reader, SWITCH + b"not HTTP")
+    assert reader.take_buffer() == b"not HTTP"
+    assert reader.buffer == b""
+
+
+def test_limits_hold_from_the_next_head_on() -> None:
+    reader = request_reader()
+    read(reader, GET)
+    reader.limits = HeadLimits(start_line=8)
+    with pytest.raises(MalformedError):
+        read(reader, GET)
+
+
+MALFORMED: dict[str, tuple[Reader, bytes]] = {
+    "a long start line": (request_reader(), b"G" * 65),
+    "large fields": (request_reader(), b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 50),
+    "too many fields": (request_reader(), GET[:-2] + b"x: y\r\n" * 4 + b"\r\n"),
+    "a bare LF": (request_reader(), b"GET / HTTP/1.1\nHost: h\r\n\r\n"),
+    "two lengths": (
+        request_reader(),
+        POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\na",
+    ),
+    "a chunk without a size": (request_reader(), POST + CHUNKS + b"\r\na"),
+    "a chunk longer than its size": (request_reader(), POST + CHUNKS + b"1\r\nab"),
+    "an empty line before a response": (response_reader(), b"\r\n\r\n"),
+    "no status": (response_reader(), b"HTTP/1.1 OK\r\n\r\n"),
+    "a flood of interim responses": (response_reader(), CONTINUE * 3),
+    "a switch nobody asked for": (response_reader(), SWITCH),
+    "a switch to another protocol": (
+        response_reader(is_upgrade=True),
+        SWITCH.replace(b"websocket", b"h2c"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("reader", "data"), MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_message_is_refused(reader: Reader, data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        read(reader, data)
+
+
+def test_a_body_until_close_ends_with_the_bytes() -> None:
+    reader = response_reader()
+    read(reader, OK + b"\r\na")
+    reader.receive_end()
+    assert events(reader) == [END]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"Content-Length: 2\r\n\r\na", CHUNKS + b"1\r\na\r\n"],
+    ids=["length", "chunks"],
+)
+def test_a_body_that_ends_early_is_no_end(rest: bytes) -> None:
+    reader = response_reader()
+    read(reader, OK + rest)
+    with pytest.raises(MalformedError):
+        reader.receive_end()
