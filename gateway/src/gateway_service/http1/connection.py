@@ -12,7 +12,7 @@ from gateway_service.http1.parsing.grammar import MalformedError
 from gateway_service.http1.parsing.reader import RequestReader, Signal
 from gateway_service.http1.parsing.requests import UNREADABLE, Request
 from gateway_service.http1.server import EdgeServer
-from gateway_service.http1.states import Event, State
+from gateway_service.http1.states import TRANSITIONS, Event, State
 from gateway_service.http1.streams import Stream
 from service_kit.problems import Problem, ProblemError
 
@@ -29,6 +29,13 @@ It may have ended its sending half only; more likely it is gone, and then the wo
 it should end.
 """
 _HOLDING: Final = frozenset({State.RESPONSE, State.QUEUED, State.BLOCKED})
+
+
+# What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
+_IDLE: Final = State.IDLE
+_RESPONSE: Final = State.RESPONSE
+_ON_REQUEST: Final = TRANSITIONS[Event.REQUEST_READ]
+_ON_RESPONSE: Final = TRANSITIONS[Event.RESPONDED]
 
 
 class ClientConnection(Client, asyncio.Protocol):
@@ -56,6 +63,10 @@ class ClientConnection(Client, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
+        if self._state is _IDLE and not self._write_buffer.is_full:
+            self._reader.receive(data)
+            self._read_head()
+            return
         match self._state:
             case State.IDLE | State.HEAD if self._write_buffer.is_full:
                 self._move(Event.CLIENT_SLOW)
@@ -179,8 +190,7 @@ class ClientConnection(Client, asyncio.Protocol):
             if self._reader.buffer:
                 self._read_body(len(self._reader.buffer))
         else:
-            self._reader.next_event()  # its end
-            self._move(Event.REQUEST_READ)
+            self._state = _ON_REQUEST[self._state]
             self.deadline = NEVER
             self._exchange = exchange = Exchange(self, request, None, now)
         try:
@@ -221,7 +231,7 @@ class ClientConnection(Client, asyncio.Protocol):
     def stays_open(self) -> bool:
         """Whether a further request may follow."""
         return (
-            self._state is State.RESPONSE or self._state is State.BODY
+            self._state is _RESPONSE or self._state is State.BODY
         ) and not self._server.is_draining
 
     def end_response(self) -> None:
@@ -230,9 +240,10 @@ class ClientConnection(Client, asyncio.Protocol):
         if exchange is None:
             return
         self._server.ended(exchange)
+        if self._state is _RESPONSE and not exchange.closes:
+            self._await_next(exchange.body)
+            return
         match self._state:
-            case State.RESPONSE if not exchange.closes:
-                self._await_next(exchange.body)
             case State.RESPONSE if not self._reader.buffer:
                 self.close()
             case (
@@ -256,7 +267,7 @@ class ClientConnection(Client, asyncio.Protocol):
             self._move(Event.RESPONDED_WITH_MORE)
             self.loop.call_soon(self._read_next)
         else:
-            self._move(Event.RESPONDED)
+            self._state = _ON_RESPONSE[self._state]
 
     def _read_next(self) -> None:
         """Read the next of several requests that came together.

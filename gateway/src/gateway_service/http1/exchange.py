@@ -113,11 +113,6 @@ class Exchange:
             if task is not current:
                 task.cancel()
 
-    def _end(self) -> None:
-        if self._tasks:
-            self._cancel_tasks()
-        self.client.end_response()
-
     def send_problem(self, problem: Problem) -> None:
         """Respond with a problem."""
         lines, body = render_problem(problem, self.request_id)
@@ -133,7 +128,9 @@ class Exchange:
             body = b""
         self.bytes_sent = len(body)
         self.client.write_whole(self._head(status, lines, framing) + body)
-        self._end()
+        if self._tasks:
+            self._cancel_tasks()
+        self.client.end_response()
 
     def begin(self, status: int, lines: bytes, length: int) -> None:
         """Begin a response whose body comes by `send`, and ends with `end`."""
@@ -159,7 +156,9 @@ class Exchange:
         """End the response."""
         if self._is_chunked:
             self.client.write(b"0\r\n\r\n")
-        self._end()
+        if self._tasks:
+            self._cancel_tasks()
+        self.client.end_response()
 
     def switch_protocols(self, lines: bytes) -> None:
         """Respond with 101; what follows belongs to the other protocol."""

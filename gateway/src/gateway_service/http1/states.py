@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
-from gateway_service.http1.parsing.enums import plain_members
 
-
-@plain_members
 class State(Enum):
     """What the connection waits for, and what it does with bytes that come."""
 
@@ -45,7 +42,6 @@ class State(Enum):
     __hash__ = object.__hash__  # Enum's own is a call; this is looked up per request
 
 
-@plain_members
 class Event(Enum):
     """What moves a connection from one state to another."""
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
-from gateway_service.http1.parsing.enums import plain_members
 from gateway_service.upstreams.connection import UpstreamConnection
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.replica import Replica
@@ -20,7 +19,6 @@ _FAILURE_STATUSES: Final = frozenset({500, 502, 503, 504})
 """Statuses that speak against a replica, and that another might not give."""
 
 
-@plain_members
 class Outcome(Enum):
     """What came of an attempt, as far as the next step depends on it."""
 
@@ -38,17 +36,23 @@ class Outcome(Enum):
     """The request was sent, and no usable response came."""
 
 
+# What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
+_RESPONSE: Final = Outcome.RESPONSE
+_FAILED: Final = Outcome.FAILED
+_STALE: Final = Outcome.STALE
+
+
 class Attempt:
     """A place on a replica, and the connection to it; `release` gives both back."""
+
+    __slots__ = ("_failed", "_upstream", "connection", "replica")
 
     def __init__(self, upstream: Upstream, replica: Replica) -> None:
         self._upstream = upstream
         self.replica = replica
         self.connection: UpstreamConnection | None = replica.pool.take()
         """Open already, or None until `ask` has connected."""
-        self._failed: Outcome = (
-            Outcome.FAILED if self.connection is None else Outcome.STALE
-        )
+        self._failed: Outcome = _FAILED if self.connection is None else _STALE
         """The outcome if the connection is reset."""
 
     def supersede(self) -> None:
@@ -66,7 +70,7 @@ class Attempt:
             self.replica.failed(FailureKind.STATUS)
             return Outcome.FAILURE_STATUS
         self.replica.succeeded()
-        return Outcome.RESPONSE
+        return _RESPONSE
 
     def _outcome_of(self, error: UpstreamError) -> Outcome:
         if error.kind is FailureKind.REFUSED:

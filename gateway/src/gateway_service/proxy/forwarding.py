@@ -51,6 +51,10 @@ More than the limit of most routes, so what exceeds it reaches no replica.
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
+# What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
+_RESPONSE: Final = Outcome.RESPONSE
+
+
 class Forwarding:
     """Sends a request until a replica responds, and relays the response.
 
@@ -112,7 +116,7 @@ class Forwarding:
         try:
             self._judge(attempt, result)
             if (
-                self._outcome is Outcome.RESPONSE
+                self._outcome is _RESPONSE
                 and isinstance(result, UpstreamResponse)
                 and isinstance(result.body, bytes)
             ):
@@ -145,18 +149,17 @@ class Forwarding:
         head = request_head(exchange, self._upstream.name, self._headers, framing)
         if first and not is_whole:
             first = self._chunk(first)
+        attempt_timeout = NEVER
+        if self._is_repeatable:
+            attempt_timeout = self._upstream.config.retries.attempt_timeout
         return UpstreamRequest(
-            data=head + first if first else head,
-            method=request.method,
+            head + first if first else head,
+            request.method,
+            route.timeouts,
+            exchange.started_at + route.timeouts.total,
+            attempt_timeout,
             is_upgrade=is_upgrade,
             is_whole=is_whole,
-            timeouts=route.timeouts,
-            total_at=exchange.started_at + route.timeouts.total,
-            attempt_timeout=(
-                self._upstream.config.retries.attempt_timeout
-                if self._is_repeatable
-                else NEVER
-            ),
         )
 
     @property
@@ -231,11 +234,13 @@ class Forwarding:
 
     def _judge(self, attempt: Attempt, result: Result) -> None:
         self._outcome = outcome = attempt.judge(result)
-        if isinstance(result, UpstreamError):
-            self._problem = _problem_of(result)
-        else:
+        if not isinstance(result, UpstreamError):
             self._exchange.upstream_seconds = time.monotonic() - self._asked_at
-        if outcome is not Outcome.RESPONSE and outcome is not Outcome.STALE:
+            if outcome is _RESPONSE:
+                return
+        else:
+            self._problem = _problem_of(result)
+        if outcome is not Outcome.STALE:
             self._tried = (*self._tried, attempt.replica)
 
     def _may_repeat(self) -> bool:

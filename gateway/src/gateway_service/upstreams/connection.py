@@ -8,7 +8,6 @@ from typing import Final, cast
 
 from gateway_service.config.model import Timeouts
 from gateway_service.http1.deadlines import NEVER
-from gateway_service.http1.parsing.enums import plain_members
 from gateway_service.http1.parsing.grammar import MalformedError
 from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.parsing.reader import ResponseReader, Signal
@@ -36,7 +35,6 @@ One read takes all that there is, and is held for a client that is slow to take 
 """
 
 
-@plain_members
 class State(Enum):
     """What is expected of the replica."""
 
@@ -50,6 +48,12 @@ class State(Enum):
     """Bytes of another protocol."""
     CLOSED = 5
     """Nothing more."""
+
+
+# What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
+_IDLE: Final = State.IDLE
+_HEAD: Final = State.HEAD
+_END: Final = Signal.END
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -93,7 +97,7 @@ class UpstreamConnection(asyncio.Protocol):
         Not while reading is paused: a client left the end of a response untaken.
         """
         return (
-            self._state is State.IDLE
+            self._state is _IDLE
             and self._transport.is_reading()
             and not self._transport.is_closing()
         )
@@ -109,7 +113,7 @@ class UpstreamConnection(asyncio.Protocol):
         ``may_give_up`` says after `attempt_timeout` whether to wait no longer.
         The sender has the connection to itself until it gives it back to its pool.
         """
-        self._state = State.HEAD
+        self._state = _HEAD
         self._may_give_up = may_give_up
         self._timeouts = request.timeouts
         self._on_result = on_result
@@ -176,13 +180,14 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read on."""
         try:
+            if self._state is _HEAD and self._batch_number != self._batch.number:
+                self._reader.receive(data)
+                self._read_head()
+                return
             match self._state:
-                case State.HEAD if self._batch_number == self._batch.number:
+                case State.HEAD:
                     # Nothing was sent yet: this is of another request, or of none.
                     self._fail(UpstreamError(FailureKind.RESET))
-                case State.HEAD:
-                    self._reader.receive(data)
-                    self._read_head()
                 case State.BODY:
                     self._reader.receive(data)
                     self._read_body()
@@ -245,10 +250,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._begin_stream(State.TUNNEL, head, self._reader.take_buffer())
             return
         self._closes = head.closes
-        first, event = b"", self._reader.next_event()
-        if isinstance(event, bytes):
-            first, event = event, self._reader.next_event()
-        if event is Signal.END:
+        first, is_whole = b"", not head.length
+        if not is_whole:
+            event = self._reader.next_event()
+            if isinstance(event, bytes):
+                first, event = event, self._reader.next_event()
+            is_whole = event is _END
+        if is_whole:
             self._finish()
             self._deliver(UpstreamResponse(head, first))
         else:
@@ -266,7 +274,7 @@ class UpstreamConnection(asyncio.Protocol):
         if isinstance(event, bytes):
             self._body.feed(event)
             event = self._reader.next_event()
-        if event is Signal.END:
+        if event is _END:
             self._finish()
             self._body.end()
         else:
@@ -291,7 +299,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self._reader.buffer:
             raise MalformedError("Something follows the response.")
         if self._is_sent and not self._closes:
-            self._state = State.IDLE
+            self._state = _IDLE
             self.deadline = NEVER
         else:
             self.close()

@@ -37,11 +37,11 @@ class UpstreamRequest:
     data: bytes
     """The head, and the body as far as it has come."""
     method: str
-    is_upgrade: bool
-    is_whole: bool
-    """Whether `data` is all there is to send."""
     timeouts: Timeouts
     total_at: float
     """When all must be over, on the loop's clock."""
     attempt_timeout: float
     """Seconds after which the sender may give up waiting for the head."""
+    is_upgrade: bool
+    is_whole: bool
+    """Whether `data` is all there is to send."""

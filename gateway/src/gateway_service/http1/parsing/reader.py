@@ -1,8 +1,9 @@
 """Cut the bytes of a connection into messages: bytes in, events out, no I/O.
 
-A message is one head, pieces of its body, and `Signal.END`. Whoever owns the connection
-gives bytes to `receive` and asks for events until it gets `Signal.NEED_DATA`. After an
-`END` it decides when to ask for the next message; until then bytes are only held.
+A message is a head, and if its length is not 0, pieces of a body and `Signal.END`.
+Whoever owns the connection gives bytes to `receive` and asks for events until it gets
+`Signal.NEED_DATA`. When a message is complete, the owner decides when to ask for the
+next one; until then bytes are only held.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +15,6 @@ from gateway_service.http1.parsing.bodies import (
     LengthDecoder,
     body_decoder,
 )
-from gateway_service.http1.parsing.enums import plain_members
 from gateway_service.http1.parsing.fields import FieldPolicy
 from gateway_service.http1.parsing.grammar import (
     CRLF,
@@ -29,10 +29,11 @@ from gateway_service.http1.parsing.responses import ResponseHead, read_response
 INTERIM_LIMIT: Final = 16
 """1xx responses before the final one; more are a flood."""
 
-_NO_BODY: Final = LengthDecoder(0)
+_ENDED: Final = LengthDecoder(0)
+_WHOLE_BODY: Final = LengthDecoder(0)
+"""For a body that came with its head, and nothing behind it."""
 
 
-@plain_members
 class Signal(Enum):
     """An event that carries nothing."""
 
@@ -49,6 +50,10 @@ class Head(Protocol):
     """Of the body: bytes, `CHUNKED` or `UNTIL_CLOSE`."""
 
 
+# What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
+_NEED_DATA: Final = Signal.NEED_DATA
+_END: Final = Signal.END
+
 HeadT = TypeVar("HeadT", bound=Head)
 
 
@@ -58,25 +63,24 @@ class MessageReader(ABC, Generic[HeadT]):
     Once it has raised `MalformedError` nothing can be read any more.
     """
 
-    __slots__ = ("_buffer", "_decoder", "_scanned", "limits")
+    __slots__ = ("_decoder", "_length", "_scanned", "buffer", "limits")
+
+    _skips_empty_lines = False
 
     def __init__(self, limits: HeadLimits) -> None:
         self.limits = limits
         """Of the next head; they may be exchanged between two messages."""
-        self._buffer = b""
+        self.buffer = b""
+        """The bytes that no event has covered yet."""
         self._scanned = 0
         """Bytes of the buffer in which no head ends."""
+        self._length = 0
         self._decoder: BodyDecoder | None = None
         """Of the message whose head has been read, until its end."""
 
-    @property
-    def buffer(self) -> bytes:
-        """The bytes that no event has covered yet."""
-        return self._buffer
-
     def receive(self, data: bytes) -> None:
         """Take bytes that came."""
-        self._buffer = self._buffer + data if self._buffer else data
+        self.buffer = self.buffer + data if self.buffer else data
 
     def receive_end(self) -> None:
         """Take note that no more bytes come; `next_event` says what that means."""
@@ -85,7 +89,7 @@ class MessageReader(ABC, Generic[HeadT]):
 
     def take_buffer(self) -> bytes:
         """Return the bytes that were not read, for another protocol or for nobody."""
-        buffer, self._buffer = self._buffer, b""
+        buffer, self.buffer = self.buffer, b""
         return buffer
 
     def next_event(self) -> HeadT | bytes | Signal:
@@ -99,33 +103,47 @@ class MessageReader(ABC, Generic[HeadT]):
         decoder = self._decoder
         if decoder is None:
             return self._next_head()
+        if decoder is _WHOLE_BODY:
+            self._decoder = _ENDED
+            body, self.buffer = self.buffer[: self._length], self.buffer[self._length :]
+            return body
         if not decoder.complete:
-            if not self._buffer:
-                return Signal.NEED_DATA
-            body = decoder.feed(self._buffer)
-            self._buffer = decoder.rest
+            if not self.buffer:
+                return _NEED_DATA
+            body = decoder.feed(self.buffer)
+            self.buffer = decoder.rest
             if body:
                 return body
             if not decoder.complete:
-                return Signal.NEED_DATA
+                return _NEED_DATA
         self._decoder = None
-        return Signal.END
+        return _END
 
     @abstractmethod
     def _read(self, head: bytes) -> HeadT | None:
         """Return what a head says; None skips it."""
 
     def _next_head(self) -> HeadT | Signal:
-        while (end := self._buffer.find(HEAD_END, self._scanned)) >= 0:
-            head = self._read(self._buffer[:end])
-            self._buffer = self._buffer[end + len(HEAD_END) :]
+        if self._skips_empty_lines:
+            while self.buffer.startswith(CRLF):
+                self.buffer = self.buffer[len(CRLF) :]
+        while (end := self.buffer.find(HEAD_END, self._scanned)) >= 0:
+            head = self._read(self.buffer[:end])
+            self.buffer = rest = self.buffer[end + len(HEAD_END) :]
             self._scanned = 0
             if head is not None:
-                self._decoder = body_decoder(head.length) if head.length else _NO_BODY
+                length = head.length
+                if not length:
+                    return head
+                if length == len(rest):
+                    self._decoder = _WHOLE_BODY
+                    self._length = length
+                else:
+                    self._decoder = body_decoder(length)
                 return head
-        check_unfinished_head(self._buffer, self.limits)
-        self._scanned = max(0, len(self._buffer) - len(HEAD_END) + 1)
-        return Signal.NEED_DATA
+        check_unfinished_head(self.buffer, self.limits)
+        self._scanned = max(0, len(self.buffer) - len(HEAD_END) + 1)
+        return _NEED_DATA
 
 
 class RequestReader(MessageReader[Request]):
@@ -133,15 +151,12 @@ class RequestReader(MessageReader[Request]):
 
     __slots__ = ("_fields",)
 
+    _skips_empty_lines = True
+    """Before the first line of a request (RFC 9112, 2.2)."""
+
     def __init__(self, limits: HeadLimits, fields: FieldPolicy) -> None:
         super().__init__(limits)
         self._fields = fields
-
-    def _next_head(self) -> Request | Signal:
-        """Skip empty lines before a request (RFC 9112, 2.2)."""
-        while self._buffer.startswith(CRLF):
-            self._buffer = self._buffer[len(CRLF) :]
-        return super()._next_head()
 
     def _read(self, head: bytes) -> Request:
         return read_request(head, self.limits, self._fields)
