@@ -84,6 +84,7 @@ def _hashing_busy(error: Exception) -> Problem:
 PROBLEMS: Final[ProblemTable] = {
     errors.DatabaseUnavailableError: _UNAVAILABLE,
     errors.SigningKeyUnavailableError: _UNAVAILABLE,
+    errors.KeysUnopenedError: _UNAVAILABLE,
     errors.LostRaceError: _UNAVAILABLE,
     HashingBusyError: _hashing_busy,
     errors.TooManyAttemptsError: _too_many_attempts,
