@@ -1,11 +1,13 @@
 import json
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service_kit.logs import configure_logging
+from service_kit.logs import configure_logging, flush_logs
 from service_kit.request_id import request_id
 
 
@@ -13,7 +15,10 @@ from service_kit.request_id import request_id
 def _own_root_logger() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    root.handlers[:] = []
     yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(capture=False)
@@ -28,6 +33,7 @@ def test_a_record_is_one_json_line_with_its_fields(
     logging.getLogger("a.b").debug("not_shown")
     request_id.reset(token)
 
+    flush_logs()
     (line,) = capfd.readouterr().err.splitlines()
     entry = json.loads(line)
     moment = datetime.fromisoformat(entry.pop("time"))
@@ -50,6 +56,7 @@ def test_untrusted_text_cannot_forge_a_line(
     configure_logging("example", "info")
     logging.getLogger("a").warning("refused", extra={"username": text})
 
+    flush_logs()
     (line,) = capfd.readouterr().err.splitlines()
     assert line.isascii()
     assert line.isprintable()

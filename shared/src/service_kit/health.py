@@ -10,6 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from service_kit.logs import LogMetrics
 from service_kit.problems import common, problem_middleware, problem_response
 
 Check = Callable[[], Awaitable[str | None]]
@@ -91,6 +92,7 @@ def create_internal_app(
             text=json.dumps(status(), indent=1) + "\n", content_type="application/json"
         )
 
+    registry.register(LogMetrics())
     app = web.Application(middlewares=[problem_middleware({})])
     app.add_routes(
         [

@@ -1,15 +1,147 @@
-"""One JSON object per line on stderr."""
+"""One JSON object per line on stderr, written without ever waiting for its reader."""
 
 import logging
+import os
 import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import TracebackType
 from typing import Final
 
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 from pythonjsonlogger.json import JsonFormatter
 
+from service_kit.line_writer import LineWriter
 from service_kit.request_id import request_id
 
-_FORMAT: Final = "{levelname}{name}{message}{request_id}"
-_RENAMES: Final = {"levelname": "level", "message": "event"}
+FLUSH_SECONDS: Final = 1.0
+"""How long a process that ends waits for somebody to take its last lines."""
+
+_PENDING_LIMIT: Final = 4_194_304
+"""Bytes of lines that may wait for a reader: some ten thousand lines."""
+
+_FORMAT: Final = "{asctime}{levelname}{name}{message}{request_id}"
+_RENAMES: Final = {"asctime": "time", "levelname": "level", "message": "event"}
+_STDERR: Final = 2
+_STANDARD_DESCRIPTORS: Final = (0, 1, _STDERR)
+
+_logger: Final = logging.getLogger(__name__)
+
+
+def configure_logging(service: str, level: str) -> None:
+    """Send this process's log to stderr; ``service`` is named in each line.
+
+    What Python would print of exceptions that nobody caught becomes such a line too.
+    """
+    claim_standard_descriptors()
+    formatter = _Formatter(
+        _FORMAT,
+        style="{",
+        rename_fields=_RENAMES,
+        static_fields={"service": service},
+    )
+    handler = _LineHandler()
+    handler.setFormatter(formatter)
+    handler.addFilter(_RequestIdFilter())
+    root = logging.getLogger()
+    before, root.handlers[:] = root.handlers[:], [handler]
+    for each in before:
+        each.close()
+    root.setLevel(level.upper())
+    logging.getLogger("aiohttp.server").addFilter(_ParseErrorFilter())
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_crash
+    threading.excepthook = lambda hook: _log_uncaught(hook.exc_value)
+    sys.unraisablehook = lambda hook: _log_uncaught(hook.exc_value)
+
+
+def flush_logs(seconds: float = FLUSH_SECONDS) -> None:
+    """Return when every line has been taken, or after so many seconds."""
+    for handler in _line_handlers():
+        handler.writer.flush(seconds)
+
+
+def claim_standard_descriptors() -> None:
+    """Open the null device in place of a standard stream that is closed.
+
+    Its number would be given to the next socket, which would then get the log.
+    """
+    for descriptor in _STANDARD_DESCRIPTORS:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+
+
+class LogMetrics(Collector):
+    """Counts the lines of this process's log that were lost."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the count in Prometheus' form."""
+        yield CounterMetricFamily(
+            "log_lines_dropped",
+            "Lines of the process's log that were lost, because nobody read stderr",
+            sum(handler.writer.dropped for handler in _line_handlers()),
+        )
+
+
+class _Formatter(JsonFormatter):
+    """Spells the time in UTC, with milliseconds."""
+
+    def formatTime(  # noqa: N802 - logging's name
+        self,
+        record: logging.LogRecord,
+        datefmt: str | None = None,  # noqa: ARG002 - likewise
+    ) -> str:
+        """Return the time as RFC 3339 spells it."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _LineHandler(logging.Handler):
+    """Hands each record to a writer of lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writer = LineWriter(
+            lambda: os.dup(_STDERR), on_flowing=_report_dropped, limit=_PENDING_LIMIT
+        )
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = f"{self.format(record)}\n"
+        except Exception:  # noqa: BLE001 - a record that is no JSON ends nothing
+            line = self._placeholder(record)
+        self.writer.write(line.encode())
+
+    def _placeholder(self, record: logging.LogRecord) -> str:
+        """Return a line that says which record could not be formatted."""
+        return (
+            self.format(
+                logging.makeLogRecord(
+                    {
+                        "name": record.name,
+                        "levelname": record.levelname,
+                        "msg": "line_not_formatted",
+                        "event_lost": str(record.msg),
+                        "request_id": request_id.get(),
+                    }
+                )
+            )
+            + "\n"
+        )
+
+    def flush(self) -> None:
+        self.writer.flush(FLUSH_SECONDS)
+
+    def close(self) -> None:
+        self.writer.close(FLUSH_SECONDS)
+        super().close()
 
 
 class _RequestIdFilter(logging.Filter):
@@ -36,20 +168,22 @@ class _ParseErrorFilter(logging.Filter):
         return True
 
 
-def configure_logging(service: str, level: str) -> None:
-    """Send this process's log to stderr; ``service`` is named in each line."""
-    formatter = JsonFormatter(
-        _FORMAT,
-        style="{",
-        rename_fields=_RENAMES,
-        static_fields={"service": service},
-        timestamp="time",
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    handler.addFilter(_RequestIdFilter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    logging.getLogger("aiohttp.server").addFilter(_ParseErrorFilter())
-    logging.captureWarnings(capture=True)
+def _line_handlers() -> list[_LineHandler]:
+    handlers = logging.getLogger().handlers
+    return [each for each in handlers if isinstance(each, _LineHandler)]
+
+
+def _report_dropped(count: int) -> None:
+    _logger.warning("log_lines_dropped", extra={"count": count})
+
+
+def _log_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    _logger.critical("crashed", exc_info=(kind, error, trace))
+
+
+def _log_uncaught(error: BaseException | None) -> None:
+    _logger.error("exception_not_caught", exc_info=error)

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from service_kit.health import Readiness
 from service_kit.listener import ListenerSettings
-from service_kit.logs import configure_logging
+from service_kit.logs import configure_logging, flush_logs
 from service_kit.settings import SettingsError, read_settings
 
 KEEPALIVE_SECONDS: Final = 75.0
@@ -36,6 +36,8 @@ _USAGE_ERROR: Final = 2
 _SIGNALLED: Final = 128
 """A process ended by signal n is reported as 128 + n."""
 _INTERNAL_GRACE_SECONDS: Final = 1.0
+_LAST_WORDS_SECONDS: Final = 0.2
+"""How long a process that is to end at once waits for its log to be taken."""
 
 S = TypeVar("S")
 
@@ -163,6 +165,7 @@ def _stop_signals() -> Iterator[asyncio.Event]:
     def on_signal(number: int) -> None:
         if stop.is_set():
             _logger.warning("stopped_at_once")
+            flush_logs(_LAST_WORDS_SECONDS)
             os._exit(_SIGNALLED + number)
         stop.set()
 
