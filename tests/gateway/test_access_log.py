@@ -1,13 +1,17 @@
 """One line for each request, whatever a client says."""
 
 import asyncio
+import fcntl
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from tests.support.gateway import RunningGateway, config_for, running_gateway
+from tests.support.gateway_process import gateway_process
 from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import RawUpstream, once
 
@@ -86,6 +90,105 @@ async def test_the_log_follows_its_name_after_a_reload(
         await ask(gateway.port, request)
     assert moved.read_text() == ""
     assert len(gateway.access_log.read_text().splitlines()) == 1
+
+
+async def test_the_client_is_named_also_behind_trusted_proxies(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(upstream.port, trusted_proxies=("127.0.0.0/8",))
+    request = b"GET %b HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"
+    async with running_gateway(config, tmp_path) as gateway:
+        for path in (b"/api/x", b"/nothing", b"/api/../x"):
+            await ask(gateway.port, request % path)
+        await ask(gateway.port, b"\x00\r\n\r\n")
+    text = gateway.access_log.read_text("ascii")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert {line["peer"] for line in lines} == {"127.0.0.1"}
+    clients = [line["client"] for line in lines]
+    assert clients == ["192.0.2.7", "192.0.2.7", "192.0.2.7", "127.0.0.1"]
+
+
+async def test_an_untrusted_peer_names_nobody_but_itself(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    request = b"GET /api/x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n"
+    (line,) = await logged(upstream, tmp_path, request)
+    assert (line["client"], line["peer"]) == ("127.0.0.1", "127.0.0.1")
+
+
+async def test_its_lines_have_the_shape_of_all_others(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async with gateway_process(tmp_path, upstream.port) as gateway:
+        await ask(gateway.port, b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        gateway.process.terminate()
+        await gateway.exit_code()
+    lines = [json.loads(line) for line in gateway.events().splitlines()]
+    (line,) = (tmp_path / "access.log").read_text().splitlines()
+    shapes = {tuple(entry)[:6] for entry in (*lines, json.loads(line))}
+    assert shapes == {("time", "level", "name", "event", "request_id", "service")}
+    moments = {len(entry["time"]) for entry in (*lines, json.loads(line))}
+    assert moments == {len("2026-01-01T00:00:00.000Z")}
+
+
+async def test_a_reload_now_and_then_sends_no_line_to_a_client_and_loses_none(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """A descriptor that is closed too early is the next client's."""
+    answered = 0
+
+    async def client(port: int) -> None:
+        nonlocal answered
+        while gateway.process.returncode is None and not over.is_set():
+            request = b"GET /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+            response = await ask(port, request)
+            assert response.status == 200
+            answered += 1
+
+    over = asyncio.Event()
+    async with gateway_process(tmp_path, upstream.port) as gateway:
+        clients = [asyncio.create_task(client(gateway.port)) for _ in range(4)]
+        for number in range(150):
+            await asyncio.sleep(0.02)
+            if number % 10 == 0 and (tmp_path / "access.log").exists():
+                (tmp_path / "access.log").rename(tmp_path / f"access.log.{number}")
+            gateway.process.send_signal(signal.SIGHUP)
+        over.set()
+        await asyncio.gather(*clients)
+        gateway.process.terminate()
+        assert await gateway.exit_code() == 0
+    assert len(all_lines(tmp_path)) == answered > 50
+
+
+def all_lines(folder: Path) -> list[Any]:
+    """Return the lines of every access log in a folder."""
+    return [
+        json.loads(line)
+        for path in folder.glob("access.log*")
+        for line in path.read_text("ascii").splitlines()
+    ]
+
+
+async def test_a_stalled_reader_of_stdout_stops_neither_clients_nor_the_end(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    request = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+    try:
+        async with gateway_process(
+            tmp_path, upstream.port, stdout=writing, GATEWAY_ACCESS_LOG="-"
+        ) as gateway:
+            for _ in range(100):
+                assert (await ask(gateway.port, request)).status == 200
+            gateway.process.terminate()
+            assert await gateway.exit_code(within=6) == 0
+        text = os.read(reading, 65_536).decode()
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert text.endswith("\n")
+    assert all(json.loads(line)["status"] == 200 for line in text.splitlines())
 
 
 async def test_no_log_is_written_when_it_is_off(

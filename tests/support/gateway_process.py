@@ -49,7 +49,11 @@ def write_config(path: Path, *ports: int) -> None:
 
 @asynccontextmanager
 async def gateway_process(
-    folder: Path, *upstream_ports: int, workers: int = 1, **environment: str
+    folder: Path,
+    *upstream_ports: int,
+    workers: int = 1,
+    stdout: int | None = None,
+    **environment: str,
 ) -> AsyncIterator[GatewayProcess]:
     """Run ``gateway-service serve`` for the length of a block."""
     config, log = folder / "gateway.toml", folder / "gateway.log"
@@ -70,6 +74,7 @@ async def gateway_process(
                 "GATEWAY_SHUTDOWN_GRACE": "5",
                 **environment,
             },
+            stdout=stdout,
             stderr=stderr,
         )
     try:

@@ -102,7 +102,9 @@ class GatewayServer(EdgeServer):
         """Take note of an exchange that is over."""
         seconds = time.monotonic() - exchange.started_at
         self.metrics.record(exchange, seconds)
-        self._access_log.record(exchange, seconds)
+        proxies = self._control.state.proxies
+        client = proxies.client_behind(exchange.client.address, exchange.request.values)
+        self._access_log.record(exchange, client, seconds)
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,6 @@
 """One JSON line for each request, written in batches by a thread.
 
-Nothing in a line can end it: a path has been checked octet by octet, and its query,
+Nothing in a line can end it: a path has been checked byte by byte, and its query,
 where secrets may stand, is left out. All else is the gateway's own or the operator's.
 """
 
@@ -8,29 +8,29 @@ import asyncio
 import json
 import logging
 import os
-import sys
 import time
 from functools import lru_cache
 from typing import Final
 
 from gateway_service.http1.exchange import CLIENT_GONE, Exchange
+from service_kit.line_writer import LineWriter
+from service_kit.logs import FLUSH_SECONDS
 
 INTERVAL: Final = 0.25
 """Seconds that a line waits at most for others to be written with."""
 
-PENDING_LIMIT: Final = 16_777_216
-"""Octets that may wait for a file that cannot keep up; then lines are dropped."""
-
 _PATH_LIMIT: Final = 1_024
-"""Octets of a path that are logged."""
+"""Bytes of a path that are logged."""
 
 _LINE: Final = (
-    '{"time":"%s.%03dZ","event":"request","request_id":"%s","client":"%s",'
-    '"method":"%s","path":"%s","status":%d,"bytes":%d,'
-    '"seconds":%.6f,"upstream_seconds":%.6f,%s\n'
+    '{"time": "%s.%03dZ", "level": "INFO", "name": "gateway_service.access_log", '
+    '"event": "request", "request_id": "%s", "service": "gateway", '
+    '"client": "%s", "peer": "%s", "method": "%s", "path": "%s", "status": %d, '
+    '"bytes": %d, "seconds": %.6f, "upstream_seconds": %.6f, %s\n'
 )
 
 _STANDARD_OUTPUT: Final = "-"
+_STDOUT: Final = 1
 _OFF: Final = "off"
 _MODE: Final = 0o640
 
@@ -41,69 +41,76 @@ class AccessLog:
     """Collects lines and writes them.
 
     ``target`` is a file, ``-`` for standard output, or ``off``.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
     """
 
     def __init__(self, target: str, loop: asyncio.AbstractEventLoop) -> None:
         self._target = target
         self._loop = loop
         self._lines: list[str] = []
-        self._size = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Future[None] | None = None
-        self._descriptor = self._open()
-        self.dropped = 0
-        """Lines lost because the file could not keep up."""
+        self._writer = None if target == _OFF else self._start_writer()
 
-    def record(self, exchange: Exchange, seconds: float) -> None:
-        """Note an exchange that is over."""
-        if self._descriptor is None:
+    @property
+    def dropped(self) -> int:
+        """Lines lost because the file could not keep up."""
+        return self._writer.dropped if self._writer is not None else 0
+
+    def record(self, exchange: Exchange, client: str, seconds: float) -> None:
+        """Note an exchange that is over; ``client`` is where it began."""
+        if self._writer is None:
             return
-        if self._size > PENDING_LIMIT:
-            self.dropped += 1
-            return
-        line = access_line(exchange, seconds, time.time())
-        self._lines.append(line)
-        self._size += len(line)
+        self._lines.append(access_line(exchange, client, seconds, time.time()))
         if self._timer is None:
             self._timer = self._loop.call_later(INTERVAL, self._write_batch)
 
     def reopen(self) -> None:
         """Open the file by its name again, after it was moved away."""
-        before, self._descriptor = self._descriptor, self._open()
-        if before is not None and before != sys.stdout.fileno():
-            os.close(before)
+        if self._writer is not None:
+            self._write_batch()
+            self._writer.reopen()
 
     async def close(self) -> None:
-        """Write what is left."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._writing is not None:
-            await self._writing
-        self._write_batch()
-        if self._writing is not None:
-            await self._writing
+        """Write what is left, unless nobody takes it."""
+        if self._writer is not None:
+            self._write_batch()
+            await asyncio.to_thread(self._writer.close, FLUSH_SECONDS)
 
-    def _open(self) -> int | None:
-        if self._target == _OFF:
-            return None
+    def _start_writer(self) -> LineWriter:
+        return LineWriter(self._open, on_flowing=_report_dropped, on_error=_report)
+
+    def _open(self) -> int:
         if self._target == _STANDARD_OUTPUT:
-            return sys.stdout.fileno()
-        return os.open(self._target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _MODE)
+            return os.dup(_STDOUT)
+        return open_file(self._target)
 
     def _write_batch(self) -> None:
-        self._timer = None
-        if not self._lines or self._descriptor is None:
-            return
-        if self._writing is not None and not self._writing.done():
-            self._timer = self._loop.call_later(INTERVAL, self._write_batch)
-            return
-        batch, self._lines, self._size = "".join(self._lines), [], 0
-        self._writing = self._loop.run_in_executor(
-            None, _write, self._descriptor, batch
-        )
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._writer is not None and self._lines:
+            self._writer.write("".join(self._lines).encode("ascii"))
+            self._lines = []
 
 
-def access_line(exchange: Exchange, seconds: float, ended_at: float) -> str:
+def open_file(name: str) -> int:
+    """Return a descriptor that appends to a file, made if it is not there.
+
+    A named pipe that nobody reads is refused, where opening it would wait.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
+    descriptor = os.open(name, flags, _MODE)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def access_line(
+    exchange: Exchange, client: str, seconds: float, ended_at: float
+) -> str:
     """Return the line of an exchange that took so long and ended just now."""
     request = exchange.request
     second = int(ended_at)
@@ -111,6 +118,7 @@ def access_line(exchange: Exchange, seconds: float, ended_at: float) -> str:
         _utc(second),
         (ended_at - second) * 1000,
         exchange.request_id,
+        client,
         exchange.client.address,
         request.method,
         request.path[:_PATH_LIMIT],
@@ -130,13 +138,12 @@ def _utc(second: int) -> str:
 @lru_cache(maxsize=1_024)
 def _places(route: str, upstream: str, replica: object) -> str:
     places = {"route": route, "upstream": upstream, "replica": str(replica)}
-    return json.dumps(places, separators=(",", ":"))[1:]
+    return json.dumps(places)[1:]
 
 
-def _write(descriptor: int, text: str) -> None:
-    data = memoryview(text.encode("ascii"))
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError as error:
-        _logger.error("access_log_lost", extra={"error": error.strerror})  # noqa: TRY400
+def _report_dropped(count: int) -> None:
+    _logger.warning("access_log_lines_dropped", extra={"count": count})
+
+
+def _report(error: OSError) -> None:
+    _logger.error("access_log_failing", extra={"error": error.strerror})

@@ -1,6 +1,6 @@
 """Which address a request really comes from."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import islice
@@ -30,6 +30,13 @@ class TrustedProxies:
     def trusts(self, peer: str) -> bool:
         """Whether the address at the other end of a connection is such a proxy."""
         return bool(self._networks) and self._is_proxy(peer)
+
+    def client_behind(self, peer: str, fields: Mapping[bytes, Sequence[bytes]]) -> str:
+        """Return the address of the client that a request with these fields is from."""
+        if not self.trusts(peer):
+            return peer
+        untrusted = fields.get(self.header.encode("ascii"), ())
+        return self.client_of(peer, [value.decode("latin-1") for value in untrusted])
 
     def client_of(self, peer: str, untrusted_values: Sequence[str]) -> str:
         """Return the client's address, given `header`'s values in order.

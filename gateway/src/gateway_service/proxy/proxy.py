@@ -12,7 +12,6 @@ from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.problems import NOT_FOUND, method_not_allowed
 from gateway_service.http1.rendering import date_line
 from gateway_service.proxy import problems
-from gateway_service.proxy.client_addresses import TrustedProxies
 from gateway_service.proxy.cors import is_preflight
 from gateway_service.proxy.forwarding import Forwarding
 from gateway_service.proxy.pages import PAGE_LINES, start_page
@@ -121,7 +120,9 @@ async def _limit(
     exchange: Exchange, route: Route, limit: RateLimit, state: State
 ) -> None:
     """Forward a request unless its client has sent too many."""
-    client = _client_address(exchange, state.proxies)
+    client = state.proxies.client_behind(
+        exchange.client.address, exchange.request.values
+    )
     seconds = await state.rate_limits.wait(route.prefix, limit, client)
     if seconds:
         raise ProblemError(problems.too_many_requests(math.ceil(seconds)))
@@ -134,12 +135,3 @@ def _forward(exchange: Exchange, route: Route, state: State) -> None:
     exchange.upstream = route.upstream
     upstream = state.upstreams[route.upstream]
     Forwarding(exchange, route, upstream, state.forwarding_headers).start()
-
-
-def _client_address(exchange: Exchange, proxies: TrustedProxies) -> str:
-    client = exchange.client
-    if not proxies.trusts(client.address):
-        return client.address
-    untrusted = exchange.request.values.get(proxies.header.encode("ascii"), [])
-    values = [value.decode("latin-1") for value in untrusted]
-    return proxies.client_of(client.address, values)
