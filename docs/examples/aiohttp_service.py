@@ -11,7 +11,7 @@ from service_kit.auth import (
     caller,
     protected,
 )
-from service_kit.problems import problem_middleware
+from service_kit.middleware import request_middleware
 from service_kit.tokens import RemoteKeySet, RemoteStatusLists, TokenVerifier
 
 
@@ -38,7 +38,7 @@ def create_app(issuer: str) -> web.Application:
             yield
 
     app = web.Application(
-        middlewares=[problem_middleware(auth_problems(tutorial_compat=False))]
+        middlewares=[request_middleware(auth_problems(tutorial_compat=False))]
     )
     app.cleanup_ctx.append(verify_tokens)
     app.router.add_get("/hello", hello)

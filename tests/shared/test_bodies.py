@@ -9,7 +9,7 @@ from tests.support.corpora import corpus
 from tests.support.raw_client import raw_client
 
 from service_kit import bodies
-from service_kit.problems import problem_middleware
+from service_kit.middleware import request_middleware
 
 Client = TestClient[web.Request, web.Application]
 
@@ -19,7 +19,7 @@ def echo_app() -> web.Application:
         members = await bodies.read_members(request, form=True)
         return web.json_response(members)
 
-    app = web.Application(client_max_size=100_000, middlewares=[problem_middleware({})])
+    app = web.Application(client_max_size=100_000, middlewares=[request_middleware({})])
     app.router.add_post("/", echo)
     return app
 

@@ -6,7 +6,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 
-from service_kit.problems import Problem, ProblemError, problem_middleware
+from service_kit.middleware import request_middleware
+from service_kit.problems import Problem, ProblemError
 
 TEAPOT = Problem(
     HTTPStatus.IM_A_TEAPOT, "teapot", "Short and stout.", "Tip it.", {"X-Spout": "1"}
@@ -33,7 +34,7 @@ async def answer_of(
 
     app = web.Application(
         middlewares=[
-            problem_middleware(
+            request_middleware(
                 {LostError: Problem(HTTPStatus.GONE, "lost", "It is lost.", "Look.")}
             )
         ]
@@ -93,7 +94,7 @@ async def test_an_unexpected_error_tells_nothing_of_itself(
 
 
 async def test_what_aiohttp_refuses_is_a_problem_too() -> None:
-    app = web.Application(middlewares=[problem_middleware({})])
+    app = web.Application(middlewares=[request_middleware({})])
     app.router.add_get("/here", here)
     async with TestClient(TestServer(app)) as client:
         absent = await client.get("/absent")

@@ -18,7 +18,7 @@ SERVICE = textwrap.dedent("""
     from dataclasses import dataclass
     from aiohttp import web
     from prometheus_client import CollectorRegistry
-    from service_kit.problems import problem_middleware
+    from service_kit.middleware import request_middleware
     from service_kit.health import Readiness, create_internal_app
     from service_kit.server import app_runner, run, serve
     from service_kit import settings as parse
@@ -42,7 +42,7 @@ SERVICE = textwrap.dedent("""
 
     async def main(settings):
         readiness = Readiness()
-        app = web.Application(middlewares=[problem_middleware({})])
+        app = web.Application(middlewares=[request_middleware({})])
         app.router.add_get("/slow", slow)
         app.router.add_get("/fast", fast)
         internal = create_internal_app(readiness, CollectorRegistry())

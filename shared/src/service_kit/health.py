@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service_kit.logs import LogMetrics
-from service_kit.problems import common, problem_middleware, problem_response
+from service_kit.middleware import request_middleware
+from service_kit.problems import common, problem_response
 
 Check = Callable[[], Awaitable[str | None]]
 """Returns None when all is well, else the reason why not, in a few words."""
@@ -93,7 +94,7 @@ def create_internal_app(
         )
 
     registry.register(LogMetrics())
-    app = web.Application(middlewares=[problem_middleware({})])
+    app = web.Application(middlewares=[request_middleware({})])
     app.add_routes(
         [
             web.get("/livez", livez),

@@ -1,13 +1,9 @@
 """Count and time requests, by route."""
 
-import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     HistogramMetricFamily,
@@ -96,35 +92,3 @@ def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
         total += number
         result.append((bound, total))
     return result
-
-
-def request_metrics_middleware(registry: CollectorRegistry, service: str) -> Middleware:
-    """Return a middleware that counts answers and times them.
-
-    Labels are the route's pattern, never the path itself, so their number is
-    bounded however many paths clients invent.
-    """
-    metrics = RequestMetrics(service)
-    registry.register(metrics)
-    monotonic = time.monotonic
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        started_at = monotonic()
-        status = 500
-        try:
-            response = await handler(request)
-            status = response.status
-        except web.HTTPException as error:
-            status = error.status
-            raise
-        finally:
-            resource = request.match_info.route.resource
-            if resource is None:
-                method, route = "other", "none"
-            else:
-                method, route = request.method, resource.canonical
-            metrics.count(method, route, status, monotonic() - started_at)
-        return response
-
-    return middleware

@@ -11,8 +11,8 @@ from service_kit.metrics import RequestMetrics
 from service_kit.problems import (
     SECURITY_HEADERS,
     ProblemTable,
+    problem_mapper,
     problem_response,
-    problem_teller,
 )
 from service_kit.request_id import HEADER, accepted_request_id, request_id
 
@@ -28,14 +28,16 @@ _COMMON_HEADERS: Final = CIMultiDictProxy(
 """On every response whose handler has not set them."""
 
 
-def request_middleware(problems: ProblemTable, metrics: RequestMetrics) -> Middleware:
+def request_middleware(
+    problems: ProblemTable, metrics: RequestMetrics | None = None
+) -> Middleware:
     """Return a middleware that names, counts and times requests and maps errors.
 
     An exception becomes the problem that ``problems`` has for it. Each response gets
     the request id and the security headers. Labels of ``metrics`` are the route's
     pattern, never the path itself, so clients cannot invent any.
     """
-    problem_for = problem_teller(problems)
+    problem_for = problem_mapper(problems)
     monotonic = time.monotonic
 
     @web.middleware
@@ -49,6 +51,8 @@ def request_middleware(problems: ProblemTable, metrics: RequestMetrics) -> Middl
             response = problem_response(problem_for(error))
         response.headers[HEADER] = name
         response.headers.merge(_COMMON_HEADERS)
+        if metrics is None:
+            return response
         resource = request.match_info.route.resource
         status = CLIENT_GONE if request.transport is None else response.status
         if resource is None:

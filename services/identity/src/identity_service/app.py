@@ -19,8 +19,8 @@ from identity_service.storage.faults import database_fault
 from service_kit.auth import auth_problems
 from service_kit.clock import Clock, utc_now
 from service_kit.health import Readiness
-from service_kit.metrics import request_metrics_middleware
-from service_kit.problems import problem_middleware
+from service_kit.metrics import RequestMetrics
+from service_kit.middleware import request_middleware
 
 BODY_LIMIT: Final = 100 * 1024
 """Bytes; the tutorial's Express app takes as much."""
@@ -36,11 +36,10 @@ def create_app(
     """Return the service, ready to run. Nothing is connected until it starts."""
     registry = registry or CollectorRegistry()
     problems = {**PROBLEMS, **auth_problems(tutorial_compat=settings.tutorial_compat)}
+    metrics = RequestMetrics("identity")
+    registry.register(metrics)
     app = web.Application(
-        middlewares=[
-            problem_middleware(problems),
-            request_metrics_middleware(registry, "identity"),
-        ],
+        middlewares=[request_middleware(problems, metrics)],
         client_max_size=BODY_LIMIT,
     )
 

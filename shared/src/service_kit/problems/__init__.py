@@ -11,10 +11,9 @@ from service_kit.problems.responses import (
     SECURITY_HEADERS,
     ProblemTable,
     problem_body,
-    problem_middleware,
+    problem_mapper,
     problem_of_status,
     problem_response,
-    problem_teller,
 )
 
 __all__ = [
@@ -25,8 +24,7 @@ __all__ = [
     "ProblemError",
     "ProblemTable",
     "problem_body",
-    "problem_middleware",
+    "problem_mapper",
     "problem_of_status",
     "problem_response",
-    "problem_teller",
 ]

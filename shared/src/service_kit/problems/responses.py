@@ -1,4 +1,4 @@
-"""Send problems: their bodies, their responses, and the middleware that maps errors."""
+"""Render problems, and find the problem for an error."""
 
 import json
 import logging
@@ -8,12 +8,11 @@ from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 from multidict import istr
 
 from service_kit.problems import common
 from service_kit.problems.problem import Problem, ProblemError
-from service_kit.request_id import HEADER, accepted_request_id, request_id
+from service_kit.request_id import request_id
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -23,13 +22,13 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     istr("Referrer-Policy"): "no-referrer",
     istr("Cross-Origin-Resource-Policy"): "same-site",
 }
-"""On every answer that is not a page for people (OWASP REST security)."""
+"""On every response that is not a page for people (OWASP REST security)."""
 
 _logger: Final = logging.getLogger(__name__)
 
 
 ProblemTable = Mapping[type[Exception], Problem | Callable[[Exception], Problem]]
-"""What a client is told about each expected failure."""
+"""The problem for each expected failure, or a function that fits one to it."""
 
 _OF_STATUS: Final = {
     each.status: each
@@ -50,7 +49,7 @@ _OF_STATUS: Final = {
 
 
 def problem_of_status(status: HTTPStatus) -> Problem:
-    """Return the problem that a status says by itself."""
+    """Return the problem that a status alone stands for."""
     if found := _OF_STATUS.get(status):
         return found
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -80,7 +79,7 @@ def problem_body(problem: Problem, instance: str) -> bytes:
 
 
 def problem_response(problem: Problem) -> web.Response:
-    """Return the answer that tells a client of a problem."""
+    """Return the response with a problem and its headers."""
     return web.Response(
         status=problem.status,
         body=problem_body(problem, request_id.get()),
@@ -89,14 +88,14 @@ def problem_response(problem: Problem) -> web.Response:
     )
 
 
-def problem_teller(table: ProblemTable) -> Callable[[Exception], Problem]:
-    """Return what finds the problem that a client is told when a handler raises.
+def problem_mapper(table: ProblemTable) -> Callable[[Exception], Problem]:
+    """Return a function that maps an exception to a problem.
 
     An error is looked up by its class, then by its base classes. One that is not
-    in the table is logged with its traceback and told as `INTERNAL_ERROR`.
+    in the table is logged with its traceback and becomes `INTERNAL_ERROR`.
     """
 
-    def told(error: Exception) -> Problem:
+    def problem_for(error: Exception) -> Problem:
         if isinstance(error, web.HTTPException):
             return _of_http_exception(error)
         if isinstance(error, ProblemError):
@@ -108,35 +107,7 @@ def problem_teller(table: ProblemTable) -> Callable[[Exception], Problem]:
         _logger.error("unexpected_error", exc_info=error)
         return common.INTERNAL_ERROR
 
-    return told
-
-
-def _add_common_headers(response: web.StreamResponse) -> None:
-    """Add what stands on every answer: the request id, and security headers."""
-    headers = response.headers
-    headers.setdefault(HEADER, request_id.get())
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
-
-
-def problem_middleware(table: ProblemTable) -> Middleware:
-    """Return the outermost middleware: request id, security headers, problems."""
-    tell = problem_teller(table)
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        token = request_id.set(accepted_request_id(request.headers.get(HEADER)))
-        try:
-            try:
-                response = await handler(request)
-            except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
-                response = problem_response(tell(error))
-            _add_common_headers(response)
-        finally:
-            request_id.reset(token)
-        return response
-
-    return middleware
+    return problem_for
 
 
 def _of_http_exception(error: web.HTTPException) -> Problem:
