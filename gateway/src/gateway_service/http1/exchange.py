@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from gateway_service.http1.client import Client
 from gateway_service.http1.parsing.fields import body_line
-from gateway_service.http1.parsing.grammar import BODILESS, CHUNKED, CRLF
+from gateway_service.http1.parsing.grammar import BODILESS, CHUNKED
 from gateway_service.http1.parsing.requests import Request
 from gateway_service.http1.parsing.responses import SWITCHING_PROTOCOLS
 from gateway_service.http1.rendering import (
     CONNECTION_CLOSE,
     CONTINUE,
+    UPGRADE,
     date_line,
     render_problem,
     status_line,
@@ -162,12 +163,8 @@ class Exchange:
 
     def switch_protocols(self, lines: bytes) -> None:
         """Respond with 101; what follows belongs to the other protocol."""
-        self.status = SWITCHING_PROTOCOLS
         self.closes = True
-        self.client.write(
-            b"%bConnection: upgrade\r\nUpgrade: websocket\r\n%b%b\r\n"
-            % (status_line(SWITCHING_PROTOCOLS), lines, self._own_lines())
-        )
+        self.client.write(self._head(SWITCHING_PROTOCOLS, lines, b""))
 
     async def read_body(self, limit: int) -> bytes:
         """Return what has come of the body once it is complete or beyond ``limit``."""
@@ -183,10 +180,15 @@ class Exchange:
             self.body is not None and not self.body.is_complete
         ):
             self.closes = True
-        closing = CONNECTION_CLOSE if self.closes else b""
-        return b"".join(
-            (status_line(status), lines, self._own_lines(), framing, closing, CRLF)
+        if status == SWITCHING_PROTOCOLS:
+            closing = UPGRADE
+        else:
+            closing = CONNECTION_CLOSE if self.closes else b""
+        return b"%b%b%bX-Request-Id: %b\r\n%b%b\r\n" % (
+            status_line(status),
+            lines,
+            self.lines,
+            self.request_id.encode("ascii"),
+            framing,
+            closing,
         )
-
-    def _own_lines(self) -> bytes:
-        return self.lines + b"X-Request-Id: " + self.request_id.encode("ascii") + CRLF

@@ -20,6 +20,7 @@ STATUS_LINES: Final = {
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CONNECTION_CLOSE: Final = b"Connection: close\r\n"
+UPGRADE: Final = b"Connection: upgrade\r\nUpgrade: websocket\r\n"
 
 SECURITY_LINES: Final = "".join(
     f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items()

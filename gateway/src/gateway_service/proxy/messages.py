@@ -9,7 +9,7 @@ from gateway_service.http1.parsing.fields import body_line, connection_options
 from gateway_service.http1.parsing.grammar import CRLF
 from gateway_service.http1.parsing.requests import Request
 from gateway_service.http1.parsing.responses import ResponseHead
-from gateway_service.http1.rendering import date_line
+from gateway_service.http1.rendering import UPGRADE, date_line
 from gateway_service.proxy.client_addresses import TrustedProxies
 
 _WRITTEN_ANEW: Final = (
@@ -21,8 +21,6 @@ _WRITTEN_ANEW: Final = (
 _SCHEMES: Final = frozenset({b"http", b"https"})
 _ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests say that they have no body (RFC 9110, 8.6)."""
-
-_UPGRADE: Final = b"Connection: upgrade\r\nUpgrade: websocket\r\n"
 
 
 class ForwardingHeaders(NamedTuple):
@@ -66,7 +64,7 @@ def request_head(
 def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes:
     """Return the last lines of a head: what few requests have."""
     if is_upgrade:
-        return _UPGRADE
+        return UPGRADE
     lines = b""
     if length or request.method in _ALWAYS_FRAMED:
         lines = body_line(length)

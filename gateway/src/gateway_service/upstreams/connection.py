@@ -250,13 +250,20 @@ class UpstreamConnection(asyncio.Protocol):
             self._begin_stream(State.TUNNEL, head, self._reader.take_buffer())
             return
         self._closes = head.closes
-        first, is_whole = b"", not head.length
-        if not is_whole:
-            event = self._reader.next_event()
-            if isinstance(event, bytes):
-                first, event = event, self._reader.next_event()
-            is_whole = event is _END
-        if is_whole:
+        body = self._reader.whole_body()
+        if body is None:
+            self._begin_body(head)
+        else:
+            self._finish()
+            self._deliver(UpstreamResponse(head, body))
+
+    def _begin_body(self, head: ResponseHead) -> None:
+        """Deliver a body as far as it has come; it may be complete at that."""
+        first = b""
+        event = self._reader.next_event() if head.length else _END
+        if isinstance(event, bytes):
+            first, event = event, self._reader.next_event()
+        if event is _END:
             self._finish()
             self._deliver(UpstreamResponse(head, first))
         else:

@@ -113,9 +113,9 @@ class FieldPolicy:
         """Return the lines that pass as they are, and what is read."""
         passed: list[bytes] = []
         values: Values = {}
-        known = self._lines
+        cached = self._lines.get
         for line in lines:
-            found = known.get(line)
+            found = cached(line)
             if found is None:
                 found = self._parse(line)
             if found is True:

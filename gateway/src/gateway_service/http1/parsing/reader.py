@@ -10,11 +10,7 @@ from abc import ABC, abstractmethod
 from enum import Enum
 from typing import Final, Generic, Protocol, TypeVar
 
-from gateway_service.http1.parsing.bodies import (
-    BodyDecoder,
-    LengthDecoder,
-    body_decoder,
-)
+from gateway_service.http1.parsing.bodies import BodyDecoder, body_decoder
 from gateway_service.http1.parsing.fields import FieldPolicy
 from gateway_service.http1.parsing.grammar import (
     CRLF,
@@ -28,10 +24,6 @@ from gateway_service.http1.parsing.responses import ResponseHead, read_response
 
 INTERIM_LIMIT: Final = 16
 """1xx responses before the final one; more are a flood."""
-
-_ENDED: Final = LengthDecoder(0)
-_WHOLE_BODY: Final = LengthDecoder(0)
-"""For a body that came with its head, and nothing behind it."""
 
 
 class Signal(Enum):
@@ -75,8 +67,9 @@ class MessageReader(ABC, Generic[HeadT]):
         self._scanned = 0
         """Bytes of the buffer in which no head ends."""
         self._length = 0
+        """Of a body of which nothing has been read."""
         self._decoder: BodyDecoder | None = None
-        """Of the message whose head has been read, until its end."""
+        """Of a body that is being read."""
 
     def receive(self, data: bytes) -> None:
         """Take bytes that came."""
@@ -84,8 +77,9 @@ class MessageReader(ABC, Generic[HeadT]):
 
     def receive_end(self) -> None:
         """Take note that no more bytes come; `next_event` says what that means."""
-        if self._decoder is not None:
-            self._decoder.end()
+        decoder = self._body_decoder()
+        if decoder is not None:
+            decoder.end()
 
     def take_buffer(self) -> bytes:
         """Return the bytes that were not read, for another protocol or for nobody."""
@@ -100,13 +94,9 @@ class MessageReader(ABC, Generic[HeadT]):
         MalformedError
             What came is not one well-framed message.
         """
-        decoder = self._decoder
+        decoder = self._body_decoder()
         if decoder is None:
             return self._next_head()
-        if decoder is _WHOLE_BODY:
-            self._decoder = _ENDED
-            body, self.buffer = self.buffer[: self._length], self.buffer[self._length :]
-            return body
         if not decoder.complete:
             if not self.buffer:
                 return _NEED_DATA
@@ -119,6 +109,23 @@ class MessageReader(ABC, Generic[HeadT]):
         self._decoder = None
         return _END
 
+    def whole_body(self) -> bytes | None:
+        """Return the body and end the message, if all of it came with its head.
+
+        Spares the events of a small body. None: ask for them.
+        """
+        body = self.buffer
+        if len(body) != self._length:
+            return None
+        self._length, self.buffer = 0, b""
+        return body
+
+    def _body_decoder(self) -> BodyDecoder | None:
+        if self._length:
+            self._decoder = body_decoder(self._length)
+            self._length = 0
+        return self._decoder
+
     @abstractmethod
     def _read(self, head: bytes) -> HeadT | None:
         """Return what a head says; None skips it."""
@@ -129,17 +136,10 @@ class MessageReader(ABC, Generic[HeadT]):
                 self.buffer = self.buffer[len(CRLF) :]
         while (end := self.buffer.find(HEAD_END, self._scanned)) >= 0:
             head = self._read(self.buffer[:end])
-            self.buffer = rest = self.buffer[end + len(HEAD_END) :]
+            self.buffer = self.buffer[end + len(HEAD_END) :]
             self._scanned = 0
             if head is not None:
-                length = head.length
-                if not length:
-                    return head
-                if length == len(rest):
-                    self._decoder = _WHOLE_BODY
-                    self._length = length
-                else:
-                    self._decoder = body_decoder(length)
+                self._length = head.length
                 return head
         check_unfinished_head(self.buffer, self.limits)
         self._scanned = max(0, len(self.buffer) - len(HEAD_END) + 1)
