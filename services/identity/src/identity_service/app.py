@@ -61,7 +61,11 @@ def create_app(
             yield
         await composed.close()
 
+    async def end_waits(app: web.Application) -> None:
+        app[SERVICES].waiters.end()
+
     app.cleanup_ctx.append(services)
+    app.on_shutdown.append(end_waits)
     app.add_routes(ROUTES)
     return app
 

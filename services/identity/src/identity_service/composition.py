@@ -41,6 +41,7 @@ from identity_service.usecases.throttling import NoCounters, Throttle
 from identity_service.usecases.token_introspection import TokenIntrospection
 from identity_service.usecases.token_pairs import TokenPairs
 from identity_service.usecases.users import Users
+from identity_service.usecases.watching import Waiters
 from service_kit.clock import Clock, utc_now
 from service_kit.tokens import TokenVerifier
 
@@ -70,11 +71,14 @@ class Services:
     keys: SigningKeys
     key_rotation: KeyRotation
     status_lists: StatusLists
+    waiters: Waiters
     verifier: TokenVerifier
     housekeeping: Housekeeping
 
     async def close(self) -> None:
         """Let go of threads and connections."""
+        await self.status_lists.stop()
+        await self.keys.watch.stop()
         self.hasher.close()
         await self.counters.close()
         await self.engine.dispose()
@@ -184,6 +188,7 @@ def compose(
             database, audit, keys, sealer=sealer, schedule=schedule, clock=clock
         ),
         status_lists=status_lists,
+        waiters=Waiters(),
         verifier=verifier,
         token_introspection=TokenIntrospection(
             database,

@@ -15,6 +15,8 @@ class Device:
     address: str
     is_gone: Callable[[], bool] = field(default=lambda: False, compare=False)
     """Whether the client has hung up, so that nobody waits for a response."""
+    is_forwarded: bool = False
+    """Whether a gateway of ours sent the request on."""
 
 
 OPERATOR: Final = Device("operator", "")

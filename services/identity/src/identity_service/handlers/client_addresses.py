@@ -36,6 +36,15 @@ class ClientAddresses:
             address = before
         return _UNKNOWN if address is None else str(address)
 
+    def is_forwarded(self, request: web.BaseRequest) -> bool:
+        """Return whether a trusted gateway sent the request on for a client."""
+        peer = _parse(request.remote or "")
+        return (
+            peer is not None
+            and self._trusts(peer)
+            and hdrs.X_FORWARDED_FOR in request.headers
+        )
+
     def _trusts(self, address: _IpAddress) -> bool:
         return any(address in network for network in self._trusted)
 
@@ -60,4 +69,9 @@ def device_of(request: web.BaseRequest, addresses: ClientAddresses) -> Device:
     def is_gone() -> bool:
         return request.transport is None or request.transport.is_closing()
 
-    return Device(printable or _UNKNOWN, addresses.of(request), is_gone)
+    return Device(
+        printable or _UNKNOWN,
+        addresses.of(request),
+        is_forwarded=addresses.is_forwarded(request),
+        is_gone=is_gone,
+    )

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import ETag, hdrs, web
 
 REVALIDATE: Final = "no-cache"
 """May be stored, but is asked for each time: a matching ETag costs one header."""
@@ -20,10 +20,16 @@ def conditional_response(
     cache_control: str,
     content_encoding: str | None = None,
     vary: str | None = None,
+    version: str | None = None,
 ) -> web.Response:
-    """Return the body, or 304 if the client's copy is this very one."""
-    etag = hashlib.sha256(body).hexdigest()[:_ETAG_LENGTH]
-    if any(known.value in {etag, "*"} for known in request.if_none_match or ()):
+    """Return the body, or 304 if the client has it.
+
+    ``version`` names what the body says, where bodies that differ may say the same:
+    the ETag is a weak one then. Otherwise it is of this very body.
+    """
+    value = version or hashlib.sha256(body).hexdigest()[:_ETAG_LENGTH]
+    etag = ETag(value, is_weak=version is not None)
+    if any(known.value in {value, "*"} for known in request.if_none_match or ()):
         response = web.Response(status=304)
     else:
         response = web.Response(body=body, headers={hdrs.CONTENT_TYPE: media_type})

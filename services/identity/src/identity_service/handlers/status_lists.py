@@ -11,6 +11,7 @@ from identity_service.handlers.conditional import (
     conditional_response,
 )
 from identity_service.handlers.context import RequestContext
+from identity_service.handlers.waiting import waited_response
 from service_kit.problems import ProblemError, accounts
 
 _MEDIA_TYPE: Final = "application/statuslist+jwt"
@@ -21,16 +22,22 @@ async def show(request: web.Request) -> web.Response:
     if "time" in request.query:
         raise ProblemError(accounts.HISTORY_NOT_SUPPORTED)
     status_lists = RequestContext(request).services.status_lists
-    published = await status_lists.get(int(request.match_info["list_id"]))
+    list_id = int(request.match_info["list_id"])
     is_gzipped = accepts_gzip(request)
-    return conditional_response(
-        request,
-        published.gzipped if is_gzipped else published.body,
-        media_type=_MEDIA_TYPE,
-        cache_control=REVALIDATE,
-        content_encoding="gzip" if is_gzipped else None,
-        vary=hdrs.ACCEPT_ENCODING,
-    )
+
+    async def respond() -> web.Response:
+        published = await status_lists.get(list_id)
+        return conditional_response(
+            request,
+            published.gzipped if is_gzipped else published.body,
+            media_type=_MEDIA_TYPE,
+            cache_control=REVALIDATE,
+            content_encoding="gzip" if is_gzipped else None,
+            vary=hdrs.ACCEPT_ENCODING,
+            version=published.version,
+        )
+
+    return await waited_response(request, await status_lists.watch(list_id), respond)
 
 
 async def show_all(request: web.Request) -> web.Response:

@@ -44,10 +44,12 @@ class Recent(Generic[T]):
             and self._monotonic() - self._read_at < MAX_AGE_SECONDS
         ):
             return self.value
-        return await self.renewed()
+        return await self._reading.join()
 
     async def renewed(self) -> T:
-        """Return the value, read anew however recent it is."""
+        """Return the value, read no earlier than now."""
+        if self._reading.is_under_way:
+            await self._reading.join()
         return await self._reading.join()
 
     async def _renew(self) -> T:

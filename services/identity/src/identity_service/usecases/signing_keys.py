@@ -27,6 +27,7 @@ from identity_service.security.key_material import (
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.usecases.single_flight import SingleFlight
+from identity_service.usecases.watching import Watch
 from service_kit.clock import Clock
 from service_kit.tokens import (
     KeysUnavailableError,
@@ -92,6 +93,8 @@ class SigningKeys:
         self._monotonic = monotonic
         self._snapshot: _Snapshot | None = None
         self._reading = SingleFlight(self._read)
+        self.watch = Watch(self._published, self._look)
+        """Tells when what `jwks` returns has changed."""
 
     async def active(self) -> SigningKey:
         """Return the key that signs now, from memory.
@@ -194,6 +197,15 @@ class SigningKeys:
 
     def _lag(self, snapshot: _Snapshot) -> timedelta:
         return timedelta(seconds=self._monotonic() - snapshot.read_at)
+
+    def _published(self) -> bytes | None:
+        return None if self._snapshot is None else self._snapshot.jwks
+
+    async def _look(self) -> None:
+        """Read the keys again if another process has changed them."""
+        records = await self._database.read(lambda unit: unit.signing_keys.all())
+        if self._snapshot is None or tuple(records) != self._snapshot.records:
+            await self._reading.join()
 
     async def _read(self) -> _Snapshot:
         read_at = self._monotonic()

@@ -18,6 +18,11 @@ class SingleFlight(Generic[T]):
         self._work = work
         self._flight: asyncio.Task[T] | None = None
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether some of it is going on now."""
+        return self._flight is not None
+
     async def join(self) -> T:
         """Return what the work returns, or raise what it raises."""
         if self._flight is None:

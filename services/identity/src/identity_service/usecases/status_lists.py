@@ -2,8 +2,9 @@
 
 import asyncio
 import gzip
+import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from identity_service.security.key_material import SigningKey
 from identity_service.storage.database import Database
 from identity_service.usecases.recent import Recent
 from identity_service.usecases.signing_keys import SigningKeys
+from identity_service.usecases.watching import Watch
 from service_kit.clock import Clock
 from service_kit.tokens import StatusList, status_list_claims
 
@@ -26,8 +28,12 @@ _MEDIA_TYPE: Final = "statuslist+jwt"
 """``typ`` of the token: it never passes as an access token."""
 
 _SIGNINGS_IN_A_LIFE: Final = 10
-"""A list is signed anew after such a part of its life, changed or not: should identity
-go down, verifiers have most of a life before them."""
+"""A list is signed anew in each such part of its life, changed or not: should identity
+go down, verifiers have most of a life before them. All processes count from the same
+moment, so none of them signs what another has just signed."""
+
+_VERSION_LENGTH: Final = 32
+"""Hex digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,8 @@ class PublishedList:
 
     body: bytes
     gzipped: bytes
-    entries: bytes
-    kid: str
+    version: str
+    """The same for what all processes publish, until it changes or is signed anew."""
     issued_at: datetime
     expires_at: datetime
 
@@ -68,7 +74,7 @@ class StatusLists:
         self._ttl = ttl
         self._monotonic = monotonic
         self._ids = Recent(self._read_ids, monotonic)
-        self._lists: dict[int, Recent[PublishedList]] = {}
+        self._lists: dict[int, _List] = {}
 
     async def uris(self) -> list[str]:
         """Return where each list is."""
@@ -84,24 +90,41 @@ class StatusLists:
         DatabaseUnavailableError
             What was read of it has expired, and can't be read again.
         """
-        if not await self._exists(list_id):
-            raise StatusListNotFoundError
-        recent = self._lists.get(list_id)
-        if recent is None:
-            recent = Recent(partial(self._publish, list_id), self._monotonic)
-            self._lists[list_id] = recent
-        published = await recent.get()
+        published = await (await self._list(list_id)).recent.get()
         if self._clock() >= published.expires_at:
             raise DatabaseUnavailableError("the status list has expired")
         return published
 
+    async def watch(self, list_id: int) -> Watch[PublishedList]:
+        """Return what tells when the list changes.
+
+        Raises
+        ------
+        StatusListNotFoundError
+        """
+        return (await self._list(list_id)).watch
+
+    async def stop(self) -> None:
+        """Watch no list any more."""
+        for each in self._lists.values():
+            await each.watch.stop()
+
     def sizes(self) -> dict[int, int]:
         """Return the length in bytes of each list that was served of late."""
         return {
-            list_id: len(recent.value.body)
-            for list_id, recent in self._lists.items()
-            if recent.value is not None
+            list_id: len(each.recent.value.body)
+            for list_id, each in self._lists.items()
+            if each.recent.value is not None
         }
+
+    async def _list(self, list_id: int) -> "_List":
+        if not await self._exists(list_id):
+            raise StatusListNotFoundError
+        if list_id not in self._lists:
+            recent = Recent(partial(self._publish, list_id), self._monotonic)
+            revision = partial(self._revision, list_id)
+            self._lists[list_id] = _List(recent, revision)
+        return self._lists[list_id]
 
     async def _exists(self, list_id: int) -> bool:
         """Return whether there is such a list, though it be of this very second."""
@@ -116,6 +139,11 @@ class StatusLists:
             del self._lists[list_id]
         return tuple(ids)
 
+    async def _revision(self, list_id: int) -> Hashable:
+        return await self._database.read(
+            lambda unit: unit.status_lists.revision(list_id)
+        )
+
     async def _publish(
         self, list_id: int, present: PublishedList | None
     ) -> PublishedList:
@@ -125,18 +153,28 @@ class StatusLists:
         key = await self._keys.active()
         now = self._clock()
         entries = await asyncio.to_thread(list_bytes, revoked)
-        if (
-            present is not None
-            and (present.entries, present.kid) == (entries, key.kid)
-            and timedelta()
-            <= now - present.issued_at
-            < self._lifetime / _SIGNINGS_IN_A_LIFE
-        ):
+        version = self._version(entries, key, now)
+        if present is not None and present.version == version:
             return present
-        return await asyncio.to_thread(self._sign, list_id, entries, key, now)
+        return await asyncio.to_thread(
+            self._sign, list_id, entries, key, now, version=version
+        )
+
+    def _version(self, entries: bytes, key: SigningKey, now: datetime) -> str:
+        part = int(
+            now.timestamp() * _SIGNINGS_IN_A_LIFE / self._lifetime.total_seconds()
+        )
+        said = b"%d %s %b" % (part, key.kid.encode(), entries)
+        return hashlib.sha256(said).hexdigest()[:_VERSION_LENGTH]
 
     def _sign(
-        self, list_id: int, entries: bytes, key: SigningKey, now: datetime
+        self,
+        list_id: int,
+        entries: bytes,
+        key: SigningKey,
+        now: datetime,
+        *,
+        version: str,
     ) -> PublishedList:
         """Return the list as a token. Takes some milliseconds, most to compress."""
         expires_at = now + self._lifetime
@@ -151,8 +189,28 @@ class StatusLists:
         return PublishedList(
             body=body,
             gzipped=gzip.compress(body, mtime=0),
-            entries=entries,
-            kid=key.kid,
+            version=version,
             issued_at=now,
             expires_at=expires_at,
         )
+
+
+class _List:
+    """One list, and who waits for it to change."""
+
+    def __init__(
+        self,
+        recent: Recent[PublishedList],
+        revision: Callable[[], Awaitable[Hashable]],
+    ) -> None:
+        self.recent = recent
+        self.watch = Watch(lambda: recent.value, self._look)
+        self._revision = revision
+        self._looked_at: Hashable = None
+
+    async def _look(self) -> None:
+        """Read the list again if anything in it was revoked since the last look."""
+        revision = await self._revision()
+        if revision != self._looked_at:
+            await self.recent.renewed()
+            self._looked_at = revision

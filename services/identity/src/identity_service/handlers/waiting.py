@@ -1,0 +1,53 @@
+"""Responses that come when there is something new (RFC 7240, ``Prefer: wait``)."""
+
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from identity_service.handlers.context import RequestContext
+from identity_service.usecases.watching import Watch
+
+LONGEST_WAIT: Final = 30
+"""Seconds. What is asked beyond is not granted."""
+
+_WAIT: Final = re.compile(
+    r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:;.*)?', re.ASCII | re.IGNORECASE
+)
+
+
+def preferred_wait(request: web.Request) -> int | None:
+    """Return for how many seconds the client wants to wait, None if it does not."""
+    for field in request.headers.getall("Prefer", ()):
+        for preference in field.split(","):
+            if found := _WAIT.fullmatch(preference):
+                return min(int(found[1]), LONGEST_WAIT)
+    return None
+
+
+async def waited_response(
+    request: web.Request,
+    watch: Watch[Any],
+    respond: Callable[[], Awaitable[web.Response]],
+) -> web.Response:
+    """Return the response, late if it would be 304 and the client prefers to wait.
+
+    It comes as soon as the document changes, or 304 after the time preferred. Who
+    cannot wait now gets it at once, and sees that no preference was applied.
+    """
+    seconds, seen = preferred_wait(request), watch.current
+    response = await respond()
+    if seconds is None:
+        return response
+    if response.status == HTTPStatus.NOT_MODIFIED:
+        context = RequestContext(request)
+        device, waiters = context.device, context.services.waiters
+        with waiters.admitted(device) as is_admitted:
+            if not is_admitted:
+                return response
+            await waiters.wait(watch.other_than(seen), seconds, device)
+        response = await respond()
+    response.headers["Preference-Applied"] = f"wait={seconds}"
+    return response

@@ -1,0 +1,156 @@
+"""A client may wait for a list or the keys to change (RFC 7240)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import ClientSession
+from prometheus_client import CollectorRegistry
+from tests.support.identity import (
+    IdentityClient,
+    identity_settings,
+    running_identity,
+)
+
+from identity_service.composition import compose
+from identity_service.usecases import watching
+
+LIST = "/api/auth/statuslists/1"
+JWKS = "/.well-known/jwks.json"
+FORWARDED = {"X-Forwarded-For": "203.0.113.9"}
+
+
+@pytest.fixture
+async def other_replica(database_url: str) -> AsyncIterator[IdentityClient]:
+    async with running_identity(identity_settings(database_url)) as client:
+        yield client
+
+
+async def etag_of(identity: IdentityClient, path: str) -> str:
+    return (await identity.send("GET", path)).headers["ETag"]
+
+
+async def waited(
+    identity: IdentityClient, path: str, etag: str, wait: str, **headers: str
+) -> tuple[int, str | None, float]:
+    """Return the status, the applied preference and the seconds it took."""
+    began_at = time.monotonic()
+    fields = {"If-None-Match": etag, "Prefer": wait, **headers}
+    response = await identity.send("GET", path, headers=fields)
+    took = time.monotonic() - began_at
+    return response.status, response.headers.get("Preference-Applied"), took
+
+
+@pytest.mark.parametrize("path", [LIST, JWKS])
+async def test_wait_ends_with_304_when_nothing_changes(
+    identity: IdentityClient, path: str
+) -> None:
+    await identity.signed_in("alice")
+    etag = await etag_of(identity, path)
+    status, applied, took = await waited(identity, path, etag, "wait=1")
+    assert (status, applied) == (304, "wait=1")
+    assert took >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("prefer", "applied"),
+    [
+        ("wait=0", "wait=0"),
+        ('respond-async, WAIT = "0" ; x=y', "wait=0"),
+        ("wait=999", "wait=30"),
+        ("wait=-1", None),
+        ("wait=soon", None),
+        ("waits=3", None),
+        ("", None),
+    ],
+)
+async def test_response_says_which_wait_was_applied(
+    identity: IdentityClient, prefer: str, applied: str | None
+) -> None:
+    await identity.signed_in("alice")
+    response = await identity.send("GET", LIST, headers={"Prefer": prefer})
+    assert response.status == 200
+    assert response.headers.get("Preference-Applied") == applied
+
+
+async def test_wait_ends_when_a_session_ends_at_any_replica(
+    identity: IdentityClient, other_replica: IdentityClient
+) -> None:
+    for ended_at in (identity, other_replica):
+        pair = await identity.signed_in(f"alice{ended_at is identity:d}")
+        await asyncio.sleep(1)
+        etag = await etag_of(identity, LIST)
+        waiter = asyncio.create_task(waited(identity, LIST, etag, "wait=20"))
+        await asyncio.sleep(0.5)
+        assert not waiter.done()
+        await ended_at.sign_out(pair["refreshToken"])
+        status, _, took = await waiter
+        assert status == 200
+        assert took < 10
+
+
+async def test_all_replicas_give_a_list_the_same_etag(
+    identity: IdentityClient, other_replica: IdentityClient
+) -> None:
+    """Else a client that is balanced between them would be answered at once."""
+    await identity.signed_in("alice")
+    etag = await etag_of(identity, LIST)
+    assert etag.startswith("W/")
+    assert await etag_of(other_replica, LIST) == etag
+
+
+async def test_wait_for_the_keys_ends_when_one_is_withdrawn(
+    identity: IdentityClient, database_url: str
+) -> None:
+    etag = await etag_of(identity, JWKS)
+    waiter = asyncio.create_task(waited(identity, JWKS, etag, "wait=20"))
+    await asyncio.sleep(0.5)
+    assert not waiter.done()
+    operator = compose(identity_settings(database_url), CollectorRegistry())
+    try:
+        await operator.key_rotation.withdraw()
+    finally:
+        await operator.close()
+    status, _, took = await waiter
+    assert status == 200
+    assert took < 4, "that is how often the keys are read in any case"
+
+
+async def test_waiters_through_a_gateway_are_bounded_and_others_are_answered_at_once(
+    identity: IdentityClient,
+) -> None:
+    await identity.signed_in("alice")
+    etag = await etag_of(identity, LIST)
+    crowd = [
+        asyncio.create_task(waited(identity, LIST, etag, "wait=20", **FORWARDED))
+        for _ in range(watching.MOST_OF_A_SITE)
+    ]
+    await asyncio.sleep(1)
+    status, applied, took = await waited(identity, LIST, etag, "wait=20", **FORWARDED)
+    assert (status, applied) == (304, None)
+    assert took < 5
+    elsewhere = {"X-Forwarded-For": "203.0.113.10"}
+    assert (await waited(identity, LIST, etag, "wait=1", **elsewhere))[1] == "wait=1"
+    assert not any(each.done() for each in crowd)
+
+    for each in crowd:
+        each.cancel()
+    await asyncio.gather(*crowd, return_exceptions=True)
+    async with asyncio.timeout(10):
+        while (await waited(identity, LIST, etag, "wait=1", **FORWARDED))[1] is None:
+            pass
+
+
+async def test_end_of_the_service_ends_waits_at_once(database_url: str) -> None:
+    async with ClientSession() as session:
+        async with running_identity(identity_settings(database_url)) as identity:
+            await identity.signed_in("alice")
+            etag = await etag_of(identity, LIST)
+            outsider = IdentityClient(identity.base_url, session)
+            waiter = asyncio.create_task(waited(outsider, LIST, etag, "wait=30"))
+            await asyncio.sleep(0.5)
+            ended_at = time.monotonic()
+        status, _, _ = await waiter
+        assert status == 304
+        assert time.monotonic() - ended_at < 5
