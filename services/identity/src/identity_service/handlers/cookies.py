@@ -57,7 +57,11 @@ class TokenTransport:
         }
 
     def set_cookies(self, response: web.Response, pair: TokenPair) -> None:
-        """Put a pair into a response's cookies, where tokens travel so."""
+        """Put a pair into a response's cookies, where tokens travel so.
+
+        Both live as long as the session may: an access token that has expired has to
+        arrive, to be refused with 401, or the client would not know to refresh.
+        """
         if not self.uses_cookies:
             return
         self._set(
@@ -65,14 +69,12 @@ class TokenTransport:
             access_token_cookie(secure=self.secure),
             pair.access_token,
             path=ACCESS_TOKEN_PATH,
-            max_age=pair.expires_in,
         )
         self._set(
             response,
             self.refresh_token_cookie,
             pair.refresh_token,
             path=REFRESH_TOKEN_PATH,
-            max_age=int(self.session_lifetime.total_seconds()),
         )
 
     def clear_cookies(self, response: web.Response) -> None:
@@ -99,13 +101,20 @@ class TokenTransport:
         return request.cookies.get(self.refresh_token_cookie) or None
 
     def _set(
-        self, response: web.Response, name: str, value: str, *, path: str, max_age: int
+        self,
+        response: web.Response,
+        name: str,
+        value: str,
+        *,
+        path: str,
+        max_age: int | None = None,
     ) -> None:
+        lifetime = int(self.session_lifetime.total_seconds())
         response.set_cookie(
             name,
             value,
             path=path,
-            max_age=max_age,
+            max_age=lifetime if max_age is None else max_age,
             secure=self.secure,
             httponly=True,
             samesite="Strict",
