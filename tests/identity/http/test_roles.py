@@ -100,6 +100,17 @@ async def test_a_role_that_identity_needs_stays(
     assert (answer.status, answer.json["code"]) == (409, "role_needed")
 
 
+async def test_a_role_that_identity_needs_has_no_second_name(
+    identity: IdentityClient, admin: str
+) -> None:
+    before = await names(identity, admin)
+    for name in sorted(BUILT_IN):
+        answer = await identity.call("DELETE", f"/api/roles/{name}%20", admin)
+        assert (answer.status, answer.json["code"]) == (404, "role_not_found")
+
+    assert await names(identity, admin) == before
+
+
 @pytest.mark.parametrize(
     ("members", "field"),
     [

@@ -328,6 +328,22 @@ async def test_nobody_ends_the_session_of_another(identity: IdentityClient) -> N
     assert await identity.is_accepted(alice["accessToken"])
 
 
+@pytest.mark.parametrize("end", ["%20", "%20%20", "%00", "%09"])
+async def test_a_session_has_one_id_and_no_spelling_of_it(
+    identity: IdentityClient, end: str
+) -> None:
+    alice = await identity.signed_in("alice")
+    listed = await identity.call("GET", "/api/users/me/sessions", alice["accessToken"])
+    session_id = listed.json["sessions"][0]["id"]
+
+    answer = await identity.call(
+        "DELETE", f"/api/users/me/sessions/{session_id}{end}", alice["accessToken"]
+    )
+
+    assert (answer.status, answer.json["code"]) == (404, "session_not_found")
+    assert await identity.is_accepted(alice["accessToken"])
+
+
 CHANGES: Final[dict[str, Callable[[int], tuple[str, str, Any]]]] = {
     "R6 disabled": lambda user: ("PATCH", f"/api/users/{user}", {"disabled": True}),
     "R6 deleted": lambda user: ("DELETE", f"/api/users/{user}", None),
@@ -386,3 +402,38 @@ async def test_the_tutorials_clients_keep_their_first_refresh_token(
         assert refused(await identity.refresh(pair["refreshToken"]))
         missing = await identity.send("GET", "/api/users/me")
         assert (missing.status, missing.message) == (403, "No token provided!")
+
+
+@pytest.mark.parametrize("spent", [0, 1], ids=["long ago", "just now"])
+async def test_switching_the_tutorials_profile_on_revives_no_spent_token(
+    database_url: str, clock: MovableClock, spent: int
+) -> None:
+    async with running_identity(identity_settings(database_url), clock=clock) as before:
+        pair = await before.signed_in("alice")
+        tokens = [pair["refreshToken"]]
+        for _ in range(2):
+            clock.advance(timedelta(minutes=1))
+            tokens.append((await before.refresh(tokens[-1])).json["refreshToken"])
+    settings = identity_settings(database_url, TUTORIAL_COMPAT="true")
+    async with running_identity(settings, clock=clock) as identity:
+        current = await identity.refresh(tokens[-1])
+        clock.advance(timedelta(minutes=1))
+        again = await identity.refresh(tokens[spent])
+
+        assert current.json["refreshToken"] == tokens[-1]
+        assert refused(again)
+        assert refused(await identity.refresh(tokens[-1]))
+
+
+async def test_a_lost_response_is_forgiven_when_the_profile_is_switched_on(
+    database_url: str, clock: MovableClock
+) -> None:
+    async with running_identity(identity_settings(database_url), clock=clock) as before:
+        pair = await before.signed_in("alice")
+        lost = await before.refresh(pair["refreshToken"])
+    settings = identity_settings(database_url, TUTORIAL_COMPAT="true")
+    async with running_identity(settings, clock=clock) as identity:
+        again = await identity.refresh(pair["refreshToken"])
+
+        assert again.json["refreshToken"] == lost.json["refreshToken"]
+        assert (await identity.refresh(lost.json["refreshToken"])).status == 200

@@ -152,6 +152,8 @@ async def send_form(identity: IdentityClient, body: str) -> Answer:
         pytest.param("token=a&token_type_hint=a&token_type_hint=b", id="K6 two hints"),
         pytest.param("token=%ff", id="K6 not UTF-8"),
         pytest.param("token=a&client_secret=b", id="K6 two authentications"),
+        pytest.param("token=a&client_id=other", id="two clients"),
+        pytest.param("token=a&client_id=Resource-Server", id="another case"),
     ],
 )
 async def test_k6_ambiguous_requests_are_refused(
@@ -163,3 +165,10 @@ async def test_k6_ambiguous_requests_are_refused(
 
 async def test_k6_bodies_are_bounded(identity: IdentityClient) -> None:
     assert (await send_form(identity, "token=" + "a" * 200_000)).status == 413
+
+
+async def test_a_body_may_name_the_client_of_the_header_again(
+    identity: IdentityClient,
+) -> None:
+    answer = await send_form(identity, "token=a&client_id=resource-server")
+    assert (answer.status, answer.json) == (200, INACTIVE)

@@ -29,6 +29,8 @@ async def test_k5_issuer_is_exactly_that_of_the_tokens_and_all_is_under_it(
         assert document[name] == f"{ISSUER}{path_of}"
         assert (await identity.send("GET", path_of)).status in {200, 405}
     assert [] not in document.values()
+    # Left out, it would say authorization_code and implicit (RFC 8414 section 2).
+    assert document["grant_types_supported"] == ["refresh_token"]
 
 
 @pytest.mark.parametrize("path", [f"{path}/" for path in DOCUMENTS])

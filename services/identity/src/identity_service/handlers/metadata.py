@@ -16,12 +16,14 @@ def _metadata(issuer: str) -> bytes:
     """Return the document that names every endpoint under the issuer.
 
     There is no authorization endpoint, so the response type is ``none``: members that
-    must be there must not be empty (RFC 8414 section 3.2).
+    must be there must not be empty (RFC 8414 section 3.2). Left out, the grants would
+    be those that need one (section 2), so the only one there is stands here.
     """
     members = {
         "issuer": issuer,
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": ["none"],
+        "grant_types_supported": ["refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "introspection_endpoint": f"{issuer}/oauth2/introspect",

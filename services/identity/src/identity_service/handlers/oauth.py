@@ -73,7 +73,10 @@ def _client_credentials(
     if len(headers) > 1 or (headers and "client_secret" in form):
         _refuse("The client authenticates in more than one way.")
     if headers:
-        return _basic_credentials(headers[0])
+        client_id, secret = _basic_credentials(headers[0])
+        if form.get("client_id", client_id) != client_id:
+            _refuse("The header and the body name different clients.")
+        return client_id, secret
     return form.get("client_id", ""), form.get("client_secret", "")
 
 

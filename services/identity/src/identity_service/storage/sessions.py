@@ -37,12 +37,15 @@ class SessionRepository:
         )
 
     async def get(self, session_id: str) -> Session | None:
-        """Return the session of this id, live or not."""
+        """Return the session of exactly this id, live or not.
+
+        To MySQL and MariaDB, texts that differ in spaces at their end are the same.
+        """
         rows = await self._connection.execute(
             select(sessions).where(sessions.c.id == session_id)
         )
         row = rows.one_or_none()
-        return None if row is None else _session(row)
+        return None if row is None or row.id != session_id else _session(row)
 
     async def lock(self, session_id: str) -> Session | None:
         """Return the session, and keep others from changing it until the end."""
@@ -73,12 +76,12 @@ class SessionRepository:
     async def touch(
         self, session_id: str, generation: int, now: datetime, rules: SessionRules
     ) -> bool:
-        """Prolong a live session that had a token of ``generation``; spend nothing."""
+        """Prolong a live session whose token is of ``generation``; spend nothing."""
         touched = await self._connection.execute(
             update(sessions)
             .where(
                 sessions.c.id == session_id,
-                sessions.c.generation >= generation,
+                sessions.c.generation == generation,
                 _alive(now),
             )
             .values(rotated_at=now, idle_expires_at=now + rules.idle_lifetime)

@@ -100,10 +100,11 @@ class Refreshes:
                 token.session_id, token.generation, now, self._rules
             )
         else:
-            generation = token.generation
             lives = await unit.sessions.touch(
-                token.session_id, generation, now, self._rules
+                token.session_id, token.generation, now, self._rules
             )
+            if lives:
+                generation = token.generation
         if not lives:
             verdict = await self._judge(unit, token, device)
             if verdict is not Verdict.REPLAYED:

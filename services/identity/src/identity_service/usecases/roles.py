@@ -3,8 +3,18 @@
 from collections.abc import Set as AbstractSet
 
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import DatabaseUnavailableError, RoleNeededError
-from identity_service.domain.roles import BUILT_IN, Role, RoleName
+from identity_service.domain.errors import (
+    DatabaseUnavailableError,
+    RoleNeededError,
+    RoleNotFoundError,
+)
+from identity_service.domain.roles import (
+    BUILT_IN,
+    InvalidRoleNameError,
+    Role,
+    RoleName,
+    parse_role_name,
+)
 from identity_service.domain.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
@@ -69,13 +79,17 @@ class Roles:
         ------
         RoleNeededError, RoleInUseError, RoleNotFoundError
         """
-        if name in self._needed:
+        try:
+            role = parse_role_name(name)
+        except InvalidRoleNameError:
+            raise RoleNotFoundError from None
+        if role in self._needed:
             raise RoleNeededError
 
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
-            await unit.roles.remove(name)
-            await self._record(unit, Action.ROLE_REMOVED, name, caller)
+            await unit.roles.remove(role)
+            await self._record(unit, Action.ROLE_REMOVED, role, caller)
 
         await self._database.write(work)
 
