@@ -58,8 +58,51 @@ async def test_p12_nobody_enables_or_promotes_himself(identity: IdentityClient) 
         "PATCH", "/api/users/me", token, json={"roles": ["admin"], "disabled": True}
     )
 
-    assert answer.json["roles"] == ["ROLE_USER"]
-    assert answer.json["disabled"] is False
+    assert (answer.status, answer.json["code"]) == (400, "invalid_fields")
+    seen = await identity.call("GET", "/api/users/me", token)
+    assert seen.json["roles"] == ["ROLE_USER"]
+    assert seen.json["disabled"] is False
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "members"),
+    [
+        ("PATCH", "/api/users/1", {"password": PASSWORD}),
+        ("PATCH", "/api/users/1", {"disable": True}),
+        ("PATCH", "/api/users/1", {"disabled": False, "id": 2}),
+        ("PATCH", "/api/users/me", {"disabled": False}),
+        ("PUT", "/api/users/1/roles", {"roles": ["user", "admin"], "role": "admin"}),
+        (
+            "POST",
+            "/api/users/me/password",
+            {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD, "force": 1},
+        ),
+    ],
+)
+async def test_what_is_not_understood_is_refused_and_not_ignored(
+    identity: IdentityClient,
+    admin: str,
+    method: str,
+    path: str,
+    members: dict[str, object],
+) -> None:
+    unknown = list(members)[-1]
+
+    answer = await identity.call(method, path, admin, json=members)
+
+    assert (answer.status, answer.json["code"]) == (400, "invalid_fields")
+    assert [each["field"] for each in answer.json["errors"]] == [unknown]
+    assert answer.message == f"There is no member {unknown} here."
+    assert (await identity.sign_in("boss")).status == 200
+
+
+async def test_parameters_that_nobody_reads_are_refused(
+    identity: IdentityClient, admin: str
+) -> None:
+    for method, path in ADMIN_ROUTES + OWN_ROUTES:
+        answer = await identity.call(method, f"{path}?verbose=1", admin, json={})
+        assert (answer.status, answer.json["code"]) == (400, "invalid_fields"), path
+        assert answer.message == "The parameter verbose is unknown here."
 
 
 async def test_p11_a_password_change_ends_the_other_sessions(
@@ -154,6 +197,16 @@ ADMIN_ROUTES = [
     ("POST", "/api/roles"),
     ("DELETE", "/api/roles/editor"),
     ("GET", "/api/audit"),
+]
+
+
+OWN_ROUTES = [
+    ("GET", "/api/users/me"),
+    ("PATCH", "/api/users/me"),
+    ("POST", "/api/users/me/password"),
+    ("GET", "/api/users/me/sessions"),
+    ("DELETE", "/api/users/me/sessions"),
+    ("DELETE", "/api/users/me/sessions/x"),
 ]
 
 

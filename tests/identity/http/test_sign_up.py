@@ -135,6 +135,79 @@ async def test_each_bad_field_has_one_entry(
     assert answer.message
 
 
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        pytest.param({"password": "short"}, "at least 8 characters", id="password"),
+        pytest.param({"password": None}, "The password must be text.", id="null"),
+        pytest.param({"username": " "}, "A user name is required.", id="blank"),
+        pytest.param({"username": "ro\u200bsa"}, "U+200B", id="zero-width space"),
+        pytest.param({"username": "rosa 😀"}, "U+1F600", id="emoji"),
+        pytest.param({"username": "ro  sa"}, "single spaces", id="two spaces"),
+        pytest.param({"email": "rosa"}, "no e-mail address", id="address"),
+    ],
+)
+async def test_people_read_what_is_wrong_and_no_members_name(
+    identity: IdentityClient, members: dict[str, object], message: str
+) -> None:
+    answer = await identity.send("POST", "/api/auth/signup", json={**GOOD, **members})
+
+    assert answer.status == 400
+    assert message in answer.message
+    assert f"{next(iter(members))}:" not in answer.message
+
+
+SPACES = ["{} ", " {}", "\t{}\n", "\u00a0{}\u3000"]
+
+
+@pytest.mark.parametrize("around", SPACES)
+async def test_outer_spaces_are_no_part_of_a_name_or_address(
+    identity: IdentityClient, around: str
+) -> None:
+    name = around.format("rosa")
+    email = around.format("rosa@example.test")
+
+    signed_up = await identity.sign_up(name, email=email)
+    taken = await identity.sign_up("rosa", email="other@example.test")
+    signed_in = [await identity.sign_in(each) for each in ("rosa", name)]
+    by_form = await identity.send(
+        "POST", "/api/auth/signin", data={"username": name, "password": PASSWORD}
+    )
+
+    assert signed_up.status == 200
+    assert taken.json["code"] == "username_taken"
+    assert (signed_in[0].status, signed_in[1].status, by_form.status) == (200, 200, 200)
+    assert signed_in[1].json["username"] == "rosa"
+    assert signed_in[1].json["email"] == "rosa@example.test"
+
+
+@pytest.mark.parametrize("around", SPACES)
+async def test_outer_spaces_are_trimmed_when_a_user_is_renamed(
+    identity: IdentityClient, around: str
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    changes = {
+        "username": around.format("rosa"),
+        "email": around.format("rosa@example.test"),
+    }
+
+    changed = await identity.call("PATCH", "/api/users/me", token, json=changes)
+
+    assert (changed.json["username"], changed.json["email"]) == (
+        "rosa",
+        "rosa@example.test",
+    )
+
+
+async def test_spaces_around_a_password_are_part_of_it(
+    identity: IdentityClient,
+) -> None:
+    await identity.sign_up("rosa", password=f" {PASSWORD} ")
+
+    assert (await identity.sign_in("rosa", PASSWORD)).status == 401
+    assert (await identity.sign_in("rosa", f" {PASSWORD} ")).status == 200
+
+
 async def test_forms_are_accepted(identity: IdentityClient) -> None:
     signed_up = await identity.send(
         "POST", "/api/auth/signup", data={**GOOD, "roles": "user"}

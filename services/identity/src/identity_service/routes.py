@@ -15,6 +15,7 @@ from identity_service.handlers import (
     status_lists,
     users,
 )
+from identity_service.handlers.queries import without_parameters
 
 USER: Final = r"/api/users/{user_id:\d+}"
 STATUS_LIST: Final = "/api/auth/statuslists/{list_id:[1-9][0-9]{0,8}}"
@@ -24,21 +25,23 @@ ROUTES: Final[tuple[web.RouteDef, ...]] = (
     web.post("/api/auth/signin", sessions.sign_in),
     web.post("/api/auth/refreshtoken", sessions.refresh),
     web.post("/api/auth/signout", sessions.sign_out),
-    web.get("/api/users/me", me.show),
-    web.patch("/api/users/me", me.change),
-    web.post("/api/users/me/password", me.change_password),
-    web.get("/api/users/me/sessions", sessions.show_all),
-    web.delete("/api/users/me/sessions", sessions.end_others),
-    web.delete("/api/users/me/sessions/{session_id}", sessions.end_one),
+    web.get("/api/users/me", without_parameters(me.show)),
+    web.patch("/api/users/me", without_parameters(me.change)),
+    web.post("/api/users/me/password", without_parameters(me.change_password)),
+    web.get("/api/users/me/sessions", without_parameters(sessions.show_all)),
+    web.delete("/api/users/me/sessions", without_parameters(sessions.end_others)),
+    web.delete(
+        "/api/users/me/sessions/{session_id}", without_parameters(sessions.end_one)
+    ),
     web.get("/api/users", users.show_page),
-    web.get(USER, users.show),
-    web.patch(USER, users.change),
-    web.delete(USER, users.delete),
-    web.put(f"{USER}/roles", users.set_roles),
-    web.delete(f"{USER}/sessions", users.end_sessions),
-    web.get("/api/roles", roles.show_all),
-    web.post("/api/roles", roles.add),
-    web.delete("/api/roles/{name}", roles.remove),
+    web.get(USER, without_parameters(users.show)),
+    web.patch(USER, without_parameters(users.change)),
+    web.delete(USER, without_parameters(users.delete)),
+    web.put(f"{USER}/roles", without_parameters(users.set_roles)),
+    web.delete(f"{USER}/sessions", without_parameters(users.end_sessions)),
+    web.get("/api/roles", without_parameters(roles.show_all)),
+    web.post("/api/roles", without_parameters(roles.add)),
+    web.delete("/api/roles/{name}", without_parameters(roles.remove)),
     web.get("/api/audit", audit.show_page),
     web.get("/api/auth/statuslists", status_lists.show_all),
     web.get(STATUS_LIST, status_lists.show),

@@ -72,11 +72,7 @@ class Username:
                 f"A user name has at most {USERNAME_MAX_LENGTH} characters.",
             )
         if not (key and _is_name(text) and _is_name(key)):
-            raise InvalidUsernameError(
-                "username_characters",
-                "A user name has letters, digits, ASCII punctuation and single spaces"
-                " between them.",
-            )
+            raise InvalidUsernameError("username_characters", _what_is_wrong(text))
         return cls(text, key)
 
     @staticmethod
@@ -101,11 +97,24 @@ def _username_key(text: str) -> str:
 
 def _is_name(text: str) -> bool:
     """Return whether this has characters of names alone, and spaces where they show."""
-    return text == " ".join(text.split()) and all(
-        " " <= character <= "~"
-        or (
-            unicodedata.category(character) in LETTERS_MARKS_DIGITS
-            and character not in INVISIBLE
-        )
-        for character in text
+    return text == " ".join(text.split()) and all(map(_is_of_names, text))
+
+
+def _is_of_names(character: str) -> bool:
+    return " " <= character <= "~" or (
+        unicodedata.category(character) in LETTERS_MARKS_DIGITS
+        and character not in INVISIBLE
     )
+
+
+def _what_is_wrong(text: str) -> str:
+    """Return what to tell whoever typed this, and to whom it may look like a name."""
+    strange = next((each for each in text if not _is_of_names(each)), None)
+    if strange is not None:
+        return (
+            "A user name has letters, digits, ASCII punctuation and single spaces"
+            f" between them; this one has the character U+{ord(strange):04X}."
+        )
+    if text != " ".join(text.split()):
+        return "A user name has single spaces, and only between its other characters."
+    return "A user name has letters or digits that show by themselves."

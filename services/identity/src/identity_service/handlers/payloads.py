@@ -3,10 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import Role, RoleName
@@ -18,46 +24,61 @@ from service_kit.problems import Problem, ProblemError, accounts
 P = TypeVar("P", bound=BaseModel)
 
 _MESSAGES: Final = {
-    "missing": ("required", "This field is required."),
-    "string_type": ("not_text", "This must be text."),
-    "bool_type": ("not_boolean", "This must be true or false."),
-    "list_type": ("not_list", "This must be a list of texts."),
-    "extra_forbidden": ("unknown", "There is no such member."),
+    "missing": ("required", "{name} is required."),
+    "string_type": ("not_text", "{name} must be text."),
+    "bool_type": ("not_boolean", "{name} must be true or false."),
+    "list_type": ("not_list", "{name} must be a list of texts."),
+    "extra_forbidden": ("unknown", "There is no member {field} here."),
 }
 """What each kind of pydantic's refusals is called here. Others are called invalid."""
 
-_INVALID: Final = ("invalid", "This is not valid.")
+_INVALID: Final = ("invalid", "{name} is not valid.")
+
+_NAMES: Final = {
+    "username": "The user name",
+    "email": "The e-mail address",
+    "password": "The password",
+    "currentPassword": "The present password",
+    "newPassword": "The new password",
+}
+"""What people call a member; others go by their own name."""
+
+_LONGEST_NAME: Final = 64
+"""Characters of a member's own name that a message repeats."""
+
+Trimmed = Annotated[str, StringConstraints(strip_whitespace=True)]
+"""A name or an address: keyboards and forms put spaces around it."""
 
 
 class Payload(BaseModel):
-    """A request's body. Members that it does not name are ignored, types are strict."""
+    """A request's body. Members that it does not name are refused, types are strict."""
 
     model_config = ConfigDict(
-        strict=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        strict=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
 
-class SignUpPayload(Payload):
-    """POST /api/auth/signup."""
+class SignUpPayload(Payload, extra="ignore"):
+    """POST /api/auth/signup. The tutorial's server ignores members it does not know."""
 
-    username: str
-    email: str
+    username: Trimmed
+    email: Trimmed
     password: str = Field(repr=False)
     roles: list[str] | None = None
 
 
-class SignInPayload(Payload):
-    """POST /api/auth/signin."""
+class SignInPayload(Payload, extra="ignore"):
+    """POST /api/auth/signin. The tutorial's server ignores members it does not know."""
 
-    username: str
+    username: Trimmed
     password: str = Field(repr=False)
 
 
 class ProfilePayload(Payload):
     """PATCH /api/users/me."""
 
-    username: str | None = None
-    email: str | None = None
+    username: Trimmed | None = None
+    email: Trimmed | None = None
 
 
 class UserPayload(ProfilePayload):
@@ -73,7 +94,7 @@ class PasswordPayload(Payload):
     new: str = Field(alias="newPassword", repr=False)
 
 
-class RolePayload(Payload, extra="forbid"):
+class RolePayload(Payload):
     """POST /api/roles."""
 
     name: str
@@ -107,9 +128,9 @@ def invalid_fields(faults: Sequence[InvalidFieldError]) -> Problem:
     return _invalid([(each.field, each.code, each.message) for each in faults])
 
 
-def invalid_member(name: str, message: str) -> Problem:
-    """Return the problem of one member of a query string."""
-    return _invalid([(name, "invalid", message)])
+def invalid_parameter(name: str, requirement: str) -> Problem:
+    """Return the problem of a parameter of a query string; say what it must be."""
+    return _invalid([(name, "invalid", f"The parameter {name} {requirement}")])
 
 
 def _of_validation_error(error: ValidationError) -> Problem:
@@ -117,6 +138,8 @@ def _of_validation_error(error: ValidationError) -> Problem:
     for each in error.errors(include_url=False, include_context=False):
         field = str(each["loc"][0])
         code, message = _MESSAGES.get(each["type"], _INVALID)
+        own_name = field[:_LONGEST_NAME]
+        message = message.format(name=_NAMES.get(field, own_name), field=own_name)
         faults.setdefault(field, (field, code, message))
     return _invalid(list(faults.values()))
 
@@ -125,7 +148,7 @@ def _invalid(faults: Sequence[tuple[str, str, str]]) -> Problem:
     """Return the problem that has one entry for each field."""
     return replace(
         accounts.INVALID_FIELDS,
-        message=" ".join(f"{field}: {message}" for field, _, message in faults),
+        message=" ".join(message for _, _, message in faults),
         members={
             "errors": [
                 {"field": field, "code": code, "message": message}

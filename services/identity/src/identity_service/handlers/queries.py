@@ -1,11 +1,13 @@
 """Read the query strings of lists."""
 
+import functools
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from identity_service.handlers.payloads import invalid_member
+from identity_service.handlers.payloads import invalid_parameter
 from service_kit.problems import ProblemError
 
 MAX_DIGITS: Final = 18
@@ -14,6 +16,17 @@ MAX_DIGITS: Final = 18
 MAX_PAGE: Final = 200
 _DEFAULT_PAGE: Final = 50
 _MAX_TEXT_LENGTH: Final = 256
+
+
+def without_parameters(handler: Handler) -> Handler:
+    """Return the handler of a path whose query string must be empty."""
+
+    @functools.wraps(handler)
+    async def strict(request: web.Request) -> web.StreamResponse:
+        Query(request)
+        return await handler(request)
+
+    return strict
 
 
 class Query:
@@ -27,19 +40,17 @@ class Query:
         self._query = request.query
         for name in self._query:
             if name not in known:
-                raise ProblemError(
-                    invalid_member(name[:64], "There is no such parameter.")
-                )
+                raise ProblemError(invalid_parameter(name[:64], "is unknown here."))
 
     def text(self, name: str) -> str | None:
-        """Return a short text without control characters."""
-        match self._query.getall(name, []):
+        """Return a short text without control characters and without outer spaces."""
+        match [value.strip(" ") for value in self._query.getall(name, [])]:
             case [] | [""]:
                 return None
             case [value] if len(value) <= _MAX_TEXT_LENGTH and value.isprintable():
                 return value
             case _:
-                raise ProblemError(invalid_member(name, "This must be one short text."))
+                raise ProblemError(invalid_parameter(name, "must be one short text."))
 
     def whole_number(
         self, name: str, *, least: int = 0, most: int = 10**MAX_DIGITS
@@ -49,10 +60,10 @@ class Query:
         if value is None:
             return None
         if not (value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS):
-            raise ProblemError(invalid_member(name, "This must be a whole number."))
+            raise ProblemError(invalid_parameter(name, "must be a whole number."))
         if not least <= int(value) <= most:
             raise ProblemError(
-                invalid_member(name, f"This must be from {least} to {most}.")
+                invalid_parameter(name, f"must be from {least} to {most}.")
             )
         return int(value)
 
@@ -75,5 +86,5 @@ class Query:
         except (ValueError, OverflowError):
             pass
         raise ProblemError(
-            invalid_member(name, "This must be a moment, such as 2026-01-31T12:00:00Z.")
+            invalid_parameter(name, "must be a moment, such as 2026-01-31T12:00:00Z.")
         )

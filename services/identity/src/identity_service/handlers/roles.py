@@ -14,14 +14,12 @@ from identity_service.handlers.payloads import (
     role_members,
     role_names,
 )
-from identity_service.handlers.queries import Query
 
 
 async def show_all(request: web.Request) -> web.Response:
     """GET /api/roles."""
     context = RequestContext(request)
     await context.admin()
-    Query(request)
     roles = await context.services.roles.all()
     return json_response(
         {
@@ -35,7 +33,6 @@ async def add(request: web.Request) -> web.Response:
     """POST /api/roles."""
     context = RequestContext(request)
     admin = await context.admin()
-    Query(request)
     payload = await read_payload(request, RolePayload)
     role = Role.parse(payload.name, payload.description)
     await context.services.roles.add(role, admin)
@@ -49,6 +46,5 @@ async def remove(request: web.Request) -> web.Response:
     """DELETE /api/roles/{name}."""
     context = RequestContext(request)
     admin = await context.admin()
-    Query(request)
     await context.services.roles.remove(request.match_info["name"], admin)
     return message_response("Role removed.")
