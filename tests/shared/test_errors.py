@@ -7,7 +7,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 
 from service_kit.middleware import request_middleware
-from service_kit.problems import Problem, ProblemError
+from service_kit.problems import (
+    Problem,
+    ProblemError,
+    accounts,
+    common,
+    retry_in,
+)
 
 TEAPOT = Problem(
     HTTPStatus.IM_A_TEAPOT, "teapot", "Short and stout.", "Tip it.", {"X-Spout": "1"}
@@ -103,3 +109,26 @@ async def test_what_aiohttp_refuses_is_a_problem_too() -> None:
         assert (absent.status, (await absent.json())["code"]) == (404, "not_found")
         assert (await method.json())["code"] == "method_not_allowed"
         assert method.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize(
+    "problem", [accounts.TOO_MANY_ATTEMPTS, common.TOO_MANY_REQUESTS]
+)
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, "1 second"),
+        (46, "46 seconds"),
+        (119, "119 seconds"),
+        (121, "3 minutes"),
+        (3 * 3600, "3 hours"),
+        (2_505_600, "29 days"),
+    ],
+)
+def test_whoever_comes_too_often_reads_when_to_come_again(
+    problem: Problem, seconds: int, words: str
+) -> None:
+    refusal = retry_in(problem, seconds)
+
+    assert refusal.message.endswith(f"Please try again in {words}.")
+    assert refusal.headers["Retry-After"] == str(seconds)

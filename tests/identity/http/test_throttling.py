@@ -30,6 +30,9 @@ async def test_p14_a_flood_of_sign_ups_from_one_address_is_throttled(
 
     assert answers[0].status == 400
     assert is_throttled(answers[-1])
+    wait = answers[-1].headers["Retry-After"]
+    assert answers[-1].message.startswith("Too many attempts. Please try again in ")
+    assert f"in {wait} seconds." in answers[-1].message
 
 
 async def test_p8_guesses_are_throttled_whatever_address_they_claim(

@@ -6,7 +6,7 @@ No text names an upstream, a replica or an address.
 from dataclasses import replace
 from typing import Final
 
-from service_kit.problems import Problem, common
+from service_kit.problems import Problem, common, retry_in
 
 BODY_TOO_LARGE: Final = common.BODY_TOO_LARGE
 UNAVAILABLE: Final = common.UNAVAILABLE
@@ -20,4 +20,4 @@ MALFORMED_MAX_FORWARDS: Final = replace(
 
 def too_many_requests(retry_after: int) -> Problem:
     """Return the problem for a client that asks too often."""
-    return replace(common.TOO_MANY_REQUESTS, headers={"Retry-After": str(retry_after)})
+    return retry_in(common.TOO_MANY_REQUESTS, retry_after)

@@ -5,7 +5,7 @@ refers to them, and fits one to its case with `dataclasses.replace`.
 """
 
 from service_kit.problems.common import INTERNAL_ERROR
-from service_kit.problems.problem import Problem, ProblemError
+from service_kit.problems.problem import Problem, ProblemError, retry_in
 from service_kit.problems.responses import (
     MEDIA_TYPE,
     SECURITY_HEADERS,
@@ -27,4 +27,5 @@ __all__ = [
     "problem_mapper",
     "problem_of_status",
     "problem_response",
+    "retry_in",
 ]

@@ -8,7 +8,7 @@ from service_kit.problems.problem import Problem
 INVALID_FIELDS: Final = Problem(
     HTTPStatus.BAD_REQUEST,
     "invalid_fields",
-    "username: This is required.",
+    "The user name is required.",
     "Correct each field that the member errors names, by its code.",
 )
 USERNAME_TAKEN: Final = Problem(
@@ -138,7 +138,7 @@ TOO_MANY_ROLES: Final = Problem(
 TOO_MANY_ATTEMPTS: Final = Problem(
     HTTPStatus.TOO_MANY_REQUESTS,
     "too_many_attempts",
-    "Too many attempts. Please try again later.",
+    "Too many attempts. Please try again in {wait}.",
     "Wait as long as Retry-After says.",
 )
 HISTORY_NOT_SUPPORTED: Final = Problem(

@@ -97,7 +97,7 @@ EXPECTATION_FAILED: Final = Problem(
 TOO_MANY_REQUESTS: Final = Problem(
     HTTPStatus.TOO_MANY_REQUESTS,
     "too_many_requests",
-    "There were too many requests. Please try again later.",
+    "There were too many requests. Please try again in {wait}.",
     "Wait as long as Retry-After says. The operator sets the limit of the route.",
 )
 HEADER_FIELDS_TOO_LARGE: Final = Problem(

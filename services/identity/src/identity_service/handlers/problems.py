@@ -13,7 +13,7 @@ from identity_service.domain.roles import MOST_ROLES
 from identity_service.handlers.payloads import invalid_fields
 from identity_service.security.password_hashing import HashingBusyError
 from identity_service.storage.database import RETRY_AFTER
-from service_kit.problems import Problem, ProblemTable, accounts, common
+from service_kit.problems import Problem, ProblemTable, accounts, common, retry_in
 
 
 def _retry_after(wait: timedelta) -> dict[str, str]:
@@ -73,7 +73,8 @@ def _too_many_attempts(error: Exception) -> Problem:
     wait = RETRY_AFTER
     if isinstance(error, errors.TooManyAttemptsError):
         wait = error.retry_after
-    return replace(accounts.TOO_MANY_ATTEMPTS, headers=_retry_after(wait))
+    seconds = max(1, math.ceil(wait.total_seconds()))
+    return retry_in(accounts.TOO_MANY_ATTEMPTS, seconds)
 
 
 def _hashing_busy(error: Exception) -> Problem:
