@@ -1,6 +1,6 @@
 """Write docs/requirements.md: every security requirement with the tests that show it.
 
-Run ``python -m tests.architecture.requirements`` after adding tests. A test shows a
+Run ``make docs`` after adding tests. A test shows a
 requirement by carrying its ID: ``test_r3_…``, or a parameter's id ``"R3 …"``.
 """
 
@@ -168,16 +168,16 @@ def document() -> str:
     lines = [
         "# Security requirements and their tests",
         "",
-        "Written by `python -m tests.architecture.requirements`; a test fails while",
-        "it is stale or while a requirement has no test. A file without a test's name",
-        "holds a table whose rows carry the ID.",
+        "`make docs` writes this page; a test fails while it is stale, or",
+        "while a requirement has no test. A file without a test's name holds a",
+        "table whose rows carry the ID.",
         "",
     ]
     for part, requirements in PARTS.items():
-        lines += [f"## {part}", "", "| ID | requirement | tests |", "|---|---|---|"]
+        lines += [f"## {part}", ""]
         for requirement, words in requirements.items():
-            shown = "<br>".join(f"`{test}`" for test in tests.get(requirement, []))
-            lines.append(f"| {requirement} | {words} | {shown} |")
+            lines.append(f"- **{requirement}:** {words}")
+            lines += [f"  - `{test}`" for test in tests.get(requirement, [])]
         lines.append("")
     return "\n".join(lines)
 

@@ -9,6 +9,8 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
+DECISIONS: Final = ROOT / "docs" / "decisions"
+MAX_LINE: Final = 120
 _LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 _PATH: Final = re.compile(
     r"`((?:shared|services|gateway|deploy|tests|docs)/[\w./-]+?)(?:::(\w+))?`"
@@ -47,6 +49,23 @@ def test_every_path_is_there_and_holds_the_test_named(document: Path) -> None:
         if not file.exists() or (name and f"def {name}(" not in file.read_text()):
             missing.append(f"{path}::{name}")
     assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_no_line_is_longer_than_120_characters(document: Path) -> None:
+    lines = enumerate(document.read_text("utf-8").splitlines(), start=1)
+    assert not [number for number, line in lines if len(line) > MAX_LINE]
+
+
+def test_the_index_of_decisions_names_each_by_its_title() -> None:
+    index = (DECISIONS / "README.md").read_text("utf-8").splitlines()
+    expected = []
+    for record in sorted(DECISIONS.glob("0*.md")):
+        title = record.read_text("utf-8").partition("\n")[0].partition(". ")[2]
+        expected.append(f"- [{record.name[:4]}]({record.name}): {title}")
+    assert [line for line in index if line.startswith("- ")] == expected
+    numbers = [record.name[:4] for record in DECISIONS.glob("0*.md")]
+    assert len(numbers) == len(set(numbers))
 
 
 def lines_of_the_tree() -> Iterator[tuple[str, str]]:

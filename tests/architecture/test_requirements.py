@@ -8,7 +8,9 @@ from tests.architecture import requirements
 
 IDS: Final = [each for part in requirements.PARTS.values() for each in part]
 
-_ID_FIRST: Final = re.compile(r"^(?:test_)?([A-Za-z]{1,2}(?:-[A-Za-z])?\d{1,2})[_ -]")
+_ID_FIRST: Final = re.compile(
+    r"^(?:test_)?((?:[A-Za-z]_)?[A-Za-z]{1,2}(?:-[A-Za-z])?\d{1,2})[_ -]"
+)
 """What reads as an ID of some catalogue, first in a test's name or parameter's id."""
 
 

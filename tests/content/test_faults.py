@@ -176,7 +176,7 @@ async def test_poisoned_set_lets_no_attacker_in(
 @pytest.mark.parametrize(
     ("minutes", "status"), [(-0.49, 200), (0, 200), (0.49, 200), (-5, 401), (16, 401)]
 )
-async def test_f_c1_clock_skew(issuer: Issuer, minutes: float, status: int) -> None:
+async def test_clock_skew(issuer: Issuer, minutes: float, status: int) -> None:
     def clock() -> datetime:
         return datetime.now(UTC) + timedelta(minutes=minutes)
 
@@ -191,7 +191,7 @@ async def test_f_c1_clock_skew(issuer: Issuer, minutes: float, status: int) -> N
             assert (await service.get(token=issuer.mint(0))).status == status
 
 
-async def test_f_c1_issuer_an_hour_back_is_refused_without_a_crash(
+async def test_issuer_an_hour_back_is_refused_without_a_crash(
     issuer: Issuer, service: Content
 ) -> None:
     token = issuer.mint()
@@ -202,7 +202,7 @@ async def test_f_c1_issuer_an_hour_back_is_refused_without_a_crash(
     assert (await service.get(token=token)).status == 200
 
 
-async def test_f_c2_frozen_process_fetches_once_and_goes_on(issuer: Issuer) -> None:
+async def test_frozen_process_fetches_once_and_goes_on(issuer: Issuer) -> None:
     issuer.list_lifetime = timedelta(seconds=2)
     async with content_process(issuer) as (process, port), ClientSession() as http:
         url = f"http://127.0.0.1:{port}/api/test/user"

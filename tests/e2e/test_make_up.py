@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.reference import metrics
-from tests.support.contract_walk import ROWS, Walk, walking
+from tests.support.contract_walk import ROWS, Walk, claims_of, walking
 from tests.support.make_up import PATIENCE_SECONDS, PORTS, ROOT, Running, Tree
 
 
@@ -81,6 +81,26 @@ def test_the_first_admin_is_printed(running: Running) -> None:
     assert f"Ready on {tree.base_url}\n" in running.printed
     assert tree.admin["username"] in running.printed
     assert tree.admin["password"] in running.printed
+
+
+async def test_a_role_is_added_by_one_command(running: Running) -> None:
+    """No code: the role is in the tokens of who has it, while everything runs."""
+    tree = running.tree
+    tree.identity("roles", "add", "editor", "--description", "Edits what others wrote")
+    admin = tree.admin
+    async with walking(tree.base_url, admin["username"], admin["password"]) as walk:
+        name, password, _ = await walk.sign_up()
+        user = await walk.sign_in(name, password)
+        given = await walk.send(
+            "PUT",
+            f"/api/users/{user['id']}/roles",
+            token=(await walk.admin())["accessToken"],
+            body={"roles": ["editor", "user"]},
+        )
+        assert given.status == 200, given
+        signed_in = await walk.sign_in(name, password)
+    assert set(signed_in["roles"]) == {"ROLE_EDITOR", "ROLE_USER"}
+    assert set(claims_of(signed_in["accessToken"])["roles"]) == {"editor", "user"}
 
 
 def test_metrics_page_is_what_make_docs_writes(running: Running) -> None:

@@ -192,7 +192,7 @@ def look_alike(turn: int, number: int) -> str:
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.parametrize("name", [same, look_alike])
-async def test_f_r3_p10_simultaneous_sign_ups_of_a_name_make_one_account(
+async def test_p10_simultaneous_sign_ups_of_a_name_make_one_account(
     replicas: Replicas, name: Callable[[int, int], str], rounds: int
 ) -> None:
     before = await accounts_and_roles(replicas.url)
@@ -215,7 +215,7 @@ async def test_f_r3_p10_simultaneous_sign_ups_of_a_name_make_one_account(
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-async def test_f_r3_simultaneous_sign_ups_with_one_email_make_one_account(
+async def test_simultaneous_sign_ups_with_one_email_make_one_account(
     replicas: Replicas, rounds: int
 ) -> None:
     before = await accounts_and_roles(replicas.url)
@@ -245,7 +245,7 @@ async def accounts_and_roles(url: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-async def test_f_r1_r4_simultaneous_uses_of_a_refresh_token_never_fork(
+async def test_r4_simultaneous_uses_of_a_refresh_token_never_fork(
     replicas: Replicas, rounds: int
 ) -> None:
     name = new_name()
@@ -263,7 +263,7 @@ async def test_f_r1_r4_simultaneous_uses_of_a_refresh_token_never_fork(
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-async def test_f_r1_r4_without_grace_one_use_alone_succeeds(
+async def test_r4_without_grace_one_use_alone_succeeds(
     url: str, tmp_path: Path, rounds: int
 ) -> None:
     name = new_name()
@@ -335,7 +335,7 @@ End = Callable[[Replicas, Any], Awaitable[Answer]]
     ids=["R6 sign-out", "R6 disabling", "R6 password change", "R6 deletion"],
 )
 @pytest.mark.parametrize("rounds", ROUNDS)
-async def test_f_r2_r6_no_token_outlives_a_refresh_that_races_the_end(
+async def test_r6_no_token_outlives_a_refresh_that_races_the_end(
     replicas: Replicas, end: End, rounds: int
 ) -> None:
     all_pairs = []
@@ -356,7 +356,7 @@ async def test_f_r2_r6_no_token_outlives_a_refresh_that_races_the_end(
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-async def test_f_r4_r7_no_token_keeps_a_role_that_was_taken_away(
+async def test_r7_no_token_keeps_a_role_that_was_taken_away(
     replicas: Replicas, rounds: int
 ) -> None:
     chief = await replicas[0].signed_in(new_name())
@@ -379,7 +379,7 @@ async def test_f_r4_r7_no_token_keeps_a_role_that_was_taken_away(
 
 @pytest.mark.parametrize("backend", SERVERS)
 @pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=[pytest.mark.faults])])
-async def test_f_r5_processes_that_start_at_once_on_an_empty_database_share_one_key(
+async def test_processes_that_start_at_once_on_an_empty_database_share_one_key(
     request: pytest.FixtureRequest, tmp_path: Path, backend: str, rounds: int
 ) -> None:
     for number in range(rounds):

@@ -149,6 +149,8 @@ def create_server(parent: Path) -> DatabaseServer | None:
         check=False,
         capture_output=True,
         text=True,
+        # In a common one, servers that start remove each other's temporary tables.
+        env={**os.environ, "TMPDIR": str(parent)},
     )
     if made.returncode != 0:
         raise RuntimeError(f"{initialise[0]} failed: {made.stdout}{made.stderr}")

@@ -72,6 +72,22 @@ class Tree:
         assert "Traceback" not in printed
         return printed.splitlines()[-1]
 
+    def identity(self, *arguments: str) -> None:
+        """Run a command of identity on this tree's database."""
+        secrets = self.local / "secrets"
+        environ = {
+            "IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{self.local}/identity.db",
+            "IDENTITY_ISSUER": self.base_url,
+            "IDENTITY_KEY_ENCRYPTION_KEYS_FILE": str(secrets / "key-encryption-keys"),
+            "IDENTITY_PASSWORD_PEPPERS_FILE": str(secrets / "password-peppers"),
+        }
+        subprocess.run(
+            [sys.executable, "-m", "identity_service", *arguments],
+            env={"PATH": os.environ["PATH"], **environ},
+            check=True,
+            timeout=PATIENCE_SECONDS,
+        )
+
     def down(self) -> str:
         """Return what `make down` prints."""
         process = self.command("down")

@@ -63,7 +63,7 @@ def test_no_other_uri_names_a_list(uri: str) -> None:
     assert list_id_of("https://id", uri) is None
 
 
-async def test_s5_two_hundred_at_once_through_two_processes_get_distinct_entries(
+async def test_s5_two_hundred_at_once_get_distinct_entries(
     database: FlakyDatabase, other_database: FlakyDatabase, still_clock: ManualClock
 ) -> None:
     one = StatusEntries(database, still_clock)

@@ -153,7 +153,7 @@ async def test_unchanged_list_is_signed_anew_only_when_it_has_aged(
     assert (await publisher.lists.get(1)).expires_at > first.expires_at
 
 
-async def test_s6_list_is_served_from_memory_until_it_expires_and_never_prolonged(
+async def test_s6_list_is_served_from_memory_until_it_expires(
     publisher: Publisher,
 ) -> None:
     idx = await publisher.issue()

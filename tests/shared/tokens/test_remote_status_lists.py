@@ -238,7 +238,7 @@ async def test_s6_fail_open_lets_pass_what_was_not_revoked(issuer: Issuer) -> No
         assert lists.remote.fault() is None
 
 
-async def test_f_c2_expired_list_is_fetched_once_before_it_is_used_again(
+async def test_expired_list_is_fetched_once_before_it_is_used_again(
     issuer: Issuer,
 ) -> None:
     issuer.ttl = timedelta(hours=1)

@@ -184,7 +184,7 @@ def test_t8_clock_skew_is_bounded(seconds: int) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 10], ids=["unremembered", "remembered"])
-async def test_f_c1_token_lives_as_long_as_the_skew_allows(kept: int) -> None:
+async def test_token_lives_as_long_as_the_skew_allows(kept: int) -> None:
     clock = Clock()
     memory = VerifiedTokens(kept)
     subject = verifier(clock=clock, clock_skew=timedelta(seconds=30), memory=memory)
@@ -204,7 +204,7 @@ async def test_f_c1_token_lives_as_long_as_the_skew_allows(kept: int) -> None:
         await subject.verify(token)
 
 
-async def test_f_c1_clock_five_minutes_behind_refuses_new_tokens() -> None:
+async def test_clock_five_minutes_behind_refuses_new_tokens() -> None:
     clock = Clock()
     clock.now -= timedelta(minutes=5)
 
