@@ -1,8 +1,10 @@
 """The kit's server, as a process of its own: that is what gets signals."""
 
 import asyncio
+import json
 import os
 import signal
+import socket
 import sys
 import textwrap
 from asyncio.subprocess import PIPE, Process
@@ -148,3 +150,26 @@ async def test_bad_settings_are_all_named_with_exit_2() -> None:
     assert process.returncode == 2
     assert b"X_PORT" in log
     assert b"X_INTERNAL_PORT" in log
+
+
+@pytest.mark.parametrize("taken", ["X_PORT", "X_INTERNAL_PORT"])
+async def test_a_port_that_is_taken_is_one_line_with_exit_2(taken: str) -> None:
+    ports = dict(zip(("X_PORT", "X_INTERNAL_PORT"), free_ports(2), strict=True))
+    with socket.create_server(("127.0.0.1", ports[taken])):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", SERVICE),
+            env={**os.environ, **{name: str(port) for name, port in ports.items()}},
+            stderr=PIPE,
+        )
+        _, log = await process.communicate()
+
+    line = f"cannot listen on 127.0.0.1:{ports[taken]}: Address already in use\n"
+    assert (process.returncode, log.decode()) == (2, line)
+
+
+async def test_where_it_serves_is_said_as_people_write_it(service: Running) -> None:
+    service.process.send_signal(signal.SIGTERM)
+    _, log = await service.process.communicate()
+    (line,) = (x for x in map(json.loads, log.splitlines()) if x["event"] == "serving")
+    assert f"http://{line['address']}" == service.url
+    assert f"http://{line['internal_address']}" == service.internal_url

@@ -27,7 +27,8 @@ class LineWriter:
 
     The thread alone writes to the descriptor that ``open_target`` returns, and it alone
     closes it, so its number cannot belong to somebody else meanwhile. The thread calls
-    ``on_error`` when writing or opening begins to fail, and ``on_flowing`` with the
+    ``on_error`` when writing or opening begins to fail, which is tried again with the
+    next lines, and ``on_flowing`` with the
     number of lines that were dropped once lines are written again.
     """
 
@@ -52,7 +53,8 @@ class LineWriter:
         self._is_closed = False
         self._is_failing = False
         self._reported = 0
-        self._descriptor = open_target()
+        self._descriptor: int | None = None
+        self._try_to_open()
         threading.Thread(target=self._run, name="line writer", daemon=True).start()
 
     def write(self, lines: bytes) -> None:
@@ -98,7 +100,8 @@ class LineWriter:
                     self._write(lines)
             except OSError as error:
                 self._fail(error)
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def _next(self) -> bytes | None:
         """Return what stands first in the queue; None once it is empty and closed."""
@@ -114,14 +117,23 @@ class LineWriter:
                 self._size -= len(lines)
             return lines
 
+    def _try_to_open(self) -> None:
+        try:
+            self._descriptor = self._open_target()
+        except OSError as error:
+            self._fail(error)
+
     def _open_again(self) -> None:
         """Open the target; the present one stays where that fails."""
         before, self._descriptor = self._descriptor, self._open_target()
-        os.close(before)
+        if before is not None:
+            os.close(before)
 
     def _write(self, lines: bytes) -> None:
         written = 0
         try:
+            if self._descriptor is None:
+                self._descriptor = self._open_target()
             for piece in _pieces(lines, self._descriptor):
                 _write_all(self._descriptor, piece)
                 written += piece.count(b"\n")

@@ -5,10 +5,11 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import uvloop
 from aiohttp import web
@@ -17,6 +18,7 @@ from service_kit.health import Readiness
 from service_kit.listener import ListenerSettings
 from service_kit.logs import configure_logging, flush_logs
 from service_kit.settings import SettingsError, read_settings
+from service_kit.sockets import BACKLOG, ListenError, bind, host_port, listen
 
 KEEPALIVE_SECONDS: Final = 75.0
 """Longer than the gateway keeps an idle connection, so that it closes first."""
@@ -31,13 +33,15 @@ to fields."""
 _LINGER_SECONDS: Final = 2.0
 """How long the rest of a body that no handler read is waited for and thrown away."""
 
-_BACKLOG: Final = 1024
 _USAGE_ERROR: Final = 2
 _SIGNALLED: Final = 128
 """A process ended by signal n is reported as 128 + n."""
 _INTERNAL_GRACE_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 0.2
 """How long a process that is to end at once waits for its log to be taken."""
+
+HELD_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""Those that a process may hold back while it starts; they come once it serves."""
 
 S = TypeVar("S")
 
@@ -75,9 +79,17 @@ async def serve(
     readiness: Readiness,
     listening: ListenerSettings,
 ) -> None:
-    """Serve an aiohttp application on the public port until the process is stopped."""
-    site = _public_site(public, listening)
-    await serve_until_stopped(site, internal_app, readiness, listening)
+    """Serve an aiohttp application on the public port until the process is stopped.
+
+    Raises
+    ------
+    ListenError
+        One of the ports is taken; nothing has been started then.
+    """
+    sockets = bind(listening.host, listening.port)
+    internal = bind(listening.internal_host, listening.internal_port)
+    site = _public_site(public, sockets)
+    await serve_until_stopped(site, internal_app, readiness, listening, internal)
 
 
 async def serve_until_stopped(
@@ -85,6 +97,7 @@ async def serve_until_stopped(
     internal_app: web.Application,
     readiness: Readiness,
     listening: ListenerSettings,
+    internal_sockets: list[socket.socket],
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
 
@@ -97,14 +110,14 @@ async def serve_until_stopped(
     )
     with _stop_signals() as stop:
         async with _set_up(internal), public as address:
-            await web.TCPSite(
-                internal, listening.internal_host, listening.internal_port
-            ).start()
+            for each in internal_sockets:
+                listen(each)
+                await web.SockSite(internal, each, backlog=BACKLOG).start()
             _logger.info(
                 "serving",
                 extra={
                     "address": address,
-                    "internal_address": str(internal.addresses[0]),
+                    "internal_address": host_port(internal.addresses[0]),
                 },
             )
             await stop.wait()
@@ -119,13 +132,17 @@ def run(
     main: Callable[[S], Coroutine[Any, Any, None]],
     settings_class: type[S],
 ) -> None:
-    """Run ``main(settings)`` to its end; exit 2 on bad settings, each fault named.
+    """Run ``main(settings)`` to its end.
 
-    A setting ``log_level`` is honoured where the settings have one.
+    Bad settings and ports that are taken are named, and end the process with 2. A
+    setting ``log_level`` is honoured where the settings have one.
     """
     settings = settings_or_exit(settings_class)
     configure_logging(service, getattr(settings, "log_level", "info"))
-    uvloop.run(main(settings))
+    try:
+        uvloop.run(main(settings))
+    except ListenError as error:
+        exit_unusable(str(error))
 
 
 def settings_or_exit(settings_class: type[S]) -> S:
@@ -133,19 +150,24 @@ def settings_or_exit(settings_class: type[S]) -> S:
     try:
         return read_settings(settings_class, os.environ)
     except SettingsError as error:
-        for fault in error.faults:
-            sys.stderr.write(f"setting {fault}\n")
-        sys.exit(_USAGE_ERROR)
+        exit_unusable(*(f"setting {fault}" for fault in error.faults))
+
+
+def exit_unusable(*faults: str) -> NoReturn:
+    """Print a line for each fault of what the operator gave, and exit 2."""
+    sys.stderr.writelines(f"{fault}\n" for fault in faults)
+    sys.exit(_USAGE_ERROR)
 
 
 @contextlib.asynccontextmanager
 async def _public_site(
-    runner: web.AppRunner, listening: ListenerSettings
+    runner: web.AppRunner, sockets: list[socket.socket]
 ) -> AsyncIterator[str]:
     async with _set_up(runner):
-        site = web.TCPSite(runner, listening.host, listening.port, backlog=_BACKLOG)
-        await site.start()
-        yield str(runner.addresses[0])
+        for each in sockets:
+            listen(each)
+            await web.SockSite(runner, each, backlog=BACKLOG).start()
+        yield host_port(runner.addresses[0])
 
 
 @contextlib.asynccontextmanager
@@ -171,6 +193,7 @@ def _stop_signals() -> Iterator[asyncio.Event]:
 
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, on_signal, each)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     try:
         yield stop
     finally:

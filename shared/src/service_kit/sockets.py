@@ -1,0 +1,89 @@
+"""Sockets to listen on, taken before anything else is started."""
+
+import errno
+import os
+import socket
+from typing import Any, Final
+
+BACKLOG: Final = 1_024
+"""Connections that wait to be accepted."""
+
+_LAST_PORT: Final = 65_535
+_NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""An address of a family that this machine does not have; a name may have others."""
+
+
+class ListenError(Exception):
+    """A port cannot be listened on; the text says which and why, in one line."""
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Return sockets bound to every address of a host, which do not listen yet.
+
+    `::` takes IPv4 too. Port 0 stands for a free one.
+
+    Raises
+    ------
+    ListenError
+        The port is taken, or the host has no address here.
+    """
+    bound: list[socket.socket] = []
+    try:
+        _bind_all(host, port, bound)
+    except OSError as error:
+        for each in bound:
+            each.close()
+        raise _listen_error((host, port), error) from error
+    return bound
+
+
+def listen(bound: socket.socket) -> None:
+    """Accept connections from now on; ListenError if somebody else was faster."""
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise _listen_error(bound.getsockname(), error) from error
+
+
+def _listen_error(address: Any, error: OSError) -> ListenError:  # noqa: ANN401
+    named = isinstance(error, socket.gaierror)
+    reason = error.strerror if named else os.strerror(error.errno or errno.EINVAL)
+    return ListenError(f"cannot listen on {host_port(address)}: {reason}")
+
+
+def host_port(address: Any) -> str:  # noqa: ANN401 - as `getsockname` returns it
+    """Return the address of an internet socket as people write it."""
+    host, port, *_ = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _bind_all(host: str, port: int, bound: list[socket.socket]) -> None:
+    if port > _LAST_PORT:
+        raise OSError(errno.EINVAL, "")
+    found = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    places = list(dict.fromkeys(found))
+    missing = None
+    for family, *_, address in places if port else places[:1]:
+        try:
+            bound.append(_bind(family, address))
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
+            missing = error
+    if not bound and missing is not None:
+        raise missing
+
+
+def _bind(family: int, address: Any) -> socket.socket:  # noqa: ANN401 - of the family
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
+        one.bind(address)
+    except OSError:
+        one.close()
+        raise
+    return one

@@ -1,0 +1,74 @@
+import socket
+
+import pytest
+
+from service_kit.sockets import ListenError, bind, host_port, listen
+
+
+def connects(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as client:
+        return client.connect_ex((host, port)) == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [
+        ("127.0.0.1", {"127.0.0.1"}),
+        ("0.0.0.0", {"127.0.0.1"}),  # noqa: S104 - it is the case
+        ("::1", {"::1"}),
+        ("::", {"127.0.0.1", "::1"}),
+    ],
+)
+def test_a_host_is_reached_by_its_families(host: str, reached: set[str]) -> None:
+    (bound,) = bind(host, 0)
+    port = bound.getsockname()[1]
+    with bound:
+        assert not connects("127.0.0.1", port)
+        listen(bound)
+        assert {
+            each for each in ("127.0.0.1", "::1") if connects(each, port)
+        } == reached
+
+
+def test_a_name_stands_for_all_its_addresses() -> None:
+    (first,) = bind("127.0.0.1", 0)
+    port = first.getsockname()[1]
+    first.close()
+    found = socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM)
+    sockets = bind("localhost", port)
+    places = {each.getsockname()[0] for each in sockets}
+    for each in sockets:
+        each.close()
+    assert places == {str(address[0]) for *_, address in found}
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("127.0.0.1", "Address already in use"),
+        ("192.0.2.1", "Cannot assign requested address"),
+        ("no-such-name.invalid", ""),
+    ],
+)
+def test_what_cannot_be_bound_is_said_in_one_line(host: str, reason: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(ListenError) as caught:
+            bind(host, port)
+    assert str(caught.value).startswith(f"cannot listen on {host}:{port}: {reason}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_port_that_somebody_else_listened_on_first_is_said_too() -> None:
+    (first,) = bind("127.0.0.1", 0)
+    (second,) = bind("127.0.0.1", first.getsockname()[1])
+    with first, second:
+        listen(first)
+        with pytest.raises(ListenError, match="Address already in use"):
+            listen(second)
+
+
+def test_addresses_are_spelled_as_people_write_them() -> None:
+    assert host_port(("127.0.0.1", 80)) == "127.0.0.1:80"
+    assert host_port(("::1", 80, 0, 0)) == "[::1]:80"
