@@ -88,7 +88,7 @@ async def running_gateway(
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(app.serving(listener))
+        await stack.enter_async_context(app.serving([listener]))
         try:
             yield RunningGateway(port, app, log)
         finally:

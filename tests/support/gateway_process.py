@@ -52,12 +52,19 @@ async def gateway_process(
     folder: Path,
     *upstream_ports: int,
     workers: int = 1,
+    more_config: str = "",
+    is_awaited: bool = True,
     stdout: int | None = None,
     **environment: str,
 ) -> AsyncIterator[GatewayProcess]:
-    """Run ``gateway-service serve`` for the length of a block."""
+    """Run ``gateway-service serve`` for the length of a block, from when it is ready.
+
+    It is not waited for unless ``is_awaited``.
+    """
     config, log = folder / "gateway.toml", folder / "gateway.log"
     write_config(config, *upstream_ports)
+    with config.open("a") as file:
+        file.write(more_config)
     port, *internal_ports = free_ports(1 + workers)
     internal_port = await _free_run(internal_ports[0], workers)
     with log.open("wb") as stderr:
@@ -78,13 +85,13 @@ async def gateway_process(
             stderr=stderr,
         )
     try:
-        for worker in range(workers):
+        for worker in range(workers if is_awaited else 0):
             await until_ready(f"http://127.0.0.1:{internal_port + worker}")
         yield GatewayProcess(process, port, internal_port, config, log)
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGINT)
             await asyncio.wait_for(process.wait(), 10)
 
 

@@ -6,7 +6,6 @@ import ctypes
 import gc
 import os
 import signal
-import socket
 import sys
 from dataclasses import replace
 from functools import partial
@@ -17,16 +16,25 @@ import uvloop
 from gateway_service.app import create_app
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
+from gateway_service.operations.access_log import target_fault
 from gateway_service.operations.doctor import check, diagnose
+from gateway_service.operations.last_good import LastGood, Loaded, from_line
+from gateway_service.operations.ports import Ports
 from gateway_service.operations.workers import (
     Supervisor,
     end_with_parent,
-    open_listener,
+    receive_handover,
 )
 from gateway_service.settings import GatewaySettings
 from service_kit.doctor import report
 from service_kit.logs import configure_logging
-from service_kit.server import serve_until_stopped, settings_or_exit
+from service_kit.server import (
+    HELD_SIGNALS,
+    exit_unusable,
+    serve_until_stopped,
+    settings_or_exit,
+)
+from service_kit.sockets import ListenError
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
 """A request leaves no cycles, so the collector need not look after every few dozen."""
@@ -39,7 +47,6 @@ mapped and unmapped for each piece, as it would be if it were said by one of the
 """
 
 _FAILURE: Final = 1
-_USAGE_ERROR: Final = 2
 
 
 def main() -> None:
@@ -52,9 +59,10 @@ def main() -> None:
         case "doctor":
             sys.exit(asyncio.run(report(diagnose(settings, os.environ))))
         case _:
+            signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
             settings = replace(settings, workers=arguments.workers or settings.workers)
             configure_logging("gateway", settings.log_level)
-            sys.exit(_serve(settings, arguments.listener))
+            sys.exit(_serve(settings, arguments.ports))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,40 +72,41 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument(
         "--workers", type=int, choices=range(1, 65), metavar="N", help="processes"
     )
-    serving.add_argument("--listener", type=int, help=argparse.SUPPRESS)
+    serving.add_argument("--ports", help=argparse.SUPPRESS)
     commands.add_parser("check", help="name every fault of the configuration")
     commands.add_parser("doctor", help="check what the gateway needs")
     return parser
 
 
-def _serve(settings: GatewaySettings, inherited: int | None) -> int:
+def _serve(settings: GatewaySettings, inherited: str | None) -> int:
     """Serve in this process, or in several of which this one is the parent."""
     if inherited is not None:
-        listener = socket.socket(fileno=inherited)
-        return uvloop.run(_serve_here(settings, listener, is_worker=True))
-    if settings.workers > 1 and check(settings.config, os.environ):
-        return _USAGE_ERROR
+        if not (line := receive_handover()):
+            return _FAILURE  # the parent is gone already
+        start = from_line(line, settings.config, os.environ)
+        ports = Ports.inherit(inherited)
+        return uvloop.run(_serve_here(settings, ports, start, is_worker=True))
+    if fault := target_fault(settings.access_log):
+        exit_unusable(fault)
     try:
-        listener = open_listener(settings)
-    except OSError as error:
-        address = f"{settings.host}:{settings.port}"
-        sys.stderr.write(f"cannot listen on {address}: {error.strerror}\n")
-        return _FAILURE
+        last_good = LastGood(settings.config, os.environ)
+        all_ports = Ports.bind(settings)
+    except ConfigError as error:
+        exit_unusable(*error.faults)
+    except ListenError as error:
+        exit_unusable(str(error))
     if settings.workers > 1:
-        return uvloop.run(Supervisor(settings, listener).run())
-    return uvloop.run(_serve_here(settings, listener, is_worker=False))
+        return asyncio.run(Supervisor(all_ports, last_good).run())
+    start, (ports,) = last_good.loaded, all_ports
+    return uvloop.run(_serve_here(settings, ports, start, is_worker=False))
 
 
 async def _serve_here(
-    settings: GatewaySettings, listener: socket.socket, *, is_worker: bool
+    settings: GatewaySettings, ports: Ports, start: Loaded, *, is_worker: bool
 ) -> int:
     loop = asyncio.get_running_loop()
     read = partial(read_config, settings.config, os.environ)
-    try:
-        app = create_app(settings, read)
-    except ConfigError as error:
-        sys.stderr.writelines(f"{fault}\n" for fault in error.faults)
-        return _USAGE_ERROR
+    app = create_app(settings, read, start)
     if is_worker:
         end_with_parent(loop)
     gc.freeze()
@@ -107,7 +116,11 @@ async def _serve_here(
             mallopt(parameter, value)
     loop.add_signal_handler(signal.SIGHUP, app.reload)
     await serve_until_stopped(
-        app.serving(listener), app.internal_app, app.readiness, settings
+        app.serving(ports.public),
+        app.internal_app,
+        app.readiness,
+        settings,
+        ports.internal,
     )
     return 0
 

@@ -15,6 +15,7 @@ from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
 from gateway_service.operations.control import ControlPlane
+from gateway_service.operations.last_good import Loaded, load
 from gateway_service.operations.metrics import GatewayMetrics
 from gateway_service.operations.status import status_of
 from gateway_service.server import GatewayServer, running
@@ -28,8 +29,8 @@ from service_kit.health import Readiness, create_internal_app
 class GatewayApp:
     """A gateway that is ready to be started."""
 
-    serving: Callable[[socket.socket], AbstractAsyncContextManager[str]]
-    """Serves what comes to a listening socket, which it closes, inside of its block."""
+    serving: Callable[[list[socket.socket]], AbstractAsyncContextManager[str]]
+    """Serves what comes to bound sockets, which it closes, inside of its block."""
     server: GatewayServer
     internal_app: web.Application
     readiness: Readiness
@@ -42,8 +43,11 @@ class GatewayApp:
 def create_app(
     settings: GatewaySettings,
     read_config: Callable[[], Config],
+    start: Loaded | None = None,
 ) -> GatewayApp:
     """Return a gateway for the running event loop.
+
+    ``start`` is what it begins with, if not what ``read_config`` returns now.
 
     Raises
     ------
@@ -57,7 +61,8 @@ def create_app(
     def make_pool(endpoint: Endpoint, config: UpstreamConfig) -> ConnectionPool:
         return ConnectionPool(endpoint, config, deadlines, batch, loop)
 
-    control = ControlPlane(read_config(), read_config, make_pool)
+    start = start or load(read_config())
+    control = ControlPlane(start.config, read_config, make_pool, start.certificate)
     readiness.checks["upstreams"] = control.starting_fault
     access_log = AccessLog(settings.access_log, loop)
     server = GatewayServer(

@@ -7,7 +7,6 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Final
 
 from gateway_service.http1 import problems
 from gateway_service.http1.client import Client
@@ -24,8 +23,7 @@ from gateway_service.proxy.headers import REQUEST_FIELDS
 from gateway_service.proxy.proxy import Proxy
 from service_kit.health import Readiness
 from service_kit.problems import Problem
-
-_BACKLOG: Final = 1024
+from service_kit.sockets import BACKLOG, host_port, listen
 
 
 class GatewayServer(EdgeServer):
@@ -112,11 +110,11 @@ async def running(
     server: GatewayServer,
     control: ControlPlane,
     access_log: AccessLog,
-    listener: socket.socket,
+    sockets: list[socket.socket],
     *,
     grace: float,
 ) -> AsyncIterator[str]:
-    """Serve what comes to a listening socket, and yield its address.
+    """Serve what comes to bound sockets, and yield the address of the first.
 
     In the end accept nothing more, let requests in flight end, then stop all else.
     """
@@ -124,14 +122,20 @@ async def running(
     context = certificate.context if certificate is not None else None
     try:
         await control.start()
-        accepting = await server.loop.create_server(
-            server.new_connection, sock=listener.dup(), ssl=context, backlog=_BACKLOG
-        )
+        for each in sockets:
+            listen(each)
+        accepting = [
+            await server.loop.create_server(
+                server.new_connection, sock=each.dup(), ssl=context, backlog=BACKLOG
+            )
+            for each in sockets
+        ]
         try:
-            yield str(listener.getsockname())
+            yield host_port(sockets[0].getsockname())
         finally:
-            accepting.close()
-            await _accept_waiting(server, listener, context)
+            for site in accepting:
+                site.close()
+            await _accept_waiting(server, sockets, context, grace)
             await server.stop(grace)
     finally:
         await control.close()
@@ -140,19 +144,29 @@ async def running(
 
 
 async def _accept_waiting(
-    server: GatewayServer, listener: socket.socket, context: ssl.SSLContext | None
+    server: GatewayServer,
+    sockets: list[socket.socket],
+    context: ssl.SSLContext | None,
+    grace: float,
 ) -> None:
-    """Take over every connection in the queue, then close the socket at once.
+    """Take over every connection in the queues, then close the sockets at once.
 
     The system resets connections that it has accepted when nobody takes them over.
     """
     waiting = []
-    listener.setblocking(False)  # noqa: FBT003 - the socket's signature
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            waiting.append(listener.accept()[0])
-    listener.close()
-    for each in waiting:
-        await server.loop.connect_accepted_socket(
-            server.new_connection, each, ssl=context
-        )
+    for each in sockets:
+        each.setblocking(False)  # noqa: FBT003 - the socket's signature
+        with contextlib.suppress(OSError):
+            while True:
+                waiting.append(each.accept()[0])
+        each.close()
+    connect = server.loop.connect_accepted_socket
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(grace):
+            await asyncio.gather(
+                *(
+                    connect(server.new_connection, each, ssl=context)
+                    for each in waiting
+                ),
+                return_exceptions=True,
+            )

@@ -23,12 +23,16 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     ConfigError
         With one line for each fault: `file:line: key reason`.
     """
+    return parse_config(read_text(path), str(path), environ)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a configuration file, or raise ConfigError."""
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8"
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
-    return parse_config(text, str(path), environ)
 
 
 def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:

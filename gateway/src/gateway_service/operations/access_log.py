@@ -40,12 +40,8 @@ _logger: Final = logging.getLogger(__name__)
 class AccessLog:
     """Collects lines and writes them.
 
-    ``target`` is a file, ``-`` for standard output, or ``off``.
-
-    Raises
-    ------
-    OSError
-        The file cannot be opened.
+    ``target`` is a file, ``-`` for standard output, or ``off``. A file that cannot be
+    opened costs its lines, and is tried again with the next ones.
     """
 
     def __init__(self, target: str, loop: asyncio.AbstractEventLoop) -> None:
@@ -86,7 +82,7 @@ class AccessLog:
     def _open(self) -> int:
         if self._target == _STANDARD_OUTPUT:
             return os.dup(_STDOUT)
-        return open_file(self._target)
+        return _open_file(self._target)
 
     def _write_batch(self) -> None:
         if self._timer is not None:
@@ -97,7 +93,18 @@ class AccessLog:
             self._lines = []
 
 
-def open_file(name: str) -> int:
+def target_fault(target: str) -> str | None:
+    """Return why lines cannot be written to a target, or None if they can."""
+    if target in {_OFF, _STANDARD_OUTPUT}:
+        return None
+    try:
+        os.close(_open_file(target))
+    except OSError as error:
+        return f"{target}: cannot be opened: {error.strerror}"
+    return None
+
+
+def _open_file(name: str) -> int:
     """Return a descriptor that appends to a file, made if it is not there.
 
     A named pipe that nobody reads is refused, where opening it would wait.

@@ -35,13 +35,14 @@ class ControlPlane:
         config: Config,
         read_again: Callable[[], Config],
         make_pool: Callable[[Endpoint, UpstreamConfig], ConnectionPool],
+        certificate: Certificate | None = None,
     ) -> None:
         self._read_again = read_again
         self._make_pool = make_pool
         self._reloading = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
-        self.certificate = Certificate(config.tls) if config.tls else None
-        """Made once, when the listener is: turning TLS on or off asks for a restart."""
+        self.certificate = certificate
+        """Stays with the listener: turning TLS on or off asks for a restart."""
         self.watches: Mapping[str, UpstreamWatch] = self._watches(config, {})
         limits = RateLimits(config.rate_limit_store)
         self.state = compile_state(config, _upstreams(self.watches), limits)

@@ -1,20 +1,36 @@
 """The certificate the gateway shows, and how it is exchanged without a restart."""
 
 import logging
+import os
 import ssl
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from gateway_service.config.model import TlsConfig
 
 _logger: Final = logging.getLogger(__name__)
 
-FileState = tuple[int, int, int]
-"""Inode, size and time of change: what tells that a file is another."""
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """What the two PEM files held when they were read."""
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, config: TlsConfig) -> "KeyPair":
+        """Return the files' present content."""
+        return cls(Path(config.certificate).read_bytes(), Path(config.key).read_bytes())
 
 
 class Certificate:
     """A server-side TLS context whose certificate follows its files.
+
+    It shows ``pair`` until the files hold another one that can be loaded, or what they
+    hold now.
 
     Raises
     ------
@@ -22,11 +38,11 @@ class Certificate:
         A file cannot be read, or certificate and key do not fit (`ssl.SSLError`).
     """
 
-    def __init__(self, config: TlsConfig) -> None:
-        self._config = config
-        self._loaded = self._state()
+    def __init__(self, config: TlsConfig, pair: KeyPair | None = None) -> None:
+        self.config = config
+        self.pair = KeyPair.read(config) if pair is None else pair
         self.context = _context()
-        self._load(self.context)
+        _load(self.context, self.pair)
 
     def reload_if_changed(self) -> bool:
         """Show the files' present content to new handshakes, if it has changed.
@@ -35,27 +51,19 @@ class Certificate:
         for the next time; connections that stand keep what they were shown.
         """
         try:
-            state = self._state()
-            if state == self._loaded:
+            pair = KeyPair.read(self.config)
+            if pair == self.pair:
                 return False
-            self._load(_context())  # a context can't take back half of a bad pair
-            self._load(self.context)
+            _load(_context(), pair)  # a context can't take back half of a bad pair
+            _load(self.context, pair)
         except OSError as error:
             _logger.warning(
                 "certificate_not_reloaded", extra={"error": type(error).__name__}
             )
             return False
-        self._loaded = state
+        self.pair = pair
         _logger.info("certificate_reloaded")
         return True
-
-    def _load(self, context: ssl.SSLContext) -> None:
-        context.load_cert_chain(
-            self._config.certificate, self._config.key, password=_no_password
-        )
-
-    def _state(self) -> tuple[FileState, FileState]:
-        return _file_state(self._config.certificate), _file_state(self._config.key)
 
 
 def _context() -> ssl.SSLContext:
@@ -65,9 +73,25 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _file_state(name: str) -> FileState:
-    status = Path(name).stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+def _load(context: ssl.SSLContext, pair: KeyPair) -> None:
+    """Load a pair that is in memory, where OpenSSL wants files."""
+    with _in_memory(pair.certificate) as certificate, _in_memory(pair.key) as key:
+        context.load_cert_chain(
+            f"/dev/fd/{certificate.fileno()}",
+            f"/dev/fd/{key.fileno()}",
+            password=_no_password,
+        )
+
+
+def _in_memory(data: bytes) -> BinaryIO:
+    """Return a file that is on no disk, where the system can do that."""
+    if hasattr(os, "memfd_create"):
+        file: BinaryIO = os.fdopen(os.memfd_create("pem"), "w+b")
+    else:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    file.write(data)
+    file.seek(0)
+    return file
 
 
 def _no_password() -> bytes:

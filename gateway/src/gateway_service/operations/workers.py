@@ -1,112 +1,156 @@
-"""Several gateway processes that share one listening socket.
+"""Several gateway processes that share the public port.
 
 The parent only watches: it restarts a worker that dies, passes signals on, and ends
-when all have ended. It holds the socket, so no connection is lost between two workers;
-at the end it lets go of it first, and the last worker empties its queue.
+when all have ended. It binds the ports and reads the configuration, once for all, so
+what a worker needs is there whenever one is started. At the end it lets go of the ports
+first, and the last worker takes over the connections that wait.
 """
 
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
-from gateway_service.settings import GatewaySettings
+from gateway_service.config.faults import ConfigError
+from gateway_service.operations.control import TIDY_SECONDS
+from gateway_service.operations.last_good import LastGood
+from gateway_service.operations.ports import Ports
+from gateway_service.upstreams.watching import repeat
+from service_kit.server import HELD_SIGNALS
 
-BACKLOG: Final = 1_024
-_USAGE_ERROR: Final = 2
 _QUICK: Final = 5.0
-"""A worker that lived shorter failed to start, and is restarted with patience."""
+"""A worker that lived shorter has failed to start; the next one has to wait."""
+_SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 10.0
+_NOT_STARTED: Final = 1
+"""The exit code of a worker for which there was no process."""
 
 _logger: Final = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Keeps workers running until it is told to stop."""
+    """Keeps workers running until it is told to stop.
 
-    def __init__(self, settings: GatewaySettings, listener: socket.socket) -> None:
-        self._settings = settings
-        self._listener = listener
+    It is started with `HELD_SIGNALS` held, and its workers are, too: a signal that
+    comes before a worker serves is acted on once it does.
+    """
+
+    def __init__(self, ports: list[Ports], last_good: LastGood) -> None:
+        self._ports = ports
+        self._last_good = last_good
         self._running: dict[int, Process] = {}
         self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
         """Return the exit code once every worker has ended after a signal."""
+        first = [await self._start(worker) for worker in range(len(self._ports))]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
-        workers = range(self._settings.workers)
-        codes = await asyncio.gather(*(self._keep_running(each) for each in workers))
+        loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+        self._spawn(repeat(self._follow_certificate, TIDY_SECONDS, at_once=False))
+        codes = await asyncio.gather(
+            *(self._keep_running(*each) for each in enumerate(first))
+        )
+        for task in self._tasks:
+            task.cancel()
         return max(codes)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _stop(self) -> None:
         self._stopping.set()
-        self._listener.close()
+        for ports in self._ports:
+            ports.close()
         self._pass_on(signal.SIGTERM)
+
+    def _begin_reload(self) -> None:
+        self._spawn(self._reload())
+
+    async def _reload(self) -> None:
+        """Have workers read the file again; those to come start with what is good."""
+        async with self._reloading:
+            try:
+                await asyncio.to_thread(self._last_good.take_over)
+            except ConfigError as error:
+                _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
+            self._pass_on(signal.SIGHUP)
+
+    async def _follow_certificate(self) -> None:
+        await asyncio.to_thread(self._last_good.follow_certificate)
 
     def _pass_on(self, number: signal.Signals) -> None:
         for process in self._running.values():
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    async def _keep_running(self, worker: int) -> int:
-        pause = 0.1
+    async def _keep_running(self, worker: int, process: Process | None) -> int:
+        """Start a worker again whenever it ends; return its code after a signal."""
+        pause = _SHORTEST_PAUSE
         while True:
             started_at = time.monotonic()
-            process = await self._start(worker)
-            self._running[worker] = process
-            if self._stopping.is_set():
-                process.terminate()
-            code = await process.wait()
-            del self._running[worker]
+            code = await self._wait(worker, process)
             if self._stopping.is_set():
                 return abs(code)
-            if code == _USAGE_ERROR:
-                self._stop()
-                return code
             _logger.warning("worker_ended", extra={"worker": worker, "code": code})
             is_quick = time.monotonic() - started_at < _QUICK
-            pause = min(_LONGEST_PAUSE, 2 * pause) if is_quick else 0.1
+            pause = min(_LONGEST_PAUSE, 2 * pause) if is_quick else _SHORTEST_PAUSE
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
                     return 0
+            signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+            try:
+                process = await self._start(worker)
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
 
-    async def _start(self, worker: int) -> Process:
+    async def _wait(self, worker: int, process: Process | None) -> int:
+        """Return the exit code of a worker, once it has one."""
+        if process is None:
+            return _NOT_STARTED
+        if self._stopping.is_set():  # while it was started, so nobody told it
+            process.terminate()
+        code = await process.wait()
+        del self._running[worker]
+        return code
+
+    async def _start(self, worker: int) -> Process | None:
         """Start a worker, whose standard input ends when this process does."""
-        descriptor = self._listener.fileno()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway_service", "serve"),
-            *("--listener", str(descriptor)),
-            stdin=PIPE,
-            pass_fds=[descriptor],
-            env=os.environ | self._environment(worker),
-        )
+        ports = self._ports[worker]
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gateway_service", "serve"),
+                *("--ports", ports.argument),
+                stdin=PIPE,
+                pass_fds=ports.descriptors,
+            )
+        except OSError as error:
+            _logger.error(  # noqa: TRY400
+                "worker_not_started", extra={"worker": worker, "error": error.strerror}
+            )
+            return None
+        self._running[worker] = process
+        if process.stdin is not None:
+            process.stdin.write(self._last_good.to_line())
         _logger.info("worker_started", extra={"worker": worker, "pid": process.pid})
         return process
 
-    def _environment(self, worker: int) -> dict[str, str]:
-        """Give each worker an internal port of its own, counted from the first."""
-        port = self._settings.internal_port
-        return {"GATEWAY_INTERNAL_PORT": str(port + worker if port else 0)}
 
-
-def open_listener(settings: GatewaySettings) -> socket.socket:
-    """Return the public socket, bound but not yet listening."""
-    family, *_, address = socket.getaddrinfo(
-        settings.host,
-        settings.port,
-        type=socket.SOCK_STREAM,
-        flags=socket.AI_PASSIVE,
-    )[0]
-    return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+def receive_handover() -> bytes:
+    """Return the line that the parent wrote for this worker; empty if it is gone."""
+    return sys.stdin.buffer.readline()
 
 
 def end_with_parent(loop: asyncio.AbstractEventLoop) -> None:

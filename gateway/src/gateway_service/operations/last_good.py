@@ -1,0 +1,87 @@
+"""The configuration and the certificate that were last found good.
+
+A worker that replaces another must come up whatever has become of the files meanwhile.
+So the supervisor holds their content and hands it to each worker that it starts.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway_service.config.faults import ConfigError
+from gateway_service.config.file import parse_config, read_text
+from gateway_service.config.model import Config, TlsConfig
+from gateway_service.operations.tls import Certificate, KeyPair
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a gateway starts with."""
+
+    config: Config
+    certificate: Certificate | None
+    """What its listener shows, for as long as it runs."""
+
+
+def load(config: Config) -> Loaded:
+    """Return a configuration with its certificate, or raise ConfigError."""
+    if config.tls is None:
+        return Loaded(config, None)
+    try:
+        return Loaded(config, Certificate(config.tls))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        place = error.filename or config.tls.certificate
+        raise ConfigError([f"{place}: cannot be loaded: {reason}"]) from error
+
+
+class LastGood:
+    """Holds the content of the files, and takes over new content that is good.
+
+    Raises
+    ------
+    ConfigError
+        There is nothing good yet.
+    """
+
+    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+        self._path = path
+        self._environ = environ
+        self._text = read_text(path)
+        self.loaded = load(parse_config(self._text, str(path), environ))
+        """What the file held when this was made."""
+        self._certificate = self.loaded.certificate
+
+    def take_over(self) -> None:
+        """Take over what the file holds now; ConfigError leaves all as it was."""
+        text = read_text(self._path)
+        parse_config(text, str(self._path), self._environ)
+        self._text = text
+
+    def follow_certificate(self) -> None:
+        """Take over a new certificate, if there is one."""
+        if self._certificate is not None:
+            self._certificate.reload_if_changed()
+
+    def to_line(self) -> bytes:
+        """Return all of it, for `from_line`."""
+        content: dict[str, Any] = {"text": self._text, "tls": None}
+        if self._certificate is not None:
+            tls, pair = self._certificate.config, self._certificate.pair
+            content["tls"] = asdict(tls)
+            content["pair"] = [
+                each.decode("latin-1") for each in (pair.certificate, pair.key)
+            ]
+        return json.dumps(content).encode() + b"\n"
+
+
+def from_line(line: bytes, path: Path, environ: Mapping[str, str]) -> Loaded:
+    """Return what `to_line` of the supervisor said."""
+    content = json.loads(line)
+    config = parse_config(content["text"], str(path), environ)
+    if content["tls"] is None:
+        return Loaded(config, None)
+    pair = KeyPair(*(each.encode("latin-1") for each in content["pair"]))
+    return Loaded(config, Certificate(TlsConfig(**content["tls"]), pair))
