@@ -10,6 +10,7 @@ from gateway_service.upstreams.replica import ReplicaHealth as Health
 CONFIG = HealthConfig(path="/readyz", timeout=1.0)
 READY, NOT_READY = ProbeResult.READY, ProbeResult.NOT_READY
 REFUSED, SILENT = ProbeResult.REFUSED, ProbeResult.SILENT
+UNSENT = ProbeResult.UNSENT
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,25 @@ async def test_answer_decides_what_a_probe_finds(
     async with replica_servers(1) as [server]:
         server.answer = answer
 
-        assert await probe(Endpoint("127.0.0.1", 1, server.port), CONFIG) is result
+        found = await probe(Endpoint("127.0.0.1", 1, server.port), CONFIG)
+
+    assert found.result is result
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [(404, "got 404: set health.path"), (302, "got 302: set health.path")],
+)
+async def test_probe_of_a_wrong_path_names_the_setting(
+    status: int, detail: str
+) -> None:
+    async with replica_servers(1) as [server]:
+        server.answer = b"HTTP/1.1 %d x\r\n\r\n" % status
+        endpoint = Endpoint("127.0.0.1", 8002, server.port)
+
+        found = await probe(endpoint, CONFIG)
+
+    assert found.detail == f"the probe of 127.0.0.1:8002 {detail}"
 
 
 async def test_probe_asks_for_the_configured_path() -> None:
@@ -51,13 +70,17 @@ async def test_replica_that_says_nothing_is_silent() -> None:
         server.is_silent = True
         hasty = HealthConfig(path="/readyz", timeout=0.1)
 
-        assert await probe(Endpoint("127.0.0.1", 1, server.port), hasty) is SILENT
+        found = await probe(Endpoint("127.0.0.1", 1, server.port), hasty)
+
+    assert found.result is SILENT
 
 
 async def test_closed_port_refuses() -> None:
     [port] = free_ports(1)
 
-    assert await probe(Endpoint("127.0.0.1", 1, port), CONFIG) is REFUSED
+    found = await probe(Endpoint("127.0.0.1", 1, port), CONFIG)
+
+    assert found.result is REFUSED
 
 
 @pytest.mark.parametrize(
@@ -70,7 +93,12 @@ async def test_closed_port_refuses() -> None:
         pytest.param([SILENT] * 9, Health.UNKNOWN, id="nor does lasting silence"),
         pytest.param([REFUSED] * 9, Health.UNKNOWN, id="nor a port never open"),
         pytest.param([READY, SILENT], Health.READY, id="one silence is forgiven"),
-        pytest.param([READY, *[SILENT] * 3], Health.UNREACHABLE, id="three are not"),
+        pytest.param([READY, *[SILENT] * 3], Health.SILENT, id="three are not"),
+        pytest.param(
+            [READY, *[SILENT] * 2, *[UNSENT] * 9],
+            Health.READY,
+            id="unsent says nothing",
+        ),
         pytest.param(
             [READY, *[SILENT, SILENT, READY] * 3],
             Health.READY,

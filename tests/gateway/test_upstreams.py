@@ -222,6 +222,98 @@ def test_readiness_decides_over_use(clock: FakeClock) -> None:
     assert upstream.select() is None
 
 
+def test_silent_replica_is_used_while_nothing_better_is_there(
+    clock: FakeClock,
+) -> None:
+    upstream = make(clock, 1, replace(CONFIG, health=HealthConfig()))
+    [only] = upstream.replicas
+    upstream.report(only, ReplicaHealth.READY)
+
+    upstream.report(only, ReplicaHealth.SILENT)
+
+    assert usable_ports(upstream) == {1}
+
+
+@pytest.mark.parametrize(
+    ("silent", "usable"),
+    [(1, {2, 3, 4, 5}), (3, {4, 5}), (4, {1, 2, 3, 4, 5}), (5, {1, 2, 3, 4, 5})],
+)
+def test_silent_replicas_help_out_when_few_are_ready(
+    silent: int, usable: set[int], clock: FakeClock
+) -> None:
+    health = HealthConfig(panic_share=0.3)
+    upstream = make(clock, 5, replace(CONFIG, health=health))
+    for replica in upstream.replicas:
+        upstream.report(replica, ReplicaHealth.READY)
+    for replica in upstream.replicas[:silent]:
+        upstream.report(replica, ReplicaHealth.SILENT)
+
+    assert usable_ports(upstream) == usable
+
+
+def test_replicas_whose_port_is_closed_do_not_help_out(clock: FakeClock) -> None:
+    upstream = make(clock, 5, replace(CONFIG, health=HealthConfig()))
+    for replica in upstream.replicas:
+        upstream.report(replica, ReplicaHealth.READY)
+    for replica in upstream.replicas[:4]:
+        upstream.report(replica, ReplicaHealth.UNREACHABLE)
+
+    assert usable_ports(upstream) == {5}
+
+
+def respond_in(upstream: Upstream, seconds: dict[int, float]) -> None:
+    """Let each replica respond once, and time pass."""
+    for replica in upstream.replicas:
+        if replica.port in seconds:
+            replica.speed.responses += 1
+            replica.speed.seconds += seconds[replica.port]
+    upstream.tick()
+
+
+def test_slow_replica_gets_few_requests_and_is_not_ejected(
+    clock: FakeClock,
+) -> None:
+    upstream = make(clock, 5)
+    for _ in range(3):
+        respond_in(upstream, {1: 0.2, 2: 0.02, 3: 0.02, 4: 0.03, 5: 0.01})
+
+    assert selections(upstream, 1_000)[1] <= 10
+    assert not upstream.replicas[0].ejected_until
+
+    respond_in(upstream, {1: 0.02})
+    assert selections(upstream, 1_000)[1] > 100
+
+
+def test_one_slow_look_is_no_slow_replica(clock: FakeClock) -> None:
+    upstream = make(clock, 2)
+    for _ in range(5):
+        respond_in(upstream, {1: 0.8, 2: 0.02})
+        respond_in(upstream, {1: 0.02, 2: 0.8})
+        assert 60 < selections(upstream, 200)[1] < 140
+
+
+def test_slow_replica_is_tried_again_when_it_was_asked_nothing_for_long(
+    clock: FakeClock,
+) -> None:
+    upstream = make(clock, 2)
+    for _ in range(3):
+        respond_in(upstream, {1: 0.8, 2: 0.02})
+    assert selections(upstream, 200)[1] <= 10
+
+    for _ in range(41):
+        respond_in(upstream, {})
+
+    assert 60 < selections(upstream, 200)[1] < 140
+
+
+def test_the_only_replica_serves_however_slow_it_is(clock: FakeClock) -> None:
+    upstream = make(clock, 1)
+    for _ in range(9):
+        respond_in(upstream, {1: 5.0})
+
+    assert selections(upstream, 10) == {1: 10}
+
+
 def test_ejected_replica_serves_when_no_other_is_ready(clock: FakeClock) -> None:
     upstream = make(clock, 2)
     fail(upstream.replicas[0], REFUSED)
@@ -243,15 +335,19 @@ def test_replica_that_becomes_ready_again_is_no_longer_ejected(
     assert usable_ports(upstream) == {1, 2, 3}
 
 
-def test_what_waits_for_a_replica_that_is_gone_is_given_up(clock: FakeClock) -> None:
+def test_what_waits_for_a_replica_that_seems_gone_learns_of_it(
+    clock: FakeClock,
+) -> None:
     upstream = make(clock)
     replica = upstream.replicas[0]
 
     upstream.report(replica, ReplicaHealth.NOT_READY)
-    assert pool_of(replica).times_given_up == 0, "it may still answer what it has begun"
+    assert pool_of(replica).times_suspected == 0, (
+        "it may still answer what it has begun"
+    )
     upstream.report(replica, ReplicaHealth.UNREACHABLE)
-    assert pool_of(replica).times_given_up == 1
-    assert pool_of(upstream.replicas[1]).times_given_up == 0
+    assert pool_of(replica).times_suspected == 1
+    assert pool_of(upstream.replicas[1]).times_suspected == 0
 
 
 def test_replica_that_joins_starts_slowly(clock: FakeClock) -> None:

@@ -12,13 +12,13 @@ class CountingPool(ConnectionPool):
     def __init__(self, endpoint: Endpoint, _: UpstreamConfig) -> None:
         self.endpoint = endpoint
         self.times_closed = 0
-        self.times_given_up = 0
+        self.times_suspected = 0
 
     def close(self) -> None:
         self.times_closed += 1
 
-    def give_up(self) -> None:
-        self.times_given_up += 1
+    def suspect(self) -> None:
+        self.times_suspected += 1
 
 
 def pool_of(replica: Replica) -> CountingPool:

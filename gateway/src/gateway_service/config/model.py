@@ -4,7 +4,7 @@ Sizes are bytes, durations are seconds. A docstring here is the operator's refer
 `config.reference` makes the page from these declarations, `config.file` reads by them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway_service.config import rules, values
@@ -89,6 +89,10 @@ class Timeouts:
         " long streams and WebSockets need",
         default=60.0,
     )
+
+    def waiting(self, seconds: float) -> "Timeouts":
+        """Return these for a request whose response may take so much longer."""
+        return replace(self, response_head=self.response_head + seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +180,23 @@ class HealthConfig:
     interval: float = value(
         number(0.05, _HOUR), "between two probes of a replica", default=1.0
     )
-    timeout: float = value(number(0.05, 60), "for the response to a probe", default=1.0)
+    timeout: float = value(
+        number(0.05, 60),
+        "for the response to a probe; a busy machine takes its time",
+        default=1.0,
+    )
     failures: int = value(
         whole(1, 100),
         "unanswered probes in a row that take a replica out",
-        default=2,
+        default=3,
     )
     successes: int = value(
         whole(1, 100), "successful probes in a row that bring it back", default=1
+    )
+    panic_share: float = value(
+        number(0, 1),
+        "while less than this part of the replicas is ready, silent ones are used too",
+        default=0.3,
     )
 
 
@@ -213,13 +226,13 @@ class EjectionConfig:
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
-    """When a request that failed on one replica is tried on another."""
+    """When a request that failed or waits on one replica is sent to another."""
 
     attempts: int = value(whole(1, 10), "tries of one request in all", default=3)
     attempt_timeout: float = value(
         number(0.01, _HOUR),
-        "how long a request that may be retried waits for a response before the next"
-        " replica is tried",
+        "how long a GET or HEAD waits for a response before another replica is asked"
+        " as well, and the first response is passed on",
         default=0.5,
     )
     share: float = value(number(0, 1), "retries for each recent request", default=0.2)

@@ -87,7 +87,7 @@ async def _replica_answers(upstream: UpstreamConfig, endpoint: Endpoint) -> Find
         return fault(place, _reason(error))
     if not upstream.health.path:
         return Finding(place, "reachable, and not probed")
-    result = await probe(endpoint, upstream.health)
+    result = (await probe(endpoint, upstream.health)).result
     asked = f"port {endpoint.probe_port} {upstream.health.path}: {result.value}"
     return Finding(place, asked, is_good=result is ProbeResult.READY)
 

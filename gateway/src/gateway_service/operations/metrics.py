@@ -68,7 +68,25 @@ class GatewayMetrics(Collector):
             "1 while this process counts alone, because the shared store is away",
             self._state().rate_limits.is_alone,
         )
+        yield from self._of_upstreams()
         yield from self._of_replicas()
+
+    def _of_upstreams(self) -> Iterator[Metric]:
+        hedges = CounterMetricFamily(
+            "gateway_hedges",
+            "Requests sent to a second replica because the first took its time",
+            labels=("upstream",),
+        )
+        won = CounterMetricFamily(
+            "gateway_hedges_won",
+            "Hedges whose response came first",
+            labels=("upstream",),
+        )
+        for upstream in self._state().upstreams.values():
+            hedges.add_metric((upstream.name,), upstream.hedges)
+            won.add_metric((upstream.name,), upstream.hedges_won)
+        yield hedges
+        yield won
 
     def _of_replicas(self) -> Iterator[Metric]:
         labels = ("upstream", "replica")

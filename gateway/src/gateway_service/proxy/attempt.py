@@ -1,9 +1,8 @@
 """One attempt to get a response from a replica."""
 
-import asyncio
-from collections.abc import Callable
+import time
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from gateway_service.upstreams.connection import UpstreamConnection
 from gateway_service.upstreams.failures import FailureKind
@@ -30,54 +29,115 @@ class Outcome(Enum):
     """There was no connection, so nothing was sent."""
     STALE = 4
     """A connection from the pool was closed: this says nothing of the replica."""
-    SUPERSEDED = 5
-    """It was given up for another attempt, which the budget has paid for."""
-    FAILED = 6
+    FAILED = 5
     """The request was sent, and no usable response came."""
 
 
 # What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
 _RESPONSE: Final = Outcome.RESPONSE
-_FAILED: Final = Outcome.FAILED
-_STALE: Final = Outcome.STALE
+
+
+class Requester(Protocol):
+    """Decides what follows an attempt."""
+
+    def on_outcome(self, attempt: "Attempt", outcome: Outcome, result: Result) -> None:
+        """Pass a response on, try again, or give up."""
+
+    def on_slow(self, attempt: "Attempt", *, is_gone: bool) -> None:
+        """Ask another replica as well, if that is sensible."""
 
 
 class Attempt:
     """A place on a replica, and the connection to it; `release` gives both back."""
 
-    __slots__ = ("_failed", "_upstream", "connection", "replica")
+    __slots__ = (
+        "_began_at",
+        "_request",
+        "_requester",
+        "_upstream",
+        "_was_open",
+        "connection",
+        "is_hedge",
+        "is_hedged",
+        "replica",
+        "seconds",
+    )
 
-    def __init__(self, upstream: Upstream, replica: Replica) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        replica: Replica,
+        requester: Requester,
+        *,
+        is_hedge: bool,
+    ) -> None:
         self._upstream = upstream
+        self._requester = requester
         self.replica = replica
+        self.is_hedge = is_hedge
+        """Whether another attempt was in flight when this one began."""
+        self.is_hedged = False
+        """Whether another began because this one was slow."""
         self.connection: UpstreamConnection | None = replica.pool.take()
-        """Open already, or None until `ask` has connected."""
-        self._failed: Outcome = _FAILED if self.connection is None else _STALE
-        """The outcome if the connection is reset."""
+        """Open already, or None until `connect` is through."""
+        self._was_open = self.connection is not None
+        self._request: UpstreamRequest | None = None
+        self._began_at = time.monotonic()
+        self.seconds = 0.0
+        """From its beginning to its result."""
 
-    def supersede(self) -> None:
-        """Take note that the next attempt is paid for, and this one given up."""
-        self._failed = Outcome.SUPERSEDED
+    async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
+        """Open a connection; the attempt has it once it sends.
 
-    def judge(self, result: Result) -> Outcome:
-        """Hold a result for or against the replica, and return what it means."""
+        Raises
+        ------
+        UpstreamError
+            `REFUSED`: nothing was sent.
+        """
+        return await self.replica.pool.connect(timeout)
+
+    def send(self, connection: UpstreamConnection, request: UpstreamRequest) -> None:
+        """Send a request, or the beginning of one."""
+        self.connection = connection
+        self._request = request
+        connection.send_request(request, self)
+
+    def on_result(self, result: Result) -> None:
+        """Hold a result for or against the replica, and hand it on."""
+        self.seconds = time.monotonic() - self._began_at
+        replica = self.replica
         if isinstance(result, UpstreamError):
             outcome = self._outcome_of(result)
             if outcome is not Outcome.STALE:
-                self.replica.failed(result.kind)
-            return outcome
-        if result.head.status in _FAILURE_STATUSES:
-            self.replica.failed(FailureKind.STATUS)
-            return Outcome.FAILURE_STATUS
-        self.replica.succeeded()
-        return _RESPONSE
+                replica.failed(result.kind)
+        elif result.head.status in _FAILURE_STATUSES:
+            outcome = Outcome.FAILURE_STATUS
+            replica.failed(FailureKind.STATUS)
+        else:
+            outcome = _RESPONSE
+            replica.succeeded()
+            if self._request is not None and self._request.is_timed:
+                replica.speed.seconds += self.seconds
+                replica.speed.responses += 1
+        self._requester.on_outcome(self, outcome, result)
+
+    def on_slow(self, *, is_gone: bool) -> None:
+        """Let another replica be asked as well."""
+        self._requester.on_slow(self, is_gone=is_gone)
 
     def _outcome_of(self, error: UpstreamError) -> Outcome:
         if error.kind is FailureKind.REFUSED:
             return Outcome.UNSENT
-        if self._failed is Outcome.STALE and error.kind is not FailureKind.RESET:
-            return Outcome.FAILED
-        return self._failed
+        if self._was_open and error.kind is FailureKind.RESET:
+            return Outcome.STALE
+        return Outcome.FAILED
+
+    def lose(self) -> None:
+        """End an attempt that another was quicker than: slow, but no failure."""
+        if self._request is not None and self._request.is_timed:
+            self.replica.speed.seconds += time.monotonic() - self._began_at
+            self.replica.speed.responses += 1
+        self.release()
 
     def release(self) -> None:
         """Give back what the attempt had; nothing more is awaited of it."""
@@ -85,26 +145,3 @@ class Attempt:
         if connection is not None:
             self.replica.pool.give_back(connection)
         self._upstream.release(self.replica)
-
-    async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
-        """Return the connection, opened if it is not yet."""
-        if self.connection is None:
-            self.connection = await self.replica.pool.connect(timeout)
-        return self.connection
-
-    async def ask(
-        self,
-        request: UpstreamRequest,
-        send_rest: Callable[[], None],
-        may_give_up: Callable[[], bool],
-    ) -> Result:
-        """Send a request, and the rest of its body; return what came of it."""
-        try:
-            connection = await self.connect(request.timeouts.connect)
-        except UpstreamError as error:
-            return error
-        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        connection.send_request(request, result.set_result, may_give_up)
-        if not request.is_whole:
-            send_rest()
-        return await result

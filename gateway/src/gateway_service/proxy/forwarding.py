@@ -2,11 +2,11 @@
 
 A request is tried on another replica only if nothing of it was sent, or if it is
 idempotent and has no body, and only under the upstream's retry budget. So a POST is
-delivered at most once (RFC 9110, 9.2.2).
+delivered at most once (RFC 9110, 9.2.2). A GET whose response takes its time is hedged:
+another replica is asked as well, and the first response is passed on.
 """
 
 import contextlib
-import time
 from functools import partial
 from typing import Final
 
@@ -25,6 +25,8 @@ from gateway_service.proxy.messages import (
 )
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.tunnel import tunnel
+from gateway_service.proxy.waiting import asks_for_stream, preferred_wait
+from gateway_service.upstreams.connection import UpstreamConnection
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.response import (
@@ -49,6 +51,8 @@ More than the limit of most routes, so what exceeds it reaches no replica.
 """
 
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_SAFE: Final = frozenset({"GET", "HEAD"})
+"""Methods of which a replica may be asked while another still works on the same."""
 
 
 # What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
@@ -59,16 +63,15 @@ class Forwarding:
     """Sends a request until a replica responds, and relays the response.
 
     The usual request has no body, finds an open connection, and its response comes in
-    one piece: all of that is plain calls. Whatever must be waited for is one task, that
-    of `_run`, with a second one while the rest of a long body is sent.
+    one piece: all of that is plain calls. A task waits only for what comes in pieces:
+    the request's body, a new connection, the response's body.
     """
 
     _request: UpstreamRequest
-    _attempt: Attempt | None = None
+    _in_flight: tuple[Attempt, ...] = ()
+    """More than one only while a response takes its time."""
     _attempts = 0
-    _outcome: Outcome
-    """Of the last attempt."""
-    _asked_at = 0.0
+    """How many were made."""
     _received = 0
     """Bytes of the request's body."""
     _tried: tuple[Replica, ...] = ()
@@ -97,38 +100,14 @@ class Forwarding:
             No replica is there.
         """
         if self._exchange.body is not None:
-            self._exchange.spawn(self._gather_and_run)
+            self._exchange.spawn(self._gather_and_send)
             return
         self._request = self._make_request(b"", is_whole=True)
-        attempt = self._begin_attempt()
-        if attempt.connection is None:
-            self._exchange.spawn(partial(self._run, attempt))
-        else:
-            attempt.connection.send_request(
-                self._request, self._on_first_result, self._may_give_up
-            )
-
-    def _on_first_result(self, result: Result) -> None:
-        """Relay a response that came whole; leave all else to a task."""
-        exchange, attempt = self._exchange, self._attempt
-        if attempt is None:
-            return
-        try:
-            self._judge(attempt, result)
-            if (
-                self._outcome is _RESPONSE
-                and isinstance(result, UpstreamResponse)
-                and isinstance(result.body, bytes)
-            ):
-                self._respond(result.head, result.body)
-            else:
-                exchange.spawn(partial(self._run, attempt, result))
-        except Exception as error:  # noqa: BLE001 - it is logged
-            exchange.fail(error)
+        self._begin_attempt()
 
     # The request
 
-    async def _gather_and_run(self) -> None:
+    async def _gather_and_send(self) -> None:
         """Wait for the whole body if it is small, else for its beginning."""
         exchange = self._exchange
         is_chunked = exchange.request.length == CHUNKED
@@ -138,7 +117,7 @@ class Forwarding:
         body = exchange.body
         is_whole = body is None or (body.is_complete and body.is_empty)
         self._request = self._make_request(first, is_whole=is_whole)
-        await self._run(self._begin_attempt())
+        self._begin_attempt()
 
     def _make_request(self, first: bytes, *, is_whole: bool) -> UpstreamRequest:
         exchange, route = self._exchange, self._route
@@ -149,15 +128,21 @@ class Forwarding:
         head = request_head(exchange, self._upstream.name, self._headers, framing)
         if first and not is_whole:
             first = self._chunk(first)
-        attempt_timeout = NEVER
-        if self._is_repeatable:
-            attempt_timeout = self._upstream.config.retries.attempt_timeout
+        wait = preferred_wait(request)
+        is_timed = (
+            request.method in _SAFE
+            and exchange.body is None
+            and not wait
+            and not is_upgrade
+        )
+        hedge_after = self._upstream.config.retries.attempt_timeout
         return UpstreamRequest(
             head + first if first else head,
             request.method,
-            route.timeouts,
-            exchange.started_at + route.timeouts.total,
-            attempt_timeout,
+            route.timeouts.waiting(wait) if wait else route.timeouts,
+            exchange.started_at + route.timeouts.total + wait,
+            hedge_after if is_timed else NEVER,
+            is_timed=is_timed,
             is_upgrade=is_upgrade,
             is_whole=is_whole,
         )
@@ -177,14 +162,10 @@ class Forwarding:
             return data
         return b"%x\r\n%b\r\n" % (len(data), data)
 
-    def _send_rest(self) -> None:
-        self._exchange.spawn(self._send_body)
-
-    async def _send_body(self) -> None:
+    async def _send_body(self, connection: UpstreamConnection) -> None:
         """Send the rest of a body that does not fit into the first write."""
         body = self._exchange.body
-        connection = None if self._attempt is None else self._attempt.connection
-        if body is None or connection is None:
+        if body is None:
             return
         with contextlib.suppress(ConnectionResetError):
             while data := await body.read():
@@ -195,89 +176,136 @@ class Forwarding:
 
     # The attempts
 
-    def _begin_attempt(self) -> Attempt:
+    def _begin_attempt(self, *, is_hedge: bool = False) -> None:
         replica = self._upstream.select(self._tried)
         if replica is None:
             raise ProblemError(self._problem)
         self._attempts += 1
-        self._asked_at = time.monotonic()
-        self._exchange.replica = replica.endpoint
-        self._exchange.on_abandoned = self._end_attempt
-        self._attempt = attempt = Attempt(self._upstream, replica)
-        return attempt
+        exchange = self._exchange
+        exchange.replica = replica.endpoint
+        exchange.on_abandoned = self._end_attempts
+        attempt = Attempt(self._upstream, replica, self, is_hedge=is_hedge)
+        self._in_flight = (*self._in_flight, attempt)
+        if attempt.connection is None:
+            exchange.spawn(partial(self._connect, attempt))
+        else:
+            self._send(attempt, attempt.connection)
 
-    def _end_attempt(self) -> None:
-        attempt, self._attempt = self._attempt, None
-        if attempt is not None:
-            self._exchange.on_abandoned = None
+    async def _connect(self, attempt: Attempt) -> None:
+        try:
+            connection = await attempt.connect(self._request.timeouts.connect)
+        except UpstreamError as error:
+            if attempt in self._in_flight:
+                attempt.on_result(error)
+            return
+        if attempt in self._in_flight:
+            self._send(attempt, connection)
+        else:
+            attempt.replica.pool.give_back(connection)
+
+    def _send(self, attempt: Attempt, connection: UpstreamConnection) -> None:
+        attempt.send(connection, self._request)
+        if not self._request.is_whole:
+            self._exchange.spawn(partial(self._send_body, connection))
+
+    def _end_attempts(self) -> None:
+        attempts, self._in_flight = self._in_flight, ()
+        self._exchange.on_abandoned = None
+        for attempt in attempts:
             attempt.release()
 
-    async def _run(self, attempt: Attempt, result: Result | None = None) -> None:
-        """Make one attempt after the other, and relay what the last one brought."""
-        if result is None:
-            result = await self._ask(attempt)
-        while self._may_repeat():
-            self._end_attempt()
-            attempt = self._begin_attempt()
-            result = await self._ask(attempt)
-        if isinstance(result, UpstreamError):
-            raise ProblemError(self._problem)
-        if isinstance(result.body, bytes):
-            self._respond(result.head, result.body)
-        else:
-            await self._relay(attempt, result.head, result.body)
-
-    async def _ask(self, attempt: Attempt) -> Result:
-        result = await attempt.ask(self._request, self._send_rest, self._may_give_up)
-        self._judge(attempt, result)
-        return result
-
-    def _judge(self, attempt: Attempt, result: Result) -> None:
-        self._outcome = outcome = attempt.judge(result)
-        if not isinstance(result, UpstreamError):
-            self._exchange.upstream_seconds = time.monotonic() - self._asked_at
-            if outcome is _RESPONSE:
+    def on_outcome(self, attempt: Attempt, outcome: Outcome, result: Result) -> None:
+        """Pass the first response on; after a failure try again, or give up."""
+        try:
+            if outcome is not _RESPONSE and self._goes_on_after(
+                attempt, outcome, result
+            ):
                 return
-        else:
+            if isinstance(result, UpstreamError):
+                self._end_attempts()
+                self._exchange.send_problem(self._problem)
+            else:
+                self._pass_on(attempt, result)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self._exchange.fail(error)
+
+    def _goes_on_after(
+        self, attempt: Attempt, outcome: Outcome, result: Result
+    ) -> bool:
+        """Return whether another attempt may still bring a response."""
+        if isinstance(result, UpstreamError):
             self._problem = _problem_of(result)
         if outcome is not Outcome.STALE:
             self._tried = (*self._tried, attempt.replica)
+        has_others = len(self._in_flight) > 1
+        if not has_others and not self._may_repeat(outcome):
+            return False
+        self._in_flight = tuple(a for a in self._in_flight if a is not attempt)
+        attempt.release()
+        if not has_others:
+            self._begin_attempt()
+        return True
 
-    def _may_repeat(self) -> bool:
-        match self._outcome:
-            case Outcome.RESPONSE:
-                return False
-            case Outcome.SUPERSEDED:
-                return True
-            case Outcome.UNSENT:
-                return self._may_ask_another(self._tried)
-            case Outcome.FAILURE_STATUS | Outcome.STALE | Outcome.FAILED:
-                return self._is_repeatable and self._may_ask_another(self._tried)
+    def on_slow(self, attempt: Attempt, *, is_gone: bool) -> None:
+        """Ask another replica as well; the first response is passed on.
+
+        Without a word of the probes only what is safe is asked twice, and nothing that
+        waits by design.
+        """
+        try:
+            may_hedge = self._is_repeatable if is_gone else self._may_hedge()
+            tried = (*self._tried, *(each.replica for each in self._in_flight))
+            if attempt.is_hedged or not may_hedge or not self._may_ask_another(tried):
+                return
+            attempt.is_hedged = True
+            self._tried = tried
+            self._upstream.hedges += 1
+            self._begin_attempt(is_hedge=True)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            self._exchange.fail(error)
+
+    def _may_hedge(self) -> bool:
+        request = self._request
+        if request.is_timed and asks_for_stream(self._exchange.request):
+            request.is_timed = False
+        return request.is_timed
+
+    def _may_repeat(self, outcome: Outcome) -> bool:
+        return (
+            outcome is Outcome.UNSENT or self._is_repeatable
+        ) and self._may_ask_another(self._tried)
 
     def _may_ask_another(self, tried: tuple[Replica, ...]) -> bool:
         upstream = self._upstream
         return (
             self._attempts < upstream.config.retries.attempts
+            and not upstream.is_full
             and upstream.has_another(tried)
             and upstream.retry_budget.withdraw()
         )
 
-    def _may_give_up(self) -> bool:
-        """Say whether another replica is asked while this one takes its time."""
-        attempt = self._attempt
-        if attempt is None:
-            return True
-        tried = (*self._tried, attempt.replica)
-        if not self._is_repeatable or not self._may_ask_another(tried):
-            return False
-        attempt.supersede()
-        return True
-
     # The response
 
-    def _respond(self, head: ResponseHead, body: bytes) -> None:
-        self._end_attempt()
-        self._exchange.respond(head.status, response_lines(head), body, head.framing)
+    def _pass_on(self, attempt: Attempt, response: UpstreamResponse) -> None:
+        exchange = self._exchange
+        exchange.upstream_seconds = attempt.seconds
+        if len(self._in_flight) > 1:
+            self._win(attempt)
+        head, body = response.head, response.body
+        if isinstance(body, bytes):
+            self._end_attempts()
+            exchange.respond(head.status, response_lines(head), body, head.framing)
+        else:
+            exchange.spawn(partial(self._relay, attempt, head, body))
+
+    def _win(self, attempt: Attempt) -> None:
+        """End the attempts that were slower."""
+        others = [each for each in self._in_flight if each is not attempt]
+        self._in_flight = (attempt,)
+        self._exchange.replica = attempt.replica.endpoint
+        self._upstream.hedges_won += attempt.is_hedge
+        for each in others:
+            each.lose()
 
     async def _relay(self, attempt: Attempt, head: ResponseHead, body: Stream) -> None:
         exchange, lines = self._exchange, response_lines(head)
@@ -291,10 +319,10 @@ class Forwarding:
                     await exchange.send(data)
         except UpstreamError as error:
             attempt.replica.failed(error.kind)
-            self._end_attempt()
+            self._end_attempts()
             exchange.client.cut()
         else:
-            self._end_attempt()
+            self._end_attempts()
             exchange.end()
 
 
@@ -303,6 +331,4 @@ def _problem_of(error: UpstreamError) -> Problem:
         return problems.NO_ANSWER_IN_TIME
     if error.kind is FailureKind.REFUSED:
         return problems.UNREACHABLE
-    if error.kind is FailureKind.UNREACHABLE:
-        return problems.UNAVAILABLE
     return problems.BAD_ANSWER

@@ -13,6 +13,7 @@ _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
     b"forwarded",
     b"max-forwards",
     b"origin",
+    b"prefer",
     b"via",
     b"x-forwarded-for",
     b"x-forwarded-proto",

@@ -15,6 +15,7 @@ from gateway_service.proxy.client_addresses import TrustedProxies
 _WRITTEN_ANEW: Final = (
     (b"origin", b"Origin: "),
     (b"access-control-request-method", b"Access-Control-Request-Method: "),
+    (b"prefer", b"Prefer: "),
 )
 """Fields that the gateway reads, and that an upstream sees as well."""
 

@@ -16,6 +16,7 @@ from gateway_service.http1.streams import Stream, WriteBuffer
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.response import (
+    ResponseHandler,
     Result,
     UpstreamError,
     UpstreamRequest,
@@ -79,8 +80,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._reader = ResponseReader(_HEAD_LIMITS, RESPONSE_FIELDS)
         self._write_buffer = WriteBuffer(loop)
         self._state = State.IDLE
-        self._on_result: Callable[[Result], None] | None = None
-        self._may_give_up: Callable[[], bool] | None = None
+        self._handler: ResponseHandler | None = None
         self._batch_number = 0
         self._is_sent = True
         """Whether the request is complete."""
@@ -102,21 +102,14 @@ class UpstreamConnection(asyncio.Protocol):
             and not self._transport.is_closing()
         )
 
-    def send_request(
-        self,
-        request: UpstreamRequest,
-        on_result: Callable[[Result], None],
-        may_give_up: Callable[[], bool],
-    ) -> None:
-        """Send a request, or the beginning of one; call ``on_result`` once.
+    def send_request(self, request: UpstreamRequest, handler: ResponseHandler) -> None:
+        """Send a request, or the beginning of one; ``handler`` gets what comes of it.
 
-        ``may_give_up`` says after `attempt_timeout` whether to wait no longer.
         The sender has the connection to itself until it gives it back to its pool.
         """
         self._state = _HEAD
-        self._may_give_up = may_give_up
         self._timeouts = request.timeouts
-        self._on_result = on_result
+        self._handler = handler
         self._total_at = request.total_at
         self._is_sent = request.is_whole
         self._reader.expect(request.method, is_upgrade=request.is_upgrade)
@@ -124,7 +117,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._batch_number = self._batch.number
         now = self._loop.time()
         self._head_at = min(now + request.timeouts.response_head, request.total_at)
-        self.deadline = min(self._head_at, now + request.attempt_timeout)
+        self.deadline = min(self._head_at, now + request.hedge_after)
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the request's body, waiting while the replica is slow.
@@ -148,14 +141,17 @@ class UpstreamConnection(asyncio.Protocol):
             head_at = self._loop.time() + self._timeouts.response_head
             self.deadline = self._head_at = min(head_at, self._total_at)
 
-    def give_up(self) -> None:
-        """Wait for the head no longer, if it is waited for: the replica is gone."""
-        if self._state is State.HEAD:
-            self._fail(UpstreamError(FailureKind.UNREACHABLE))
+    def suspect(self) -> None:
+        """Say that the replica seems gone, if the head of a response is waited for.
+
+        The request may have been acted on, so the response is waited for all the same.
+        """
+        if self._state is State.HEAD and self._handler is not None:
+            self._handler.on_slow(is_gone=True)
 
     def abort(self) -> None:
         """Close at once: nobody wants what may still come."""
-        self._on_result = None
+        self._handler = None
         self._fail(UpstreamError(FailureKind.RESET))
 
     def close(self) -> None:
@@ -228,17 +224,16 @@ class UpstreamConnection(asyncio.Protocol):
         """Give up what takes too long."""
         now = self._loop.time()
         match self._state:
-            case State.HEAD if now < self._head_at and not self._is_given_up():
+            case State.HEAD if now < self._head_at:
                 self.deadline = self._head_at
+                if self._handler is not None:
+                    self._handler.on_slow(is_gone=False)
             case State.BODY if self._body.is_paused and now < self._total_at:
                 self._expect_more()
             case State.HEAD | State.BODY:
                 self._fail(UpstreamError(FailureKind.TIMEOUT, is_late=True))
             case State.IDLE | State.TUNNEL | State.CLOSED:
                 self.abort()
-
-    def _is_given_up(self) -> bool:
-        return self._may_give_up is None or self._may_give_up()
 
     # Reading a response
 
@@ -296,10 +291,9 @@ class UpstreamConnection(asyncio.Protocol):
         return True
 
     def _deliver(self, result: Result) -> None:
-        on_result, self._on_result = self._on_result, None
-        self._may_give_up = None
-        if on_result is not None:
-            on_result(result)
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            handler.on_result(result)
 
     def _finish(self) -> None:
         """Go back to waiting after a response, if nothing speaks against it."""

@@ -12,8 +12,6 @@ class FailureKind(Enum):
     """The connection ended before the head of a response was complete."""
     TIMEOUT = "timeout"
     """No head of a response in time."""
-    UNREACHABLE = "unreachable"
-    """Probes found it gone while a request waited for its response."""
     BAD_ANSWER = "bad_answer"
     """What came was not HTTP, or ended before its announced end."""
     STATUS = "status"

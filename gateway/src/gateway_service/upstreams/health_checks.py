@@ -1,8 +1,9 @@
 """Probe replicas, and conclude from the results whether they are ready."""
 
 import asyncio
+import errno
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway_service.config.model import HealthConfig
 from gateway_service.upstreams.endpoint import Endpoint
@@ -10,32 +11,59 @@ from gateway_service.upstreams.replica import ReplicaHealth
 
 _LONGEST_STATUS_LINE: Final = 1_024
 _OK: Final = range(200, 300)
+_SERVER_ERRORS: Final = range(500, 600)
+
+_OWN_FAULTS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
+"""What the gateway has run out of: this says nothing of a replica."""
+
+_TELLING: Final = 10
+"""Probes without any response after which it is time to say so: it may be starting."""
 
 
 class ProbeResult(Enum):
     """The result of one probe."""
 
     READY = "ready"
+    """2xx."""
     NOT_READY = "not ready"
     """It responded, but not with success: it wants no more requests."""
     REFUSED = "refused"
     """Nobody listens: the process is gone."""
     SILENT = "silent"
     """No response in time, or none that is HTTP."""
+    UNSENT = "unsent"
+    """The gateway itself lacks what a probe needs."""
 
 
-async def probe(endpoint: Endpoint, config: HealthConfig) -> ProbeResult:
+class Probe(NamedTuple):
+    """What one probe found."""
+
+    result: ProbeResult
+    detail: str = ""
+    """For the log: what the operator may have to change."""
+
+
+async def probe(endpoint: Endpoint, config: HealthConfig) -> Probe:
     """Probe one replica, on a connection of its own."""
     try:
         async with asyncio.timeout(config.timeout):
             return await _send(endpoint, config.path)
     except ConnectionRefusedError:
-        return ProbeResult.REFUSED
-    except (OSError, TimeoutError, ValueError):
-        return ProbeResult.SILENT
+        return Probe(ProbeResult.REFUSED, "connection refused: is health.port right?")
+    except TimeoutError:
+        detail = f"no response in {config.timeout:g} s (health.timeout)"
+        return Probe(ProbeResult.SILENT, detail)
+    except OSError as error:
+        if error.errno in _OWN_FAULTS:
+            return Probe(ProbeResult.UNSENT, error.strerror or "")
+        return Probe(ProbeResult.SILENT, error.strerror or type(error).__name__)
+    except ValueError:
+        return Probe(ProbeResult.SILENT, "no HTTP response: is health.port right?")
 
 
-async def _send(endpoint: Endpoint, path: str) -> ProbeResult:
+async def _send(endpoint: Endpoint, path: str) -> Probe:
     reader, writer = await asyncio.open_connection(
         endpoint.host, endpoint.probe_port, limit=_LONGEST_STATUS_LINE
     )
@@ -44,12 +72,21 @@ async def _send(endpoint: Endpoint, path: str) -> ProbeResult:
             f"GET {path} HTTP/1.1\r\nHost: {endpoint}\r\n"
             "User-Agent: gateway-probe\r\nConnection: close\r\n\r\n".encode("ascii")
         )
-        version, status, *_ = (await reader.readline()).split(maxsplit=2)
+        version, code, *_ = (await reader.readline()).split(maxsplit=2)
         if not version.startswith(b"HTTP/1."):
-            return ProbeResult.SILENT
-        return ProbeResult.READY if int(status) in _OK else ProbeResult.NOT_READY
+            raise ValueError
+        return _found(endpoint, int(code))
     finally:
         writer.transport.abort()
+
+
+def _found(endpoint: Endpoint, status: int) -> Probe:
+    if status in _OK:
+        return Probe(ProbeResult.READY)
+    detail = f"the probe of {endpoint} got {status}"
+    if status not in _SERVER_ERRORS:
+        detail += ": set health.path"
+    return Probe(ProbeResult.NOT_READY, detail)
 
 
 class HealthCheck:
@@ -59,20 +96,29 @@ class HealthCheck:
         self._config = config
         self._health = ReplicaHealth.UNKNOWN
         self._has_responded = False
+        self._unanswered = 0
         self._successes = 0
         self._silences = 0
 
+    @property
+    def is_never_answered(self) -> bool:
+        """Whether it is time to say, once, that no probe was ever answered."""
+        return self._unanswered == _TELLING and not self._has_responded
+
     def health_after(self, result: ProbeResult) -> ReplicaHealth:
-        """Return the health after one more probe.
+        """Return the health after one more probe, by the table in docs/gateway.md.
 
         A replica that says it is not ready, or whose port is closed, is out at once; a
         silent one only when it stays silent, because a busy machine is silent too. If
         no probe was ever answered, nothing is known: the replica may be starting, or
         may not listen for probes at all, and requests find out.
         """
-        if result in {ProbeResult.READY, ProbeResult.NOT_READY}:
+        if result is ProbeResult.UNSENT:
+            return self._health
+        if result not in {ProbeResult.REFUSED, ProbeResult.SILENT}:
             self._has_responded = True
         elif not self._has_responded:
+            self._unanswered += 1
             return self._health
         self._successes = self._successes + 1 if result is ProbeResult.READY else 0
         self._silences = self._silences + 1 if result is ProbeResult.SILENT else 0
@@ -87,5 +133,5 @@ class HealthCheck:
                 self._health = ReplicaHealth.UNREACHABLE
             case ProbeResult.SILENT:
                 if self._silences >= self._config.failures:
-                    self._health = ReplicaHealth.UNREACHABLE
+                    self._health = ReplicaHealth.SILENT
         return self._health

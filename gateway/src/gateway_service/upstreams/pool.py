@@ -87,10 +87,10 @@ class ConnectionPool:
         if connection in self._idle:
             self._idle.remove(connection)
 
-    def give_up(self) -> None:
-        """Wait no longer for responses that have not begun: the replica is gone."""
+    def suspect(self) -> None:
+        """Say that the replica seems gone to all who wait for a response of it."""
         for connection in list(self._open):
-            connection.give_up()
+            connection.suspect()
 
     def close(self) -> None:
         """Close every connection that is idle, and the others once they are."""

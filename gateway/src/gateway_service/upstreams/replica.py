@@ -6,6 +6,7 @@ from enum import Enum
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.pool import ConnectionPool
+from gateway_service.upstreams.speed import Speed
 
 
 class ReplicaHealth(Enum):
@@ -13,8 +14,11 @@ class ReplicaHealth(Enum):
 
     UNKNOWN = "unknown"
     READY = "ready"
+    SILENT = "silent"
+    """It responded once, and does no longer: gone, or on a busy machine."""
     NOT_READY = "not_ready"
     UNREACHABLE = "unreachable"
+    """Nobody listens where it was probed before."""
 
 
 class Replica:
@@ -35,6 +39,7 @@ class Replica:
         "requests",
         "retired",
         "share",
+        "speed",
     )
 
     def __init__(
@@ -61,6 +66,7 @@ class Replica:
         """When it last became usable; slow start counts from here."""
         self.share = 1.0
         """How much of its full share of requests it takes."""
+        self.speed = Speed()
         self.retired = False
         """No longer part of its upstream; ends when nothing is in flight."""
         self._failing = failing

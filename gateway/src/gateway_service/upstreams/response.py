@@ -1,6 +1,7 @@
 """What a request to an upstream is, and what comes of it."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from gateway_service.config.model import Timeouts
 from gateway_service.http1.parsing.responses import ResponseHead
@@ -30,6 +31,19 @@ class UpstreamResponse:
 Result = UpstreamResponse | UpstreamError
 
 
+class ResponseHandler(Protocol):
+    """Learns what comes of a request that was sent."""
+
+    def on_result(self, result: Result) -> None:
+        """Take the response, or the failure; called once, unless the sender aborts."""
+
+    def on_slow(self, *, is_gone: bool) -> None:
+        """Take note that the response takes its time, or that its replica seems gone.
+
+        It is still waited for.
+        """
+
+
 @dataclass(slots=True)
 class UpstreamRequest:
     """A request as it is sent to a replica, or to several in turn."""
@@ -40,8 +54,10 @@ class UpstreamRequest:
     timeouts: Timeouts
     total_at: float
     """When all must be over, on the loop's clock."""
-    attempt_timeout: float
-    """Seconds after which the sender may give up waiting for the head."""
+    hedge_after: float
+    """Seconds without a head after which the handler learns that this is slow."""
+    is_timed: bool
+    """Whether the time to its response is the replica's: nothing waits by design."""
     is_upgrade: bool
     is_whole: bool
     """Whether `data` is all there is to send."""

@@ -17,14 +17,9 @@ from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.pool import ConnectionPool
 from gateway_service.upstreams.replica import Replica, ReplicaHealth
 from gateway_service.upstreams.retry_budget import RetryBudget
+from gateway_service.upstreams.speed import SLOW_SHARE, look_at
 
 _logger: Final = logging.getLogger(__name__)
-
-_PREFERENCE: Final = (
-    ReplicaHealth.READY,
-    ReplicaHealth.UNKNOWN,
-    ReplicaHealth.NOT_READY,
-)
 
 FIRST_SHARE: Final = 0.1
 """The part of its full share of requests that a replica starts with."""
@@ -45,6 +40,10 @@ class Upstream:
         self.name = config.name
         self.in_flight = 0
         self.retry_budget = RetryBudget(config.retries)
+        self.hedges = 0
+        """Requests sent to another replica because a response took its time."""
+        self.hedges_won = 0
+        """How often the other replica was quicker."""
         self.replicas: tuple[Replica, ...] = ()
         self._usable: list[Replica] = []
         self._turn = 0
@@ -111,7 +110,8 @@ class Upstream:
         chosen, other = usable[first], usable[second]
         if not self._round_robin and other.in_flight < chosen.in_flight:
             chosen, other = other, chosen
-        if chosen.share < 1 and self._chance() > chosen.share:
+        share = chosen.share
+        if share < 1 and share < other.share and self._chance() > share:
             return other
         return chosen
 
@@ -151,23 +151,30 @@ class Upstream:
             replica.failures = 0
             self._start_slowly(replica)
         self._choose_usable()
-        if health is ReplicaHealth.UNREACHABLE:
-            replica.pool.give_up()  # its requests go to usable replicas
+        if health in {ReplicaHealth.UNREACHABLE, ReplicaHealth.SILENT}:
+            replica.pool.suspect()
 
     def tick(self) -> None:
         """Let time pass: slow starts, ends of ejections, the retry budget."""
         now = self._now()
         self.retry_budget.refill(now - self._ticked_at)
         self._ticked_at = now
+        look_at([replica.speed for replica in self.replicas])
         for replica in self.replicas:
             if replica.ejected_until and now >= replica.ejected_until:
                 replica.ejected_until = 0.0
                 replica.failures = 0
                 self._start_slowly(replica)
                 self._choose_usable()
-            elif replica.share < 1:
-                age = (now - replica.joined_at) / self.config.slow_start
-                replica.share = min(1.0, FIRST_SHARE + (1 - FIRST_SHARE) * age)
+            else:
+                replica.share = self._share_of(replica, now)
+
+    def _share_of(self, replica: Replica, now: float) -> float:
+        share = SLOW_SHARE if replica.speed.is_slow else 1.0
+        if not self.config.slow_start:
+            return share
+        age = (now - replica.joined_at) / self.config.slow_start
+        return min(share, FIRST_SHARE + (1 - FIRST_SHARE) * age)
 
     def _start_slowly(self, replica: Replica) -> None:
         replica.joined_at = self._now()
@@ -207,10 +214,19 @@ class Upstream:
     def _choose_usable(self) -> None:
         """Prefer those that are ready, then those of which no probe knows anything.
 
-        Where there are neither, one that says it is not ready may still do some of
-        its work. One that was there and is unreachable now is never used.
+        Silent ones, which a busy machine may have made so, are used when few others
+        are ready. Where there is none of these, one that says it is not ready may still
+        do some of its work. One that was there and whose port is closed is never used.
         """
-        candidates = next(filter(None, map(self._with_health, _PREFERENCE)), [])
+        ready = self._with_health(ReplicaHealth.READY)
+        silent = self._with_health(ReplicaHealth.SILENT)
+        if len(ready) < self.config.health.panic_share * len(self.replicas):
+            ready += silent
+        candidates = (
+            ready
+            or self._with_health(ReplicaHealth.UNKNOWN) + silent
+            or self._with_health(ReplicaHealth.NOT_READY)
+        )
         self._usable = [r for r in candidates if not r.ejected_until] or candidates
 
     def _with_health(self, health: ReplicaHealth) -> list[Replica]:

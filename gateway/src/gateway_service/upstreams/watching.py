@@ -74,23 +74,28 @@ class UpstreamWatch:
         check = HealthCheck(config)
 
         async def step() -> None:
-            health = check.health_after(await probe(replica.endpoint, config))
+            found = await probe(replica.endpoint, config)
+            health = check.health_after(found.result)
             if health is not replica.health:
                 self.upstream.report(replica, health)
-                self._log("replica_readiness", replica)
+                self._log("replica_readiness", replica, found.detail)
+            elif check.is_never_answered:
+                self._log("replica_never_answered_probes", replica, found.detail)
             self._unprobed.discard(replica)
             if not self._unprobed:
                 self._all_probed.set()
 
         await repeat(step, config.interval)
 
-    def _log(self, event: str, replica: Replica) -> None:
-        _logger.info(
+    def _log(self, event: str, replica: Replica, detail: str = "") -> None:
+        _logger.log(
+            logging.WARNING if detail else logging.INFO,
             event,
             extra={
                 "upstream": self.upstream.name,
                 "replica": str(replica.endpoint),
                 "readiness": replica.health.value,
+                **({"detail": detail} if detail else {}),
             },
         )
 

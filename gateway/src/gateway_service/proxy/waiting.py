@@ -1,0 +1,27 @@
+"""Requests whose response waits by design, so that the wait is no sign of trouble."""
+
+import re
+from typing import Final
+
+from gateway_service.http1.parsing.requests import Request
+
+LONGEST_WAIT: Final = 120
+"""Seconds that a client's `Prefer: wait` can add to a route's timeouts."""
+
+_WAIT: Final = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+_STREAM: Final = b"text/event-stream"
+
+
+def preferred_wait(request: Request) -> int:
+    """Return the seconds that a client is content to wait (RFC 7240, 4.3)."""
+    untrusted = request.values.get(b"prefer")
+    match = None if untrusted is None else _WAIT.search(b",".join(untrusted))
+    return 0 if match is None else min(int(match[1]), LONGEST_WAIT)
+
+
+def asks_for_stream(request: Request) -> bool:
+    """Whether a client asks for events as they happen."""
+    return any(
+        line[:7].lower() == b"accept:" and _STREAM in line.lower()
+        for line in request.lines
+    )

@@ -1,0 +1,67 @@
+"""Which replicas are much slower than the others, and so get few requests.
+
+Slowness is no failure: a slow replica is never ejected for it, and serves as before
+where it is the only one. Only requests that do not wait by design are timed.
+"""
+
+from collections.abc import Sequence
+from statistics import median_low
+from typing import Final
+
+SLOW_SHARE: Final = 0.01
+"""The part of its full share that a slow replica gets, which shows when it recovers."""
+
+_SLOW_FACTOR: Final = 3.0
+"""How many times as long as the others' its responses take."""
+
+_SLOW_MARGIN: Final = 0.005
+"""Seconds they take longer besides: below that differences are noise."""
+
+_IN_A_ROW: Final = 2
+"""Looks in a row at which a replica was slow; one is chance, or one large request."""
+
+_FORGOTTEN_AFTER: Final = 40
+"""Looks without a response after which a slow replica is tried again: 10 seconds."""
+
+
+class Speed:
+    """How long a replica's responses take; two additions for each response."""
+
+    __slots__ = ("_idle_looks", "_slow_looks", "latency", "responses", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        """What the responses since the last look took, in all."""
+        self.responses = 0
+        """How many those were."""
+        self.latency = 0.0
+        """Seconds that a response takes lately; 0 while nothing is known."""
+        self._slow_looks = 0
+        self._idle_looks = 0
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the replica was slow for a while."""
+        return self._slow_looks >= _IN_A_ROW
+
+    def look(self, typical: float) -> None:
+        """Judge the last responses by what is ``typical`` of others; 0: not known."""
+        if not self.responses:
+            self._idle_looks += 1
+            if self._idle_looks >= _FORGOTTEN_AFTER:
+                self._slow_looks = min(self._slow_looks, _IN_A_ROW - 1)
+            return
+        self._idle_looks = 0
+        mean = self.seconds / self.responses
+        self.seconds, self.responses = 0.0, 0
+        self.latency = (self.latency + mean) / 2 if self.latency else mean
+        is_slow = typical and mean > _SLOW_FACTOR * typical + _SLOW_MARGIN
+        self._slow_looks = self._slow_looks + 1 if is_slow else 0
+
+
+def look_at(speeds: Sequence[Speed]) -> None:
+    """Judge each replica's last responses by those of the others."""
+    latencies = [speed.latency for speed in speeds]
+    for place, speed in enumerate(speeds):
+        others = [each for each in latencies[:place] + latencies[place + 1 :] if each]
+        speed.look(median_low(others) if others else 0.0)
