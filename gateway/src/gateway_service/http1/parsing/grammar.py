@@ -29,6 +29,12 @@ _TCHAR: Final = (
 _FIELD_BYTES: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 """What may stand in a line: everything but control characters (RFC 9110, 5.5)."""
 
+HOST: Final = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"
+    rb"(?::\d{0,5})?"
+)
+"""`uri-host [ ":" port ]`, not empty (RFC 9110, 7.2)."""
+
 _VERSIONS: Final = frozenset({b"HTTP/1.1", b"HTTP/1.0"})
 _VERSION: Final = re.compile(rb"HTTP/(\d)\.(\d)")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: .*)?")

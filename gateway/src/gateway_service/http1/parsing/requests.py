@@ -1,6 +1,5 @@
 """A client's request as it is understood."""
 
-import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -13,35 +12,17 @@ from gateway_service.http1.parsing.fields import (
     connection_options,
 )
 from gateway_service.http1.parsing.grammar import (
+    HOST,
     MalformedError,
     parse_request_line,
     request_body_length,
     split_lines,
 )
 from gateway_service.http1.parsing.limits import HeadLimits
-
-_HOST: Final = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"
-    rb"(?::\d{0,5})?"
-)
-"""`uri-host [ ":" port ]`, not empty (RFC 9110, 7.2)."""
+from gateway_service.http1.parsing.targets import parse_target
 
 _good_hosts: Final[Cache[bytes, bool]] = Cache()
 """Hosts found well-formed."""
-
-_ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
-
-_ORIGIN_FORM: Final = re.compile(
-    rb"(/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]++"
-    rb"|%(?:2[0-9A-CFa-cf]|3[A-Fa-f]|40|5[B-Eb-e]|60|7[B-Db-d]|[89A-Fa-f][0-9A-Fa-f])"
-    rb")*+)(\?[!\"$-~]*+)?"
-)
-"""Path and query of RFC 3986, the query with what browsers leave in it.
-
-A path has one spelling: a byte that needs no escape must not be escaped, and no
-control character may be. Otherwise two readers could see two paths.
-"""
-
 
 _LONGEST_CACHED: Final = 256
 """Bytes of a request line that is cached; one with a query never is."""
@@ -67,7 +48,7 @@ class Request:
 
     method: str
     path: str
-    """Without the query, byte for byte as sent; `*` if the server is meant."""
+    """Without the query, in its one spelling; `*` if the server is meant."""
     target: bytes
     """Path and query."""
     host: bytes
@@ -117,7 +98,7 @@ def read_request(head: bytes, limits: HeadLimits, fields: FieldPolicy) -> Reques
     """
     head_lines = iter(split_lines(head, limits))
     line = next(head_lines)
-    start = _starts.get(line) or _read_start(line)
+    start = _starts.get(line) or _read_start(line, limits)
     lines, values = fields.sort(head_lines)
     host = _host(values, is_http_10=start.is_http_10)
     if b"expect" in values:
@@ -140,18 +121,11 @@ def read_request(head: bytes, limits: HeadLimits, fields: FieldPolicy) -> Reques
     )
 
 
-def _read_start(line: bytes) -> _Start:
+def _read_start(line: bytes, limits: HeadLimits) -> _Start:
     method, target, is_http_10 = parse_request_line(line)
     if method == b"CONNECT":
         raise MalformedError("This is no tunnel.", HTTPStatus.NOT_IMPLEMENTED)
-    authority = None
-    match = _ORIGIN_FORM.fullmatch(target)
-    if match is None and not (target == b"*" and method == b"OPTIONS"):
-        authority, target = _absolute_form(target)
-        match = _ORIGIN_FORM.fullmatch(target)
-        if match is None:
-            raise MalformedError("The request target is malformed.")
-    path = "*" if match is None else match[1].decode("ascii")
+    path, target, authority = parse_target(method, target, limits.start_line)
     start = _Start(method.decode("ascii"), path, target, authority, is_http_10)
     if b"?" not in target and len(line) <= _LONGEST_CACHED:
         _starts.store(line, start)
@@ -173,25 +147,10 @@ def _host(values: Values, *, is_http_10: bool) -> bytes:
         raise MalformedError("There must be one Host field.")
     host = hosts[0]
     if host not in _good_hosts:
-        if not _HOST.fullmatch(host):
+        if not HOST.fullmatch(host):
             raise MalformedError("The Host field is malformed.")
         _good_hosts.store(host, True)  # noqa: FBT003 - it was found well-formed
     return host
-
-
-def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
-    """Return authority and path of a target that does not begin with a slash.
-
-    The authority goes before what Host says. It is never connected to: routes alone
-    say where requests go.
-    """
-    match = _ABSOLUTE_FORM.fullmatch(target)
-    if match is None:
-        raise MalformedError("The request target is malformed.")
-    authority, rest = match.groups()
-    if not _HOST.fullmatch(authority):
-        raise MalformedError("The request target is malformed.")
-    return authority, rest if rest.startswith(b"/") else b"/" + rest
 
 
 UNREADABLE: Final = Request(
