@@ -4,7 +4,7 @@ import pytest
 
 from gateway_service.http1.parsing.fields import READ_OF_REQUESTS, FieldPolicy
 from gateway_service.http1.parsing.grammar import CHUNKED, UNTIL_CLOSE, MalformedError
-from gateway_service.http1.parsing.limits import HeadLimits
+from gateway_service.http1.parsing.limits import ChunkLimits, HeadLimits
 from gateway_service.http1.parsing.reader import RequestReader, ResponseReader, Signal
 from gateway_service.http1.parsing.requests import Request
 from gateway_service.http1.parsing.responses import ResponseHead
@@ -60,8 +60,8 @@ def read(reader: Reader, data: bytes) -> list[Seen]:
 
 REQUESTS: dict[str, tuple[bytes, list[Seen]]] = {
     "nothing": (b"", [NEED_DATA]),
-    "empty lines": (b"\r\n\r\n", [NEED_DATA]),
-    "empty lines before a head": (b"\r\n\r\n" + GET, [("/a", 0)]),
+    "an empty line": (b"\r\n", [NEED_DATA]),
+    "an empty line before a head": (b"\r\n" + GET, [("/a", 0)]),
     "a part of a head": (GET[:-1], [NEED_DATA]),
     "no body": (GET, [("/a", 0)]),
     "a length of 0": (POST + b"Content-Length: 0\r\n\r\n", [("/a", 0)]),
@@ -138,6 +138,7 @@ def test_a_response_is_read(
 
 WHOLE = {
     "no body": GET,
+    "an empty line": b"\r\n" + GET,
     "length": POST + b"Content-Length: 5\r\n\r\nhello",
     "chunks": POST + CHUNKS + b"2\r\nhe\r\n3;x\r\nllo\r\n0\r\nA: b\r\n\r\n",
 }
@@ -155,6 +156,46 @@ def test_pieces_make_the_same_message(message: bytes, size: int) -> None:
     assert body == b"".join(each for each in whole if isinstance(each, bytes))
     assert seen[-1] == whole[-1]
     assert seen.count(END) == whole.count(END)
+
+
+def chunked_post(payload: int, size: int, extension: bytes = b"") -> bytes:
+    """Return a request whose body has chunks of one size."""
+    chunk = b"%x%b\r\n%b\r\n" % (size, extension, bytes(size))
+    return POST + CHUNKS + chunk * (payload // size) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("size", [5, 100, 50_000])
+def test_chunks_that_are_not_mostly_framing_pass(size: int) -> None:
+    seen = read(request_reader(), chunked_post(100_000, size))
+    assert len(b"".join(each for each in seen if isinstance(each, bytes))) == 100_000
+    assert seen[-1] is END
+
+
+@pytest.mark.parametrize(
+    ("size", "extension"),
+    [(1, b""), (2, b""), (4, b""), (10, b";a=0123456789"), (1, b" " * 20)],
+)
+def test_gw4_a_body_that_is_mostly_framing_is_refused(
+    size: int, extension: bytes
+) -> None:
+    with pytest.raises(MalformedError):
+        read(request_reader(), chunked_post(200_000, size, extension))
+
+
+def test_gw4_a_replica_may_stream_single_bytes() -> None:
+    reader = response_reader()
+    assert read(reader, OK + CHUNKS + b"1\r\na\r\n" * 50_000)[1] == b"a" * 50_000
+
+
+def test_gw4_so_many_chunks_are_read_at_once() -> None:
+    reader = request_reader()
+    at_once = ChunkLimits().at_once
+    reader.receive(POST + CHUNKS + b"5\r\nabcde\r\n" * (2 * at_once))
+    reader.next_event()
+    assert [len(each) for each in events(reader) if isinstance(each, bytes)] == [
+        5 * at_once,
+        5 * at_once,
+    ]
 
 
 def test_what_follows_a_message_is_held_until_it_is_asked_for() -> None:
@@ -184,6 +225,9 @@ MALFORMED: dict[str, tuple[Reader, bytes]] = {
     "a long start line": (request_reader(), b"G" * 65),
     "large fields": (request_reader(), b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 50),
     "too many fields": (request_reader(), GET[:-2] + b"x: y\r\n" * 4 + b"\r\n"),
+    "two empty lines": (request_reader(), b"\r\n\r\n"),
+    "two empty lines before a head": (request_reader(), b"\r\n\r\n" + GET),
+    "a long start line after an empty line": (request_reader(), b"\r\n" + b"G" * 67),
     "a bare LF": (request_reader(), b"GET / HTTP/1.1\nHost: h\r\n\r\n"),
     "two lengths": (
         request_reader(),

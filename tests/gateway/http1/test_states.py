@@ -4,7 +4,14 @@ import pytest
 
 from gateway_service.http1.states import TRANSITIONS, Event, State
 
-HALF_CLOSED = (State.TRUNCATED, State.LAST_RESPONSE, State.TUNNEL_ENDED)
+HALF_CLOSED = (
+    State.LAST_BODY,
+    State.TRUNCATED,
+    State.LAST_RESPONSE,
+    State.LAST_QUEUED,
+    State.LAST_BLOCKED,
+    State.TUNNEL_ENDED,
+)
 BOTH_WAYS = [each for each in State if each not in HALF_CLOSED]
 
 

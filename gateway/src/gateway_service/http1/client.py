@@ -19,6 +19,12 @@ _ON_ITS_WAY: Final = 0.5
 LINGER: Final = 2.0
 """Seconds in which a client may still send, so that it gets to read why it must not."""
 
+_BEGINNING: Final = b"HTTP/1.1 "
+"""What every response begins with, whatever it will be."""
+
+_TCP_CLOSE: Final = 7
+"""The state of a connection that was reset, of `enum tcp_state` in Linux."""
+
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER without time: closing sends RST."""
 
@@ -42,6 +48,8 @@ class Client(ABC):
         self._batch = batch
         self._write_buffer = WriteBuffer(loop)
         self._state = State.IDLE
+        self._is_begun = False
+        """Whether `_BEGINNING` of the next response was sent."""
         self.deadline = NEVER
         """When the present wait ends, on the loop's clock."""
         self.address = ""
@@ -69,11 +77,35 @@ class Client(ABC):
     def write(self, data: bytes) -> None:
         """Send bytes to the client."""
         self._batch.flush()
-        self._transport.write(data)
+        self._transport.write(self._after_beginning(data) if self._is_begun else data)
 
     def write_whole(self, data: bytes) -> None:
         """Send a whole response."""
+        if self._is_begun:
+            data = self._after_beginning(data)
         self._batch.add(self._transport, data)
+
+    def look_whether_gone(self) -> bool:
+        """Return whether a client that sends no more is found to be gone.
+
+        One that ended its sending half alone looks the same as one that left, until
+        something is sent: the system of a client that left resets the connection, and
+        that is seen in the next look.
+        """
+        if not self._is_begun:
+            self._is_begun = True
+            self._batch.flush()
+            self._transport.write(_BEGINNING)
+        sock = self._transport.get_extra_info("socket")
+        option = getattr(socket, "TCP_INFO", None)
+        if sock is None or option is None:
+            return False
+        state: int = sock.getsockopt(socket.IPPROTO_TCP, option, 1)[0]
+        return state == _TCP_CLOSE
+
+    def _after_beginning(self, data: bytes) -> bytes:
+        self._is_begun = False
+        return data.removeprefix(_BEGINNING)
 
     def pause_writing(self) -> None:
         """Bound how long the client may take to read."""

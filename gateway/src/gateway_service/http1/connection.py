@@ -1,55 +1,29 @@
-"""Connections of clients: requests are read here, and refused if they are malformed."""
+"""A client's connection: what each event means in each of its states."""
 
 import asyncio
-import time
+import contextlib
 from typing import Final
 
 from gateway_service.http1 import problems
-from gateway_service.http1.client import LINGER, Client
+from gateway_service.http1.client import LINGER
 from gateway_service.http1.deadlines import NEVER
-from gateway_service.http1.exchange import Exchange
-from gateway_service.http1.parsing.grammar import MalformedError
-from gateway_service.http1.parsing.reader import RequestReader, Signal
-from gateway_service.http1.parsing.requests import UNREADABLE, Request
-from gateway_service.http1.server import EdgeServer
+from gateway_service.http1.receiver import LOOK_AFTER, Receiver
 from gateway_service.http1.states import TRANSITIONS, Event, State
 from gateway_service.http1.streams import Stream
-from service_kit.problems import Problem, ProblemError
-
-_PIPELINE_LIMIT: Final = 65_536
-"""Bytes of further requests that are held while one is handled."""
 
 _LINGER_LIMIT: Final = 4_194_304
 """Bytes that a client may still send after its last response."""
 
-_HALF_CLOSED: Final = 2.0
-"""Seconds that a client which sends no more may wait for its response.
-
-It may have ended its sending half only; more likely it is gone, and then the work for
-it should end.
-"""
-_HOLDING: Final = frozenset({State.RESPONSE, State.QUEUED, State.BLOCKED})
-
-
 # What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
 _IDLE: Final = State.IDLE
 _RESPONSE: Final = State.RESPONSE
-_ON_REQUEST: Final = TRANSITIONS[Event.REQUEST_READ]
 _ON_RESPONSE: Final = TRANSITIONS[Event.RESPONDED]
 
 
-class ClientConnection(Client, asyncio.Protocol):
-    """Reads requests one at a time: the next after the response to the last."""
+class ClientConnection(Receiver, asyncio.Protocol):
+    """Does in each state what the event calls for."""
 
-    _body: Stream
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, server: EdgeServer) -> None:
-        super().__init__(loop, server.batch, server.timeouts)
-        self._server = server
-        self._reader = RequestReader(server.head_limits, server.fields)
-        self._exchange: Exchange | None = None
-        self._body_at = NEVER
-        self._lingered = 0
+    _lingered = 0
 
     # What the event loop calls
 
@@ -77,7 +51,7 @@ class ClientConnection(Client, asyncio.Protocol):
             case State.BODY:
                 self._reader.receive(data)
                 self._read_body(len(data))
-            case State.RESPONSE | State.QUEUED | State.BLOCKED:
+            case State.RESPONSE | State.QUEUED | State.BLOCKED | State.BODY_QUEUED:
                 self._hold(data)
             case State.TUNNEL:
                 self._body.feed(data)
@@ -94,13 +68,12 @@ class ClientConnection(Client, asyncio.Protocol):
         state = self._state
         self._move(Event.CLIENT_ENDED)
         match state:
-            case State.RESPONSE:
-                self.deadline = self.loop.time() + _HALF_CLOSED
-            case State.QUEUED | State.BLOCKED:
-                self.deadline = self.loop.time() + _HALF_CLOSED
-                self._transport.close()
+            case State.RESPONSE if not self._write_buffer.is_full:
+                self.deadline = self.loop.time() + LOOK_AFTER
             case State.BODY:
-                self._body.fail(ProblemError(problems.INCOMPLETE))
+                self._read_body(0)
+            case State.RESPONSE | State.QUEUED | State.BLOCKED | State.BODY_QUEUED:
+                pass
             case State.TUNNEL:
                 self._body.end()
             case State.BROKEN:
@@ -114,14 +87,24 @@ class ClientConnection(Client, asyncio.Protocol):
         self._write_buffer.resume()
         now = self.loop.time()
         match self._state:
-            case State.IDLE | State.HEAD:
+            case State.IDLE | State.QUEUED | State.LAST_QUEUED:
                 self.deadline = now + self._timeouts.keep_alive
-            case State.BODY | State.BROKEN | State.TRUNCATED:
+            case State.HEAD:
+                self.deadline = now + self._timeouts.head
+            case State.BLOCKED | State.LAST_BLOCKED:
+                self._move(Event.CLIENT_CAUGHT_UP)
+                self.deadline = now + self._timeouts.keep_alive
+                self._server.turns.add(self._read_next)
+            case (
+                State.BODY
+                | State.BODY_QUEUED
+                | State.LAST_BODY
+                | State.BROKEN
+                | State.TRUNCATED
+            ):
                 self.deadline = self._body_at
             case State.LAST_RESPONSE:
-                self.deadline = now + _HALF_CLOSED
-            case State.QUEUED | State.BLOCKED:
-                self.loop.call_soon(self._read_next)
+                self.deadline = now + LOOK_AFTER
             case State.LINGER:
                 self.deadline = now + LINGER
             case State.CLOSED:
@@ -134,6 +117,8 @@ class ClientConnection(Client, asyncio.Protocol):
         self._move(Event.CLOSED)
         self._write_buffer.lost()
         self._server.leave(self)
+        with contextlib.suppress(AttributeError):
+            del self._body  # it refers to this object, and would keep it
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()
@@ -147,91 +132,30 @@ class ClientConnection(Client, asyncio.Protocol):
         match self._state:
             case State.HEAD:
                 self._refuse(problems.REQUEST_TIMEOUT)
-            case State.BODY if self._body.is_paused:
+            case State.BODY | State.BODY_QUEUED if self._body.is_paused:
                 self.deadline = self._body_at = self.loop.time() + self._timeouts.body
-            case State.BODY:
+            case State.BODY | State.BODY_QUEUED:
                 self._fail_body(problems.REQUEST_TIMEOUT)
-            case State.BROKEN | State.TRUNCATED:
+            case State.BROKEN | State.TRUNCATED | State.LAST_BODY | State.LAST_QUEUED:
                 pass
             case State.LAST_RESPONSE if self._exchange and self._exchange.status:
                 pass
+            case State.LAST_RESPONSE if not self.look_whether_gone():
+                self.deadline = self.loop.time() + LOOK_AFTER
             case _:
                 self._transport.abort()
-
-    # Reading requests
-
-    def _hold(self, data: bytes) -> None:
-        """Hold further requests until the responses before them are sent and taken."""
-        self._reader.receive(data)
-        if len(self._reader.buffer) > _PIPELINE_LIMIT:
-            self._transport.pause_reading()
-
-    def _read_head(self) -> None:
-        self._reader.limits = self._server.head_limits
-        try:
-            event = self._reader.next_event()
-        except MalformedError as error:
-            self._refuse(problems.malformed(error.status, str(error)))
-            return
-        if isinstance(event, Request):
-            self._begin(event)
-        elif self._state is State.IDLE:
-            self.deadline = self.loop.time() + self._timeouts.head
-            if self._reader.buffer:
-                self._move(Event.HEAD_BEGUN)
-
-    def _begin(self, request: Request) -> None:
-        now = time.monotonic()
-        if request.length:
-            self._move(Event.HEAD_READ)
-            self._body = body = Stream(self._transport, self.loop)
-            self._body_at = self.deadline = now + self._timeouts.body
-            self._exchange = exchange = Exchange(self, request, body, now)
-            if self._reader.buffer:
-                self._read_body(len(self._reader.buffer))
-        else:
-            self._state = _ON_REQUEST[self._state]
-            self.deadline = NEVER
-            self._exchange = exchange = Exchange(self, request, None, now)
-        try:
-            self._server.handle(exchange)
-        except Exception as error:  # noqa: BLE001 - it is logged
-            exchange.fail(error)
-
-    def _read_body(self, received: int) -> None:
-        try:
-            event = self._reader.next_event()
-            if isinstance(event, bytes):
-                self._body.feed(event)
-                event = self._reader.next_event()
-        except MalformedError as error:
-            self._fail_body(problems.malformed(error.status, str(error)))
-            return
-        if event is Signal.END:
-            self._move(Event.REQUEST_READ)
-            self.deadline = NEVER
-            self._body.end()
-        else:
-            self._body_at += received / self._timeouts.body_rate
-            if not self._write_buffer.is_full:
-                self.deadline = self._body_at
-
-    def _fail_body(self, problem: Problem) -> None:
-        self._move(Event.BODY_FAILED)
-        self._reader.take_buffer()
-        self._body.fail(ProblemError(problem))
-
-    def _refuse(self, problem: Problem) -> None:
-        self._exchange = exchange = Exchange(self, UNREADABLE, None, time.monotonic())
-        self._server.refuse(exchange, problem, self._reader.buffer)
 
     # What follows a response
 
     @property
     def stays_open(self) -> bool:
         """Whether a further request may follow."""
+        state = self._state
         return (
-            self._state is _RESPONSE or self._state is State.BODY
+            state is _RESPONSE
+            or state is State.BODY
+            or state is State.BODY_QUEUED
+            or (state is State.LAST_RESPONSE and bool(self._reader.buffer))
         ) and not self._server.is_draining
 
     def end_response(self) -> None:
@@ -244,10 +168,14 @@ class ClientConnection(Client, asyncio.Protocol):
             self._await_next(exchange.body)
             return
         match self._state:
+            case State.LAST_RESPONSE if self._reader.buffer and not exchange.closes:
+                self._await_next(exchange.body)
             case State.RESPONSE if not self._reader.buffer:
                 self.close()
             case (
                 State.LAST_RESPONSE
+                | State.LAST_QUEUED
+                | State.LAST_BODY
                 | State.TRUNCATED
                 | State.TUNNEL_ENDED
                 | State.CLOSED
@@ -259,39 +187,12 @@ class ClientConnection(Client, asyncio.Protocol):
 
     def _await_next(self, body: Stream | None) -> None:
         if body is not None and body.is_paused:
-            self._transport.resume_reading()
+            self.resume_reading()
         if not self._write_buffer.is_full:
             self.deadline = self.loop.time() + self._timeouts.keep_alive
         if self._reader.buffer:
-            # Another turn of the loop, so that no client has all of this one.
             self._move(Event.RESPONDED_WITH_MORE)
-            self.loop.call_soon(self._read_next)
+            self._hold(b"")
+            self._server.turns.add(self._read_next)
         else:
             self._state = _ON_RESPONSE[self._state]
-
-    def _read_next(self) -> None:
-        """Read the next of several requests that came together.
-
-        Not while the client leaves responses unread: they would pile up here.
-        """
-        if self._state is not State.QUEUED and self._state is not State.BLOCKED:
-            return
-        if self._write_buffer.is_full:
-            self._move(Event.CLIENT_SLOW)
-            return
-        self._move(Event.NEXT_TURN)
-        if len(self._reader.buffer) > _PIPELINE_LIMIT:
-            self._transport.resume_reading()
-        self._read_head()
-        if self._state in _HOLDING:
-            self._hold(b"")
-
-    def open_tunnel(self) -> Stream:
-        """Return what the client sends from now on, no longer HTTP."""
-        self._move(Event.TUNNEL_OPENED)
-        self._body = Stream(self._transport, self.loop)
-        self._transport.resume_reading()
-        self._body.feed(self._reader.take_buffer())
-        if self._state is State.TUNNEL_ENDED:
-            self._body.end()
-        return self._body

@@ -11,6 +11,7 @@ from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.fields import FieldPolicy
 from gateway_service.http1.parsing.limits import ClientTimeouts, HeadLimits
+from gateway_service.http1.turns import Turns
 from gateway_service.http1.write_batch import WriteBatch
 from service_kit.health import Readiness
 from service_kit.problems import Problem
@@ -37,6 +38,7 @@ class EdgeServer(ABC):
         self.batch = batch
         self.deadlines = deadlines
         self.loop = loop
+        self.turns = Turns(loop)
         self._readiness = readiness
         self._connections: set[Client] = set()
         self._all_gone = asyncio.Event()

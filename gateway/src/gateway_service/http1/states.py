@@ -18,6 +18,10 @@ class State(Enum):
     """A request's head has begun."""
     BODY = "body"
     """A request is handled while its body comes."""
+    BODY_QUEUED = "body queued"
+    """The same; more of it is held, and read in a later turn of the loop."""
+    LAST_BODY = "last body"
+    """A request is handled whose body is held; the client sends no more."""
     BROKEN = "broken"
     """A request is handled whose body cannot be completed; what comes is dropped."""
     TRUNCATED = "truncated"
@@ -25,11 +29,15 @@ class State(Enum):
     RESPONSE = "response"
     """A whole request is handled; what comes is held."""
     LAST_RESPONSE = "last response"
-    """The same, and the client sends no more; it is perhaps gone."""
+    """The same, and the client sends no more than is held; it is perhaps gone."""
     QUEUED = "queued"
-    """Further requests are held, and read in the next turn of the loop."""
+    """Further requests are held, and read in a later turn of the loop."""
+    LAST_QUEUED = "last queued"
+    """The same, and the client sends no more."""
     BLOCKED = "blocked"
     """Further requests are held until the client takes the responses it has."""
+    LAST_BLOCKED = "last blocked"
+    """The same, and the client sends no more."""
     TUNNEL = "tunnel"
     """What comes is another protocol's."""
     TUNNEL_ENDED = "tunnel ended"
@@ -48,11 +56,13 @@ class Event(Enum):
     HEAD_BEGUN = "the first bytes of a head came"
     HEAD_READ = "a head came whose body is still to come"
     REQUEST_READ = "a whole request came"
+    BODY_HELD = "more of a body came than is read in one turn of the loop"
     BODY_FAILED = "the body is malformed, or does not come in time"
     RESPONDED = "a response was sent, and nothing else has come"
     RESPONDED_WITH_MORE = "a response was sent, and further requests are held"
     CLIENT_SLOW = "the client leaves responses unread"
-    NEXT_TURN = "held requests may be read"
+    CLIENT_CAUGHT_UP = "the client has taken its responses"
+    NEXT_TURN = "what is held may be read"
     TUNNEL_OPENED = "the protocol was switched"
     CLIENT_ENDED = "the client sends no more"
     LAST_SENT = "the last response was sent to a client that may still send"
@@ -63,22 +73,45 @@ class Event(Enum):
 
 TRANSITIONS: Final[Mapping[Event, Mapping[State, State]]] = {
     Event.HEAD_BEGUN: {State.IDLE: State.HEAD},
-    Event.HEAD_READ: {State.IDLE: State.BODY, State.HEAD: State.BODY},
+    Event.HEAD_READ: {
+        State.IDLE: State.BODY,
+        State.HEAD: State.BODY,
+        State.LAST_QUEUED: State.LAST_BODY,
+    },
     Event.REQUEST_READ: {
         State.IDLE: State.RESPONSE,
         State.HEAD: State.RESPONSE,
         State.BODY: State.RESPONSE,
+        State.LAST_QUEUED: State.LAST_RESPONSE,
+        State.LAST_BODY: State.LAST_RESPONSE,
     },
-    Event.BODY_FAILED: {State.BODY: State.BROKEN},
+    Event.BODY_HELD: {State.BODY: State.BODY_QUEUED, State.LAST_BODY: State.LAST_BODY},
+    Event.BODY_FAILED: {
+        State.BODY: State.BROKEN,
+        State.BODY_QUEUED: State.BROKEN,
+        State.LAST_BODY: State.TRUNCATED,
+    },
     Event.RESPONDED: {State.RESPONSE: State.IDLE},
-    Event.RESPONDED_WITH_MORE: {State.RESPONSE: State.QUEUED},
+    Event.RESPONDED_WITH_MORE: {
+        State.RESPONSE: State.QUEUED,
+        State.LAST_RESPONSE: State.LAST_QUEUED,
+    },
     Event.CLIENT_SLOW: {
         State.IDLE: State.BLOCKED,
         State.HEAD: State.BLOCKED,
         State.QUEUED: State.BLOCKED,
-        State.BLOCKED: State.BLOCKED,
+        State.LAST_QUEUED: State.LAST_BLOCKED,
     },
-    Event.NEXT_TURN: {State.QUEUED: State.IDLE, State.BLOCKED: State.IDLE},
+    Event.CLIENT_CAUGHT_UP: {
+        State.BLOCKED: State.QUEUED,
+        State.LAST_BLOCKED: State.LAST_QUEUED,
+    },
+    Event.NEXT_TURN: {
+        State.QUEUED: State.IDLE,
+        State.LAST_QUEUED: State.LAST_QUEUED,
+        State.BODY_QUEUED: State.BODY,
+        State.LAST_BODY: State.LAST_BODY,
+    },
     Event.TUNNEL_OPENED: {
         State.RESPONSE: State.TUNNEL,
         State.LAST_RESPONSE: State.TUNNEL_ENDED,
@@ -86,11 +119,12 @@ TRANSITIONS: Final[Mapping[Event, Mapping[State, State]]] = {
     Event.CLIENT_ENDED: {
         State.IDLE: State.CLOSED,
         State.HEAD: State.CLOSED,
-        State.BODY: State.TRUNCATED,
+        State.BODY: State.LAST_BODY,
+        State.BODY_QUEUED: State.LAST_BODY,
         State.BROKEN: State.TRUNCATED,
         State.RESPONSE: State.LAST_RESPONSE,
-        State.QUEUED: State.CLOSED,
-        State.BLOCKED: State.CLOSED,
+        State.QUEUED: State.LAST_QUEUED,
+        State.BLOCKED: State.LAST_BLOCKED,
         State.TUNNEL: State.TUNNEL_ENDED,
         State.LINGER: State.CLOSED,
         State.CLOSED: State.CLOSED,
@@ -99,6 +133,7 @@ TRANSITIONS: Final[Mapping[Event, Mapping[State, State]]] = {
         State.IDLE: State.LINGER,
         State.HEAD: State.LINGER,
         State.BODY: State.LINGER,
+        State.BODY_QUEUED: State.LINGER,
         State.BROKEN: State.LINGER,
         State.RESPONSE: State.LINGER,
         State.TUNNEL: State.LINGER,

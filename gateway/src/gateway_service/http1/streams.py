@@ -1,10 +1,23 @@
 """Bytes on their way from one connection to another, a few at a time."""
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 HIGH_WATER: Final = 65_536
 """Bytes that may wait before the sender is no longer read from."""
+
+
+class Source(Protocol):
+    """The connection that feeds a stream."""
+
+    def is_closing(self) -> bool:
+        """Whether nothing more comes."""
+
+    def pause_reading(self) -> None:
+        """Let TCP tell the peer to wait."""
+
+    def resume_reading(self) -> None:
+        """Read on."""
 
 
 class Stream:
@@ -21,14 +34,12 @@ class Stream:
         "_loop",
         "_paused",
         "_size",
-        "_transport",
+        "_source",
         "_waiter",
     )
 
-    def __init__(
-        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self._transport = transport
+    def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
+        self._source = source
         self._loop = loop
         self._chunks: list[bytes] = []
         self._size = 0
@@ -60,7 +71,7 @@ class Stream:
         self._size += len(data)
         if self._size > HIGH_WATER and not self._paused:
             self._paused = True
-            self._transport.pause_reading()
+            self._source.pause_reading()
         self._wake()
 
     def end(self) -> None:
@@ -113,8 +124,8 @@ class Stream:
         """
         if self._paused:
             self._paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+            if not self._source.is_closing():
+                self._source.resume_reading()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

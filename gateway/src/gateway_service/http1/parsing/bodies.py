@@ -12,7 +12,7 @@ from gateway_service.http1.parsing.grammar import (
     field_name,
     split_lines,
 )
-from gateway_service.http1.parsing.limits import HeadLimits
+from gateway_service.http1.parsing.limits import ChunkLimits, HeadLimits
 
 _CHUNK_LINE: Final = re.compile(
     rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?"
@@ -30,7 +30,7 @@ class BodyDecoder(Protocol):
 
     complete: bool
     rest: bytes
-    """What came after the end of the body."""
+    """What was not read: the beginning of a line, more chunks, or what follows."""
 
     def feed(self, data: bytes) -> bytes:
         """Return the body's bytes in ``data``."""
@@ -43,9 +43,9 @@ def _incomplete() -> MalformedError:
     return MalformedError("The body ended before its end.")
 
 
-def body_decoder(length: int) -> BodyDecoder:
+def body_decoder(length: int, limits: ChunkLimits) -> BodyDecoder:
     """Return the decoder for what `request_body_length` and its twin return."""
-    return ChunkedDecoder() if length == CHUNKED else LengthDecoder(length)
+    return ChunkedDecoder(limits) if length == CHUNKED else LengthDecoder(length)
 
 
 class LengthDecoder:
@@ -82,25 +82,26 @@ class LengthDecoder:
 class ChunkedDecoder:
     """A body in chunks (RFC 9112, 7.1). Extensions and trailers are dropped."""
 
-    __slots__ = ("_buffer", "_extensions", "_left", "complete", "rest")
+    __slots__ = ("_extensions", "_left", "_limits", "_overhead", "complete", "rest")
 
     _AT_SIZE: Final = 0
     _AT_TRAILERS: Final = -1
 
-    def __init__(self) -> None:
-        self._buffer = b""
+    def __init__(self, limits: ChunkLimits) -> None:
+        self._limits = limits
         self._left = self._AT_SIZE
         """Bytes up to the end of this chunk, its line end included."""
         self._extensions = 0
+        self._overhead = 0
+        """Bytes of framing, less those of payload."""
         self.complete = False
         self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body's bytes in ``data``."""
-        if self._buffer:
-            data = self._buffer + data
-        at, pieces = 0, []
-        while at < len(data):
+        """Return the body's bytes in ``data``, up to so many chunks at once."""
+        at = 0
+        pieces: list[bytes] = []
+        while at < len(data) and len(pieces) < self._limits.at_once:
             if self._left == self._AT_SIZE:
                 end = self._line_end(data, at)
                 if end < 0:
@@ -114,9 +115,7 @@ class ChunkedDecoder:
                 piece = data[at : at + self._left]
                 at += len(piece)
                 pieces.append(self._without_line_end(piece))
-        self._buffer = b"" if self.complete else data[at:]
-        if self.complete:
-            self.rest = data[at:]
+        self.rest = data[at:]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def end(self) -> None:
@@ -147,6 +146,9 @@ class ChunkedDecoder:
         if self._extensions > _EXTENSIONS_LIMIT:
             raise MalformedError("There are too many chunk extensions.")
         size = int(match[1], 16)
+        self._overhead += len(line) + 2 * len(CRLF) - size
+        if self._overhead > self._limits.overhead:
+            raise MalformedError("The chunks are too small.")
         return size + len(CRLF) if size else self._AT_TRAILERS
 
     def _skip_trailers(self, data: bytes, at: int) -> int:

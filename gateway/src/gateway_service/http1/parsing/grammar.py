@@ -96,13 +96,16 @@ def parse_request_line(line: bytes) -> RequestLine:
     return RequestLine(method, target, version == b"HTTP/1.0")
 
 
-def check_unfinished_head(head: bytes, limits: HeadLimits) -> None:
-    """Raise MalformedError once the rest cannot make ``head`` acceptable any more."""
-    if len(head) <= limits.start_line:
+def check_unfinished_head(data: bytes, start: int, limits: HeadLimits) -> None:
+    """Raise MalformedError once no more bytes can make an acceptable head.
+
+    It begins at ``start``.
+    """
+    if len(data) <= limits.start_line:
         return
-    if head.find(CRLF, 0, limits.start_line + len(CRLF)) < 0:
+    if data.find(CRLF, start, start + limits.start_line + len(CRLF)) < 0:
         raise _target_too_long()
-    if len(head) > limits.head:
+    if len(data) > start + limits.head:
         raise _fields_too_large()
 
 

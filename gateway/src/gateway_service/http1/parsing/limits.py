@@ -21,6 +21,18 @@ class HeadLimits(NamedTuple):
         return self.start_line + self.fields + _HEAD_END
 
 
+class ChunkLimits(NamedTuple):
+    """How finely a body may be cut into chunks: each is work, however small."""
+
+    overhead: int = 16_384
+    """Bytes of framing that a body may have beyond as many as it has of payload.
+
+    That is 4,096 chunks of one byte; chunks of more than four bytes never count.
+    """
+    at_once: int = 128
+    """Chunks that are read before others get their turn: 0.3 ms of work."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClientTimeouts:
     """How long a client is waited for, in seconds."""

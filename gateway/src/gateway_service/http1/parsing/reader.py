@@ -6,6 +6,7 @@ Whoever owns the connection gives bytes to `receive` and asks for events until i
 next one; until then bytes are only held.
 """
 
+import sys
 from abc import ABC, abstractmethod
 from enum import Enum
 from typing import Final, Generic, Protocol, TypeVar
@@ -18,7 +19,7 @@ from gateway_service.http1.parsing.grammar import (
     MalformedError,
     check_unfinished_head,
 )
-from gateway_service.http1.parsing.limits import HeadLimits
+from gateway_service.http1.parsing.limits import ChunkLimits, HeadLimits
 from gateway_service.http1.parsing.requests import Request, read_request
 from gateway_service.http1.parsing.responses import ResponseHead, read_response
 
@@ -57,7 +58,8 @@ class MessageReader(ABC, Generic[HeadT]):
 
     __slots__ = ("_decoder", "_length", "_scanned", "buffer", "limits")
 
-    _skips_empty_lines = False
+    _skips_empty_line = False
+    _chunk_limits = ChunkLimits()
 
     def __init__(self, limits: HeadLimits) -> None:
         self.limits = limits
@@ -122,7 +124,7 @@ class MessageReader(ABC, Generic[HeadT]):
 
     def _body_decoder(self) -> BodyDecoder | None:
         if self._length:
-            self._decoder = body_decoder(self._length)
+            self._decoder = body_decoder(self._length, self._chunk_limits)
             self._length = 0
         return self._decoder
 
@@ -131,17 +133,19 @@ class MessageReader(ABC, Generic[HeadT]):
         """Return what a head says; None skips it."""
 
     def _next_head(self) -> HeadT | Signal:
-        if self._skips_empty_lines:
-            while self.buffer.startswith(CRLF):
-                self.buffer = self.buffer[len(CRLF) :]
-        while (end := self.buffer.find(HEAD_END, self._scanned)) >= 0:
-            head = self._read(self.buffer[:end])
+        start = 0
+        if self._skips_empty_line and self.buffer.startswith(CRLF):
+            start = len(CRLF)
+        while (end := self.buffer.find(HEAD_END, self._scanned)) >= start:
+            head = self._read(self.buffer[start:end])
             self.buffer = self.buffer[end + len(HEAD_END) :]
-            self._scanned = 0
+            start = self._scanned = 0
             if head is not None:
                 self._length = head.length
                 return head
-        check_unfinished_head(self.buffer, self.limits)
+        if end >= 0:
+            raise MalformedError("There is more than one empty line.")
+        check_unfinished_head(self.buffer, start, self.limits)
         self._scanned = max(0, len(self.buffer) - len(HEAD_END) + 1)
         return _NEED_DATA
 
@@ -151,7 +155,7 @@ class RequestReader(MessageReader[Request]):
 
     __slots__ = ("_fields",)
 
-    _skips_empty_lines = True
+    _skips_empty_line = True
     """Before the first line of a request (RFC 9112, 2.2)."""
 
     def __init__(self, limits: HeadLimits, fields: FieldPolicy) -> None:
@@ -166,6 +170,9 @@ class ResponseReader(MessageReader[ResponseHead]):
     """Reads what an upstream sends; `expect` says which request it is about."""
 
     __slots__ = ("_fields", "_interim_limit", "_interims", "_is_upgrade", "_method")
+
+    _chunk_limits = ChunkLimits(overhead=sys.maxsize, at_once=sys.maxsize)
+    """None: a replica may stream its response in single bytes."""
 
     def __init__(
         self,

@@ -1,0 +1,40 @@
+"""Work that connections have left over, a little of it in each turn of the loop.
+
+A client that sends many requests, or a body in many pieces, in one packet has the first
+of them handled at once. The others wait here, so that whoever sends one request at a
+time is never behind them.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+BUDGET: Final = 0.002
+"""Seconds of each turn of the loop that such work may take, of all clients together."""
+
+
+class Turns:
+    """A queue of work: each connection has one piece of it here at most."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def add(self, work: Callable[[], None]) -> None:
+        """Do some work in a later turn of the loop."""
+        if not self._waiting:
+            self._loop.call_soon(self._run)
+        self._waiting.append(work)
+
+    def _run(self) -> None:
+        over_at = time.monotonic() + BUDGET
+        for _ in range(len(self._waiting)):  # what is added now has a later turn
+            # It stays in the queue meanwhile: `add` needs to start nothing.
+            self._waiting[0]()
+            self._waiting.popleft()
+            if time.monotonic() >= over_at:
+                break
+        if self._waiting:
+            self._loop.call_soon(self._run)

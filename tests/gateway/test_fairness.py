@@ -1,0 +1,158 @@
+"""No client costs others more than its share, whatever it sends or leaves unsent."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.support.gateway import RunningGateway, config_for, running_gateway
+from tests.support.raw_client import ask, raw_client
+from tests.support.raw_upstream import OK, Call, RawUpstream
+from tests.support.waiting import until
+
+from gateway_service.config.model import Timeouts
+from gateway_service.http1.parsing.limits import ClientTimeouts
+
+
+async def test_gw20_a_half_closed_client_waits_as_long_as_the_route_allows(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async def script(call: Call) -> None:
+        await call.request()
+        await asyncio.sleep(2.5)
+        await call.send(OK)
+
+    upstream.script = script
+    config = config_for(upstream.port, timeouts=Timeouts(response_head=5.0))
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        await client.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.end()
+        assert (await client.answer()).status == 200
+
+
+@pytest.mark.parametrize("end", [b"", b"GET /api/x HT"], ids=["whole", "cut"])
+async def test_gw20_every_request_before_the_end_of_sending_is_answered(
+    end: bytes, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    get = b"GET /api/get HTTP/1.1\r\nHost: a\r\n\r\n"
+    post = b"POST /api/post HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+    async with raw_client(gateway.port) as client:
+        await client.send(get + post + get + end)
+        client.end()
+        answers = [await client.answer() for _ in range(3)]
+        assert await client.rest() == b""
+    assert [each.status for each in answers] == [200, 200, 200]
+    assert [each.target for each in upstream.requests] == [
+        "/api/get",
+        "/api/post",
+        "/api/get",
+    ]
+
+
+async def test_gw20_requests_of_a_half_closed_client_wait_until_it_reads(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n" + bytes(
+        90_000
+    )
+    async with (
+        running_gateway(config_for(upstream.port), tmp_path) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        await client.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
+        client.end()
+        for _ in range(100):
+            assert len((await client.answer()).body) == 90_000
+        assert await client.rest() == b""
+
+
+async def test_gw20_a_client_that_is_reset_after_its_end_of_sending_is_noticed(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async def script(call: Call) -> None:
+        await call.request()
+        await call.until_over()
+
+    upstream.script = script
+    config = config_for(upstream.port, timeouts=Timeouts(response_head=30.0))
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        await client.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda: bool(upstream.requests))
+        client.end()
+        await asyncio.sleep(0.1)  # so that it is not one event with the next
+        client.reset()
+        await until(lambda: upstream.calls[0].is_over)
+
+
+def post_in_small_chunks(count: int) -> bytes:
+    return (
+        b"POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"6\r\nabcdef\r\n" * count
+        + b"0\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize("is_half_closed", [False, True])
+async def test_gw4_a_body_in_many_small_chunks_arrives_whole(
+    *, is_half_closed: bool, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    async with raw_client(gateway.port) as client:
+        for count in (1, 5_000, 129, 256, 20_000):
+            await client.send(post_in_small_chunks(count))
+        if is_half_closed:
+            client.end()
+        answers = [(await client.answer()).status for _ in range(5)]
+    assert answers == [200] * 5
+    assert [len(each.body) // 6 for each in upstream.requests] == [
+        1,
+        5_000,
+        129,
+        256,
+        20_000,
+    ]
+
+
+async def test_gw4_a_body_of_tiny_chunks_is_refused(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    request = (
+        b"POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"1\r\nx\r\n" * 100_000
+        + b"0\r\n\r\n"
+    )
+    answer = await ask(gateway.port, request)
+    assert (answer.status, answer.json()["code"]) == (400, "invalid_request")
+    assert all(call.is_over for call in upstream.calls)
+
+
+async def test_gw2_a_flood_of_empty_lines_is_refused_at_once(
+    gateway: RunningGateway,
+) -> None:
+    assert (await ask(gateway.port, b"\r\n" * 500_000)).status == 400
+
+
+@pytest.mark.parametrize("drip", [b"\r\n", b"G"], ids=["empty lines", "a head"])
+@pytest.mark.parametrize("is_used", [False, True], ids=["new", "used"])
+async def test_gw2_no_drip_holds_a_connection(
+    drip: bytes, *, is_used: bool, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    timeouts = ClientTimeouts(head=0.5, keep_alive=0.5)
+    config = config_for(upstream.port, client_timeouts=timeouts)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        if is_used:
+            await client.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await client.answer()).status == 200
+        began_at = asyncio.get_running_loop().time()
+        ended = asyncio.create_task(client.rest())
+        while not ended.done():
+            await client.send(drip)
+            await asyncio.sleep(0.1)
+        assert asyncio.get_running_loop().time() - began_at < 1.5
