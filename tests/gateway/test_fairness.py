@@ -13,7 +13,7 @@ from gateway_service.config.model import Timeouts
 from gateway_service.http1.parsing.limits import ClientTimeouts
 
 
-async def test_gw20_a_half_closed_client_waits_as_long_as_the_route_allows(
+async def test_a_half_closed_client_waits_as_long_as_the_route_allows(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
     async def script(call: Call) -> None:
@@ -33,7 +33,7 @@ async def test_gw20_a_half_closed_client_waits_as_long_as_the_route_allows(
 
 
 @pytest.mark.parametrize("end", [b"", b"GET /api/x HT"], ids=["whole", "cut"])
-async def test_gw20_every_request_before_the_end_of_sending_is_answered(
+async def test_every_request_before_the_end_of_sending_is_answered(
     end: bytes, gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     get = b"GET /api/get HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -51,7 +51,7 @@ async def test_gw20_every_request_before_the_end_of_sending_is_answered(
     ]
 
 
-async def test_gw20_requests_of_a_half_closed_client_wait_until_it_reads(
+async def test_requests_of_a_half_closed_client_wait_until_it_reads(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
     upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 90000\r\n\r\n" + bytes(
@@ -68,7 +68,7 @@ async def test_gw20_requests_of_a_half_closed_client_wait_until_it_reads(
         assert await client.rest() == b""
 
 
-async def test_gw20_a_client_that_is_reset_after_its_end_of_sending_is_noticed(
+async def test_a_client_that_is_reset_after_its_end_of_sending_is_noticed(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
     async def script(call: Call) -> None:
@@ -98,7 +98,7 @@ def post_in_small_chunks(count: int) -> bytes:
 
 
 @pytest.mark.parametrize("is_half_closed", [False, True])
-async def test_gw4_a_body_in_many_small_chunks_arrives_whole(
+async def test_a_body_in_many_small_chunks_arrives_whole(
     *, is_half_closed: bool, gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     async with raw_client(gateway.port) as client:
@@ -117,7 +117,7 @@ async def test_gw4_a_body_in_many_small_chunks_arrives_whole(
     ]
 
 
-async def test_gw4_a_body_of_tiny_chunks_is_refused(
+async def test_a_body_of_tiny_chunks_is_refused(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     request = (
@@ -130,7 +130,7 @@ async def test_gw4_a_body_of_tiny_chunks_is_refused(
     assert all(call.is_over for call in upstream.calls)
 
 
-async def test_gw2_a_flood_of_empty_lines_is_refused_at_once(
+async def test_a_flood_of_empty_lines_is_refused_at_once(
     gateway: RunningGateway,
 ) -> None:
     assert (await ask(gateway.port, b"\r\n" * 500_000)).status == 400
@@ -138,7 +138,7 @@ async def test_gw2_a_flood_of_empty_lines_is_refused_at_once(
 
 @pytest.mark.parametrize("drip", [b"\r\n", b"G"], ids=["empty lines", "a head"])
 @pytest.mark.parametrize("is_used", [False, True], ids=["new", "used"])
-async def test_gw2_no_drip_holds_a_connection(
+async def test_no_drip_holds_a_connection(
     drip: bytes, *, is_used: bool, upstream: RawUpstream, tmp_path: Path
 ) -> None:
     timeouts = ClientTimeouts(head=0.5, keep_alive=0.5)

@@ -203,7 +203,7 @@ async def test_g8_a_path_reaches_the_upstream_octet_for_octet(
         ("/api/a%2Eb", "/api/a.b"),
     ],
 )
-async def test_gw18_what_browsers_send_is_routed_and_passed_on_in_one_spelling(
+async def test_what_browsers_send_is_routed_and_passed_on_in_one_spelling(
     target: str, spelling: str, gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     request = f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode()

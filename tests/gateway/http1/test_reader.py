@@ -175,19 +175,17 @@ def test_chunks_that_are_not_mostly_framing_pass(size: int) -> None:
     ("size", "extension"),
     [(1, b""), (2, b""), (4, b""), (10, b";a=0123456789"), (1, b" " * 20)],
 )
-def test_gw4_a_body_that_is_mostly_framing_is_refused(
-    size: int, extension: bytes
-) -> None:
+def test_a_body_that_is_mostly_framing_is_refused(size: int, extension: bytes) -> None:
     with pytest.raises(MalformedError):
         read(request_reader(), chunked_post(200_000, size, extension))
 
 
-def test_gw4_a_replica_may_stream_single_bytes() -> None:
+def test_a_replica_may_stream_single_bytes() -> None:
     reader = response_reader()
     assert read(reader, OK + CHUNKS + b"1\r\na\r\n" * 50_000)[1] == b"a" * 50_000
 
 
-def test_gw4_so_many_chunks_are_read_at_once() -> None:
+def test_so_many_chunks_are_read_at_once() -> None:
     reader = request_reader()
     at_once = ChunkLimits().at_once
     reader.receive(POST + CHUNKS + b"5\r\nabcde\r\n" * (2 * at_once))

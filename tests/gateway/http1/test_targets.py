@@ -27,7 +27,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize(("sent", "spelt"), SPELLINGS.values(), ids=SPELLINGS)
-def test_gw18_what_browsers_send_has_one_spelling(sent: bytes, spelt: bytes) -> None:
+def test_what_browsers_send_has_one_spelling(sent: bytes, spelt: bytes) -> None:
     found = parse_target(b"GET", sent, LONGEST)
     assert found.target == spelt
     assert found.path == spelt.partition(b"?")[0].decode()
@@ -52,11 +52,11 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sent", REFUSED.values(), ids=REFUSED)
-def test_gw18_what_has_two_readings_is_refused(sent: bytes) -> None:
+def test_what_has_two_readings_is_refused(sent: bytes) -> None:
     with pytest.raises(MalformedError):
         parse_target(b"GET", sent, LONGEST)
 
 
-def test_gw18_a_target_is_not_longer_than_its_limit_when_it_is_escaped() -> None:
+def test_a_target_is_not_longer_than_its_limit_when_it_is_escaped() -> None:
     with pytest.raises(MalformedError):
         parse_target(b"GET", b"/" + b"|" * 3_000, LONGEST)
