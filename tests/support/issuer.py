@@ -1,5 +1,6 @@
 """A small issuer: publishes real keys and lists, well or badly, and counts requests."""
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -31,12 +32,17 @@ class Issuer:
         self.list_key = "first"
         self.list_changes: dict[str, Any] = {}
         self.clock_offset = timedelta()
+        self.pushes = False
+        """Whether a client may wait for a change (RFC 7240)."""
+        self.answer_wait: Answer = self._wait
         self.jwks_requests = 0
         self.list_requests = 0
         self.answer_jwks: Answer = self._jwks
         self.answer_list: Answer = self._list
         self.answer_index: Answer = self._index
         self.port = 0
+        self._version = 1
+        self._change = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     @property
@@ -91,6 +97,13 @@ class Issuer:
 
     def revoke(self, idx: int) -> None:
         self.statuses[idx] = 1
+        self.changed()
+
+    def changed(self) -> None:
+        """Wake those who wait: a key or a status is another one."""
+        self._version += 1
+        self._change.set()
+        self._change = asyncio.Event()
 
     def list_token(self, n: str = "1") -> str:
         """Return the signed list of that number."""
@@ -115,11 +128,36 @@ class Issuer:
 
     async def _on_jwks(self, request: web.Request) -> web.StreamResponse:
         self.jwks_requests += 1
-        return await self.answer_jwks(request)
+        return await self._pushed(request, self.answer_jwks)
 
     async def _on_list(self, request: web.Request) -> web.StreamResponse:
         self.list_requests += 1
-        return await self.answer_list(request)
+        return await self._pushed(request, self.answer_list)
+
+    async def _pushed(self, request: web.Request, answer: Answer) -> web.StreamResponse:
+        if not self.pushes:
+            return await answer(request)
+        if request.headers.get("If-None-Match") == f'"{self._version}"':
+            waited = await self.answer_wait(request)
+            if waited.status != 200:
+                return waited
+        response = await answer(request)
+        self.apply(response)
+        return response
+
+    async def _wait(self, request: web.Request) -> web.StreamResponse:
+        seconds = int(request.headers["Prefer"].removeprefix("wait="))
+        try:
+            await asyncio.wait_for(self._change.wait(), seconds)
+        except TimeoutError:
+            return self.apply(web.Response(status=304))
+        return web.Response()
+
+    def apply(self, response: web.StreamResponse) -> web.StreamResponse:
+        """Say that the wait was granted, and what is there now."""
+        response.headers["Preference-Applied"] = "wait=25"
+        response.headers["ETag"] = f'"{self._version}"'
+        return response
 
     async def _on_index(self, request: web.Request) -> web.StreamResponse:
         return await self.answer_index(request)

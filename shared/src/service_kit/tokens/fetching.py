@@ -1,6 +1,7 @@
 """Fetch one small document from a server that may be slow, broken or hostile."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -8,11 +9,24 @@ from typing import Final, NamedTuple
 import aiohttp
 from aiohttp import hdrs
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=5, sock_connect=1)
-"""Seconds. In all, so that a server that drips octets is no longer waited for."""
+_TOTAL_SECONDS: Final = 5.0
+"""In all, so that a server that drips octets is no longer waited for."""
 
-_HEADERS: Final = {hdrs.ACCEPT_ENCODING: "identity"}
+_LATE_SECONDS: Final = 3.0
+"""How much later than asked a response may be that waited for a change."""
+
+_CONNECT_SECONDS: Final = 1.0
+
+_HEADERS: Final[Mapping[str, str]] = {hdrs.ACCEPT_ENCODING: "identity"}
 """A compressed answer could be a bomb, and the documents are small."""
+
+_PREFERENCE: Final = "Prefer"
+_APPLIED: Final = "Preference-Applied"
+_WAITED: Final = re.compile(r"(?:^|[\s,])wait\s*=", re.ASCII | re.IGNORECASE)
+"""Of RFC 7240."""
+
+_LONGEST_ETAG: Final = 256
+"""Characters. A longer one is as good as none."""
 
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])", re.ASCII)
 
@@ -29,35 +43,70 @@ class Fetched(NamedTuple):
     """What the server sent."""
 
     body: bytes
+    """Empty if the document is unchanged."""
     max_age: timedelta | None
     """How long it may be kept, if the server says so (RFC 9111)."""
+    etag: str | None
+    is_unchanged: bool
+    """Whether it still has the ETag that was sent (RFC 9110 section 13)."""
+    is_waited: bool
+    """Whether the server waits for a change when it is asked to (RFC 7240)."""
 
 
 async def fetch(
-    session: aiohttp.ClientSession, url: str, *, max_octets: int
+    session: aiohttp.ClientSession,
+    url: str,
+    *,
+    max_octets: int,
+    wait: timedelta = timedelta(),
+    etag: str | None = None,
 ) -> Fetched:
     """Return the document, following no redirect and reading no more than allowed.
+
+    With ``etag``, the server may wait as long as ``wait`` for another version.
 
     Raises
     ------
     FetchError
         It could not be had, whatever the reason.
     """
+    seconds = int(wait.total_seconds())
+    headers = dict(_HEADERS)
+    total = _TOTAL_SECONDS
+    if seconds:
+        headers[_PREFERENCE] = f"wait={seconds}"
+    if etag is not None:
+        headers[hdrs.IF_NONE_MATCH] = etag
+        total = max(_TOTAL_SECONDS, seconds + _LATE_SECONDS)
     try:
         async with session.get(
             url,
-            headers=_HEADERS,
-            timeout=_TIMEOUT,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total, sock_connect=_CONNECT_SECONDS),
             allow_redirects=False,
             auto_decompress=False,
         ) as response:
-            if response.status != HTTPStatus.OK:
-                raise FetchError(f"status {response.status}", response.status)
-            if hdrs.CONTENT_ENCODING in response.headers:
-                raise FetchError("compressed, though not asked to be")
-            return Fetched(await _body(response, max_octets), _max_age(response))
+            return await _fetched(response, max_octets, is_conditional=etag is not None)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise FetchError(type(error).__name__) from error
+
+
+async def _fetched(
+    response: aiohttp.ClientResponse, max_octets: int, *, is_conditional: bool
+) -> Fetched:
+    is_unchanged = is_conditional and response.status == HTTPStatus.NOT_MODIFIED
+    if response.status != HTTPStatus.OK and not is_unchanged:
+        raise FetchError(f"status {response.status}", response.status)
+    if hdrs.CONTENT_ENCODING in response.headers:
+        raise FetchError("compressed, though not asked to be")
+    etag = response.headers.get(hdrs.ETAG)
+    return Fetched(
+        await _body(response, max_octets),
+        _max_age(response),
+        etag if etag and len(etag) <= _LONGEST_ETAG else None,
+        is_unchanged=is_unchanged,
+        is_waited=bool(_WAITED.search(response.headers.get(_APPLIED, ""))),
+    )
 
 
 async def _body(response: aiohttp.ClientResponse, max_octets: int) -> bytes:

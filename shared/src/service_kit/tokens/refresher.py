@@ -1,7 +1,6 @@
 """Keep one remote document fresh, without ever asking for it twice at a time."""
 
 import asyncio
-import contextlib
 import logging
 import random
 import time
@@ -22,6 +21,9 @@ _WAIT_SECONDS: Final = 0.8
 """How long one waits at most: a hostile token must not hold a request for long."""
 
 _FIRST_RETRY: Final = timedelta(milliseconds=200)
+_AFTER_PUSH_SECONDS: Final = 2.0
+"""From the start of a push that broke off to the next refresh at least."""
+
 _JITTER: Final = 0.1
 """Replicas that started together drift apart by up to a tenth."""
 
@@ -33,6 +35,9 @@ class Refresher:
 
     ``refresh`` does it once and returns how long the result is fresh; whatever it
     raises counts as a failure. ``retry_delay`` returns the longest pause after one.
+    ``follow`` refreshes it as it changes, as long as the server tells of that: while it
+    runs nothing is due. If it raises a refresh is due, if it returns the next one is
+    due as without it.
     """
 
     def __init__(
@@ -41,14 +46,15 @@ class Refresher:
         refresh: Callable[[], Awaitable[timedelta]],
         *,
         retry_delay: Callable[[], timedelta],
+        follow: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self.attempts = 0
         self.failures = 0
         self.failing = 0
         """Failures since the last success."""
         self._name = name
         self._refresh = refresh
         self._retry_delay = retry_delay
+        self._follow = follow
         self._budget = _Budget()
         self._wanted = asyncio.Event()
         self._waiting = 0
@@ -108,7 +114,6 @@ class Refresher:
 
     async def _attempt(self) -> timedelta:
         """Refresh once; return how long to pause then."""
-        self.attempts += 1
         try:
             delay = await self._refresh()
         except Exception as error:  # noqa: BLE001 - the loop must outlive any failure
@@ -125,10 +130,36 @@ class Refresher:
 
     async def _pause(self, seconds: float) -> None:
         """Wait until a refresh is due, or wanted and granted."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wanted.wait()
-                await asyncio.sleep(self._budget.delay())
+        waits = [
+            asyncio.create_task(self._until_due(seconds)),
+            asyncio.create_task(self._until_granted()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _until_granted(self) -> None:
+        await self._wanted.wait()
+        await asyncio.sleep(self._budget.delay())
+
+    async def _until_due(self, seconds: float) -> None:
+        if self._follow is None or self.failing:
+            await asyncio.sleep(seconds)
+            return
+        begun_at = time.monotonic()
+        try:
+            await self._follow()
+        except Exception as error:  # noqa: BLE001 - the loop must outlive any failure
+            _logger.info(
+                "push_ended",
+                extra={"document": self._name, "reason": str(error) or repr(error)},
+            )
+            await asyncio.sleep(begun_at + _AFTER_PUSH_SECONDS - time.monotonic())
+        else:
+            await asyncio.sleep(seconds)
 
     def _end_round(self) -> None:
         if self._round is not None:

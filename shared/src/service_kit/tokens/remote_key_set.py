@@ -9,10 +9,11 @@ import aiohttp
 
 from service_kit.tokens.copies import CopiesOnDisk
 from service_kit.tokens.errors import KeysUnavailableError
-from service_kit.tokens.fetching import fetch
+from service_kit.tokens.fetching import Fetched
 from service_kit.tokens.jwks import MAX_OCTETS, parse_jwks
 from service_kit.tokens.key_set import VerificationKey
 from service_kit.tokens.refresher import Refresher
+from service_kit.tokens.remote_document import LONGEST_WAIT, RemoteDocument
 
 _SHORTEST: Final = timedelta(seconds=5)
 _LONGEST: Final = timedelta(seconds=60)
@@ -53,11 +54,16 @@ class RemoteKeySet:
         copies: CopiesOnDisk | None = None,
     ) -> None:
         self._url = url
-        self._session = session
+        self._document = RemoteDocument(url, session, max_octets=MAX_OCTETS)
         self._copies = copies
         self._keys: dict[str, VerificationKey] = {}
         self._unknown: dict[str, _Unknown] = {}
-        self._refresher = Refresher("jwks", self.refresh, retry_delay=self._retry_delay)
+        self._refresher = Refresher(
+            "jwks",
+            self.refresh,
+            retry_delay=self._retry_delay,
+            follow=lambda: self._document.follow(lambda: LONGEST_WAIT, self._take),
+        )
 
     async def __aenter__(self) -> Self:
         """Begin to fetch; this does not wait for the issuer."""
@@ -80,7 +86,7 @@ class RemoteKeySet:
     @property
     def fetches(self) -> int:
         """How often the issuer was asked."""
-        return self._refresher.attempts
+        return self._document.requests
 
     @property
     def failures(self) -> int:
@@ -123,12 +129,15 @@ class RemoteKeySet:
 
     async def refresh(self) -> timedelta:
         """Fetch the set; a bad one is an error and replaces nothing."""
-        fetched = await fetch(self._session, self._url, max_octets=MAX_OCTETS)
+        fetched = await self._document.fetch()
+        await self._take(fetched)
+        max_age = _LONGEST if fetched.max_age is None else fetched.max_age
+        return min(max(max_age, _SHORTEST), _LONGEST)
+
+    async def _take(self, fetched: Fetched) -> None:
         self._replace(parse_jwks(fetched.body))
         if self._copies is not None:
             await self._copies.save(self._url, fetched.body)
-        max_age = _LONGEST if fetched.max_age is None else fetched.max_age
-        return min(max(max_age, _SHORTEST), _LONGEST)
 
     def _replace(self, keys: dict[str, VerificationKey]) -> None:
         """Take over the new set; a key that was there before stays the same object."""

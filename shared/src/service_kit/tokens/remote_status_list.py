@@ -6,11 +6,13 @@ from typing import Final
 
 from service_kit.clock import Clock
 from service_kit.tokens.errors import InvalidTokenError
+from service_kit.tokens.fetching import Fetched
 from service_kit.tokens.refresher import Refresher
+from service_kit.tokens.remote_document import RemoteDocument
 from service_kit.tokens.status_list_token import VerifiedStatusList
 
-Download = Callable[[], Awaitable[VerifiedStatusList]]
-"""Returns the list as its issuer gives it now, verified."""
+Verify = Callable[[bytes], Awaitable[VerifiedStatusList]]
+"""Returns the list that a document is, or raises."""
 
 _IDLE: Final = timedelta(hours=1)
 """A list that no token has referred to for so long is not fetched any more."""
@@ -22,11 +24,19 @@ _LONGEST_RETRY: Final = timedelta(seconds=15)
 class RemoteStatusList:
     """The latest list of one uri, if there is one, and when it was last asked for."""
 
-    def __init__(self, uri: str, download: Download, clock: Clock) -> None:
-        self.refresher = Refresher(uri, self._refresh, retry_delay=self._retry_delay)
+    def __init__(
+        self, uri: str, document: RemoteDocument, verify: Verify, clock: Clock
+    ) -> None:
+        self.document = document
+        self.refresher = Refresher(
+            uri,
+            self._refresh,
+            retry_delay=self._retry_delay,
+            follow=lambda: document.follow(self._longest_wait, self._take_document),
+        )
         self.verified: VerifiedStatusList | None = None
         self.asked_at: datetime = clock()
-        self._download = download
+        self._verify = verify
         self._clock = clock
 
     def usable(self, now: datetime) -> bool:
@@ -69,8 +79,17 @@ class RemoteStatusList:
         if self.idle(self._clock()):
             self.verified = None
         else:
-            self.take(await self._download())
+            await self._take_document(await self.document.fetch())
         return self._ttl()
+
+    async def _take_document(self, fetched: Fetched) -> None:
+        self.take(await self._verify(fetched.body))
+
+    def _longest_wait(self) -> timedelta:
+        """Notice within a ttl that nothing is pushed any more, as without push."""
+        now = self._clock()
+        is_followed = self.usable(now) and not self.idle(now)
+        return self._ttl() if is_followed else timedelta()
 
     def _ttl(self) -> timedelta:
         return _LONGEST_RETRY if self.verified is None else self.verified.ttl

@@ -22,6 +22,7 @@ from service_kit.tokens.errors import (
 from service_kit.tokens.fetching import FetchError, fetch
 from service_kit.tokens.key_set import KeySet
 from service_kit.tokens.refresher import Refresher
+from service_kit.tokens.remote_document import RemoteDocument
 from service_kit.tokens.remote_status_list import RemoteStatusList
 from service_kit.tokens.status_list import Status
 from service_kit.tokens.status_list_token import (
@@ -134,7 +135,7 @@ class RemoteStatusLists:
     @property
     def fetches(self) -> int:
         """How often the issuer was asked for a list that is kept."""
-        return sum(each.refresher.attempts for each in self._lists.values())
+        return sum(each.document.requests for each in self._lists.values())
 
     @property
     def failures(self) -> int:
@@ -157,7 +158,12 @@ class RemoteStatusLists:
         await self._make_room()
         if uri in self._lists:
             return self._lists[uri]
-        kept = RemoteStatusList(uri, partial(self._download, uri, url), self._clock)
+        kept = RemoteStatusList(
+            uri,
+            RemoteDocument(url, self._session, max_octets=MAX_LENGTH),
+            partial(self._verify_and_copy, uri),
+            self._clock,
+        )
         self._lists[uri] = kept
         try:
             if self._copies is not None:
@@ -183,11 +189,10 @@ class RemoteStatusLists:
         del self._lists[uri]
         await kept.refresher.stop()
 
-    async def _download(self, uri: str, url: str) -> VerifiedStatusList:
-        fetched = await fetch(self._session, url, max_octets=MAX_LENGTH)
-        verified = await self._verified(uri, fetched.body)
+    async def _verify_and_copy(self, uri: str, document: bytes) -> VerifiedStatusList:
+        verified = await self._verified(uri, document)
         if self._copies is not None:
-            await self._copies.save(uri, fetched.body)
+            await self._copies.save(uri, document)
         return verified
 
     async def _verified(self, uri: str, document: bytes) -> VerifiedStatusList:

@@ -1,0 +1,83 @@
+"""One document of the issuer, fetched, and waited for where its server allows that."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+import aiohttp
+
+from service_kit.tokens.fetching import Fetched, fetch
+
+LONGEST_WAIT: Final = timedelta(seconds=25)
+"""How long a server is asked to wait for a change. Proxies often give up after 30 s."""
+
+_UNCHANGED_SECONDS: Final = 1.0
+_CHANGED_SECONDS: Final = 0.2
+"""From one request to the next at least, whatever a server does that does not wait or
+has something new each time."""
+
+
+class RemoteDocument:
+    """A document at one address, and how it was last found there."""
+
+    def __init__(
+        self, url: str, session: aiohttp.ClientSession, *, max_octets: int
+    ) -> None:
+        self.requests = 0
+        """How often the server was asked."""
+        self._url = url
+        self._session = session
+        self._max_octets = max_octets
+        self._etag: str | None = None
+        """None unless the server lets one wait until the document has another one."""
+
+    async def fetch(self) -> Fetched:
+        """Return the document as it is now.
+
+        Raises
+        ------
+        FetchError
+        """
+        return await self._request(LONGEST_WAIT, None)
+
+    async def follow(
+        self,
+        longest_wait: Callable[[], timedelta],
+        take: Callable[[Fetched], Awaitable[None]],
+    ) -> None:
+        """Give ``take`` each new version for as long as the server tells of them.
+
+        One request waits at the server all the time, none for longer than
+        ``longest_wait`` says; when it says zero, or the server does not let one wait,
+        this returns.
+
+        Raises
+        ------
+        FetchError
+            The server is gone. Besides, whatever ``take`` raises.
+        """
+        while self._etag is not None and (wait := longest_wait()):
+            before, begun_at = self._etag, time.monotonic()
+            found = await self._request(min(wait, LONGEST_WAIT), before)
+            is_changed = not found.is_unchanged and found.etag != before
+            if is_changed:
+                await take(found)
+            shortest = _CHANGED_SECONDS if is_changed else _UNCHANGED_SECONDS
+            await asyncio.sleep(begun_at + shortest - time.monotonic())
+
+    async def _request(self, wait: timedelta, etag: str | None) -> Fetched:
+        self.requests += 1
+        found = await fetch(
+            self._session,
+            self._url,
+            max_octets=self._max_octets,
+            wait=wait,
+            etag=etag,
+        )
+        if not found.is_waited:
+            self._etag = None
+        elif not found.is_unchanged:
+            self._etag = found.etag
+        return found
