@@ -68,7 +68,7 @@ async def test_s6_revocation_arrives_within_a_second_whatever_the_ttl(
     await until(lambda: is_revoked(lists), seconds=1)
 
 
-async def test_id27_withdrawn_key_is_gone_within_a_second(
+async def test_withdrawn_key_is_gone_within_a_second(
     issuer: Issuer, keys: RemoteKeySet
 ) -> None:
     kid = public_half("second").kid
