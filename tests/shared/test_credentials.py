@@ -9,7 +9,6 @@ from service_kit.credentials import (
     CredentialsSource,
     MalformedCredentialsError,
     access_token_cookie,
-    fields_of,
     read_access_token,
 )
 
@@ -20,7 +19,7 @@ COOKIE_NAME = access_token_cookie(secure=False)
 
 def read(*headers: tuple[str, str]) -> Credentials | None:
     request = make_mocked_request("GET", "/", headers=CIMultiDict(headers))
-    return read_access_token(fields_of(request), cookie=COOKIE_NAME)
+    return read_access_token(request.headers, cookie=COOKIE_NAME)
 
 
 @pytest.mark.parametrize(

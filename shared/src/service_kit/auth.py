@@ -1,7 +1,7 @@
 """Who is asking, and may they: access tokens in requests."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
@@ -11,7 +11,6 @@ from aiohttp.typedefs import Handler
 
 from service_kit.credentials import (
     MalformedCredentialsError,
-    fields_of,
     read_access_token,
 )
 from service_kit.problems import Problem, ProblemTable, common
@@ -46,7 +45,7 @@ class Authenticator:
         self._verifier = verifier
         self._cookie = cookie
 
-    async def claims(self, request: web.BaseRequest) -> AccessClaims:
+    def claims(self, request: web.BaseRequest) -> Awaitable[AccessClaims]:
         """Return the claims of the request's access token.
 
         Raises
@@ -56,10 +55,10 @@ class Authenticator:
         KeysUnavailableError, StatusUnavailableError
             It cannot be judged now.
         """
-        credentials = read_access_token(fields_of(request), cookie=self._cookie)
+        credentials = read_access_token(request.headers, cookie=self._cookie)
         if credentials is None:
             raise MissingTokenError
-        return await self._verifier.verify(credentials.untrusted_token)
+        return self._verifier.verify(credentials.untrusted_token)
 
 
 AUTHENTICATOR: Final = web.AppKey("AUTHENTICATOR", Authenticator)

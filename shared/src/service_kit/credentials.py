@@ -1,15 +1,14 @@
 """Find the access token that a request carries; judge nothing about it."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from aiohttp import web
+from aiohttp import hdrs
+from multidict import CIMultiDictProxy, istr
 
-ACCESS_TOKEN_HEADER: Final = "x-access-token"  # noqa: S105 - a header's name
-AUTHORIZATION: Final = "authorization"
-COOKIE: Final = "cookie"
+ACCESS_TOKEN_HEADER: Final = istr("X-Access-Token")
 
 SECURE_ACCESS_TOKEN_COOKIE: Final = "__Secure-access_token"  # noqa: S105 - a name
 """Browsers take it from HTTPS alone. Its path is /api, so it can't be ``__Host-``."""
@@ -21,10 +20,6 @@ _BEARER: Final = re.compile(
     r"bearer(?: ([A-Za-z0-9._~+/-]+=*))?", re.ASCII | re.IGNORECASE
 )
 """``Bearer``, one space, b64token (RFC 6750 section 2.1); alone it holds no token."""
-
-
-Fields = Callable[[str], Sequence[str]]
-"""Returns the values of every header field of a name in lower case."""
 
 
 class CredentialsSource(Enum):
@@ -50,12 +45,9 @@ def access_token_cookie(*, secure: bool) -> str:
     return SECURE_ACCESS_TOKEN_COOKIE if secure else PLAIN_ACCESS_TOKEN_COOKIE
 
 
-def fields_of(request: web.BaseRequest) -> Fields:
-    """Return the header fields of an aiohttp request."""
-    return lambda name: request.headers.getall(name, ())
-
-
-def read_access_token(fields: Fields, *, cookie: str) -> Credentials | None:
+def read_access_token(
+    headers: CIMultiDictProxy[str], *, cookie: str
+) -> Credentials | None:
     """Return the access token in a header, else the one in the cookie of that name.
 
     An empty header or cookie is none. A cookie beside a header is ignored, however
@@ -66,28 +58,31 @@ def read_access_token(fields: Fields, *, cookie: str) -> Credentials | None:
     MalformedCredentialsError
         A header is repeated or malformed, or tokens of the same standing differ.
     """
-    own = _single(fields, ACCESS_TOKEN_HEADER)
-    bearer = _bearer_token(_single(fields, AUTHORIZATION))
+    own = _single(headers, ACCESS_TOKEN_HEADER)
+    authorization = _single(headers, hdrs.AUTHORIZATION)
+    bearer = _bearer_token(authorization) if authorization else ""
     if own and bearer and own != bearer:
         raise MalformedCredentialsError("two headers name different tokens")
     if token := own or bearer:
         return Credentials(token, CredentialsSource.HEADER)
-    if token := _only(_cookies(fields, cookie)):
+    if token := _only(_cookies(headers, cookie)):
         return Credentials(token, CredentialsSource.COOKIE)
     return None
 
 
-def _single(fields: Fields, name: str) -> str:
+def _single(headers: CIMultiDictProxy[str], name: str) -> str:
     """Return the header's value, or nothing."""
-    values = fields(name)
+    if name not in headers:
+        return ""
+    values = headers.getall(name)
     if len(values) > 1:
         raise MalformedCredentialsError(f"{name} is repeated")
-    return values[0] if values else ""
+    return values[0]
 
 
 def _bearer_token(authorization: str) -> str:
     """Return the bearer token, or nothing; other schemes are none of our business."""
-    if not authorization or authorization[:6].lower() != "bearer":
+    if authorization[:6].lower() != "bearer":
         return ""
     found = _BEARER.fullmatch(authorization)
     if found is None:
@@ -102,9 +97,9 @@ def _only(tokens: Iterator[str]) -> str:
     return different.pop() if different else ""
 
 
-def _cookies(fields: Fields, name: str) -> Iterator[str]:
+def _cookies(headers: CIMultiDictProxy[str], name: str) -> Iterator[str]:
     """Read every cookie of that name: a sibling domain may have planted another."""
-    for header in fields(COOKIE):
+    for header in headers.getall(hdrs.COOKIE, ()):
         for pair in header.split(";"):
             found, _, value = pair.strip(" \t").partition("=")
             if found == name and value:

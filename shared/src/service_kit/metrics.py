@@ -1,6 +1,8 @@
 """Count and time requests, by route."""
 
+import operator
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 
@@ -28,15 +30,23 @@ _BOUNDS: Final = (
 )
 """Upper bounds of the histogram's buckets, in seconds; the last bucket has none."""
 
+_ROUTE: Final = 1
+"""Which label is the route."""
 
-class _Times:
-    """How long the responses of one route took."""
+
+class _Series:
+    """How long the responses with the same labels took."""
 
     __slots__ = ("buckets", "seconds")
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(_BOUNDS) + 1)
         self.seconds = 0.0
+
+    def add(self, other: "_Series") -> None:
+        """Add the times of another series to these."""
+        self.buckets = [*map(operator.add, self.buckets, other.buckets)]
+        self.seconds += other.seconds
 
 
 class RequestMetrics(Collector):
@@ -49,20 +59,16 @@ class RequestMetrics(Collector):
     def __init__(self, service: str, *more_labels: str) -> None:
         self._service = service
         self._labels = ("method", "route", "status", *more_labels)
-        self._counts: dict[tuple[str | int, ...], int] = {}
-        self._times: dict[str, _Times] = {}
+        self._series: defaultdict[tuple[str | int, ...], _Series]
+        self._series = defaultdict(_Series)
 
     def count(
         self, method: str, route: str, status: int, seconds: float, *more: str
     ) -> None:
         """Count one response, ``seconds`` after the head of its request."""
-        key: tuple[str | int, ...] = (method, route, status, *more)
-        self._counts[key] = self._counts.get(key, 0) + 1
-        times = self._times.get(route)
-        if times is None:
-            times = self._times[route] = _Times()
-        times.buckets[bisect_left(_BOUNDS, seconds)] += 1
-        times.seconds += seconds
+        series = self._series[method, route, status, *more]
+        series.buckets[bisect_left(_BOUNDS, seconds)] += 1
+        series.seconds += seconds
 
     def collect(self) -> Iterator[Metric]:
         """Return the counts in Prometheus' form."""
@@ -71,16 +77,18 @@ class RequestMetrics(Collector):
             "Requests; status 499 stands for clients that left before their response",
             labels=self._labels,
         )
-        for labels, number in self._counts.items():
-            requests.add_metric([str(label) for label in labels], number)
+        routes: defaultdict[str, _Series] = defaultdict(_Series)
+        for labels, series in self._series.items():
+            requests.add_metric([str(label) for label in labels], sum(series.buckets))
+            routes[str(labels[_ROUTE])].add(series)
         yield requests
         durations = HistogramMetricFamily(
             f"{self._service}_request_seconds",
             "Seconds from the head of a request until its response is complete",
             labels=("route",),
         )
-        for route, times in self._times.items():
-            durations.add_metric((route,), _cumulative(times.buckets), times.seconds)
+        for route, total in routes.items():
+            durations.add_metric((route,), _cumulative(total.buckets), total.seconds)
         yield durations
 
 

@@ -10,7 +10,7 @@ from service_kit.clock import Clock, utc_now
 from service_kit.tokens.claims import AccessClaims, StatusReference
 from service_kit.tokens.errors import InvalidTokenError
 from service_kit.tokens.jws import key_id, numeric_date, open_jws, take_apart
-from service_kit.tokens.key_set import KeySet
+from service_kit.tokens.key_set import KeySet, VerificationKey
 from service_kit.tokens.memory import VerifiedTokens
 from service_kit.tokens.status_list import Status
 
@@ -107,22 +107,33 @@ class TokenVerifier:
         StatusUnavailableError
             Its status could not be had, so it may be revoked.
         """
-        now, digest = self._clock(), self._digest(untrusted_token)
-        claims = self._recall(digest, now)
-        if claims is None:
-            jws = take_apart(untrusted_token, max_length=MAX_LENGTH)
-            kid = key_id(jws.header, self._media_type)
-            key = self._keys.cached(kid) or await self._keys.fetch(kid)
-            verified = open_jws(jws, key)
-            claims = self._claims(verified.payload, now)
-            self._memory.remember(digest, claims, verified.key)
-        await self._check_status(claims, now)
-        return claims
-
-    def _digest(self, untrusted_token: str) -> bytes:
         if len(untrusted_token) > MAX_LENGTH or not untrusted_token.isascii():
             raise InvalidTokenError("too long or not ASCII")
-        return self._memory.digest(untrusted_token)
+        now, digest = self._clock(), VerifiedTokens.digest(untrusted_token)
+        claims = self._recall(digest, now)
+        if claims is None:
+            claims, key = await self._check(untrusted_token, now)
+            self._memory.remember(digest, claims, key)
+        if self._statuses is not None:
+            if claims.status is not None:
+                status = self._statuses.cached(claims.status, now)
+                if status is None:
+                    status = await self._statuses.fetch(claims.status, now)
+                if status != _VALID:
+                    raise InvalidTokenError("revoked")
+            elif self._require_status:
+                raise InvalidTokenError("has no status")
+        return claims
+
+    async def _check(
+        self, untrusted_token: str, now: datetime
+    ) -> tuple[AccessClaims, VerificationKey]:
+        """Check the signature and every claim of a token."""
+        jws = take_apart(untrusted_token, max_length=MAX_LENGTH)
+        kid = key_id(jws.header, self._media_type)
+        key = self._keys.cached(kid) or await self._keys.fetch(kid)
+        verified = open_jws(jws, key)
+        return self._claims(verified.payload, now), verified.key
 
     def _recall(self, digest: bytes, now: datetime) -> AccessClaims | None:
         """Return what is remembered, while its time and its key still hold."""
@@ -162,21 +173,6 @@ class TokenVerifier:
             expires_at=expires_at,
             status=_status(payload),
         )
-
-    async def _check_status(self, claims: AccessClaims, now: datetime) -> None:
-        """Refuse a token that is revoked now, however often it was good before."""
-        statuses, reference = self._statuses, claims.status
-        if statuses is None:
-            return
-        if reference is None:
-            if self._require_status:
-                raise InvalidTokenError("has no status")
-            return
-        status = statuses.cached(reference, now)
-        if status is None:
-            status = await statuses.fetch(reference, now)
-        if status != _VALID:
-            raise InvalidTokenError("revoked")
 
 
 def _text(members: Mapping[str, Any], name: str) -> str:

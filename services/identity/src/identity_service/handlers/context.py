@@ -14,7 +14,6 @@ from service_kit.credentials import (
     CredentialsSource,
     MalformedCredentialsError,
     access_token_cookie,
-    fields_of,
     read_access_token,
 )
 from service_kit.tokens import AccessClaims, InvalidTokenError
@@ -88,7 +87,7 @@ class RequestContext:
 
     async def _claims(self) -> AccessClaims:
         cookie = access_token_cookie(secure=self.services.settings.cookie_secure)
-        credentials = read_access_token(fields_of(self._request), cookie=cookie)
+        credentials = read_access_token(self._request.headers, cookie=cookie)
         if credentials is None:
             raise MissingTokenError
         if (
