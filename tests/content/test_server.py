@@ -1,6 +1,7 @@
 """What content sends, byte by byte, and how long it keeps a connection."""
 
 import asyncio
+import json
 
 import pytest
 from aiohttp import web
@@ -84,6 +85,15 @@ async def test_http_1_0_is_answered_and_closed(
 
     assert first == "HTTP/1.0 200 OK"
     assert body == "User Content."
+
+
+async def test_other_version_of_http_is_refused(service: Content) -> None:
+    asked = get("/api/test/all", "", version="2.0") + "\r\n"
+
+    first, _, body = await answers(service, asked)
+
+    assert first.split()[1] == "505"
+    assert json.loads(body)["code"] == "http_version_not_supported"
 
 
 async def test_pipelined_requests_are_answered_in_their_order(

@@ -6,7 +6,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, Counter
 
-from service_kit.health import Readiness, create_internal_app
+from service_kit.health import Readiness
+from service_kit.internal_app import create_internal_app
 
 
 async def all_well() -> str | None:

@@ -21,7 +21,8 @@ SERVICE = textwrap.dedent("""
     from aiohttp import web
     from prometheus_client import CollectorRegistry
     from service_kit.middleware import request_middleware
-    from service_kit.health import Readiness, create_internal_app
+    from service_kit.health import Readiness
+    from service_kit.internal_app import create_internal_app
     from service_kit.server import app_runner, run, serve
     from service_kit import settings as parse
 
@@ -44,11 +45,11 @@ SERVICE = textwrap.dedent("""
 
     async def main(settings):
         readiness = Readiness()
-        app = web.Application(middlewares=[request_middleware({})])
+        app = web.Application(middlewares=[request_middleware({}, readiness=readiness)])
         app.router.add_get("/slow", slow)
         app.router.add_get("/fast", fast)
         internal = create_internal_app(readiness, CollectorRegistry())
-        runner = app_runner(app, readiness, settings)
+        runner = app_runner(app, settings)
         await serve(runner, internal, readiness, settings)
 
     run("example", main, Settings)

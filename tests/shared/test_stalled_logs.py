@@ -20,7 +20,8 @@ SERVICE = textwrap.dedent("""
     from dataclasses import dataclass
     from aiohttp import web
     from prometheus_client import CollectorRegistry
-    from service_kit.health import Readiness, create_internal_app
+    from service_kit.health import Readiness
+    from service_kit.internal_app import create_internal_app
     from service_kit.server import app_runner, run, serve
     from service_kit import settings as parse
 
@@ -44,7 +45,7 @@ SERVICE = textwrap.dedent("""
         app = web.Application()
         app.router.add_get("/chatty", chatty)
         internal = create_internal_app(readiness, CollectorRegistry())
-        runner = app_runner(app, readiness, settings)
+        runner = app_runner(app, settings)
         await serve(runner, internal, readiness, settings)
 
     run("example", main, Settings)

@@ -82,7 +82,7 @@ async def content(
     read = content_settings(issuer, **settings)
     readiness, registry = Readiness(), CollectorRegistry()
     app = create_app(read, readiness, registry, clock=clock)
-    runner = app_runner(app, readiness, read)
+    runner = app_runner(app, read)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -22,7 +22,8 @@ from gateway_service.server import GatewayServer, running
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.pool import ConnectionPool
-from service_kit.health import Readiness, create_internal_app
+from service_kit.health import Readiness
+from service_kit.internal_app import create_internal_app
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,13 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from service_kit.health import Readiness
 from service_kit.metrics import RequestMetrics
 from service_kit.problems import (
     SECURITY_HEADERS,
+    ProblemError,
     ProblemTable,
+    common,
     problem_mapper,
     problem_response,
 )
@@ -18,6 +21,9 @@ from service_kit.request_id import HEADER, accepted_request_id, request_id
 
 CLIENT_GONE: Final = 499
 """Counted in place of a status when the client left before its response."""
+
+_MAJOR_VERSION: Final = 1
+"""Of HTTP; aiohttp itself takes requests of any."""
 
 _SERVER: Final = "gatehouse"
 """Names no version; aiohttp's own would."""
@@ -29,15 +35,18 @@ _COMMON_HEADERS: Final = CIMultiDictProxy(
 
 
 def request_middleware(
-    problems: ProblemTable, metrics: RequestMetrics | None = None
+    problems: ProblemTable,
+    metrics: RequestMetrics | None = None,
+    readiness: Readiness | None = None,
 ) -> Middleware:
     """Return a middleware that names, counts and times requests and maps errors.
 
     An exception becomes the problem that ``problems`` has for it. Each response gets
-    the request id and the security headers. Labels of ``metrics`` are the route's
-    pattern, never the path itself, so clients cannot invent any.
+    the request id and the security headers, and closes its connection while
+    ``readiness`` is draining.
     """
     problem_for = problem_mapper(problems)
+    readiness = readiness or Readiness()
     monotonic = time.monotonic
 
     @web.middleware
@@ -45,21 +54,31 @@ def request_middleware(
         started_at = monotonic()
         name = accepted_request_id(request.headers.get(HEADER))
         request_id.set(name)  # aiohttp runs each request in a context of its own
+        if request.version.major != _MAJOR_VERSION:
+            handler = _refuse_version
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
             response = problem_response(problem_for(error))
         response.headers[HEADER] = name
         response.headers.merge(_COMMON_HEADERS)
-        if metrics is None:
-            return response
-        resource = request.match_info.route.resource
-        status = CLIENT_GONE if request.transport is None else response.status
-        if resource is None:
-            metrics.count("other", "none", status, monotonic() - started_at)
-        else:
-            route = resource.canonical
-            metrics.count(request.method, route, status, monotonic() - started_at)
+        if readiness.draining:
+            response.force_close()
+        if metrics is not None:
+            status = CLIENT_GONE if request.transport is None else response.status
+            metrics.count(*_labels(request), status, monotonic() - started_at)
         return response
 
     return middleware
+
+
+async def _refuse_version(_: web.Request) -> web.StreamResponse:
+    raise ProblemError(common.HTTP_VERSION_NOT_SUPPORTED)
+
+
+def _labels(request: web.Request) -> tuple[str, str]:
+    """Return the method and the route's pattern; clients cannot invent either."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return "other", "none"
+    return request.method, resource.canonical

@@ -48,18 +48,8 @@ S = TypeVar("S")
 _logger: Final = logging.getLogger(__name__)
 
 
-def app_runner(
-    app: web.Application, readiness: Readiness, listening: ListenerSettings
-) -> web.AppRunner:
-    """Return a runner whose responses close their connections while draining."""
-
-    async def close_when_draining(_: web.Request, response: web.StreamResponse) -> None:
-        if readiness.draining:
-            response.force_close()
-            # aiohttp has written its own Connection header by now.
-            response.headers["Connection"] = "close"
-
-    app.on_response_prepare.append(close_when_draining)
+def app_runner(app: web.Application, listening: ListenerSettings) -> web.AppRunner:
+    """Return a runner with the bounds of a service behind the gateway."""
     return web.AppRunner(
         app,
         access_log=None,

@@ -10,7 +10,8 @@ from content_service.app import create_app
 from content_service.doctor import diagnose
 from content_service.settings import Settings
 from service_kit.doctor import report
-from service_kit.health import Readiness, create_internal_app
+from service_kit.health import Readiness
+from service_kit.internal_app import create_internal_app
 from service_kit.server import app_runner, run, serve, settings_or_exit
 
 _USAGE: Final = """\
@@ -37,7 +38,7 @@ def main() -> None:
 
 async def _serve(settings: Settings) -> None:
     readiness, registry = Readiness(), CollectorRegistry()
-    runner = app_runner(create_app(settings, readiness, registry), readiness, settings)
+    runner = app_runner(create_app(settings, readiness, registry), settings)
     internal_app = create_internal_app(readiness, registry)
     await serve(runner, internal_app, readiness, settings)
 

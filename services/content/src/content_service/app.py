@@ -76,7 +76,9 @@ def create_app(
             watch_verification(registry, keys, statuses, verified)
             yield
 
-    app = web.Application(middlewares=[request_middleware(problems, metrics)])
+    app = web.Application(
+        middlewares=[request_middleware(problems, metrics, readiness)]
+    )
     app.cleanup_ctx.append(verification)
     app.add_routes(resources.routes)
     return app

@@ -39,7 +39,7 @@ def create_app(
     metrics = RequestMetrics("identity")
     registry.register(metrics)
     app = web.Application(
-        middlewares=[request_middleware(problems, metrics)],
+        middlewares=[request_middleware(problems, metrics, readiness)],
         client_max_size=BODY_LIMIT,
     )
 

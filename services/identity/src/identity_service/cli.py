@@ -19,7 +19,8 @@ from identity_service.domain.fields import InvalidFieldError
 from identity_service.settings import DatabaseSettings, ImportSettings, Settings
 from identity_service.storage.database_url import checked_url, file_fault
 from identity_service.storage.faults import reason
-from service_kit.health import Readiness, create_internal_app
+from service_kit.health import Readiness
+from service_kit.internal_app import create_internal_app
 from service_kit.logs import configure_logging
 from service_kit.server import app_runner, run, serve, settings_or_exit
 
@@ -58,7 +59,7 @@ async def _serve(settings: Settings) -> None:
     readiness, registry = Readiness(), CollectorRegistry()
     app = create_app(settings, readiness=readiness, registry=registry)
     internal_app = create_internal_app(readiness, registry)
-    runner = app_runner(app, readiness, settings)
+    runner = app_runner(app, settings)
     await serve(runner, internal_app, readiness, settings)
 
 

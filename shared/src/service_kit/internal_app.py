@@ -1,0 +1,62 @@
+"""What a process says of itself, on a port of its own."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from service_kit.health import Readiness
+from service_kit.logs import LogMetrics
+from service_kit.middleware import request_middleware
+from service_kit.problems import common, problem_response
+
+
+def create_internal_app(
+    readiness: Readiness,
+    registry: CollectorRegistry,
+    status: Callable[[], Mapping[str, object]] = dict,
+) -> web.Application:
+    """Return the application of the internal port.
+
+    ``/livez`` is 200 as long as the event loop runs: it asks nobody. ``/readyz``
+    is 503 with the reasons while requests should go elsewhere, else 200 with a line
+    for each warning. ``/metrics`` is Prometheus text. ``/status`` is whatever
+    ``status`` returns, as JSON.
+    """
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_: web.Request) -> web.Response:
+        faults = await readiness.faults()
+        if not faults:
+            warned = await readiness.warned()
+            lines = ("ok", *(f"{name}: {text}" for name, text in warned.items()))
+            return web.Response(text="".join(f"{line}\n" for line in lines))
+        return problem_response(replace(common.NOT_READY, members={"faults": faults}))
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(registry),
+            headers={"Content-Type": CONTENT_TYPE_LATEST},
+        )
+
+    async def show_status(_: web.Request) -> web.Response:
+        return web.Response(
+            text=json.dumps(status(), indent=1) + "\n", content_type="application/json"
+        )
+
+    registry.register(LogMetrics())
+    app = web.Application(middlewares=[request_middleware({})])
+    app.add_routes(
+        [
+            web.get("/livez", livez),
+            web.get("/readyz", readyz),
+            web.get("/metrics", metrics),
+            web.get("/status", show_status),
+        ]
+    )
+    return app
