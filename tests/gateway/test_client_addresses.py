@@ -62,6 +62,8 @@ def test_no_more_than_32_proxies_are_looked_through() -> None:
         (["for=unknown"], "10.0.0.1"),
         (["for=_hidden, for=10.0.0.2"], "10.0.0.2"),
         (["proto=https"], "10.0.0.1"),
+        (['for="203.0.113.9:80";by="a,b"'], "203.0.113.9"),
+        (['for="203.0.113.9'], "10.0.0.1"),
     ],
 )
 def test_forwarded_is_read_where_it_is_the_trusted_header(

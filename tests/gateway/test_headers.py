@@ -139,6 +139,26 @@ SPOOFED = [
     "Forwarded: for=10.0.0.1",
     "X-Original-URL: /admin",
     "X-Rewrite-URL: /admin",
+    "Proxy: http://evil.example",
+    "Remote-User: admin",
+    "Remote_User: admin",
+    "X-Remote-User: admin",
+    "True-Client-IP: 10.0.0.1",
+    "CF-Connecting-IP: 10.0.0.1",
+    "X-Client-IP: 10.0.0.1",
+    "X-HTTP-Method-Override: DELETE",
+    "X_HTTP_Method_Override: DELETE",
+    "X-Method-Override: DELETE",
+    "X-Original-Host: evil.example",
+    "X-SSL-Client-Verify: SUCCESS",
+    "SSL_CLIENT_VERIFY: SUCCESS",
+    "X-Request-Start: t=1",
+    "Transfer_Encoding: chunked",
+    "Content_Length: 5",
+    "Content_Type: application/json",
+    "X_Access_Token: a",
+    "Proxy_Authorization: Basic eHg6eHg=",
+    "Keep_Alive: timeout=5",
 ]
 
 
@@ -148,6 +168,31 @@ async def test_g10_nobody_speaks_for_the_gateway(
 ) -> None:
     recorded = await sent_on(gateway, upstream, line)
     assert recorded.values(line.split(":", maxsplit=1)[0]) == []
+
+
+async def test_g10_an_unknown_name_with_an_underscore_passes(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    recorded = await sent_on(gateway, upstream, "my_own_field: 1")
+    assert recorded.value("my_own_field") == "1"
+
+
+async def test_g10_the_operator_settles_which_names_are_dropped(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(upstream.port, dropped_headers=("X-Secret-*", "X-Own"))
+    async with running_gateway(config, tmp_path) as gateway:
+        recorded = await sent_on(
+            gateway,
+            upstream,
+            "X-Secret-Thing: 1",
+            "x_own: 1",
+            "Remote-User: rosa",
+            "X-Real-IP: 10.0.0.1",
+        )
+    assert recorded.values("X-Secret-Thing") == recorded.values("x_own") == []
+    assert recorded.value("Remote-User") == "rosa"
+    assert recorded.values("X-Real-IP") == [], "the gateway's own word, always"
 
 
 async def test_g10_forwarded_fields_are_written_anew(
@@ -180,6 +225,94 @@ async def test_g10_a_trusted_proxy_is_believed(
         )
     assert recorded.value("X-Forwarded-For") == "203.0.113.7, 127.0.0.1"
     assert recorded.value("X-Forwarded-Proto") == "https"
+
+
+FORGED = "X-Forwarded-For: 6.6.6.6, [2001:DB8::7]:443, 127.0.0.9"
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "found"),
+    [
+        pytest.param(
+            "forwarded",
+            ["X-Forwarded-For: 1.2.3.4", "X-Forwarded-Proto: https"],
+            ("127.0.0.1", "http", "shop.example"),
+            id="the header that is not trusted is not heard",
+        ),
+        pytest.param(
+            "forwarded",
+            [
+                'Forwarded: for="[2001:DB8::7]:4711";proto=https;host=a.example',
+                "X-Forwarded-Proto: http",
+            ],
+            ("2001:db8::7, 127.0.0.1", "https", "a.example"),
+            id="forwarded",
+        ),
+        pytest.param(
+            "forwarded",
+            ['Forwarded: for=6.6.6.6;proto=https, for="203.0.113.7:80";by="a,b"'],
+            ("203.0.113.7, 127.0.0.1", "http", "shop.example"),
+            id="hearsay and a quoted comma",
+        ),
+        pytest.param(
+            "x-forwarded-for",
+            [
+                FORGED,
+                "Forwarded: for=6.6.6.6",
+                "X-Forwarded-Host: a.example:8443",
+            ],
+            ("2001:db8::7, 127.0.0.9, 127.0.0.1", "http", "a.example:8443"),
+            id="hearsay and ports",
+        ),
+        pytest.param(
+            "x-forwarded-for",
+            ['X-Forwarded-For: "203.0.113.7:80"', 'X-Forwarded-Host: a"b'],
+            ("203.0.113.7, 127.0.0.1", "http", "shop.example"),
+            id="quotes, and a host that is none",
+        ),
+    ],
+)
+async def test_g10_upstreams_get_what_the_gateway_found_in_one_form(
+    header: str,
+    lines: list[str],
+    found: tuple[str, str, str],
+    upstream: RawUpstream,
+    tmp_path: Path,
+) -> None:
+    config = config_for(
+        upstream.port, trusted_proxies=("127.0.0.0/8",), trusted_header=header
+    )
+    async with running_gateway(config, tmp_path) as gateway:
+        recorded = await sent_on(gateway, upstream, *lines)
+    names = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host")
+    assert tuple(map(recorded.value, names)) == found
+    assert recorded.values("Forwarded") == []
+
+
+@pytest.mark.parametrize(
+    "via", ["1.1 gateway", "1.0 fred, HTTP/1.1 GateWay (x)", "1.1 a,1.1 gateway,1.1 b"]
+)
+async def test_a_request_that_came_through_here_before_is_508(
+    via: str, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    request = f"GET /api/x HTTP/1.1\r\nHost: a\r\nVia: {via}\r\n\r\n"
+    answer = await ask(gateway.port, request.encode())
+    assert answer.status == 508
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("pseudonym", ["gateway", "outer"])
+async def test_a_gateway_before_a_gateway_needs_a_name_of_its_own(
+    pseudonym: str, gateway: RunningGateway, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(gateway.port, pseudonym=pseudonym)
+    async with running_gateway(config, tmp_path / pseudonym) as outer:
+        answer = await ask(outer.port, b"POST /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+    vias = [request.value("Via") for request in upstream.requests]
+    if pseudonym == "outer":
+        assert (answer.status, vias) == (200, ["1.1 outer, 1.1 gateway"])
+    else:
+        assert (answer.status, vias) == (508, [])
 
 
 async def test_g18_nothing_tells_what_runs_here(

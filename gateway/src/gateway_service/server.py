@@ -19,7 +19,7 @@ from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
 from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.metrics import GatewayMetrics
-from gateway_service.proxy.headers import REQUEST_FIELDS
+from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.proxy import Proxy
 from service_kit.health import Readiness
 from service_kit.problems import Problem
@@ -39,7 +39,8 @@ class GatewayServer(EdgeServer):
         batch: WriteBatch,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        super().__init__(REQUEST_FIELDS, readiness, deadlines, batch, loop)
+        fields = request_fields(control.state.config.dropped_headers)
+        super().__init__(fields, readiness, deadlines, batch, loop)
         self._control = control
         self._access_log = access_log
         self._of_client: Counter[str] = Counter()
@@ -55,6 +56,7 @@ class GatewayServer(EdgeServer):
         """Take over limits and timeouts of a configuration that was read again."""
         config = self._control.state.config
         limits = config.limits
+        self.fields = request_fields(config.dropped_headers)
         self.timeouts = config.client_timeouts
         self.connection_limit = limits.connections
         self.head_limits = HeadLimits(

@@ -10,8 +10,11 @@ def normalised(address: str) -> str:
 
 
 def parse_address(untrusted_text: str) -> IPv4Address | IPv6Address | None:
-    """Return the IP address, without port, brackets or zone; mapped IPv4 as IPv4."""
-    text = untrusted_text.strip()
+    """Return the IP address, without quotes, port, brackets or zone.
+
+    An IPv4 address that is mapped into IPv6 is returned as IPv4.
+    """
+    text = untrusted_text.strip(' \t"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

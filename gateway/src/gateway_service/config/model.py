@@ -303,7 +303,11 @@ class Config:
     """What concerns the whole gateway."""
 
     pseudonym: str = value(
-        values.pseudonym, "the gateway's name in `Via`", default="gateway"
+        values.pseudonym,
+        "the gateway's name in `Via`; a request that bears it already is 508, so two"
+        " gateways in a row need two names",
+        default="gateway",
+        variable="GATEWAY_PSEUDONYM",
     )
     trusted_proxies: tuple[str, ...] = value(
         rules.each(values.network),
@@ -315,6 +319,12 @@ class Config:
         values.trusted_header,
         "the header in which they name it; the other one is ignored",
         default="x-forwarded-for",
+    )
+    dropped_headers: tuple[str, ...] = value(
+        rules.each(values.header_name),
+        "headers of clients that upstreams might take for who they are or what they"
+        " ask for; `*` at the end stands for every end",
+        default=values.DROPPED_HEADERS,
     )
     rate_limit_store: str = value(
         values.store,

@@ -16,6 +16,46 @@ NO_LIMIT: Final = math.inf
 METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 """What a route forwards unless it says otherwise. Never TRACE and CONNECT."""
 
+DROPPED_HEADERS: Final = (
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
+    "front-end-https",
+    "proxy",
+    "remote-*",
+    "ssl-client-*",
+    "true-client-ip",
+    "x-amzn-oidc-*",
+    "x-auth-request-*",
+    "x-authenticated-*",
+    "x-azure-clientip",
+    "x-client-cert*",
+    "x-client-ip",
+    "x-client-verify",
+    "x-cluster-client-ip",
+    "x-envoy-*",
+    "x-forwarded",
+    "x-goog-authenticated-*",
+    "x-goog-iap-*",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-ms-client-principal*",
+    "x-original-*",
+    "x-originating-ip",
+    "x-proxyuser-ip",
+    "x-remote-*",
+    "x-rewrite-url",
+    "x-role*",
+    "x-scheme",
+    "x-ssl-*",
+    "x-url-scheme",
+    "x-user*",
+)
+"""What an upstream might take for who a client is, or for another request."""
+
 MEMORY: Final = "memory"
 """The rate limit store of a gateway that counts for itself."""
 

@@ -1,10 +1,11 @@
-"""Which address a request really comes from."""
+"""Which client a request really comes from, and how it came."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from service_kit.addresses import normalised, parse_address
 
@@ -17,6 +18,36 @@ _MOST_HOPS: Final = 32
 _REMEMBERED: Final = 4_096
 """Peers whose judgement is kept, because parsing an address is slow."""
 
+_ELEMENT: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+"""What stands between two commas, of which a quoted string may hold more."""
+
+_PARAMETER: Final = re.compile(r'([^\s=;]+)=(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
+
+_SCHEMES: Final = frozenset({"http", "https"})
+
+Fields = Mapping[bytes, Sequence[bytes]]
+"""The values of a request's fields, by name in lower case."""
+
+
+class Origin(NamedTuple):
+    """What is known of a request's beginning."""
+
+    addresses: tuple[str, ...]
+    """The client, and the proxies that it came through, the nearest last."""
+    scheme: str = ""
+    """`http` or `https` between the client and the first proxy; empty: not said."""
+    host: str = ""
+    """What the client asked for; empty: not said."""
+
+
+class _Hop(NamedTuple):
+    """What a proxy says of the one before it."""
+
+    address: str
+    scheme: str = ""
+    host: str = ""
+
 
 class TrustedProxies:
     """Looks through the proxies that the operator vouches for, and no others."""
@@ -24,6 +55,7 @@ class TrustedProxies:
     def __init__(self, networks: Iterable[str], header: str = X_FORWARDED_FOR) -> None:
         self._networks = tuple(ip_network(network) for network in networks)
         self._is_proxy = lru_cache(maxsize=_REMEMBERED)(self._judge)
+        self._name = header.encode("ascii")
         self.header = header
         """The one header these proxies write, in lower case."""
 
@@ -31,31 +63,45 @@ class TrustedProxies:
         """Whether the address at the other end of a connection is such a proxy."""
         return bool(self._networks) and self._is_proxy(peer)
 
-    def client_behind(self, peer: str, fields: Mapping[bytes, Sequence[bytes]]) -> str:
+    def client_behind(self, peer: str, fields: Fields) -> str:
         """Return the address of the client that a request with these fields is from."""
         if not self.trusts(peer):
             return peer
-        untrusted = fields.get(self.header.encode("ascii"), ())
-        return self.client_of(peer, [value.decode("latin-1") for value in untrusted])
+        return self.origin_behind(peer, fields).addresses[0]
 
     def client_of(self, peer: str, untrusted_values: Sequence[str]) -> str:
-        """Return the client's address, given `header`'s values in order.
+        """Return the client's address, given `header`'s values in order."""
+        values = [value.encode("latin-1") for value in untrusted_values]
+        return self.origin_behind(peer, {self._name: values}).addresses[0]
+
+    def origin_behind(self, peer: str, fields: Fields) -> Origin:
+        """Return what the trusted proxies say of a request's beginning.
 
         Read from right to left, each entry was written by the hop after it; so the
         first entry that no trusted proxy owns is the client, and what stands to the
-        left of it is hearsay.
+        left of it is hearsay. What the other header says is never looked at.
         """
-        client = normalised(peer)
+        addresses = [normalised(peer)]
         if not self.trusts(peer):
-            return client
-        for entry in islice(self._hops(untrusted_values), _MOST_HOPS):
-            address = parse_address(entry)
+            return Origin(tuple(addresses))
+        scheme = host = ""
+        values = [value.decode("latin-1") for value in fields.get(self._name, ())]
+        for hop in islice(self._hops(values), _MOST_HOPS):
+            address = parse_address(hop.address)
             if address is None:
                 break
-            client = str(address)
+            addresses.append(str(address))
+            scheme, host = hop.scheme, hop.host
             if not self._contains(address):
                 break
-        return client
+        if self.header == X_FORWARDED_FOR:
+            scheme = _only(fields, b"x-forwarded-proto").lower()
+            host = _only(fields, b"x-forwarded-host")
+        return Origin(
+            tuple(reversed(addresses)),
+            scheme if scheme in _SCHEMES else "",
+            host if _HOST.fullmatch(host) else "",
+        )
 
     def _judge(self, peer: str) -> bool:
         return self._contains(parse_address(peer))
@@ -65,16 +111,27 @@ class TrustedProxies:
             address in network for network in self._networks
         )
 
-    def _hops(self, values: Sequence[str]) -> Iterator[str]:
-        for value in reversed(values):
-            for element in reversed(value.split(",")):
-                yield element if self.header == X_FORWARDED_FOR else _node(element)
+    def _hops(self, values: Sequence[str]) -> Iterator[_Hop]:
+        if self.header == X_FORWARDED_FOR:
+            for value in reversed(values):
+                yield from map(_Hop, reversed(value.split(",")))
+        else:
+            for value in reversed(values):
+                yield from map(_forwarded_hop, reversed(_ELEMENT.findall(value)))
 
 
-def _node(element: str) -> str:
-    """Return what `for=` names in one element of `Forwarded` (RFC 7239)."""
-    for parameter in element.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "for":
-            return value.strip().strip('"')
-    return ""
+def _forwarded_hop(element: str) -> _Hop:
+    """Return what one element of `Forwarded` says (RFC 7239)."""
+    said = {
+        name.lower(): quoted or plain.strip()
+        for name, quoted, plain in _PARAMETER.findall(element)
+    }
+    return _Hop(
+        said.get("for", ""), said.get("proto", "").lower(), said.get("host", "")
+    )
+
+
+def _only(fields: Fields, name: bytes) -> str:
+    """Return the value of a field that stands once; else nothing."""
+    values = fields.get(name, ())
+    return values[0].decode("latin-1") if len(values) == 1 else ""

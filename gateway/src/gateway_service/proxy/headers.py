@@ -4,9 +4,15 @@ Fields that speak of one hop (RFC 9110, 7.6.1), or that only the gateway may say
 taken out; all others pass byte for byte.
 """
 
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
-from gateway_service.http1.parsing.fields import READ_OF_REQUESTS, FieldPolicy
+from gateway_service.http1.parsing.fields import (
+    HOP_BY_HOP,
+    READ_OF_REQUESTS,
+    FieldPolicy,
+)
 
 _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
     b"access-control-request-method",
@@ -16,25 +22,82 @@ _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
     b"prefer",
     b"via",
     b"x-forwarded-for",
+    b"x-forwarded-host",
     b"x-forwarded-proto",
 }
 """What an upstream should see of these is written anew."""
 
-_CLAIMS: Final = (b"x-forwarded-", b"x-original-", b"x-role", b"x-user")
-"""Beginnings of names that an upstream might take for who or what a request is."""
-
-_CLAIM_NAMES: Final = frozenset(
-    {b"content-length", b"forwarded", b"x-real-ip", b"x-request-id", b"x-rewrite-url"}
+_SAID_BY_THE_GATEWAY: Final = (
+    "content-length",
+    "forwarded",
+    "x-forwarded-*",
+    "x-real-ip",
+    "x-request-id",
+    "x-request-start",
 )
 
+_STANDARD: Final = frozenset(
+    {
+        b"accept-charset",
+        b"accept-encoding",
+        b"accept-language",
+        b"access-control-request-headers",
+        b"cache-control",
+        b"content-disposition",
+        b"content-encoding",
+        b"content-language",
+        b"content-location",
+        b"content-range",
+        b"content-type",
+        b"idempotency-key",
+        b"if-match",
+        b"if-modified-since",
+        b"if-none-match",
+        b"if-range",
+        b"if-unmodified-since",
+        b"sec-fetch-dest",
+        b"sec-fetch-mode",
+        b"sec-fetch-site",
+        b"sec-fetch-user",
+        b"sec-websocket-extensions",
+        b"sec-websocket-key",
+        b"sec-websocket-protocol",
+        b"sec-websocket-version",
+        b"user-agent",
+        b"x-access-token",
+        b"x-api-key",
+        b"x-csrf-token",
+        b"x-requested-with",
+        b"x-xsrf-token",
+    }
+)
+"""Known names with a hyphen, which CGI and its heirs confuse with an underscore."""
 
-def _claims_to_be_the_gateway(name: bytes) -> bool:
-    """Whether a client would speak for the gateway.
 
-    An underscore counts as a hyphen, because CGI and its heirs confuse the two.
+@lru_cache(maxsize=8)
+def request_fields(dropped: tuple[str, ...]) -> FieldPolicy:
+    """Return the policy that takes out these names too; `*` ends a beginning of some.
+
+    An underscore counts as a hyphen wherever that makes a known name.
     """
-    name = name.replace(b"_", b"-")
-    return name in _CLAIM_NAMES or name.startswith(_CLAIMS)
+    names, beginnings = _split((*_SAID_BY_THE_GATEWAY, *dropped))
+    known = _READ_OF_REQUESTS | HOP_BY_HOP | _STANDARD
+
+    def is_dropped(name: bytes) -> bool:
+        hyphenated = name.replace(b"_", b"-")
+        return (
+            hyphenated in names
+            or hyphenated.startswith(beginnings)
+            or (hyphenated != name and hyphenated in known)
+        )
+
+    return FieldPolicy(_READ_OF_REQUESTS, is_dropped)
 
 
-REQUEST_FIELDS: Final = FieldPolicy(_READ_OF_REQUESTS, _claims_to_be_the_gateway)
+def _split(patterns: Iterable[str]) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
+    """Return the whole names, and the beginnings of names."""
+    encoded = [each.lower().replace("_", "-").encode("ascii") for each in patterns]
+    return (
+        frozenset(each for each in encoded if not each.endswith(b"*")),
+        tuple(each[:-1] for each in encoded if each.endswith(b"*")),
+    )

@@ -10,7 +10,9 @@ from gateway_service.http1.parsing.grammar import CRLF
 from gateway_service.http1.parsing.requests import Request
 from gateway_service.http1.parsing.responses import ResponseHead
 from gateway_service.http1.rendering import UPGRADE, date_line
-from gateway_service.proxy.client_addresses import TrustedProxies
+from gateway_service.proxy import problems
+from gateway_service.proxy.client_addresses import Origin, TrustedProxies
+from service_kit.problems import ProblemError
 
 _WRITTEN_ANEW: Final = (
     (b"origin", b"Origin: "),
@@ -19,7 +21,6 @@ _WRITTEN_ANEW: Final = (
 )
 """Fields that the gateway reads, and that an upstream sees as well."""
 
-_SCHEMES: Final = frozenset({b"http", b"https"})
 _ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests say that they have no body (RFC 9110, 8.6)."""
 
@@ -41,8 +42,11 @@ def request_head(
     """
     request, client = exchange.request, exchange.client
     values = request.values
+    host = request.host
     if headers.proxies.trusts(client.address):
-        forwarded = _forwarded_on(request, client)
+        origin = headers.proxies.origin_behind(client.address, values)
+        forwarded = _forwarded_by(origin, client)
+        host = origin.host.encode("ascii") or host
     else:
         forwarded = _forwarded(client.address, _scheme(client))
     lines = request.lines
@@ -54,7 +58,7 @@ def request_head(
             *(request.method.encode("ascii"), b" ", request.target, b" HTTP/1.1\r\n"),
             *(b"Host: ", request.host or upstream.encode("ascii"), CRLF),
             *(CRLF.join(lines), CRLF if lines else b"", forwarded),
-            *(b"X-Forwarded-Host: ", request.host, CRLF),
+            *(b"X-Forwarded-Host: ", host, CRLF),
             *(b"Via: ", _via(request, headers.pseudonym), CRLF),
             *(b"X-Request-Id: ", exchange.request_id.encode("ascii"), CRLF),
             *(framing, CRLF),
@@ -78,7 +82,12 @@ def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes
 def _via(request: Request, pseudonym: bytes) -> bytes:
     before = request.values.get(b"via")
     hop = (b"1.0 " if request.is_http_10 else b"1.1 ") + pseudonym
-    return hop if before is None else b", ".join([*before, hop])
+    if before is None:
+        return hop
+    hops = [element.split() for element in b",".join(before).lower().split(b",")]
+    if any(pseudonym.lower() in each[1:2] for each in hops):
+        raise ProblemError(problems.LOOP_DETECTED)
+    return b", ".join([*before, hop])
 
 
 def _scheme(client: Client) -> bytes:
@@ -95,14 +104,10 @@ def _forwarded_lines(addresses: bytes, scheme: bytes) -> bytes:
     return b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (addresses, scheme)
 
 
-def _forwarded_on(request: Request, client: Client) -> bytes:
+def _forwarded_by(origin: Origin, client: Client) -> bytes:
     """Return the same lines with what trusted proxies say."""
-    before = request.values.get(b"x-forwarded-for", [])
-    peer = b", ".join([*before, client.address.encode("ascii")])
-    schemes = request.values.get(b"x-forwarded-proto", [])
-    if len(schemes) == 1 and schemes[0] in _SCHEMES:
-        return _forwarded_lines(peer, schemes[0])
-    return _forwarded_lines(peer, _scheme(client))
+    addresses = ", ".join(origin.addresses).encode("ascii")
+    return _forwarded_lines(addresses, origin.scheme.encode("ascii") or _scheme(client))
 
 
 def response_lines(head: ResponseHead) -> bytes:

@@ -164,6 +164,13 @@ NO_ANSWER_IN_TIME: Final = Problem(
     "Try again. The operator looks at the upstream's load and its timeouts.",
     {"Retry-After": "1"},
 )
+LOOP_DETECTED: Final = Problem(
+    HTTPStatus.LOOP_DETECTED,
+    "loop_detected",
+    "The request came through this gateway before.",
+    "The operator looks for an upstream that leads back to the gateway. Two gateways"
+    " in a row need two names: set `pseudonym`.",
+)
 HTTP_VERSION_NOT_SUPPORTED: Final = Problem(
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
     "http_version_not_supported",

@@ -24,7 +24,7 @@ READ_OF_REQUESTS: Final = frozenset(
 )
 """Fields that say where a request goes and ends: every request policy reads them."""
 
-_HOP_BY_HOP: Final = frozenset(
+HOP_BY_HOP: Final = frozenset(
     {
         b"http2-settings",
         b"keep-alive",
@@ -145,7 +145,7 @@ class FieldPolicy:
         lower = name.lower()
         rule = _Rule(
             read_as=lower if lower in self._read else b"",
-            passes=lower not in _HOP_BY_HOP and not self._is_dropped(lower),
+            passes=lower not in HOP_BY_HOP and not self._is_dropped(lower),
             is_cached=lower in _CACHED or lower.startswith(_CACHED_PREFIXES),
         )
         if len(name) <= _LONGEST_CACHED:

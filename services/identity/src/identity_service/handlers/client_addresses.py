@@ -1,15 +1,14 @@
 """Where a request comes from."""
 
-import ipaddress
 from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from identity_service.domain.sessions import Device
 from identity_service.settings import IpNetwork
-
-_IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+from service_kit.addresses import parse_address
 
 _LONGEST_DEVICE_NAME: Final = 255
 _UNKNOWN: Final = "unknown"
@@ -27,10 +26,10 @@ class ClientAddresses:
         ``X-Forwarded-For`` is read from the right, each entry believed only while
         whoever added it is trusted: what a client wrote there itself is never reached.
         """
-        address = _parse(request.remote or "")
+        address = parse_address(request.remote or "")
         hops = ",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, ())).split(",")
         while address is not None and self._trusts(address) and hops:
-            before = _parse(hops.pop())
+            before = parse_address(hops.pop())
             if before is None:
                 break
             address = before
@@ -38,25 +37,15 @@ class ClientAddresses:
 
     def is_forwarded(self, request: web.BaseRequest) -> bool:
         """Return whether a trusted gateway sent the request on for a client."""
-        peer = _parse(request.remote or "")
+        peer = parse_address(request.remote or "")
         return (
             peer is not None
             and self._trusts(peer)
             and hdrs.X_FORWARDED_FOR in request.headers
         )
 
-    def _trusts(self, address: _IpAddress) -> bool:
+    def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self._trusted)
-
-
-def _parse(text: str) -> _IpAddress | None:
-    try:
-        address = ipaddress.ip_address(text.strip())
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
-    return address
 
 
 def device_of(request: web.BaseRequest, addresses: ClientAddresses) -> Device:
