@@ -13,6 +13,7 @@ RULES = SessionRules(
     lifetime=timedelta(days=90),
     grace=10 * SECOND,
     tokens_are_spent=True,
+    most=100,
 )
 
 SESSION = Session(
@@ -27,6 +28,8 @@ SESSION = Session(
     idle_expires_at=NOW + timedelta(days=14),
     expires_at=NOW + timedelta(days=89),
     ended_at=None,
+    entry=None,
+    token_expires_at=None,
 )
 
 

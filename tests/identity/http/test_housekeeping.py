@@ -15,17 +15,18 @@ from identity_service.storage import tables
 
 async def count(url: str) -> tuple[int, int]:
     async with connected(url) as engine, engine.connect() as connection:
-        sessions, tokens = [
+        sessions, revoked = [
             await connection.scalar(select(func.count()).select_from(table))
-            for table in (tables.sessions, tables.access_tokens)
+            for table in (tables.sessions, tables.revoked_entries)
         ]
-        return int(sessions or 0), int(tokens or 0)
+        return int(sessions or 0), int(revoked or 0)
 
 
 async def test_what_is_long_over_is_forgotten_and_nothing_else(
     identity: IdentityClient, database_url: str, clock: MovableClock
 ) -> None:
-    await identity.signed_in("alice")
+    pair = await identity.signed_in("alice")
+    await identity.sign_out(pair["refreshToken"])
     composed = compose(
         identity_settings(database_url), CollectorRegistry(), clock=clock
     )

@@ -52,10 +52,12 @@ async def test_operator_sees_leases_and_sizes_of_lists(
     alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
     await composed.sign_ups.sign_up(alice, HERE)
     await composed.sign_ins.sign_in("alice", PASSWORD, HERE)
-    await composed.status_lists.get(1)
+    (uri,) = await composed.status_lists.uris()
+    name = uri.rpartition("/")[2]
+    await composed.status_lists.get(name)
 
     assert registry.get_sample_value("identity_status_list_leases_total") == 1
     assert registry.get_sample_value("identity_status_list_entries_left") == 255
-    size = registry.get_sample_value("identity_status_list_octets", {"list": "1"})
+    size = registry.get_sample_value("identity_status_list_octets", {"list": name})
     assert size is not None
     assert size < 1000

@@ -3,11 +3,10 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import select, update
 from tests.identity.status_lists.conftest import FlakyDatabase
 from tests.support.database import connected
+from tests.support.identity import IdentityClient
 from tests.support.manual_clock import ManualClock
 
 from identity_service.domain.errors import DatabaseUnavailableError
@@ -16,12 +15,15 @@ from identity_service.domain.status_entries import (
     LEASE_LIFETIME,
     LEASE_SIZE,
     LIST_SIZE,
-    list_id_of,
+    StatusEntry,
+    list_name_of,
     list_uri,
+    new_list_name,
     permuted,
 )
-from identity_service.storage.tables import access_tokens, status_lists
-from identity_service.usecases.status_entries import ExpiredTokens, StatusEntries
+from identity_service.storage.tables import revoked_entries, status_lists
+from identity_service.usecases.housekeeping import Housekeeping, expired_rows_chores
+from identity_service.usecases.status_entries import StatusEntries
 
 KEY = bytes(range(32))
 SECOND = timedelta(seconds=1)
@@ -41,9 +43,13 @@ def test_s5_entries_tell_neither_order_nor_neighbourhood() -> None:
     assert entries != [permuted(position, KEY[::-1]) for position in range(1000)]
 
 
-@given(st.integers(1, 10**9 - 1))
-def test_list_id_is_read_back_from_its_uri(list_id: int) -> None:
-    assert list_id_of("https://id", list_uri("https://id", list_id)) == list_id
+@pytest.mark.parametrize("name", ["1", "999999999", new_list_name()])
+def test_name_of_a_list_is_read_back_from_its_uri(name: str) -> None:
+    assert list_name_of("https://id", list_uri("https://id", name)) == name
+
+
+def test_names_of_lists_are_random() -> None:
+    assert len({new_list_name() for _ in range(1000)}) == 1000
 
 
 @pytest.mark.parametrize(
@@ -56,11 +62,13 @@ def test_list_id_is_read_back_from_its_uri(list_id: int) -> None:
         "https://id/api/auth/statuslists/-1",
         "https://id/api/auth/statuslists/1/",
         "https://id/api/auth/statuslists/\u0661",
+        f"https://id/api/auth/statuslists/{'a' * 21}",
+        f"https://id/api/auth/statuslists/{'a' * 23}",
         "https://evil/api/auth/statuslists/1",
     ],
 )
 def test_no_other_uri_names_a_list(uri: str) -> None:
-    assert list_id_of("https://id", uri) is None
+    assert list_name_of("https://id", uri) is None
 
 
 async def test_s5_two_hundred_at_once_get_distinct_entries(
@@ -104,8 +112,10 @@ async def test_s5_full_list_is_followed_by_another_even_in_a_race(
     )
 
     assert len(set(places)) == 8
-    assert {list_id for list_id, _ in places} == {2}
-    assert (await first.allocate())[0] == 1  # its lease of the first list still holds
+    names = {place.list_name for place in places}
+    assert len(names) == 1
+    # The lease of the first list still holds.
+    assert (await first.allocate()).list_name not in names
 
 
 async def test_s5_lease_is_not_used_beyond_its_life(
@@ -134,79 +144,74 @@ async def test_lease_lasts_while_the_database_is_away(
     assert await indexes.allocate()
 
 
-async def issue(
-    database: FlakyDatabase,
-    place: tuple[int, int],
-    clock: ManualClock,
-    lifetime: timedelta = timedelta(minutes=15),
-) -> None:
-    await database.write(
-        lambda unit: unit.access_tokens.add(
-            list_id=place[0],
-            idx=place[1],
-            user_id=1,
-            session_id="0" * 32,
-            expires_at=clock() + lifetime,
-        )
-    )
+async def hold(database: FlakyDatabase, entry: StatusEntry, clock: ManualClock) -> None:
+    """Have a revoked entry in the list."""
+    until = clock() + timedelta(minutes=15)
+    await database.write(lambda unit: unit.status_lists.revoke([(entry, until)]))
 
 
-async def stored(url: str) -> tuple[list[int], int]:
-    """Return the ids of the lists and the number of tokens."""
+async def stored(url: str) -> tuple[int, int]:
+    """Return the number of lists and of revoked entries."""
     async with connected(url) as engine, engine.connect() as connection:
-        ids = await connection.scalars(select(status_lists.c.id))
-        tokens = await connection.scalars(select(access_tokens.c.idx))
-        return sorted(ids), len(tokens.all())
+        lists = await connection.scalars(select(status_lists.c.id))
+        entries = await connection.scalars(select(revoked_entries.c.idx))
+        return len(lists.all()), len(entries.all())
 
 
-async def test_expired_tokens_are_forgotten_and_then_the_lists_they_leave(
+async def fill_lists(url: str) -> None:
+    async with connected(url) as engine, engine.begin() as connection:
+        await connection.execute(update(status_lists).values(leased=LIST_SIZE))
+
+
+async def housekeep(database: FlakyDatabase, clock: ManualClock) -> None:
+    await Housekeeping(expired_rows_chores(database, clock)).once()
+
+
+async def test_entries_are_forgotten_when_expired_and_then_the_lists_they_leave(
     database: FlakyDatabase, still_clock: ManualClock, database_url: str
 ) -> None:
-    indexes = StatusEntries(database, still_clock)
-    expired = ExpiredTokens(database, still_clock)
+    entries = StatusEntries(database, still_clock)
     for _ in range(5):
-        await issue(database, await indexes.allocate(), still_clock)
-    async with connected(database_url) as engine, engine.begin() as connection:
-        await connection.execute(update(status_lists).values(leased=LIST_SIZE))
+        await hold(database, await entries.allocate(), still_clock)
+    await fill_lists(database_url)
     await StatusEntries(database, still_clock).allocate()
 
-    still_clock.advance(timedelta(minutes=15))
-    assert await expired.prune() == 0  # some verifier's clock may be slow
-    still_clock.advance(timedelta(minutes=5) + SECOND)
-    assert await expired.prune() == 5
-    assert await stored(database_url) == ([1, 2], 0)
+    still_clock.advance(timedelta(minutes=20))
+    await housekeep(database, still_clock)
+    assert await stored(database_url) == (2, 5)  # some verifier's clock may be slow
+    still_clock.advance(SECOND)
+    await housekeep(database, still_clock)
+    assert await stored(database_url) == (2, 0)
 
     still_clock.advance(CLOSING_TIME)
-    await expired.prune()
-    assert await stored(database_url) == ([2], 0)
-    assert (await StatusEntries(database, still_clock).allocate())[0] == 2
+    await housekeep(database, still_clock)
+    assert await stored(database_url) == (1, 0)
 
 
-async def test_list_is_kept_while_a_lease_or_a_token_of_it_may_live(
+async def test_list_is_kept_while_a_lease_or_an_entry_of_it_may_live(
     database: FlakyDatabase, still_clock: ManualClock, database_url: str
 ) -> None:
-    indexes = StatusEntries(database, still_clock)
-    place = await indexes.allocate()
-    async with connected(database_url) as engine, engine.begin() as connection:
-        await connection.execute(update(status_lists).values(leased=LIST_SIZE))
+    entries = StatusEntries(database, still_clock)
+    entry = await entries.allocate()
+    await fill_lists(database_url)
     await StatusEntries(database, still_clock).allocate()
 
-    still_clock.advance(LEASE_LIFETIME - SECOND)
-    await issue(database, place, still_clock)
-    await issue(database, await indexes.allocate(), still_clock)
-    await ExpiredTokens(database, still_clock).prune()
-    assert await stored(database_url) == ([1, 2], 2)
+    still_clock.advance(CLOSING_TIME)
+    await hold(database, entry, still_clock)
+    await housekeep(database, still_clock)
+    assert await stored(database_url) == (2, 1)
 
 
-async def test_list_is_kept_while_a_long_lived_token_of_it_lives(
-    database: FlakyDatabase, still_clock: ManualClock, database_url: str
+async def test_list_is_kept_while_a_session_has_an_entry_of_it(
+    identity: IdentityClient,
+    database: FlakyDatabase,
+    still_clock: ManualClock,
+    database_url: str,
 ) -> None:
-    place = await StatusEntries(database, still_clock).allocate()
-    await issue(database, place, still_clock, lifetime=timedelta(days=1))
-    async with connected(database_url) as engine, engine.begin() as connection:
-        await connection.execute(update(status_lists).values(leased=LIST_SIZE))
+    await identity.signed_in("alice")
+    await fill_lists(database_url)
+    still_clock.advance(CLOSING_TIME)
     await StatusEntries(database, still_clock).allocate()
-
     still_clock.advance(CLOSING_TIME + SECOND)
-    await ExpiredTokens(database, still_clock).prune()
-    assert await stored(database_url) == ([1, 2], 1)
+    await housekeep(database, still_clock)
+    assert (await stored(database_url))[0] == 2

@@ -11,7 +11,13 @@ from identity_service.domain.errors import (
     DatabaseUnavailableError,
     StatusListNotFoundError,
 )
-from identity_service.domain.status_entries import LIST_SIZE, list_bytes, list_uri
+from identity_service.domain.status_entries import (
+    LIST_SIZE,
+    StatusEntry,
+    list_bytes,
+    list_uri,
+    new_list_name,
+)
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.key_rotation import KeyRotation
 from identity_service.usecases.signing_keys import SigningKeys
@@ -59,30 +65,21 @@ class Publisher:
             monotonic=clock.monotonic,
         )
 
-    async def issue(self) -> int:
-        list_id, idx = await self.indexes.allocate()
-        assert list_id == 1
+    async def issue(self) -> StatusEntry:
+        return await self.indexes.allocate()
+
+    async def revoke(self, entry: StatusEntry) -> None:
+        until = self.clock() + LIFETIME
         await self.database.write(
-            lambda unit: unit.access_tokens.add(
-                list_id=1,
-                idx=idx,
-                user_id=7,
-                session_id="0" * 32,
-                expires_at=self.clock() + LIFETIME,
-            )
+            lambda unit: unit.status_lists.revoke([(entry, until)])
         )
-        return idx
 
-    async def revoke(self, idx: int) -> None:
-        now = self.clock()
-        await self.database.write(lambda unit: unit.access_tokens.revoke(1, idx, now))
-
-    async def verified(self) -> VerifiedStatusList:
-        published = await self.lists.get(1)
+    async def verified(self, name: str) -> VerifiedStatusList:
+        published = await self.lists.get(name)
         return await verify_status_list(
             published.body.decode(),
             self.keys,
-            uri=list_uri(ISSUER, 1),
+            uri=list_uri(ISSUER, name),
             clock=self.clock,
         )
 
@@ -106,8 +103,8 @@ def test_s1_octets_are_those_of_the_draft(revoked: set[int]) -> None:
 async def test_s5_list_has_its_full_size_from_the_first_token_on(
     publisher: Publisher,
 ) -> None:
-    idx = await publisher.issue()
-    verified = await publisher.verified()
+    name, idx = await publisher.issue()
+    verified = await publisher.verified(name)
 
     assert len(verified.statuses) == LIST_SIZE
     assert verified.statuses[idx] == Status.VALID
@@ -118,86 +115,86 @@ async def test_s5_list_has_its_full_size_from_the_first_token_on(
 async def test_s6_revocation_is_in_the_list_a_second_later(
     publisher: Publisher,
 ) -> None:
-    idx, kept = await publisher.issue(), await publisher.issue()
-    await publisher.verified()
+    entry, kept = await publisher.issue(), await publisher.issue()
+    await publisher.verified(entry.list_name)
 
-    await publisher.revoke(idx)
+    await publisher.revoke(entry)
     publisher.clock.advance(SECOND)
 
-    verified = await publisher.verified()
-    assert verified.statuses[idx] == Status.INVALID
-    assert verified.statuses[kept] == Status.VALID
+    verified = await publisher.verified(entry.list_name)
+    assert verified.statuses[entry.idx] == Status.INVALID
+    assert verified.statuses[kept.idx] == Status.VALID
 
 
 async def test_list_is_read_at_most_once_a_second_however_many_ask(
     publisher: Publisher,
 ) -> None:
-    await publisher.issue()
+    name, _ = await publisher.issue()
     before = publisher.database.reads
-    served = await asyncio.gather(*(publisher.lists.get(1) for _ in range(50)))
+    served = await asyncio.gather(*(publisher.lists.get(name) for _ in range(50)))
     assert publisher.database.reads - before == 2  # the ids, and the list
     assert len({each.body for each in served}) == 1
 
-    await asyncio.gather(*(publisher.lists.get(1) for _ in range(50)))
+    await asyncio.gather(*(publisher.lists.get(name) for _ in range(50)))
     assert publisher.database.reads - before == 2
 
 
 async def test_unchanged_list_is_signed_anew_only_when_it_has_aged(
     publisher: Publisher,
 ) -> None:
-    await publisher.issue()
-    first = await publisher.lists.get(1)
+    name, _ = await publisher.issue()
+    first = await publisher.lists.get(name)
     publisher.clock.advance(LIFETIME / 10 - SECOND)
-    assert (await publisher.lists.get(1)) is first
+    assert (await publisher.lists.get(name)) is first
     publisher.clock.advance(SECOND)
-    assert (await publisher.lists.get(1)).expires_at > first.expires_at
+    assert (await publisher.lists.get(name)).expires_at > first.expires_at
 
 
 async def test_s6_list_is_served_from_memory_until_it_expires(
     publisher: Publisher,
 ) -> None:
-    idx = await publisher.issue()
-    first = await publisher.lists.get(1)
+    name, idx = await publisher.issue()
+    first = await publisher.lists.get(name)
     publisher.database.is_away = True
 
     publisher.clock.advance(LIFETIME - SECOND)
-    assert (await publisher.lists.get(1)) is first
+    assert (await publisher.lists.get(name)) is first
     publisher.clock.advance(SECOND)
     with pytest.raises(DatabaseUnavailableError):
-        await publisher.lists.get(1)
+        await publisher.lists.get(name)
 
     publisher.database.is_away = False
     publisher.clock.advance(SECOND)
-    assert (await publisher.verified()).statuses[idx] == Status.VALID
+    assert (await publisher.verified(name)).statuses[idx] == Status.VALID
 
 
 async def test_database_that_is_away_is_asked_once_a_second(
     publisher: Publisher,
 ) -> None:
-    await publisher.issue()
-    await publisher.lists.get(1)
+    name, _ = await publisher.issue()
+    await publisher.lists.get(name)
     publisher.database.is_away = True
     publisher.clock.advance(SECOND)
     before = publisher.database.reads
     for _ in range(20):
-        await publisher.lists.get(1)
+        await publisher.lists.get(name)
     assert publisher.database.reads - before == 2
 
 
 async def test_list_is_signed_anew_when_its_key_was_withdrawn(
     publisher: Publisher,
 ) -> None:
-    await publisher.issue()
-    await publisher.verified()
+    name, _ = await publisher.issue()
+    await publisher.verified(name)
     await publisher.rotation.withdraw()
     publisher.clock.advance(SECOND)
 
-    assert (await publisher.verified()).issued_at == publisher.clock()
+    assert (await publisher.verified(name)).issued_at == publisher.clock()
 
 
 async def test_s7_list_is_no_access_token(publisher: Publisher) -> None:
-    await publisher.issue()
-    header = (await publisher.lists.get(1)).body.partition(b".")[0].decode()
+    name, _ = await publisher.issue()
+    header = (await publisher.lists.get(name)).body.partition(b".")[0].decode()
     assert b'"typ":"statuslist+jwt"' in base64url.decode(header)
 
 
@@ -207,14 +204,14 @@ async def test_list_of_another_process_is_found_at_once(
     other = Publisher(other_database, publisher.clock)
     assert await publisher.lists.uris() == []
 
-    await other.issue()
+    name, _ = await other.issue()
 
-    assert isinstance(await publisher.lists.get(1), PublishedList)
-    assert await publisher.lists.uris() == [list_uri(ISSUER, 1)]
+    assert isinstance(await publisher.lists.get(name), PublishedList)
+    assert await publisher.lists.uris() == [list_uri(ISSUER, name)]
 
 
-@pytest.mark.parametrize("list_id", [2, 3, 10**9 - 1])
-async def test_there_is_no_other_list(publisher: Publisher, list_id: int) -> None:
+@pytest.mark.parametrize("name", ["1", "2", new_list_name()])
+async def test_there_is_no_other_list(publisher: Publisher, name: str) -> None:
     await publisher.issue()
     with pytest.raises(StatusListNotFoundError):
-        await publisher.lists.get(list_id)
+        await publisher.lists.get(name)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
-from identity_service.metrics import KeyMetrics
+from identity_service.metrics import HousekeepingMetrics, KeyMetrics
 from identity_service.security.common_passwords import COMMON_PASSWORDS
 from identity_service.security.csrf import CsrfGuard
 from identity_service.security.keyrings import Sealer
@@ -23,19 +23,23 @@ from identity_service.storage.throttle_counters import (
     ValkeyCounters,
     open_counters,
 )
-from identity_service.usecases.access_tokens import AccessTokens, StoredStatuses
+from identity_service.usecases.access_tokens import AccessTokens, Bearers
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.housekeeping import ExpiredSessions, Housekeeping
+from identity_service.usecases.housekeeping import (
+    Housekeeping,
+    expired_rows_chores,
+)
 from identity_service.usecases.key_rotation import KeyRotation
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.refresh import Refreshes
 from identity_service.usecases.roles import Roles
+from identity_service.usecases.session_entries import SessionEntries
 from identity_service.usecases.session_turns import SessionTurns
 from identity_service.usecases.sessions import Sessions
 from identity_service.usecases.sign_in import SignIns
 from identity_service.usecases.sign_up import SignUps
 from identity_service.usecases.signing_keys import SigningKeys
-from identity_service.usecases.status_entries import ExpiredTokens, StatusEntries
+from identity_service.usecases.status_entries import StatusEntries
 from identity_service.usecases.status_lists import StatusLists
 from identity_service.usecases.throttling import NoCounters, Throttle
 from identity_service.usecases.token_introspection import TokenIntrospection
@@ -72,7 +76,7 @@ class Services:
     key_rotation: KeyRotation
     status_lists: StatusLists
     waiters: Waiters
-    verifier: TokenVerifier
+    bearers: Bearers
     housekeeping: Housekeeping
 
     async def close(self) -> None:
@@ -103,6 +107,7 @@ def compose(
     sealer = Sealer(settings.key_encryption_keys)
     keys = SigningKeys(database, sealer, schedule, clock)
     entries = StatusEntries(database, clock)
+    session_entries = SessionEntries(database, entries, clock)
     passwords = Passwords(
         database,
         hasher=hasher,
@@ -114,7 +119,6 @@ def compose(
     refresh_tokens = RefreshTokens(settings.key_encryption_keys)
     access_tokens = AccessTokens(
         keys,
-        entries,
         clock,
         issuer=settings.issuer,
         audience=settings.audience,
@@ -124,7 +128,14 @@ def compose(
     token_pairs = TokenPairs(access_tokens, refresh_tokens)
     rules = _session_rules(settings)
     turns = SessionTurns()
-    sessions = Sessions(database, refresh_tokens, turns=turns, audit=audit, clock=clock)
+    sessions = Sessions(
+        database,
+        refresh_tokens,
+        turns=turns,
+        audit=audit,
+        clock=clock,
+        most=settings.sessions_per_user,
+    )
     status_lists = StatusLists(
         database,
         keys,
@@ -137,10 +148,12 @@ def compose(
         keys,
         issuer=settings.issuer,
         audience=settings.audience,
-        statuses=StoredStatuses(database, issuer=settings.issuer),
         media_type=settings.access_token_type,
         clock=clock,
     )
+    bearers = Bearers(database, verifier, issuer=settings.issuer)
+    housekeeping = Housekeeping([*expired_rows_chores(database, clock), audit])
+    registry.register(HousekeepingMetrics(housekeeping))
     registry.register(KeyMetrics(keys, entries, status_lists, clock))
     return Services(
         settings=settings,
@@ -161,6 +174,7 @@ def compose(
         sign_ins=SignIns(
             database,
             passwords=passwords,
+            entries=session_entries,
             token_pairs=token_pairs,
             audit=audit,
             clock=clock,
@@ -171,6 +185,7 @@ def compose(
             sessions=sessions,
             turns=turns,
             refresh_tokens=refresh_tokens,
+            entries=session_entries,
             token_pairs=token_pairs,
             throttle=throttle,
             clock=clock,
@@ -189,23 +204,17 @@ def compose(
         ),
         status_lists=status_lists,
         waiters=Waiters(),
-        verifier=verifier,
+        bearers=bearers,
         token_introspection=TokenIntrospection(
             database,
-            verifier=verifier,
+            bearers=bearers,
             refresh_tokens=refresh_tokens,
             sessions=sessions,
             clock=clock,
             issuer=settings.issuer,
             audience=settings.audience,
         ),
-        housekeeping=Housekeeping(
-            {
-                "sessions": ExpiredSessions(database, clock).prune,
-                "access_tokens": ExpiredTokens(database, clock).prune,
-                "audit_events": audit.prune,
-            }
-        ),
+        housekeeping=housekeeping,
     )
 
 
@@ -225,4 +234,5 @@ def _session_rules(settings: Settings) -> SessionRules:
         lifetime=settings.session_lifetime,
         grace=settings.refresh_grace,
         tokens_are_spent=not settings.tutorial_compat,
+        most=settings.sessions_per_user,
     )

@@ -6,10 +6,36 @@ from datetime import timedelta
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from identity_service.usecases.housekeeping import Housekeeping
 from identity_service.usecases.signing_keys import SigningKeys
 from identity_service.usecases.status_entries import StatusEntries
 from identity_service.usecases.status_lists import StatusLists
 from service_kit.clock import Clock
+
+
+class HousekeepingMetrics(Collector):
+    """How far the chores of this process came when it last did them."""
+
+    def __init__(self, housekeeping: Housekeeping) -> None:
+        self._housekeeping = housekeeping
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the present values."""
+        backlog = GaugeMetricFamily(
+            "identity_housekeeping_backlog_seconds",
+            "For how long the oldest row that is to be removed has been due",
+            labels=("chore",),
+        )
+        age = GaugeMetricFamily(
+            "identity_housekeeping_age_seconds",
+            "How long ago this process last did the chore with success",
+            labels=("chore",),
+        )
+        for name, state in self._housekeeping.states.items():
+            backlog.add_metric((name,), _seconds(state.backlog))
+            age.add_metric((name,), _seconds(self._housekeeping.age(name)))
+        yield backlog
+        yield age
 
 
 class KeyMetrics(Collector):
@@ -45,8 +71,8 @@ class KeyMetrics(Collector):
             "Length of each status list as published, in octets",
             labels=("list",),
         )
-        for list_id, size in self._lists.sizes().items():
-            sizes.add_metric((str(list_id),), size)
+        for name, size in self._lists.sizes().items():
+            sizes.add_metric((name,), size)
         yield sizes
 
     def _of_keys(self) -> Iterator[Metric]:

@@ -18,7 +18,7 @@ from identity_service.handlers import (
 from identity_service.handlers.queries import without_parameters
 
 USER: Final = r"/api/users/{user_id:\d+}"
-STATUS_LIST: Final = "/api/auth/statuslists/{list_id:[1-9][0-9]{0,8}}"
+STATUS_LIST: Final = "/api/auth/statuslists/{name:[A-Za-z0-9_-]{1,22}}"
 
 ROUTES: Final[tuple[web.RouteDef, ...]] = (
     web.post("/api/auth/signup", me.sign_up),

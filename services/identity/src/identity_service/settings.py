@@ -131,6 +131,12 @@ class Settings(ListenerSettings, DatabaseSettings):
         default=str(90 * _DAY),
         description="seconds a session lives at most",
     )
+    sessions_per_user: int = setting(
+        "IDENTITY_SESSIONS_PER_USER",
+        parse.whole_number(1, 1000),
+        default="100",
+        description="live sessions; the least recently used ends when one more begins",
+    )
     refresh_grace: timedelta = setting(
         "IDENTITY_REFRESH_GRACE",
         parse.seconds(0, 60),

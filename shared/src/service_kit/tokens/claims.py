@@ -19,7 +19,8 @@ class AccessClaims:
     subject: str
     roles: frozenset[str]
     token_id: str
-    session_id: str
+    session_id: str | None
+    """None of a token that no session of a person stands behind."""
     client_id: str
     issued_at: datetime
     expires_at: datetime

@@ -167,7 +167,7 @@ class TokenVerifier:
             subject=_text(payload, "sub"),
             roles=_roles(payload),
             token_id=_text(payload, "jti"),
-            session_id=_text(payload, "sid"),
+            session_id=_text(payload, "sid") if "sid" in payload else None,
             client_id=sys.intern(_text(payload, "client_id")),
             issued_at=issued_at,
             expires_at=expires_at,

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 from typing import Final
 
+from identity_service.domain.status_entries import StatusEntry
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -42,6 +44,10 @@ class EndReason(StrEnum):
     ACCOUNT_DISABLED = "account_disabled"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a reason
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a reason
+    TOO_MANY = "too_many"
+    """The user began more than there may be, and this was the least recently used."""
+    RESTORED = "restored"
+    """The database was restored from a backup."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +67,20 @@ class Session:
     idle_expires_at: datetime
     expires_at: datetime
     ended_at: datetime | None
+    entry: StatusEntry | None
+    """Named by its access tokens; None if its next refresh is to get a new one."""
+    token_expires_at: datetime | None
+    """When the last access token that names the entry expires."""
+
+    def is_live(self, now: datetime) -> bool:
+        """Return whether it can be refreshed."""
+        ends_at = min(self.idle_expires_at, self.expires_at)
+        return self.ended_at is None and now < ends_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRules:
-    """How long sessions live."""
+    """How long sessions live, and how many a user may have."""
 
     idle_lifetime: timedelta
     lifetime: timedelta
@@ -73,6 +88,8 @@ class SessionRules:
     """How long after a rotation the spent token gets the same successor again."""
     tokens_are_spent: bool
     """Whether a refresh rotates. The tutorial's clients keep their first token."""
+    most: int
+    """Live sessions of a user; one more ends the least recently used."""
 
 
 class Verdict(Enum):

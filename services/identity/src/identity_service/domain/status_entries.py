@@ -1,11 +1,12 @@
-"""Where in the status lists each access token has its entry."""
+"""Where in the status lists each session has its entry."""
 
 import hashlib
 import re
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 LIST_SIZE: Final = 2**17
 """Entries of every list, used or not, so that its size tells nothing: 16 KiB raw."""
@@ -17,13 +18,20 @@ LEASE_LIFETIME: Final = timedelta(hours=1)
 """How long a process uses the positions it has taken."""
 
 CLOSING_TIME: Final = 2 * LEASE_LIFETIME
-"""How long after its successor's first day a list may still get a new token.
+"""How long after its successor began a list may still get a new session.
 
 The lease's lifetime, and as much again for clocks and transactions that are late.
 """
 
+KEPT_EXPIRED: Final = timedelta(minutes=5)
+"""How long a revoked entry stays in its list after its last token has expired: some
+verifier's clock may be slow."""
+
 _PATH: Final = "/api/auth/statuslists/"
-_LIST_ID: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_NAME_SIZE: Final = 16
+"""Random bytes: no list, in whatever part of a database that was lost, has the name."""
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{22}|[1-9][0-9]{0,8}", re.ASCII)
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 _RIGHT_BITS: Final = 8
 _RIGHT: Final = (1 << _RIGHT_BITS) - 1
@@ -32,21 +40,39 @@ _ROUNDS: Final = 4
 """Of a Feistel network: four make a strong permutation (Luby and Rackoff)."""
 
 
-def list_uri(issuer: str, list_id: int) -> str:
-    """Return the name of a list, which is also where it is had."""
-    return f"{issuer}{_PATH}{list_id}"
+class StatusEntry(NamedTuple):
+    """The entry of a session, which all its access tokens name."""
+
+    list_name: str
+    idx: int
+
+    @property
+    def list_number(self) -> int | None:
+        """The number of a list that replicas of version 0003 know, else None."""
+        is_number = _NUMBER.fullmatch(self.list_name)
+        return int(self.list_name) if is_number else None
 
 
-def list_id_of(issuer: str, uri: str) -> int | None:
-    """Return which list has this name, None if none of ours can."""
+def new_list_name() -> str:
+    """Return a name that no list has had or will have."""
+    return secrets.token_urlsafe(_NAME_SIZE)
+
+
+def list_uri(issuer: str, name: str) -> str:
+    """Return where the list of this name is had."""
+    return f"{issuer}{_PATH}{name}"
+
+
+def list_name_of(issuer: str, uri: str) -> str | None:
+    """Return the name of the list that is had there, None if none of ours can be."""
     prefix = f"{issuer}{_PATH}"
-    digits = uri.removeprefix(prefix)
-    is_ours = uri.startswith(prefix) and _LIST_ID.fullmatch(digits)
-    return int(digits) if is_ours else None
+    name = uri.removeprefix(prefix)
+    is_ours = uri.startswith(prefix) and _NAME.fullmatch(name)
+    return name if is_ours else None
 
 
 def list_bytes(revoked: Iterable[int]) -> bytes:
-    """Return a whole list of one-bit entries, those of revoked tokens set.
+    """Return a whole list of one-bit entries, the revoked ones set.
 
     Entry i is in byte i // 8, counted from the lowest bit
     (draft-ietf-oauth-status-list section 4.1).
@@ -58,10 +84,10 @@ def list_bytes(revoked: Iterable[int]) -> bytes:
 
 
 def permuted(position: int, key: bytes) -> int:
-    """Return the entry of the n-th token of a list.
+    """Return the entry of the n-th session of a list.
 
     Each position has an entry of its own, and nobody without the key can tell from
-    an entry when its token was issued or which entries are its neighbours'.
+    an entry when its session began or which entries are its neighbours'.
     """
     left, right = position >> _RIGHT_BITS, position & _RIGHT
     for step in range(_ROUNDS):
@@ -79,18 +105,18 @@ def _mixed(key: bytes, step: int, half: int) -> int:
 class Lease:
     """Positions of one list that one process alone may use, each once."""
 
-    list_id: int
+    list_name: str
     key: bytes
     next_position: int
     end: int
     expires_at: datetime
 
-    def take(self, now: datetime) -> tuple[int, int] | None:
-        """Return the list and entry of the next position, or None if there is none."""
+    def take(self, now: datetime) -> StatusEntry | None:
+        """Return the entry of the next position, or None if there is none."""
         if self.next_position >= self.end or now >= self.expires_at:
             return None
         position, self.next_position = self.next_position, self.next_position + 1
-        return self.list_id, permuted(position, self.key)
+        return StatusEntry(self.list_name, permuted(position, self.key))
 
     def left(self, now: datetime) -> int:
         """Return how many positions can still be taken."""

@@ -1,16 +1,26 @@
 """Users: their data, and what they may do."""
 
+import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.roles import RoleName
 from identity_service.domain.usernames import Username
 
+_SUBJECT_SIZE: Final = 16
+"""Random bytes, so that no name is given twice, whatever is lost and restored."""
+
+
+def new_subject() -> str:
+    """Return a name for tokens that no user has had or will have."""
+    return secrets.token_urlsafe(_SUBJECT_SIZE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A user. ``id`` is the subject of tokens and is never given twice."""
+    """A user."""
 
     id: int
     username: str
@@ -25,6 +35,8 @@ class User:
     disabled_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    subject: str | None
+    """What tokens call the user; None until the first, in rows of older versions."""
 
     @property
     def effective_roles(self) -> tuple[RoleName, ...]:
@@ -49,5 +61,6 @@ class NewUser:
     roles: frozenset[RoleName]
     created_at: datetime
     password_is_temporary: bool = False
+    subject: str = field(default_factory=new_subject)
     id: int | None = None
     """Set only where users are brought from elsewhere with their ids."""

@@ -9,6 +9,7 @@ from identity_service.domain.errors import CrossSiteRequestError
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, Device
 from identity_service.handlers.client_addresses import ClientAddresses, device_of
+from identity_service.usecases.access_tokens import Bearer
 from service_kit.auth import MissingTokenError, require_role
 from service_kit.credentials import (
     CredentialsSource,
@@ -16,7 +17,7 @@ from service_kit.credentials import (
     access_token_cookie,
     read_access_token,
 )
-from service_kit.tokens import AccessClaims, InvalidTokenError
+from service_kit.tokens import InvalidTokenError
 
 SERVICES: Final = web.AppKey("SERVICES", Services)
 """The only thing that the application holds."""
@@ -59,7 +60,7 @@ class RequestContext:
             It cannot be judged now.
         CrossSiteRequestError
         """
-        return self._caller(await self._claims())
+        return self._caller(await self._bearer())
 
     async def admin(self) -> Caller:
         """Return who is calling, if they are an administrator.
@@ -69,9 +70,9 @@ class RequestContext:
         MissingRoleError
             Besides what `caller` raises.
         """
-        claims = await self._claims()
-        require_role(claims, ADMIN)
-        return self._caller(claims)
+        bearer = await self._bearer()
+        require_role(bearer.claims, ADMIN)
+        return self._caller(bearer)
 
     async def caller_or_none(self) -> Caller | None:
         """Return who is calling, None without a good access token."""
@@ -85,7 +86,7 @@ class RequestContext:
         ):
             return None
 
-    async def _claims(self) -> AccessClaims:
+    async def _bearer(self) -> Bearer:
         cookie = access_token_cookie(secure=self.services.settings.cookie_secure)
         credentials = read_access_token(self._request.headers, cookie=cookie)
         if credentials is None:
@@ -95,9 +96,7 @@ class RequestContext:
             and self._request.method not in _SAFE_METHODS
         ):
             self.require_same_site()
-        return await self.services.verifier.verify(credentials.untrusted_token)
+        return await self.services.bearers.verify(credentials.untrusted_token)
 
-    def _caller(self, claims: AccessClaims) -> Caller:
-        if not claims.subject.isdigit():
-            raise InvalidTokenError("sub is no user of ours")
-        return Caller(int(claims.subject), claims.session_id, self.device)
+    def _caller(self, bearer: Bearer) -> Caller:
+        return Caller(bearer.user_id, bearer.session_id, self.device)

@@ -18,15 +18,15 @@ _MEDIA_TYPE: Final = "application/statuslist+jwt"
 
 
 async def show(request: web.Request) -> web.Response:
-    """GET /api/auth/statuslists/{id} (draft-ietf-oauth-status-list section 8)."""
+    """GET /api/auth/statuslists/{name} (draft-ietf-oauth-status-list section 8)."""
     if "time" in request.query:
         raise ProblemError(accounts.HISTORY_NOT_SUPPORTED)
     status_lists = RequestContext(request).services.status_lists
-    list_id = int(request.match_info["list_id"])
+    name = request.match_info["name"]
     is_gzipped = accepts_gzip(request)
 
     async def respond() -> web.Response:
-        published = await status_lists.get(list_id)
+        published = await status_lists.get(name)
         return conditional_response(
             request,
             published.gzipped if is_gzipped else published.body,
@@ -37,7 +37,7 @@ async def show(request: web.Request) -> web.Response:
             version=published.version,
         )
 
-    return await waited_response(request, await status_lists.watch(list_id), respond)
+    return await waited_response(request, await status_lists.watch(name), respond)
 
 
 async def show_all(request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.storage.access_tokens import AccessTokenRepository
 from identity_service.storage.audit import AuditRepository
+from identity_service.storage.expired_rows import ExpiredRows
 from identity_service.storage.imported_users import ImportedUserRepository
 from identity_service.storage.roles import RoleRepository
 from identity_service.storage.sessions import SessionRepository
@@ -23,4 +24,5 @@ class Repositories:
         self.access_tokens = AccessTokenRepository(connection)
         self.signing_keys = SigningKeyRepository(connection)
         self.status_lists = StatusListRepository(connection)
+        self.expired_rows = ExpiredRows(connection)
         self.audit = AuditRepository(connection)

@@ -1,24 +1,51 @@
 """Status lists in the database: which there are, and what is revoked in them."""
 
 import os
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.errors import LostRaceError
 from identity_service.domain.status_entries import (
     CLOSING_TIME,
+    KEPT_EXPIRED,
     LEASE_LIFETIME,
     LEASE_SIZE,
     LIST_SIZE,
     Lease,
+    StatusEntry,
+    new_list_name,
 )
-from identity_service.storage.tables import access_tokens, status_lists
+from identity_service.storage.access_tokens import AccessTokenRepository
+from identity_service.storage.tables import (
+    access_tokens,
+    revoked_entries,
+    rollouts,
+    sessions,
+    status_lists,
+)
 
 _KEY_SIZE: Final = 32
+
+_CLOSED_AT_ONCE: Final = 10
+"""Lists looked at in one transaction."""
+
+_NAME: Final = func.coalesce(status_lists.c.name, cast(status_lists.c.id, String(22)))
 
 
 class StatusListRepository:
@@ -26,6 +53,7 @@ class StatusListRepository:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._tokens = AccessTokenRepository(connection)
 
     async def lease(self, now: datetime) -> Lease:
         """Take positions that nobody else has or will have.
@@ -38,14 +66,32 @@ class StatusListRepository:
         LostRaceError
             Another process has begun the next list.
         """
-        newest = await self._connection.scalar(select(func.max(status_lists.c.id)))
+        expires_at, is_named = now + LEASE_LIFETIME, True
+        rollout_ends_at = await self.rollout_ends_at(now)
+        if rollout_ends_at is not None:
+            expires_at, is_named = min(expires_at, rollout_ends_at), False
+        has_name = status_lists.c.name.is_not(None)
+        newest = await self._newest(has_name if is_named else ~has_name)
         if newest is not None:
-            lease = await self._lease_of(newest, now)
+            lease = await self._lease_of(newest, expires_at)
             if lease is not None:
                 return lease
-        return await self._begin((newest or 0) + 1, now)
+        return await self._begin(now, expires_at, is_named=is_named)
 
-    async def _lease_of(self, list_id: int, now: datetime) -> Lease | None:
+    async def rollout_ends_at(self, now: datetime) -> datetime | None:
+        """Return until when replicas of version 0003 may run, None if none do."""
+        found = await self._connection.scalar(
+            select(rollouts.c.ends_at).where(rollouts.c.ends_at > now)
+        )
+        return found if isinstance(found, datetime) else None
+
+    async def _newest(self, *which: ColumnElement[bool]) -> int | None:
+        found = await self._connection.scalar(
+            select(func.max(status_lists.c.id)).where(*which)
+        )
+        return None if found is None else int(found)
+
+    async def _lease_of(self, list_id: int, expires_at: datetime) -> Lease | None:
         taken = await self._connection.execute(
             update(status_lists)
             .where(
@@ -57,67 +103,104 @@ class StatusListRepository:
         if taken.rowcount != 1:
             return None
         rows = await self._connection.execute(
-            select(status_lists.c.leased, status_lists.c.permutation_key).where(
+            select(_NAME, status_lists.c.leased, status_lists.c.permutation_key).where(
                 status_lists.c.id == list_id
             )
         )
-        end, key = rows.one()
-        return Lease(list_id, key, end - LEASE_SIZE, end, now + LEASE_LIFETIME)
+        name, end, key = rows.one()
+        return Lease(name, key, end - LEASE_SIZE, end, expires_at)
 
-    async def _begin(self, list_id: int, now: datetime) -> Lease:
-        key = os.urandom(_KEY_SIZE)
+    async def _begin(
+        self, now: datetime, expires_at: datetime, *, is_named: bool
+    ) -> Lease:
+        list_id, key = (await self._newest() or 0) + 1, os.urandom(_KEY_SIZE)
+        name = new_list_name() if is_named else None
         try:
             await self._connection.execute(
                 insert(status_lists).values(
-                    id=list_id, leased=LEASE_SIZE, permutation_key=key, created_at=now
+                    id=list_id,
+                    name=name,
+                    leased=LEASE_SIZE,
+                    permutation_key=key,
+                    created_at=now,
                 )
             )
         except IntegrityError as error:
             raise LostRaceError from error
-        return Lease(list_id, key, 0, LEASE_SIZE, now + LEASE_LIFETIME)
+        return Lease(name or str(list_id), key, 0, LEASE_SIZE, expires_at)
 
-    async def ids(self) -> list[int]:
-        """Return the ids of all lists, oldest first."""
+    async def names(self) -> list[str]:
+        """Return the names of all lists, oldest first."""
         found = await self._connection.scalars(
-            select(status_lists.c.id).order_by(status_lists.c.id)
+            select(_NAME).order_by(status_lists.c.id)
         )
         return list(found)
 
-    async def revoked(self, list_id: int) -> frozenset[int]:
-        """Return the entries of the list whose tokens are revoked."""
-        found = await self._connection.scalars(
-            select(access_tokens.c.idx).where(
-                access_tokens.c.list_id == list_id,
-                access_tokens.c.revoked_at.is_not(None),
-            )
-        )
-        return frozenset(found)
+    async def revoke(self, entries: Iterable[tuple[StatusEntry, datetime]]) -> None:
+        """Revoke entries, each until no token has it any more."""
+        rows = [
+            {
+                "status_list": entry.list_name,
+                "idx": entry.idx,
+                "until": until + KEPT_EXPIRED,
+            }
+            for entry, until in entries
+        ]
+        if rows:
+            await self._connection.execute(insert(revoked_entries), rows)
 
-    async def revision(self, list_id: int) -> tuple[object, ...]:
+    async def revoked(self, name: str) -> frozenset[int]:
+        """Return the entries of the list that are revoked."""
+        found = await self._connection.scalars(
+            select(revoked_entries.c.idx).where(revoked_entries.c.status_list == name)
+        )
+        number = StatusEntry(name, 0).list_number
+        if number is None:
+            return frozenset(found)
+        return frozenset(found) | await self._tokens.revoked(number)
+
+    async def revision(self, name: str) -> tuple[object, ...]:
         """Return what is another after each revocation, and costs less to read."""
         found = await self._connection.execute(
-            select(func.count(), func.max(access_tokens.c.revoked_at)).where(
-                access_tokens.c.list_id == list_id,
-                access_tokens.c.revoked_at.is_not(None),
-            )
+            select(
+                func.count(),
+                func.sum(revoked_entries.c.idx),
+                func.max(revoked_entries.c.until),
+            ).where(revoked_entries.c.status_list == name)
         )
-        return tuple(found.one())
+        revision = tuple(found.one())
+        number = StatusEntry(name, 0).list_number
+        if number is None:
+            return revision
+        return revision + await self._tokens.revision(number)
 
     async def remove_closed(self, now: datetime) -> int:
-        """Remove the lists that hold no token and will get none; return how many."""
-        successors = status_lists.alias()
-        closed = await self._connection.scalars(
-            select(status_lists.c.id).where(
+        """Remove some lists that hold no entry and will get none; return how many."""
+        newer = status_lists.alias()
+        closed = await self._connection.execute(
+            select(status_lists.c.id, _NAME)
+            .where(
                 exists().where(
-                    successors.c.id == status_lists.c.id + 1,
-                    successors.c.created_at < now - CLOSING_TIME,
-                ),
-                ~exists().where(access_tokens.c.list_id == status_lists.c.id),
+                    newer.c.id > status_lists.c.id,
+                    newer.c.created_at < now - CLOSING_TIME,
+                )
             )
+            .order_by(status_lists.c.id)
+            .limit(_CLOSED_AT_ONCE)
         )
-        ids = closed.all()
-        if ids:
+        unused = [
+            id_ for id_, name in closed.all() if not await self._is_used(id_, name)
+        ]
+        if unused:
             await self._connection.execute(
-                delete(status_lists).where(status_lists.c.id.in_(ids))
+                delete(status_lists).where(status_lists.c.id.in_(unused))
             )
-        return len(ids)
+        return len(unused)
+
+    async def _is_used(self, list_id: int, name: str) -> bool:
+        used = select(literal(1)).where(
+            exists().where(sessions.c.status_list == name)
+            | exists().where(revoked_entries.c.status_list == name)
+            | exists().where(access_tokens.c.list_id == list_id)
+        )
+        return await self._connection.scalar(used) is not None

@@ -63,6 +63,9 @@ _Id: Final = BigInteger().with_variant(Integer, "sqlite")
 _SessionId: Final = String(32)
 """16 random bytes in hex."""
 
+_ListName: Final = String(22)
+"""16 random bytes in base64url, or the number of a list without a name."""
+
 OPTIONS: Final[dict[str, Any]] = {
     f"{dialect}_{option}": value
     for dialect in ("mysql", "mariadb")
@@ -93,8 +96,12 @@ users: Final = Table(
     Column("disabled_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("subject", String(22)),
+    Index("uq_users_subject", "subject", unique=True),
     **OPTIONS,
 )
+"""``subject`` is null until the first token, if a replica of version 0003 made the row.
+"""
 
 roles: Final = Table(
     "roles",
@@ -127,13 +134,7 @@ sessions: Final = Table(
     "sessions",
     metadata,
     Column("id", _SessionId, primary_key=True),
-    Column(
-        "user_id",
-        _Id,
-        ForeignKey("users.id", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
+    Column("user_id", _Id, nullable=False),
     Column("client_id", String(64), nullable=False),
     Column("generation", Integer, nullable=False),
     Column("device", String(255), nullable=False),
@@ -144,9 +145,19 @@ sessions: Final = Table(
     Column("expires_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("end_reason", String(32)),
+    Column("status_list", _ListName),
+    Column("status_idx", Integer),
+    Column("token_expires_at", Moment),
     Index("ix_sessions_expires_at", "expires_at"),
+    Index("ix_sessions_user_id_live", "user_id", "ended_at", "idle_expires_at"),
+    Index("ix_sessions_user_id_address", "user_id", "address"),
+    Index("uq_sessions_status", "status_list", "status_idx", unique=True),
     **_KEYLESS,
 )
+"""No foreign key names the user: deleting them would delete any number of rows in one
+statement. The status entry is null until the next refresh wants one;
+``token_expires_at`` is when the last access token that names it expires.
+"""
 
 status_lists: Final = Table(
     "status_lists",
@@ -155,8 +166,38 @@ status_lists: Final = Table(
     Column("leased", Integer, nullable=False),
     Column("permutation_key", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("name", _ListName),
+    Index("uq_status_lists_name", "name", unique=True),
     **_KEYLESS,
 )
+"""A list without a name is called by its number, as version 0003 calls all of them."""
+
+revoked_entries: Final = Table(
+    "revoked_entries",
+    metadata,
+    Column("status_list", _ListName, primary_key=True),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("until", Moment, nullable=False, index=True),
+    **_KEYLESS,
+)
+"""What published lists are made of. After ``until`` no token has the entry."""
+
+deleted_users: Final = Table(
+    "deleted_users",
+    metadata,
+    Column("user_id", _Id, primary_key=True, autoincrement=False),
+    **_KEYLESS,
+)
+"""Whose sessions, all of them ended, have yet to be removed."""
+
+rollouts: Final = Table(
+    "rollouts",
+    metadata,
+    Column("version", String(32), primary_key=True),
+    Column("ends_at", Moment, nullable=False),
+    **_KEYLESS,
+)
+"""Until when replicas of the version before a version may run beside it."""
 
 access_tokens: Final = Table(
     "access_tokens",
@@ -170,7 +211,10 @@ access_tokens: Final = Table(
     Index("ix_access_tokens_list_id_revoked_at", "list_id", "revoked_at"),
     **_KEYLESS,
 )
-"""One row per issued token; kept, without a foreign key, until the token expires."""
+"""One row per token that replicas of version 0003 know of. They make one for each token
+they issue; this version, while they may be running, one for each session. A later
+version drops the table.
+"""
 
 signing_keys: Final = Table(
     "signing_keys",

@@ -45,6 +45,7 @@ BY_KEY_AND_SITE: Final = (
 )
 BY_SESSION: Final = (
     users_with_roles()
+    .add_columns(sessions.c.status_list, sessions.c.status_idx)
     .join(sessions, sessions.c.user_id == users.c.id)
     .where(sessions.c.id == bindparam("session_id"))
 )

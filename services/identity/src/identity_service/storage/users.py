@@ -27,9 +27,11 @@ from identity_service.domain.errors import (
 )
 from identity_service.domain.roles import ADMIN, RoleName
 from identity_service.domain.sources import patterns_of_site
+from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.usernames import Username
-from identity_service.domain.users import NewUser, User
-from identity_service.storage.tables import roles, user_roles, users
+from identity_service.domain.users import NewUser, User, new_subject
+from identity_service.storage.sessions import read_entry
+from identity_service.storage.tables import deleted_users, roles, user_roles, users
 from identity_service.storage.user_queries import (
     BY_ID,
     BY_KEY_AND_SITE,
@@ -54,9 +56,22 @@ class UserRepository:
         """Return the user whose name looks like this."""
         return await self._one(users_with_roles().where(users.c.username_key == key))
 
-    async def get_by_session(self, session_id: str) -> User | None:
-        """Return the user that a session is of."""
-        return await self._one(BY_SESSION, session_id=session_id)
+    async def get_by_session(
+        self, session_id: str
+    ) -> tuple[User, StatusEntry | None] | None:
+        """Return the user that a session is of, and the session's status entry."""
+        rows = await self._connection.execute(BY_SESSION, {"session_id": session_id})
+        found = rows.all()
+        return (read_users(found)[0], read_entry(found[0])) if found else None
+
+    async def give_subject(self, user_id: int) -> User | None:
+        """Return the user, who has got a subject unless they had one."""
+        await self.lock(user_id)
+        await self._set(
+            and_(users.c.id == user_id, users.c.subject.is_(None)),
+            subject=new_subject(),
+        )
+        return await self.get(user_id)
 
     async def get_by_username_key_and_site(
         self, key: str, address: str
@@ -116,6 +131,7 @@ class UserRepository:
             "password_changed_at": user.created_at,
             "created_at": user.created_at,
             "updated_at": user.created_at,
+            "subject": user.subject,
         }
         if user.id is not None:
             values["id"] = user.id
@@ -188,7 +204,8 @@ class UserRepository:
         await self._add_roles(user_id, wanted)
 
     async def delete(self, user_id: int) -> None:
-        """Remove a user; its roles and sessions go with it."""
+        """Remove a user with its roles; its sessions, which have ended, go later."""
+        await self._connection.execute(insert(deleted_users).values(user_id=user_id))
         await self._connection.execute(delete(users).where(users.c.id == user_id))
 
     async def page(self, search: str, after_id: int, limit: int) -> list[User]:

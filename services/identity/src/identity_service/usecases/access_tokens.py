@@ -1,20 +1,20 @@
-"""Issue access tokens, and look up whether one was revoked."""
+"""Issue access tokens, and judge the ones that come back to their issuer."""
 
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from identity_service.domain.status_entries import list_id_of, list_uri
+from identity_service.domain.sessions import Session
+from identity_service.domain.status_entries import StatusEntry, list_name_of, list_uri
 from identity_service.domain.users import User
 from identity_service.security.jws import write_jws
 from identity_service.security.key_material import SigningKey
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.signing_keys import SigningKeys
-from identity_service.usecases.status_entries import StatusEntries
 from service_kit.clock import Clock
-from service_kit.tokens import Status, StatusReference
+from service_kit.tokens import AccessClaims, InvalidTokenError, TokenVerifier
 
 FIRST_PARTY: Final = "first-party"
 """The gateway's own client id: who signs in with a password does so through it."""
@@ -28,8 +28,6 @@ class PreparedToken:
     """All that a token needs from outside the transaction that issues it."""
 
     key: SigningKey
-    list_id: int
-    idx: int
     issued_at: datetime
     expires_at: datetime
 
@@ -38,39 +36,20 @@ class PreparedToken:
         """How long the token is good, from when it is issued."""
         return int((self.expires_at - self.issued_at).total_seconds())
 
-    async def shared(self, unit: Repositories, session_id: str) -> Self | None:
-        """Return the token with the entry and the end of the session's latest.
-
-        Nothing has to be stored for it: what revokes the one revokes the other.
-        None if that one has expired or was revoked.
-        """
-        entry = await unit.access_tokens.latest_of(session_id, self.issued_at)
-        if entry is None:
-            return None
-        list_id, idx, expires_at = entry
-        return replace(self, list_id=list_id, idx=idx, expires_at=expires_at)
-
-    async def record(self, unit: Repositories, user_id: int, session_id: str) -> None:
-        """Record the token, so that it can be revoked from the commit on."""
-        await unit.access_tokens.add(
-            list_id=self.list_id,
-            idx=self.idx,
-            user_id=user_id,
-            session_id=session_id,
-            expires_at=self.expires_at,
-        )
+    def until(self, expires_at: datetime) -> Self:
+        """Return the token with another end."""
+        return replace(self, expires_at=expires_at)
 
 
 class AccessTokens:
-    """Issues access tokens (RFC 9068) in three steps, so that no transaction waits.
+    """Issues access tokens (RFC 9068) in two steps, so that no transaction waits.
 
-    `prepare` before the transaction, `PreparedToken.record` in it, `write` after it.
+    `prepare` before the transaction that allows the token, `write` after it.
     """
 
     def __init__(
         self,
         keys: SigningKeys,
-        entries: StatusEntries,
         clock: Clock,
         *,
         issuer: str,
@@ -79,7 +58,6 @@ class AccessTokens:
         lifetime: timedelta,
     ) -> None:
         self._keys = keys
-        self._entries = entries
         self._clock = clock
         self._issuer = issuer
         self._audience = audience
@@ -94,54 +72,105 @@ class AccessTokens:
         SigningKeyUnavailableError, DatabaseUnavailableError
         """
         key = await self._keys.active()
-        list_id, idx = await self._entries.allocate()
         issued_at = self._clock().replace(microsecond=0)
         return PreparedToken(
             key=key,
-            list_id=list_id,
-            idx=idx,
             issued_at=issued_at,
             expires_at=issued_at + self._lifetime,
         )
 
-    def write(self, prepared: PreparedToken, user: User, session_id: str) -> str:
+    def write(
+        self, prepared: PreparedToken, user: User, session_id: str, entry: StatusEntry
+    ) -> str:
         """Return the token, which speaks for the user as they are now.
 
         ASCII only: no user name, no e-mail address.
         """
-        status_uri = list_uri(self._issuer, prepared.list_id)
+        status_uri = list_uri(self._issuer, entry.list_name)
         claims = {
             "iss": self._issuer,
             "aud": self._audience,
-            "sub": str(user.id),
+            "sub": subject_of(user, entry),
             "client_id": FIRST_PARTY,
             "iat": int(prepared.issued_at.timestamp()),
             "exp": int(prepared.expires_at.timestamp()),
             "jti": secrets.token_urlsafe(_JTI_SIZE),
             "sid": session_id,
             "roles": sorted(user.effective_roles),
-            "status": {"status_list": {"idx": prepared.idx, "uri": status_uri}},
+            "status": {"status_list": {"idx": entry.idx, "uri": status_uri}},
         }
         return write_jws(claims, prepared.key, media_type=self._media_type)
 
 
-class StoredStatuses:
-    """The `StatusSource` of the issuer itself: it asks its own rows."""
+def subject_of(user: User, entry: StatusEntry) -> str:
+    """Return what a user's tokens call them.
 
-    def __init__(self, database: Database, *, issuer: str) -> None:
+    Replicas of version 0003, which know numbered lists alone, know users by their ids.
+    """
+    if entry.list_number is not None or user.subject is None:
+        return str(user.id)
+    return user.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """What an access token says, and whose it is."""
+
+    claims: AccessClaims
+    user_id: int
+    session_id: str
+
+
+class Bearers:
+    """Judges access tokens at their issuer, which looks at the session itself."""
+
+    def __init__(
+        self, database: Database, verifier: TokenVerifier, *, issuer: str
+    ) -> None:
         self._database = database
+        self._verifier = verifier
         self._issuer = issuer
 
-    def cached(self, reference: StatusReference, now: datetime) -> None:
-        """Return nothing: the rows are asked each time."""
+    async def verify(self, untrusted_token: str) -> Bearer:
+        """Return who bears the token, or refuse it.
 
-    async def fetch(self, reference: StatusReference, now: datetime) -> int:
-        """Return the token's status; one that was never issued here is invalid."""
-        del now  # a row does not age
-        list_id = list_id_of(self._issuer, reference.uri)
-        if list_id is None:
-            return Status.INVALID
-        is_live = await self._database.read(
-            lambda unit: unit.access_tokens.is_live(list_id, reference.idx)
+        Raises
+        ------
+        InvalidTokenError
+            It is not to be trusted, or its session has ended, is another's, or has
+            been given another status entry.
+        KeysUnavailableError, DatabaseUnavailableError
+            It cannot be judged now.
+        """
+        claims = await self._verifier.verify(untrusted_token)
+        entry = self._entry(claims)
+        if claims.session_id is None or entry is None:
+            raise InvalidTokenError("is of no session")
+        session_id = claims.session_id
+        session, subject = await self._database.read(
+            lambda unit: _session_of(unit, session_id, entry)
         )
-        return Status.VALID if is_live else Status.INVALID
+        if claims.subject not in {subject, str(session.user_id)}:
+            raise InvalidTokenError("its session is another's")
+        return Bearer(claims, session.user_id, session_id)
+
+    def _entry(self, claims: AccessClaims) -> StatusEntry | None:
+        if claims.status is None:
+            return None
+        name = list_name_of(self._issuer, claims.status.uri)
+        return None if name is None else StatusEntry(name, claims.status.idx)
+
+
+async def _session_of(
+    unit: Repositories, session_id: str, entry: StatusEntry
+) -> tuple[Session, str | None]:
+    found = await unit.sessions.get_with_subject(session_id)
+    if found is None or found[0].ended_at is not None:
+        raise InvalidTokenError("its session has ended")
+    session, number = found[0], entry.list_number
+    if session.entry != entry and not (
+        number is not None
+        and await unit.access_tokens.is_live(number, entry.idx, session_id)
+    ):
+        raise InvalidTokenError("revoked")
+    return found

@@ -32,7 +32,9 @@ class Verification:
 
 
 class Audit:
-    """The audit log of the system."""
+    """The audit log of the system; as a chore, it removes what is beyond retention."""
+
+    name = "audit_events"
 
     def __init__(
         self, database: Database, clock: Clock, *, retention: timedelta
@@ -72,6 +74,12 @@ class Audit:
         return Verification(
             seen, None if is_whole else head.last_event_id, head.last_hash
         )
+
+    async def backlog(self) -> timedelta:
+        """Return for how long the oldest event has been beyond retention."""
+        oldest = await self._database.read(lambda unit: unit.audit.after(0, 1))
+        due_before = self._clock() - self._retention
+        return max(timedelta(), *(due_before - record.at for record in oldest))
 
     async def prune(self) -> int:
         """Remove some events beyond retention, oldest first; return how many."""

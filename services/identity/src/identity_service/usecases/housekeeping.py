@@ -1,65 +1,191 @@
-"""Delete expired rows in the background."""
+"""Remove in the background what is over."""
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
-from typing import Final
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.domain.status_entries import KEPT_EXPIRED
 from identity_service.storage.database import Database
+from identity_service.storage.expired_rows import Expiring
 from service_kit.clock import Clock
 
 _PAUSE_SECONDS: Final = 60.0
-_BATCH: Final = 500
-"""Sessions deleted in one transaction."""
+_CHORE_SECONDS: Final = 15.0
+"""How long one chore may go on before the others have their turn."""
 
-_KEPT: Final = timedelta(days=7)
+_BATCH: Final = 1000
+"""Rows removed in one transaction: some tens of milliseconds."""
+
+KEPT_SESSION: Final = timedelta(days=7)
 """How long an expired session is kept, so that a late client learns that it expired."""
-
-Chore = Callable[[], Awaitable[int]]
-"""Does a bounded part of some work; returns how much it did."""
 
 _logger: Final = logging.getLogger(__name__)
 
 
-class ExpiredSessions:
-    """Deletes sessions that ended long ago."""
+class Chore(Protocol):
+    """Some work that has to be done now and then."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
+    @property
+    def name(self) -> str:
+        """What logs and metrics call it."""
+        ...
 
     async def prune(self) -> int:
-        """Delete a bounded number of sessions; return how many."""
-        before = self._clock() - _KEPT
-        return await self._database.write(
-            lambda unit: unit.sessions.prune(before, _BATCH)
+        """Do a bounded part of the work; return how much, 0 when nothing is left."""
+        ...
+
+    async def backlog(self) -> timedelta:
+        """Return for how long the oldest part of the work has been due."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredRowsChore:
+    """Removes the expired rows of one kind."""
+
+    name: str
+    database: Database
+    clock: Clock
+    kind: Expiring
+    kept: timedelta = timedelta()
+    """How long rows stay after they have expired."""
+
+    async def prune(self) -> int:
+        """Remove some rows, oldest first."""
+        before = self._due_before()
+        return await self.database.write(
+            lambda unit: unit.expired_rows.remove(self.kind, before, _BATCH)
         )
+
+    async def backlog(self) -> timedelta:
+        """Return for how long the oldest row has been due."""
+        oldest = await self.database.read(
+            lambda unit: unit.expired_rows.oldest(self.kind)
+        )
+        before = self._due_before()
+        return max(before - oldest, timedelta()) if oldest else timedelta()
+
+    def _due_before(self) -> datetime:
+        return self.clock() - self.kept
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedUsersChore:
+    """Removes the sessions of deleted users."""
+
+    database: Database
+    name: str = "deleted_users"
+
+    async def prune(self) -> int:
+        """Remove some sessions of one user."""
+        return await self.database.write(
+            lambda unit: unit.expired_rows.remove_of_deleted_user(_BATCH)
+        )
+
+    async def backlog(self) -> timedelta:
+        """Return nothing: nobody notes when a user was deleted."""
+        return timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedListsChore:
+    """Removes the status lists that hold no entry and will get none."""
+
+    database: Database
+    clock: Clock
+    name: str = "status_lists"
+
+    async def prune(self) -> int:
+        """Remove some lists."""
+        return await self.database.write(
+            lambda unit: unit.status_lists.remove_closed(self.clock())
+        )
+
+    async def backlog(self) -> timedelta:
+        """Return nothing: a list does no harm."""
+        return timedelta()
+
+
+def expired_rows_chores(database: Database, clock: Clock) -> list[Chore]:
+    """Return the chores that remove expired rows, and what they leave."""
+    return [
+        ExpiredRowsChore("sessions", database, clock, Expiring.SESSIONS, KEPT_SESSION),
+        ExpiredRowsChore("revoked_entries", database, clock, Expiring.REVOKED_ENTRIES),
+        ExpiredRowsChore(
+            "access_tokens", database, clock, Expiring.ACCESS_TOKENS, KEPT_EXPIRED
+        ),
+        DeletedUsersChore(database),
+        ClosedListsChore(database, clock),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoreState:
+    """How far a chore came when it was last done."""
+
+    finished_at: float
+    """By the monotonic clock: when it last succeeded."""
+    backlog: timedelta
 
 
 class Housekeeping:
-    """Does chores now and then. Any number of processes may, at once."""
+    """Does chores about once a minute. Any number of processes may, at once."""
 
-    def __init__(self, chores: Mapping[str, Chore]) -> None:
+    def __init__(
+        self,
+        chores: Sequence[Chore],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._chores = chores
+        self._monotonic = monotonic
+        begun_at = monotonic()
+        self.states = {
+            chore.name: ChoreState(begun_at, timedelta()) for chore in chores
+        }
 
     async def run(self) -> None:
-        """Do every chore about once a minute, until cancelled."""
+        """Do every chore about once a minute until cancelled, whatever fails."""
         while True:
             await asyncio.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
             await self.once()
 
     async def once(self) -> dict[str, int]:
-        """Do a part of every chore; return how much of each was done."""
+        """Do every chore until nothing is left; return how much of each was done.
+
+        One that takes long goes on in the next round. One that fails does not keep
+        the others from being done.
+        """
         done = {}
-        for name, chore in self._chores.items():
+        for chore in self._chores:
             try:
-                done[name] = await chore()
+                done[chore.name] = await self._do(chore)
             except DatabaseUnavailableError as error:
-                fields = {"chore": name, "reason": str(error)}
+                fields = {"chore": chore.name, "reason": str(error)}
                 _logger.warning("chore_put_off", extra=fields)
+            except Exception:
+                _logger.exception("chore_failed", extra={"chore": chore.name})
         if any(done.values()):
             _logger.info("housekeeping", extra={"done": done})
+        return done
+
+    def age(self, name: str) -> timedelta:
+        """Return how long ago a chore last succeeded."""
+        finished_at = self.states[name].finished_at
+        return timedelta(seconds=self._monotonic() - finished_at)
+
+    async def _do(self, chore: Chore) -> int:
+        done, begun_at = 0, self._monotonic()
+        while self._monotonic() - begun_at < _CHORE_SECONDS:
+            part = await chore.prune()
+            done += part
+            if part == 0:
+                break
+        backlog = await chore.backlog()
+        self.states[chore.name] = ChoreState(self._monotonic(), backlog)
         return done

@@ -107,9 +107,6 @@ class Passwords:
             ended = await unit.sessions.end_all(
                 user_id, EndReason.PASSWORD_CHANGED, now, but=caller.session_id
             )
-            await unit.access_tokens.revoke_of_user(
-                user_id, now, but_session=caller.session_id
-            )
             await self._audit.append(
                 unit,
                 AuditEvent(

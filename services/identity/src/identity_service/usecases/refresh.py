@@ -1,5 +1,7 @@
 """Refresh: spend a refresh token for the next token pair."""
 
+from dataclasses import dataclass
+
 from identity_service.domain.errors import (
     RefreshTokenExpiredError,
     RefreshTokenReusedError,
@@ -8,15 +10,18 @@ from identity_service.domain.errors import (
 from identity_service.domain.sessions import (
     Device,
     EndReason,
+    Session,
     SessionRules,
     Verdict,
     judge,
 )
+from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.users import User
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.access_tokens import PreparedToken
+from identity_service.usecases.session_entries import SessionEntries
 from identity_service.usecases.session_turns import SessionTurns
 from identity_service.usecases.sessions import Sessions
 from identity_service.usecases.throttling import Throttle
@@ -34,6 +39,7 @@ class Refreshes:
         sessions: Sessions,
         turns: SessionTurns,
         refresh_tokens: RefreshTokens,
+        entries: SessionEntries,
         token_pairs: TokenPairs,
         throttle: Throttle,
         clock: Clock,
@@ -43,6 +49,7 @@ class Refreshes:
         self._sessions = sessions
         self._turns = turns
         self._refresh_tokens = refresh_tokens
+        self._entries = entries
         self._token_pairs = token_pairs
         self._throttle = throttle
         self._clock = clock
@@ -81,10 +88,8 @@ class Refreshes:
                 raise RefreshTokenReusedError
             case Verdict.ENDED | Verdict.REPLAYED | None:
                 raise UnknownRefreshTokenError
-            case user, generation, recorded:
-                return self._token_pairs.write(
-                    recorded, user, token.session_id, generation
-                )
+            case _Continued():
+                return await self._pair(token.session_id, outcome)
 
     async def _rotate(
         self,
@@ -92,36 +97,37 @@ class Refreshes:
         token: RefreshToken,
         prepared: PreparedToken,
         device: Device,
-    ) -> tuple[User, int, PreparedToken] | Verdict | None:
+    ) -> "_Continued | Verdict | None":
         """Return what the next pair is made of, or why there is none."""
-        now, generation = self._clock(), token.generation + 1
-        if self._rules.tokens_are_spent:
-            lives = await unit.sessions.rotate(
-                token.session_id, token.generation, now, self._rules
-            )
-        else:
-            lives = await unit.sessions.touch(
-                token.session_id, token.generation, now, self._rules
-            )
-            if lives:
-                generation = token.generation
+        now, is_spent = self._clock(), self._rules.tokens_are_spent
+        prolong = unit.sessions.rotate if is_spent else unit.sessions.touch
+        lives = await prolong(
+            token.session_id, token.generation, now, self._rules, prepared.expires_at
+        )
         if not lives:
-            verdict = await self._judge(unit, token, device)
-            if verdict is not Verdict.REPLAYED:
+            session = await unit.sessions.lock(token.session_id)
+            verdict = await self._judge(unit, session, token, device)
+            if session is None or verdict is not Verdict.REPLAYED:
                 return verdict
-        user = await unit.users.get_by_session(token.session_id)
-        if user is None or user.disabled_at is not None:
+            prepared = await self._repeated(unit, session, prepared)
+        found = await unit.users.get_by_session(token.session_id)
+        if found is None or found[0].disabled_at is not None:
             return None
-        recorded = None if lives else await prepared.shared(unit, token.session_id)
-        if recorded is None:
-            await prepared.record(unit, user.id, token.session_id)
-        return user, generation, recorded or prepared
+        user, entry = found
+        entry = await self._entries.keep(
+            unit, token.session_id, entry, prepared.expires_at
+        )
+        generation = token.generation + (is_spent or not lives)
+        return _Continued(user, generation, entry, prepared)
 
     async def _judge(
-        self, unit: Repositories, token: RefreshToken, device: Device
+        self,
+        unit: Repositories,
+        session: Session | None,
+        token: RefreshToken,
+        device: Device,
     ) -> Verdict | None:
         """Judge a token that the atomic statement refused; end what was reused."""
-        session = await unit.sessions.lock(token.session_id)
         if session is None:
             return None
         verdict = judge(session, token.generation, self._clock(), self._rules)
@@ -130,3 +136,42 @@ class Refreshes:
                 unit, session.id, EndReason.REFRESH_TOKEN_REUSED, device
             )
         return verdict
+
+    async def _repeated(
+        self, unit: Repositories, session: Session, prepared: PreparedToken
+    ) -> PreparedToken:
+        """Return the token with the end of the one it repeats: nothing is stored.
+
+        If that one has expired, the session is told of the new end.
+        """
+        expires_at = session.token_expires_at
+        if expires_at is not None and expires_at > prepared.issued_at:
+            return prepared.until(expires_at)
+        if session.entry is not None:
+            await unit.sessions.set_entry(
+                session.id, session.entry, prepared.expires_at
+            )
+        return prepared
+
+    async def _pair(self, session_id: str, continued: "_Continued") -> TokenPair:
+        """Return the next pair, once session and user have what it names."""
+        user, entry, prepared = continued.user, continued.entry, continued.prepared
+        if entry is None or user.subject is None:
+            given = await self._entries.give(user.id, session_id, prepared.expires_at)
+            if given is None or given[0].disabled_at is not None:
+                raise UnknownRefreshTokenError
+            user, entry = given
+        return self._token_pairs.write(
+            prepared, user, session_id, continued.generation, entry
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Continued:
+    """A session that goes on, and what its next token pair is made of."""
+
+    user: User
+    generation: int
+    entry: StatusEntry | None
+    """None if the session has to get one first."""
+    prepared: PreparedToken

@@ -24,12 +24,14 @@ class Sessions:
         turns: SessionTurns,
         audit: Audit,
         clock: Clock,
+        most: int,
     ) -> None:
         self._database = database
         self._refresh_tokens = refresh_tokens
         self._turns = turns
         self._audit = audit
         self._clock = clock
+        self._most = most
 
     async def sign_out(
         self,
@@ -56,8 +58,10 @@ class Sessions:
 
     async def live(self, user_id: int) -> list[Session]:
         """Return a user's live sessions, the latest used first."""
-        now = self._clock()
-        return await self._database.read(lambda unit: unit.sessions.live(user_id, now))
+        now, most = self._clock(), self._most
+        return await self._database.read(
+            lambda unit: unit.sessions.live(user_id, now, most)
+        )
 
     async def end_one(self, caller: Caller, session_id: str) -> None:
         """End one of the caller's sessions.
@@ -86,7 +90,6 @@ class Sessions:
             now = self._clock()
             reason = EndReason.ENDED_BY_USER
             ended = await unit.sessions.end_all(user_id, reason, now, but=kept)
-            await unit.access_tokens.revoke_of_user(user_id, now, but_session=kept)
             if ended:
                 details = {"sessions": ended}
                 await self._audit.append(
@@ -103,18 +106,13 @@ class Sessions:
 
         Returns whether it had not ended before.
         """
-        now = self._clock()
-        if not await unit.sessions.end(session_id, reason, now):
+        session = await unit.sessions.end(session_id, reason, self._clock())
+        if session is None:
             return False
-        await unit.access_tokens.revoke_of_session(session_id, now)
-        session = await unit.sessions.get(session_id)
-        if session is not None:
-            await self._audit.append(
-                unit,
-                _session_ended(
-                    session.user_id, reason, device, {"session": session_id}
-                ),
-            )
+        await self._audit.append(
+            unit,
+            _session_ended(session.user_id, reason, device, {"session": session_id}),
+        )
         return True
 
 

@@ -1,10 +1,9 @@
-"""Give each access token an entry in a status list, and delete expired ones."""
+"""Give out entries of status lists, each once."""
 
-from datetime import timedelta
 from typing import Final
 
 from identity_service.domain.errors import LostRaceError
-from identity_service.domain.status_entries import Lease
+from identity_service.domain.status_entries import Lease, StatusEntry
 from identity_service.storage.database import Database
 from identity_service.storage.retries import retried
 from identity_service.usecases.single_flight import SingleFlight
@@ -13,17 +12,11 @@ from service_kit.clock import Clock
 _ATTEMPTS: Final = 5
 """Races for the next list are lost once a list at most."""
 
-_BATCH: Final = 1000
-"""Tokens deleted in one transaction."""
-
-_KEPT_EXPIRED: Final = timedelta(minutes=5)
-"""How long an expired token stays in its list: some verifier's clock may be slow."""
-
 
 class StatusEntries:
-    """Entries of status lists for new access tokens, none of them given twice.
+    """Entries of status lists for new sessions, none of them given twice.
 
-    Positions are leased in blocks, so the database is asked once for many tokens. A
+    Positions are leased in blocks, so the database is asked once for many. A
     process that dies loses its lease, and with it some entries that nobody uses.
     """
 
@@ -34,8 +27,8 @@ class StatusEntries:
         self._renewal = SingleFlight(self._renew)
         self.leases_taken = 0
 
-    async def allocate(self) -> tuple[int, int]:
-        """Return the list and the entry of a new token.
+    async def allocate(self) -> StatusEntry:
+        """Return the entry of a new session.
 
         Called outside of transactions: it may need one of its own.
 
@@ -46,9 +39,9 @@ class StatusEntries:
         """
         while True:
             if self._lease is not None:
-                place = self._lease.take(self._clock())
-                if place is not None:
-                    return place
+                entry = self._lease.take(self._clock())
+                if entry is not None:
+                    return entry
             await self._renewal.join()
 
     def left(self) -> int:
@@ -65,20 +58,3 @@ class StatusEntries:
         return await self._database.write(
             lambda unit: unit.status_lists.lease(self._clock())
         )
-
-
-class ExpiredTokens:
-    """Deletes access tokens that no verifier accepts, and the lists they leave."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-
-    async def prune(self) -> int:
-        """Do a bounded part of the work; return how many tokens were deleted."""
-        now = self._clock()
-        forgotten = await self._database.write(
-            lambda unit: unit.access_tokens.prune(now - _KEPT_EXPIRED, _BATCH)
-        )
-        await self._database.write(lambda unit: unit.status_lists.remove_closed(now))
-        return forgotten

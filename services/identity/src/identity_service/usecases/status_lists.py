@@ -73,82 +73,83 @@ class StatusLists:
         self._lifetime = lifetime
         self._ttl = ttl
         self._monotonic = monotonic
-        self._ids = Recent(self._read_ids, monotonic)
-        self._lists: dict[int, _List] = {}
+        self._names = Recent(self._read_names, monotonic)
+        self._lists: dict[str, _List] = {}
 
     async def uris(self) -> list[str]:
         """Return where each list is."""
-        return [list_uri(self._issuer, list_id) for list_id in await self._ids.get()]
+        return [list_uri(self._issuer, name) for name in await self._names.get()]
 
-    async def get(self, list_id: int) -> PublishedList:
+    async def get(self, name: str) -> PublishedList:
         """Return a list, in which every revocation older than a second is told.
 
         Raises
         ------
         StatusListNotFoundError
-            There is none of this id.
+            There is none of this name.
         DatabaseUnavailableError
             What was read of it has expired, and can't be read again.
         """
-        published = await (await self._list(list_id)).recent.get()
+        published = await (await self._list(name)).recent.get()
         if self._clock() >= published.expires_at:
             raise DatabaseUnavailableError("the status list has expired")
         return published
 
-    async def watch(self, list_id: int) -> Watch[PublishedList]:
+    async def watch(self, name: str) -> Watch[PublishedList]:
         """Return what tells when the list changes.
 
         Raises
         ------
         StatusListNotFoundError
         """
-        return (await self._list(list_id)).watch
+        return (await self._list(name)).watch
 
     async def stop(self) -> None:
         """Watch no list any more."""
         for each in self._lists.values():
             await each.watch.stop()
 
-    def sizes(self) -> dict[int, int]:
+    def sizes(self) -> dict[str, int]:
         """Return the length in bytes of each list that was served of late."""
         return {
-            list_id: len(each.recent.value.body)
-            for list_id, each in self._lists.items()
+            name: len(each.recent.value.body)
+            for name, each in self._lists.items()
             if each.recent.value is not None
         }
 
-    async def _list(self, list_id: int) -> "_List":
-        if not await self._exists(list_id):
+    async def _list(self, name: str) -> "_List":
+        if not await self._exists(name):
             raise StatusListNotFoundError
-        if list_id not in self._lists:
-            recent = Recent(partial(self._publish, list_id), self._monotonic)
-            revision = partial(self._revision, list_id)
-            self._lists[list_id] = _List(recent, revision)
-        return self._lists[list_id]
+        if name not in self._lists:
+            recent = Recent(partial(self._publish, name), self._monotonic)
+            revision = partial(self._revision, name)
+            self._lists[name] = _List(recent, revision)
+        return self._lists[name]
 
-    async def _exists(self, list_id: int) -> bool:
-        """Return whether there is such a list, though it be of this very second."""
-        ids = await self._ids.get()
-        if list_id == max(ids, default=0) + 1:
-            ids = await self._ids.renewed()
-        return list_id in ids
+    async def _exists(self, name: str) -> bool:
+        """Return whether there is such a list, though it be of this very second.
 
-    async def _read_ids(self, _: tuple[int, ...] | None) -> tuple[int, ...]:
-        ids = await self._database.read(lambda unit: unit.status_lists.ids())
-        for list_id in self._lists.keys() - set(ids):
-            del self._lists[list_id]
-        return tuple(ids)
+        Whoever asks for one that is not there has the names read once more, however
+        many ask.
+        """
+        return name in await self._names.get() or name in await self._names.renewed()
 
-    async def _revision(self, list_id: int) -> Hashable:
+    async def _read_names(self, _: tuple[str, ...] | None) -> tuple[str, ...]:
+        names = await self._database.read(lambda unit: unit.status_lists.names())
+        for name in self._lists.keys() - set(names):
+            del self._lists[name]
+        return tuple(names)
+
+    async def _revision(self, name: str) -> Hashable:
         return await self._database.read(
-            lambda unit: unit.status_lists.revision(list_id)
+            lambda unit: unit.status_lists.revision(name)
         )
 
     async def _publish(
-        self, list_id: int, present: PublishedList | None
+        self, name: str, present: PublishedList | None
     ) -> PublishedList:
         revoked = await self._database.read(
-            lambda unit: unit.status_lists.revoked(list_id)
+            lambda unit: unit.status_lists.revoked(name)
         )
         key = await self._keys.active()
         now = self._clock()
@@ -157,7 +158,7 @@ class StatusLists:
         if present is not None and present.version == version:
             return present
         return await asyncio.to_thread(
-            self._sign, list_id, entries, key, now, version=version
+            self._sign, name, entries, key, now, version=version
         )
 
     def _version(self, entries: bytes, key: SigningKey, now: datetime) -> str:
@@ -169,7 +170,7 @@ class StatusLists:
 
     def _sign(
         self,
-        list_id: int,
+        name: str,
         entries: bytes,
         key: SigningKey,
         now: datetime,
@@ -179,7 +180,7 @@ class StatusLists:
         """Return the list as a token. Takes some milliseconds, most to compress."""
         expires_at = now + self._lifetime
         claims = status_list_claims(
-            list_uri(self._issuer, list_id),
+            list_uri(self._issuer, name),
             StatusList(entries),
             issued_at=now,
             expires_at=expires_at,

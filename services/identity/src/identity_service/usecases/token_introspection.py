@@ -6,9 +6,10 @@ from identity_service.domain.errors import UnsupportedTokenTypeError
 from identity_service.domain.sessions import Device, EndReason
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.storage.database import Database
+from identity_service.usecases.access_tokens import Bearers
 from identity_service.usecases.sessions import Sessions
 from service_kit.clock import Clock
-from service_kit.tokens import AccessClaims, InvalidTokenError, TokenVerifier
+from service_kit.tokens import AccessClaims, InvalidTokenError
 
 _TOKEN_TYPES = frozenset({"access_token", "refresh_token"})
 
@@ -20,7 +21,7 @@ class TokenIntrospection:
         self,
         database: Database,
         *,
-        verifier: TokenVerifier,
+        bearers: Bearers,
         refresh_tokens: RefreshTokens,
         sessions: Sessions,
         clock: Clock,
@@ -28,7 +29,7 @@ class TokenIntrospection:
         audience: str,
     ) -> None:
         self._database = database
-        self._verifier = verifier
+        self._bearers = bearers
         self._refresh_tokens = refresh_tokens
         self._sessions = sessions
         self._clock = clock
@@ -83,26 +84,24 @@ class TokenIntrospection:
 
     async def _verified(self, untrusted_token: str) -> AccessClaims | None:
         try:
-            return await self._verifier.verify(untrusted_token)
+            return (await self._bearers.verify(untrusted_token)).claims
         except InvalidTokenError:
             return None
 
     async def _of_refresh_token(self, token: RefreshToken) -> dict[str, Any] | None:
-        session = await self._database.read(
-            lambda unit: unit.sessions.get(token.session_id)
+        found = await self._database.read(
+            lambda unit: unit.sessions.get_with_subject(token.session_id)
         )
-        if (
-            session is None
-            or session.ended_at is not None
-            or session.generation != token.generation
-        ):
+        if found is None:
+            return None
+        session, subject = found
+        is_current = session.generation == token.generation
+        if not is_current or not session.is_live(self._clock()):
             return None
         expires_at = min(session.idle_expires_at, session.expires_at)
-        if self._clock() >= expires_at:
-            return None
         return {
             "iss": self._issuer,
-            "sub": str(session.user_id),
+            "sub": subject or str(session.user_id),
             "client_id": session.client_id,
             "token_type": "refresh_token",
             "iat": int(session.rotated_at.timestamp()),

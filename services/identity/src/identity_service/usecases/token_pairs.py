@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.users import User
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.usecases.access_tokens import AccessTokens, PreparedToken
@@ -18,7 +19,7 @@ class TokenPair:
 
 
 class TokenPairs:
-    """Issues token pairs, in the same three steps as `AccessTokens`."""
+    """Issues token pairs, in the same two steps as `AccessTokens`."""
 
     def __init__(
         self, access_tokens: AccessTokens, refresh_tokens: RefreshTokens
@@ -31,12 +32,17 @@ class TokenPairs:
         return await self._access_tokens.prepare()
 
     def write(
-        self, prepared: PreparedToken, user: User, session_id: str, generation: int
+        self,
+        prepared: PreparedToken,
+        user: User,
+        session_id: str,
+        generation: int,
+        entry: StatusEntry,
     ) -> TokenPair:
         """Return the pair of a session's generation."""
         refresh_token = self._refresh_tokens.write(RefreshToken(session_id, generation))
         return TokenPair(
-            access_token=self._access_tokens.write(prepared, user, session_id),
+            access_token=self._access_tokens.write(prepared, user, session_id, entry),
             refresh_token=refresh_token,
             expires_in=prepared.lifetime_seconds,
         )

@@ -83,11 +83,9 @@ class Users:
             user = await _locked(unit, user_id)
             if roles == frozenset(user.roles):
                 return user
-            now = self._clock()
             await unit.users.set_roles(user_id, roles)
             await _refuse_loss_of_last_admin(unit, user)
-            await unit.sessions.lock_all(user_id)
-            await unit.access_tokens.revoke_of_user(user_id, now)
+            await unit.sessions.renew_entries(user_id, self._clock())
             change = {
                 "before": " ".join(sorted(user.roles)),
                 "after": " ".join(sorted(roles)),
@@ -174,10 +172,7 @@ class Users:
     async def _end_sessions(
         self, unit: Repositories, user_id: int, reason: EndReason
     ) -> int:
-        now = self._clock()
-        ended = await unit.sessions.end_all(user_id, reason, now)
-        await unit.access_tokens.revoke_of_user(user_id, now)
-        return ended
+        return await unit.sessions.end_all(user_id, reason, self._clock())
 
     async def _record(
         self,

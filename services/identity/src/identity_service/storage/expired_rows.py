@@ -1,0 +1,75 @@
+"""Remove rows that are over, a bounded number at a time, along an index."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final
+
+from sqlalchemy import Column, ColumnElement, delete, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.storage.tables import (
+    access_tokens,
+    deleted_users,
+    revoked_entries,
+    sessions,
+)
+
+_ROWID: Final[ColumnElement[int]] = literal_column("rowid")
+
+
+class Expiring(Enum):
+    """Kinds of rows that expire, with the indexed column that says when."""
+
+    SESSIONS = sessions.c.expires_at
+    REVOKED_ENTRIES = revoked_entries.c.until
+    ACCESS_TOKENS = access_tokens.c.expires_at
+
+
+class ExpiredRows:
+    """Rows that are over, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def remove(self, kind: Expiring, before: datetime, limit: int) -> int:
+        """Remove up to ``limit`` rows that expired before then, oldest first."""
+        column: Column[Any] = kind.value
+        return await self._remove(column, column < before, limit)
+
+    async def oldest(self, kind: Expiring) -> datetime | None:
+        """Return when the row expired, or will, that does so first."""
+        column: Column[Any] = kind.value
+        found = await self._connection.scalar(select(column).order_by(column).limit(1))
+        return found if isinstance(found, datetime) else None
+
+    async def remove_of_deleted_user(self, limit: int) -> int:
+        """Remove up to ``limit`` sessions of a user who was deleted.
+
+        The last time, the user is forgotten, which counts as one.
+        """
+        user_id = await self._connection.scalar(
+            select(deleted_users.c.user_id).order_by(deleted_users.c.user_id).limit(1)
+        )
+        if user_id is None:
+            return 0
+        of_user = sessions.c.user_id == user_id
+        removed = await self._remove(sessions.c.user_id, of_user, limit)
+        if removed < limit:
+            await self._connection.execute(
+                delete(deleted_users).where(deleted_users.c.user_id == user_id)
+            )
+        return max(removed, 1)
+
+    async def _remove(
+        self, column: Column[Any], which: ColumnElement[bool], limit: int
+    ) -> int:
+        removing = delete(column.table)
+        if self._connection.dialect.name == "sqlite":
+            rows = select(_ROWID).select_from(column.table).where(which)
+            oldest = rows.order_by(column).limit(limit)
+            removing = removing.where(_ROWID.in_(oldest))
+        else:
+            removing = removing.where(which).with_dialect_options(
+                mysql_limit=limit, mariadb_limit=limit
+            )
+        return (await self._connection.execute(removing)).rowcount

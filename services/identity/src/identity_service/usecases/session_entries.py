@@ -1,0 +1,92 @@
+"""Let each session have a status entry, which all its access tokens name."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from identity_service.domain.sessions import Session
+from identity_service.domain.status_entries import StatusEntry
+from identity_service.domain.users import User
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.status_entries import StatusEntries
+from service_kit.clock import Clock
+
+
+class SessionEntries:
+    """Status entries of sessions: kept while they are good, else given anew."""
+
+    def __init__(
+        self, database: Database, entries: StatusEntries, clock: Clock
+    ) -> None:
+        self._database = database
+        self._entries = entries
+        self._clock = clock
+
+    async def allocate(self) -> StatusEntry:
+        """Return the entry of a session that is to begin; see `StatusEntries`."""
+        return await self._entries.allocate()
+
+    async def begin(self, unit: Repositories, session: Session) -> None:
+        """Insert a session that has its entry."""
+        await unit.sessions.add(session)
+        await self._let_be_known(unit, session)
+
+    async def keep(
+        self,
+        unit: Repositories,
+        session_id: str,
+        entry: StatusEntry | None,
+        token_expires_at: datetime,
+    ) -> StatusEntry | None:
+        """Return the entry of a session, None if its next token needs another.
+
+        That of a numbered list is good while replicas of version 0003 may run and
+        none of them has revoked it.
+        """
+        if entry is None or entry.list_number is None:
+            return entry
+        is_good = await unit.status_lists.rollout_ends_at(
+            self._clock()
+        ) is not None and await unit.access_tokens.prolong(
+            list_id=entry.list_number,
+            idx=entry.idx,
+            session_id=session_id,
+            expires_at=token_expires_at,
+        )
+        return entry if is_good else None
+
+    async def give(
+        self, user_id: int, session_id: str, token_expires_at: datetime
+    ) -> tuple[User, StatusEntry] | None:
+        """Give a session an entry, and its user a subject, unless they have them.
+
+        Return the user as they are now, and the entry; None if either is over.
+        """
+        fresh = await self._entries.allocate()
+
+        async def work(unit: Repositories) -> tuple[User, StatusEntry] | None:
+            user = await unit.users.give_subject(user_id)
+            session = await unit.sessions.lock(session_id)
+            if user is None or session is None or session.ended_at is not None:
+                return None
+            entry = await self.keep(unit, session_id, session.entry, token_expires_at)
+            if entry is None:
+                await unit.sessions.set_entry(session_id, fresh, token_expires_at)
+                given = replace(session, entry=fresh, token_expires_at=token_expires_at)
+                await self._let_be_known(unit, given)
+            return user, entry or fresh
+
+        return await self._database.write(work)
+
+    async def _let_be_known(self, unit: Repositories, session: Session) -> None:
+        """Have replicas of version 0003 accept and list the session's tokens."""
+        entry, expires_at = session.entry, session.token_expires_at
+        if entry is None or entry.list_number is None or expires_at is None:
+            return
+        await unit.access_tokens.add(
+            list_id=entry.list_number,
+            idx=entry.idx,
+            user_id=session.user_id,
+            session_id=session.id,
+            expires_at=expires_at,
+        )
