@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select, update
 from tests.identity.status_lists.conftest import FlakyDatabase
 from tests.support.database import connected
-from tests.support.identity import IdentityClient
 from tests.support.manual_clock import ManualClock
 
 from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.domain.sessions import Session
 from identity_service.domain.status_entries import (
     CLOSING_TIME,
     LEASE_LIFETIME,
@@ -43,7 +43,7 @@ def test_s5_entries_tell_neither_order_nor_neighbourhood() -> None:
     assert entries != [permuted(position, KEY[::-1]) for position in range(1000)]
 
 
-@pytest.mark.parametrize("name", ["1", "999999999", new_list_name()])
+@pytest.mark.parametrize("name", ["1", "999999999", "z_FWD-TbOT4Us8Dcvgoz0A"])
 def test_name_of_a_list_is_read_back_from_its_uri(name: str) -> None:
     assert list_name_of("https://id", list_uri("https://id", name)) == name
 
@@ -203,15 +203,32 @@ async def test_list_is_kept_while_a_lease_or_an_entry_of_it_may_live(
 
 
 async def test_list_is_kept_while_a_session_has_an_entry_of_it(
-    identity: IdentityClient,
-    database: FlakyDatabase,
-    still_clock: ManualClock,
-    database_url: str,
+    database: FlakyDatabase, still_clock: ManualClock, database_url: str
 ) -> None:
-    await identity.signed_in("alice")
+    entry = await StatusEntries(database, still_clock).allocate()
     await fill_lists(database_url)
-    still_clock.advance(CLOSING_TIME)
     await StatusEntries(database, still_clock).allocate()
     still_clock.advance(CLOSING_TIME + SECOND)
+    now = still_clock()
+    session = Session(
+        id="0" * 32,
+        user_id=1,
+        client_id="first-party",
+        generation=1,
+        device="",
+        address="",
+        created_at=now,
+        rotated_at=now,
+        idle_expires_at=now + timedelta(days=1),
+        expires_at=now + timedelta(days=1),
+        ended_at=None,
+        entry=entry,
+        token_expires_at=now,
+    )
+    await database.write(lambda unit: unit.sessions.add(session))
+
     await housekeep(database, still_clock)
-    assert (await stored(database_url))[0] == 2
+    assert await stored(database_url) == (2, 0)
+    still_clock.advance(timedelta(days=8) + SECOND)
+    await housekeep(database, still_clock)
+    assert await stored(database_url) == (1, 0)
