@@ -141,13 +141,9 @@ class StatusLists:
         return tuple(names)
 
     async def _revision(self, name: str) -> Hashable:
-        return await self._database.read(
-            lambda unit: unit.status_lists.revision(name)
-        )
+        return await self._database.read(lambda unit: unit.status_lists.revision(name))
 
-    async def _publish(
-        self, name: str, present: PublishedList | None
-    ) -> PublishedList:
+    async def _publish(self, name: str, present: PublishedList | None) -> PublishedList:
         revoked = await self._database.read(
             lambda unit: unit.status_lists.revoked(name)
         )
