@@ -91,6 +91,9 @@ class Answer:
         return str(self.json["message"])
 
 
+LISTS: Final = "/api/auth/statuslists"
+
+
 class IdentityClient:
     """Speaks to identity over HTTP; keeps no cookies by itself."""
 
@@ -160,6 +163,18 @@ class IdentityClient:
         answer = await self.call("GET", "/api/users/me", access_token)
         assert answer.status in {200, 401, 404}, answer.text
         return answer.status == 200
+
+
+async def list_path(identity: IdentityClient) -> str:
+    """Return where the one list is that there is."""
+    async with asyncio.timeout(5):
+        while True:
+            uris = (await identity.send("GET", LISTS)).json["status_lists"]
+            if uris:
+                break
+            await asyncio.sleep(0.1)
+    (uri,) = uris
+    return str(uri).removeprefix(ISSUER)
 
 
 async def until_ready(readiness: Readiness, *, within: float = 20) -> None:

@@ -8,7 +8,14 @@ import pytest
 from aiohttp import ClientSession
 from sqlalchemy import insert, select
 from tests.support.database import connected
-from tests.support.identity import ISSUER, OTHER_PASSWORD, PASSWORD, IdentityClient
+from tests.support.identity import (
+    ISSUER,
+    LISTS,
+    OTHER_PASSWORD,
+    PASSWORD,
+    IdentityClient,
+    list_path,
+)
 
 from identity_service.storage.tables import roles, user_roles
 from service_kit.tokens import (
@@ -18,20 +25,6 @@ from service_kit.tokens import (
     parse_jwk,
     verify_status_list,
 )
-
-LISTS = "/api/auth/statuslists"
-
-
-async def list_path(identity: IdentityClient) -> str:
-    """Return where the one list is that there is."""
-    async with asyncio.timeout(5):
-        while True:
-            uris = (await identity.send("GET", LISTS)).json["status_lists"]
-            if uris:
-                break
-            await asyncio.sleep(0.1)
-    (uri,) = uris
-    return str(uri).removeprefix(ISSUER)
 
 
 def place(access_token: str) -> tuple[str, int]:
