@@ -23,7 +23,7 @@ class HousekeepingMetrics(Collector):
         """Return the present values."""
         backlog = GaugeMetricFamily(
             "identity_housekeeping_backlog_seconds",
-            "For how long the oldest row that is to be removed has been due",
+            "How long the oldest removable row has been due, in seconds",
             labels=("chore",),
         )
         age = GaugeMetricFamily(
