@@ -56,6 +56,23 @@ async def test_refusal_tells_when_to_come_back() -> None:
     assert await admitted(limits, 3) == 1
 
 
+async def test_quota_says_what_is_left_and_counts_nothing() -> None:
+    clock = FakeClock()
+    limits = RateLimits("memory", now=clock)
+    client = ("/api", TEN_A_MINUTE, "192.0.2.1")
+    assert await limits.quota(*client) == (10, 0)
+    left = []
+    for _ in range(12):
+        await limits.wait(*client)
+        left.append((await limits.quota(*client)).requests)
+    assert left == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0]
+    assert (await limits.quota(*client)).seconds == pytest.approx(60)
+    clock.now += 6
+    quota = await limits.quota(*client)
+    assert quota.requests == 1
+    assert quota.seconds == pytest.approx(54)
+
+
 async def test_refused_requests_do_not_lengthen_the_wait() -> None:
     clock = FakeClock()
     limits = RateLimits("memory", now=clock)
@@ -156,6 +173,9 @@ async def test_gateways_that_share_a_store_count_together(tmp_path: Path) -> Non
 
         assert together == 10
         assert 0 < await second.wait("/api", TEN_A_MINUTE, "192.0.2.1") <= 60
+        quota = await first.quota("/api", TEN_A_MINUTE, "192.0.2.1")
+        assert quota.requests == 0
+        assert 0 < quota.seconds <= 120
         assert not first.is_alone
         await first.close()
         await second.close()

@@ -1,11 +1,13 @@
 """Puts the gateway together."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -18,12 +20,17 @@ from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.last_good import Loaded, load
 from gateway_service.operations.metrics import GatewayMetrics
 from gateway_service.operations.status import status_of
+from gateway_service.proxy.rate_limits import without_limits
 from gateway_service.server import GatewayServer, running
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.pool import ConnectionPool
 from service_kit.health import Readiness
 from service_kit.internal_app import create_internal_app
+
+_NO_LIMITS: Final = "off for every client: GATEWAY_RATE_LIMITS=off"
+
+_logger: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +63,23 @@ def create_app(
         The configuration cannot be used.
     """
     loop = asyncio.get_running_loop()
+    start = start or load(read_config())
+    if not settings.rate_limits:
+        start = replace(start, config=without_limits(start.config))
     readiness, registry = Readiness(), CollectorRegistry()
     deadlines, batch = Deadlines(loop), WriteBatch(loop)
 
     def make_pool(endpoint: Endpoint, config: UpstreamConfig) -> ConnectionPool:
         return ConnectionPool(endpoint, config, deadlines, batch, loop)
 
-    start = start or load(read_config())
-    control = ControlPlane(start.config, read_config, make_pool, start.certificate)
+    def read_again() -> Config:
+        config = read_config()
+        return config if settings.rate_limits else without_limits(config)
+
+    control = ControlPlane(start.config, read_again, make_pool, start.certificate)
     readiness.checks["upstreams"] = control.starting_fault
+    if not settings.rate_limits:
+        _warn_of_no_limits(readiness)
     access_log = AccessLog(settings.access_log, loop)
     server = GatewayServer(
         control, readiness, access_log, deadlines=deadlines, batch=batch, loop=loop
@@ -93,10 +108,22 @@ def create_app(
         ),
         server=server,
         internal_app=create_internal_app(
-            readiness, registry, lambda: status_of(control)
+            readiness,
+            registry,
+            lambda: status_of(control, limits_rates=settings.rate_limits),
         ),
         readiness=readiness,
         control=control,
         metrics=server.metrics,
         reload=begin_reload,
     )
+
+
+def _warn_of_no_limits(readiness: Readiness) -> None:
+    """Say at start and on `/readyz` that no client's rate is limited."""
+
+    async def warning() -> str:
+        return _NO_LIMITS
+
+    readiness.warnings["rate_limits"] = warning
+    _logger.warning("rate_limits_off", extra={"reason": _NO_LIMITS})

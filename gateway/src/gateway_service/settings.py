@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from service_kit.listener import ListenerSettings, internal_port, public_port
-from service_kit.settings import setting, whole_number
+from service_kit.settings import boolean, setting, whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,4 +35,10 @@ class GatewaySettings(ListenerSettings):
         "GATEWAY_ACCESS_LOG",
         default="-",
         description="a file, - for standard output, or off",
+    )
+    rate_limits: bool = setting(
+        "GATEWAY_RATE_LIMITS",
+        boolean,
+        default="on",
+        description="off counts no client's requests: for load tests alone",
     )

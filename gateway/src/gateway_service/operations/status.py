@@ -8,14 +8,14 @@ from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching import UpstreamWatch
 
 
-def status_of(control: ControlPlane) -> dict[str, object]:
+def status_of(control: ControlPlane, *, limits_rates: bool = True) -> dict[str, object]:
     """Return routes, upstreams, replicas and limits as JSON can hold them."""
     state = control.state
     return {
         "routes": [_route(route) for route in state.routes],
         "upstreams": {name: _upstream(w) for name, w in control.watches.items()},
         "rate_limits": {
-            "store": state.rate_limits.place,
+            "store": state.rate_limits.place if limits_rates else "off",
             "counting_alone": state.rate_limits.is_alone,
             "refused": state.rate_limits.refused,
         },

@@ -15,6 +15,7 @@ from gateway_service.proxy import problems
 from gateway_service.proxy.cors import is_preflight
 from gateway_service.proxy.forwarding import Forwarding
 from gateway_service.proxy.pages import PAGE_LINES, start_page
+from gateway_service.proxy.rate_limits import policy_line, quota_line
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.state import State
 from service_kit.problems import Problem, ProblemError
@@ -123,7 +124,10 @@ async def _limit(
     client = state.proxies.client_behind(
         exchange.client.address, exchange.request.values
     )
-    seconds = await state.rate_limits.wait(route.prefix, limit, client)
+    limits = state.rate_limits
+    seconds = await limits.wait(route.prefix, limit, client)
+    quota = await limits.quota(route.prefix, limit, client)
+    exchange.lines += policy_line(route.prefix, limit) + quota_line(route.prefix, quota)
     if seconds:
         raise ProblemError(problems.too_many_requests(math.ceil(seconds)))
     _forward(exchange, route, state)

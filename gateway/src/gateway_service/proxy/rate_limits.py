@@ -7,12 +7,15 @@ it walks through all its keys in a new task for every request.
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
-from typing import Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-from gateway_service.config.model import RateLimit
+from gateway_service.config.model import Config, RateLimit
 from gateway_service.config.values import MEMORY
 from service_kit.counters import SharedStore
 
@@ -22,8 +25,21 @@ MOST_CLIENTS: Final = 100_000
 IPV6_CLIENT_BITS: Final = 64
 """One subscriber is given at least a /64, so that is one client."""
 
+FIELDS: Final = ("RateLimit", "RateLimit-Policy")
+"""On responses of limited routes (draft-ietf-httpapi-ratelimit-headers-10)."""
+
 STORE_SECONDS: Final = 0.25
 """How long one request waits for the shared store."""
+
+T = TypeVar("T")
+
+
+class Quota(NamedTuple):
+    """What a client has left of a limit."""
+
+    requests: int
+    seconds: float
+    """Until it has the whole limit again."""
 
 
 class Counter(Protocol):
@@ -31,6 +47,9 @@ class Counter(Protocol):
 
     async def wait(self, key: str, limit: RateLimit) -> float:
         """Count one request: 0 admits it, else seconds until it may be tried again."""
+
+    async def quota(self, key: str, limit: RateLimit) -> Quota:
+        """Return what is left, without counting."""
 
 
 class MemoryCounter:
@@ -52,6 +71,12 @@ class MemoryCounter:
         if len(self._free_at) > MOST_CLIENTS:
             del self._free_at[next(iter(self._free_at))]
         return excess if refused else 0.0
+
+    async def quota(self, key: str, limit: RateLimit) -> Quota:
+        """Return what is left, without counting."""
+        busy = max(0.0, self._free_at.get(key, 0.0) - self._now())
+        free = (limit.seconds - busy) * limit.requests / limit.seconds
+        return Quota(max(0, int(free + 1e-6)), busy)
 
     def forget_idle(self) -> None:
         """Drop the keys that have their whole limit again."""
@@ -93,13 +118,16 @@ class SharedCounter:
         ValkeyError
             Valkey is away.
         """
-        from limits import RateLimitItemPerSecond  # noqa: PLC0415
-
-        item = RateLimitItemPerSecond(limit.requests, limit.seconds)
-        if await self._limiter.hit(item, key):
+        if await self._limiter.hit(_item(limit), key):
             return 0.0
-        window = await self._limiter.get_window_stats(item, key)
-        return max(window.reset_time - time.time(), limit.seconds / limit.requests)
+        quota = await self.quota(key, limit)
+        return max(quota.seconds, limit.seconds / limit.requests)
+
+    async def quota(self, key: str, limit: RateLimit) -> Quota:
+        """Return what is left, without counting."""
+        window = await self._limiter.get_window_stats(_item(limit), key)
+        seconds = max(0.0, window.reset_time - time.time())
+        return Quota(max(0, window.remaining), seconds)
 
     async def close(self) -> None:
         """Close the connections to Valkey."""
@@ -136,18 +164,23 @@ class RateLimits:
 
         `client` is an address in its one spelling, as `client_addresses` gives it.
         """
-        key = f"{route} {client_network(client)}"
-        seconds = await self._wait(key, limit)
+        key = _key(route, client)
+        seconds = await self._ask(lambda counter: counter.wait(key, limit))
         if seconds:
             self.refused += 1
         return seconds
 
-    async def _wait(self, key: str, limit: RateLimit) -> float:
+    async def quota(self, route: str, limit: RateLimit, client: str) -> Quota:
+        """Return what the client has left, without counting."""
+        key = _key(route, client)
+        return await self._ask(lambda counter: counter.quota(key, limit))
+
+    async def _ask(self, question: Callable[[Counter], Awaitable[T]]) -> T:
         shared = self._shared
         if shared is None:
-            return await self._memory.wait(key, limit)
+            return await question(self._memory)
         return await self._store.ask(
-            lambda: shared.wait(key, limit), lambda: self._memory.wait(key, limit)
+            lambda: question(shared), lambda: question(self._memory)
         )
 
     @property
@@ -168,6 +201,35 @@ class RateLimits:
     def tidy(self) -> None:
         """Forget idle clients; called now and then."""
         self._memory.forget_idle()
+
+
+def without_limits(config: Config) -> Config:
+    """Return a configuration that limits no client's rate."""
+    routes = tuple(replace(route, rate_limit=None) for route in config.routes)
+    return replace(config, routes=routes)
+
+
+@lru_cache(maxsize=256)
+def policy_line(route: str, limit: RateLimit) -> bytes:
+    """Return the field that names a limit."""
+    text = f'RateLimit-Policy: "{route}";q={limit.requests};w={limit.seconds}\r\n'
+    return text.encode("ascii")
+
+
+def quota_line(route: str, quota: Quota) -> bytes:
+    """Return the field that says what is left of the limit of the same name."""
+    seconds = math.ceil(quota.seconds)
+    return f'RateLimit: "{route}";r={quota.requests};t={seconds}\r\n'.encode("ascii")
+
+
+def _key(route: str, client: str) -> str:
+    return f"{route} {client_network(client)}"
+
+
+def _item(limit: RateLimit) -> Any:  # noqa: ANN401 - of a library that is imported late
+    from limits import RateLimitItemPerSecond  # noqa: PLC0415 - see above
+
+    return RateLimitItemPerSecond(limit.requests, limit.seconds)
 
 
 def client_network(client: str) -> str:

@@ -2,12 +2,19 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway_service.config.model import Config, RateLimit, Timeouts
+from gateway_service.config.model import (
+    Config,
+    CorsConfig,
+    RateLimit,
+    RouteConfig,
+    Timeouts,
+)
 from gateway_service.config.values import METHODS, CorsAccess
 from gateway_service.proxy.cors import Cors
+from gateway_service.proxy.rate_limits import FIELDS
 
 _AMBIGUOUS: Final = re.compile(
     r"//|\\|%2f|%5c|%00|(?:^|/)(?:\.|%2e){1,2}(?:/|;|$)", re.IGNORECASE
@@ -47,7 +54,7 @@ class Routes:
                 body_limit=route.body_limit,
                 timeouts=route.timeouts,
                 rate_limit=route.rate_limit,
-                cors=Cors(config.cors, route.cors, route.methods),
+                cors=_cors(config.cors, route),
             )
             for route in config.routes
         }
@@ -82,3 +89,11 @@ class Routes:
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._by_prefix.values())
+
+
+def _cors(config: CorsConfig, route: RouteConfig) -> Cors:
+    """Return a route's policy, which lets pages read what it says of a limit."""
+    if route.rate_limit is not None:
+        exposed = dict.fromkeys((*config.exposed_headers, *FIELDS))
+        config = replace(config, exposed_headers=tuple(exposed))
+    return Cors(config, route.cors, route.methods)
