@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -126,6 +127,23 @@ async def test_cookie_of_the_profile_is_read(
     headers = {"Cookie": f"{name}={issuer.mint()}"}
 
     assert (await service.get(headers=headers)).status == status
+
+
+@pytest.mark.parametrize("place", range(3))
+async def test_of_several_cookies_of_one_name_the_right_one_counts(
+    issuer: Issuer, service: Content, place: int
+) -> None:
+    tokens = ["abc", issuer.mint(exp=int(time.time()) - 600)]
+    tokens.insert(place, issuer.mint())
+    cookies = "; ".join(f"access_token={token}" for token in tokens)
+
+    answer = await service.get(headers={"Cookie": cookies})
+    without = await service.get(
+        headers={"Cookie": cookies.replace(tokens[place], "a.b.c")}
+    )
+
+    assert answer.status == 200
+    check_problem(without, 401, "invalid_token", "Unauthorized!")
 
 
 async def test_header_beats_cookie(issuer: Issuer, service: Content) -> None:

@@ -4,12 +4,13 @@ import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from service_kit.credentials import (
+    Credentials,
     MalformedCredentialsError,
     read_access_token,
 )
@@ -21,6 +22,8 @@ from service_kit.tokens import (
     StatusUnavailableError,
     TokenVerifier,
 )
+
+T = TypeVar("T")
 
 RETRY_AFTER_SECONDS: Final = 5
 """About how long it takes to try the issuer again."""
@@ -58,7 +61,38 @@ class Authenticator:
         credentials = read_access_token(request.headers, cookie=self._cookie)
         if credentials is None:
             raise MissingTokenError
-        return self._verifier.verify(credentials.untrusted_token)
+        return verify_one(self._verifier.verify, credentials)
+
+
+def verify_one(
+    verify: Callable[[str], Awaitable[T]], credentials: Credentials
+) -> Awaitable[T]:
+    """Return what ``verify`` makes of the first of several tokens that it takes.
+
+    Raises
+    ------
+    InvalidTokenError
+        None is to be trusted.
+    KeysUnavailableError, StatusUnavailableError
+        None is known to be, and one cannot be judged now.
+    """
+    if len(credentials.untrusted_tokens) == 1:
+        return verify(credentials.untrusted_tokens[0])
+    return _verify_each(verify, credentials.untrusted_tokens)
+
+
+async def _verify_each(
+    verify: Callable[[str], Awaitable[T]], untrusted_tokens: tuple[str, ...]
+) -> T:
+    refusal: Exception = InvalidTokenError("there is no token")
+    for number, untrusted_token in enumerate(untrusted_tokens):
+        try:
+            return await verify(untrusted_token)
+        except InvalidTokenError as error:
+            refusal = refusal if number else error
+        except (KeysUnavailableError, StatusUnavailableError) as error:
+            refusal = error
+    raise refusal
 
 
 AUTHENTICATOR: Final = web.AppKey("AUTHENTICATOR", Authenticator)

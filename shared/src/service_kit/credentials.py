@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from enum import Enum, auto
+from itertools import islice
 from typing import Final, NamedTuple
 
 from aiohttp import hdrs
@@ -21,6 +22,9 @@ _BEARER: Final = re.compile(
 )
 """``Bearer``, one space, b64token (RFC 6750 section 2.1); alone it holds no token."""
 
+MOST_CANDIDATES: Final = 8
+"""Cookies of one name that are tried: each may cost a signature's verification."""
+
 
 class CredentialsSource(Enum):
     """How a token came: a browser sends a cookie unasked, so CSRF matters there."""
@@ -30,9 +34,13 @@ class CredentialsSource(Enum):
 
 
 class Credentials(NamedTuple):
-    """A token that nobody has verified yet, and how it came."""
+    """Tokens that nobody has verified yet, one of which should do, and how they came.
 
-    untrusted_token: str
+    A header names one. Cookies may be several of one name: applications on other
+    ports of a host, on its other paths and on sibling domains share the browser's.
+    """
+
+    untrusted_tokens: tuple[str, ...]
     source: CredentialsSource
 
 
@@ -48,7 +56,7 @@ def access_token_cookie(*, secure: bool) -> str:
 def read_access_token(
     headers: CIMultiDictProxy[str], *, cookie: str
 ) -> Credentials | None:
-    """Return the access token in a header, else the one in the cookie of that name.
+    """Return the access token in a header, else those in cookies of that name.
 
     An empty header or cookie is none. A cookie beside a header is ignored, however
     wrong the header's token is.
@@ -56,7 +64,7 @@ def read_access_token(
     Raises
     ------
     MalformedCredentialsError
-        A header is repeated or malformed, or tokens of the same standing differ.
+        A header is repeated or malformed, or two headers name different tokens.
     """
     own = _single(headers, ACCESS_TOKEN_HEADER)
     authorization = _single(headers, hdrs.AUTHORIZATION)
@@ -64,10 +72,19 @@ def read_access_token(
     if own and bearer and own != bearer:
         raise MalformedCredentialsError("two headers name different tokens")
     if token := own or bearer:
-        return Credentials(token, CredentialsSource.HEADER)
-    if token := _only(_cookies(headers, cookie)):
-        return Credentials(token, CredentialsSource.COOKIE)
+        return Credentials((token,), CredentialsSource.HEADER)
+    if tokens := read_cookies(headers, cookie):
+        return Credentials(tokens, CredentialsSource.COOKIE)
     return None
+
+
+def read_cookies(headers: CIMultiDictProxy[str], name: str) -> tuple[str, ...]:
+    """Return the different values of all cookies of a name, at most a few of them.
+
+    They come as browsers send them: the longest path first, then the oldest.
+    """
+    values = dict.fromkeys(_cookies(headers, name))
+    return tuple(islice(values, MOST_CANDIDATES))
 
 
 def _single(headers: CIMultiDictProxy[str], name: str) -> str:
@@ -90,15 +107,8 @@ def _bearer_token(authorization: str) -> str:
     return found[1] or ""
 
 
-def _only(tokens: Iterator[str]) -> str:
-    different = set(tokens)
-    if len(different) > 1:
-        raise MalformedCredentialsError("two cookies name different tokens")
-    return different.pop() if different else ""
-
-
 def _cookies(headers: CIMultiDictProxy[str], name: str) -> Iterator[str]:
-    """Read every cookie of that name: a sibling domain may have planted another."""
+    """Yield what is in every cookie of that name, empty ones left out."""
     for header in headers.getall(hdrs.COOKIE, ()):
         for pair in header.split(";"):
             found, _, value = pair.strip(" \t").partition("=")

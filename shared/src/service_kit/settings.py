@@ -6,13 +6,14 @@ third of what the gateway and content may use.
 """
 
 import dataclasses
-import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
+
+from service_kit.origins import is_origin
 
 PREFIX: Final = "{prefix}"
 """In a name: what the class that has the setting calls its ``prefix``."""
@@ -23,12 +24,6 @@ _FALSE: Final = frozenset({"false", "0", "no", "off"})
 _LAST_PORT: Final = 65_535
 _LONGEST_SECRET: Final = 65_536
 """Bytes: whoever names a device or a log by mistake is told, not read to the end."""
-
-_ORIGIN: Final = re.compile(
-    r"(?P<scheme>https?)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])"
-    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
-)
-_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -208,14 +203,14 @@ def comma_list(value: str) -> tuple[str, ...]:
 
 
 def origins(value: str) -> tuple[str, ...]:
-    """Accept a list of web origins, each as browsers write it (RFC 6454 section 6)."""
+    """Accept a list of web origins, as `service_kit.origins.is_origin` has them."""
     found = comma_list(value)
     for each in found:
-        match = _ORIGIN.fullmatch(each)
-        if match is None or _DEFAULT_PORTS[match["scheme"]] == match["port"]:
+        if not is_origin(each):
             raise ValueError(
                 f"has {each!r}, which is no origin: scheme://host, in lower case,"
-                " with a port only where it is not the scheme's own"
+                " with a port only where it is not the scheme's own; only localhost,"
+                " 127.0.0.1 and [::1] may have every port, :*"
             )
     return found
 

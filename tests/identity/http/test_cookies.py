@@ -1,3 +1,4 @@
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
@@ -32,7 +33,7 @@ async def identity(database_url: str) -> AsyncIterator[IdentityClient]:
 
 async def sign_in(identity: IdentityClient) -> Answer:
     await identity.sign_up("alice")
-    return await identity.sign_in("alice")
+    return await identity.sign_in("alice", headers=FROM_OUR_PAGE)
 
 
 def cookie_header(answer: Answer) -> str:
@@ -186,7 +187,7 @@ async def test_c8_a_dummy_header_does_not_get_around_the_check(
     )
 
     assert answer.status == status
-    assert (await identity.sign_in("alice")).status == 200
+    assert (await identity.sign_in("alice", headers=FROM_OUR_PAGE)).status == 200
 
 
 async def test_c8_a_refresh_token_in_the_body_counts_before_the_cookie(
@@ -209,7 +210,12 @@ async def test_other_transports(database_url: str, transport: str) -> None:
     settings = identity_settings(database_url, IDENTITY_TOKEN_TRANSPORT=transport)
     async with running_identity(settings) as identity:
         answer = await sign_in(identity)
-        signed_out = await identity.sign_out(answer.json["refreshToken"])
+        signed_out = await identity.send(
+            "POST",
+            "/api/auth/signout",
+            json={"refreshToken": answer.json["refreshToken"]},
+            headers=FROM_OUR_PAGE,
+        )
 
     expected = {"access_token", "refresh_token"} if transport == "both" else set()
     assert answer.json["accessToken"]
@@ -224,6 +230,149 @@ async def test_the_tutorials_profile_uses_both_transports(database_url: str) -> 
         answer = await sign_in(identity)
 
     assert answer.json["refreshToken"] == answer.cookies["refresh_token"].value
+
+
+TRANSPORTS: Final = [
+    pytest.param({"IDENTITY_TOKEN_TRANSPORT": "cookie"}, id="cookie"),
+    pytest.param({"IDENTITY_TOKEN_TRANSPORT": "both"}, id="both"),
+    pytest.param({"TUTORIAL_COMPAT": "true"}, id="tutorial"),
+]
+FOREIGN_FORMS: Final = [
+    pytest.param(
+        {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"}, id="form"
+    ),
+    pytest.param({"Origin": "https://evil.test"}, id="old browser"),
+    pytest.param({"Origin": "null"}, id="sandbox"),
+    pytest.param({"Sec-Fetch-Site": "cross-site"}, id="no origin"),
+    pytest.param({"Sec-Fetch-Site": "none"}, id="nobody's page"),
+    pytest.param(
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1:8081"},
+        id="another name of the host",
+    ),
+]
+
+
+@pytest.mark.parametrize("settings", TRANSPORTS)
+@pytest.mark.parametrize("headers", FOREIGN_FORMS)
+async def test_no_foreign_page_puts_a_session_into_a_browser(
+    database_url: str, settings: dict[str, str], headers: dict[str, str]
+) -> None:
+    async with running_identity(
+        identity_settings(database_url, IDENTITY_ALLOWED_ORIGINS=ORIGIN, **settings)
+    ) as identity:
+        mallory = cookie_header(await sign_in(identity))
+        token = re.findall("refresh_token=([^;]+)", mallory)[0]
+        requests = {
+            "signin": {"username": "alice", "password": PASSWORD},
+            "refreshtoken": {"refreshToken": token},
+            "signup": {"username": "b", "email": "b@c.test", "password": PASSWORD},
+        }
+        for path, form in requests.items():
+            answer = await identity.send(
+                "POST", f"/api/auth/{path}", data=form, headers=headers
+            )
+            assert (answer.status, answer.json["code"]) == (403, "cross_site_request")
+            assert "localhost is another than 127.0.0.1" in answer.message
+            assert not answer.cookies
+        signed_out = await identity.send(
+            "POST", "/api/auth/signout", headers={"Cookie": mallory, **headers}
+        )
+        assert (signed_out.status, dict(signed_out.cookies)) == (200, {})
+        again = await post(identity, "/api/auth/refreshtoken", mallory, FROM_OUR_PAGE)
+        assert again.status == 200, (
+            "the session goes on, and none of the above spent it"
+        )
+
+
+@pytest.mark.parametrize(("headers", "passes"), PAGES)
+async def test_cookies_are_set_for_our_own_pages(
+    identity: IdentityClient, headers: Mapping[str, str], *, passes: bool
+) -> None:
+    await identity.sign_up("alice")
+    answer = await identity.sign_in("alice", headers=headers)
+
+    assert answer.status == (200 if passes else 403)
+    assert set(answer.cookies) == ({ACCESS, REFRESH} if passes else set())
+
+
+async def test_clients_that_are_no_browser_get_tokens_and_no_cookies(
+    database_url: str,
+) -> None:
+    settings = identity_settings(database_url, TUTORIAL_COMPAT="true")
+    async with running_identity(settings) as identity:
+        pair = await identity.signed_in("alice")
+        refreshed = await identity.refresh(pair["refreshToken"])
+        signed_out = await identity.sign_out(pair["refreshToken"])
+
+        assert await identity.is_accepted(pair["accessToken"]) is False
+    assert refreshed.json["accessToken"]
+    assert not refreshed.cookies
+    assert (signed_out.status, dict(signed_out.cookies)) == (200, {})
+
+
+async def others(identity: IdentityClient) -> list[str]:
+    """Return what applications on other ports may have put into the same cookie."""
+    ended = (await identity.sign_in("alice", headers=FROM_OUR_PAGE)).cookies
+    cookies = "; ".join(f"{name}={each.value}" for name, each in ended.items())
+    await post(identity, "/api/auth/signout", cookies, FROM_OUR_PAGE)
+    return [
+        "abc",
+        "a.b.c",
+        "A" * 72,
+        '"quoted"',
+        ended[ACCESS].value,
+        ended[REFRESH].value,
+    ]
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+async def test_of_several_cookies_of_one_name_the_right_one_counts(
+    identity: IdentityClient, place: str
+) -> None:
+    own = (await sign_in(identity)).cookies
+    foreign = await others(identity)
+
+    def cookies(name: str, value: str) -> str:
+        values = [value, *foreign] if place == "first" else [*foreign, value]
+        return "; ".join(f"{name}={each}" for each in values)
+
+    access = cookies(ACCESS, own[ACCESS].value)
+    me = await identity.send("GET", "/api/users/me", headers={"Cookie": access})
+    refresh = cookies(REFRESH, own[REFRESH].value)
+    refreshed = await post(identity, "/api/auth/refreshtoken", refresh, FROM_OUR_PAGE)
+    successor = cookies(REFRESH, refreshed.cookies[REFRESH].value)
+    signed_out = await post(identity, "/api/auth/signout", successor, FROM_OUR_PAGE)
+    after = await post(identity, "/api/auth/refreshtoken", successor, FROM_OUR_PAGE)
+
+    assert (me.status, refreshed.status, signed_out.status) == (200, 200, 200)
+    assert (after.status, after.json["code"]) == (403, "invalid_grant")
+    again = await identity.send("GET", "/api/users/me", headers={"Cookie": access})
+    assert again.status == 401
+
+
+async def test_a_spent_cookie_beside_its_successor_is_no_theft(
+    identity: IdentityClient,
+) -> None:
+    spent = (await sign_in(identity)).cookies[REFRESH].value
+    values = [spent]
+    for _ in range(2):
+        cookies = "; ".join(f"{REFRESH}={value}" for value in values)
+        answer = await post(identity, "/api/auth/refreshtoken", cookies, FROM_OUR_PAGE)
+        assert answer.status == 200
+        values.append(answer.cookies[REFRESH].value)
+
+
+async def test_no_more_than_a_few_cookies_are_tried(
+    identity: IdentityClient,
+) -> None:
+    own = (await sign_in(identity)).cookies[ACCESS].value
+    many = "; ".join(f"{ACCESS}={number}.b.c" for number in range(50))
+
+    answer = await identity.send(
+        "GET", "/api/users/me", headers={"Cookie": f"{many}; {ACCESS}={own}"}
+    )
+
+    assert answer.status == 401
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ from identity_service.usecases.token_pairs import TokenPairs
 from identity_service.usecases.users import Users
 from identity_service.usecases.watching import Waiters
 from service_kit.clock import Clock, utc_now
+from service_kit.origins import AllowedOrigins
 from service_kit.tokens import TokenVerifier
 
 _SERVICE_WORDS: Final = ("identity", "gateway")
@@ -193,7 +194,7 @@ def compose(
         ),
         passwords=passwords,
         sessions=sessions,
-        csrf_guard=CsrfGuard(settings.allowed_origins),
+        csrf_guard=CsrfGuard(AllowedOrigins(settings.allowed_origins)),
         users=Users(database, audit=audit, clock=clock),
         roles=Roles(
             database, audit=audit, self_assignable=settings.self_assignable_roles

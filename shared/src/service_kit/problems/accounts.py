@@ -84,8 +84,9 @@ REFRESH_TOKEN_EXPIRED: Final = Problem(
 CROSS_SITE_REQUEST: Final = Problem(
     HTTPStatus.FORBIDDEN,
     "cross_site_request",
-    "A request by cookie must come from a page of this site.",
-    "Send it from an allowed origin, or send the token in a header.",
+    "Cookies are for pages of this site, and localhost is another than 127.0.0.1.",
+    "Open the page under the host name of the API, let IDENTITY_ALLOWED_ORIGINS name"
+    " its origin, or send the token in a header.",
 )
 ACCOUNT_NOT_FOUND: Final = Problem(
     HTTPStatus.NOT_FOUND,

@@ -9,8 +9,9 @@ from identity_service.domain.errors import CrossSiteRequestError
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, Device
 from identity_service.handlers.client_addresses import ClientAddresses, device_of
+from identity_service.security.csrf import Page
 from identity_service.usecases.access_tokens import Bearer
-from service_kit.auth import MissingTokenError, require_role
+from service_kit.auth import MissingTokenError, require_role, verify_one
 from service_kit.credentials import (
     CredentialsSource,
     MalformedCredentialsError,
@@ -39,13 +40,14 @@ class RequestContext:
         return device_of(self._request, ClientAddresses(trusted_proxies))
 
     @property
-    def is_same_site(self) -> bool:
-        """Whether a page of ours made the request."""
-        return self.services.csrf_guard.allows(self._request.headers)
+    def page(self) -> Page:
+        """Whose page made the request."""
+        return self.services.csrf_guard.page(self._request.headers)
 
-    def require_same_site(self) -> None:
+    def require_own_page(self) -> None:
         """Return if a page of ours made the request, else `CrossSiteRequestError`."""
-        self.services.csrf_guard.require(self._request.headers)
+        if self.page is not Page.OURS:
+            raise CrossSiteRequestError
 
     async def caller(self) -> Caller:
         """Return who is calling, by the request's access token.
@@ -95,8 +97,8 @@ class RequestContext:
             credentials.source is CredentialsSource.COOKIE
             and self._request.method not in _SAFE_METHODS
         ):
-            self.require_same_site()
-        return await self.services.bearers.verify(credentials.untrusted_token)
+            self.require_own_page()
+        return await verify_one(self.services.bearers.verify, credentials)
 
     def _caller(self, bearer: Bearer) -> Caller:
         return Caller(bearer.user_id, bearer.session_id, self.device)

@@ -1,14 +1,16 @@
 """Tokens on their way to clients: in the body, in cookies, or in both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Self
 
 from aiohttp import web
 
+from identity_service.domain.errors import CrossSiteRequestError
+from identity_service.security.csrf import Page
 from identity_service.settings import Settings, Transport
 from identity_service.usecases.token_pairs import TokenPair
-from service_kit.credentials import access_token_cookie
+from service_kit.credentials import access_token_cookie, read_cookies
 
 SECURE_REFRESH_TOKEN_COOKIE: Final = "__Secure-refresh_token"  # noqa: S105 - a name
 PLAIN_REFRESH_TOKEN_COOKIE: Final = "refresh_token"  # noqa: S105 - a cookie's name
@@ -36,6 +38,30 @@ class TokenTransport:
             secure=settings.cookie_secure,
             session_lifetime=settings.session_lifetime,
         )
+
+    def to_page(self, page: Page) -> Self:
+        """Return the way for new tokens to whoever made the request.
+
+        Cookies are set for pages of ours alone: another page would put its own session
+        into the visitor's browser. A client that is no browser needs none.
+
+        Raises
+        ------
+        CrossSiteRequestError
+            There is no way.
+        """
+        match self.transport, page:
+            case (Transport.BODY, _) | (_, Page.OURS):
+                return self
+            case Transport.BOTH, Page.NONE:
+                return replace(self, transport=Transport.BODY)
+            case _:
+                raise CrossSiteRequestError
+
+    def refuse_foreign(self, page: Page) -> None:
+        """Raise `CrossSiteRequestError` for a foreign page, where cookies are used."""
+        if self.uses_cookies and page is Page.FOREIGN:
+            raise CrossSiteRequestError
 
     @property
     def uses_cookies(self) -> bool:
@@ -94,11 +120,11 @@ class TokenTransport:
             SECURE_REFRESH_TOKEN_COOKIE if self.secure else PLAIN_REFRESH_TOKEN_COOKIE
         )
 
-    def read_refresh_token(self, request: web.Request) -> str | None:
-        """Return the refresh token in the request's cookie, if there is one."""
+    def read_refresh_tokens(self, request: web.Request) -> tuple[str, ...]:
+        """Return the refresh tokens in the request's cookies: one of them should do."""
         if not self.uses_cookies:
-            return None
-        return request.cookies.get(self.refresh_token_cookie) or None
+            return ()
+        return read_cookies(request.headers, self.refresh_token_cookie)
 
     def _set(
         self,

@@ -13,6 +13,7 @@ from identity_service.handlers.payloads import (
     role_names,
     session_members,
 )
+from identity_service.security.csrf import Page
 from service_kit.bodies import read_members
 from service_kit.problems import ProblemError
 
@@ -20,11 +21,11 @@ from service_kit.problems import ProblemError
 async def sign_in(request: web.Request) -> web.Response:
     """POST /api/auth/signin."""
     context = RequestContext(request)
+    transport = TokenTransport.of(context.services.settings).to_page(context.page)
     payload = await read_payload(request, SignInPayload, form=True)
     user, pair = await context.services.sign_ins.sign_in(
         payload.username, payload.password, context.device
     )
-    transport = TokenTransport.of(context.services.settings)
     members: dict[str, object] = {
         "id": user.id,
         "username": user.username,
@@ -45,15 +46,17 @@ async def refresh(request: web.Request) -> web.Response:
     transport = TokenTransport.of(context.services.settings)
     match (await read_members(request, form=True)).get("refreshToken"):
         case None | "":
-            untrusted_token = transport.read_refresh_token(request)
-            if untrusted_token is None:
+            untrusted_tokens = transport.read_refresh_tokens(request)
+            if not untrusted_tokens:
                 raise NoRefreshTokenError
-            context.require_same_site()
+            context.require_own_page()
         case str(in_body):
-            untrusted_token = in_body
+            untrusted_tokens = (in_body,)
         case _:
             raise UnknownRefreshTokenError
-    pair = await context.services.refreshes.refresh(untrusted_token, context.device)
+    transport = transport.to_page(context.page)
+    refreshes = context.services.refreshes
+    pair = await refreshes.refresh_one(untrusted_tokens, context.device)
     response = json_response(transport.members(pair))
     transport.set_cookies(response, pair)
     return response
@@ -63,15 +66,18 @@ async def sign_out(request: web.Request) -> web.Response:
     """POST /api/auth/signout."""
     context = RequestContext(request)
     transport = TokenTransport.of(context.services.settings)
-    untrusted_token = await _refresh_token_in_body(request)
-    if untrusted_token is None and context.is_same_site:
-        untrusted_token = transport.read_refresh_token(request)
+    is_own_page = context.page is Page.OURS
+    in_body = await _refresh_token_in_body(request)
+    untrusted_tokens: tuple[str, ...] = () if in_body is None else (in_body,)
+    if not untrusted_tokens and is_own_page:
+        untrusted_tokens = transport.read_refresh_tokens(request)
     caller = await context.caller_or_none()
     await context.services.sessions.sign_out(
-        untrusted_token, caller.session_id if caller else None, context.device
+        untrusted_tokens, caller.session_id if caller else None, context.device
     )
     response = message_response("You've been signed out!")
-    transport.clear_cookies(response)
+    if is_own_page:
+        transport.clear_cookies(response)
     return response
 
 

@@ -1,8 +1,10 @@
 """Refresh: spend a refresh token for the next token pair."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from identity_service.domain.errors import (
+    IdentityError,
     RefreshTokenExpiredError,
     RefreshTokenReusedError,
     UnknownRefreshTokenError,
@@ -74,6 +76,31 @@ class Refreshes:
             token.generation,
             lambda: self._refresh(token, device),
         )
+
+    async def refresh_one(
+        self, untrusted_tokens: Sequence[str], device: Device
+    ) -> TokenPair:
+        """Spend the first of several tokens that has a successor, as `refresh` does."""
+        refusal: IdentityError = UnknownRefreshTokenError()
+        for number, untrusted_token in enumerate(self._newest(untrusted_tokens)):
+            try:
+                return await self.refresh(untrusted_token, device)
+            except (UnknownRefreshTokenError, RefreshTokenExpiredError) as error:
+                refusal = refusal if number else error
+        raise refusal
+
+    def _newest(self, untrusted_tokens: Sequence[str]) -> Iterable[str]:
+        """Return one token a session: an older one would be taken for a stolen one.
+
+        Where none is ours, the first stands for all.
+        """
+        newest: dict[str, tuple[int, str]] = {}
+        for untrusted_token in untrusted_tokens:
+            if token := self._refresh_tokens.read(untrusted_token):
+                known = newest.get(token.session_id, (0, ""))
+                this = token.generation, untrusted_token
+                newest[token.session_id] = max(known, this)
+        return [text for _, text in newest.values()] or untrusted_tokens[:1]
 
     async def _refresh(self, token: RefreshToken, device: Device) -> TokenPair:
         await self._throttle.reserve_refresh_of(token.session_id)

@@ -1,6 +1,6 @@
 """Show and end sessions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.errors import SessionNotFoundError
@@ -35,26 +35,33 @@ class Sessions:
 
     async def sign_out(
         self,
-        untrusted_token: str | None,
+        untrusted_tokens: Iterable[str],
         session_id: str | None,
         device: Device,
         *,
         reason: EndReason = EndReason.SIGNED_OUT,
     ) -> None:
-        """End the session of a refresh token, spent or not, or else the session named.
+        """End the sessions of refresh tokens, spent or not, or else the session named.
 
         Does nothing where there is none.
         """
-        token = self._refresh_tokens.read(untrusted_token or "")
-        ending = session_id if token is None else token.session_id
-        if ending is not None:
-            await self._turns.share(
-                ending,
-                reason,
-                lambda: self._database.write(
-                    lambda unit: self.end_within(unit, ending, reason, device)
-                ),
-            )
+        tokens = map(self._refresh_tokens.read, untrusted_tokens)
+        ending = {token.session_id for token in tokens if token is not None}
+        if not ending and session_id is not None:
+            ending.add(session_id)
+        for each in sorted(ending):
+            await self._sign_out_of(each, reason, device)
+
+    async def _sign_out_of(
+        self, session_id: str, reason: EndReason, device: Device
+    ) -> None:
+        await self._turns.share(
+            session_id,
+            reason,
+            lambda: self._database.write(
+                lambda unit: self.end_within(unit, session_id, reason, device)
+            ),
+        )
 
     async def live(self, user_id: int) -> list[Session]:
         """Return a user's live sessions, the latest used first."""

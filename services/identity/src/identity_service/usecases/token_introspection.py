@@ -79,7 +79,7 @@ class TokenIntrospection:
                 return
             session_id = claims.session_id
         await self._sessions.sign_out(
-            untrusted_token, session_id, device, reason=EndReason.TOKEN_REVOKED
+            (untrusted_token,), session_id, device, reason=EndReason.TOKEN_REVOKED
         )
 
     async def _verified(self, untrusted_token: str) -> AccessClaims | None:
