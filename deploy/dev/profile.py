@@ -24,14 +24,12 @@ PORTS: Final = {
     "CONTENT_INTERNAL_PORT": "9002",
 }
 
-_FRONT_END_PORTS: Final = (8081, 3000, 4200, 5173)
-"""The tutorial's clients; React, Angular and Vite as they come."""
+FRONT_ENDS: Final = "http://localhost:*"
+"""Front-ends run on whatever port their tools choose. Cookies of `localhost`, which is
+where the gateway is, are for pages of `localhost`: browsers drop them elsewhere."""
 
-ORIGINS: Final = ",".join(
-    f"http://{host}:{port}"
-    for port in _FRONT_END_PORTS
-    for host in ("localhost", "127.0.0.1")
-)
+ORIGINS: Final = f"{FRONT_ENDS},http://127.0.0.1:*"
+"""Pages that may call the gateway."""
 
 _SECRET_BYTES: Final = 32
 _ADMIN_PASSWORD_BYTES: Final = 15
@@ -47,14 +45,14 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
     defaults = {
         "IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{LOCAL / 'identity.db'}",
         "IDENTITY_COOKIE_SECURE": "false",
-        "IDENTITY_ALLOWED_ORIGINS": ORIGINS,
+        "IDENTITY_ALLOWED_ORIGINS": FRONT_ENDS,
         "CONTENT_ISSUER": issuer,
         "CONTENT_COOKIE_SECURE": "false",
         "CONTENT_JWKS_URL": f"{identity}/.well-known/jwks.json",
         "CONTENT_STATUS_LIST_URLS": f"{issuer}{lists}={identity}{lists}",
         "GATEWAY_CONFIG": str(ROOT / "deploy" / "gateway.toml"),
         "GATEWAY_ALLOWED_ORIGINS": ORIGINS,
-        "GATEWAY_ALLOW_CREDENTIALS": str(_uses_cookies(settings)).lower(),
+        "GATEWAY_ALLOW_CREDENTIALS": "true",
         "GATEWAY_UPSTREAM_IDENTITY": _probed(settings, identity, "IDENTITY"),
         "GATEWAY_UPSTREAM_CONTENT": _probed(settings, content, "CONTENT"),
     }
@@ -102,8 +100,8 @@ def _probed(environ: Mapping[str, str], address: str, service: str) -> str:
     return f"{address}?probe={environ[f'{service}_INTERNAL_PORT']}"
 
 
-def _uses_cookies(environ: Mapping[str, str]) -> bool:
-    """Tell whether clients get cookies, which pages may only use with credentials."""
+def gives_cookies(environ: Mapping[str, str]) -> bool:
+    """Return whether clients get cookies."""
     compat = environ.get("TUTORIAL_COMPAT", "").lower() in {"true", "1", "yes", "on"}
     return compat or environ.get("IDENTITY_TOKEN_TRANSPORT") in {"cookie", "both"}
 

@@ -12,7 +12,13 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from deploy.dev.profile import ADMIN_CREDENTIALS, ROOT, admin_credentials, public_url
+from deploy.dev.profile import (
+    ADMIN_CREDENTIALS,
+    ROOT,
+    admin_credentials,
+    gives_cookies,
+    public_url,
+)
 
 from service_kit.healthcheck import answers_ok
 
@@ -26,11 +32,26 @@ Ready on {url}
 
 {tour}
 
+{front_ends}
+
   The first admin is {username}, password {password}
   (made once, kept in {credentials})
 
   Ctrl-C, or `make down` elsewhere, stops it; the data stays in .local/
 """
+
+_FRONT_ENDS: Final = """
+Front-ends may be served from any port of http://localhost and http://127.0.0.1.
+""".strip()
+
+_WITHOUT_COOKIES: Final = """
+Those that keep their tokens in cookies need the tutorial's profile:
+TUTORIAL_COMPAT=true make up
+""".strip()
+
+_WITH_COOKIES: Final = """
+Those that keep their tokens in cookies: open them under http://localhost.
+""".strip()
 
 _TOUR: Final = r"""
 curl -s -w '\n' {url}/api/test/all
@@ -56,9 +77,11 @@ def main(environ: Mapping[str, str]) -> int:
         time.sleep(_PAUSE_SECONDS)
     admin = admin_credentials()
     url = public_url(environ)
+    cookies = _WITH_COOKIES if gives_cookies(environ) else _WITHOUT_COOKIES
     print(
         _WELCOME.format(
             url=url,
+            front_ends=textwrap.indent(f"{_FRONT_ENDS}\n{cookies}", "  "),
             tour=textwrap.indent(_TOUR.format(url=url), "    "),
             username=admin["username"],
             password=admin["password"],

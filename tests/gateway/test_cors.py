@@ -59,6 +59,39 @@ def test_c1_any_other_origin_gets_no_permission(origin: bytes | None) -> None:
     assert parsed(cors().for_preflight(origin)) == [VARY]
 
 
+@pytest.mark.parametrize("credentials", [True, False])
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        (b"http://localhost:5173", True),
+        (b"http://localhost:1", True),
+        (b"http://localhost", True),
+        (b"http://localhost:*", False),
+        (b"http://localhost:51\r\nX: 1", False),
+        (b"http://localhost.evil.test:80", False),
+        (b"http://127.0.0.1:5173", False),
+        (b"http://localhost:\xd9\xa1", False),
+        (b"https://app.test", True),
+        (None, False),
+    ],
+)
+def test_c1_every_port_of_this_machine_may_be_allowed(
+    origin: bytes | None, *, allowed: bool, credentials: bool
+) -> None:
+    origins = frozenset({"https://app.test", "http://localhost:*"})
+    config = CorsConfig(origins=origins, credentials=credentials)
+    policy = Cors(config, CorsAccess.ALLOWED_ORIGINS, ["GET"])
+    with_credentials = ("Access-Control-Allow-Credentials", "true")
+
+    for lines in (policy.for_request(origin), policy.for_preflight(origin)):
+        if not allowed or origin is None:
+            assert parsed(lines) == [VARY]
+            continue
+        told = parsed(lines)
+        assert told[:2] == [("Access-Control-Allow-Origin", origin.decode()), VARY]
+        assert (with_credentials in told) is credentials
+
+
 @pytest.mark.parametrize("access", CorsAccess)
 @pytest.mark.parametrize("origin", [None, b"null", b"https://other.test", ORIGIN])
 def test_c2_every_answer_varies_by_origin(

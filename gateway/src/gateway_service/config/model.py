@@ -113,7 +113,8 @@ class CorsConfig:
 
     origins: frozenset[str] = value(
         rules.a_set(values.origin),
-        "origins exactly as browsers send them; never `*`",
+        "origins exactly as browsers send them, never `*`; `http://localhost:*` has"
+        " every port, as 127.0.0.1 and [::1] may",
         default=frozenset(),
         variable="GATEWAY_ALLOWED_ORIGINS",
     )

@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway_service.config.rules import Rule, word
 from service_kit.counters import is_store_url
+from service_kit.origins import ANY_PORT, is_origin
 
 NO_LIMIT: Final = math.inf
 """A duration that never ends: what 0 means for `total` in the file."""
@@ -99,6 +100,8 @@ class Address:
 
 
 def _origin(value: object) -> str | None:
+    if isinstance(value, str) and value.endswith(ANY_PORT):
+        return value if is_origin(value) else None
     match = _ORIGIN.fullmatch(value) if isinstance(value, str) else None
     if match is None or _DEFAULT_PORTS.get(match[1]) == (match[2] or "none"):
         return None
@@ -133,10 +136,12 @@ def _store(value: object) -> str | None:
 
 
 origin = Rule(
-    "origins like https://app.example, in lower case, without path and default port",
+    "origins like https://app.example, in lower case, without path and default port,"
+    " or http://localhost:*",
     _origin,
 )
-"""An origin exactly as browsers serialise it (Fetch, RFC 6454 6.2)."""
+"""An origin exactly as browsers serialise it (Fetch, RFC 6454 6.2), or all of the
+ports of this machine."""
 address = Rule("like http://name:8002 or srv://_http._tcp.name", _address)
 network = Rule("networks like 10.0.0.0/8", _network)
 method = word("|".join(METHODS), f"of {', '.join(sorted(METHODS))}")

@@ -1,15 +1,17 @@
 """Cross-origin policy, compiled to header lines that are ready to send.
 
 Everything a browser may be told is known when the configuration is loaded, so a
-request costs one look-up. What a page asks for is never echoed: an answer lists what
-is offered, and the browser compares (Fetch, section 4.9).
+request costs one look-up; only an origin of a host with every port allowed is put in
+by itself. What a page asks for is never echoed: an answer lists what is offered, and
+the browser compares (Fetch, section 4.9).
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeGuard
 
 from gateway_service.config.model import CorsConfig
 from gateway_service.config.values import CorsAccess
+from service_kit.origins import ANY_PORT, AllowedOrigins
 
 VARY: Final = b"Vary: Origin\r\n"
 """On every answer, because another origin may get other lines (Fetch, 3.2.7)."""
@@ -18,7 +20,16 @@ VARY: Final = b"Vary: Origin\r\n"
 class Cors:
     """Says which CORS lines stand on the answers of a route."""
 
-    __slots__ = ("_actual", "_actual_otherwise", "_preflight", "_preflight_otherwise")
+    __slots__ = (
+        "_actual",
+        "_actual_otherwise",
+        "_any_port",
+        "_expose",
+        "_offer",
+        "_preflight",
+        "_preflight_otherwise",
+        "_suffix",
+    )
 
     def __init__(
         self, config: CorsConfig, access: CorsAccess, methods: Iterable[str]
@@ -31,21 +42,27 @@ class Cors:
         self._actual: dict[bytes | None, bytes] = {}
         self._preflight: dict[bytes | None, bytes] = {}
         self._actual_otherwise = self._preflight_otherwise = VARY
+        self._any_port: AllowedOrigins | None = None
+        self._expose, self._offer, self._suffix = expose, offer, VARY
         match access:
             case CorsAccess.PUBLIC:
                 allow = _line("Access-Control-Allow-Origin", ["*"]) + VARY
                 self._actual_otherwise = allow + expose
                 self._preflight_otherwise = allow + offer
             case CorsAccess.ALLOWED_ORIGINS:
-                for origin in config.origins:
-                    allow = _line("Access-Control-Allow-Origin", [origin]) + VARY
-                    if config.credentials:
-                        allow += b"Access-Control-Allow-Credentials: true\r\n"
-                    self._actual[origin.encode("ascii")] = allow + expose
-                    self._preflight[origin.encode("ascii")] = allow + offer
+                if config.credentials:
+                    self._suffix += b"Access-Control-Allow-Credentials: true\r\n"
+                any_port = {each for each in config.origins if each.endswith(ANY_PORT)}
+                if any_port:
+                    self._any_port = AllowedOrigins(any_port)
+                for origin in map(str.encode, config.origins - any_port):
+                    self._actual[origin] = self._allow(origin) + expose
+                    self._preflight[origin] = self._allow(origin) + offer
 
     def for_request(self, untrusted_origin: bytes | None) -> bytes:
         """Return the header lines of an answer, errors of our own included."""
+        if self._is_of_any_port(untrusted_origin):
+            return self._allow(untrusted_origin) + self._expose
         return self._actual.get(untrusted_origin, self._actual_otherwise)
 
     def for_preflight(self, untrusted_origin: bytes | None) -> bytes:
@@ -53,7 +70,19 @@ class Cors:
 
         An origin that is not allowed gets the same 204 without the permission.
         """
+        if self._is_of_any_port(untrusted_origin):
+            return self._allow(untrusted_origin) + self._offer
         return self._preflight.get(untrusted_origin, self._preflight_otherwise)
+
+    def _is_of_any_port(self, origin: bytes | None) -> TypeGuard[bytes]:
+        return (
+            self._any_port is not None
+            and origin is not None
+            and origin.decode("latin-1") in self._any_port
+        )
+
+    def _allow(self, origin: bytes) -> bytes:
+        return b"Access-Control-Allow-Origin: %b\r\n%b" % (origin, self._suffix)
 
 
 def is_preflight(method: str, origin: bytes | None, wanted: bytes | None) -> bool:

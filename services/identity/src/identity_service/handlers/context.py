@@ -1,5 +1,6 @@
 """What a handler needs besides the body: the services, and who is calling."""
 
+import logging
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -9,6 +10,7 @@ from identity_service.domain.errors import CrossSiteRequestError
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, Device
 from identity_service.handlers.client_addresses import ClientAddresses, device_of
+from identity_service.handlers.cookies import TokenTransport
 from identity_service.security.csrf import Page
 from identity_service.usecases.access_tokens import Bearer
 from service_kit.auth import MissingTokenError, require_role, verify_one
@@ -22,6 +24,11 @@ from service_kit.tokens import InvalidTokenError
 
 SERVICES: Final = web.AppKey("SERVICES", Services)
 """The only thing that the application holds."""
+
+_COOKIE_SETTINGS: Final = "TUTORIAL_COMPAT=true or IDENTITY_TOKEN_TRANSPORT=cookie"
+_LONGEST_ORIGIN: Final = 100
+
+_logger: Final = logging.getLogger(__name__)
 
 _SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
@@ -48,6 +55,15 @@ class RequestContext:
         """Return if a page of ours made the request, else `CrossSiteRequestError`."""
         if self.page is not Page.OURS:
             raise CrossSiteRequestError
+
+    def note_missing_cookies(self, transport: TokenTransport) -> None:
+        """Log which setting a page needs that trusts in cookies nobody has set."""
+        origin = self._request.headers.get(hdrs.ORIGIN)
+        if origin is not None and not transport.uses_cookies:
+            _logger.warning(
+                "cookies_not_used",
+                extra={"origin": origin[:_LONGEST_ORIGIN], "setting": _COOKIE_SETTINGS},
+            )
 
     async def caller(self) -> Caller:
         """Return who is calling, by the request's access token.

@@ -48,6 +48,7 @@ async def refresh(request: web.Request) -> web.Response:
         case None | "":
             untrusted_tokens = transport.read_refresh_tokens(request)
             if not untrusted_tokens:
+                context.note_missing_cookies(transport)
                 raise NoRefreshTokenError
             context.require_own_page()
         case str(in_body):
