@@ -42,7 +42,7 @@ QUEUE_LENGTH: Final = 64
 """Hashes that may wait: some 7 s on two cores at cost 12, and a burst of 50 fits."""
 
 WORKER_NICENESS: Final = 3
-"""So that light requests need not wait for hashes when every core computes one.
+"""On top of the process's own, so that light requests need not wait for hashes.
 
 A greater one starves the hashes beside busy programs (docs/decisions/0033).
 """
@@ -269,4 +269,6 @@ def _plain(password: str) -> bytes:
 
 
 def _yield_to_others() -> None:
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORKER_NICENESS)
+    # Added to the process's own, since one that runs with a greater may not lower it.
+    niceness = os.getpriority(os.PRIO_PROCESS, os.getpid()) + WORKER_NICENESS
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
