@@ -171,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
         "seal the signing keys under the first key-encryption key",
     )
     add(
+        "after-restore",
+        commands.after_restore,
+        "end what a restored backup brings back to life; no process may serve",
+    )
+    add(
         "verify-audit", commands.verify_audit, "check that nobody changed the audit log"
     )
     add("doctor", commands.doctor, "check the database, clock, keys and throttle store")

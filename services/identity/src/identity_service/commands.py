@@ -1,5 +1,6 @@
 """What the operator's commands do, and what they say of it."""
 
+import asyncio
 import contextlib
 import secrets
 from argparse import Namespace
@@ -159,6 +160,19 @@ async def reseal_signing_keys(settings: Settings, _: Namespace, say: Say) -> int
     async with _composed(settings) as services:
         resealed = await services.key_rotation.reseal()
     say(f"sealed anew: {resealed}; all are sealed under the first key now")
+    return 0
+
+
+async def after_restore(settings: Settings, _: Namespace, say: Say) -> int:
+    """End whatever a restored database brings back to life."""
+    async with _composed(settings) as services:
+        present = await schema.present_version(services.engine)
+        known = await asyncio.to_thread(schema.known_versions)
+        if (fault := schema.fault(present, known)) is not None:
+            say(f"nothing was changed: {fault}")
+            return 1
+        await services.restoring.restore(say)
+    say("done: start the services; everybody has to sign in again")
     return 0
 
 

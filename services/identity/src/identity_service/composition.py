@@ -32,6 +32,7 @@ from identity_service.usecases.housekeeping import (
 from identity_service.usecases.key_rotation import KeyRotation
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.refresh import Refreshes
+from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
 from identity_service.usecases.session_entries import SessionEntries
 from identity_service.usecases.session_turns import SessionTurns
@@ -79,6 +80,7 @@ class Services:
     waiters: Waiters
     bearers: Bearers
     housekeeping: Housekeeping
+    restoring: Restoring
 
     async def close(self) -> None:
         """Let go of threads and connections."""
@@ -152,6 +154,9 @@ def compose(
         media_type=settings.access_token_type,
         clock=clock,
     )
+    key_rotation = KeyRotation(
+        database, audit, keys, sealer=sealer, schedule=schedule, clock=clock
+    )
     bearers = Bearers(database, verifier, issuer=settings.issuer)
     housekeeping = Housekeeping([*expired_rows_chores(database, clock), audit])
     registry.register(HousekeepingMetrics(housekeeping))
@@ -200,9 +205,7 @@ def compose(
             database, audit=audit, self_assignable=settings.self_assignable_roles
         ),
         keys=keys,
-        key_rotation=KeyRotation(
-            database, audit, keys, sealer=sealer, schedule=schedule, clock=clock
-        ),
+        key_rotation=key_rotation,
         status_lists=status_lists,
         waiters=Waiters(),
         bearers=bearers,
@@ -216,6 +219,7 @@ def compose(
             audience=settings.audience,
         ),
         housekeeping=housekeeping,
+        restoring=Restoring(database, rotation=key_rotation, audit=audit, clock=clock),
     )
 
 

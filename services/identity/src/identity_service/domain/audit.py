@@ -39,6 +39,7 @@ class Action(StrEnum):
     KEY_PUBLISHED = "signing_key.published"
     KEY_ACTIVATED = "signing_key.activated"
     KEY_WITHDRAWN = "signing_key.withdrawn"
+    RESTORED = "database.restored"
     KEY_RESEALED = "signing_key.resealed"
 
 

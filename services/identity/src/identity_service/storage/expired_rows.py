@@ -34,7 +34,7 @@ class ExpiredRows:
     async def remove(self, kind: Expiring, before: datetime, limit: int) -> int:
         """Remove up to ``limit`` rows that expired before then, oldest first."""
         column: Column[Any] = kind.value
-        return await self._remove(column, column < before, limit)
+        return await remove_some(self._connection, column, limit, column < before)
 
     async def oldest(self, kind: Expiring) -> datetime | None:
         """Return when the row expired, or will, that does so first."""
@@ -53,23 +53,29 @@ class ExpiredRows:
         if user_id is None:
             return 0
         of_user = sessions.c.user_id == user_id
-        removed = await self._remove(sessions.c.user_id, of_user, limit)
+        removed = await remove_some(
+            self._connection, sessions.c.user_id, limit, of_user
+        )
         if removed < limit:
             await self._connection.execute(
                 delete(deleted_users).where(deleted_users.c.user_id == user_id)
             )
         return max(removed, 1)
 
-    async def _remove(
-        self, column: Column[Any], which: ColumnElement[bool], limit: int
-    ) -> int:
-        removing = delete(column.table)
-        if self._connection.dialect.name == "sqlite":
-            rows = select(_ROWID).select_from(column.table).where(which)
-            oldest = rows.order_by(column).limit(limit)
-            removing = removing.where(_ROWID.in_(oldest))
-        else:
-            removing = removing.where(which).with_dialect_options(
-                mysql_limit=limit, mariadb_limit=limit
-            )
-        return (await self._connection.execute(removing)).rowcount
+
+async def remove_some(
+    connection: AsyncConnection,
+    column: Column[Any],
+    limit: int,
+    *which: ColumnElement[bool],
+) -> int:
+    """Remove up to ``limit`` rows along the index of a column; return how many."""
+    removing = delete(column.table)
+    if connection.dialect.name == "sqlite":
+        rows = select(_ROWID).select_from(column.table).where(*which)
+        removing = removing.where(_ROWID.in_(rows.order_by(column).limit(limit)))
+    else:
+        removing = removing.where(*which).with_dialect_options(
+            mysql_limit=limit, mariadb_limit=limit
+        )
+    return (await connection.execute(removing)).rowcount

@@ -6,6 +6,7 @@ from identity_service.storage.access_tokens import AccessTokenRepository
 from identity_service.storage.audit import AuditRepository
 from identity_service.storage.expired_rows import ExpiredRows
 from identity_service.storage.imported_users import ImportedUserRepository
+from identity_service.storage.restoring import RestoringRepository
 from identity_service.storage.roles import RoleRepository
 from identity_service.storage.sessions import SessionRepository
 from identity_service.storage.signing_keys import SigningKeyRepository
@@ -25,4 +26,5 @@ class Repositories:
         self.signing_keys = SigningKeyRepository(connection)
         self.status_lists = StatusListRepository(connection)
         self.expired_rows = ExpiredRows(connection)
+        self.restoring = RestoringRepository(connection)
         self.audit = AuditRepository(connection)

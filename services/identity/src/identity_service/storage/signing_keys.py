@@ -4,7 +4,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -79,6 +79,19 @@ class SigningKeyRepository:
             .where(signing_keys.c.kid == kid, signing_keys.c.slot.is_not(None))
             .values(slot=None, retired_at=now, expires_at=now, sealed_private_key=None)
         )
+
+    async def withdraw_all(self, now: datetime) -> int:
+        """Unpublish every key and destroy its private half; return how many."""
+        withdrawn = await self._connection.execute(
+            update(signing_keys)
+            .where(
+                or_(
+                    signing_keys.c.expires_at.is_(None), signing_keys.c.expires_at > now
+                )
+            )
+            .values(slot=None, retired_at=now, expires_at=now, sealed_private_key=None)
+        )
+        return withdrawn.rowcount
 
     async def activate(
         self, kid: str, now: datetime, *, published_before: datetime

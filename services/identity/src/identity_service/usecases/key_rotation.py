@@ -148,6 +148,30 @@ class KeyRotation:
             attempts=_ATTEMPTS,
         )
 
+    async def replace_all(self) -> tuple[int, str]:
+        """Withdraw every key, opened or not; return how many, and the new one's kid.
+
+        For a database that was restored: what it says of keys may not be true any more.
+        """
+        active, following = await self._generate(), await self._generate()
+        records = [
+            self._record(active, KeySlot.ACTIVE),
+            self._record(following, KeySlot.NEXT),
+        ]
+
+        async def work(unit: Repositories) -> int:
+            withdrawn = await unit.signing_keys.withdraw_all(self._clock())
+            for record in records:
+                await unit.signing_keys.add(record)
+            await self._record_event(
+                unit, Action.KEY_WITHDRAWN, kid=None, successor_kid=active.kid
+            )
+            return withdrawn
+
+        withdrawn = await self._database.write(work)
+        await self._keys.refresh()
+        return withdrawn, active.kid
+
     async def reseal(self) -> int:
         """Seal anew what the first sealing key did not seal; see `reseal_keys`."""
         return await reseal_keys(

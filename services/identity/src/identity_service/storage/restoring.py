@@ -1,0 +1,103 @@
+"""A database that was restored from a backup."""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.domain.sessions import EndReason
+from identity_service.storage.expired_rows import remove_some
+from identity_service.storage.tables import (
+    access_tokens,
+    audit_events,
+    revoked_entries,
+    rollouts,
+    sessions,
+    status_lists,
+    users,
+)
+
+_ADVANCE: Final = {
+    "sqlite": "UPDATE sqlite_sequence SET seq = {next} - 1 WHERE name = 'users'",
+    "mysql": "ALTER TABLE users AUTO_INCREMENT = {next}",
+    "mariadb": "ALTER TABLE users AUTO_INCREMENT = {next}",
+}
+"""Only whole numbers of our own are put in."""
+
+
+class RestoringRepository:
+    """What a restored database must not bring back, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def advance_user_ids(self, margin: int) -> int:
+        """Leave out as many user ids; return the next one that is given.
+
+        Counted from the last id that is known, so that doing it again changes nothing.
+        """
+        last = 0
+        for known in (users.c.id, audit_events.c.subject_id):
+            greatest = await self._connection.scalar(select(func.max(known)))
+            last = max(last, greatest or 0)
+        following = last + margin + 1
+        dialect = self._connection.dialect.name
+        if dialect == "sqlite":
+            await self._ensure_sequence()
+        await self._connection.execute(text(_ADVANCE[dialect].format(next=following)))
+        return following
+
+    async def end_sessions(
+        self, after: str, reason: EndReason, now: datetime, limit: int
+    ) -> tuple[int, str | None]:
+        """End the live ones of some sessions, and have all forget their entries.
+
+        Return how many ended, and the last id, None if there are no more sessions.
+        """
+        found = await self._connection.execute(
+            select(sessions.c.id, sessions.c.ended_at)
+            .where(sessions.c.id > after)
+            .order_by(sessions.c.id)
+            .limit(limit)
+        )
+        rows = found.all()
+        if not rows:
+            return 0, None
+        some = update(sessions).where(
+            sessions.c.id > after, sessions.c.id <= rows[-1].id
+        )
+        await self._connection.execute(
+            some.where(sessions.c.ended_at.is_(None)).values(
+                ended_at=now, end_reason=reason
+            )
+        )
+        await self._connection.execute(
+            some.where(sessions.c.status_list.is_not(None)).values(
+                status_list=None, status_idx=None
+            )
+        )
+        return sum(row.ended_at is None for row in rows), rows[-1].id
+
+    async def forget_lists(self) -> int:
+        """Remove all lists, so that the next session begins one; return how many.
+
+        Nobody serves replicas of an older version beside this one.
+        """
+        await self._connection.execute(delete(rollouts))
+        return (await self._connection.execute(delete(status_lists))).rowcount
+
+    async def forget_entries(self, limit: int) -> int:
+        """Remove some entries of lists that are no more; return how many."""
+        removed = 0
+        for column in (revoked_entries.c.until, access_tokens.c.expires_at):
+            removed += await remove_some(self._connection, column, limit)
+        return removed
+
+    async def _ensure_sequence(self) -> None:
+        """Have SQLite count ids, which it does from the first insertion on."""
+        counted = "SELECT 1 FROM sqlite_sequence WHERE name = 'users'"
+        if await self._connection.scalar(text(counted)) is None:
+            await self._connection.execute(
+                text("INSERT INTO sqlite_sequence (name, seq) VALUES ('users', 0)")
+            )
