@@ -19,6 +19,7 @@ from gateway_service.config.model import (
     UpstreamConfig,
 )
 from gateway_service.config.values import METHODS, Address
+from gateway_service.operations.last_good import load
 from gateway_service.settings import GatewaySettings
 
 NO_PROBES: Final = HealthConfig(path="")
@@ -84,7 +85,8 @@ async def running_gateway(
     """Run a gateway for the length of a block."""
     log = folder / "access.log"
     values = {"access_log": str(log), **settings}
-    app = create_app(GatewaySettings(**values), lambda: config)
+    start = await asyncio.to_thread(load, config)  # it reads files
+    app = create_app(GatewaySettings(**values), lambda: config, start)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     async with contextlib.AsyncExitStack() as stack:

@@ -55,11 +55,13 @@ async def gateway_process(
     more_config: str = "",
     is_awaited: bool = True,
     stdout: int | None = None,
+    before: tuple[str, ...] = (),
     **environment: str,
 ) -> AsyncIterator[GatewayProcess]:
     """Run ``gateway-service serve`` for the length of a block, from when it is ready.
 
-    It is not waited for unless ``is_awaited``.
+    It is not waited for unless ``is_awaited``. ``before`` are arguments for Python,
+    ahead of those that name the module.
     """
     config, log = folder / "gateway.toml", folder / "gateway.log"
     write_config(config, *upstream_ports)
@@ -69,7 +71,7 @@ async def gateway_process(
     internal_port = await _free_run(internal_ports[0], workers)
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway_service", "serve"),
+            *(sys.executable, *before, "-m", "gateway_service", "serve"),
             *("--workers", str(workers)),
             env=os.environ
             | {

@@ -16,6 +16,7 @@ import uvloop
 from gateway_service.app import create_app
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
+from gateway_service.http1.descriptors import raise_limit
 from gateway_service.operations.access_log import target_fault
 from gateway_service.operations.doctor import check, diagnose
 from gateway_service.operations.last_good import LastGood, Loaded, from_line
@@ -105,6 +106,7 @@ async def _serve_here(
     settings: GatewaySettings, ports: Ports, start: Loaded, *, is_worker: bool
 ) -> int:
     loop = asyncio.get_running_loop()
+    raise_limit()
     read = partial(read_config, settings.config, os.environ)
     app = create_app(settings, read, start)
     if is_worker:

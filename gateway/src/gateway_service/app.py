@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.http1.deadlines import Deadlines
+from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
 from gateway_service.operations.control import ControlPlane
@@ -68,9 +69,12 @@ def create_app(
         start = replace(start, config=without_limits(start.config))
     readiness, registry = Readiness(), CollectorRegistry()
     deadlines, batch = Deadlines(loop), WriteBatch(loop)
+    descriptors = Descriptors(loop)
 
     def make_pool(endpoint: Endpoint, config: UpstreamConfig) -> ConnectionPool:
-        return ConnectionPool(endpoint, config, deadlines, batch, loop)
+        return ConnectionPool(
+            endpoint, config, deadlines, batch, loop, descriptors=descriptors
+        )
 
     def read_again() -> Config:
         config = read_config()
@@ -82,7 +86,13 @@ def create_app(
         _warn_of_no_limits(readiness)
     access_log = AccessLog(settings.access_log, loop)
     server = GatewayServer(
-        control, readiness, access_log, deadlines=deadlines, batch=batch, loop=loop
+        control,
+        readiness,
+        access_log,
+        deadlines=deadlines,
+        batch=batch,
+        descriptors=descriptors,
+        loop=loop,
     )
     registry.register(server.metrics)
     reloads: set[asyncio.Task[None]] = set()

@@ -2,16 +2,16 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
-import ssl
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Final
 
-from gateway_service.http1 import problems
+from gateway_service.http1.acceptor import Acceptor
 from gateway_service.http1.client import Client
-from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.deadlines import Deadlines
+from gateway_service.http1.descriptors import Descriptors, room_for_clients
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.server import EdgeServer
@@ -23,7 +23,9 @@ from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.proxy import Proxy
 from service_kit.health import Readiness
 from service_kit.problems import Problem
-from service_kit.sockets import BACKLOG, host_port, listen
+from service_kit.sockets import host_port, listen
+
+_logger: Final = logging.getLogger(__name__)
 
 
 class GatewayServer(EdgeServer):
@@ -37,17 +39,19 @@ class GatewayServer(EdgeServer):
         *,
         deadlines: Deadlines,
         batch: WriteBatch,
+        descriptors: Descriptors,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         fields = request_fields(control.state.config.dropped_headers)
-        super().__init__(fields, readiness, deadlines, batch, loop)
+        super().__init__(
+            fields, readiness, deadlines, batch, loop, descriptors=descriptors
+        )
         self._control = control
         self._access_log = access_log
-        self._of_client: Counter[str] = Counter()
         self._proxy = Proxy(lambda: control.state)
         self.metrics = GatewayMetrics(
             lambda: control.state,
-            lambda: len(self._connections),
+            self,
             lambda: access_log.dropped,
         )
         self.adopt_limits()
@@ -58,7 +62,17 @@ class GatewayServer(EdgeServer):
         limits = config.limits
         self.fields = request_fields(config.dropped_headers)
         self.timeouts = config.client_timeouts
-        self.connection_limit = limits.connections
+        room = room_for_clients(
+            sum(each.max_in_flight + each.idle_connections for each in config.upstreams)
+        )
+        self.connection_limit = min(limits.connections, room)
+        # Where descriptors are scarce no client has more than half of them.
+        self.client_limit = min(limits.connections_per_client, room // 2)
+        if room < limits.connections:
+            _logger.warning(
+                "connections_limited_by_descriptors",
+                extra={"limits.connections": limits.connections, "connections": room},
+            )
         self.head_limits = HeadLimits(
             limits.request_line,
             limits.header_field,
@@ -66,29 +80,9 @@ class GatewayServer(EdgeServer):
             limits.header_count,
         )
 
-    def admit(self, connection: Client) -> Problem | None:
-        """Take note of a new connection, or say why it cannot be."""
-        state, address = self._control.state, connection.address
-        others = self._of_client[address]
-        has_too_many = (
-            others >= state.config.limits.connections_per_client
-            and not state.proxies.trusts(address)
-        )
-        self._of_client[address] += 1
-        problem = super().admit(connection)
-        return problems.TOO_MANY_CONNECTIONS if has_too_many else problem
-
-    def leave(self, connection: Client) -> None:
-        """Take note that a connection is gone."""
-        address = connection.address
-        self._of_client[address] -= 1
-        if not self._of_client[address]:
-            del self._of_client[address]
-        super().leave(connection)
-
-    def new_connection(self) -> ClientConnection:
-        """Return the protocol of a new connection."""
-        return ClientConnection(self.loop, self)
+    def trusts(self, connection: Client) -> bool:
+        """Return whether a connection is one of many clients' proxy."""
+        return self._control.state.proxies.trusts(connection.address)
 
     def handle(self, exchange: Exchange) -> None:
         """Respond to a request, now or later."""
@@ -126,49 +120,16 @@ async def running(
         await control.start()
         for each in sockets:
             listen(each)
+        address = host_port(sockets[0].getsockname())
         accepting = [
-            await server.loop.create_server(
-                server.new_connection, sock=each.dup(), ssl=context, backlog=BACKLOG
-            )
-            for each in sockets
+            Acceptor(server, each, context, server.descriptors) for each in sockets
         ]
         try:
-            yield host_port(sockets[0].getsockname())
+            yield address
         finally:
-            for site in accepting:
-                site.close()
-            await _accept_waiting(server, sockets, context, grace)
+            await asyncio.gather(*(each.close() for each in accepting))
             await server.stop(grace)
     finally:
         await control.close()
         server.deadlines.close()
         await access_log.close()
-
-
-async def _accept_waiting(
-    server: GatewayServer,
-    sockets: list[socket.socket],
-    context: ssl.SSLContext | None,
-    grace: float,
-) -> None:
-    """Take over every connection in the queues, then close the sockets at once.
-
-    The system resets connections that it has accepted when nobody takes them over.
-    """
-    waiting = []
-    for each in sockets:
-        each.setblocking(False)  # noqa: FBT003 - the socket's signature
-        with contextlib.suppress(OSError):
-            while True:
-                waiting.append(each.accept()[0])
-        each.close()
-    connect = server.loop.connect_accepted_socket
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(grace):
-            await asyncio.gather(
-                *(
-                    connect(server.new_connection, each, ssl=context)
-                    for each in waiting
-                ),
-                return_exceptions=True,
-            )

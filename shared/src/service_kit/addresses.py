@@ -1,6 +1,10 @@
 """IP addresses as others write them."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+_HOST_BITS: Final = 64
+"""One subscriber is given at least a /64, so that is one client."""
 
 
 def normalised(address: str) -> str:
@@ -26,3 +30,13 @@ def parse_address(untrusted_text: str) -> IPv4Address | IPv6Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def client_network(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, or an IPv6 network.
+
+    ``address`` is in its one spelling.
+    """
+    if ":" not in address:
+        return address
+    return str(IPv6Address(int(IPv6Address(address)) >> _HOST_BITS << _HOST_BITS))

@@ -12,11 +12,11 @@ HALF_CLOSED = (
     State.LAST_BLOCKED,
     State.TUNNEL_ENDED,
 )
-BOTH_WAYS = [each for each in State if each not in HALF_CLOSED]
+BOTH_WAYS = [each for each in State if each not in (*HALF_CLOSED, State.OPENING)]
 
 
 def reachable() -> set[State]:
-    found, fresh = {State.IDLE}, {State.IDLE}
+    found, fresh = {State.OPENING}, {State.OPENING}
     while fresh:
         after = {
             ways[each] for ways in TRANSITIONS.values() for each in fresh & set(ways)

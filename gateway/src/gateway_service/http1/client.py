@@ -6,12 +6,11 @@ import struct
 from abc import ABC, abstractmethod
 from typing import Final, cast
 
-from gateway_service.http1.deadlines import NEVER
 from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.http1.states import TRANSITIONS, Event, State
 from gateway_service.http1.streams import Stream, WriteBuffer
 from gateway_service.http1.write_batch import WriteBatch
-from service_kit.addresses import normalised
+from service_kit.addresses import client_network, normalised
 
 _ON_ITS_WAY: Final = 0.5
 """Seconds that an idle connection stays open when the server stops."""
@@ -42,20 +41,33 @@ class Client(ABC):
         loop: asyncio.AbstractEventLoop,
         batch: WriteBatch,
         timeouts: ClientTimeouts,
+        address: str,
     ) -> None:
         self.loop = loop
         self._timeouts = timeouts
         self._batch = batch
         self._write_buffer = WriteBuffer(loop)
-        self._state = State.IDLE
+        self._state = State.OPENING
         self._is_begun = False
         """Whether `_BEGINNING` of the next response was sent."""
-        self.deadline = NEVER
+        self.deadline = loop.time() + timeouts.head
         """When the present wait ends, on the loop's clock."""
-        self.address = ""
+        self.address = normalised(address)
         """The IP address at the other end."""
+        self.network = client_network(self.address)
+        """What counts as one client."""
         self.is_secure = False
         """Whether the connection is TLS."""
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether it is not known yet whether bytes can come."""
+        return self._state is State.OPENING
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection can be closed without harm to a request."""
+        return self._state is State.IDLE and not self._write_buffer.is_full
 
     @property
     @abstractmethod
@@ -144,6 +156,8 @@ class Client(ABC):
 
     def cut(self) -> None:
         """End the connection so that the client sees it broken."""
+        if self._state is State.OPENING:
+            return  # whoever opens it ends it
         self._move(Event.CLOSED)
         sock = self._transport.get_extra_info("socket")
         if sock is not None and not self._transport.is_closing():
@@ -152,8 +166,7 @@ class Client(ABC):
 
     def _connect(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self.address = normalised(peer[0]) if isinstance(peer, tuple) else ""
+        self._move(Event.OPENED)
         self.is_secure = transport.get_extra_info("ssl_object") is not None
 
     def _move(self, event: Event) -> None:

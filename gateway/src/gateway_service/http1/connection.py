@@ -30,10 +30,8 @@ class ClientConnection(Receiver, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request."""
         self._connect(transport)
-        self.deadline = self.loop.time() + self._timeouts.head
-        problem = self._server.admit(self)
-        if problem is not None:
-            self._refuse(problem)
+        if self._server.refuses(self):
+            self._refuse(problems.TOO_MANY_CONNECTIONS)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -109,7 +107,7 @@ class ClientConnection(Receiver, asyncio.Protocol):
                 self.deadline = now + LINGER
             case State.CLOSED:
                 self.deadline = now + self._timeouts.send
-            case State.RESPONSE | State.TUNNEL | State.TUNNEL_ENDED:
+            case State.OPENING | State.RESPONSE | State.TUNNEL | State.TUNNEL_ENDED:
                 self.deadline = NEVER
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
@@ -136,7 +134,13 @@ class ClientConnection(Receiver, asyncio.Protocol):
                 self.deadline = self._body_at = self.loop.time() + self._timeouts.body
             case State.BODY | State.BODY_QUEUED:
                 self._fail_body(problems.REQUEST_TIMEOUT)
-            case State.BROKEN | State.TRUNCATED | State.LAST_BODY | State.LAST_QUEUED:
+            case (
+                State.OPENING
+                | State.BROKEN
+                | State.TRUNCATED
+                | State.LAST_BODY
+                | State.LAST_QUEUED
+            ):
                 pass
             case State.LAST_RESPONSE if self._exchange and self._exchange.status:
                 pass

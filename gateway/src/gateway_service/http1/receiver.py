@@ -59,8 +59,10 @@ class Receiver(Client):
 
     _body: Stream
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, server: EdgeServer) -> None:
-        super().__init__(loop, server.batch, server.timeouts)
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, server: EdgeServer, address: str
+    ) -> None:
+        super().__init__(loop, server.batch, server.timeouts, address)
         self._server = server
         self._reader = RequestReader(server.head_limits, server.fields)
         self._exchange: Exchange | None = None

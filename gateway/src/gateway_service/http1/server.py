@@ -1,13 +1,15 @@
 """The public side: what its connections have in common, and how they all end."""
 
 import asyncio
+import heapq
 import logging
 from abc import ABC, abstractmethod
+from collections import Counter
 from typing import Final
 
-from gateway_service.http1 import problems
 from gateway_service.http1.client import Client
 from gateway_service.http1.deadlines import Deadlines
+from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.fields import FieldPolicy
 from gateway_service.http1.parsing.limits import ClientTimeouts, HeadLimits
@@ -15,6 +17,15 @@ from gateway_service.http1.turns import Turns
 from gateway_service.http1.write_batch import WriteBatch
 from service_kit.health import Readiness
 from service_kit.problems import Problem
+
+_LEAVING_AT_ONCE: Final = 128
+"""Connections that are told why they may not stay; others are closed at once."""
+
+_SPARE: Final = 32
+"""One in so many places is kept free: when it is taken, idle connections are closed."""
+
+_NEXT_LOOK: Final = 0.02
+"""Seconds between two searches for idle connections, which take 3 ms of 10,000."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -25,6 +36,8 @@ class EdgeServer(ABC):
     timeouts = ClientTimeouts()
     head_limits = HeadLimits()
     connection_limit = 10_000
+    client_limit = 1_000
+    """Connections of one client."""
 
     def __init__(
         self,
@@ -33,14 +46,26 @@ class EdgeServer(ABC):
         deadlines: Deadlines,
         batch: WriteBatch,
         loop: asyncio.AbstractEventLoop,
+        *,
+        descriptors: Descriptors,
     ) -> None:
         self.fields = fields
         self.batch = batch
         self.deadlines = deadlines
+        self.descriptors = descriptors
+        descriptors.make_room = self.make_room
         self.loop = loop
         self.turns = Turns(loop)
         self._readiness = readiness
         self._connections: set[Client] = set()
+        self._of_client: Counter[str] = Counter()
+        self._leaving: set[Client] = set()
+        """Connections that take no place: they were refused, or shed."""
+        self.refused = 0
+        """Connections that were not admitted."""
+        self.shed = 0
+        """Idle connections that were closed to make room."""
+        self._look_at = 0.0
         self._all_gone = asyncio.Event()
         self._is_stopping = False
 
@@ -56,6 +81,10 @@ class EdgeServer(ABC):
     def ended(self, exchange: Exchange) -> None:
         """Take note of an exchange that is over."""
 
+    @abstractmethod
+    def trusts(self, connection: Client) -> bool:
+        """Return whether a connection is one of many clients' proxy."""
+
     @property
     def connections(self) -> list[Client]:
         """Every connection that is open."""
@@ -66,19 +95,82 @@ class EdgeServer(ABC):
         """Whether connections end with their next response."""
         return self._readiness.draining or self._is_stopping
 
-    def admit(self, connection: Client) -> Problem | None:
-        """Take note of a new connection, or say why it cannot be."""
-        is_full = len(self._connections) >= self.connection_limit
-        self._connections.add(connection)
+    def admit(self, connection: Client) -> bool:
+        """Take note of a connection that was accepted; return whether it may stay.
+
+        One that may not takes no place from others.
+        """
         self.deadlines.add(connection)
-        return problems.TOO_MANY_CONNECTIONS if is_full else None
+        spare = self.connection_limit // _SPARE
+        if len(self._connections) + spare >= self.connection_limit:
+            self.make_room()
+        if self._has_place_for(connection):
+            self._connections.add(connection)
+            self._of_client[connection.network] += 1
+            return True
+        self.refused += 1
+        self._leaving.add(connection)
+        return False
+
+    def refuses(self, connection: Client) -> bool:
+        """Return whether a new connection is to be told that it may not stay.
+
+        If too many are told already, it is closed at once.
+        """
+        if connection not in self._leaving:
+            return False
+        if len(self._leaving) > _LEAVING_AT_ONCE:
+            connection.cut()
+            return False
+        return True
 
     def leave(self, connection: Client) -> None:
         """Take note that a connection is gone."""
-        self._connections.discard(connection)
         self.deadlines.discard(connection)
-        if not self._connections:
+        self._leaving.discard(connection)
+        if connection in self._connections:
+            self._give_up_place(connection)
+        if not self._connections and not self._leaving:
             self._all_gone.set()
+
+    def make_room(self) -> None:
+        """Close idle connections: of those with the most of them, the longest idle.
+
+        A client that has nothing more to say on a connection can open another one.
+        """
+        now = self.loop.time()
+        if now < self._look_at:
+            return
+        closing = heapq.nsmallest(
+            max(1, self.connection_limit // _SPARE),
+            (each for each in self._connections if each.is_idle),
+            key=lambda each: (-self._share_of(each), each.deadline),
+        )
+        for each in closing:
+            self._give_up_place(each)
+            self._leaving.add(each)
+            each.close()
+        self.shed += len(closing)
+        if not closing:
+            self._look_at = now + _NEXT_LOOK
+
+    def _has_place_for(self, connection: Client) -> bool:
+        return (
+            len(self._connections) < self.connection_limit
+            and self._share_of(connection) < self.client_limit
+        )
+
+    def _share_of(self, connection: Client) -> int:
+        """Return how many connections the client has; it may be many clients' proxy."""
+        if self.trusts(connection):
+            return 0
+        return self._of_client[connection.network]
+
+    def _give_up_place(self, connection: Client) -> None:
+        self._connections.discard(connection)
+        self._of_client[connection.network] -= 1
+        if not self._of_client[connection.network]:
+            del self._of_client[connection.network]
 
     async def stop(self, grace: float) -> None:
         """Close idle connections now, busy ones after their response.
@@ -90,10 +182,10 @@ class EdgeServer(ABC):
             connection.close_when_idle()
         try:
             async with asyncio.timeout(grace):
-                while self._connections:
+                while self._connections or self._leaving:
                     self._all_gone.clear()
                     await self._all_gone.wait()
         except TimeoutError:
             _logger.warning("requests_cut", extra={"count": len(self._connections)})
-            for connection in list(self._connections):
+            for connection in [*self._connections, *self._leaving]:
                 connection.cut()

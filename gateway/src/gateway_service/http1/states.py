@@ -12,6 +12,8 @@ from typing import Final
 class State(Enum):
     """What the connection waits for, and what it does with bytes that come."""
 
+    OPENING = "opening"
+    """The connection was accepted; its TLS handshake may go on."""
     IDLE = "idle"
     """Nothing of a request has come."""
     HEAD = "head"
@@ -53,6 +55,7 @@ class State(Enum):
 class Event(Enum):
     """What moves a connection from one state to another."""
 
+    OPENED = "bytes may come"
     HEAD_BEGUN = "the first bytes of a head came"
     HEAD_READ = "a head came whose body is still to come"
     REQUEST_READ = "a whole request came"
@@ -72,6 +75,7 @@ class Event(Enum):
 
 
 TRANSITIONS: Final[Mapping[Event, Mapping[State, State]]] = {
+    Event.OPENED: {State.OPENING: State.IDLE},
     Event.HEAD_BEGUN: {State.IDLE: State.HEAD},
     Event.HEAD_READ: {
         State.IDLE: State.BODY,

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from gateway_service.config.values import METHODS
 from gateway_service.http1.exchange import CLIENT_GONE, Exchange
+from gateway_service.http1.server import EdgeServer
 from gateway_service.proxy.state import State
 from gateway_service.upstreams.replica import Replica, ReplicaHealth
 from service_kit.metrics import RequestMetrics
@@ -26,11 +27,11 @@ class GatewayMetrics(Collector):
     def __init__(
         self,
         state: Callable[[], State],
-        connections: Callable[[], int],
+        server: EdgeServer,
         dropped_lines: Callable[[], int],
     ) -> None:
         self._state = state
-        self._connections = connections
+        self._server = server
         self._dropped_lines = dropped_lines
         self._requests = RequestMetrics("gateway", "upstream")
 
@@ -48,11 +49,7 @@ class GatewayMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the counts and states in Prometheus' form."""
         yield from self._requests.collect()
-        yield GaugeMetricFamily(
-            "gateway_client_connections",
-            "Connections of clients that are open",
-            self._connections(),
-        )
+        yield from self._of_connections()
         yield CounterMetricFamily(
             "gateway_access_log_dropped",
             "Lines of the access log that were lost",
@@ -70,6 +67,28 @@ class GatewayMetrics(Collector):
         )
         yield from self._of_upstreams()
         yield from self._of_replicas()
+
+    def _of_connections(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "gateway_client_connections",
+            "Connections of clients that are open",
+            len(self._server.connections),
+        )
+        yield CounterMetricFamily(
+            "gateway_connections_refused",
+            "Connections of clients refused because there were too many",
+            self._server.refused,
+        )
+        yield CounterMetricFamily(
+            "gateway_connections_shed",
+            "Idle connections of clients closed to make room for others",
+            self._server.shed,
+        )
+        yield CounterMetricFamily(
+            "gateway_descriptors_exhausted",
+            "Connections that failed because the process had no descriptor left",
+            self._server.descriptors.exhausted,
+        )
 
     def _of_upstreams(self) -> Iterator[Metric]:
         hedges = CounterMetricFamily(

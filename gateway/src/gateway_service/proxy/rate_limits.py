@@ -12,18 +12,15 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from gateway_service.config.model import Config, RateLimit
 from gateway_service.config.values import MEMORY
+from service_kit.addresses import client_network
 from service_kit.counters import SharedStore
 
 MOST_CLIENTS: Final = 100_000
 """Clients counted at once, about 15 MB; the oldest are forgotten first."""
-
-IPV6_CLIENT_BITS: Final = 64
-"""One subscriber is given at least a /64, so that is one client."""
 
 FIELDS: Final = ("RateLimit", "RateLimit-Policy")
 """On responses of limited routes (draft-ietf-httpapi-ratelimit-headers-10)."""
@@ -230,14 +227,3 @@ def _item(limit: RateLimit) -> Any:  # noqa: ANN401 - of a library that is impor
     from limits import RateLimitItemPerSecond  # noqa: PLC0415 - see above
 
     return RateLimitItemPerSecond(limit.requests, limit.seconds)
-
-
-def client_network(client: str) -> str:
-    """Return what counts as one client: an IPv4 address, or an IPv6 network."""
-    if ":" not in client:
-        return client
-    address = ip_address(client)
-    if not isinstance(address, IPv6Address):
-        return client
-    host_bits = address.max_prefixlen - IPV6_CLIENT_BITS
-    return str(IPv6Address(int(address) >> host_bits << host_bits))

@@ -1,22 +1,17 @@
 """Probe replicas, and conclude from the results whether they are ready."""
 
 import asyncio
-import errno
 from enum import Enum
 from typing import Final, NamedTuple
 
 from gateway_service.config.model import HealthConfig
+from gateway_service.http1.descriptors import EXHAUSTED
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.replica import ReplicaHealth
 
 _LONGEST_STATUS_LINE: Final = 1_024
 _OK: Final = range(200, 300)
 _SERVER_ERRORS: Final = range(500, 600)
-
-_OWN_FAULTS: Final = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
-)
-"""What the gateway has run out of: this says nothing of a replica."""
 
 _TELLING: Final = 10
 """Probes without any response after which it is time to say so: it may be starting."""
@@ -56,7 +51,7 @@ async def probe(endpoint: Endpoint, config: HealthConfig) -> Probe:
         detail = f"no response in {config.timeout:g} s (health.timeout)"
         return Probe(ProbeResult.SILENT, detail)
     except OSError as error:
-        if error.errno in _OWN_FAULTS:
+        if error.errno in EXHAUSTED:
             return Probe(ProbeResult.UNSENT, error.strerror or "")
         return Probe(ProbeResult.SILENT, error.strerror or type(error).__name__)
     except ValueError:

@@ -4,11 +4,14 @@ import asyncio
 
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.http1.deadlines import Deadlines
+from gateway_service.http1.descriptors import Descriptors
+from gateway_service.http1.problems import TOO_MANY_CONNECTIONS
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.connection import UpstreamConnection
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.response import UpstreamError
+from service_kit.problems import ProblemError
 
 
 class ConnectionPool:
@@ -24,11 +27,14 @@ class ConnectionPool:
         deadlines: Deadlines,
         batch: WriteBatch,
         loop: asyncio.AbstractEventLoop,
+        *,
+        descriptors: Descriptors,
     ) -> None:
         self._endpoint = endpoint
         self._config = config
         self._deadlines = deadlines
         self._batch = batch
+        self._descriptors = descriptors
         self._loop = loop
         self._idle: list[UpstreamConnection] = []
         self._open: set[UpstreamConnection] = set()
@@ -49,6 +55,8 @@ class ConnectionPool:
         ------
         UpstreamError
             `REFUSED`: nothing was sent.
+        ProblemError
+            There is no descriptor, which is no failure of the replica's.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -59,7 +67,9 @@ class ConnectionPool:
                 )
         except TimeoutError:
             raise UpstreamError(FailureKind.REFUSED, is_late=True) from None
-        except OSError:
+        except OSError as error:
+            if self._descriptors.ran_out(error):
+                raise ProblemError(TOO_MANY_CONNECTIONS) from None
             raise UpstreamError(FailureKind.REFUSED) from None
         self._deadlines.add(connection)
         self._open.add(connection)

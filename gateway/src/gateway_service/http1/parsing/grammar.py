@@ -101,6 +101,8 @@ def check_unfinished_head(data: bytes, start: int, limits: HeadLimits) -> None:
 
     It begins at ``start``.
     """
+    if data[start : start + 1].translate(None, _TCHAR + CRLF):
+        raise MalformedError("This is not HTTP.")
     if len(data) <= limits.start_line:
         return
     if data.find(CRLF, start, start + limits.start_line + len(CRLF)) < 0:

@@ -1,0 +1,114 @@
+"""Takes connections over from a listening socket."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import Final
+
+from gateway_service.http1.connection import ClientConnection
+from gateway_service.http1.descriptors import Descriptors
+from gateway_service.http1.server import EdgeServer
+
+_AT_ONCE: Final = 16
+"""Connections taken over in one turn of the loop, so that others have theirs."""
+
+_PAUSE: Final = 0.05
+"""Seconds until it is tried again when there was no descriptor."""
+
+_LAST_HANDSHAKES: Final = 1.0
+"""Seconds for TLS handshakes when the server stops."""
+
+
+class Acceptor:
+    """Has each connection counted before anything is spent on it.
+
+    A TLS handshake takes the place of a connection from its beginning, and ends when
+    the first request's head would have to.
+    """
+
+    def __init__(
+        self,
+        server: EdgeServer,
+        listener: socket.socket,
+        context: ssl.SSLContext | None,
+        descriptors: Descriptors,
+    ) -> None:
+        self._server = server
+        self._loop = server.loop
+        self._listener = listener
+        self._context = context
+        self._descriptors = descriptors
+        self._opening: set[asyncio.Task[None]] = set()
+        self._pause: asyncio.TimerHandle | None = None
+        listener.setblocking(False)  # noqa: FBT003 - the socket's signature
+        self._loop.add_reader(listener, self._accept)
+
+    async def close(self) -> None:
+        """Take over every connection in the queue, then close the socket at once.
+
+        The system resets connections that it has accepted when nobody takes them over.
+        """
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listener)
+        while self._accept_one():
+            pass
+        self._listener.close()
+        if self._opening:
+            await asyncio.wait(self._opening, timeout=_LAST_HANDSHAKES)
+        for task in self._opening:
+            task.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
+            if not self._accept_one():
+                return
+
+    def _accept_one(self) -> bool:
+        """Take a connection over; return whether there may be another."""
+        try:
+            sock, peer = self._listener.accept()
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if self._descriptors.ran_out(error):
+                self._wait()
+            return False
+        address = peer[0] if isinstance(peer, tuple) else ""
+        connection = ClientConnection(self._loop, self._server, address)
+        if not self._server.admit(connection) and self._context is not None:
+            # Nothing can be said before the handshake, which is what would cost.
+            sock.close()
+            self._server.leave(connection)
+            return True
+        sock.setblocking(False)  # noqa: FBT003 - the socket's signature
+        task = self._loop.create_task(self._open(sock, connection))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return True
+
+    async def _open(self, sock: socket.socket, connection: ClientConnection) -> None:
+        seconds = self._server.timeouts.head if self._context is not None else None
+        try:
+            with contextlib.suppress(OSError):
+                await self._loop.connect_accepted_socket(
+                    lambda: connection,
+                    sock,
+                    ssl=self._context,
+                    ssl_handshake_timeout=seconds,
+                )
+        finally:
+            if connection.is_opening:
+                sock.close()
+                self._server.leave(connection)
+
+    def _wait(self) -> None:
+        """Leave connections in the queue of the system for a moment."""
+        if self._pause is None:
+            self._loop.remove_reader(self._listener)
+            self._pause = self._loop.call_later(_PAUSE, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._listener, self._accept)

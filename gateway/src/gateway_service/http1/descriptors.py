@@ -1,0 +1,64 @@
+"""Descriptors: as many as the system allows, and what happens when they run out."""
+
+import asyncio
+import errno
+import logging
+import resource
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+EXHAUSTED: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
+"""What this process or its system has run out of: it says nothing of a peer."""
+
+OWN: Final = 64
+"""Descriptors for ports, logs, files, names and probes."""
+
+_LOG_INTERVAL: Final = 10.0
+"""Seconds between two lines of the log."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+def raise_limit() -> None:
+    """Let this process have as many descriptors as it may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # some systems have a lower limit of their own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def room_for_clients(upstream_connections: int) -> int:
+    """Return how many connections of clients there are descriptors for.
+
+    Those to upstreams come first, with half of the descriptors at most.
+    """
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    left = max(4, soft - OWN)
+    return left - min(upstream_connections, left // 2)
+
+
+class Descriptors:
+    """Counts how often there was none, and has room made."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._logged_at = float("-inf")
+        self.exhausted = 0
+        """How often a connection could not be had."""
+        self.make_room: Callable[[], object] = lambda: None
+
+    def ran_out(self, error: OSError) -> bool:
+        """Return whether the reason of ``error`` is here, and deal with it."""
+        if error.errno not in EXHAUSTED:
+            return False
+        self.exhausted += 1
+        if self._loop.time() >= self._logged_at + _LOG_INTERVAL:
+            self._logged_at = self._loop.time()
+            _logger.error(
+                "descriptors_exhausted",
+                extra={"error": error.strerror, "count": self.exhausted},
+            )
+        self.make_room()
+        return True
