@@ -161,6 +161,7 @@ async def ask_for_ever(client: socket.socket) -> None:
         await asyncio.get_running_loop().sock_sendall(client, GET * 50)
 
 
+@pytest.mark.quiet
 async def test_answers_do_not_pile_up_for_a_client_that_only_asks(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
