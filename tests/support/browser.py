@@ -40,8 +40,10 @@ def chromium() -> str:
     return found
 
 
-async def run_in_browser(script: str, profile: Path, port: int) -> Any:  # noqa: ANN401
-    """Run ``script`` on a page of ``http://localhost:{port}``, return its result.
+async def run_in_browser(
+    script: str, profile: Path, port: int, *, host: str = "localhost"
+) -> Any:  # noqa: ANN401 - whatever the script returns
+    """Run ``script`` on a page of ``http://{host}:{port}``, return its result.
 
     ``script`` is the body of an async function; what it returns travels as JSON.
     """
@@ -61,7 +63,7 @@ async def run_in_browser(script: str, profile: Path, port: int) -> Any:  # noqa:
             chromium(),
             *_FLAGS,
             f"--user-data-dir={profile}",
-            f"http://localhost:{port}/",
+            f"http://{host}:{port}/",
             stdout=DEVNULL,
             stderr=DEVNULL,
         )
