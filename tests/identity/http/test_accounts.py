@@ -1,14 +1,22 @@
 import asyncio
 from typing import Any
+from urllib.parse import quote
 
 import jwt
 import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import delete
+from tests.support.database import connected
 from tests.support.identity import (
     OTHER_PASSWORD,
     PASSWORD,
     IdentityClient,
     create_admin,
+    identity_settings,
 )
+
+from identity_service.composition import compose
+from identity_service.storage.tables import user_search_words
 
 
 async def test_one_sees_and_changes_ones_own_account(identity: IdentityClient) -> None:
@@ -240,6 +248,113 @@ async def test_accounts_are_listed_in_pages_and_searched(
     assert names == ["boss", *(f"user_{number}" for number in range(5)), "100%"]
     assert len(found.json["users"]) == 5
     assert [each["username"] for each in literal.json["users"]] == ["100%"]
+
+
+SEARCHES = [
+    pytest.param("Müller", "Müller", id="as shown"),
+    pytest.param("muller", "Müller", id="without marks"),
+    pytest.param("MU\u0308LL", "Müller", id="decomposed"),
+    pytest.param("søren", "Søren", id="stroke"),
+    pytest.param("soren", "Søren", id="without stroke"),
+    pytest.param("Иван", "Иван", id="Cyrillic"),
+    pytest.param("иван", "Иван", id="Cyrillic in lower case"),
+    pytest.param("José", "José", id="accent"),
+    pytest.param("jose", "José", id="without accent"),
+    pytest.param("\uff2d\uff35\uff2c\uff2c\uff25\uff32", "Müller", id="full width"),
+    pytest.param("müller@EXAMPLE", "Søren", id="address"),
+    pytest.param("muller@example.te", "Søren", id="address without marks"),
+    pytest.param("maria lo", "Ana María López", id="two words"),
+    pytest.param("lopez", "Ana María López", id="last word"),
+    pytest.param(" lopez ", "Ana María López", id="outer spaces"),
+    pytest.param("100%", "100%_x", id="percent"),
+    pytest.param("%", "100%_x", id="sign alone"),
+    pytest.param("_x", "100%_x", id="underscore"),
+    pytest.param("村上", "村上春樹", id="Japanese"),
+    pytest.param("rare.dom", "村上春樹", id="domain"),
+    pytest.param("u\u200b", None, id="nobody"),
+    pytest.param("\\", None, id="backslash"),
+    pytest.param("\u0301", None, id="mark alone"),
+    pytest.param("zz'; --", None, id="quote"),
+    pytest.param("m\u0308\u0308" * 60, None, id="long"),
+]
+
+
+@pytest.mark.parametrize(("search", "username"), SEARCHES)
+async def test_users_are_found_as_shown_and_as_typed(
+    identity: IdentityClient, admin: str, search: str, username: str | None
+) -> None:
+    people = {
+        "Müller": "one@example.test",
+        "Søren": "müller@example.test",
+        "Иван": "three@example.test",
+        "José": "four@example.test",
+        "Ana María López": "five@example.test",
+        "100%_x": "six@example.test",
+        "村上春樹": "seven@rare.domain.test",
+    }
+    for name, email in people.items():
+        assert (await identity.sign_up(name, email=email)).status == 200
+
+    query = f"/api/users?search={quote(search)}"
+    found = await identity.call("GET", query, admin)
+
+    if not search.isprintable():
+        assert found.status == 400
+        return
+    names = [each["username"] for each in found.json["users"]]
+    assert (username in names) if username else names == []
+    assert len(names) < len(people)
+
+
+async def test_users_are_found_by_what_they_are_called_now(
+    identity: IdentityClient, admin: str
+) -> None:
+    async def found(search: str) -> list[str]:
+        page = await identity.call("GET", f"/api/users?search={search}", admin)
+        return [each["username"] for each in page.json["users"]]
+
+    alice = await identity.signed_in("alice")
+    changes = {"username": "Renée", "email": "r@other.test"}
+    await identity.call("PATCH", f"/api/users/{alice['id']}", admin, json=changes)
+    assert (await found("alice"), await found("example")) == ([], ["boss"])
+    assert (await found("renee"), await found("other")) == (["Renée"], ["Renée"])
+
+    await identity.call("DELETE", f"/api/users/{alice['id']}", admin)
+    assert await found("renee") == []
+
+
+async def test_a_search_is_paged(identity: IdentityClient, admin: str) -> None:
+    for number in range(5):
+        await identity.sign_up(
+            f"Zoë Zoë{number}", email=f"zoe.zoe{number}@example.test"
+        )
+
+    names: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await identity.call(
+            "GET", f"/api/users?search=zoe&limit=2&cursor={cursor}", admin
+        )
+        names += [each["username"] for each in page.json["users"]]
+        cursor = page.json["nextCursor"]
+
+    assert names == [f"Zoë Zoë{number}" for number in range(5)]
+
+
+async def test_users_of_replicas_without_search_words_are_found_soon(
+    identity: IdentityClient, admin: str, database_url: str
+) -> None:
+    await identity.sign_up("alice")
+    async with connected(database_url) as engine, engine.begin() as connection:
+        await connection.execute(delete(user_search_words))
+    composed = compose(identity_settings(database_url), CollectorRegistry())
+    done = [await composed.housekeeping.once() for _ in range(2)]
+    await composed.close()
+
+    page = await identity.call("GET", "/api/users?search=alice", admin)
+
+    assert [each["search_words"] for each in done] == [2, 0]
+    assert [each["username"] for each in page.json["users"]] == ["alice"]
 
 
 @pytest.mark.parametrize(

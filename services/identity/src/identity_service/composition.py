@@ -34,6 +34,7 @@ from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.refresh import Refreshes
 from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
+from identity_service.usecases.search_words import SearchWordsChore
 from identity_service.usecases.session_entries import SessionEntries
 from identity_service.usecases.session_turns import SessionTurns
 from identity_service.usecases.sessions import Sessions
@@ -158,7 +159,9 @@ def compose(
         database, audit, keys, sealer=sealer, schedule=schedule, clock=clock
     )
     bearers = Bearers(database, verifier, issuer=settings.issuer)
-    housekeeping = Housekeeping([*expired_rows_chores(database, clock), audit])
+    housekeeping = Housekeeping(
+        [*expired_rows_chores(database, clock), audit, SearchWordsChore(database)]
+    )
     registry.register(HousekeepingMetrics(housekeeping))
     registry.register(KeyMetrics(keys, entries, status_lists, clock))
     return Services(

@@ -8,6 +8,7 @@ from identity_service.storage.expired_rows import ExpiredRows
 from identity_service.storage.imported_users import ImportedUserRepository
 from identity_service.storage.restoring import RestoringRepository
 from identity_service.storage.roles import RoleRepository
+from identity_service.storage.search_words import SearchWordRepository
 from identity_service.storage.sessions import SessionRepository
 from identity_service.storage.signing_keys import SigningKeyRepository
 from identity_service.storage.status_lists import StatusListRepository
@@ -19,6 +20,7 @@ class Repositories:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.users = UserRepository(connection)
+        self.search_words = SearchWordRepository(connection)
         self.imported_users = ImportedUserRepository(connection)
         self.roles = RoleRepository(connection)
         self.sessions = SessionRepository(connection)

@@ -103,6 +103,18 @@ users: Final = Table(
 """``subject`` is null until the first token, if a replica of version 0003 made the row.
 """
 
+user_search_words: Final = Table(
+    "user_search_words",
+    metadata,
+    Column(
+        "user_id", _Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("word", String(64), primary_key=True),
+    Index("ix_user_search_words_word", "word", "user_id"),
+    **_KEYLESS,
+)
+"""What `domain.search` finds users by."""
+
 roles: Final = Table(
     "roles",
     metadata,

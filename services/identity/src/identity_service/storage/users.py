@@ -1,5 +1,6 @@
 """Users and their roles in the database."""
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,7 @@ from identity_service.domain.sources import patterns_of_site
 from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import NewUser, User, new_subject
+from identity_service.storage.search_words import SearchWordRepository
 from identity_service.storage.sessions import read_entry
 from identity_service.storage.tables import deleted_users, roles, user_roles, users
 from identity_service.storage.user_queries import (
@@ -47,6 +49,7 @@ class UserRepository:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._search_words = SearchWordRepository(connection)
 
     async def get(self, user_id: int) -> User | None:
         """Return the user of this id."""
@@ -141,6 +144,7 @@ class UserRepository:
             await self.refuse_taken(user.username.key, user.email.key)
             raise
         user_id = int(inserted.lastrowid) if user.id is None else user.id
+        await self._search_words.put(user_id, user.username.text, user.email.text)
         await self._add_roles(user_id, user.roles)
         return user_id
 
@@ -165,6 +169,7 @@ class UserRepository:
         except IntegrityError:
             await self.refuse_taken(username.key, email.key, other_than=user_id)
             raise
+        await self._search_words.put(user_id, username.text, email.text)
 
     async def set_password(
         self, user_id: int, password_hash: str, now: datetime, *, temporary: bool
@@ -209,18 +214,18 @@ class UserRepository:
         await self._connection.execute(delete(users).where(users.c.id == user_id))
 
     async def page(self, search: str, after_id: int, limit: int) -> list[User]:
-        """Return users in order of id; ``search`` is part of a name or address."""
-        ids = select(users.c.id).where(users.c.id > after_id).order_by(users.c.id)
+        """Return users in order of id; ``search`` begins a word of each."""
+        ids: Sequence[int]
         if search:
-            ids = ids.where(
-                or_(
-                    users.c.username_key.contains(search, autoescape=True),
-                    users.c.email_key.contains(search, autoescape=True),
-                )
+            ids = await self._search_words.find(search, after_id, limit)
+        else:
+            wanted = select(users.c.id).where(users.c.id > after_id)
+            found = await self._connection.scalars(
+                wanted.order_by(users.c.id).limit(limit)
             )
-        found = await self._connection.scalars(ids.limit(limit))
+            ids = found.all()
         rows = await self._connection.execute(
-            users_with_roles().where(users.c.id.in_(found.all()))
+            users_with_roles().where(users.c.id.in_(ids))
         )
         return read_users(rows.all())
 

@@ -34,9 +34,9 @@ class Users:
         self._clock = clock
 
     async def page(self, search: str, after_id: int, limit: int) -> list[User]:
-        """Return users in order of id; ``search`` is part of a name or address."""
+        """Return users in order of id; ``search`` begins a word of name or address."""
         return await self._database.read(
-            lambda unit: unit.users.page(search.casefold(), after_id, limit)
+            lambda unit: unit.users.page(search, after_id, limit)
         )
 
     async def get(self, user_id: int) -> User:
