@@ -1,3 +1,4 @@
+import contextvars
 import json
 import logging
 import sys
@@ -8,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service_kit.logs import configure_logging, flush_logs
-from service_kit.request_id import request_id
+from service_kit.request_id import name_request, request_id
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,26 @@ def test_a_record_is_one_json_line_with_its_fields(
     }
     assert moment.utcoffset() == timedelta(0)
     assert abs(datetime.now(UTC) - moment) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("from_gateway", [True, False])
+def test_an_id_that_a_client_sends_is_logged_as_its_own(
+    capfd: pytest.CaptureFixture[str], *, from_gateway: bool
+) -> None:
+    configure_logging("example", "info")
+
+    def serve() -> str:
+        name = name_request("somebody-elses", from_gateway=from_gateway)
+        logging.getLogger("a").info("served")
+        return name
+
+    name = contextvars.copy_context().run(serve)
+    flush_logs()
+    entry = json.loads(capfd.readouterr().err)
+    assert entry["request_id"] == name
+    assert (name == "somebody-elses") is from_gateway
+    own = None if from_gateway else "somebody-elses"
+    assert entry.get("client_request_id") == own
 
 
 @pytest.mark.parametrize("text", ["a\r\nb", "\x1b[2J", "a\u2028b", "\x00"])

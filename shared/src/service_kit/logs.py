@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from pythonjsonlogger.json import JsonFormatter
 
 from service_kit.line_writer import LineWriter
-from service_kit.request_id import request_id
+from service_kit.request_id import client_request_id, request_id
 
 FLUSH_SECONDS: Final = 1.0
 """How long a process that ends waits for somebody to take its last lines."""
@@ -145,10 +145,12 @@ class _LineHandler(logging.Handler):
 
 
 class _RequestIdFilter(logging.Filter):
-    """Adds the request id to every record of a request."""
+    """Adds the request id to every record of a request, and what its client says."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
+        if said := client_request_id.get():
+            record.client_request_id = said
         return True
 
 

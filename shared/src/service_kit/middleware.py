@@ -1,6 +1,7 @@
 """What is done for every request, whatever its handler: one middleware, for speed."""
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -17,7 +18,7 @@ from service_kit.problems import (
     problem_mapper,
     problem_response,
 )
-from service_kit.request_id import HEADER, accepted_request_id, request_id
+from service_kit.request_id import HEADER, name_request
 
 CLIENT_GONE: Final = 499
 """Counted in place of a status when the client left before its response."""
@@ -38,12 +39,15 @@ def request_middleware(
     problems: ProblemTable,
     metrics: RequestMetrics | None = None,
     readiness: Readiness | None = None,
+    *,
+    is_from_gateway: Callable[[web.BaseRequest], bool] = lambda _: True,
 ) -> Middleware:
     """Return a middleware that names, counts and times requests and maps errors.
 
     An exception becomes the problem that ``problems`` has for it. Each response gets
     the request id and the security headers, and closes its connection while
-    ``readiness`` is draining.
+    ``readiness`` is draining. The request id is the gateway's, if the request
+    ``is_from_gateway``; what another client sends as such is its own.
     """
     problem_for = problem_mapper(problems)
     readiness = readiness or Readiness()
@@ -52,8 +56,8 @@ def request_middleware(
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         started_at = monotonic()
-        name = accepted_request_id(request.headers.get(HEADER))
-        request_id.set(name)  # aiohttp runs each request in a context of its own
+        said = request.headers.get(HEADER)
+        name = name_request(said, from_gateway=is_from_gateway(request))
         if request.version.major != _MAJOR_VERSION:
             handler = _refuse_version
         try:

@@ -12,6 +12,11 @@ HEADER: Final = istr("X-Request-Id")
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 """The id of the request being served by this task."""
 
+client_request_id: ContextVar[str | None] = ContextVar(
+    "client_request_id", default=None
+)
+"""The id that a client gave its request, which no gateway of ours has vouched for."""
+
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _BITS: Final = 96
 """No two requests meet, and the id stays short in a log line."""
@@ -22,8 +27,14 @@ def new_request_id() -> str:
     return f"{random.getrandbits(_BITS):024x}"
 
 
-def accepted_request_id(untrusted: str | None) -> str:
-    """Return the id a peer sent if it is one, else a new one."""
-    if untrusted is not None and _ACCEPTABLE.fullmatch(untrusted):
-        return untrusted
-    return new_request_id()
+def name_request(untrusted: str | None, *, from_gateway: bool) -> str:
+    """Give the request being served a name and return it.
+
+    A gateway's word counts. What a client says of itself is kept beside a new id: it
+    could say the id of somebody else's request.
+    """
+    said = untrusted if untrusted and _ACCEPTABLE.fullmatch(untrusted) else None
+    name = said if from_gateway and said else new_request_id()
+    request_id.set(name)  # aiohttp runs each request in a context of its own
+    client_request_id.set(None if from_gateway else said)
+    return name

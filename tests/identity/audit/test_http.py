@@ -9,6 +9,9 @@ from tests.support.identity import (
     PASSWORD,
     IdentityClient,
     MovableClock,
+    create_admin,
+    identity_settings,
+    running_identity,
 )
 
 from identity_service.storage.tables import audit_events, roles, user_roles
@@ -164,3 +167,30 @@ async def test_no_secret_is_in_the_audit_log(
     for pair in (admin, alice, refreshed, again):
         secrets += [pair["accessToken"], pair["refreshToken"]]
     assert [secret for secret in secrets if secret in stored] == []
+
+
+@pytest.mark.parametrize(
+    ("gateways", "counts"),
+    [("127.0.0.1/32", True), ("10.0.0.0/8", False), ("::1/128", False)],
+)
+async def test_the_gateways_word_counts_and_a_clients_is_kept_as_its_own(
+    database_url: str, gateways: str, *, counts: bool
+) -> None:
+    settings = identity_settings(database_url, IDENTITY_TRUSTED_PROXIES=gateways)
+    said = {"X-Request-Id": "somebody-elses", "X-Forwarded-For": "203.0.113.9"}
+    async with running_identity(settings) as identity:
+        await create_admin(database_url)
+        refused = await identity.sign_in("boss", "wrong", headers=said)
+        odd = {"X-Request-Id": "no id"}
+        await identity.sign_in("boss", "wrong", headers=odd)
+        token = (await identity.sign_in("boss")).json["accessToken"]
+        path = f"{AUDIT}?action=session.sign_in_refused"
+        second, first = (await identity.call("GET", path, token)).json["events"]
+
+    name = refused.headers["X-Request-Id"]
+    assert (name == "somebody-elses") is counts
+    assert first["requestId"] == name == refused.json["instance"]
+    assert first["address"] == ("203.0.113.9" if counts else "127.0.0.1")
+    kept = {} if counts else {"client_request_id": "somebody-elses"}
+    assert first["details"] == kept
+    assert second["details"] == {}

@@ -10,6 +10,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from identity_service.composition import compose
+from identity_service.handlers.client_addresses import ClientAddresses
 from identity_service.handlers.context import SERVICES
 from identity_service.handlers.problems import PROBLEMS
 from identity_service.routes import ROUTES
@@ -38,8 +39,12 @@ def create_app(
     problems = {**PROBLEMS, **auth_problems(tutorial_compat=settings.tutorial_compat)}
     metrics = RequestMetrics("identity")
     registry.register(metrics)
+    addresses = ClientAddresses(settings.trusted_proxies)
+    middleware = request_middleware(
+        problems, metrics, readiness, is_from_gateway=addresses.is_from_gateway
+    )
     app = web.Application(
-        middlewares=[request_middleware(problems, metrics, readiness)],
+        middlewares=[middleware],
         client_max_size=BODY_LIMIT,
     )
 

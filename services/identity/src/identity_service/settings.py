@@ -219,7 +219,7 @@ class Settings(ListenerSettings, DatabaseSettings):
         "IDENTITY_TRUSTED_PROXIES",
         _networks,
         default="127.0.0.1/32,::1/128",
-        description="CIDRs of gateways whose X-Forwarded-For is believed",
+        description="CIDRs of gateways whose X-Forwarded-For and X-Request-Id count",
     )
     introspection_clients: ClientSecrets = setting(
         "IDENTITY_INTROSPECTION_CLIENTS",

@@ -35,13 +35,15 @@ class ClientAddresses:
             address = before
         return _UNKNOWN if address is None else str(address)
 
+    def is_from_gateway(self, request: web.BaseRequest) -> bool:
+        """Return whether a trusted gateway is at the other end of the connection."""
+        peer = parse_address(request.remote or "")
+        return peer is not None and self._trusts(peer)
+
     def is_forwarded(self, request: web.BaseRequest) -> bool:
         """Return whether a trusted gateway sent the request on for a client."""
-        peer = parse_address(request.remote or "")
-        return (
-            peer is not None
-            and self._trusts(peer)
-            and hdrs.X_FORWARDED_FOR in request.headers
+        return self.is_from_gateway(request) and (
+            hdrs.X_FORWARDED_FOR in request.headers
         )
 
     def _trusts(self, address: IPv4Address | IPv6Address) -> bool:

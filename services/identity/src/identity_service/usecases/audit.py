@@ -1,6 +1,6 @@
 """Record who did what, and verify that nobody has changed the record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import takewhile
 from typing import Final
@@ -14,7 +14,7 @@ from identity_service.domain.audit import (
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from service_kit.clock import Clock
-from service_kit.request_id import request_id
+from service_kit.request_id import client_request_id, request_id
 
 _BATCH: Final = 500
 """Records read or removed in one transaction, while appending waits."""
@@ -46,8 +46,12 @@ class Audit:
     async def append(self, unit: Repositories, event: AuditEvent) -> None:
         """Add an event, in the transaction that does what the event records.
 
+        An id that a client gave its request itself is told apart from ours.
         It comes last in the transaction: see `AuditRepository.append`.
         """
+        if said := client_request_id.get():
+            details = {**event.details, "client_request_id": said}
+            event = replace(event, details=details)
         await unit.audit.append(event, self._clock(), request_id.get())
 
     async def record(self, event: AuditEvent) -> None:
