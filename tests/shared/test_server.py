@@ -174,3 +174,14 @@ async def test_where_it_serves_is_said_as_people_write_it(service: Running) -> N
     (line,) = (x for x in map(json.loads, log.splitlines()) if x["event"] == "serving")
     assert f"http://{line['address']}" == service.url
     assert f"http://{line['internal_address']}" == service.internal_url
+
+
+async def test_a_client_hello_on_the_plain_port_is_refused_at_once(
+    service: Running,
+) -> None:
+    port = int(service.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(bytes.fromhex("16030100c8010000c40303") + bytes(60))
+    async with asyncio.timeout(1):
+        await reader.read()
+    writer.close()

@@ -9,7 +9,10 @@ from multidict import istr
 
 HEADER: Final = istr("X-Request-Id")
 
-request_id: ContextVar[str] = ContextVar("request_id", default="-")
+NO_REQUEST: Final = "-"
+"""In place of an id, outside of requests."""
+
+request_id: ContextVar[str] = ContextVar("request_id", default=NO_REQUEST)
 """The id of the request being served by this task."""
 
 client_request_id: ContextVar[str | None] = ContextVar(
@@ -20,6 +23,11 @@ client_request_id: ContextVar[str | None] = ContextVar(
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _BITS: Final = 96
 """No two requests meet, and the id stays short in a log line."""
+
+
+def leave_request() -> None:
+    """Have this task's lines name no request, for work that outlives any."""
+    request_id.set(NO_REQUEST)
 
 
 def new_request_id() -> str:

@@ -87,8 +87,9 @@ class Exchange:
 
     def fail(self, error: Exception) -> None:
         """Log an exception that nobody expected, and end the exchange."""
-        request_id.set(self.request_id)
+        context = request_id.set(self.request_id)
         _logger.error("unexpected_error", exc_info=error)
+        request_id.reset(context)
         if not self.status:
             self.closes = True
         self._fail(INTERNAL_ERROR)

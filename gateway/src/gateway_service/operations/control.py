@@ -24,6 +24,10 @@ TIDY_SECONDS: Final = 10.0
 START_SECONDS: Final = 10.0
 """How long a new gateway waits for its upstreams before it is ready without them."""
 
+FIRST_LOOK_SECONDS: Final = 0.5
+"""How long it looks for them before it serves. Longer than names and probes take where
+all is well, so that the first requests find replicas."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -50,9 +54,16 @@ class ControlPlane:
         self._is_starting = True
 
     async def start(self) -> None:
-        """Return when replicas have been found and probed."""
+        """Return when replicas have been found and probed, or soon after.
+
+        What is slower, as a name server that does not respond, goes on behind.
+        """
         await self.state.rate_limits.start()
-        await _start(self.watches.values())
+        looking = asyncio.create_task(_start(self.watches.values()))
+        self._tasks.append(looking)
+        await asyncio.wait({looking}, timeout=FIRST_LOOK_SECONDS)
+        if looking.done():
+            looking.result()
         asyncio.get_running_loop().call_later(START_SECONDS, self._has_started)
         for step, interval in ((self._tick, TICK_SECONDS), (self._tidy, TIDY_SECONDS)):
             self._tasks.append(asyncio.create_task(repeat(step, interval)))

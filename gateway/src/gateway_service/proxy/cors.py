@@ -65,6 +65,14 @@ class Cors:
             return self._allow(untrusted_origin) + self._expose
         return self._actual.get(untrusted_origin, self._actual_otherwise)
 
+    def refuses(self, untrusted_origin: bytes | None) -> bool:
+        """Whether pages of this origin may not read the route's responses."""
+        return (
+            untrusted_origin is not None
+            and self._actual_otherwise is VARY
+            and untrusted_origin not in self._actual
+        )
+
     def for_preflight(self, untrusted_origin: bytes | None) -> bytes:
         """Return the header lines of the 204 that answers a preflight.
 

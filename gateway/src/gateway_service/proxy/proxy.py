@@ -16,6 +16,7 @@ from gateway_service.proxy.cors import is_preflight
 from gateway_service.proxy.forwarding import Forwarding
 from gateway_service.proxy.pages import PAGE_LINES, start_page
 from gateway_service.proxy.rate_limits import policy_line, quota_line
+from gateway_service.proxy.refused_origins import RefusedOrigins
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.state import State
 from service_kit.problems import Problem, ProblemError
@@ -32,6 +33,7 @@ class Proxy:
 
     def __init__(self, state: Callable[[], State]) -> None:
         self._state = state
+        self._refused = RefusedOrigins()
 
     def handle(self, exchange: Exchange) -> None:
         """Respond to a request now, or forward it."""
@@ -41,6 +43,9 @@ class Proxy:
         cors = state.routes.default_cors if route is None else route.cors
         secure = state.hsts if exchange.client.is_secure else b""
         exchange.lines = cors.for_request(request.origin) + secure
+        if request.origin is not None and cors.refuses(request.origin):
+            prefix = "" if route is None else route.prefix
+            self._refused.note(request.origin, request.host, prefix)
         try:
             if route is None:
                 _respond_without_route(exchange, state)

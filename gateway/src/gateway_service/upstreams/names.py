@@ -1,7 +1,13 @@
 """Look up the addresses of a name."""
 
 import asyncio
-from socket import SOCK_STREAM
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 HostPort = tuple[str, int]
 
@@ -12,6 +18,32 @@ class ResolutionError(Exception):
 
 async def addresses_of_name(name: str, port: int) -> list[HostPort]:
     """Return every A and AAAA address of a name, in a stable order."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(name, port, type=SOCK_STREAM)
+    found = await _in_own_thread(
+        lambda: socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    )
     return sorted({(str(place[0]), port) for *_, place in found})
+
+
+async def _in_own_thread(work: Callable[[], T]) -> T:
+    """Return what `work` returns, or raise what it raises.
+
+    A resolver may hang for a long time. In the loop's pool of a few threads other names
+    would wait for it, and so would the end of the process.
+    """
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[T] = loop.create_future()
+
+    def deliver(settle: Callable[[Any], None], value: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+            loop.call_soon_threadsafe(lambda: None if outcome.done() else settle(value))
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            deliver(outcome.set_exception, error)
+        else:
+            deliver(outcome.set_result, result)
+
+    threading.Thread(target=run, name="resolver", daemon=True).start()
+    return await outcome

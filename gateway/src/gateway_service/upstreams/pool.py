@@ -1,6 +1,7 @@
 """The connections to one replica."""
 
 import asyncio
+from contextvars import Context
 
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.http1.deadlines import Deadlines
@@ -60,10 +61,8 @@ class ConnectionPool:
         """
         try:
             async with asyncio.timeout(timeout):
-                _, connection = await self._loop.create_connection(
-                    self._new_connection,
-                    self._endpoint.host,
-                    self._endpoint.port,
+                connection = await self._loop.create_task(
+                    self._connect(), context=Context()
                 )
         except TimeoutError:
             raise UpstreamError(FailureKind.REFUSED, is_late=True) from None
@@ -73,6 +72,13 @@ class ConnectionPool:
             raise UpstreamError(FailureKind.REFUSED) from None
         self._deadlines.add(connection)
         self._open.add(connection)
+        return connection
+
+    async def _connect(self) -> UpstreamConnection:
+        """Open it outside of the request's context: it will serve others, too."""
+        _, connection = await self._loop.create_connection(
+            self._new_connection, self._endpoint.host, self._endpoint.port
+        )
         return connection
 
     def give_back(self, connection: UpstreamConnection) -> None:

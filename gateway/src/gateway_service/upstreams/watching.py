@@ -12,6 +12,7 @@ from gateway_service.upstreams.discovery import Discovery
 from gateway_service.upstreams.health_checks import HealthCheck, probe
 from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.upstream import Upstream
+from service_kit.request_id import leave_request
 
 JITTER: Final = 0.1
 """The part by which a wait may be shorter, so that gateways do not probe in step."""
@@ -104,6 +105,7 @@ async def repeat(
     step: Callable[[], Awaitable[None]], interval: float, *, at_once: bool = True
 ) -> None:
     """Run a step again and again, an interval apart, whether it fails or not."""
+    leave_request()
     if not at_once:
         await asyncio.sleep(_jittered(interval))
     while True:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
+from service_kit.request_id import leave_request
+
 _BURST: Final = 3
 _REFILL_SECONDS: Final = 1.5
 """Refreshes out of turn that are granted at once, and how soon another one is. Short
@@ -103,6 +105,7 @@ class Refresher:
             self._waiting -= 1
 
     async def _run(self) -> None:
+        leave_request()
         while True:
             self._wanted.clear()
             ended = self._round or asyncio.get_running_loop().create_future()

@@ -1,0 +1,44 @@
+"""Tell the operator which origins are refused, for most are forgotten in a setting."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+_MOST: Final = 100
+"""Origins that are named in one period; whoever invents more fills no log."""
+_PERIOD: Final = 3_600.0
+_LONGEST: Final = 256
+"""Characters of an origin that are logged."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class RefusedOrigins:
+    """Logs a line an hour for each refused origin, for at most 100 of them."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._named: set[bytes] = set()
+        self._ends_at = 0.0
+
+    def note(self, untrusted_origin: bytes, host: bytes, route: str) -> None:
+        """Name an origin, unless it has been or is the gateway's own."""
+        if untrusted_origin.partition(b"://")[2].lower() == host.lower():
+            return  # browsers send Origin within one origin, too
+        now = self._now()
+        if now >= self._ends_at:
+            self._named.clear()
+            self._ends_at = now + _PERIOD
+        origin = untrusted_origin[:_LONGEST]
+        if origin in self._named or len(self._named) >= _MOST:
+            return
+        self._named.add(origin)
+        _logger.warning(
+            "origin_refused",
+            extra={
+                "origin": origin.decode("ascii", "backslashreplace"),
+                "route": route,
+                "setting": "GATEWAY_ALLOWED_ORIGINS, or cors.origins in the file",
+            },
+        )

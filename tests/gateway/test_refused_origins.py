@@ -1,0 +1,68 @@
+"""An origin that is not allowed is one line in the log, with what to change."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from tests.support.gateway import ALLOWED_ORIGIN, config_for, running_gateway
+from tests.support.raw_client import ask
+from tests.support.raw_upstream import RawUpstream
+
+from gateway_service.config.values import CorsAccess
+from gateway_service.proxy.refused_origins import RefusedOrigins
+
+GET = "GET /api/x HTTP/1.1\r\nHost: gateway.test\r\nOrigin: {}\r\n\r\n"
+PREFLIGHT = (
+    "OPTIONS /api/x HTTP/1.1\r\nHost: gateway.test\r\nOrigin: {}\r\n"
+    "Access-Control-Request-Method: POST\r\n\r\n"
+)
+
+
+def refused(caplog: pytest.LogCaptureFixture) -> list[str]:
+    records = [r for r in caplog.records if r.message == "origin_refused"]
+    assert all("GATEWAY_ALLOWED_ORIGINS" in vars(r)["setting"] for r in records)
+    assert all(r.levelno == logging.WARNING for r in records)
+    return [vars(r)["origin"] for r in records]
+
+
+async def test_each_refused_origin_is_named_once(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_gateway(config_for(upstream.port), tmp_path) as gateway:
+        for request in (PREFLIGHT, GET, PREFLIGHT):
+            for origin in ("https://one.test", "https://two.test", "null"):
+                await ask(gateway.port, request.format(origin).encode())
+    assert refused(caplog) == ["https://one.test", "https://two.test", "null"]
+
+
+async def test_what_is_allowed_or_within_one_origin_is_not_named(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_gateway(config_for(upstream.port), tmp_path) as gateway:
+        for origin in (ALLOWED_ORIGIN, "http://gateway.test", "https://gateway.test"):
+            await ask(gateway.port, GET.format(origin).encode())
+        await ask(gateway.port, b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert refused(caplog) == []
+
+
+async def test_a_public_route_refuses_nobody(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(upstream.port, cors=CorsAccess.PUBLIC)
+    async with running_gateway(config, tmp_path) as gateway:
+        await ask(gateway.port, GET.format("https://one.test").encode())
+    assert refused(caplog) == []
+
+
+def test_invented_origins_fill_neither_log_nor_memory(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = 0.0
+    origins = RefusedOrigins(lambda: now)
+    for number in range(10_000):
+        origins.note(b"https://%d.test" % number + b"x" * 5_000, b"a", "/api")
+    assert len(refused(caplog)) == 100
+    assert max(map(len, refused(caplog))) <= 256
+    now = 3_601.0
+    origins.note(b"https://late.test", b"a", "/api")
+    assert refused(caplog)[-1] == "https://late.test"
