@@ -56,6 +56,7 @@ def test_products_file_routes_as_the_contract_says() -> None:
 
     assert {route.prefix: route.upstream for route in config.routes} == {
         "/api/auth": "identity",
+        "/api/auth/signout": "identity",
         "/api/auth/statuslists": "identity",
         "/api/users": "identity",
         "/api/roles": "identity",

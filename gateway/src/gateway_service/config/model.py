@@ -10,7 +10,14 @@ from typing import Final
 from gateway_service.config import rules, values
 from gateway_service.config.keys import NAME, array_of, named, table, value
 from gateway_service.config.rules import number, whole
-from gateway_service.config.values import METHODS, Address, Balance, CorsAccess
+from gateway_service.config.values import (
+    METHODS,
+    Address,
+    Balance,
+    Concurrency,
+    CorsAccess,
+    Priority,
+)
 from gateway_service.http1.parsing.limits import ClientTimeouts
 
 _HOUR: Final = 3600
@@ -164,6 +171,11 @@ class RouteConfig:
         "`public` lets every origin read responses, without credentials",
         default=CorsAccess.ALLOWED_ORIGINS,
     )
+    priority: Priority = value(
+        rules.choice(Priority),
+        "`high`: refused last when the upstream has too many requests",
+        default=Priority.NORMAL,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +272,20 @@ class UpstreamConfig:
     )
     max_in_flight: int = value(
         whole(1, 1_000_000),
-        "requests at once, 503 beyond, so that a hung upstream starves no other",
+        "requests at once, 503 beyond, so that a hung upstream starves no other; a"
+        " tenth is kept for routes of high priority",
         default=512,
+    )
+    concurrency: Concurrency = value(
+        rules.choice(Concurrency),
+        "`fixed` bounds requests by `max_in_flight`; `adaptive` also finds out how many"
+        " the upstream works on without a queue; `off` sets no bound",
+        default=Concurrency.FIXED,
+    )
+    quick_enough: float = value(
+        number(0, 60),
+        "a latency up to which `adaptive` refuses nothing",
+        default=0.02,
     )
     resolve_interval: float = value(
         number(0.05, _HOUR),

@@ -80,6 +80,21 @@ class Balance(Enum):
     ROUND_ROBIN = "round_robin"
 
 
+class Concurrency(Enum):
+    """What bounds the requests that an upstream works on at once."""
+
+    OFF = "off"
+    FIXED = "fixed"
+    ADAPTIVE = "adaptive"
+
+
+class Priority(Enum):
+    """Which requests are refused first when an upstream has too many."""
+
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 class CorsAccess(Enum):
     """Whose pages may read a route's responses."""
 

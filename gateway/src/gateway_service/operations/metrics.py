@@ -101,11 +101,25 @@ class GatewayMetrics(Collector):
             "Hedges whose response came first",
             labels=("upstream",),
         )
+        shed = CounterMetricFamily(
+            "gateway_shed",
+            "Requests refused because their upstream had too many",
+            labels=("upstream",),
+        )
+        limits = GaugeMetricFamily(
+            "gateway_upstream_limit",
+            "Requests that an upstream may work on at once",
+            labels=("upstream",),
+        )
         for upstream in self._state().upstreams.values():
+            shed.add_metric((upstream.name,), upstream.shed)
+            limits.add_metric((upstream.name,), upstream.limit)
             hedges.add_metric((upstream.name,), upstream.hedges)
             won.add_metric((upstream.name,), upstream.hedges_won)
         yield hedges
         yield won
+        yield shed
+        yield limits
 
     def _of_replicas(self) -> Iterator[Metric]:
         labels = ("upstream", "replica")

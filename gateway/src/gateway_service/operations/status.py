@@ -46,6 +46,9 @@ def _upstream(watch: UpstreamWatch) -> dict[str, object]:
     return {
         "in_flight": upstream.in_flight,
         "max_in_flight": upstream.config.max_in_flight,
+        "concurrency": upstream.config.concurrency.value,
+        "limit": None if upstream.limit == NO_LIMIT else round(upstream.limit, 1),
+        "shed": upstream.shed,
         "balance": upstream.config.balance.value,
         "retries_left": int(upstream.retry_budget.balance),
         "unresolved": dict(watch.discovery.faults),

@@ -52,6 +52,7 @@ class Attempt:
 
     __slots__ = (
         "_began_at",
+        "_limit",
         "_request",
         "_requester",
         "_upstream",
@@ -68,6 +69,7 @@ class Attempt:
         upstream: Upstream,
         replica: Replica,
         requester: Requester,
+        request: UpstreamRequest,
         *,
         is_hedge: bool,
     ) -> None:
@@ -81,7 +83,10 @@ class Attempt:
         self.connection: UpstreamConnection | None = replica.pool.take()
         """Open already, or None until `connect` is through."""
         self._was_open = self.connection is not None
-        self._request: UpstreamRequest | None = None
+        self._request = request
+        self._limit = upstream.adaptive if request.is_timed else None
+        if self._limit is not None:
+            self._limit.begin()
         self._began_at = time.monotonic()
         self.seconds = 0.0
         """From its beginning to its result."""
@@ -96,16 +101,17 @@ class Attempt:
         """
         return await self.replica.pool.connect(timeout)
 
-    def send(self, connection: UpstreamConnection, request: UpstreamRequest) -> None:
-        """Send a request, or the beginning of one."""
+    def send(self, connection: UpstreamConnection) -> None:
+        """Send the request, or the beginning of it."""
         self.connection = connection
-        self._request = request
-        connection.send_request(request, self)
+        connection.send_request(self._request, self)
 
     def on_result(self, result: Result) -> None:
         """Hold a result for or against the replica, and hand it on."""
         self.seconds = time.monotonic() - self._began_at
         replica = self.replica
+        if self._limit is not None:
+            self._end_work(result)
         if isinstance(result, UpstreamError):
             outcome = self._outcome_of(result)
             if outcome is not Outcome.STALE:
@@ -116,10 +122,29 @@ class Attempt:
         else:
             outcome = _RESPONSE
             replica.succeeded()
-            if self._request is not None and self._request.is_timed:
+            if self._request.may_be_hedged:
                 replica.speed.seconds += self.seconds
                 replica.speed.responses += 1
         self._requester.on_outcome(self, outcome, result)
+
+    def _end_work(self, result: Result) -> None:
+        limit, self._limit = self._limit, None
+        if limit is None:
+            return
+        if isinstance(result, UpstreamError):
+            is_telling = result.kind is FailureKind.TIMEOUT
+        else:
+            is_telling = result.head.status not in _FAILURE_STATUSES
+        if is_telling:
+            limit.end(self.seconds)
+        else:
+            limit.leave()
+
+    def excuse(self) -> None:
+        """Count the request no longer among those that the upstream works on."""
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            limit.leave()
 
     def on_slow(self, *, is_gone: bool) -> None:
         """Let another replica be asked as well."""
@@ -134,13 +159,15 @@ class Attempt:
 
     def lose(self) -> None:
         """End an attempt that another was quicker than: slow, but no failure."""
-        if self._request is not None and self._request.is_timed:
+        if self._request.may_be_hedged:
             self.replica.speed.seconds += time.monotonic() - self._began_at
             self.replica.speed.responses += 1
         self.release()
 
     def release(self) -> None:
         """Give back what the attempt had; nothing more is awaited of it."""
+        if self._limit is not None:
+            self.excuse()
         connection, self.connection = self.connection, None
         if connection is not None:
             self.replica.pool.give_back(connection)

@@ -129,20 +129,17 @@ class Forwarding:
         if first and not is_whole:
             first = self._chunk(first)
         wait = preferred_wait(request)
-        is_timed = (
-            request.method in _SAFE
-            and exchange.body is None
-            and not wait
-            and not is_upgrade
-        )
+        is_timed = is_whole and not wait and not is_upgrade
+        may_be_hedged = is_timed and request.method in _SAFE and exchange.body is None
         hedge_after = self._upstream.config.retries.attempt_timeout
         return UpstreamRequest(
             head + first if first else head,
             request.method,
             route.timeouts.waiting(wait) if wait else route.timeouts,
             exchange.started_at + route.timeouts.total + wait,
-            hedge_after if is_timed else NEVER,
+            hedge_after if may_be_hedged else NEVER,
             is_timed=is_timed,
+            may_be_hedged=may_be_hedged,
             is_upgrade=is_upgrade,
             is_whole=is_whole,
         )
@@ -177,14 +174,15 @@ class Forwarding:
     # The attempts
 
     def _begin_attempt(self, *, is_hedge: bool = False) -> None:
-        replica = self._upstream.select(self._tried)
+        upstream, route = self._upstream, self._route
+        replica = upstream.select(self._tried, is_urgent=route.is_urgent)
         if replica is None:
             raise ProblemError(self._problem)
         self._attempts += 1
         exchange = self._exchange
         exchange.replica = replica.endpoint
         exchange.on_abandoned = self._end_attempts
-        attempt = Attempt(self._upstream, replica, self, is_hedge=is_hedge)
+        attempt = Attempt(upstream, replica, self, self._request, is_hedge=is_hedge)
         self._in_flight = (*self._in_flight, attempt)
         if attempt.connection is None:
             exchange.spawn(partial(self._connect, attempt))
@@ -204,7 +202,7 @@ class Forwarding:
             attempt.replica.pool.give_back(connection)
 
     def _send(self, attempt: Attempt, connection: UpstreamConnection) -> None:
-        attempt.send(connection, self._request)
+        attempt.send(connection)
         if not self._request.is_whole:
             self._exchange.spawn(partial(self._send_body, connection))
 
@@ -253,7 +251,7 @@ class Forwarding:
         waits by design.
         """
         try:
-            may_hedge = self._is_repeatable if is_gone else self._may_hedge()
+            may_hedge = self._is_repeatable if is_gone else self._may_hedge(attempt)
             tried = (*self._tried, *(each.replica for each in self._in_flight))
             if attempt.is_hedged or not may_hedge or not self._may_ask_another(tried):
                 return
@@ -264,11 +262,12 @@ class Forwarding:
         except Exception as error:  # noqa: BLE001 - it is logged
             self._exchange.fail(error)
 
-    def _may_hedge(self) -> bool:
+    def _may_hedge(self, attempt: Attempt) -> bool:
         request = self._request
-        if request.is_timed and asks_for_stream(self._exchange.request):
-            request.is_timed = False
-        return request.is_timed
+        if request.may_be_hedged and asks_for_stream(self._exchange.request):
+            request.may_be_hedged = False
+            attempt.excuse()
+        return request.may_be_hedged
 
     def _may_repeat(self, outcome: Outcome) -> bool:
         return (

@@ -12,7 +12,7 @@ from gateway_service.config.model import (
     RouteConfig,
     Timeouts,
 )
-from gateway_service.config.values import METHODS, CorsAccess
+from gateway_service.config.values import METHODS, CorsAccess, Priority
 from gateway_service.proxy.cors import Cors
 from gateway_service.proxy.rate_limits import FIELDS
 
@@ -35,6 +35,8 @@ class Route:
     timeouts: Timeouts
     rate_limit: RateLimit | None
     cors: Cors
+    is_urgent: bool
+    """Whether its requests are refused last."""
 
 
 class Routes:
@@ -55,6 +57,7 @@ class Routes:
                 timeouts=route.timeouts,
                 rate_limit=route.rate_limit,
                 cors=_cors(config.cors, route),
+                is_urgent=route.priority is Priority.HIGH,
             )
             for route in config.routes
         }

@@ -57,7 +57,9 @@ class UpstreamRequest:
     hedge_after: float
     """Seconds without a head after which the handler learns that this is slow."""
     is_timed: bool
-    """Whether the time to its response is the replica's: nothing waits by design."""
+    """Whether the time to its response is the upstream's: nothing waits by design."""
+    may_be_hedged: bool
+    """Whether another replica may be asked while one takes its time."""
     is_upgrade: bool
     is_whole: bool
     """Whether `data` is all there is to send."""

@@ -8,10 +8,12 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection, Iterable
+from math import inf
 from typing import Final
 
 from gateway_service.config.model import UpstreamConfig
-from gateway_service.config.values import Balance
+from gateway_service.config.values import Balance, Concurrency
+from gateway_service.upstreams.concurrency import AdaptiveLimit
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.pool import ConnectionPool
@@ -23,6 +25,9 @@ _logger: Final = logging.getLogger(__name__)
 
 FIRST_SHARE: Final = 0.1
 """The part of its full share of requests that a replica starts with."""
+
+NORMAL_SHARE: Final = 0.9
+"""The part of the bound that requests of normal priority may take, rounded up."""
 
 
 class Upstream:
@@ -48,7 +53,16 @@ class Upstream:
         self._usable: list[Replica] = []
         self._turn = 0
         self._round_robin = config.balance is Balance.ROUND_ROBIN
-        self._max_in_flight = config.max_in_flight
+        self._bound = _bound(config)
+        self._normal_bound = self._bound * NORMAL_SHARE
+        self.adaptive: AdaptiveLimit | None = None
+        """Of what the upstream works on, if it has one."""
+        if config.concurrency is Concurrency.ADAPTIVE:
+            self.adaptive = AdaptiveLimit(
+                config.max_in_flight, config.quick_enough, now()
+            )
+        self.shed = 0
+        """Requests refused because there were too many."""
         self._make_pool = make_pool
         self._now = now
         self._chance = chance
@@ -57,14 +71,26 @@ class Upstream:
     @property
     def is_full(self) -> bool:
         """Whether the bulkhead lets no further request through."""
-        return self.in_flight >= self._max_in_flight
+        return self.in_flight >= self._bound
 
-    def select(self, exclude: Collection[Replica] = ()) -> Replica | None:
+    @property
+    def limit(self) -> float:
+        """How many requests it may work on at present."""
+        return self._bound if self.adaptive is None else self.adaptive.limit
+
+    def select(
+        self, exclude: Collection[Replica] = (), *, is_urgent: bool = False
+    ) -> Replica | None:
         """Return a replica with one more request in flight; `release` ends that.
 
         None: the upstream is full, or no replica that is not excluded is usable.
         """
-        if self.in_flight >= self._max_in_flight:
+        adaptive = self.adaptive
+        if (
+            self.in_flight >= self._normal_bound
+            or (adaptive is not None and adaptive.working >= adaptive.limit)
+        ) and (not is_urgent or self.is_full):
+            self.shed += 1
             return None
         usable = self._usable
         if exclude:
@@ -159,6 +185,8 @@ class Upstream:
         now = self._now()
         self.retry_budget.refill(now - self._ticked_at)
         self._ticked_at = now
+        if self.adaptive is not None:
+            self.adaptive.tick(now)
         look_at([replica.speed for replica in self.replicas])
         for replica in self.replicas:
             if replica.ejected_until and now >= replica.ejected_until:
@@ -241,3 +269,8 @@ class Upstream:
     def close(self) -> None:
         """Retire every replica: the upstream is no longer configured."""
         self.assign(())
+
+
+def _bound(config: UpstreamConfig) -> float:
+    """Return how many requests may be in flight."""
+    return inf if config.concurrency is Concurrency.OFF else config.max_in_flight
