@@ -83,7 +83,7 @@ class Simulation:
 
 @pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
 @pytest.mark.parametrize(
-    ("slots", "service"), [(10, 0.05), (2, 0.2), (40, 0.03), (100, 0.1)]
+    ("slots", "service"), [(10, 0.05), (4, 0.1), (40, 0.03), (100, 0.1)]
 )
 def test_goodput_stays_at_capacity_and_requests_stay_quick(
     slots: int,

@@ -21,6 +21,12 @@ _GROWTH: Final = 1.1
 _USED_UP: Final = 0.9
 """The part of a limit from which on it is used up."""
 
+_LEAST: Final = 4.0
+"""A limit never falls below it: of so few requests none makes a queue that matters."""
+
+_FORGETTING: Final = 0.97
+"""What is left of the highest throughput with each look: half of it after 5 seconds."""
+
 _LOOK_SECONDS: Final = 0.2
 """At least so much time is judged at once, and twice the latency."""
 
@@ -48,6 +54,8 @@ class AdaptiveLimit:
         self._count = 0
         self._first = 0.0
         """What the very first response took, which met no queue."""
+        self._throughput = 0.0
+        """Responses a second, the most of lately: what is refused makes it fall."""
         self._base = 0.0
         """Seconds that a response takes without a queue; 0: not known."""
         self._looked_at = now
@@ -58,7 +66,7 @@ class AdaptiveLimit:
     @property
     def limit(self) -> float:
         """How many may wait for their response at once."""
-        return max(1.0, self._limit / 2) if self._measuring else self._limit
+        return self._limit / 2 if self._measuring else self._limit
 
     def begin(self) -> None:
         """Count a request that waits."""
@@ -87,11 +95,12 @@ class AdaptiveLimit:
         latency = self._seconds / self._count
         if elapsed < min(max(_LOOK_SECONDS, 2 * latency), _LONGEST_LOOK):
             return
+        self._throughput = max(self._count / elapsed, self._throughput * _FORGETTING)
         is_used_up = self._peak >= _USED_UP * self.limit
         if self._measuring:
             self._measure(now, latency)
         else:
-            self._adapt(latency, self._count / elapsed, is_used_up=is_used_up)
+            self._adapt(latency, is_used_up=is_used_up)
             is_felt = is_used_up and self._limit < self._most
             if is_felt and now >= self._measure_at:
                 self._measuring = 2
@@ -99,13 +108,13 @@ class AdaptiveLimit:
         self._looked_at, self._peak = now, self.working
         self._seconds, self._count = 0.0, 0
 
-    def _adapt(self, latency: float, throughput: float, *, is_used_up: bool) -> None:
+    def _adapt(self, latency: float, *, is_used_up: bool) -> None:
         base = self._base or self._first
         if latency <= self._fine_below:
             self._limit = self._most
         elif latency > _TOLERANCE * base:
-            needed = throughput * base * _HEADROOM
-            self._limit = max(1.0, min(self._limit, needed))
+            needed = self._throughput * base * _HEADROOM
+            self._limit = min(self._limit, max(_LEAST, needed))
         elif is_used_up:
             self._limit = min(self._most, self._limit * _GROWTH)
 

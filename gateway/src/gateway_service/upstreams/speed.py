@@ -14,6 +14,9 @@ SLOW_SHARE: Final = 0.01
 _SLOW_FACTOR: Final = 3.0
 """How many times as long as the others' its responses take."""
 
+_QUICK_FACTOR: Final = 1.5
+"""How many times as long they may take for a slow replica to be slow no longer."""
+
 _SLOW_MARGIN: Final = 0.005
 """Seconds they take longer besides: below that differences are noise."""
 
@@ -55,8 +58,10 @@ class Speed:
         mean = self.seconds / self.responses
         self.seconds, self.responses = 0.0, 0
         self.latency = (self.latency + mean) / 2 if self.latency else mean
-        is_slow = typical and mean > _SLOW_FACTOR * typical + _SLOW_MARGIN
-        self._slow_looks = self._slow_looks + 1 if is_slow else 0
+        if not typical or mean <= _QUICK_FACTOR * typical + _SLOW_MARGIN:
+            self._slow_looks = 0
+        elif mean > _SLOW_FACTOR * typical + _SLOW_MARGIN:
+            self._slow_looks += 1
 
 
 def look_at(speeds: Sequence[Speed]) -> None:
