@@ -19,8 +19,8 @@ from tests.support.memory import pss_mib
 
 P99_BOUND = 0.050
 QUIET = 0.010
-"""So long the p99 is at most where nothing else runs; on a busier machine what a request
-takes says nothing of the gateway."""
+"""The p99 where nothing else runs; on a busier machine what a request takes says
+nothing of the gateway."""
 GROWTH_MIB = 64.0
 """60 hostile connections hold 640 KiB each at most, as docs/gateway.md counts it; the
 rest is for what replicas send them."""
