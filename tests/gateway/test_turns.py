@@ -31,8 +31,12 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 @contextmanager
-def plain_client(port: int) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", port)) as client:
+def plain_client(port: int, receives: int | None = None) -> Iterator[socket.socket]:
+    """Connect; `receives` bytes or so are taken from the network without a read."""
+    with socket.socket() as client:
+        if receives is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+        client.connect(("127.0.0.1", port))
         client.setblocking(False)  # noqa: FBT003 - the socket's signature
         yield client
 
@@ -169,8 +173,11 @@ async def test_answers_do_not_pile_up_for_a_client_that_only_asks(
     upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + body
     config = config_for(upstream.port, client_timeouts=ClientTimeouts(send=0.5))
     async with running_gateway(config, tmp_path) as gateway:
-        with plain_client(gateway.port) as client, pytest.raises(ConnectionError):
-            await asyncio.wait_for(ask_for_ever(client), 5)
+        with (
+            plain_client(gateway.port, receives=65_536) as client,
+            pytest.raises(ConnectionError),
+        ):
+            await asyncio.wait_for(ask_for_ever(client), 60)
         assert len(upstream.requests) * len(body) < 30_000_000
 
 
