@@ -18,7 +18,7 @@ _WIDTH: Final = 118
 _HEAD: Final = """\
 # Configuration keys of the gateway
 
-`make docs` writes this page from `gateway/src/gateway_service/config/model.py`.
+`make docs` writes this page from `gateway/src/gateway_service/config/`.
 [gateway.md](../gateway.md) is the guide. Sizes are bytes, durations are seconds.
 The value in parentheses is the default.
 """

@@ -16,7 +16,7 @@ from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import RawUpstream
 from tests.support.waiting import until
 
-from gateway_service.config.model import Limits, TlsConfig
+from gateway_service.config.clients import Limits, TlsConfig
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.parsing.limits import ClientTimeouts
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway_service.config.model import Config, CorsConfig
+from gateway_service.config.clients import CorsConfig
+from gateway_service.config.model import Config
 from gateway_service.config.values import CorsAccess
 from gateway_service.proxy.cors import Cors, is_preflight
 from gateway_service.proxy.routing import Routes

@@ -13,7 +13,7 @@ from tests.support.gateway import (
 from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import RawUpstream
 
-from gateway_service.config.model import Limits
+from gateway_service.config.clients import Limits
 
 
 @pytest.mark.parametrize("method", ["TRACE", "FOO", "get"])

@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from tests.support.certificates import write_certificate
 
-from gateway_service.config.model import TlsConfig
+from gateway_service.config.clients import TlsConfig
 from gateway_service.operations.tls import Certificate
 
 

@@ -21,7 +21,8 @@ from tests.support.gateway import (
 from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
 
-from gateway_service.config.model import Limits, Timeouts
+from gateway_service.config.clients import Limits
+from gateway_service.config.model import Timeouts
 from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.upstreams.replica import ReplicaHealth
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway_service.app import GatewayApp, create_app
+from gateway_service.config.clients import CorsConfig
 from gateway_service.config.model import (
     Config,
-    CorsConfig,
     HealthConfig,
     RouteConfig,
     Timeouts,

@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway_service.config import rules, values
+from gateway_service.config.clients import (
+    ClientTimeoutsConfig,
+    CorsConfig,
+    Limits,
+    TlsConfig,
+)
 from gateway_service.config.keys import NAME, array_of, named, table, value
 from gateway_service.config.rules import number, whole
 from gateway_service.config.values import (
@@ -25,56 +31,6 @@ _DAY: Final = 86_400
 _MEBIBYTE: Final = 1_048_576
 
 UPSTREAM_VARIABLE: Final = f"GATEWAY_UPSTREAM_{NAME}"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one client, and all of them together, may ask for."""
-
-    request_line: int = value(whole(256, 65_536), "414 beyond", default=8_192)
-    header_field: int = value(
-        whole(256, 65_536), "one header field, 431 beyond", default=8_192
-    )
-    headers: int = value(
-        whole(1_024, _MEBIBYTE),
-        "all header fields together, 431 beyond",
-        default=32_768,
-    )
-    header_count: int = value(
-        whole(8, 1_000), "number of header fields, 431 beyond", default=100
-    )
-    body: int = value(
-        whole(0, 2**40), "413 beyond, unless a route has its own", default=_MEBIBYTE
-    )
-    connections: int = value(whole(1, 1_000_000), "open at once, in all", default=8_192)
-    connections_per_client: int = value(
-        whole(1, 1_000_000), "open at once, from one address", default=1_024
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ClientTimeoutsConfig(ClientTimeouts):
-    """How long the gateway waits for a client."""
-
-    head: float = value(
-        number(0.1, _HOUR), "for a whole request line and header block", default=10.0
-    )
-    body: float = value(
-        number(0.1, _HOUR),
-        "for a whole body, plus a second for each `body_rate` bytes received",
-        default=20.0,
-    )
-    body_rate: int = value(
-        whole(1, 2**30),
-        "bytes a second below which a body counts as stalled",
-        default=1_024,
-    )
-    send: float = value(
-        number(0.1, _HOUR), "for the client to take what was sent to it", default=20.0
-    )
-    keep_alive: float = value(
-        number(0.1, _HOUR), "for the next request on a connection", default=75.0
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,40 +68,6 @@ class RateLimit:
 
     requests: int = value(whole(1, 1_000_000), "number of requests")
     seconds: int = value(whole(1, _DAY), "the time in which they may be made")
-
-
-@dataclass(frozen=True, slots=True)
-class CorsConfig:
-    """Which pages of other origins may use the gateway."""
-
-    origins: frozenset[str] = value(
-        rules.a_set(values.origin),
-        "origins exactly as browsers send them, never `*`; `http://localhost:*` has"
-        " every port, as 127.0.0.1 and [::1] may",
-        default=frozenset(),
-        variable="GATEWAY_ALLOWED_ORIGINS",
-    )
-    credentials: bool = value(
-        rules.yes_or_no,
-        "`true` only where tokens travel in cookies",
-        default=False,
-        variable="GATEWAY_ALLOW_CREDENTIALS",
-    )
-    request_headers: tuple[str, ...] = value(
-        rules.each(values.header_name),
-        "headers that pages may send",
-        default=("content-type", "authorization", "x-access-token", "x-request-id"),
-    )
-    exposed_headers: tuple[str, ...] = value(
-        rules.each(values.header_name),
-        "headers that pages may read",
-        default=("WWW-Authenticate", "Retry-After", "X-Request-Id"),
-    )
-    max_age: int = value(
-        whole(0, _DAY),
-        "how long a browser may cache the response to a preflight",
-        default=600,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,19 +230,6 @@ class UpstreamConfig:
     health: HealthConfig = table(HealthConfig)
     ejection: EjectionConfig = table(EjectionConfig)
     retries: RetryConfig = table(RetryConfig)
-
-
-@dataclass(frozen=True, slots=True)
-class TlsConfig:
-    """The certificate the gateway shows; without this table it speaks plain HTTP."""
-
-    certificate: str = value(values.file_name, "PEM file with the whole chain")
-    key: str = value(values.file_name, "PEM file, without a password")
-    hsts: int = value(
-        whole(0, 10 * 365 * _DAY),
-        "`Strict-Transport-Security: max-age`; 0 sends none",
-        default=31_536_000,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from gateway_service.config.clients import TlsConfig
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
-from gateway_service.config.model import RateLimit, TlsConfig, UpstreamConfig
+from gateway_service.config.model import RateLimit, UpstreamConfig
 from gateway_service.config.values import MEMORY
 from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.rate_limits import SharedCounter

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway_service.config.clients import TlsConfig
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import parse_config, read_text
-from gateway_service.config.model import Config, TlsConfig
+from gateway_service.config.model import Config
 from gateway_service.operations.tls import Certificate, KeyPair
 
 

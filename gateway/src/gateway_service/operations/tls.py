@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from gateway_service.config.model import TlsConfig
+from gateway_service.config.clients import TlsConfig
 
 _logger: Final = logging.getLogger(__name__)
 

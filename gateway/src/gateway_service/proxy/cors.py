@@ -9,7 +9,7 @@ the browser compares (Fetch, section 4.9).
 from collections.abc import Iterable
 from typing import Final, TypeGuard
 
-from gateway_service.config.model import CorsConfig
+from gateway_service.config.clients import CorsConfig
 from gateway_service.config.values import CorsAccess
 from service_kit.origins import ANY_PORT, AllowedOrigins
 

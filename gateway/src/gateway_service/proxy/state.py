@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway_service.config.model import Config, TlsConfig
+from gateway_service.config.clients import TlsConfig
+from gateway_service.config.model import Config
 from gateway_service.proxy.client_addresses import TrustedProxies
 from gateway_service.proxy.messages import ForwardingHeaders
 from gateway_service.proxy.rate_limits import RateLimits
