@@ -11,7 +11,7 @@ from gateway_service.http1.parsing.requests import Request
 from gateway_service.http1.parsing.responses import ResponseHead
 from gateway_service.http1.rendering import UPGRADE, date_line
 from gateway_service.proxy import problems
-from gateway_service.proxy.client_addresses import Origin, TrustedProxies
+from service_kit.client_addresses import Origin, TrustedProxies
 from service_kit.problems import ProblemError
 
 _WRITTEN_ANEW: Final = (

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from gateway_service.config.clients import TlsConfig
 from gateway_service.config.model import Config
-from gateway_service.proxy.client_addresses import TrustedProxies
 from gateway_service.proxy.messages import ForwardingHeaders
 from gateway_service.proxy.rate_limits import RateLimits
 from gateway_service.proxy.routing import Routes
 from gateway_service.upstreams.upstream import Upstream
+from service_kit.client_addresses import TrustedProxies
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from identity_service.composition import compose
-from identity_service.handlers.client_addresses import ClientAddresses
 from identity_service.handlers.context import SERVICES
 from identity_service.handlers.problems import PROBLEMS
 from identity_service.routes import ROUTES
@@ -18,6 +17,7 @@ from identity_service.settings import Settings
 from identity_service.storage import schema
 from identity_service.storage.faults import database_fault
 from service_kit.auth import auth_problems
+from service_kit.client_addresses import TrustedProxies
 from service_kit.clock import Clock, utc_now
 from service_kit.health import Readiness
 from service_kit.metrics import RequestMetrics
@@ -39,9 +39,12 @@ def create_app(
     problems = {**PROBLEMS, **auth_problems(tutorial_compat=settings.tutorial_compat)}
     metrics = RequestMetrics("identity")
     registry.register(metrics)
-    addresses = ClientAddresses(settings.trusted_proxies)
+    proxies = TrustedProxies(settings.trusted_proxies)
     middleware = request_middleware(
-        problems, metrics, readiness, is_from_gateway=addresses.is_from_gateway
+        problems,
+        metrics,
+        readiness,
+        is_from_gateway=lambda request: proxies.trusts(request.remote or ""),
     )
     app = web.Application(
         middlewares=[middleware],

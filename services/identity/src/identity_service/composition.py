@@ -48,6 +48,7 @@ from identity_service.usecases.token_introspection import TokenIntrospection
 from identity_service.usecases.token_pairs import TokenPairs
 from identity_service.usecases.users import Users
 from identity_service.usecases.watching import Waiters
+from service_kit.client_addresses import TrustedProxies
 from service_kit.clock import Clock, utc_now
 from service_kit.origins import AllowedOrigins
 from service_kit.tokens import TokenVerifier
@@ -74,6 +75,7 @@ class Services:
     users: Users
     roles: Roles
     csrf_guard: CsrfGuard
+    trusted_proxies: TrustedProxies
     token_introspection: TokenIntrospection
     keys: SigningKeys
     key_rotation: KeyRotation
@@ -203,6 +205,7 @@ def compose(
         passwords=passwords,
         sessions=sessions,
         csrf_guard=CsrfGuard(AllowedOrigins(settings.allowed_origins)),
+        trusted_proxies=TrustedProxies(settings.trusted_proxies),
         users=Users(database, audit=audit, clock=clock),
         roles=Roles(
             database, audit=audit, self_assignable=settings.self_assignable_roles

@@ -3,9 +3,9 @@
 import logging
 from typing import Any, Final
 
+from service_kit.strict_json import parse_object
 from service_kit.tokens.jwk import UnusableKeyError, parse_jwk
 from service_kit.tokens.key_set import VerificationKey
-from service_kit.tokens.strict_json import parse_object
 
 MAX_OCTETS: Final = 256 * 1024
 """An RSA-3072 key takes some 700 octets."""

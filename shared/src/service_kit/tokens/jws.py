@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from service_kit.strict_json import parse_object
 from service_kit.tokens import base64url
 from service_kit.tokens.errors import InvalidTokenError
 from service_kit.tokens.jwk import ALGORITHM, MAX_KID_LENGTH
 from service_kit.tokens.key_set import VerificationKey
-from service_kit.tokens.strict_json import parse_object
 
 _COMPACT: Final = re.compile(r"([\w-]{1,2048})\.([\w-]+)\.([\w-]+)", re.ASCII)
 """Three parts of base64url, nothing else (RFC 7515 section 7.1): no padding. Headers

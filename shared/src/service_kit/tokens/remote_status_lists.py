@@ -12,6 +12,7 @@ from typing import Final, Self
 import aiohttp
 
 from service_kit.clock import Clock, utc_now
+from service_kit.strict_json import parse_object
 from service_kit.tokens.claims import StatusReference
 from service_kit.tokens.copies import CopiesOnDisk
 from service_kit.tokens.errors import (
@@ -30,7 +31,6 @@ from service_kit.tokens.status_list_token import (
     VerifiedStatusList,
     verify_status_list,
 )
-from service_kit.tokens.strict_json import parse_object
 
 _MAX_LISTS: Final = 32
 """Lists kept at a time. An issuer has one or two in use."""

@@ -9,8 +9,8 @@ from identity_service.composition import Services
 from identity_service.domain.errors import CrossSiteRequestError
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, Device
-from identity_service.handlers.client_addresses import ClientAddresses, device_of
 from identity_service.handlers.cookies import TokenTransport
+from identity_service.handlers.devices import device_of
 from identity_service.security.csrf import Page
 from identity_service.usecases.access_tokens import Bearer
 from service_kit.auth import MissingTokenError, require_role, verify_one
@@ -43,8 +43,7 @@ class RequestContext:
     @property
     def device(self) -> Device:
         """The device that the request comes from, with the client's address."""
-        trusted_proxies = self.services.settings.trusted_proxies
-        return device_of(self._request, ClientAddresses(trusted_proxies))
+        return device_of(self._request, self.services.trusted_proxies)
 
     @property
     def page(self) -> Page:

@@ -6,9 +6,9 @@ import re
 from typing import Any, Final, NoReturn
 
 MAX_DEPTH: Final = 8
-"""Containers inside each other. A token needs three, a JWKS four."""
+"""Containers inside each other, by default. A token needs three, a JWKS four."""
 
-MAX_DIGITS: Final = 19
+_MAX_DIGITS: Final = 19
 """Enough for a signed 64-bit number; longer ones cost quadratic time to read."""
 
 _WHITESPACE: Final = " \t\n\r"
@@ -17,11 +17,12 @@ _WHITESPACE: Final = " \t\n\r"
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
-def parse_object(untrusted: bytes) -> dict[str, Any]:
+def parse_object(untrusted: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
     """Return the one JSON object that the bytes spell.
 
     UTF-8 alone, without a byte order mark; no member twice, no NaN or infinity, no
-    number beyond 64 bits, no deep nesting (RFC 8725 section 3.7, RFC 7519 section 4).
+    number beyond 64 bits, no lone surrogate, no deeper nesting (RFC 7493; RFC 8725
+    section 3.7, RFC 7519 section 4).
 
     Raises
     ------
@@ -29,26 +30,28 @@ def parse_object(untrusted: bytes) -> dict[str, Any]:
         It is anything else.
     """
     text = untrusted.decode("utf-8", "strict").strip(_WHITESPACE)
-    if _is_deep(text):
+    if _is_deep(text, max_depth):
         raise ValueError("nested too deep")
     value, end = _DECODER.raw_decode(text)
     if end != len(text):
         raise ValueError("more than one value")
+    if "\\u" in text:  # without escapes UTF-8 has no lone surrogates
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 - one error for every refusal
     return value
 
 
-def _is_deep(text: str) -> bool:
-    """Tell whether containers nest deeper than allowed, before anything recurses."""
-    if text.count("{") + text.count("[") <= MAX_DEPTH:
+def _is_deep(text: str, max_depth: int) -> bool:
+    """Return whether containers nest deeper than that, before anything recurses."""
+    if text.count("{") + text.count("[") <= max_depth:
         return False
     depth = 0
     for found in _STRING_OR_BRACKET.finditer(text):
         match found[0]:
             case "{" | "[":
                 depth += 1
-                if depth > MAX_DEPTH:
+                if depth > max_depth:
                     return True
             case "}" | "]":
                 depth -= 1
@@ -65,7 +68,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _int(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
+    if len(digits) > _MAX_DIGITS:
         raise ValueError("number too long")
     return int(digits)
 

@@ -3,7 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_network,
+)
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -15,8 +21,8 @@ FORWARDED: Final = "forwarded"
 _MOST_HOPS: Final = 32
 """Proxies in a row that are looked through."""
 
-_REMEMBERED: Final = 4_096
-"""Peers whose judgement is kept, because parsing an address is slow."""
+_CACHED_PEERS: Final = 4_096
+"""Parsing an address is slow."""
 
 _ELEMENT: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
 """What stands between two commas, of which a quoted string may hold more."""
@@ -52,9 +58,13 @@ class _Hop(NamedTuple):
 class TrustedProxies:
     """Looks through the proxies that the operator vouches for, and no others."""
 
-    def __init__(self, networks: Iterable[str], header: str = X_FORWARDED_FOR) -> None:
-        self._networks = tuple(ip_network(network) for network in networks)
-        self._is_proxy = lru_cache(maxsize=_REMEMBERED)(self._judge)
+    def __init__(
+        self,
+        networks: Iterable[str | IPv4Network | IPv6Network],
+        header: str = X_FORWARDED_FOR,
+    ) -> None:
+        self._networks = tuple(ip_network(str(network)) for network in networks)
+        self._is_proxy = lru_cache(maxsize=_CACHED_PEERS)(self._judge)
         self._name = header.encode("ascii")
         self.header = header
         """The one header these proxies write, in lower case."""
@@ -70,8 +80,8 @@ class TrustedProxies:
         return self.origin_behind(peer, fields).addresses[0]
 
     def client_of(self, peer: str, untrusted_values: Sequence[str]) -> str:
-        """Return the client's address, given `header`'s values in order."""
-        values = [value.encode("latin-1") for value in untrusted_values]
+        """Return the client's address, given `header`'s values from aiohttp."""
+        values = [each.encode("utf-8", "surrogateescape") for each in untrusted_values]
         return self.origin_behind(peer, {self._name: values}).addresses[0]
 
     def origin_behind(self, peer: str, fields: Fields) -> Origin:

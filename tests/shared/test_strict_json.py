@@ -2,7 +2,7 @@
 
 import pytest
 
-from service_kit.tokens.strict_json import parse_object
+from service_kit.strict_json import parse_object
 
 
 def test_every_kind_of_value_is_read() -> None:
@@ -31,6 +31,7 @@ def test_every_kind_of_value_is_read() -> None:
         pytest.param(b"[]", id="T9-array"),
         pytest.param(b'{"a":' * 9 + b"1" + b"}" * 9, id="T12-nine-levels"),
         pytest.param(b'{"a":"\\""' + b',"b":[' * 9, id="T12-nesting-after-a-quote"),
+        pytest.param(b'{"a":"\\ud800"}', id="T9-lone-surrogate"),
         pytest.param(b"", id="T9-nothing"),
     ],
 )

@@ -3,7 +3,8 @@ import ipaddress
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from identity_service.handlers.client_addresses import ClientAddresses, device_of
+from identity_service.handlers.devices import device_of
+from service_kit.client_addresses import TrustedProxies
 
 TRUSTED = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
 
@@ -32,6 +33,8 @@ TRUSTED = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
         pytest.param("fd00::1", ["2001:db8::7"], "2001:db8::7", id="IPv6"),
         pytest.param("::ffff:10.0.0.1", ["203.0.113.9"], "203.0.113.9", id="mapped"),
         pytest.param("fe80::1%eth0", [], "fe80::1", id="zone"),
+        pytest.param("10.0.0.1", ["203.0.113.9, \udcff"], "10.0.0.1", id="odd byte"),
+        pytest.param("10.0.0.1", ["[2001:db8::7]:80"], "2001:db8::7", id="port"),
         pytest.param("", ["203.0.113.9"], "unknown", id="no peer"),
     ],
 )
@@ -42,7 +45,7 @@ def test_the_address_is_that_of_the_nearest_hop_that_is_no_gateway(
         "GET", "/", headers=[("X-Forwarded-For", each) for each in forwarded]
     ).clone(remote=peer)
 
-    assert ClientAddresses(TRUSTED).of(request) == address
+    assert device_of(request, TrustedProxies(TRUSTED)).address == address
 
 
 @pytest.mark.parametrize(
@@ -61,4 +64,4 @@ def test_a_device_is_named_in_short_printable_ascii(
     headers = {} if user_agent is None else {"User-Agent": user_agent}
     request = make_mocked_request("GET", "/", headers=headers)
 
-    assert device_of(request, ClientAddresses([])).name == name
+    assert device_of(request, TrustedProxies([])).name == name

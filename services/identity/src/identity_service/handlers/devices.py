@@ -1,0 +1,32 @@
+"""Which device a request comes from."""
+
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from identity_service.domain.sessions import Device
+from service_kit.client_addresses import TrustedProxies
+
+_LONGEST_NAME: Final = 255
+_UNKNOWN: Final = "unknown"
+
+
+def device_of(request: web.BaseRequest, proxies: TrustedProxies) -> Device:
+    """Return what the client calls itself, in printable ASCII, and its address."""
+    name = request.headers.get(hdrs.USER_AGENT, "").strip()[:_LONGEST_NAME]
+    printable = "".join(
+        character if " " <= character <= "~" else "?" for character in name
+    )
+
+    def is_gone() -> bool:
+        return request.transport is None or request.transport.is_closing()
+
+    peer = request.remote or ""
+    forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
+    address = proxies.client_of(peer, forwarded)
+    return Device(
+        printable or _UNKNOWN,
+        address or _UNKNOWN,
+        is_forwarded=bool(forwarded) and proxies.trusts(peer),
+        is_gone=is_gone,
+    )
