@@ -1,8 +1,8 @@
-"""``content-service serve | doctor``."""
+"""Serve resources, or look for what would keep the service from it."""
 
+import argparse
 import asyncio
 import sys
-from typing import Final
 
 from prometheus_client import CollectorRegistry
 
@@ -14,26 +14,17 @@ from service_kit.health import Readiness
 from service_kit.internal_app import create_internal_app
 from service_kit.server import app_runner, run, serve, settings_or_exit
 
-_USAGE: Final = """\
-usage: content-service serve | doctor
-
-  serve   serve requests until SIGTERM
-  doctor  say whether the settings, the issuer's keys and its status lists are there
-"""
-
 
 def main() -> None:
     """Run the command that the arguments name."""
-    match sys.argv[1:]:
-        case ["serve"]:
-            run("content", _serve, Settings)
-        case ["doctor"]:
-            sys.exit(asyncio.run(report(diagnose(settings_or_exit(Settings)))))
-        case ["-h" | "--help"]:
-            sys.stdout.write(_USAGE)
-        case _:
-            sys.stderr.write(_USAGE)
-            sys.exit(2)
+    parser = argparse.ArgumentParser("content-service", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="serve requests until SIGTERM")
+    commands.add_parser("doctor", help="check settings, keys and status lists")
+    if parser.parse_args().command == "serve":
+        run("content", _serve, Settings)
+    else:
+        sys.exit(asyncio.run(report(diagnose(settings_or_exit(Settings)))))
 
 
 async def _serve(settings: Settings) -> None:
