@@ -70,7 +70,12 @@ def request_middleware(
             response.force_close()
         if metrics is not None:
             status = CLIENT_GONE if request.transport is None else response.status
-            metrics.count(*_labels(request), status, monotonic() - started_at)
+            resource = request.match_info.route.resource
+            if resource is None:
+                metrics.count("other", "none", status, monotonic() - started_at)
+            else:
+                route = resource.canonical
+                metrics.count(request.method, route, status, monotonic() - started_at)
         return response
 
     return middleware
@@ -78,11 +83,3 @@ def request_middleware(
 
 async def _refuse_version(_: web.Request) -> web.StreamResponse:
     raise ProblemError(common.HTTP_VERSION_NOT_SUPPORTED)
-
-
-def _labels(request: web.Request) -> tuple[str, str]:
-    """Return the method and the route's pattern; clients cannot invent either."""
-    resource = request.match_info.route.resource
-    if resource is None:
-        return "other", "none"
-    return request.method, resource.canonical

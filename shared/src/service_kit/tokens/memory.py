@@ -33,26 +33,25 @@ class VerifiedTokens:
     def __len__(self) -> int:
         return len(self._entries)
 
-    @staticmethod
-    def digest(untrusted_token: str) -> bytes:
-        """Return the name an ASCII token is remembered by; itself is not kept."""
-        return sha256(untrusted_token.encode("ascii")).digest()
+    def get(self, untrusted_token: str) -> Remembered | None:
+        """Return what is remembered of an ASCII token."""
+        return self._entries.get(_digest(untrusted_token))
 
-    def get(self, digest: bytes) -> Remembered | None:
-        """Return what is remembered of the token."""
-        return self._entries.get(digest)
-
-    def remember(
-        self, digest: bytes, claims: AccessClaims, key: VerificationKey
-    ) -> None:
+    def remember(self, token: str, claims: AccessClaims, key: VerificationKey) -> None:
         """Keep what was verified, in place of the oldest if memory is full."""
         if self._capacity == 0:
             return
         if len(self._oldest_first) == self._capacity:
             self._entries.pop(self._oldest_first.popleft(), None)
+        digest = _digest(token)
         self._oldest_first.append(digest)
         self._entries[digest] = Remembered(claims, key)
 
-    def forget(self, digest: bytes) -> None:
+    def forget(self, token: str) -> None:
         """Drop what is no longer to be believed; its place is freed in its turn."""
-        self._entries.pop(digest, None)
+        self._entries.pop(_digest(token), None)
+
+
+def _digest(untrusted_token: str) -> bytes:
+    """Return the name that a token is remembered by; itself is not kept."""
+    return sha256(untrusted_token.encode("ascii")).digest()

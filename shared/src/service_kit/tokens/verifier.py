@@ -109,11 +109,11 @@ class TokenVerifier:
         """
         if len(untrusted_token) > MAX_LENGTH or not untrusted_token.isascii():
             raise InvalidTokenError("too long or not ASCII")
-        now, digest = self._clock(), VerifiedTokens.digest(untrusted_token)
-        claims = self._recall(digest, now)
+        now = self._clock()
+        claims = self._recall(untrusted_token, now)
         if claims is None:
             claims, key = await self._check(untrusted_token, now)
-            self._memory.remember(digest, claims, key)
+            self._memory.remember(untrusted_token, claims, key)
         if self._statuses is not None:
             if claims.status is not None:
                 status = self._statuses.cached(claims.status, now)
@@ -135,17 +135,17 @@ class TokenVerifier:
         verified = open_jws(jws, key)
         return self._claims(verified.payload, now), verified.key
 
-    def _recall(self, digest: bytes, now: datetime) -> AccessClaims | None:
+    def _recall(self, token: str, now: datetime) -> AccessClaims | None:
         """Return what is remembered, while its time and its key still hold."""
-        remembered = self._memory.get(digest)
+        remembered = self._memory.get(token)
         if remembered is None:
             return None
         claims, key = remembered
         if now - self._clock_skew >= claims.expires_at:
-            self._memory.forget(digest)
+            self._memory.forget(token)
             raise InvalidTokenError("expired")
         if self._keys.cached(key.kid) is not key:
-            self._memory.forget(digest)
+            self._memory.forget(token)
             return None
         return claims
 
