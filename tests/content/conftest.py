@@ -28,9 +28,14 @@ async def service(issuer: Issuer) -> AsyncIterator[Content]:
 
 
 @pytest.fixture
-def content_app(issuer: Issuer) -> web.Application:
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def content_app(issuer: Issuer, registry: CollectorRegistry) -> web.Application:
     """The application, for pytest-aiohttp's client."""
-    return create_app(content_settings(issuer), Readiness(), CollectorRegistry())
+    return create_app(content_settings(issuer), Readiness(), registry)
 
 
 @pytest.fixture

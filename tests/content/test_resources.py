@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from pytest_aiohttp import AiohttpClient
 from tests.support.content import Answer, Content, content_settings
 from tests.support.issuer import Issuer
+from tests.support.waiting import until
 
 from content_service.app import create_app
 from service_kit.health import Readiness
@@ -22,8 +24,15 @@ PROTECTED = ["/api/test/user", "/api/test/mod", "/api/test/admin"]
 
 
 @pytest.fixture
-async def client(aiohttp_client: AiohttpClient, content_app: web.Application) -> Client:
-    return await aiohttp_client(content_app)
+async def client(
+    aiohttp_client: AiohttpClient,
+    content_app: web.Application,
+    registry: CollectorRegistry,
+) -> Client:
+    client = await aiohttp_client(content_app)
+    for each in ("verification_keys", "status_list_fetches"):
+        await until(partial(registry.get_sample_value, f"content_{each}"), seconds=20)
+    return client
 
 
 async def get(
