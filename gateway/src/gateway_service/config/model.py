@@ -177,6 +177,19 @@ class RetryConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseLimits:
+    """How large the head of a response may be; 502 beyond."""
+
+    header_field: int = value(whole(256, _MEBIBYTE), "one header field", default=65_536)
+    headers: int = value(
+        whole(1_024, _MEBIBYTE), "all header fields together", default=262_144
+    )
+    header_count: int = value(
+        whole(8, 10_000), "number of header fields", default=1_000
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamConfig:
     """A service behind the gateway, and how its replicas are found and used."""
 
@@ -230,6 +243,7 @@ class UpstreamConfig:
     health: HealthConfig = table(HealthConfig)
     ejection: EjectionConfig = table(EjectionConfig)
     retries: RetryConfig = table(RetryConfig)
+    response_limits: ResponseLimits = table(ResponseLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

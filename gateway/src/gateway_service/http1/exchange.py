@@ -120,6 +120,12 @@ class Exchange:
         lines, body = render_problem(problem, self.request_id)
         self.respond(int(problem.status), lines + date_line(), body)
 
+    def send_interim(self, status: int, lines: list[bytes]) -> None:
+        """Send a response before the final one (RFC 9110, 15.2)."""
+        if not self.status and not self.request.is_http_10:
+            fields = b"".join(line + b"\r\n" for line in lines)
+            self.client.write(b"%b%b\r\n" % (status_line(status), fields))
+
     def respond(
         self, status: int, lines: bytes, body: bytes, framing: bytes | None = None
     ) -> None:

@@ -4,6 +4,7 @@ import time
 from enum import Enum
 from typing import Final, Protocol
 
+from gateway_service.http1.parsing.responses import ResponseHead
 from gateway_service.upstreams.connection import UpstreamConnection
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.replica import Replica
@@ -42,6 +43,9 @@ class Requester(Protocol):
 
     def on_outcome(self, attempt: "Attempt", outcome: Outcome, result: Result) -> None:
         """Pass a response on, try again, or give up."""
+
+    def on_interim(self, head: ResponseHead) -> None:
+        """Pass an interim response on."""
 
     def on_slow(self, attempt: "Attempt", *, is_gone: bool) -> None:
         """Ask another replica as well, if that is sensible."""
@@ -145,6 +149,10 @@ class Attempt:
         limit, self._limit = self._limit, None
         if limit is not None:
             limit.leave()
+
+    def on_interim(self, head: ResponseHead) -> None:
+        """Hand an interim response on."""
+        self._requester.on_interim(head)
 
     def on_slow(self, *, is_gone: bool) -> None:
         """Let another replica be asked as well."""

@@ -244,6 +244,10 @@ class Forwarding:
             self._begin_attempt()
         return True
 
+    def on_interim(self, head: ResponseHead) -> None:
+        """Pass an interim response on, to clients that know of such."""
+        self._exchange.send_interim(head.status, head.lines)
+
     def on_slow(self, attempt: Attempt, *, is_gone: bool) -> None:
         """Ask another replica as well; the first response is passed on.
 

@@ -11,7 +11,11 @@ from gateway_service.http1.deadlines import NEVER
 from gateway_service.http1.parsing.grammar import MalformedError
 from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.parsing.reader import ResponseReader, Signal
-from gateway_service.http1.parsing.responses import SWITCHING_PROTOCOLS, ResponseHead
+from gateway_service.http1.parsing.responses import (
+    FIRST_FINAL_STATUS,
+    SWITCHING_PROTOCOLS,
+    ResponseHead,
+)
 from gateway_service.http1.streams import Stream, WriteBuffer
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.failures import FailureKind
@@ -23,8 +27,6 @@ from gateway_service.upstreams.response import (
     UpstreamResponse,
 )
 from gateway_service.upstreams.response_fields import RESPONSE_FIELDS
-
-_HEAD_LIMITS: Final = HeadLimits()
 
 _TUNNEL_IDLE: Final = 600.0
 """Seconds without a byte in either direction; WebSocket peers ping more often."""
@@ -72,12 +74,13 @@ class UpstreamConnection(asyncio.Protocol):
         self,
         loop: asyncio.AbstractEventLoop,
         batch: WriteBatch,
+        limits: HeadLimits,
         on_lost: Callable[["UpstreamConnection"], None],
     ) -> None:
         self._loop = loop
         self._batch = batch
         self._on_lost = on_lost
-        self._reader = ResponseReader(_HEAD_LIMITS, RESPONSE_FIELDS)
+        self._reader = ResponseReader(limits, RESPONSE_FIELDS)
         self._write_buffer = WriteBuffer(loop)
         self._state = State.IDLE
         self._handler: ResponseHandler | None = None
@@ -241,8 +244,8 @@ class UpstreamConnection(asyncio.Protocol):
         head = self._reader.next_event()
         if not isinstance(head, ResponseHead):
             return
-        if head.status == SWITCHING_PROTOCOLS:
-            self._begin_stream(State.TUNNEL, head, self._reader.take_buffer())
+        if head.status < FIRST_FINAL_STATUS:
+            self._read_interim(head)
             return
         self._closes = head.closes
         body = self._reader.whole_body()
@@ -251,6 +254,14 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self._finish()
             self._deliver(UpstreamResponse(head, body))
+
+    def _read_interim(self, head: ResponseHead) -> None:
+        if head.status == SWITCHING_PROTOCOLS:
+            self._begin_stream(State.TUNNEL, head, self._reader.take_buffer())
+        else:
+            if self._handler is not None:
+                self._handler.on_interim(head)
+            self._read_head()
 
     def _begin_body(self, head: ResponseHead) -> None:
         """Deliver a body as far as it has come; it may be complete at that."""

@@ -6,6 +6,7 @@ from contextvars import Context
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
+from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.problems import TOO_MANY_CONNECTIONS
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.connection import UpstreamConnection
@@ -33,6 +34,12 @@ class ConnectionPool:
     ) -> None:
         self._endpoint = endpoint
         self._config = config
+        limits = config.response_limits
+        self._limits = HeadLimits(
+            field=limits.header_field,
+            fields=limits.headers,
+            field_count=limits.header_count,
+        )
         self._deadlines = deadlines
         self._batch = batch
         self._descriptors = descriptors
@@ -95,7 +102,7 @@ class ConnectionPool:
             self._idle.append(connection)
 
     def _new_connection(self) -> UpstreamConnection:
-        return UpstreamConnection(self._loop, self._batch, self._lost)
+        return UpstreamConnection(self._loop, self._batch, self._limits, self._lost)
 
     def _lost(self, connection: UpstreamConnection) -> None:
         self._deadlines.discard(connection)

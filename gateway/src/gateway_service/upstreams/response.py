@@ -37,6 +37,9 @@ class ResponseHandler(Protocol):
     def on_result(self, result: Result) -> None:
         """Take the response, or the failure; called once, unless the sender aborts."""
 
+    def on_interim(self, head: ResponseHead) -> None:
+        """Take an interim response; the final one is still to come."""
+
     def on_slow(self, *, is_gone: bool) -> None:
         """Take note that the response takes its time, or that its replica seems gone.
 

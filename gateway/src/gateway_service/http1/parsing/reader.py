@@ -21,7 +21,11 @@ from gateway_service.http1.parsing.grammar import (
 )
 from gateway_service.http1.parsing.limits import ChunkLimits, HeadLimits
 from gateway_service.http1.parsing.requests import Request, read_request
-from gateway_service.http1.parsing.responses import ResponseHead, read_response
+from gateway_service.http1.parsing.responses import (
+    FIRST_FINAL_STATUS,
+    ResponseHead,
+    read_response,
+)
 
 INTERIM_LIMIT: Final = 16
 """1xx responses before the final one; more are a flood."""
@@ -194,11 +198,11 @@ class ResponseReader(MessageReader[ResponseHead]):
         self._interims = 0
 
     def _read(self, head: bytes) -> ResponseHead | None:
-        """Skip interim responses, but for the one that switches protocols."""
+        """Skip 100, and bound the interim responses."""
         response = read_response(
             head, self.limits, self._fields, self._method, is_upgrade=self._is_upgrade
         )
-        if response is None:
+        if response is None or response.status < FIRST_FINAL_STATUS:
             self._interims += 1
             if self._interims > self._interim_limit:
                 raise MalformedError("There are too many interim responses.")

@@ -22,13 +22,14 @@ from gateway_service.http1.parsing.grammar import (
 from gateway_service.http1.parsing.limits import HeadLimits
 
 SWITCHING_PROTOCOLS: Final = 101
-_FIRST_FINAL_STATUS: Final = 200
+FIRST_FINAL_STATUS: Final = 200
+_CONTINUE: Final = 100
 _NO_CONTENT: Final = 204
 
 
 @dataclass(slots=True)
 class ResponseHead:
-    """The head of a final response: what is passed on, and how its body is framed."""
+    """The head of a response: what is passed on, and how its body is framed."""
 
     status: int
     lines: list[bytes]
@@ -53,16 +54,18 @@ def read_response(
 ) -> ResponseHead | None:
     """Understand a head without its final empty line, or raise MalformedError.
 
-    None: an interim response, of which nothing is passed on. ``method`` and
-    ``is_upgrade`` are the request's.
+    None: 100, which the gateway says itself. Other interim responses have no body.
+    ``method`` and ``is_upgrade`` are the request's.
     """
     head_lines = iter(split_lines(head, limits))
     start = parse_status_line(next(head_lines))
-    if start.status < _FIRST_FINAL_STATUS:
-        if start.status == SWITCHING_PROTOCOLS:
-            return _switch(head_lines, fields, is_upgrade=is_upgrade)
+    if start.status == SWITCHING_PROTOCOLS:
+        return _switch(head_lines, fields, is_upgrade=is_upgrade)
+    if start.status == _CONTINUE:
         return None
     lines, values = fields.sort(head_lines)
+    if start.status < FIRST_FINAL_STATUS:
+        return ResponseHead(start.status, lines, values, 0, b"", closes=False)
     lengths = values.get(b"content-length", [])
     codings = values.get(b"transfer-encoding", [])
     length = response_body_length(start, method, lengths, codings)
