@@ -109,6 +109,12 @@ def test_certificate_that_cannot_be_loaded_is_an_error_at_start(
         Certificate(config)
 
 
+def test_ciphers_are_authenticated_and_have_forward_secrecy(config: TlsConfig) -> None:
+    for each in Certificate(config).context.get_ciphers():
+        assert each["aead"], each["name"]
+        assert each["kea"] in {"kx-ecdhe", "kx-any"}, each["name"]
+
+
 def test_protocols_older_than_1_2_are_refused(config: TlsConfig) -> None:
     context = Certificate(config).context
 

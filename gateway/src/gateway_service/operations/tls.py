@@ -10,6 +10,9 @@ from typing import BinaryIO, Final
 
 from gateway_service.config.clients import TlsConfig
 
+_TLS_1_2_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Authenticated ciphers with forward secrecy: Mozilla's intermediate configuration."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -69,6 +72,7 @@ class Certificate:
 def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_TLS_1_2_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     return context
 
