@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final, cast
 
 from gateway_service.http1.parsing.limits import ClientTimeouts
@@ -35,6 +36,8 @@ class Client(ABC):
     """
 
     _transport: asyncio.Transport
+    on_drain: Callable[[], None] | None = None
+    """Ends a tunnel when the server stops."""
 
     def __init__(
         self,
@@ -133,6 +136,8 @@ class Client(ABC):
         """Close soon, unless a request is handled or on its way."""
         if self._state is State.IDLE:
             self.deadline = min(self.deadline, self.loop.time() + _ON_ITS_WAY)
+        elif self.on_drain is not None:
+            self.on_drain()
 
     def close(self) -> None:
         """Close after what was written."""

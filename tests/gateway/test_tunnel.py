@@ -1,0 +1,69 @@
+"""WebSockets when the gateway ends."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from tests.support.gateway import config_for, running_gateway
+from tests.support.raw_client import raw_client
+from tests.support.raw_upstream import Call, RawUpstream
+from tests.support.waiting import until
+
+from gateway_service.proxy.tunnel import Frames
+
+UPGRADE = (
+    b"GET /api/x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+SWITCH = (
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\n\r\n"
+)
+HELLO = b"\x81\x05hello"
+CLOSE = b"\x88\x02\x03\xe9"
+MASKED_HELLO = b"\x81\x85\0\0\0\0hello"
+MASKED_CLOSE = b"\x88\x82\0\0\0\0\x03\xe9"
+LONG = b"\x82\x7e\x01\x00" + b"x" * 256
+LONGER = b"\x82\x7f" + (70_000).to_bytes(8, "big") + b"x" * 70_000
+
+
+@pytest.mark.parametrize("step", [1, 3, 1_000])
+def test_frames_are_told_apart_however_they_come(step: int) -> None:
+    frames = [HELLO, MASKED_HELLO, LONG, b"\x89\x00", LONGER, b"\x81\x80\0\0\0\0"]
+    stream = b"".join(frames)
+    ends = {sum(map(len, frames[: count + 1])) for count in range(len(frames))}
+    reader = Frames()
+
+    for at in range(0, len(stream), step):
+        reader.feed(stream[at : at + step])
+        assert reader.is_between is (min(at + step, len(stream)) in ends)
+
+
+@pytest.mark.parametrize(
+    ("sent", "closing"),
+    [
+        pytest.param(HELLO, CLOSE, id="between frames"),
+        pytest.param(HELLO[:4], b"", id="within a frame nothing may be said"),
+    ],
+)
+async def test_websockets_get_1001_when_the_gateway_ends(
+    sent: bytes, closing: bytes, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async def script(call: Call) -> None:
+        await call.head()
+        await call.send(SWITCH + sent)
+        await call.until_over()
+
+    upstream.script = script
+    async with AsyncExitStack() as clients:
+        async with running_gateway(config_for(upstream.port), tmp_path) as gateway:
+            client = await clients.enter_async_context(raw_client(gateway.port))
+            await client.send(UPGRADE + MASKED_HELLO)
+            await until(
+                lambda: upstream.calls and MASKED_HELLO in upstream.calls[0].received
+            )
+        received = await client.rest()
+
+    assert received.partition(b"\r\n\r\n")[2] == sent + closing
+    await until(lambda: upstream.calls[0].received.endswith(MASKED_CLOSE))
