@@ -18,7 +18,7 @@ from identity_service.storage import schema
 from identity_service.storage.faults import database_fault
 from service_kit.auth import auth_problems
 from service_kit.client_addresses import TrustedProxies
-from service_kit.clock import Clock, utc_now
+from service_kit.clock import Clock
 from service_kit.health import Readiness
 from service_kit.metrics import RequestMetrics
 from service_kit.middleware import request_middleware
@@ -32,7 +32,7 @@ def create_app(
     *,
     readiness: Readiness | None = None,
     registry: CollectorRegistry | None = None,
-    clock: Clock = utc_now,
+    clock: Clock | None = None,
 ) -> web.Application:
     """Return the service, ready to run. Nothing is connected until it starts."""
     registry = registry or CollectorRegistry()
@@ -59,10 +59,13 @@ def create_app(
             readiness.checks["database"] = partial(
                 database_fault, composed.engine, known
             )
+            readiness.checks["clock"] = composed.database_clock.fault
+            readiness.warnings["clock"] = composed.database_clock.warning
             readiness.checks["roles"] = composed.roles.fault
             readiness.checks["signing_keys"] = composed.keys.fault
             readiness.warnings["signing_keys"] = composed.keys.warning
         async with (
+            _running(composed.database_clock.run),
             _running(composed.key_rotation.run),
             _running(composed.housekeeping.run),
         ):

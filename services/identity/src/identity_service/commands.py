@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from identity_service.composition import Services, compose
 from identity_service.diagnosis import diagnose
 from identity_service.domain.errors import (
+    DatabaseUnavailableError,
     KeysUnopenedError,
     KeyTooNewError,
     RoleExistsError,
@@ -27,7 +28,6 @@ from identity_service.storage.tutorial_tables import (
 )
 from identity_service.usecases.import_users import ImportReport, Outcome, import_users
 from identity_service.usecases.imported_users import StoredImportedUsers
-from service_kit.clock import utc_now
 from service_kit.doctor import report
 
 _GENERATED_PASSWORD_BYTES: Final = 18
@@ -84,7 +84,7 @@ async def import_tutorial_users(
             report = await import_users(
                 TutorialTables(tutorial),
                 StoredImportedUsers(
-                    services.database, audit=services.audit, clock=utc_now
+                    services.database, audit=services.audit, clock=services.clock
                 ),
                 roles={role.name for role in await services.roles.all()},
                 is_password_hash=is_readable_hash,
@@ -200,6 +200,8 @@ async def _composed(
 ) -> AsyncIterator[Services]:
     services = compose(settings, registry or CollectorRegistry())
     try:
+        with contextlib.suppress(DatabaseUnavailableError):  # the command will say so
+            await services.database_clock.measure()
         yield services
     finally:
         await services.close()

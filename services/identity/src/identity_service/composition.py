@@ -17,6 +17,7 @@ from identity_service.security.password_hashing import PasswordHasher
 from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.settings import Settings
 from identity_service.storage.database import Database
+from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.engines import create_engine
 from identity_service.storage.throttle_counters import (
     StoreCounters,
@@ -49,7 +50,7 @@ from identity_service.usecases.token_pairs import TokenPairs
 from identity_service.usecases.users import Users
 from identity_service.usecases.watching import Waiters
 from service_kit.client_addresses import TrustedProxies
-from service_kit.clock import Clock, utc_now
+from service_kit.clock import Clock
 from service_kit.origins import AllowedOrigins
 from service_kit.tokens import TokenVerifier
 
@@ -64,6 +65,9 @@ class Services:
     settings: Settings
     engine: AsyncEngine
     database: Database
+    clock: Clock
+    """By which everything here is judged."""
+    database_clock: DatabaseClock
     hasher: PasswordHasher
     counters: ValkeyCounters | StoreCounters
     audit: Audit
@@ -95,11 +99,16 @@ class Services:
 
 
 def compose(
-    settings: Settings, registry: CollectorRegistry, *, clock: Clock = utc_now
+    settings: Settings, registry: CollectorRegistry, *, clock: Clock | None = None
 ) -> Services:
-    """Return the services that these settings describe."""
+    """Return the services that these settings describe, judging by the database's time.
+
+    ``clock`` is another time to judge by.
+    """
     engine = create_engine(settings.database_url, pool_size=settings.database_pool_size)
     database = Database(engine)
+    database_clock = DatabaseClock(engine)
+    clock = database_clock if clock is None else clock
     audit = Audit(database, clock, retention=settings.audit_retention)
     hasher = PasswordHasher(settings.password_peppers, cost=settings.bcrypt_cost)
     policy = PasswordPolicy(
@@ -170,6 +179,8 @@ def compose(
         settings=settings,
         engine=engine,
         database=database,
+        clock=clock,
+        database_clock=database_clock,
         hasher=hasher,
         counters=counters,
         audit=audit,

@@ -2,27 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_service.composition import Services
-from identity_service.domain.errors import IdentityError
+from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
 from identity_service.domain.throttling import Limit
 from identity_service.settings import Settings
 from identity_service.storage import schema
+from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.faults import database_fault, reason
-from service_kit.clock import utc_now
 from service_kit.doctor import Finding, fault
 
 _LONGEST_SECONDS: Final = 5.0
-
-_CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
-"""Verifiers allow 30 s: what is left is for them."""
 
 _ANY_LIMIT: Final = (Limit(1, timedelta(minutes=1)),)
 
@@ -34,7 +30,7 @@ async def diagnose(
 ) -> AsyncIterator[Finding]:
     """Yield one finding for each thing looked at, whatever is wrong."""
     yield await _database(services.engine)
-    yield await _clock(services.engine)
+    yield await _clock(services.database_clock)
     yield await _roles(services)
     yield await _signing_keys(services)
     yield await _throttle(settings, services, registry)
@@ -53,19 +49,15 @@ async def _database(engine: AsyncEngine) -> Finding:
     return Finding("database", f"{engine.dialect.name}, schema {present}")
 
 
-async def _clock(engine: AsyncEngine) -> Finding:
-    """Compare our clock with the database server's, which all replicas share."""
-    if engine.dialect.name == "sqlite":
-        return Finding("clock", f"{utc_now():%Y-%m-%dT%H:%M:%SZ}")
+async def _clock(clock: DatabaseClock) -> Finding:
+    """Compare our clock with the database's, by which all replicas judge."""
     try:
-        async with asyncio.timeout(_LONGEST_SECONDS), engine.connect() as connection:
-            theirs = await connection.scalar(text("SELECT UNIX_TIMESTAMP(NOW(6))"))
-    except (SQLAlchemyError, OSError, TimeoutError) as error:
-        return fault("clock", f"no answer: {reason(error)}")
-    apart = abs(datetime.fromtimestamp(float(theirs or 0), UTC) - utc_now())
-    is_well = apart <= _CLOCKS_MAY_DIFFER
-    found = f"{apart.total_seconds():.1f} s from the database's"
-    return Finding("clock", found, is_good=is_well)
+        await clock.measure()
+    except DatabaseUnavailableError as error:
+        return fault("clock", f"no answer: {error}")
+    found = f"{clock():%Y-%m-%dT%H:%M:%SZ}"
+    warning = await clock.warning()
+    return Finding("clock", warning or found, is_good=warning is None)
 
 
 async def _roles(services: Services) -> Finding:

@@ -110,12 +110,16 @@ def judge(
     """Judge a token of ``generation`` that the atomic rotation refused.
 
     Only the token before the current one is forgiven, and only for the grace: as
-    soon as its successor is used, it is two generations old.
+    soon as its successor is used, it is two generations old. A rotation that seems yet
+    to come, because clocks differ by less than the grace, counts as one of now; one
+    that is further ahead forgives nothing, or the grace would last until then.
     """
     if session.ended_at is not None or generation > session.generation:
         return Verdict.ENDED
     if now >= min(session.idle_expires_at, session.expires_at):
         return Verdict.EXPIRED
-    if generation == session.generation - 1 and now - session.rotated_at <= rules.grace:
+    if generation == session.generation - 1 and (
+        abs(now - session.rotated_at) <= rules.grace
+    ):
         return Verdict.REPLAYED
     return Verdict.REUSED

@@ -1,0 +1,122 @@
+"""The database's time, by which all replicas judge, whatever their own clocks say."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.storage.engines import WORK_SECONDS
+from identity_service.storage.faults import reason
+from service_kit.clock import Clock, utc_now
+
+CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
+"""Beyond it the operator is told. Logs have the process's own time, and so have
+certificates and whatever else is not judged by the database's."""
+
+_EVERY_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 1.0
+
+_ROUND_TRIPS: Final = 5
+"""Of which the quickest counts: it leaves the least doubt when the server looked."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_NOW: Final = text("SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)")
+"""Microseconds."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class _Sample(NamedTuple):
+    round_trip: float
+    zero: datetime
+    """The database's time when the monotonic clock was at zero."""
+
+
+class DatabaseClock:
+    """A `Clock` that shows the database's time, as it was last measured.
+
+    Between measurements it goes on by the monotonic clock, so no setting of the
+    process's own clock moves it. SQLite has no time but the process's.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        own: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._own = own
+        self._monotonic = monotonic
+        self._has_own_time = engine.dialect.name != "sqlite"
+        self._zero: datetime | None = None
+
+    def __call__(self) -> datetime:
+        """Return the database's time, the process's own until it was measured."""
+        if self._zero is None:
+            return self._own()
+        return self._zero + timedelta(seconds=self._monotonic())
+
+    async def run(self) -> None:
+        """Measure at once and every minute, until cancelled."""
+        while True:
+            try:
+                await self.measure()
+                seconds = _EVERY_SECONDS
+            except DatabaseUnavailableError:
+                seconds = _RETRY_SECONDS
+            if warning := await self.warning():
+                _logger.warning("host_clock_differs", extra={"reason": warning})
+            await asyncio.sleep(seconds)
+
+    async def measure(self) -> None:
+        """Ask the database for its time.
+
+        Raises
+        ------
+        DatabaseUnavailableError
+        """
+        if not self._has_own_time:
+            return
+        try:
+            async with (
+                asyncio.timeout(WORK_SECONDS),
+                self._engine.connect() as connection,
+            ):
+                samples = [await self._sample(connection) for _ in range(_ROUND_TRIPS)]
+        except (exc.SQLAlchemyError, OSError, TimeoutError) as error:
+            raise DatabaseUnavailableError(reason(error)) from error
+        self._zero = min(samples).zero
+
+    async def fault(self) -> str | None:
+        """Return why no time can be judged by, None if one can: for readiness."""
+        is_known = self._zero is not None or not self._has_own_time
+        return None if is_known else "the database has not told its time"
+
+    async def warning(self) -> str | None:
+        """Return by how much the process's own clock is wrong, None if it is well."""
+        ahead = self.ahead()
+        if abs(ahead) <= CLOCKS_MAY_DIFFER:
+            return None
+        seconds = ahead.total_seconds()
+        where = "ahead of" if seconds > 0 else "behind"
+        return f"this host's clock is {abs(seconds):.0f} s {where} the database's"
+
+    def ahead(self) -> timedelta:
+        """Return how far the process's own clock is ahead of the database's."""
+        return self._own() - self()
+
+    async def _sample(self, connection: AsyncConnection) -> _Sample:
+        before = self._monotonic()
+        microseconds = int(await connection.scalar(_NOW) or 0)
+        after = self._monotonic()
+        theirs = _EPOCH + timedelta(microseconds=microseconds)
+        return _Sample(after - before, theirs - timedelta(seconds=(before + after) / 2))

@@ -1,0 +1,65 @@
+"""Identity judges by the database's time."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.storage.database_clock import DatabaseClock
+from identity_service.storage.engines import create_engine
+
+NEARLY: Final = timedelta(seconds=2)
+AWAY: Final = "mysql+asyncmy://nobody@127.0.0.1:1/nothing"
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(database_url, pool_size=1)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)])
+async def test_id8_time_is_the_databases_where_it_has_one(
+    engine: AsyncEngine, ahead: timedelta
+) -> None:
+    clock = DatabaseClock(engine, own=lambda: datetime.now(UTC) + ahead)
+    await clock.measure()
+
+    assert await clock.fault() is None
+    if engine.dialect.name == "sqlite":
+        assert abs(clock() - datetime.now(UTC) - ahead) < NEARLY
+        assert await clock.warning() is None
+    else:
+        assert abs(clock() - datetime.now(UTC)) < NEARLY
+        where = "300 s ahead of" if ahead > timedelta() else "300 s behind"
+        assert await clock.warning() == f"this host's clock is {where} the database's"
+
+
+async def test_time_goes_on_however_the_own_clock_jumps(engine: AsyncEngine) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("it has no time of its own")
+    jump, elapsed = timedelta(), 0.0
+    clock = DatabaseClock(
+        engine,
+        own=lambda: datetime.now(UTC) + jump,
+        monotonic=lambda: time.monotonic() + elapsed,
+    )
+    await clock.measure()
+    before = clock()
+    jump, elapsed = timedelta(hours=-1), 60.0
+    assert timedelta(seconds=60) <= clock() - before < timedelta(seconds=60) + NEARLY
+
+
+async def test_replica_that_has_not_learnt_the_time_is_not_ready() -> None:
+    engine = create_engine(AWAY, pool_size=1)
+    clock = DatabaseClock(engine)
+    with pytest.raises(DatabaseUnavailableError):
+        await clock.measure()
+    assert await clock.fault() is not None
+    assert abs(clock() - datetime.now(UTC)) < NEARLY
+    await engine.dispose()
