@@ -1,5 +1,6 @@
 """Which header fields cross the gateway (G1, G2, G10, G18)."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,6 @@ SPOOFED = [
     "X-Original-Host: evil.example",
     "X-SSL-Client-Verify: SUCCESS",
     "SSL_CLIENT_VERIFY: SUCCESS",
-    "X-Request-Start: t=1",
     "Transfer_Encoding: chunked",
     "Content_Length: 5",
     "Content_Type: application/json",
@@ -168,6 +168,14 @@ async def test_g10_nobody_speaks_for_the_gateway(
 ) -> None:
     recorded = await sent_on(gateway, upstream, line)
     assert recorded.values(line.split(":", maxsplit=1)[0]) == []
+
+
+async def test_gw29_the_gateway_says_when_a_request_came(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    recorded = await sent_on(gateway, upstream, "X-Request-Start: 1")
+    [told] = recorded.values("X-Request-Start")
+    assert abs(int(told) / 1000 - time.time()) < 10
 
 
 async def test_g10_an_unknown_name_with_an_underscore_passes(

@@ -42,6 +42,8 @@ SESSION = Session(
         pytest.param(5, 0 * SECOND, Verdict.REUSED, id="R3 its successor was used"),
         pytest.param(1, 0 * SECOND, Verdict.REUSED, id="R3 the very first"),
         pytest.param(8, 0 * SECOND, Verdict.ENDED, id="of the future"),
+        pytest.param(6, -9 * SECOND, Verdict.REPLAYED, id="clocks differ a little"),
+        pytest.param(6, -11 * SECOND, Verdict.REUSED, id="clocks differ by far"),
     ],
 )
 def test_a_token_that_is_not_current(
@@ -49,7 +51,25 @@ def test_a_token_that_is_not_current(
 ) -> None:
     session = replace(SESSION, rotated_at=NOW - age)
 
-    assert judge(session, generation, NOW, RULES) is verdict
+    assert judge(session, generation, NOW, RULES, began_at=NOW) is verdict
+
+
+@pytest.mark.parametrize(
+    ("generation", "waited", "verdict"),
+    [
+        pytest.param(6, 31 * SECOND, Verdict.REPLAYED, id="begun before the rotation"),
+        pytest.param(6, 25 * SECOND, Verdict.REPLAYED, id="begun within the grace"),
+        pytest.param(6, 19 * SECOND, Verdict.REUSED, id="begun after the grace"),
+        pytest.param(5, 31 * SECOND, Verdict.LATE, id="begun before, spent twice"),
+        pytest.param(5, 25 * SECOND, Verdict.REUSED, id="begun after, spent twice"),
+    ],
+)
+def test_a_token_whose_request_was_on_its_way_for_long(
+    generation: int, waited: timedelta, verdict: Verdict
+) -> None:
+    session = replace(SESSION, rotated_at=NOW - 30 * SECOND)
+    began_at = NOW - waited
+    assert judge(session, generation, NOW, RULES, began_at=began_at) is verdict
 
 
 @pytest.mark.parametrize(
@@ -68,4 +88,4 @@ def test_a_token_that_is_not_current(
     ],
 )
 def test_no_grace_outlives_the_session(session: Session, verdict: Verdict) -> None:
-    assert judge(session, 6, NOW, RULES) is verdict
+    assert judge(session, 6, NOW, RULES, began_at=NOW) is verdict

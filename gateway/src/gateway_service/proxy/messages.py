@@ -1,5 +1,6 @@
 """What is sent on: a request to an upstream, and a response's fields to a client."""
 
+import time
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -61,9 +62,15 @@ def request_head(
             *(b"X-Forwarded-Host: ", host, CRLF),
             *(b"Via: ", _via(request, headers.pseudonym), CRLF),
             *(b"X-Request-Id: ", exchange.request_id.encode("ascii"), CRLF),
+            b"X-Request-Start: %d\r\n" % _unix_milliseconds(exchange.started_at),
             *(framing, CRLF),
         )
     )
+
+
+def _unix_milliseconds(moment: float) -> int:
+    """Return what the clock showed at a moment of the loop's time."""
+    return int((time.time() - time.monotonic() + moment) * 1000)
 
 
 def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes:

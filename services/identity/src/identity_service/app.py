@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from identity_service.composition import compose
 from identity_service.handlers.context import SERVICES
+from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
 from identity_service.routes import ROUTES
 from identity_service.settings import Settings
@@ -47,7 +48,7 @@ def create_app(
         is_from_gateway=lambda request: proxies.trusts(request.remote or ""),
     )
     app = web.Application(
-        middlewares=[middleware],
+        middlewares=[middleware, refuse_late_requests],
         client_max_size=BODY_LIMIT,
     )
 

@@ -33,6 +33,7 @@ from identity_service.usecases.housekeeping import (
 from identity_service.usecases.key_rotation import KeyRotation
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.refresh import Refreshes
+from identity_service.usecases.request_ages import RequestAges
 from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
 from identity_service.usecases.search_words import SearchWordsChore
@@ -86,6 +87,7 @@ class Services:
     status_lists: StatusLists
     waiters: Waiters
     bearers: Bearers
+    request_ages: RequestAges
     housekeeping: Housekeeping
     restoring: Restoring
 
@@ -226,6 +228,7 @@ def compose(
         status_lists=status_lists,
         waiters=Waiters(),
         bearers=bearers,
+        request_ages=RequestAges(),
         token_introspection=TokenIntrospection(
             database,
             bearers=bearers,

@@ -143,6 +143,12 @@ class Settings(ListenerSettings, DatabaseSettings):
         default="10",
         description="seconds in which a spent refresh token gets the same answer again",
     )
+    request_lifetime: timedelta = setting(
+        "IDENTITY_REQUEST_LIFETIME",
+        parse.seconds(1, 300),
+        default="15",
+        description="seconds the gateway waits for a response; older ones get 503",
+    )
     signing_key_lifetime: timedelta = setting(
         "IDENTITY_SIGNING_KEY_LIFETIME",
         parse.seconds(1, 10 * _YEAR),

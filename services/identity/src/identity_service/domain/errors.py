@@ -10,6 +10,10 @@ class IdentityError(Exception):
     """An expected failure."""
 
 
+class RequestTooOldError(IdentityError):
+    """The request began so long ago that nobody waits for its response."""
+
+
 class DatabaseUnavailableError(IdentityError):
     """The database does not respond, refuses to work, or is too busy."""
 

@@ -17,6 +17,8 @@ class Device:
     address: str
     is_gone: Callable[[], bool] = field(default=lambda: False, compare=False)
     """Whether the client has hung up, so that nobody waits for a response."""
+    waited: Callable[[], timedelta] = field(default=timedelta, compare=False)
+    """How long ago the client began to ask."""
     is_forwarded: bool = False
     """Whether a gateway of ours sent the request on."""
 
@@ -97,6 +99,8 @@ class Verdict(Enum):
 
     REPLAYED = auto()
     """Its response was lost, or two tabs used it at once: the same successor again."""
+    LATE = auto()
+    """It was spent by others while its request was on the way here."""
     REUSED = auto()
     """It was spent long ago, so somebody else may hold it."""
     EXPIRED = auto()
@@ -105,9 +109,17 @@ class Verdict(Enum):
 
 
 def judge(
-    session: Session, generation: int, now: datetime, rules: SessionRules
+    session: Session,
+    generation: int,
+    now: datetime,
+    rules: SessionRules,
+    *,
+    began_at: datetime,
 ) -> Verdict:
     """Judge a token of ``generation`` that the atomic rotation refused.
+
+    ``began_at`` is when its request began: what was done to the session since then
+    does not make it a reuse.
 
     Only the token before the current one is forgiven, and only for the grace: as
     soon as its successor is used, it is two generations old. A rotation that seems yet
@@ -118,8 +130,11 @@ def judge(
         return Verdict.ENDED
     if now >= min(session.idle_expires_at, session.expires_at):
         return Verdict.EXPIRED
-    if generation == session.generation - 1 and (
-        abs(now - session.rotated_at) <= rules.grace
+    is_ahead = session.rotated_at - now > rules.grace
+    if (
+        generation == session.generation - 1
+        and not is_ahead
+        and began_at - session.rotated_at <= rules.grace
     ):
         return Verdict.REPLAYED
-    return Verdict.REUSED
+    return Verdict.LATE if began_at < session.rotated_at <= now else Verdict.REUSED

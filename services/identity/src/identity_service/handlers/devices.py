@@ -1,5 +1,7 @@
 """Which device a request comes from."""
 
+import time
+from datetime import timedelta
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -9,6 +11,9 @@ from service_kit.client_addresses import TrustedProxies
 
 _LONGEST_NAME: Final = 255
 _UNKNOWN: Final = "unknown"
+
+BEGAN_AT: Final = web.RequestKey("BEGAN_AT", float)
+"""When a request began, by our monotonic clock."""
 
 
 def device_of(request: web.BaseRequest, proxies: TrustedProxies) -> Device:
@@ -21,6 +26,9 @@ def device_of(request: web.BaseRequest, proxies: TrustedProxies) -> Device:
     def is_gone() -> bool:
         return request.transport is None or request.transport.is_closing()
 
+    def waited() -> timedelta:
+        return timedelta(seconds=time.monotonic() - request[BEGAN_AT])
+
     peer = request.remote or ""
     forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
     address = proxies.client_of(peer, forwarded)
@@ -29,4 +37,5 @@ def device_of(request: web.BaseRequest, proxies: TrustedProxies) -> Device:
         address or _UNKNOWN,
         is_forwarded=bool(forwarded) and proxies.trusts(peer),
         is_gone=is_gone,
+        waited=waited,
     )

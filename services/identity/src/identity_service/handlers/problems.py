@@ -87,6 +87,7 @@ PROBLEMS: Final[ProblemTable] = {
     errors.SigningKeyUnavailableError: _UNAVAILABLE,
     errors.KeysUnopenedError: _UNAVAILABLE,
     errors.LostRaceError: _UNAVAILABLE,
+    errors.RequestTooOldError: _UNAVAILABLE,
     HashingBusyError: _hashing_busy,
     errors.TooManyAttemptsError: _too_many_attempts,
     InvalidFieldError: _invalid_field,

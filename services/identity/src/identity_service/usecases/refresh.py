@@ -7,6 +7,7 @@ from identity_service.domain.errors import (
     IdentityError,
     RefreshTokenExpiredError,
     RefreshTokenReusedError,
+    RequestTooOldError,
     UnknownRefreshTokenError,
 )
 from identity_service.domain.sessions import (
@@ -66,6 +67,8 @@ class Refreshes:
             There is no next one. After reuse, the session is over.
         TooManyAttemptsError
             Not now.
+        RequestTooOldError
+            Nobody waits for it any more, so nothing is spent.
         """
         await self._throttle.reserve_refresh(device.address)
         token = self._refresh_tokens.read(untrusted_token)
@@ -105,6 +108,8 @@ class Refreshes:
     async def _refresh(self, token: RefreshToken, device: Device) -> TokenPair:
         await self._throttle.reserve_refresh_of(token.session_id)
         prepared = await self._token_pairs.prepare()
+        if device.is_gone():
+            raise RequestTooOldError
         outcome = await self._database.write(
             lambda unit: self._rotate(unit, token, prepared, device)
         )
@@ -113,7 +118,7 @@ class Refreshes:
                 raise RefreshTokenExpiredError
             case Verdict.REUSED:
                 raise RefreshTokenReusedError
-            case Verdict.ENDED | Verdict.REPLAYED | None:
+            case Verdict.ENDED | Verdict.REPLAYED | Verdict.LATE | None:
                 raise UnknownRefreshTokenError
             case _Continued():
                 return await self._pair(token.session_id, outcome)
@@ -157,7 +162,14 @@ class Refreshes:
         """Judge a token that the atomic statement refused; end what was reused."""
         if session is None:
             return None
-        verdict = judge(session, token.generation, self._clock(), self._rules)
+        now = self._clock()
+        verdict = judge(
+            session,
+            token.generation,
+            now,
+            self._rules,
+            began_at=now - device.waited(),
+        )
         if verdict is Verdict.REUSED:
             await self._sessions.end_within(
                 unit, session.id, EndReason.REFRESH_TOKEN_REUSED, device

@@ -1,0 +1,55 @@
+"""How long ago requests began, by the word of the gateways that sent them on."""
+
+import math
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+_WINDOW_SECONDS: Final = 30.0
+"""How long a gateway's fastest request counts at least; at most it is twice that."""
+
+_MOST_GATEWAYS: Final = 256
+"""Kept in mind. With more, all are learnt anew."""
+
+
+class RequestAges:
+    """Finds how old requests are, whatever the clocks of gateways say.
+
+    Of each gateway's recent requests, the one that was on its way for the shortest time
+    counts as new, and the others are so much older as they were later. So nothing
+    depends on gateways and replicas having the same time.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._gateways: dict[str, _Fastest] = {}
+
+    def age(self, gateway: str, began_at: float) -> timedelta:
+        """Return how old a request is that began then, in seconds of some clock."""
+        now = self._monotonic()
+        if gateway not in self._gateways:
+            if len(self._gateways) >= _MOST_GATEWAYS:
+                self._gateways.clear()
+            self._gateways[gateway] = _Fastest(now)
+        delay = now - began_at
+        return timedelta(seconds=delay - self._gateways[gateway].including(delay, now))
+
+
+class _Fastest:
+    """The least of recent delays: that of a window that has ended, and of the present.
+
+    A window without requests does not end: what was known before a pause still counts
+    after it.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._begun_at = now
+        self._before = self._present = math.inf
+
+    def including(self, delay: float, now: float) -> float:
+        """Return the least delay, this one included."""
+        if now - self._begun_at >= _WINDOW_SECONDS:
+            self._before, self._present, self._begun_at = self._present, delay, now
+        self._present = min(self._present, delay)
+        return min(self._before, self._present)
