@@ -67,6 +67,8 @@ class Issuer:
         }
 
     async def __aenter__(self) -> Self:
+        for name in self.keys:  # making one takes longer than a verifier waits
+            public_half(name)
         await self.start()
         return self
 
