@@ -86,6 +86,15 @@ async def test_good_token_yields_its_claims() -> None:
     )
 
 
+async def test_a_token_of_no_session_is_accepted() -> None:
+    claims = good_claims()
+    del claims["sid"]
+
+    verified = await verifier().verify(mint_as_identity_does(claims))
+
+    assert verified.session_id is None
+
+
 @pytest.mark.parametrize(
     "change",
     [
