@@ -48,6 +48,7 @@ def configure_logging(service: str, level: str) -> None:
     root = logging.getLogger()
     before, root.handlers[:] = root.handlers[:], [handler]
     for each in before:
+        each.flush()
         each.close()
     root.setLevel(level.upper())
     logging.getLogger("aiohttp.server").addFilter(_ParseErrorFilter())
@@ -140,7 +141,7 @@ class _LineHandler(logging.Handler):
         self.writer.flush(FLUSH_SECONDS)
 
     def close(self) -> None:
-        self.writer.close(FLUSH_SECONDS)
+        self.writer.close(0)  # logging flushes first
         super().close()
 
 
