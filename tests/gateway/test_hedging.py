@@ -76,6 +76,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         yield Scene(gateway, slow, fast)
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_another_replica_is_asked_as_well_and_the_first_response_wins(
     method: str, scene: Scene
@@ -96,6 +97,7 @@ async def test_another_replica_is_asked_as_well_and_the_first_response_wins(
     await until(lambda: scene.slow.calls[0].is_over)  # the loser is cancelled
 
 
+@pytest.mark.quiet
 async def test_the_first_attempt_stays_and_may_win(scene: Scene) -> None:
     scene.slow.script = after(0.5)
     scene.fast.script = after(2.0)

@@ -35,6 +35,7 @@ def hanging_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     over.set()
 
 
+@pytest.mark.quiet
 @pytest.mark.usefixtures("hanging_resolver")
 async def test_names_that_do_not_resolve_delay_no_other_upstream(
     upstream: RawUpstream, tmp_path: Path

@@ -136,6 +136,7 @@ async def test_a_successor_serves_where_its_access_log_cannot_be_opened(
         await until((logs / "access.log").exists)
 
 
+@pytest.mark.quiet
 async def test_a_worker_that_dies_again_and_again_is_started_ever_more_slowly(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -117,6 +117,7 @@ async def test_no_name_or_address_is_stored(valkey_server: ValkeyServer) -> None
     assert b"198.51" not in keys
 
 
+@pytest.mark.quiet
 async def test_p8_memory_counts_while_valkey_is_away(
     valkey_server: ValkeyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -143,6 +144,7 @@ async def test_p8_memory_counts_while_valkey_is_away(
     assert events == ["throttle_store_away", "throttle_store_back"]
 
 
+@pytest.mark.quiet
 async def test_p8_every_wait_is_bounded_while_valkey_is_frozen(
     valkey_server: ValkeyServer,
 ) -> None:
@@ -171,6 +173,7 @@ async def test_p8_every_wait_is_bounded_while_valkey_is_frozen(
             await throttle.reserve_sign_in("alice", "198.51.100.7")
 
 
+@pytest.mark.quiet
 async def test_p8_many_slow_answers_are_not_waited_for() -> None:
     """Each command stays below its own bound; all of a question may not."""
 
