@@ -75,6 +75,7 @@ async def upgrade_until(url: str, statements: int) -> bool:
     return False
 
 
+@pytest.mark.timeout(400)  # it migrates anew for each statement that there is
 @pytest.mark.parametrize("server", SERVERS)
 async def test_a_migration_killed_after_any_statement_goes_on(
     request: pytest.FixtureRequest, server: str
