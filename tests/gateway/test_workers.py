@@ -26,7 +26,7 @@ def worker_pids(gateway: GatewayProcess) -> list[int]:
     return [int(pid) for pid in started]
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - another process's doing
             await asyncio.sleep(0.02)
