@@ -50,7 +50,7 @@ def apart(
         runner.run(database.__aexit__(None, None, None))
 
 
-def test_id8_replicas_with_clocks_apart_work_as_one(apart: Cluster) -> None:
+def test_replicas_with_clocks_apart_work_as_one(apart: Cluster) -> None:
     right, wrong = apart.identities
     ready = wrong.internal("/readyz")
     assert "300 s" in ready, ready
@@ -88,7 +88,7 @@ def test_id8_replicas_with_clocks_apart_work_as_one(apart: Cluster) -> None:
 
 
 @pytest.mark.parametrize("is_shifted", [True, False], ids=["shifted", "right"])
-def test_id8_a_key_is_withdrawn_with_clocks_apart(
+def test_a_key_is_withdrawn_with_clocks_apart(
     apart: Cluster, *, is_shifted: bool
 ) -> None:
     environment = dict(apart.identities[is_shifted].environment)

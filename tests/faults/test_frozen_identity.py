@@ -60,7 +60,7 @@ class Client(threading.Thread):
 
 
 @pytest.mark.parametrize("figures", BOTH)
-def test_gw29_a_replica_that_freezes_ends_no_session(
+def test_a_replica_that_freezes_ends_no_session(
     replicas: Cluster, figures: Figures
 ) -> None:
     clients = [Client(replicas) for _ in range(SESSIONS)]

@@ -170,7 +170,7 @@ async def test_g10_nobody_speaks_for_the_gateway(
     assert recorded.values(line.split(":", maxsplit=1)[0]) == []
 
 
-async def test_gw29_the_gateway_says_when_a_request_came(
+async def test_the_gateway_says_when_a_request_came(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     recorded = await sent_on(gateway, upstream, "X-Request-Start: 1")

@@ -151,15 +151,17 @@ async def test_protected_handler_knows_its_caller(
     [
         pytest.param({}, 401, "missing_token", id="B1-none"),
         pytest.param({"x-access-token": "junk"}, 401, "invalid_token", id="B2-invalid"),
-        pytest.param(bearer("user"), 403, "insufficient_scope", id="B2-role"),
+        pytest.param(None, 403, "insufficient_scope", id="B2-role"),
     ],
 )
 async def test_protected_handler_is_not_called_for_others(
     client: TestClient[web.Request, web.Application],
-    headers: dict[str, str],
+    headers: dict[str, str] | None,
     status: int,
     code: str,
 ) -> None:
+    if headers is None:  # made now: a token of when tests were collected may expire
+        headers = bearer("user")
     response = await client.put("/things/a", headers=headers)
 
     assert (response.status, (await response.json())["code"]) == (status, code)

@@ -25,7 +25,7 @@ def gateway(request: pytest.FixtureRequest) -> Gateway:
     return Gateway(request.param)
 
 
-def test_gw29_request_is_as_old_as_it_was_later_than_the_fastest(
+def test_request_is_as_old_as_it_was_later_than_the_fastest(
     gateway: Gateway,
 ) -> None:
     assert gateway.age_after(0.01) == 0

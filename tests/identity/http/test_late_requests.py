@@ -1,4 +1,4 @@
-"""Requests that began before what happened meanwhile (GW29)."""
+"""Requests that began before what happened meanwhile."""
 
 import time
 
@@ -27,7 +27,7 @@ async def rotated_twice(identity: IdentityClient) -> tuple[str, str]:
     return first, third
 
 
-async def test_gw29_request_from_before_the_rotation_is_no_reuse(
+async def test_request_from_before_the_rotation_is_no_reuse(
     identity: IdentityClient,
 ) -> None:
     first, third = await rotated_twice(identity)
@@ -43,7 +43,7 @@ async def test_r3_request_from_after_the_rotation_is_reuse(
     assert (await identity.refresh(third)).status == 403
 
 
-async def test_gw29_request_that_nobody_waits_for_is_not_acted_on(
+async def test_request_that_nobody_waits_for_is_not_acted_on(
     identity: IdentityClient,
 ) -> None:
     first = (await identity.signed_in("alice"))["refreshToken"]

@@ -24,7 +24,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)])
-async def test_id8_time_is_the_databases_where_it_has_one(
+async def test_time_is_the_databases_where_it_has_one(
     engine: AsyncEngine, ahead: timedelta
 ) -> None:
     clock = DatabaseClock(engine, own=lambda: datetime.now(UTC) + ahead)

@@ -79,7 +79,7 @@ async def composed(database_url: str) -> AsyncIterator[Services]:
         pytest.param(MANY, 0.3, id="100 000", marks=[pytest.mark.faults]),
     ],
 )
-async def test_id3_old_sessions_hold_up_nobody(  # noqa: PLR0917 - fixtures
+async def test_old_sessions_hold_up_nobody(  # noqa: PLR0917 - fixtures
     identity: IdentityClient,
     admin: str,
     composed: Services,
@@ -110,7 +110,7 @@ async def test_id3_old_sessions_hold_up_nobody(  # noqa: PLR0917 - fixtures
     assert await count(database_url, of_alice) == 0
 
 
-async def test_id3_sign_in_beyond_the_limit_ends_the_least_recently_used(
+async def test_sign_in_beyond_the_limit_ends_the_least_recently_used(
     database_url: str,
 ) -> None:
     settings = identity_settings(database_url, IDENTITY_SESSIONS_PER_USER="3")
@@ -159,7 +159,7 @@ class Plans:
         return plans
 
 
-async def test_id2_hot_and_bounded_statements_go_by_an_index(
+async def test_hot_and_bounded_statements_go_by_an_index(
     identity: IdentityClient, composed: Services, database_url: str
 ) -> None:
     alice = await identity.signed_in("alice")
