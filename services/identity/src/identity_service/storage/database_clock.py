@@ -66,16 +66,28 @@ class DatabaseClock:
         return self._zero + timedelta(seconds=self._monotonic())
 
     async def run(self) -> None:
-        """Measure at once and every minute, until cancelled."""
+        """Measure at once and every minute, until cancelled.
+
+        A measurement that has begun ends first: a connection that is cancelled while
+        it is made may leave its socket open (asyncio.wait_for before Python 3.12).
+        """
         while True:
+            measuring = asyncio.ensure_future(self._try_to_measure())
             try:
-                await self.measure()
-                seconds = _EVERY_SECONDS
-            except DatabaseUnavailableError:
-                seconds = _RETRY_SECONDS
+                seconds = await asyncio.shield(measuring)
+            finally:
+                await asyncio.wait((measuring,))
             if warning := await self.warning():
                 _logger.warning("host_clock_differs", extra={"reason": warning})
             await asyncio.sleep(seconds)
+
+    async def _try_to_measure(self) -> float:
+        """Measure, and return the seconds until it is to be done again."""
+        try:
+            await self.measure()
+        except DatabaseUnavailableError:
+            return _RETRY_SECONDS
+        return _EVERY_SECONDS
 
     async def measure(self) -> None:
         """Ask the database for its time.
