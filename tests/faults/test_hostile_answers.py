@@ -144,7 +144,6 @@ async def test_wrong_answers_are_replaced_or_broken_and_no_post_comes_twice(
         stack.push_async_callback(asyncio.to_thread, running.__exit__, None, None, None)
         gets = await ask_all(gateway.port, "GET", count)
         posts = await ask_all(gateway.port, "POST", count)
-        ejections = sum(each["ejections"] for each in gateway.replicas("content"))
 
     ended = Counter(gets.values()), Counter(posts.values())
     tell("GET:", dict(ended[0]), "POST:", dict(ended[1]), "faults:", dict(bad.faults))
@@ -155,7 +154,8 @@ async def test_wrong_answers_are_replaced_or_broken_and_no_post_comes_twice(
     deliveries = good.delivered + bad.delivered
     assert max(deliveries[target] for target in posts) == 1
     assert max(deliveries[target] for target in gets) > 1, "a GET was tried again"
-    assert ejections
+    # Ejected for its failures, or kept at a small share for its slowness.
+    assert bad.delivered.total() < good.delivered.total() / 2
 
 
 async def test_an_answer_that_comes_before_the_body_is_sent_is_passed_on(

@@ -151,5 +151,5 @@ def test_content_goes_on_without_identity(
         assert answer.seconds <= 2
         assert answer.headers["Retry-After"]
         assert answer.headers["Content-Type"] == "application/problem+json"
-        if began_at > away_at + 2:
-            assert answer.status == 503
+        if away is killed and began_at > away_at + 2:
+            assert answer.status == 503  # a lone replica that is silent is still asked

@@ -119,7 +119,7 @@ def judge(
     """Judge a token of ``generation`` that the atomic rotation refused.
 
     ``began_at`` is when its request began: what was done to the session since then
-    does not make it a reuse.
+    does not make it a reuse. Without a grace nothing is forgiven.
 
     Only the token before the current one is forgiven, and only for the grace: as
     soon as its successor is used, it is two generations old. A rotation that seems yet
@@ -130,6 +130,8 @@ def judge(
         return Verdict.ENDED
     if now >= min(session.idle_expires_at, session.expires_at):
         return Verdict.EXPIRED
+    if not rules.grace:
+        return Verdict.REUSED
     is_ahead = session.rotated_at - now > rules.grace
     if (
         generation == session.generation - 1

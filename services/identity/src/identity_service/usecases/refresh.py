@@ -74,10 +74,10 @@ class Refreshes:
         token = self._refresh_tokens.read(untrusted_token)
         if token is None:
             raise UnknownRefreshTokenError
+        # Without a grace each use is one of its own, and one alone succeeds.
+        use = token.generation if self._rules.grace else object()
         return await self._turns.share(
-            token.session_id,
-            token.generation,
-            lambda: self._refresh(token, device),
+            token.session_id, use, lambda: self._refresh(token, device)
         )
 
     async def refresh_one(
