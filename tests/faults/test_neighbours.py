@@ -97,16 +97,19 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "tls"])
+MINUTE = pytest.mark.timeout(120)
+LONG = (pytest.mark.faults, pytest.mark.timeout(700))
+
+
 @pytest.mark.parametrize(
-    "seconds",
+    ("seconds", "is_secure"),
     [
-        pytest.param(60, id="a minute", marks=pytest.mark.timeout(120)),
+        pytest.param(60, False, id="a minute", marks=MINUTE),
         pytest.param(
-            *(600,),
-            id="ten minutes",
-            marks=[pytest.mark.faults, pytest.mark.timeout(700)],
+            60, True, id="a minute of TLS", marks=(pytest.mark.faults, MINUTE)
         ),
+        pytest.param(600, False, id="ten minutes", marks=LONG),
+        pytest.param(600, True, id="ten minutes of TLS", marks=LONG),
     ],
 )
 @pytest.mark.quiet

