@@ -27,15 +27,13 @@ from identity_service.domain.signing_keys import (
 from identity_service.security.key_material import (
     SigningKey,
     generate_signing_key,
-    published_jwk,
-    seal_signing_key,
 )
 from identity_service.security.keyrings import Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.key_resealing import reseal_keys
+from identity_service.usecases.key_sealing import reseal_keys, sealed_record
 from identity_service.usecases.signing_keys import SigningKeys
 from service_kit.clock import Clock
 
@@ -290,17 +288,7 @@ class KeyRotation:
     def _record(
         self, key: SigningKey, slot: KeySlot, *, like: bytes | None = None
     ) -> KeyRecord:
-        now = self._clock()
-        return KeyRecord(
-            kid=key.kid,
-            slot=slot,
-            public_jwk=published_jwk(key),
-            sealed_private_key=seal_signing_key(key, self._sealer, like=like),
-            published_at=now,
-            activated_at=now if slot is KeySlot.ACTIVE else None,
-            retired_at=None,
-            expires_at=None,
-        )
+        return sealed_record(key, slot, self._sealer, self._clock(), like=like)
 
     async def _record_event(
         self, unit: Repositories, action: Action, **details: Detail
