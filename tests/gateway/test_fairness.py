@@ -1,6 +1,7 @@
 """No client costs others more than its share, whatever it sends or leaves unsent."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,38 @@ async def test_no_drip_holds_a_connection(
             await client.send(drip)
             await asyncio.sleep(0.1)
         assert asyncio.get_running_loop().time() - began_at < 1.5
+
+
+async def test_no_client_takes_every_place_at_an_upstream(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_over = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        recorded = await call.request()
+        if recorded is not None and recorded.target == "/api/wait":
+            await is_over.wait()
+        await call.send(OK)
+
+    upstream.script = script
+    long = Timeouts(response_head=30.0)
+    config = config_for(upstream.port, max_in_flight=40, timeouts=long)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        greedy = [
+            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(40)
+        ]
+        for each in greedy:
+            await each.send(b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda: len(upstream.requests) == 20)
+        refused = await greedy[-1].answer()
+        assert (refused.status, refused.value("Retry-After")) == (503, "1")
+
+        other = await stack.enter_async_context(
+            raw_client(gateway.port, source="127.0.0.2")
+        )
+        await other.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await other.answer()).status == 200
+        is_over.set()

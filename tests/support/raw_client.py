@@ -123,9 +123,13 @@ class RawClient:
 
 
 @asynccontextmanager
-async def raw_client(port: int) -> AsyncIterator[RawClient]:
-    """Connect for the length of a block."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def raw_client(
+    port: int, *, source: str = "127.0.0.1"
+) -> AsyncIterator[RawClient]:
+    """Connect for the length of a block, from an address of loopback."""
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, local_addr=(source, 0)
+    )
     try:
         yield RawClient(reader, writer)
     finally:

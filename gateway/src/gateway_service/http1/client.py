@@ -74,6 +74,11 @@ class Client(ABC):
 
     @property
     @abstractmethod
+    def siblings(self) -> int:
+        """How many connections its client has, this one included; 0 of a proxy."""
+
+    @property
+    @abstractmethod
     def stays_open(self) -> bool:
         """Whether a further request may follow on the connection."""
 

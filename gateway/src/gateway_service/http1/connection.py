@@ -152,6 +152,11 @@ class ClientConnection(Receiver, asyncio.Protocol):
     # What follows a response
 
     @property
+    def siblings(self) -> int:
+        """How many connections its client has, this one included; 0 of a proxy."""
+        return self._server.share_of(self)
+
+    @property
     def stays_open(self) -> bool:
         """Whether a further request may follow."""
         state = self._state

@@ -144,7 +144,7 @@ class EdgeServer(ABC):
         closing = heapq.nsmallest(
             max(1, self.connection_limit // _SPARE),
             (each for each in self._connections if each.is_idle),
-            key=lambda each: (-self._share_of(each), each.deadline),
+            key=lambda each: (-self.share_of(each), each.deadline),
         )
         for each in closing:
             self._give_up_place(each)
@@ -157,10 +157,10 @@ class EdgeServer(ABC):
     def _has_place_for(self, connection: Client) -> bool:
         return (
             len(self._connections) < self.connection_limit
-            and self._share_of(connection) < self.client_limit
+            and self.share_of(connection) < self.client_limit
         )
 
-    def _share_of(self, connection: Client) -> int:
+    def share_of(self, connection: Client) -> int:
         """Return how many connections the client has; it may be many clients' proxy."""
         if self.trusts(connection):
             return 0

@@ -143,4 +143,6 @@ def _forward(exchange: Exchange, route: Route, state: State) -> None:
         raise ProblemError(problems.BODY_TOO_LARGE)
     exchange.upstream = route.upstream
     upstream = state.upstreams[route.upstream]
+    if not upstream.has_room_for(exchange.client):
+        raise ProblemError(problems.UNAVAILABLE)
     Forwarding(exchange, route, upstream, state.forwarding_headers).start()

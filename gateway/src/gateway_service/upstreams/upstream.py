@@ -13,6 +13,7 @@ from typing import Final
 
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.config.values import Balance, Concurrency
+from gateway_service.http1.client import Client
 from gateway_service.upstreams.concurrency import AdaptiveLimit
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
@@ -28,6 +29,15 @@ FIRST_SHARE: Final = 0.1
 
 NORMAL_SHARE: Final = 0.9
 """The part of the bound that requests of normal priority may take, rounded up."""
+
+CROWDED: Final = 0.5
+"""The part of the bound from which on no client gets more than its share."""
+
+LARGEST_CLIENT: Final = 0.125
+"""That share. Eight such clients are no longer one that keeps others out."""
+
+SMALL_CLIENT: Final = 16
+"""Connections that any client may have: a page in a few browsers behind one address."""
 
 
 class Upstream:
@@ -72,6 +82,19 @@ class Upstream:
     def is_full(self) -> bool:
         """Whether the bulkhead lets no further request through."""
         return self.in_flight >= self._bound
+
+    def has_room_for(self, client: Client) -> bool:
+        """Return whether a client may have one more request in flight.
+
+        Where many are, one with very many connections may not, so that others can: a
+        request takes a connection.
+        """
+        if self.in_flight < self._bound * CROWDED:
+            return True
+        if client.siblings <= max(SMALL_CLIENT, self._bound * LARGEST_CLIENT):
+            return True
+        self.shed += 1
+        return False
 
     @property
     def limit(self) -> float:
