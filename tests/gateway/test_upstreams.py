@@ -9,7 +9,11 @@ from gateway_service.config.model import EjectionConfig, HealthConfig, UpstreamC
 from gateway_service.config.values import Balance
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
-from gateway_service.upstreams.replica import Replica, ReplicaHealth
+from gateway_service.upstreams.replica import (
+    LONGEST_SILENCE,
+    Replica,
+    ReplicaHealth,
+)
 from gateway_service.upstreams.upstream import Upstream
 
 CONFIG = UpstreamConfig(
@@ -232,6 +236,58 @@ def test_silent_replica_is_used_while_nothing_better_is_there(
     upstream.report(only, ReplicaHealth.SILENT)
 
     assert usable_ports(upstream) == {1}
+
+
+def silent_alone(clock: FakeClock) -> tuple[Upstream, Replica]:
+    """Return an upstream whose only replica has just become silent to probes."""
+    upstream = make(clock, 1, replace(CONFIG, health=HealthConfig()))
+    [only] = upstream.replicas
+    upstream.report(only, ReplicaHealth.READY)
+    upstream.tick()
+    upstream.report(only, ReplicaHealth.SILENT)
+    return upstream, only
+
+
+def test_silent_replica_that_answers_no_request_gets_no_more(clock: FakeClock) -> None:
+    upstream, only = silent_alone(clock)
+    assert upstream.select() is only
+
+    clock.now += LONGEST_SILENCE
+    upstream.tick()
+    assert upstream.select() is None, "what is sent there would wait in vain"
+
+    only.succeeded()
+    upstream.tick()
+    assert upstream.select() is only, "it was only slow"
+
+
+def test_frozen_replica_is_tried_by_one_request_at_a_time(clock: FakeClock) -> None:
+    upstream, only = silent_alone(clock)
+    assert upstream.select() is only
+    clock.now += LONGEST_SILENCE
+    upstream.tick()
+
+    upstream.release(only)  # its request timed out
+    upstream.tick()
+    assert upstream.select() is only
+    upstream.tick()
+    assert upstream.select() is None
+
+    upstream.report(only, ReplicaHealth.READY)
+    assert upstream.select() is only
+
+
+def test_silent_replica_is_not_judged_by_requests_that_wait_by_design(
+    clock: FakeClock,
+) -> None:
+    upstream, only = silent_alone(clock)
+    assert upstream.select() is only
+    only.waiting += 1
+
+    clock.now += LONGEST_SILENCE
+    upstream.tick()
+
+    assert upstream.select() is only
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,8 @@ class Attempt:
         self._limit = upstream.adaptive if request.is_timed else None
         if self._limit is not None:
             self._limit.begin()
+        if not request.is_timed:
+            replica.waiting += 1
         self._began_at = time.monotonic()
         self.seconds = 0.0
         """From its beginning to its result."""
@@ -179,4 +181,6 @@ class Attempt:
         connection, self.connection = self.connection, None
         if connection is not None:
             self.replica.pool.give_back(connection)
+        if not self._request.is_timed:
+            self.replica.waiting -= 1
         self._upstream.release(self.replica)

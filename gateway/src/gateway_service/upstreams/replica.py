@@ -2,11 +2,18 @@
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Final
 
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.pool import ConnectionPool
 from gateway_service.upstreams.speed import Speed
+
+LONGEST_SILENCE: Final = 2.0
+"""Seconds without a response after which a silent replica that has requests hangs.
+
+Longer than a busy machine takes for one of several responses.
+"""
 
 
 class ReplicaHealth(Enum):
@@ -26,10 +33,13 @@ class Replica:
 
     __slots__ = (
         "_failing",
+        "_responded_at",
+        "_seen_responses",
         "ejected_until",
         "ejections",
         "endpoint",
         "failures",
+        "hangs",
         "health",
         "host",
         "in_flight",
@@ -37,9 +47,11 @@ class Replica:
         "pool",
         "port",
         "requests",
+        "responses",
         "retired",
         "share",
         "speed",
+        "waiting",
     )
 
     def __init__(
@@ -55,6 +67,14 @@ class Replica:
         self.in_flight = 0
         self.requests = 0
         """How many were ever sent here."""
+        self.waiting = 0
+        """Of those in flight, the ones whose response waits by design."""
+        self.responses = 0
+        """Good ones, ever."""
+        self.hangs = False
+        """Silent to probes and to requests alike."""
+        self._seen_responses = 0
+        self._responded_at = 0.0
         self.health = ReplicaHealth.UNKNOWN
         self.failures = 0
         """Failed requests since the last good one."""
@@ -74,6 +94,25 @@ class Replica:
     def succeeded(self) -> None:
         """Record a response that speaks for the replica."""
         self.failures = 0
+        self.responses += 1
+
+    def look_at_silence(self, now: float) -> bool:
+        """Find out whether it hangs, a few times a second; return whether that changed.
+
+        On a busy machine a replica misses probes and goes on responding. One that has
+        requests and responds to none is frozen, and what is sent to it waits in vain.
+        """
+        was_hanging = self.hangs
+        if self.health is not ReplicaHealth.SILENT or (
+            self.responses != self._seen_responses
+        ):
+            self._seen_responses = self.responses
+            self._responded_at = now
+        self.hangs = (
+            now - self._responded_at >= LONGEST_SILENCE
+            and self.in_flight > self.waiting
+        )
+        return self.hangs is not was_hanging
 
     def failed(self, kind: FailureKind) -> None:
         """Record a failure that was the replica's; its upstream may eject it."""

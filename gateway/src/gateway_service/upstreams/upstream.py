@@ -211,6 +211,8 @@ class Upstream:
         if self.adaptive is not None:
             self.adaptive.tick(now)
         look_at([replica.speed for replica in self.replicas])
+        if [replica for replica in self.replicas if replica.look_at_silence(now)]:
+            self._choose_usable()
         for replica in self.replicas:
             if replica.ejected_until and now >= replica.ejected_until:
                 replica.ejected_until = 0.0
@@ -266,11 +268,12 @@ class Upstream:
         """Prefer those that are ready, then those of which no probe knows anything.
 
         Silent ones, which a busy machine may have made so, are used when few others
-        are ready. Where there is none of these, one that says it is not ready may still
-        do some of its work. One that was there and whose port is closed is never used.
+        are ready, unless they hang. Where there is none of these, one that says it is
+        not ready may still do some of its work. One that was there and whose port is
+        closed is never used.
         """
         ready = self._with_health(ReplicaHealth.READY)
-        silent = self._with_health(ReplicaHealth.SILENT)
+        silent = [r for r in self._with_health(ReplicaHealth.SILENT) if not r.hangs]
         if len(ready) < self.config.health.panic_share * len(self.replicas):
             ready += silent
         candidates = (
