@@ -1,5 +1,6 @@
 """Which callers a protected handler lets in, and the problems of the others."""
 
+import time
 from http import HTTPStatus
 
 import pytest
@@ -7,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from prometheus_client import CollectorRegistry
 from pytest_aiohttp import AiohttpClient
-from tests.support.tokens import AUDIENCE, ISSUER, mint, public_half
+from tests.support.tokens import AUDIENCE, ISSUER, OMIT, mint, public_half
 
 from service_kit.auth import (
     AUTHENTICATOR,
@@ -99,6 +100,11 @@ async def rename(request: web.Request) -> web.Response:
     return web.json_response([caller(request).subject, request.match_info["name"]])
 
 
+@protected(role="editor", fresh=600, factors=2)
+async def publish(request: web.Request) -> web.Response:
+    return web.json_response(caller(request).subject)
+
+
 @protected()
 async def cached_by_browsers(_: web.Request) -> web.Response:
     return web.Response(headers={"Cache-Control": "private"})
@@ -126,6 +132,7 @@ async def client(
     app = web.Application(middlewares=[request_middleware(problems, metrics)])
     app[AUTHENTICATOR] = Authenticator(verifier, cookie="access_token")
     app.router.add_put("/things/{name}", rename)
+    app.router.add_post("/things", publish)
     app.router.add_get("/cached", cached_by_browsers)
     app.router.add_get("/broken", broken)
     return await aiohttp_client(app)
@@ -208,3 +215,64 @@ async def test_requests_are_counted_by_the_pattern_of_their_route(
 
     assert count("PUT", "/things/{name}", "200") == 2
     assert count("other", "none", "404") == 1
+
+
+PROVED = {"roles": ["editor"], "acr": "aal2", "amr": ["mfa", "otp", "pwd"]}
+STEP_UP = (
+    'Bearer error="insufficient_user_authentication", acr_values="aal2", max_age="600"'
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "age", "status", "challenge"),
+    [
+        pytest.param({}, 10, 200, None, id="fresh-with-two-factors"),
+        pytest.param({}, 700, 401, STEP_UP, id="long-ago"),
+        pytest.param({"acr": "aal1"}, 10, 401, STEP_UP, id="one-factor"),
+        pytest.param({"acr": OMIT}, 10, 401, STEP_UP, id="nobody-says-how-many"),
+        pytest.param({"acr": "aal3"}, 10, 401, STEP_UP, id="unknown-assurance"),
+        pytest.param({}, None, 401, STEP_UP, id="nobody-says-when"),
+        pytest.param(
+            {"roles": ["user"]},
+            10,
+            403,
+            'Bearer error="insufficient_scope"',
+            id="no-step-helps-without-the-role",
+        ),
+    ],
+)
+async def test_step_up_is_asked_of_callers_who_proved_too_little(
+    client: TestClient[web.Request, web.Application],
+    change: dict[str, object],
+    age: int | None,
+    status: int,
+    challenge: str | None,
+) -> None:
+    auth_time = OMIT if age is None else int(time.time()) - age
+    token = mint(claims={**PROVED, "auth_time": auth_time, **change})
+
+    response = await client.post("/things", headers={"x-access-token": token})
+
+    assert response.status == status
+    assert response.headers.get("WWW-Authenticate") == challenge
+    if status == HTTPStatus.UNAUTHORIZED:
+        code = (await response.json())["code"]
+        assert code == "insufficient_user_authentication"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"auth_time": "now"}, {"auth_time": None}, {"amr": "pwd"}, {"acr": 2}],
+    ids=["text-for-a-time", "no-time", "text-for-a-list", "number-for-a-name"],
+)
+async def test_odd_word_of_a_sign_in_is_no_token(change: dict[str, object]) -> None:
+    verifier = TokenVerifier(
+        StaticKeySet([public_half()]), issuer=ISSUER, audience=AUDIENCE
+    )
+    with pytest.raises(InvalidTokenError):
+        await verifier.verify(mint(claims=change))
+
+
+def test_nobody_can_ask_for_three_factors() -> None:
+    with pytest.raises(ValueError, match="factors"):
+        protected(factors=3)

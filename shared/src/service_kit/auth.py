@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from service_kit.clock import Clock, utc_now
 from service_kit.credentials import (
     Credentials,
     MalformedCredentialsError,
@@ -16,6 +18,7 @@ from service_kit.credentials import (
 )
 from service_kit.problems import Problem, ProblemTable, common
 from service_kit.tokens import (
+    ASSURANCE,
     AccessClaims,
     InvalidTokenError,
     KeysUnavailableError,
@@ -41,12 +44,24 @@ class MissingRoleError(Exception):
         self.role = role
 
 
+class InsufficientAuthenticationError(Exception):
+    """The caller has to prove again, or with more factors, who they are."""
+
+    def __init__(self, *, fresh: int | None, factors: int) -> None:
+        super().__init__(fresh, factors)
+        self.fresh = fresh
+        self.factors = factors
+
+
 class Authenticator:
     """Verifies the access token of a request, from a header or from one cookie."""
 
-    def __init__(self, verifier: TokenVerifier, *, cookie: str) -> None:
+    def __init__(
+        self, verifier: TokenVerifier, *, cookie: str, clock: Clock = utc_now
+    ) -> None:
         self._verifier = verifier
         self._cookie = cookie
+        self.clock = clock
 
     def claims(self, request: web.BaseRequest) -> Awaitable[AccessClaims]:
         """Return the claims of the request's access token.
@@ -103,19 +118,25 @@ _CALLER: Final = web.RequestKey("caller", AccessClaims)
 _NO_STORE: Final = "no-store"
 
 
-def protected(*, role: str | None = None) -> Callable[[Handler], Handler]:
+def protected(
+    *, role: str | None = None, fresh: int | None = None, factors: int = 0
+) -> Callable[[Handler], Handler]:
     """Return a decorator that lets only callers with an access token, and the role, in.
+
+    ``fresh`` is for how many seconds a proof of who they are counts, ``factors`` how
+    many of them it took, 1 or 2. Tokens that do not say so pass where neither is asked.
 
     The handler finds the claims by `caller`. No cache may store its response, unless
     the handler itself says so.
     """
+    demands = _Demands(role, fresh, factors)
 
     def decorate(handler: Handler) -> Handler:
         @functools.wraps(handler)
         async def guarded(request: web.Request) -> web.StreamResponse:
-            claims = await request.app[AUTHENTICATOR].claims(request)
-            if role is not None:
-                require_role(claims, role)
+            authenticator = request.app[AUTHENTICATOR]
+            claims = await authenticator.claims(request)
+            demands.check(claims, authenticator.clock)
             request[_CALLER] = claims
             response = await handler(request)
             response.headers.setdefault(hdrs.CACHE_CONTROL, _NO_STORE)
@@ -124,6 +145,32 @@ def protected(*, role: str | None = None) -> Callable[[Handler], Handler]:
         return guarded
 
     return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class _Demands:
+    """What a handler wants to know of its caller."""
+
+    role: str | None
+    fresh: int | None
+    factors: int
+
+    def __post_init__(self) -> None:
+        if self.factors not in {0, *ASSURANCE}:
+            raise ValueError(f"factors is none of 0, {', '.join(map(str, ASSURANCE))}")
+
+    def check(self, claims: AccessClaims, clock: Clock) -> None:
+        """Refuse a caller without the role, then one who has to do more first."""
+        if self.role is not None:
+            require_role(claims, self.role)
+        is_fresh = self.fresh is None or (
+            claims.authenticated_at is not None
+            and clock() - claims.authenticated_at <= timedelta(seconds=self.fresh)
+        )
+        if not is_fresh or claims.factors < self.factors:
+            raise InsufficientAuthenticationError(
+                fresh=self.fresh, factors=self.factors
+            )
 
 
 def caller(request: web.Request) -> AccessClaims:
@@ -155,6 +202,7 @@ def auth_problems(*, tutorial_compat: bool) -> ProblemTable:
         MalformedCredentialsError: _MALFORMED_CREDENTIALS,
         InvalidTokenError: common.INVALID_TOKEN,
         MissingRoleError: _missing_role,
+        InsufficientAuthenticationError: _insufficient_authentication,
         KeysUnavailableError: _UNAVAILABLE,
         StatusUnavailableError: _UNAVAILABLE,
     }
@@ -175,3 +223,16 @@ _UNAVAILABLE: Final = replace(
 def _missing_role(error: Exception) -> Problem:
     role = error.role if isinstance(error, MissingRoleError) else ""
     return replace(common.INSUFFICIENT_SCOPE, message=f"Require {role.title()} Role!")
+
+
+def _insufficient_authentication(error: Exception) -> Problem:
+    """Return the problem with the challenge of RFC 9470 section 3."""
+    challenge = common.INSUFFICIENT_AUTHENTICATION.headers[hdrs.WWW_AUTHENTICATE]
+    if isinstance(error, InsufficientAuthenticationError):
+        if error.factors:
+            challenge += f', acr_values="{ASSURANCE[error.factors]}"'
+        if error.fresh is not None:
+            challenge += f', max_age="{error.fresh}"'
+    return replace(
+        common.INSUFFICIENT_AUTHENTICATION, headers={hdrs.WWW_AUTHENTICATE: challenge}
+    )

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.sessions import Session, SessionRules, Verdict, judge
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -30,6 +31,7 @@ SESSION = Session(
     ended_at=None,
     entry=None,
     token_expires_at=None,
+    authentication=Authentication(NOW, frozenset({Method.PASSWORD})),
 )
 
 

@@ -8,6 +8,7 @@ from tests.identity.status_lists.conftest import FlakyDatabase
 from tests.support.database import connected
 from tests.support.manual_clock import ManualClock
 
+from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.sessions import Session
 from identity_service.domain.status_entries import (
@@ -224,6 +225,7 @@ async def test_list_is_kept_while_a_session_has_an_entry_of_it(
         ended_at=None,
         entry=entry,
         token_expires_at=now,
+        authentication=Authentication(now, frozenset({Method.PASSWORD})),
     )
     await database.write(lambda unit: unit.sessions.add(session))
 

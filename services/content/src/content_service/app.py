@@ -68,7 +68,9 @@ def create_app(
                 memory=verified,
             )
             app[AUTHENTICATOR] = Authenticator(
-                verifier, cookie=access_token_cookie(secure=settings.cookie_secure)
+                verifier,
+                cookie=access_token_cookie(secure=settings.cookie_secure),
+                clock=clock,
             )
             readiness.checks["keys"] = _check(keys.fault)
             if settings.require_status:

@@ -26,6 +26,7 @@ from identity_service.storage.throttle_counters import (
 )
 from identity_service.usecases.access_tokens import AccessTokens, Bearers
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.fresh_checks import FreshChecks
 from identity_service.usecases.housekeeping import (
     Housekeeping,
     expired_rows_chores,
@@ -38,6 +39,7 @@ from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
 from identity_service.usecases.search_words import SearchWordsChore
 from identity_service.usecases.session_entries import SessionEntries
+from identity_service.usecases.session_starts import SessionStarts
 from identity_service.usecases.session_turns import SessionTurns
 from identity_service.usecases.sessions import Sessions
 from identity_service.usecases.sign_in import SignIns
@@ -76,6 +78,7 @@ class Services:
     sign_ins: SignIns
     refreshes: Refreshes
     passwords: Passwords
+    fresh_checks: FreshChecks
     sessions: Sessions
     users: Users
     roles: Roles
@@ -133,6 +136,7 @@ def compose(
         audit=audit,
         clock=clock,
     )
+    users = Users(database, audit=audit, clock=clock)
     refresh_tokens = RefreshTokens(settings.key_encryption_keys)
     access_tokens = AccessTokens(
         keys,
@@ -144,6 +148,14 @@ def compose(
     )
     token_pairs = TokenPairs(access_tokens, refresh_tokens)
     rules = _session_rules(settings)
+    session_starts = SessionStarts(
+        database,
+        entries=session_entries,
+        token_pairs=token_pairs,
+        audit=audit,
+        clock=clock,
+        rules=rules,
+    )
     turns = SessionTurns()
     sessions = Sessions(
         database,
@@ -195,15 +207,7 @@ def compose(
             clock=clock,
             self_assignable_roles=settings.self_assignable_roles,
         ),
-        sign_ins=SignIns(
-            database,
-            passwords=passwords,
-            entries=session_entries,
-            token_pairs=token_pairs,
-            audit=audit,
-            clock=clock,
-            rules=rules,
-        ),
+        sign_ins=SignIns(passwords, session_starts),
         refreshes=Refreshes(
             database,
             sessions=sessions,
@@ -216,10 +220,13 @@ def compose(
             rules=rules,
         ),
         passwords=passwords,
+        fresh_checks=FreshChecks(
+            database, users=users, passwords=passwords, audit=audit, clock=clock
+        ),
         sessions=sessions,
         csrf_guard=CsrfGuard(AllowedOrigins(settings.allowed_origins)),
         trusted_proxies=TrustedProxies(settings.trusted_proxies),
-        users=Users(database, audit=audit, clock=clock),
+        users=users,
         roles=Roles(
             database, audit=audit, self_assignable=settings.self_assignable_roles
         ),

@@ -28,6 +28,7 @@ ROUTES: Final[tuple[web.RouteDef, ...]] = (
     web.get("/api/users/me", without_parameters(me.show)),
     web.patch("/api/users/me", without_parameters(me.change)),
     web.post("/api/users/me/password", without_parameters(me.change_password)),
+    web.post("/api/users/me/fresh", without_parameters(me.check_afresh)),
     web.get("/api/users/me/sessions", without_parameters(sessions.show_all)),
     web.delete("/api/users/me/sessions", without_parameters(sessions.end_others)),
     web.delete(

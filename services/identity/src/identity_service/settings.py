@@ -143,6 +143,12 @@ class Settings(ListenerSettings, DatabaseSettings):
         default="10",
         description="seconds in which a spent refresh token gets the same answer again",
     )
+    fresh_check_lifetime: timedelta = setting(
+        "IDENTITY_FRESH_CHECK_LIFETIME",
+        parse.seconds(1, _DAY),
+        default="600",
+        description="seconds a proof of who one is counts for dangerous actions",
+    )
     request_lifetime: timedelta = setting(
         "IDENTITY_REQUEST_LIFETIME",
         parse.seconds(1, 300),

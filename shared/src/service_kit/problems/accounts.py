@@ -35,6 +35,13 @@ WRONG_PASSWORD: Final = Problem(
     "This is not your present password.",
     "Send the user's present password as currentPassword.",
 )
+WRONG_PROOF: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "wrong_proof",
+    "That is not right. Please try again.",
+    "Send the user's password, a new code of their authenticator app, a recovery code"
+    " that was not used, or what a passkey of theirs signed.",
+)
 UNSUPPORTED_TOKEN_TYPE: Final = Problem(
     HTTPStatus.BAD_REQUEST,
     "unsupported_token_type",
@@ -87,6 +94,12 @@ CROSS_SITE_REQUEST: Final = Problem(
     "Cookies are for pages of this site, and localhost is another than 127.0.0.1.",
     "Open the page under the host name of the API, let IDENTITY_ALLOWED_ORIGINS name"
     " its origin, or send the token in a header.",
+)
+FRESH_CHECK_REQUIRED: Final = Problem(
+    HTTPStatus.FORBIDDEN,
+    "fresh_check_required",
+    "Please prove again who you are.",
+    "POST the password or a second factor to /api/users/me/fresh, then try again.",
 )
 ACCOUNT_NOT_FOUND: Final = Problem(
     HTTPStatus.NOT_FOUND,

@@ -38,6 +38,15 @@ INSUFFICIENT_SCOPE: Final = Problem(
     "Ask an admin for the role that the message names, then refresh the access token.",
     {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
 )
+INSUFFICIENT_AUTHENTICATION: Final = Problem(
+    HTTPStatus.UNAUTHORIZED,
+    "insufficient_user_authentication",
+    "Please prove again who you are.",
+    "Have the user do what WWW-Authenticate asks for (RFC 9470): with max_age, POST"
+    " /api/users/me/fresh; with acr_values, sign in with a second factor. Then refresh"
+    " the access token.",
+    {"WWW-Authenticate": 'Bearer error="insufficient_user_authentication"'},
+)
 NOT_FOUND: Final = Problem(
     HTTPStatus.NOT_FOUND,
     "not_found",

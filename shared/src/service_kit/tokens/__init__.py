@@ -3,7 +3,7 @@
 This is the package's public face, for our services and for other people's.
 """
 
-from service_kit.tokens.claims import AccessClaims, StatusReference
+from service_kit.tokens.claims import ASSURANCE, AccessClaims, StatusReference
 from service_kit.tokens.copies import CopiesOnDisk
 from service_kit.tokens.errors import (
     InvalidTokenError,
@@ -32,6 +32,7 @@ from service_kit.tokens.verifier import StatusSource, TokenVerifier
 
 __all__ = [
     "ALGORITHM",
+    "ASSURANCE",
     "AccessClaims",
     "CopiesOnDisk",
     "InvalidTokenError",

@@ -28,7 +28,10 @@ DEFAULT_CLOCK_SKEW: Final = timedelta(seconds=30)
 _MAX_TEXT: Final = 256
 """Characters in a claim that names something."""
 
-_MAX_ROLES: Final = 32
+_MAX_NAMES: Final = 32
+"""Roles, or methods of authentication."""
+
+_NO_NAMES: Final[frozenset[str]] = frozenset()
 
 _VALID: Final = int(Status.VALID)
 
@@ -165,13 +168,18 @@ class TokenVerifier:
             raise InvalidTokenError("not valid yet")
         return AccessClaims(
             subject=_text(payload, "sub"),
-            roles=_roles(payload),
+            roles=_names(payload, "roles"),
             token_id=_text(payload, "jti"),
             session_id=_text(payload, "sid") if "sid" in payload else None,
             client_id=sys.intern(_text(payload, "client_id")),
             issued_at=issued_at,
             expires_at=expires_at,
             status=_status(payload),
+            authenticated_at=numeric_date(payload, "auth_time")
+            if "auth_time" in payload
+            else None,
+            methods=_names(payload, "amr") if "amr" in payload else _NO_NAMES,
+            assurance=sys.intern(_text(payload, "acr")) if "acr" in payload else None,
         )
 
 
@@ -198,20 +206,20 @@ def _audiences(payload: Mapping[str, Any]) -> list[str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _role_set(*roles: str) -> frozenset[str]:
-    """Return one set for all the tokens that hold the same roles, to save memory."""
-    return frozenset(roles)
+def _name_set(*names: str) -> frozenset[str]:
+    """Return one set for all the tokens that hold the same names, to save memory."""
+    return frozenset(names)
 
 
-def _roles(payload: Mapping[str, Any]) -> frozenset[str]:
-    roles = payload.get("roles")
+def _names(payload: Mapping[str, Any], claim: str) -> frozenset[str]:
+    names = payload.get(claim)
     if (
-        isinstance(roles, list)
-        and len(roles) <= _MAX_ROLES
-        and all(isinstance(role, str) for role in roles)
+        isinstance(names, list)
+        and len(names) <= _MAX_NAMES
+        and all(isinstance(name, str) for name in names)
     ):
-        return _role_set(*roles)
-    raise InvalidTokenError("roles is not a short list of texts")
+        return _name_set(*names)
+    raise InvalidTokenError(f"{claim} is not a short list of texts")
 
 
 def _status(payload: Mapping[str, Any]) -> StatusReference | None:

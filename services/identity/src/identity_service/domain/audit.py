@@ -32,6 +32,8 @@ class Action(StrEnum):
     MALFORMED_HASH = "account.malformed_hash"
     SIGNED_IN = "session.signed_in"
     SIGN_IN_REFUSED = "session.sign_in_refused"
+    FRESH_CHECK = "session.fresh_check"
+    FRESH_CHECK_REFUSED = "session.fresh_check_refused"
     SESSION_ENDED = "session.ended"
     REFRESH_TOKEN_REUSED = "session.refresh_token_reused"  # noqa: S105 - an action
     ROLE_ADDED = "role.added"

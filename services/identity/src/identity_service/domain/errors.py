@@ -78,6 +78,14 @@ class WrongPasswordError(IdentityError):
     """A signed-in user gave another present password than the user has."""
 
 
+class WrongProofError(IdentityError):
+    """A signed-in user gave a wrong password, code or passkey."""
+
+
+class FreshCheckRequiredError(IdentityError):
+    """The user has to prove again who they are before this."""
+
+
 class UserNotFoundError(IdentityError):
     """There is no user of this id."""
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 from typing import Final
 
+from identity_service.domain.authentication import Authentication
 from identity_service.domain.status_entries import StatusEntry
 
 
@@ -34,6 +35,8 @@ class Caller:
     user_id: int
     session_id: str
     device: Device
+    authentication: Authentication
+    """As the session has it."""
 
 
 class EndReason(StrEnum):
@@ -73,6 +76,7 @@ class Session:
     """Named by its access tokens; None if its next refresh is to get a new one."""
     token_expires_at: datetime | None
     """When the last access token that names the entry expires."""
+    authentication: Authentication
 
     def is_live(self, now: datetime) -> bool:
         """Return whether it can be refreshed."""

@@ -6,7 +6,10 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from identity_service.composition import Services
-from identity_service.domain.errors import CrossSiteRequestError
+from identity_service.domain.errors import (
+    CrossSiteRequestError,
+    FreshCheckRequiredError,
+)
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, Device
 from identity_service.handlers.cookies import TokenTransport
@@ -91,6 +94,17 @@ class RequestContext:
         require_role(bearer.claims, ADMIN)
         return self._caller(bearer)
 
+    def require_fresh(self, caller: Caller) -> None:
+        """Return if the caller proved lately who they are.
+
+        Raises
+        ------
+        FreshCheckRequiredError
+        """
+        lifetime = self.services.settings.fresh_check_lifetime
+        if not caller.authentication.is_fresh(self.services.clock(), lifetime):
+            raise FreshCheckRequiredError
+
     async def caller_or_none(self) -> Caller | None:
         """Return who is calling, None without a good access token."""
         try:
@@ -116,4 +130,6 @@ class RequestContext:
         return await verify_one(self.services.bearers.verify, credentials)
 
     def _caller(self, bearer: Bearer) -> Caller:
-        return Caller(bearer.user_id, bearer.session_id, self.device)
+        return Caller(
+            bearer.user_id, bearer.session_id, self.device, bearer.authentication
+        )

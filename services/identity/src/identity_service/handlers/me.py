@@ -7,6 +7,7 @@ from identity_service.domain.usernames import Username
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.cookies import TokenTransport
 from identity_service.handlers.payloads import (
+    FreshCheckPayload,
     PasswordPayload,
     ProfilePayload,
     SignUpPayload,
@@ -46,6 +47,8 @@ async def change(request: web.Request) -> web.Response:
     context = RequestContext(request)
     caller = await context.caller()
     changes = profile_changes(await read_payload(request, ProfilePayload))
+    if changes.email is not None:
+        context.require_fresh(caller)
     user = await context.services.users.change(caller.user_id, changes, caller)
     return json_response(user_members(user))
 
@@ -57,6 +60,15 @@ async def change_password(request: web.Request) -> web.Response:
     payload = await read_payload(request, PasswordPayload)
     await context.services.passwords.change(caller, payload.present, payload.new)
     return message_response("Password changed.")
+
+
+async def check_afresh(request: web.Request) -> web.Response:
+    """POST /api/users/me/fresh."""
+    context = RequestContext(request)
+    caller = await context.caller()
+    payload = await read_payload(request, FreshCheckPayload)
+    await context.services.fresh_checks.by_password(caller, payload.password)
+    return message_response("Thank you. Go on.")
 
 
 def profile_changes(

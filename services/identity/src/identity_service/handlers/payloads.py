@@ -94,6 +94,12 @@ class PasswordPayload(Payload):
     new: str = Field(alias="newPassword", repr=False)
 
 
+class FreshCheckPayload(Payload):
+    """POST /api/users/me/fresh."""
+
+    password: str = Field(repr=False)
+
+
 class RolePayload(Payload):
     """POST /api/roles."""
 

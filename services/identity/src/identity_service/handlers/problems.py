@@ -103,6 +103,8 @@ PROBLEMS: Final[ProblemTable] = {
     errors.RoleNotSelfAssignableError: _role_not_self_assignable,
     errors.InvalidCredentialsError: accounts.INVALID_CREDENTIALS,
     errors.WrongPasswordError: _WRONG_PASSWORD,
+    errors.WrongProofError: accounts.WRONG_PROOF,
+    errors.FreshCheckRequiredError: accounts.FRESH_CHECK_REQUIRED,
     errors.UserNotFoundError: accounts.ACCOUNT_NOT_FOUND,
     errors.SessionNotFoundError: accounts.SESSION_NOT_FOUND,
     errors.LastAdminError: accounts.LAST_ADMIN,

@@ -49,6 +49,8 @@ async def change(request: web.Request) -> web.Response:
     admin = await context.admin()
     payload = await read_payload(request, UserPayload)
     changes = profile_changes(payload, disabled=payload.disabled)
+    if changes.email is not None:
+        context.require_fresh(admin)
     user = await context.services.users.change(_user_id(request), changes, admin)
     return json_response(user_members(user))
 
@@ -57,6 +59,7 @@ async def delete(request: web.Request) -> web.Response:
     """DELETE /api/users/{id}."""
     context = RequestContext(request)
     admin = await context.admin()
+    context.require_fresh(admin)
     await context.services.users.delete(_user_id(request), admin)
     return message_response("Account deleted.")
 
@@ -65,6 +68,7 @@ async def set_roles(request: web.Request) -> web.Response:
     """PUT /api/users/{id}/roles."""
     context = RequestContext(request)
     admin = await context.admin()
+    context.require_fresh(admin)
     payload = await read_payload(request, RolesPayload)
     names = (name.removeprefix("ROLE_").lower() for name in payload.roles)
     user = await context.services.users.set_roles(_user_id(request), names, admin)

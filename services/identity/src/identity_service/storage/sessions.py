@@ -11,6 +11,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    func,
     insert,
     null,
     select,
@@ -18,11 +19,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.sessions import EndReason, Session, SessionRules
 from identity_service.domain.status_entries import KEPT_EXPIRED, StatusEntry
 from identity_service.storage.access_tokens import AccessTokenRepository
 from identity_service.storage.status_lists import StatusListRepository
 from identity_service.storage.tables import Moment, sessions, users
+
+_KNOWN: Final = frozenset(Method)
 
 BATCH: Final = 1000
 """Sessions ended by one statement. No user has as many live ones, unless a version
@@ -34,7 +38,13 @@ _LONGEST_TOKEN: Final = timedelta(days=1)
 _ADD: Final = insert(sessions)
 """Built once: it runs at each sign-in."""
 
-_COLUMNS: Final = tuple(name for name in Session.__slots__ if name != "entry")
+_COLUMNS: Final = tuple(
+    name for name in Session.__slots__ if name not in {"entry", "authentication"}
+)
+
+AUTHENTICATED_AT: Final[ColumnElement[datetime]] = func.coalesce(
+    sessions.c.authenticated_at, sessions.c.created_at, type_=Moment()
+)
 
 
 class SessionRepository:
@@ -50,7 +60,8 @@ class SessionRepository:
         await self._connection.execute(
             _ADD,
             {name: getattr(session, name) for name in _COLUMNS}
-            | _entry_columns(session.entry),
+            | _entry_columns(session.entry)
+            | _authentication_columns(session.authentication),
         )
 
     async def get(self, session_id: str) -> Session | None:
@@ -133,6 +144,16 @@ class SessionRepository:
             update(sessions)
             .where(sessions.c.id == session_id)
             .values(token_expires_at=token_expires_at, **_entry_columns(entry))
+        )
+
+    async def set_authentication(
+        self, session_id: str, authentication: Authentication
+    ) -> None:
+        """Note how and when the user of a locked session proved who they are."""
+        await self._connection.execute(
+            update(sessions)
+            .where(sessions.c.id == session_id)
+            .values(**_authentication_columns(authentication))
         )
 
     async def end(
@@ -292,10 +313,27 @@ def _entry_columns(entry: StatusEntry | None) -> dict[str, str | int | None]:
     return {"status_list": name, "status_idx": idx}
 
 
+def _authentication_columns(authentication: Authentication) -> dict[str, object]:
+    return {
+        "authenticated_at": authentication.at,
+        "methods": " ".join(sorted(authentication.methods)),
+    }
+
+
 def _session(row: Row[Any]) -> Session:
     return Session(
-        **{name: getattr(row, name) for name in _COLUMNS}, entry=read_entry(row)
+        **{name: getattr(row, name) for name in _COLUMNS},
+        entry=read_entry(row),
+        authentication=read_authentication(
+            row.authenticated_at or row.created_at, row.methods
+        ),
     )
+
+
+def read_authentication(at: datetime, methods: str | None) -> Authentication:
+    """Return what a row of sessions says; a later version may know further methods."""
+    names = _KNOWN.intersection((methods or Method.PASSWORD).split())
+    return Authentication(at, frozenset(map(Method, names)))
 
 
 def read_entry(row: Row[Any]) -> StatusEntry | None:

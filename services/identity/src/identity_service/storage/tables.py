@@ -160,6 +160,8 @@ sessions: Final = Table(
     Column("status_list", _ListName),
     Column("status_idx", Integer),
     Column("token_expires_at", Moment),
+    Column("authenticated_at", Moment),
+    Column("methods", String(32)),
     Index("ix_sessions_expires_at", "expires_at"),
     Index("ix_sessions_user_id_live", "user_id", "ended_at", "idle_expires_at"),
     Index("ix_sessions_user_id_address", "user_id", "address"),
@@ -168,7 +170,9 @@ sessions: Final = Table(
 )
 """No foreign key names the user: deleting them would delete any number of rows in one
 statement. The status entry is null until the next refresh wants one;
-``token_expires_at`` is when the last access token that names it expires.
+``token_expires_at`` is when the last access token that names it expires. How and when
+somebody last proved who they are is null in rows of version 0005: by the password, when
+the session was made.
 """
 
 status_lists: Final = Table(

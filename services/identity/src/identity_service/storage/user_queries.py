@@ -8,6 +8,7 @@ from sqlalchemy import Row, Select, bindparam, exists, or_, select
 
 from identity_service.domain.roles import RoleName
 from identity_service.domain.users import User
+from identity_service.storage.sessions import AUTHENTICATED_AT
 from identity_service.storage.tables import roles, sessions, user_roles, users
 
 _COLUMNS: Final = tuple(name for name in User.__slots__ if name != "roles")
@@ -45,7 +46,12 @@ BY_KEY_AND_SITE: Final = (
 )
 BY_SESSION: Final = (
     users_with_roles()
-    .add_columns(sessions.c.status_list, sessions.c.status_idx)
+    .add_columns(
+        sessions.c.status_list,
+        sessions.c.status_idx,
+        AUTHENTICATED_AT.label("authenticated_at"),
+        sessions.c.methods,
+    )
     .join(sessions, sessions.c.user_id == users.c.id)
     .where(sessions.c.id == bindparam("session_id"))
 )

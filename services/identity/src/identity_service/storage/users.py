@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity_service.domain.authentication import Authentication
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import (
     EmailTakenError,
@@ -32,7 +33,7 @@ from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import NewUser, User, new_subject
 from identity_service.storage.search_words import SearchWordRepository
-from identity_service.storage.sessions import read_entry
+from identity_service.storage.sessions import read_authentication, read_entry
 from identity_service.storage.tables import deleted_users, roles, user_roles, users
 from identity_service.storage.user_queries import (
     BY_ID,
@@ -61,11 +62,15 @@ class UserRepository:
 
     async def get_by_session(
         self, session_id: str
-    ) -> tuple[User, StatusEntry | None] | None:
-        """Return the user that a session is of, and the session's status entry."""
+    ) -> tuple[User, StatusEntry | None, Authentication] | None:
+        """Return the user that a session is of, its status entry, and its proof."""
         rows = await self._connection.execute(BY_SESSION, {"session_id": session_id})
         found = rows.all()
-        return (read_users(found)[0], read_entry(found[0])) if found else None
+        if not found:
+            return None
+        row = found[0]
+        authentication = read_authentication(row.authenticated_at, row.methods)
+        return read_users(found)[0], read_entry(row), authentication
 
     async def give_subject(self, user_id: int) -> User | None:
         """Return the user, who has got a subject unless they had one."""

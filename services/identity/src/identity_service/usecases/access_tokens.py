@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
+from identity_service.domain.authentication import Authentication
 from identity_service.domain.sessions import Session
 from identity_service.domain.status_entries import StatusEntry, list_name_of, list_uri
 from identity_service.domain.users import User
@@ -14,7 +15,12 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.signing_keys import SigningKeys
 from service_kit.clock import Clock
-from service_kit.tokens import AccessClaims, InvalidTokenError, TokenVerifier
+from service_kit.tokens import (
+    ASSURANCE,
+    AccessClaims,
+    InvalidTokenError,
+    TokenVerifier,
+)
 
 FIRST_PARTY: Final = "first-party"
 """The gateway's own client id: who signs in with a password does so through it."""
@@ -80,7 +86,12 @@ class AccessTokens:
         )
 
     def write(
-        self, prepared: PreparedToken, user: User, session_id: str, entry: StatusEntry
+        self,
+        prepared: PreparedToken,
+        user: User,
+        session_id: str,
+        entry: StatusEntry,
+        authentication: Authentication,
     ) -> str:
         """Return the token, which speaks for the user as they are now.
 
@@ -97,6 +108,9 @@ class AccessTokens:
             "jti": secrets.token_urlsafe(_JTI_SIZE),
             "sid": session_id,
             "roles": sorted(user.effective_roles),
+            "auth_time": int(authentication.at.timestamp()),
+            "amr": authentication.amr,
+            "acr": ASSURANCE[authentication.factors],
             "status": {"status_list": {"idx": entry.idx, "uri": status_uri}},
         }
         return write_jws(claims, prepared.key, media_type=self._media_type)
@@ -119,6 +133,8 @@ class Bearer:
     claims: AccessClaims
     user_id: int
     session_id: str
+    authentication: Authentication
+    """As its session has it, which may be later than the token."""
 
 
 class Bearers:
@@ -152,7 +168,7 @@ class Bearers:
         )
         if claims.subject not in {subject, str(session.user_id)}:
             raise InvalidTokenError("its session is another's")
-        return Bearer(claims, session.user_id, session_id)
+        return Bearer(claims, session.user_id, session_id, session.authentication)
 
     def _entry(self, claims: AccessClaims) -> StatusEntry | None:
         if claims.status is None:

@@ -92,7 +92,7 @@ class Passwords:
         user = await self._database.read(lambda unit: unit.users.get(user_id))
         if user is None:
             raise UserNotFoundError
-        await self._confirm(user, present, caller.device)
+        await self.confirm(user, present, caller.device)
         self._policy.check(
             new, Username.parse(user.username), EmailAddress.parse(user.email)
         )
@@ -122,7 +122,7 @@ class Passwords:
         if not await self._database.write(work):
             raise WrongPasswordError
 
-    async def _confirm(self, user: User, password: str, device: Device) -> None:
+    async def confirm(self, user: User, password: str, device: Device) -> None:
         """Return if this is the password of a user that is signed in.
 
         Raises

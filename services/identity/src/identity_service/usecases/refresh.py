@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from identity_service.domain.authentication import Authentication
 from identity_service.domain.errors import (
     IdentityError,
     RefreshTokenExpiredError,
@@ -145,12 +146,12 @@ class Refreshes:
         found = await unit.users.get_by_session(token.session_id)
         if found is None or found[0].disabled_at is not None:
             return None
-        user, entry = found
+        user, entry, authentication = found
         entry = await self._entries.keep(
             unit, token.session_id, entry, prepared.expires_at
         )
         generation = token.generation + (is_spent or not lives)
-        return _Continued(user, generation, entry, prepared)
+        return _Continued(user, generation, entry, prepared, authentication)
 
     async def _judge(
         self,
@@ -201,7 +202,12 @@ class Refreshes:
                 raise UnknownRefreshTokenError
             user, entry = given
         return self._token_pairs.write(
-            prepared, user, session_id, continued.generation, entry
+            prepared,
+            user,
+            session_id,
+            continued.generation,
+            entry,
+            continued.authentication,
         )
 
 
@@ -214,3 +220,4 @@ class _Continued:
     entry: StatusEntry | None
     """None if the session has to get one first."""
     prepared: PreparedToken
+    authentication: Authentication

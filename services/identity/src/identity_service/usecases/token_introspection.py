@@ -56,6 +56,7 @@ class TokenIntrospection:
             "jti": claims.token_id,
             "sid": claims.session_id,
             "roles": sorted(claims.roles),
+            **_authentication(claims),
         }
 
     async def revoke(
@@ -108,3 +109,14 @@ class TokenIntrospection:
             "exp": int(expires_at.timestamp()),
             "sid": session.id,
         }
+
+
+def _authentication(claims: AccessClaims) -> dict[str, Any]:
+    """Return what a token says of how its user signed in (RFC 9470 section 6.2)."""
+    if claims.authenticated_at is None:
+        return {}
+    return {
+        "auth_time": int(claims.authenticated_at.timestamp()),
+        "amr": sorted(claims.methods),
+        "acr": claims.assurance,
+    }

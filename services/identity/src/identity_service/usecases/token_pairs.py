@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from identity_service.domain.authentication import Authentication
 from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.users import User
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
@@ -31,18 +32,21 @@ class TokenPairs:
         """Return what the next pair needs; see `AccessTokens.prepare`."""
         return await self._access_tokens.prepare()
 
-    def write(
+    def write(  # noqa: PLR0917 - what a token is made of, in order
         self,
         prepared: PreparedToken,
         user: User,
         session_id: str,
         generation: int,
         entry: StatusEntry,
+        authentication: Authentication,
     ) -> TokenPair:
         """Return the pair of a session's generation."""
         refresh_token = self._refresh_tokens.write(RefreshToken(session_id, generation))
         return TokenPair(
-            access_token=self._access_tokens.write(prepared, user, session_id, entry),
+            access_token=self._access_tokens.write(
+                prepared, user, session_id, entry, authentication
+            ),
             refresh_token=refresh_token,
             expires_in=prepared.lifetime_seconds,
         )

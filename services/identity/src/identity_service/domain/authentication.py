@@ -1,0 +1,53 @@
+"""How and when people proved who they are."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Self
+
+
+class Method(StrEnum):
+    """One way to prove who one is, as ``amr`` names it (RFC 8176 section 2)."""
+
+    PASSWORD = "pwd"  # noqa: S105 - the name of a method
+    ONE_TIME_CODE = "otp"
+    """Of an authenticator app, or a recovery code."""
+    PASSKEY = "pop"
+    """Proof of a key, which the device uses only after it verified its user."""
+    MAILED_CODE = "mail"
+    """Sent by e-mail. RFC 8176 has no name for it."""
+
+
+_SEVERAL: Final = "mfa"
+"""What ``amr`` says besides of more than one factor."""
+
+_FIRST_FACTORS: Final = frozenset({Method.PASSWORD, Method.MAILED_CODE})
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """By what somebody proved who they are, and when last."""
+
+    at: datetime
+    methods: frozenset[Method]
+
+    @property
+    def factors(self) -> int:
+        """How many factors that was: a passkey is two (NIST SP 800-63B-4 3.2.11)."""
+        has_code = Method.ONE_TIME_CODE in self.methods
+        is_double = has_code and not self.methods.isdisjoint(_FIRST_FACTORS)
+        return 2 if is_double or Method.PASSKEY in self.methods else 1
+
+    @property
+    def amr(self) -> list[str]:
+        """The methods as tokens name them."""
+        several = {_SEVERAL} if self.factors > 1 else set[str]()
+        return sorted({*self.methods} | several)
+
+    def renewed(self, at: datetime, method: Method) -> Self:
+        """Return what it is after one more proof."""
+        return type(self)(at, self.methods | {method})
+
+    def is_fresh(self, now: datetime, lifetime: timedelta) -> bool:
+        """Return whether the last proof still counts for a dangerous action."""
+        return now - self.at <= lifetime

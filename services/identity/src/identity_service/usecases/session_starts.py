@@ -1,0 +1,137 @@
+"""Begin the sessions of users who have proved who they are."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.authentication import Authentication, Method
+from identity_service.domain.errors import InvalidCredentialsError
+from identity_service.domain.sessions import Device, Session, SessionRules
+from identity_service.domain.status_entries import StatusEntry
+from identity_service.domain.users import User
+from identity_service.security.refresh_tokens import SESSION_ID_SIZE
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.access_tokens import FIRST_PARTY
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.session_entries import SessionEntries
+from identity_service.usecases.token_pairs import TokenPair, TokenPairs
+from service_kit.clock import Clock
+
+Spend = Callable[[Repositories], Awaitable[bool]]
+"""Spends, within the transaction, what serves for one sign-in; False if it is spent."""
+
+
+async def _spend_nothing(_: Repositories) -> bool:
+    return True
+
+
+class SessionStarts:
+    """Begins sessions, however somebody has proved who they are."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        entries: SessionEntries,
+        token_pairs: TokenPairs,
+        audit: Audit,
+        clock: Clock,
+        rules: SessionRules,
+    ) -> None:
+        self._database = database
+        self._entries = entries
+        self._token_pairs = token_pairs
+        self._audit = audit
+        self._clock = clock
+        self._rules = rules
+
+    async def start(
+        self,
+        verified: User,
+        device: Device,
+        methods: frozenset[Method],
+        *,
+        spend: Spend = _spend_nothing,
+    ) -> tuple[User, TokenPair]:
+        """Begin a session on a device; the least recently used makes room for it.
+
+        ``verified`` is the user as they were when they proved it, by ``methods``.
+
+        Raises
+        ------
+        InvalidCredentialsError
+            The user has been disabled, or has changed their password, since then; or
+            there is nothing to ``spend`` any more.
+        """
+        prepared = await self._token_pairs.prepare()
+        entry = await self._entries.allocate()
+        session = self._new_session(
+            verified.id, device, methods, entry, prepared.expires_at
+        )
+
+        async def work(unit: Repositories) -> User | None:
+            user = await unit.users.lock(verified.id)
+            if user is None or not user.still_admits(verified):
+                return None
+            if not await spend(unit):
+                return None
+            if user.subject is None:
+                user = await unit.users.give_subject(user.id) or user
+            await self._entries.begin(unit, session)
+            ended = await unit.sessions.end_surplus(
+                user.id, self._rules.most, session.created_at
+            )
+            await self._audit.append(unit, _signed_in(session, ended))
+            return user
+
+        user = await self._database.write(work)
+        if user is None:
+            raise InvalidCredentialsError
+        return user, self._token_pairs.write(
+            prepared,
+            user,
+            session.id,
+            session.generation,
+            entry,
+            session.authentication,
+        )
+
+    def _new_session(
+        self,
+        user_id: int,
+        device: Device,
+        methods: frozenset[Method],
+        entry: StatusEntry,
+        token_expires_at: datetime,
+    ) -> Session:
+        now, rules = self._clock(), self._rules
+        return Session(
+            id=secrets.token_hex(SESSION_ID_SIZE),
+            user_id=user_id,
+            client_id=FIRST_PARTY,
+            generation=1,
+            device=device.name,
+            address=device.address,
+            created_at=now,
+            rotated_at=now,
+            idle_expires_at=now + min(rules.idle_lifetime, rules.lifetime),
+            expires_at=now + rules.lifetime,
+            ended_at=None,
+            entry=entry,
+            token_expires_at=token_expires_at,
+            authentication=Authentication(now, methods),
+        )
+
+
+def _signed_in(session: Session, ended: int) -> AuditEvent:
+    """Return the event of a session that began, for which others may have ended."""
+    return AuditEvent(
+        action=Action.SIGNED_IN,
+        actor_id=session.user_id,
+        subject_id=session.user_id,
+        address=session.address,
+        details={"session": session.id, "methods": " ".join(session.authentication.amr)}
+        | ({"sessions_ended": ended} if ended else {}),
+    )
