@@ -16,25 +16,25 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 SOURCES: Final = Path("gateway/src")
 MODEL: Final = "gateway_service/config/model.py"
-PAGES: Final = "gateway_service/proxy/pages.py"
+FRONT: Final = "gateway_service/console/front.py"
 
 DECLARATION: Final = """\
     greeting: str = value(
         rules.word("[A-Za-z ]{1,40}", "up to 40 letters"),
-        "what the start page says first",
-        default="The gateway is running",
+        "what the front page says first",
+        default="Gatehouse is running",
     )
 """
 USE: Final = (
-    '"<h1>The gateway is running</h1>"',
-    'f"<h1>{escape(config.greeting)}</h1>"',
+    'greeting="Gatehouse is running"',
+    "greeting=escape(config.greeting)",
 )
 SHOW: Final = """
 from pathlib import Path
 from gateway_service.config.file import read_config
-from gateway_service.proxy.pages import start_page
+from gateway_service.console.front import front_page
 from deploy.gateway_reference import page
-print(start_page(read_config(Path("gateway.toml"), {})).decode(), page())
+print(front_page(read_config(Path("gateway.toml"), {})).body.decode(), page())
 """
 
 
@@ -46,7 +46,7 @@ def tree(tmp_path: Path) -> Path:
     replace(
         tmp_path, MODEL, "    trusted_proxies:", f"{DECLARATION}    trusted_proxies:"
     )
-    replace(tmp_path, PAGES, *USE)
+    replace(tmp_path, FRONT, *USE)
     return tmp_path
 
 
@@ -81,7 +81,7 @@ def test_a_gateway_key_is_its_declaration_and_its_use(tree: Path) -> None:
 
     assert shown.returncode == 0, shown.stderr
     assert "<h1>Welcome home</h1>" in shown.stdout
-    assert '- `greeting` (`"The gateway is running"`)' in shown.stdout
+    assert '- `greeting` (`"Gatehouse is running"`)' in shown.stdout
     assert "up to 40 letters" in shown.stdout
 
 

@@ -328,15 +328,3 @@ async def test_c5_pages_may_read_the_gateways_own_refusals(
     assert answer.value("Access-Control-Allow-Origin") == ALLOWED_ORIGIN
     assert "Retry-After" in (answer.value("Access-Control-Expose-Headers") or "")
     assert answer.value("X-Content-Type-Options") == "nosniff"
-
-
-async def test_the_start_page_says_what_runs_here(gateway: RunningGateway) -> None:
-    answer = await ask(gateway.port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert answer.status == 200
-    assert answer.value("Content-Type") == "text/html; charset=utf-8"
-    assert "default-src 'none'" in (answer.value("Content-Security-Policy") or "")
-    assert b"/api/test/all" in answer.body
-    head = await ask(gateway.port, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD")
-    assert head.value("Content-Length") == str(len(answer.body))
-    post = await ask(gateway.port, b"POST / HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert post.status == 405

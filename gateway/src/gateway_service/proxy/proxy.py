@@ -8,23 +8,21 @@ from typing import Final
 
 from gateway_service.config.model import RateLimit
 from gateway_service.config.values import METHODS
+from gateway_service.console.pages import send_page
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.problems import NOT_FOUND, method_not_allowed
 from gateway_service.http1.rendering import date_line
 from gateway_service.proxy import problems
 from gateway_service.proxy.cors import is_preflight
 from gateway_service.proxy.forwarding import Forwarding
-from gateway_service.proxy.pages import PAGE_LINES, start_page
 from gateway_service.proxy.rate_limits import policy_line, quota_line
 from gateway_service.proxy.refused_origins import RefusedOrigins
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.state import State
 from service_kit.problems import Problem, ProblemError
 
-_OK: Final = 200
 _NO_CONTENT: Final = 204
 _ALL_METHODS: Final = ", ".join(sorted(METHODS)).encode("ascii")
-_PAGE_METHODS: Final = frozenset({"GET", "HEAD"})
 _ORIGIN: Final = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECASE)
 
 
@@ -83,13 +81,10 @@ def _respond_without_route(exchange: Exchange, state: State) -> None:
     request = exchange.request
     if request.path == "*":
         _allow(exchange, _ALL_METHODS)
-    elif request.path != "/":
-        exchange.send_problem(NOT_FOUND)
-    elif request.method not in _PAGE_METHODS:
-        exchange.send_problem(method_not_allowed(", ".join(sorted(_PAGE_METHODS))))
+    elif page := state.pages.get(request.path):
+        send_page(exchange, page)
     else:
-        page = start_page(state.config)
-        exchange.respond(_OK, PAGE_LINES + date_line(), page)
+        exchange.send_problem(NOT_FOUND)
 
 
 def _respond_to_options(exchange: Exchange, route: Route, secure: bytes) -> bool:

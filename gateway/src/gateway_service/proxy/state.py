@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from gateway_service.config.clients import TlsConfig
 from gateway_service.config.model import Config
+from gateway_service.console.front import front_page
+from gateway_service.console.pages import FILES, Page
 from gateway_service.proxy.messages import ForwardingHeaders
 from gateway_service.proxy.rate_limits import RateLimits
 from gateway_service.proxy.routing import Routes
@@ -24,6 +26,8 @@ class State:
     """The header line that keeps browsers to TLS, in responses over TLS."""
     rate_limits: RateLimits
     upstreams: Mapping[str, Upstream]
+    pages: Mapping[str, Page]
+    """The gateway's own, by path."""
 
 
 def compile_state(
@@ -39,6 +43,7 @@ def compile_state(
         hsts=_hsts_line(config.tls),
         rate_limits=rate_limits,
         upstreams=upstreams,
+        pages={**FILES, "/": front_page(config)},
     )
 
 
