@@ -109,5 +109,7 @@ def test_pages_load_nothing_from_elsewhere_and_hold_nothing_inline() -> None:
         text = page.body.decode()
         assert not re.search(r"""(?:src|href)=["']?(?:https?:)?//""", text), path
         assert not re.search(r"@import|url\(", text), path
-        assert not re.search(r"""\son\w+=["']|\sstyle=["']|<style|<script>""", text), path
+        assert not re.search(r"""\son\w+=["']|\sstyle=["']|<style|<script>""", text), (
+            path
+        )
         assert "innerHTML" not in text, path

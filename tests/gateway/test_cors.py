@@ -110,7 +110,7 @@ def test_c3_preflight_lists_what_is_offered_and_echoes_nothing() -> None:
         "Vary": "Origin",
         "Access-Control-Allow-Methods": "GET, POST",
         "Access-Control-Allow-Headers": (
-            "content-type, authorization, x-access-token, x-request-id"
+            "content-type, authorization, x-access-token, x-request-id, prefer"
         ),
         "Access-Control-Max-Age": "600",
     }

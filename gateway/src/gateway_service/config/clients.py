@@ -87,7 +87,13 @@ class CorsConfig:
     request_headers: tuple[str, ...] = value(
         rules.each(values.header_name),
         "headers that pages may send",
-        default=("content-type", "authorization", "x-access-token", "x-request-id"),
+        default=(
+            "content-type",
+            "authorization",
+            "x-access-token",
+            "x-request-id",
+            "prefer",
+        ),
     )
     exposed_headers: tuple[str, ...] = value(
         rules.each(values.header_name),

@@ -92,9 +92,7 @@ def _pages_below(folder: Traversable, path: str) -> Iterator[tuple[str, Page]]:
         if entry.is_dir():
             yield from _pages_below(entry, f"{path}/{entry.name}")
             continue
-        page = Page.of(
-            entry.read_bytes(), _MEDIA_TYPES[entry.name.rpartition(".")[2]]
-        )
+        page = Page.of(entry.read_bytes(), _MEDIA_TYPES[entry.name.rpartition(".")[2]])
         yield f"{path}/{entry.name}", page
         if entry.name == "index.html":
             yield path, page

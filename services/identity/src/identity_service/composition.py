@@ -224,7 +224,7 @@ def compose(
             database, users=users, passwords=passwords, audit=audit, clock=clock
         ),
         sessions=sessions,
-        csrf_guard=CsrfGuard(AllowedOrigins(settings.allowed_origins)),
+        csrf_guard=CsrfGuard(AllowedOrigins(settings.own_origins)),
         trusted_proxies=TrustedProxies(settings.trusted_proxies),
         users=users,
         roles=Roles(

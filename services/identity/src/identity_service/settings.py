@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from identity_service.domain.roles import (
     InvalidRoleNameError,
@@ -252,6 +253,12 @@ class Settings(ListenerSettings, DatabaseSettings):
         default="false",
         description="what only the tutorial's clients need; see docs/tutorial.md",
     )
+
+    @property
+    def own_origins(self) -> tuple[str, ...]:
+        """Origins whose pages are ours: the gateway's, and those that are allowed."""
+        issuer = urlsplit(self.issuer)
+        return f"{issuer.scheme}://{issuer.netloc}", *self.allowed_origins
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,11 @@ class RequestContext:
         """Whose page made the request."""
         return self.services.csrf_guard.page(self._request.headers)
 
+    @property
+    def transport(self) -> TokenTransport:
+        """The way that tokens take to the client, and back."""
+        return TokenTransport.of(self.services.settings, self._request)
+
     def require_own_page(self) -> None:
         """Return if a page of ours made the request, else `CrossSiteRequestError`."""
         if self.page is not Page.OURS:

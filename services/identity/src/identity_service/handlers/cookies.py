@@ -1,12 +1,16 @@
 """Tokens on their way to clients: in the body, in cookies, or in both."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import Flag, auto
 from typing import Final, Self
 
 from aiohttp import web
 
 from identity_service.domain.errors import CrossSiteRequestError
+from identity_service.handlers.payloads import json_response
+from identity_service.handlers.preferences import PREFERENCE_APPLIED, preference
 from identity_service.security.csrf import Page
 from identity_service.settings import Settings, Transport
 from identity_service.usecases.token_pairs import TokenPair
@@ -20,23 +24,49 @@ REFRESH_TOKEN_PATH: Final = "/api/auth"  # noqa: S105 - a path
 """The refresh token goes where it is used, and nowhere else."""
 
 
+_PREFERENCE: Final = ("refresh-token", "cookie")
+"""By which a client that keeps its access token itself has the other kept for it."""
+
+
+class Carrier(Flag):
+    """What carries a token to a client."""
+
+    BODY = auto()
+    COOKIE = auto()
+
+
+_CARRIERS: Final[Mapping[Transport, Carrier]] = {
+    Transport.BODY: Carrier.BODY,
+    Transport.COOKIE: Carrier.COOKIE,
+    Transport.BOTH: Carrier.BODY | Carrier.COOKIE,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenTransport:
     """Sends token pairs to clients, and reads them back."""
 
-    transport: Transport
+    access_token: Carrier
+    refresh_token: Carrier
     secure: bool
     """Whether browsers send the cookies over HTTPS only."""
     session_lifetime: timedelta
+    is_preferred: bool = False
+    """Whether the client chose it."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Return the transport that the settings choose."""
+    def of(cls, settings: Settings, request: web.Request) -> Self:
+        """Return the transport that the client prefers, else that of the settings."""
+        name, value = _PREFERENCE
         transport = settings.token_transport
+        carrier = _CARRIERS[Transport.BOTH if settings.tutorial_compat else transport]
+        is_preferred = preference(request, name) == value
         return cls(
-            transport=Transport.BOTH if settings.tutorial_compat else transport,
+            access_token=Carrier.BODY if is_preferred else carrier,
+            refresh_token=Carrier.COOKIE if is_preferred else carrier,
             secure=settings.cookie_secure,
             session_lifetime=settings.session_lifetime,
+            is_preferred=is_preferred,
         )
 
     def to_page(self, page: Page) -> Self:
@@ -50,13 +80,11 @@ class TokenTransport:
         CrossSiteRequestError
             There is no way.
         """
-        match self.transport, page:
-            case (Transport.BODY, _) | (_, Page.OURS):
-                return self
-            case Transport.BOTH, Page.NONE:
-                return replace(self, transport=Transport.BODY)
-            case _:
-                raise CrossSiteRequestError
+        if page is Page.OURS or not self.uses_cookies:
+            return self
+        if page is Page.NONE and Carrier.BODY in self.refresh_token:
+            return replace(self, access_token=Carrier.BODY, refresh_token=Carrier.BODY)
+        raise CrossSiteRequestError
 
     def refuse_foreign(self, page: Page) -> None:
         """Raise `CrossSiteRequestError` for a foreign page, where cookies are used."""
@@ -66,42 +94,30 @@ class TokenTransport:
     @property
     def uses_cookies(self) -> bool:
         """Whether tokens travel in cookies at all."""
-        return self.transport is not Transport.BODY
+        return Carrier.COOKIE in self.access_token | self.refresh_token
 
-    def members(self, pair: TokenPair) -> dict[str, object]:
-        """Return the members of a response's body for a pair."""
-        about: dict[str, object] = {
-            "tokenType": "Bearer",
-            "expiresIn": pair.expires_in,
-        }
-        if self.transport is Transport.COOKIE:
-            return about
-        return {
-            "accessToken": pair.access_token,
-            "refreshToken": pair.refresh_token,
-            **about,
-        }
+    def respond(self, members: Mapping[str, object], pair: TokenPair) -> web.Response:
+        """Return the response that hands out a pair, with further members.
 
-    def set_cookies(self, response: web.Response, pair: TokenPair) -> None:
-        """Put a pair into a response's cookies, where tokens travel so.
-
-        Both live as long as the session may: an access token that has expired has to
-        arrive, to be refused with 401, or the client would not know to refresh.
+        Cookies live as long as the session may: an access token that has expired has
+        to arrive, to be refused with 401, or the client would not know to refresh.
         """
-        if not self.uses_cookies:
-            return
-        self._set(
-            response,
-            access_token_cookie(secure=self.secure),
-            pair.access_token,
-            path=ACCESS_TOKEN_PATH,
-        )
-        self._set(
-            response,
-            self.refresh_token_cookie,
-            pair.refresh_token,
-            path=REFRESH_TOKEN_PATH,
-        )
+        body: dict[str, object] = dict(members)
+        if Carrier.BODY in self.access_token:
+            body["accessToken"] = pair.access_token
+        if Carrier.BODY in self.refresh_token:
+            body["refreshToken"] = pair.refresh_token
+        body |= {"tokenType": "Bearer", "expiresIn": pair.expires_in}
+        response = json_response(body)
+        if Carrier.COOKIE in self.access_token:
+            name = access_token_cookie(secure=self.secure)
+            self._set(response, name, pair.access_token, path=ACCESS_TOKEN_PATH)
+        if Carrier.COOKIE in self.refresh_token:
+            name = self.refresh_token_cookie
+            self._set(response, name, pair.refresh_token, path=REFRESH_TOKEN_PATH)
+        if self.is_preferred:
+            response.headers[PREFERENCE_APPLIED] = "=".join(_PREFERENCE)
+        return response
 
     def clear_cookies(self, response: web.Response) -> None:
         """Delete the pair's cookies: same names, paths and attributes."""

@@ -5,7 +5,6 @@ from aiohttp import web
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.usernames import Username
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.cookies import TokenTransport
 from identity_service.handlers.payloads import (
     FreshCheckPayload,
     PasswordPayload,
@@ -23,7 +22,7 @@ from identity_service.usecases.users import UserChanges
 async def sign_up(request: web.Request) -> web.Response:
     """POST /api/auth/signup."""
     context = RequestContext(request)
-    TokenTransport.of(context.services.settings).refuse_foreign(context.page)
+    context.transport.refuse_foreign(context.page)
     payload = await read_payload(request, SignUpPayload, form=True)
     wanted = SignUp(
         username=payload.username,

@@ -4,7 +4,6 @@ from aiohttp import web
 
 from identity_service.domain.errors import NoRefreshTokenError, UnknownRefreshTokenError
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.cookies import TokenTransport
 from identity_service.handlers.payloads import (
     SignInPayload,
     json_response,
@@ -21,7 +20,7 @@ from service_kit.problems import ProblemError
 async def sign_in(request: web.Request) -> web.Response:
     """POST /api/auth/signin."""
     context = RequestContext(request)
-    transport = TokenTransport.of(context.services.settings).to_page(context.page)
+    transport = context.transport.to_page(context.page)
     payload = await read_payload(request, SignInPayload, form=True)
     user, pair = await context.services.sign_ins.sign_in(
         payload.username, payload.password, context.device
@@ -31,19 +30,16 @@ async def sign_in(request: web.Request) -> web.Response:
         "username": user.username,
         "email": user.email,
         "roles": role_names(user.effective_roles),
-        **transport.members(pair),
     }
     if user.password_is_temporary:
         members["passwordChangeRequired"] = True
-    response = json_response(members)
-    transport.set_cookies(response, pair)
-    return response
+    return transport.respond(members, pair)
 
 
 async def refresh(request: web.Request) -> web.Response:
     """POST /api/auth/refreshtoken."""
     context = RequestContext(request)
-    transport = TokenTransport.of(context.services.settings)
+    transport = context.transport
     match (await read_members(request, form=True)).get("refreshToken"):
         case None | "":
             untrusted_tokens = transport.read_refresh_tokens(request)
@@ -58,15 +54,13 @@ async def refresh(request: web.Request) -> web.Response:
     transport = transport.to_page(context.page)
     refreshes = context.services.refreshes
     pair = await refreshes.refresh_one(untrusted_tokens, context.device)
-    response = json_response(transport.members(pair))
-    transport.set_cookies(response, pair)
-    return response
+    return transport.respond({}, pair)
 
 
 async def sign_out(request: web.Request) -> web.Response:
     """POST /api/auth/signout."""
     context = RequestContext(request)
-    transport = TokenTransport.of(context.services.settings)
+    transport = context.transport
     is_own_page = context.page is Page.OURS
     in_body = await _refresh_token_in_body(request)
     untrusted_tokens: tuple[str, ...] = () if in_body is None else (in_body,)

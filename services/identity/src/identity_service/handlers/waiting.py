@@ -1,6 +1,5 @@
 """Responses that come when there is something new (RFC 7240, ``Prefer: wait``)."""
 
-import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -8,23 +7,21 @@ from typing import Any, Final
 from aiohttp import web
 
 from identity_service.handlers.context import RequestContext
+from identity_service.handlers.preferences import PREFERENCE_APPLIED, preference
 from identity_service.usecases.watching import Watch
 
 LONGEST_WAIT: Final = 30
 """Seconds. What is asked beyond is not granted."""
 
-_WAIT: Final = re.compile(
-    r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:;.*)?', re.ASCII | re.IGNORECASE
-)
+_MAX_DIGITS: Final = 9
 
 
 def preferred_wait(request: web.Request) -> int | None:
     """Return for how many seconds the client wants to wait, None if it does not."""
-    for field in request.headers.getall("Prefer", ()):
-        for preference in field.split(","):
-            if found := _WAIT.fullmatch(preference):
-                return min(int(found[1]), LONGEST_WAIT)
-    return None
+    wanted = preference(request, "wait") or ""
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= _MAX_DIGITS):
+        return None
+    return min(int(wanted), LONGEST_WAIT)
 
 
 async def waited_response(
@@ -49,5 +46,5 @@ async def waited_response(
                 return response
             await waiters.wait(watch.other_than(seen), seconds, device)
         response = await respond()
-    response.headers["Preference-Applied"] = f"wait={seconds}"
+    response.headers[PREFERENCE_APPLIED] = f"wait={seconds}"
     return response
