@@ -32,10 +32,11 @@ types: setup ## mypy, strict
 imports: setup ## who may import whom
 	$(BIN)/lint-imports
 
-docs: setup ## write docs/reference anew from the code
+docs: setup ## write docs/reference and deploy/k8s/base/gateway.toml anew
 	@$(BIN)/python -m tests.reference.pages
 	@$(BIN)/python -m tests.reference.metrics
 	@$(BIN)/python -m tests.architecture.requirements
+	@cp deploy/gateway.toml deploy/k8s/base/gateway.toml
 
 test: setup ## every test that needs no container engine and no patience
 	$(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" $(ARGS)

@@ -1,16 +1,21 @@
-"""Make the secrets of a first `docker compose up`, each into its consumer's volume.
+"""Make the secrets of the containers, once: what is there already is kept.
 
-A one-shot container runs this before anything else. What is there already is kept, so
-a second start changes nothing. Each volume is mounted by one consumer alone.
+Before the first `docker compose up` a one-shot container runs this, and each secret
+goes to its consumer's volume, which no other consumer mounts. For production it is run
+by hand and told a folder, where all of them become files (docs/operations.md).
 """
 
 import base64
 import os
 import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-SECRETS: Final = Path("/secrets")
+VOLUMES: Final = Path("/secrets")
+"""Where each consumer's volume is mounted."""
 SERVICE_UID: Final = 10001
 """The user of our images."""
 MYSQL_UID: Final = 999
@@ -26,47 +31,87 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON identity.* TO 'identity'@'%';
 CREATE USER 'identity_migrations'@'%' IDENTIFIED BY '{migrate}';
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES
   ON identity.* TO 'identity_migrations'@'%';
+CREATE USER 'identity_backup'@'localhost' IDENTIFIED BY '{backup}';
+GRANT SELECT ON identity.* TO 'identity_backup'@'localhost';
+CREATE USER 'identity_restore'@'localhost' IDENTIFIED BY '{restore}';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES
+  ON identity.* TO 'identity_restore'@'localhost';
 """
-"""The service may not change the schema; migrations may, and run once."""
+"""The service may not change the schema; migrations may, and run once. Backups may read
+and restoring may replace, from inside the database's own container alone."""
+
+CLIENT: Final = "[client]\nuser=identity_{user}\npassword={password}\n"
+"""An option file of the database's client programs."""
 
 
-def main() -> None:
-    """Fill the volumes, unless an earlier run did."""
-    done = SECRETS / "identity" / DONE
+@dataclass(frozen=True)
+class Secret:
+    """One file, and who reads it."""
+
+    consumer: str
+    name: str
+    content: str
+    owner: int = SERVICE_UID
+
+    @property
+    def file_name(self) -> str:
+        """What it is called in one folder with the others."""
+        is_named_alike = self.consumer in {"mysql", "migrations"}
+        return f"{self.consumer}-{self.name}" if is_named_alike else self.name
+
+
+def main(arguments: list[str]) -> None:
+    """Fill the folder that is named, or else the volumes, unless an earlier run did."""
+    done = Path(arguments[0] if arguments else VOLUMES / "identity") / DONE
     if done.exists():
         print("secrets: kept")
         return
-    run, migrate, throttle = (secrets.token_hex(32) for _ in range(3))
-    _write("mysql/root-password", secrets.token_hex(32), MYSQL_UID)
-    _write("mysql/accounts.sql", ACCOUNTS.format(run=run, migrate=migrate), MYSQL_UID)
-    _write("valkey/valkey.conf", f"requirepass {throttle}\n", SERVICE_UID)
-    _write(
-        "migrations/database-url",
-        URL.format(user="identity_migrations", password=migrate),
-    )
-    _write("identity/database-url", URL.format(user="identity", password=run))
-    _write("identity/throttle-url", f"valkey://:{throttle}@valkey:6379/0")
-    _write("identity/key-encryption-keys", _key())
-    _write("identity/password-peppers", _key())
+    if arguments:
+        done.parent.mkdir(mode=0o700, exist_ok=True)
+    for secret in make():
+        if arguments:
+            _write(done.parent / secret.file_name, secret)
+        else:
+            folder = VOLUMES / secret.consumer
+            _write(folder / secret.name, secret)
+            os.chown(folder, secret.owner, secret.owner)
+            folder.chmod(0o700)
     done.touch()
     print("secrets: made")
+
+
+def make() -> Iterator[Secret]:
+    """Yield new secrets, all that the containers need."""
+    users = ("run", "migrate", "backup", "restore")
+    passwords = {user: secrets.token_hex(32) for user in users}
+    throttle = secrets.token_hex(32)
+    yield Secret("mysql", "root-password", secrets.token_hex(32), MYSQL_UID)
+    yield Secret("mysql", "accounts.sql", ACCOUNTS.format(**passwords), MYSQL_UID)
+    for user in ("backup", "restore"):
+        options = CLIENT.format(user=user, password=passwords[user])
+        yield Secret("mysql", f"{user}.cnf", options, MYSQL_UID)
+    yield Secret("valkey", "valkey.conf", f"requirepass {throttle}\n")
+    migrations = URL.format(user="identity_migrations", password=passwords["migrate"])
+    yield Secret("migrations", "database-url", migrations)
+    url = URL.format(user="identity", password=passwords["run"])
+    yield Secret("identity", "database-url", url)
+    yield Secret("identity", "throttle-url", f"valkey://:{throttle}@valkey:6379/0")
+    yield Secret("identity", "key-encryption-keys", _key())
+    yield Secret("identity", "password-peppers", _key())
 
 
 def _key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
 
 
-def _write(name: str, content: str, owner: int = SERVICE_UID) -> None:
+def _write(path: Path, secret: Secret) -> None:
     """Write a file that its owner alone may read."""
-    path = SECRETS / name
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
     with os.fdopen(descriptor, "w") as file:
-        file.write(content)
-    os.chown(path, owner, owner)
-    os.chown(path.parent, owner, owner)
-    path.parent.chmod(0o700)
+        file.write(secret.content)
+    os.chown(path, secret.owner, secret.owner)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -8,7 +8,10 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import subprocess
+import time
+import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +24,7 @@ from tests.support.ports import free_ports
 ROOT: Final = Path(__file__).parents[2]
 REPLICAS: Final = 3
 ADMIN: Final = "first-admin"
-SERVICES: Final = ("gateway", "identity", "content")
+SERVICES: Final = ("gateway", "gateway-2", "identity", "content")
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
@@ -35,12 +38,17 @@ class Containers:
         self.base_url = f"http://localhost:{port}"
         self.admin_password = secrets.token_urlsafe(18)
         self.used_secrets: set[str] = set()
-        self.environment = {**os.environ, "GATEWAY_PORT": str(port)}
+        self.environment = {
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": self.project,
+            "GATEWAY_PORT": str(port),
+            "CONTENT_REPLICAS": str(REPLICAS),
+        }
 
     def compose(self, *arguments: str, stdin: str = "", limit: float = 300) -> str:
         """Run `docker compose` on this start and return what it printed."""
         finished = subprocess.run(
-            ["docker", "compose", "--project-name", self.project, *arguments],
+            ["docker", "compose", *arguments],
             cwd=ROOT,
             env=self.environment,
             input=stdin,
@@ -54,8 +62,11 @@ class Containers:
 
     def up(self, build: str) -> None:
         """Start all, or what has changed, and wait until all is healthy."""
-        scale = f"content={REPLICAS}"
-        self.compose("up", build, "--detach", "--wait", "--scale", scale, limit=800)
+        self.compose("up", build, "--detach", "--wait", limit=800)
+
+    def run(self, *command: str) -> None:
+        """Run a command of deploy/ on this start."""
+        subprocess.run(command, cwd=ROOT, env=self.environment, check=True, timeout=300)
 
     def python(self, service: str, code: str, *, index: int = 1) -> str:
         """Run Python inside a running container."""
@@ -109,6 +120,13 @@ def _engine_answers() -> bool:
 
 def _kill(container: str) -> None:
     subprocess.run(["docker", "kill", container], capture_output=True, check=True)
+
+
+def _crash(container: str) -> None:
+    """End a container as a fault does, so that the engine starts it again."""
+    inspect = ["docker", "inspect", "--format", "{{.State.Pid}}", container]
+    pid = subprocess.run(inspect, capture_output=True, check=True, text=True).stdout
+    os.kill(int(pid), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.__name__ for row in ROWS])
@@ -168,8 +186,8 @@ def test_only_the_gateways_port_is_published(containers: Containers) -> None:
         for state in containers.states()
         if any(port["PublishedPort"] for port in state["Publishers"] or [])
     }
-    assert set(published) == {"gateway"}
-    [port] = [port for port in published["gateway"] if port["PublishedPort"]]
+    assert set(published) == {"edge"}
+    [port] = [port for port in published["edge"] if port["PublishedPort"]]
     assert port["URL"] == "127.0.0.1"
 
 
@@ -252,6 +270,73 @@ async def test_a_killed_replica_costs_no_request(containers: Containers) -> None
 
     await containers.walk(ask)
     await asyncio.to_thread(containers.up, "--no-build")
+
+
+async def test_gateways_are_renewed_without_a_refused_connection(
+    containers: Containers,
+) -> None:
+    before = _ids(containers)
+
+    async def ask(walk: Walk) -> None:
+        renewing = asyncio.create_task(
+            asyncio.to_thread(containers.run, "deploy/compose/renew", "gateway")
+        )
+        while not renewing.done():
+            answer = await walk.send("GET", "/api/test/all")
+            assert answer.status == 200
+        await renewing
+
+    await containers.walk(ask)
+    renewed = {"gateway", "gateway-2"}
+    after = _ids(containers)
+    assert {name for name in after if after[name] != before[name]} == renewed
+
+
+async def test_gateways_follow_an_edge_that_crashed(containers: Containers) -> None:
+    _crash(_ids(containers)["edge"])
+    crashed_at = time.monotonic()
+    while not await asyncio.to_thread(_answers, containers.base_url):
+        assert time.monotonic() - crashed_at < 30
+        await asyncio.sleep(0.1)
+
+
+def _ids(containers: Containers) -> dict[str, str]:
+    """Return the containers, by service; of several one."""
+    return {state["Service"]: state["ID"] for state in containers.states()}
+
+
+def _answers(base_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{base_url}/api/test/all", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_internal_ports_are_reached_from_the_network_telemetry(
+    containers: Containers,
+) -> None:
+    code = """
+import urllib.request as u
+for place in ("gateway:9080", "gateway:9081", "identity:9001", "content:9002"):
+    assert "# TYPE" in u.urlopen(f"http://{place}/metrics", timeout=5).read().decode()
+print("scraped")
+"""
+    network = ("--network", f"{containers.project}_telemetry")
+    run = ("docker", "run", "--rm", *network, "python:3.14-slim-trixie")
+    said = subprocess.run(
+        [*run, "python3", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout == "scraped\n"
+
+
+def test_the_database_logs_to_its_container(containers: Containers) -> None:
+    assert "ready for connections" in containers.compose("logs", "mysql")
+    listed = containers.compose("exec", "-T", "mysql", "ls", "/var/lib/mysql")
+    assert ".err" not in listed
 
 
 def test_no_log_holds_a_secret(containers: Containers) -> None:

@@ -23,12 +23,15 @@ COMPOSE: Final[dict[str, Any]] = yaml.safe_load(
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 
 ONE_SHOTS: Final = {"secrets", "migrations"}
-OURS: Final = {"identity", "content", "gateway"}
+OURS: Final = {"identity", "content", "gateway", "gateway-2"}
+GATEWAYS: Final = {"gateway", "gateway-2"}
 SETTINGS: Final[Mapping[str, type]] = {
     "identity": IdentitySettings,
     "content": ContentSettings,
     "gateway": GatewaySettings,
+    "gateway-2": GatewaySettings,
 }
+FILES: Final = [ROOT / "docker-compose.yml", ROOT / "deploy/compose.production.yml"]
 SECRET_WORDS: Final = re.compile("PASSWORD|SECRET|_KEYS?|PEPPER|DATABASE_URL")
 
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
@@ -41,7 +44,8 @@ def test_service_is_confined(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged")
-    assert service.get("network_mode", "none") == "none"
+    mode = "service:edge" if name in GATEWAYS else "none"
+    assert service.get("network_mode", mode) == mode
     assert not {"pid", "ipc", "devices", "container_name"} & set(service)
     assert "docker.sock" not in str(service)
 
@@ -73,13 +77,28 @@ def test_what_a_service_needs_is_waited_for(name: str) -> None:
             if needed in ONE_SHOTS
             else "service_healthy"
         )
-        assert how == {"condition": expected}
+        assert how["condition"] == expected
 
 
-def test_only_the_gateway_publishes_and_only_to_this_machine() -> None:
+def test_gateways_share_the_port_of_one_network() -> None:
+    assert SERVICES["edge"]["sysctls"] == {"net.ipv4.tcp_migrate_req": "1"}
+    internal = set()
+    for name in GATEWAYS:
+        service = SERVICES[name]
+        assert not {"networks", "ports"} & set(service)
+        assert service["environment"]["GATEWAY_SHARE_PORT"] == "on"
+        assert service["depends_on"]["edge"]["restart"] is True
+        assert service["healthcheck"]["test"][-2:] == ["/edge.py", "check"]
+        port = service["environment"].get("GATEWAY_INTERNAL_PORT", "9080")
+        assert service["environment"]["HEALTHCHECK_URL"].endswith(f":{port}/readyz")
+        internal.add(port)
+    assert len(internal) == len(GATEWAYS)
+
+
+def test_only_the_gateways_network_publishes_and_only_to_this_machine() -> None:
     publishing = {name for name, service in SERVICES.items() if "ports" in service}
-    assert publishing == {"gateway"}
-    [port] = SERVICES["gateway"]["ports"]
+    assert publishing == {"edge"}
+    [port] = SERVICES["edge"]["ports"]
     assert port.startswith("${GATEWAY_BIND:-127.0.0.1}:")
     assert port.endswith(":8080")
 
@@ -98,16 +117,32 @@ def test_only_identity_and_its_migrations_reach_the_databases() -> None:
 def test_only_the_gateways_network_leads_out() -> None:
     networks = COMPOSE["networks"]
     inside = {name for name, network in networks.items() if network.get("internal")}
-    assert inside == {"services", "data"}
+    assert inside == {"services", "data", "telemetry"}
     on_edge = {
         name
         for name, service in SERVICES.items()
         if "edge" in service.get("networks", [])
     }
-    assert on_edge == {"gateway"}
+    assert on_edge == {"edge"}
 
 
-@pytest.mark.parametrize("name", ["secrets", "mysql", "valkey"])
+def test_internal_ports_are_reached_from_a_network_for_that() -> None:
+    on_telemetry = {
+        name
+        for name, service in SERVICES.items()
+        if "telemetry" in service.get("networks", [])
+    }
+    assert on_telemetry == {"edge", "identity", "content"}
+    assert SERVICES["edge"]["networks"]["telemetry"] == {"aliases": ["gateway"]}
+    # Names of services that are in both networks mean those of the first by name.
+    assert sorted(COMPOSE["networks"])[-2:] == ["services", "telemetry"]
+    for name in OURS:
+        prefix = SERVICES[name]["image"].removeprefix("gatehouse-").upper()
+        environment = SERVICES[name]["environment"]
+        assert environment[f"{prefix}_INTERNAL_HOST"] == "0.0.0.0"  # noqa: S104
+
+
+@pytest.mark.parametrize("name", ["secrets", "mysql", "valkey", "edge"])
 def test_foreign_image_is_pinned(name: str) -> None:
     _, _, tag = SERVICES[name]["image"].partition(":")
     assert tag
@@ -132,7 +167,7 @@ def test_every_variable_is_one_that_the_service_reads(name: str) -> None:
     known = {"HEALTHCHECK_URL"}
     for spec in specs(SETTINGS[name]):
         known |= {spec.name, f"{spec.name}_FILE"} if spec.secret else {spec.name}
-    if name == "gateway":
+    if name in GATEWAYS:
         overrides = {key.variable for each in sections() for key in each.keys}
         known |= {
             variable.replace(NAME, upstream)
@@ -164,23 +199,59 @@ def test_the_service_may_not_change_the_schema() -> None:
         )
     }
     assert grants["identity"] == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+    assert grants["identity_backup"] == {"SELECT"}
+    assert grants["identity_restore"] == grants["identity_migrations"]
     assert "GRANT OPTION" not in make_secrets.ACCOUNTS
     assert "*.*" not in make_secrets.ACCOUNTS
-    assert make_secrets.ACCOUNTS.count("GRANT ") == len(grants) == 2
+    assert make_secrets.ACCOUNTS.count("GRANT ") == len(grants) == 4
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_the_engine_waits_longer_than_the_service_drains(name: str) -> None:
     defaults = {spec.name: spec.default for spec in specs(SETTINGS[name])}
-    prefix = name.upper()
+    prefix = name.partition("-")[0].upper()
     drain = float(defaults[f"{prefix}_DRAIN_DELAY"] or "")
     grace = float(defaults[f"{prefix}_SHUTDOWN_GRACE"] or "")
     stop = SERVICES[name]["stop_grace_period"]
     assert float(stop.removesuffix("s")) > drain + grace
 
 
-def test_content_can_be_scaled() -> None:
-    content = SERVICES["content"]
-    assert not {"container_name", "ports", "hostname"} & set(content)
+@pytest.mark.parametrize("name", ["content", "identity"])
+def test_service_can_be_scaled_by_a_variable(name: str) -> None:
+    service = SERVICES[name]
+    assert not {"container_name", "ports", "hostname"} & set(service)
+    assert service["deploy"]["replicas"] == f"${{{name.upper()}_REPLICAS:-1}}"
+
+
+def test_the_gateway_finds_every_replica_of_content() -> None:
     upstream = SERVICES["gateway"]["environment"]["GATEWAY_UPSTREAM_CONTENT"]
     assert upstream == "http://content:8002"
+
+
+def test_the_database_logs_to_its_container() -> None:
+    assert "--skip-log-error" in SERVICES["mysql"]["command"]
+
+
+def test_example_names_every_variable_with_its_default() -> None:
+    text = "".join(file.read_text() for file in FILES)
+    used: dict[str, str] = {}
+    for name, default in re.findall(r"\$\{([A-Z_]+)(?::-([^{}$]*))?[^}]*\}", text):
+        used[name] = used.get(name) or default
+    example = (ROOT / ".env.example").read_text()
+    shown = dict(re.findall(r"^(#?[A-Z_]+)=(.*)$", example, re.MULTILINE))
+    assert {name.removeprefix("#") for name in shown} == {*used, "COMPOSE_FILE"}
+    for name, value in shown.items():
+        if name.startswith("#"):
+            assert value == (used[name.removeprefix("#")] or "false"), name
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", text))
+    assert required <= set(shown), "production asks for them"
+    assert shown["COMPOSE_FILE"] == ":".join(
+        str(file.relative_to(ROOT)) for file in FILES
+    )
+
+
+def test_every_secret_has_a_file_of_its_own() -> None:
+    made = [secret.file_name for secret in make_secrets.make()]
+    assert len(set(made)) == len(made) == 10
+    production = FILES[1].read_text()
+    assert set(re.findall(r"file: deploy/secrets/([\w.-]+)", production)) == set(made)

@@ -1,11 +1,17 @@
 """What the Kubernetes manifests promise, read from the files themselves."""
 
+import json
+import os
+import re
+import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
+from tests.support.missing import skip_missing
 
 from content_service.settings import Settings as ContentSettings
 from gateway_service.settings import GatewaySettings
@@ -13,13 +19,21 @@ from identity_service.settings import Settings as IdentitySettings
 from service_kit.settings import specs
 
 ROOT: Final = Path(__file__).parents[2]
-KUSTOMIZATION: Final[dict[str, Any]] = yaml.safe_load(
-    (ROOT / "deploy" / "kustomization.yaml").read_text()
-)
+FOLDER: Final = ROOT / "deploy" / "k8s"
+
+
+def _kustomization(folder: str) -> dict[str, Any]:
+    file = FOLDER / folder / "kustomization.yaml"
+    found: dict[str, Any] = yaml.safe_load(file.read_text())
+    return found
+
+
+BASE: Final = _kustomization("base")
+PRODUCTION: Final = _kustomization("overlays/production")
 OBJECTS: Final[list[dict[str, Any]]] = [
     found
-    for file in KUSTOMIZATION["resources"]
-    for found in yaml.safe_load_all((ROOT / "deploy" / file).read_text())
+    for file in BASE["resources"]
+    for found in yaml.safe_load_all((FOLDER / "base" / file).read_text())
 ]
 SETTINGS: Final[Mapping[str, type]] = {
     "identity": IdentitySettings,
@@ -33,6 +47,9 @@ def _named(kind: str) -> dict[str, dict[str, Any]]:
         found["metadata"]["name"]: found for found in OBJECTS if found["kind"] == kind
     }
 
+
+ENDPOINT_SECONDS: Final = 10
+"""How long proxies and resolvers may take to hear that an endpoint is gone."""
 
 DEPLOYMENTS: Final = _named("Deployment")
 WORKLOADS: Final = DEPLOYMENTS | _named("Job")
@@ -59,8 +76,8 @@ def _labels(name: str) -> dict[str, str]:
 
 
 def test_every_file_is_applied() -> None:
-    files = {f"k8s/{file.name}" for file in (ROOT / "deploy" / "k8s").iterdir()}
-    assert files == set(KUSTOMIZATION["resources"])
+    files = {file.name for file in (FOLDER / "base").iterdir()}
+    assert files == {*BASE["resources"], "kustomization.yaml", "gateway.toml"}
     assert set(DEPLOYMENTS) == set(SETTINGS)
 
 
@@ -94,7 +111,7 @@ def test_no_secret_stands_in_an_environment(name: str) -> None:
     }
     literals = {
         line.partition("=")[0]
-        for generated in KUSTOMIZATION["configMapGenerator"]
+        for generated in PRODUCTION["configMapGenerator"]
         for line in generated.get("literals", [])
     }
     variables = {each["name"] for each in _container(name)["env"]}
@@ -119,7 +136,13 @@ def test_liveness_asks_nobody_and_readiness_everybody(name: str) -> None:
 @each_deployment
 def test_update_and_eviction_take_no_capacity(name: str) -> None:
     spec = DEPLOYMENTS[name]["spec"]
-    assert spec["replicas"] >= 2
+    scaled = _named("HorizontalPodAutoscaler")
+    if name in scaled:
+        assert "replicas" not in spec, "applying would undo what was scaled"
+        assert scaled[name]["spec"]["minReplicas"] >= 2
+        assert scaled[name]["spec"]["scaleTargetRef"]["name"] == name
+    else:
+        assert spec["replicas"] >= 2
     assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     budget = _named("PodDisruptionBudget")[name]["spec"]
     assert budget["maxUnavailable"] == 1
@@ -133,6 +156,7 @@ def test_the_cluster_waits_longer_than_the_service_drains(name: str) -> None:
     drain = float(values[f"{name.upper()}_DRAIN_DELAY"])
     grace = float(defaults[f"{name.upper()}_SHUTDOWN_GRACE"] or "")
     assert _pod(name)["terminationGracePeriodSeconds"] > drain + grace
+    assert drain >= ENDPOINT_SECONDS
 
 
 def test_nobody_speaks_unless_a_policy_says_so() -> None:
@@ -145,14 +169,14 @@ def test_policy_selects_the_pods(name: str) -> None:
     assert POLICIES[name]["spec"]["podSelector"]["matchLabels"] == _labels(name)
 
 
-def test_only_the_gateway_is_reached_by_everyone() -> None:
-    open_to_all = {
-        name
-        for name, policy in POLICIES.items()
-        for rule in policy["spec"].get("ingress", [])
-        if "from" not in rule
-    }
-    assert open_to_all == {"gateway"}
+@pytest.mark.parametrize("name", sorted(set(POLICIES) - {"nobody"}))
+def test_policy_names_its_peers(name: str) -> None:
+    spec = POLICIES[name]["spec"]
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for rule in spec.get(direction, []):
+            assert rule[peers]
+            assert rule["ports"]
+            assert all(selector for peer in rule[peers] for selector in peer.values())
 
 
 def test_only_identity_reaches_the_databases() -> None:
@@ -165,7 +189,105 @@ def test_only_identity_reaches_the_databases() -> None:
     assert reaching == {"identity", "identity-migrations"}
 
 
-def test_images_are_pinned() -> None:
-    tags = {image["name"]: image["newTag"] for image in KUSTOMIZATION["images"]}
-    assert set(tags) == {_container(name)["image"] for name in WORKLOADS}
-    assert "latest" not in tags.values()
+def test_images_are_pinned_by_digest() -> None:
+    digests = {image["name"]: image["digest"] for image in PRODUCTION["images"]}
+    assert set(digests) == {_container(name)["image"] for name in WORKLOADS}
+    assert all(digest.startswith("sha256:") for digest in digests.values())
+
+
+def test_pods_of_a_deployment_are_spread() -> None:
+    for name in DEPLOYMENTS:
+        keys = {each["topologyKey"] for each in _pod(name)["topologySpreadConstraints"]}
+        assert keys == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+
+
+def test_the_gateways_configuration_is_the_one_of_the_other_deployments() -> None:
+    copy = (FOLDER / "base" / "gateway.toml").read_bytes()
+    assert copy == (ROOT / "deploy" / "gateway.toml").read_bytes(), "run make docs"
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The production overlay, with the other way in beside it, in one file."""
+    if shutil.which("kubectl") is None:
+        skip_missing("kubectl, which renders the manifests, is not installed")
+    file = tmp_path_factory.mktemp("rendered") / "production.yaml"
+    made = subprocess.run(
+        ["kubectl", "kustomize", FOLDER / "overlays" / "production"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert not made.stderr
+    file.write_text(made.stdout)
+    return file
+
+
+def _tool(name: str) -> str:
+    """Return a program that is installed, or in an environment of its own."""
+    folders = os.pathsep.join(
+        [str(ROOT / ".local" / "manifests/bin"), os.environ["PATH"]]
+    )
+    found = shutil.which(name, path=folders)
+    if found is None:
+        skip_missing(f"{name} is not installed")
+    return found
+
+
+def test_rendered_objects_belong_together(rendered: Path) -> None:
+    objects = list(yaml.safe_load_all(rendered.read_text()))
+    names = {(each["kind"], each["metadata"]["name"]) for each in objects}
+    assert ("Job", "identity-migrations-0.1.0") in names
+    assert ("ServiceMonitor", "gatehouse") in names
+    assert ("Ingress", "gatehouse") in names
+    for each in objects:
+        if each["kind"] == "Namespace":
+            continue
+        assert each["metadata"]["namespace"] == "gatehouse"
+    config_maps = {name for kind, name in names if kind == "ConfigMap"}
+    used = set(
+        re.findall(r"gate(?:house|way-config)-[a-z0-9]{10}", rendered.read_text())
+    )
+    assert config_maps == used, "every pod uses a generated name"
+    [service] = [
+        e
+        for e in objects
+        if e["metadata"]["name"] == "gateway" and e["kind"] == "Service"
+    ]
+    assert "image: gatehouse-" not in rendered.read_text()
+    assert {port["name"] for port in service["spec"]["ports"]} == {"http", "internal"}
+
+
+def test_rendered_objects_are_valid(rendered: Path) -> None:
+    checked = subprocess.run(
+        [_tool("kubernetes-validate"), "--strict", rendered],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    complaints = [
+        line
+        for line in (checked.stdout + checked.stderr).splitlines()
+        if "ServiceMonitor" not in line and not line.startswith("INFO")
+    ]
+    assert checked.returncode == 0, complaints
+
+
+def test_checkov_finds_nothing_unexplained(rendered: Path) -> None:
+    checked = subprocess.run(
+        [
+            *(_tool("checkov"), "--config-file", ROOT / "deploy" / "k8s/checkov.yaml"),
+            *("--framework", "kubernetes", "--file", rendered, "--output", "json"),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    results = json.loads(checked.stdout)
+    failed = {
+        (each["check_id"], each["resource"], each["check_name"])
+        for each in results["results"]["failed_checks"]
+    }
+    assert not failed
+    assert results["summary"]["passed"] > 100

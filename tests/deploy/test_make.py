@@ -109,7 +109,7 @@ def test_unwritable_folder_is_one_line(tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [".local/identity.db", ".venv/bin/python", "deploy/secrets/database-url"]
+    "path", [".local/identity.db", ".venv/bin/python", "deploy/secrets/key", ".env"]
 )
 def test_state_and_secrets_are_ignored_by_git(path: str) -> None:
     finished = subprocess.run(

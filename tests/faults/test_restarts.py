@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.faults.figures import BOTH, Figures, tell
+from tests.faults.figures import BOTH, SHORT, Figures, tell
 from tests.support.cluster import Cluster, Process, started, two_of_each
 from tests.support.database import DatabaseServer
 from tests.support.load import Plan, running_load
@@ -52,6 +52,25 @@ def test_one_of_two_gateways_is_restarted(
             time.sleep(figures.warm)
             gateway.restart()
         time.sleep(figures.recovery)
+        report = load.report()
+
+    tell(report)
+    assert not report.failed, report
+
+
+def test_gateways_behind_one_port_are_restarted_one_after_the_other(
+    cluster: Cluster, token: str
+) -> None:
+    shared = {"GATEWAY_SHARE_PORT": "on", "GATEWAY_DRAIN_DELAY": "0.5"}
+    gateways = [cluster.new_gateway(**shared), cluster.new_gateway(**shared)]
+    first, second = gateways
+    second.move_to(first.host, first.port, second.internal_port)
+    plan = Plan(ports=[first.port], token=token)
+    with started(*gateways), running_load(plan) as load:
+        time.sleep(SHORT.warm)
+        for gateway in gateways:
+            gateway.restart()
+            time.sleep(SHORT.recovery)
         report = load.report()
 
     tell(report)

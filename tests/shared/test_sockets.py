@@ -72,3 +72,14 @@ def test_a_port_that_somebody_else_listened_on_first_is_said_too() -> None:
 def test_addresses_are_spelled_as_people_write_them() -> None:
     assert host_port(("127.0.0.1", 80)) == "127.0.0.1:80"
     assert host_port(("::1", 80, 0, 0)) == "[::1]:80"
+
+
+def test_a_port_is_shared_only_by_those_who_share_it() -> None:
+    [one] = bind("127.0.0.1", 0, shared=True)
+    port = one.getsockname()[1]
+    [other] = bind("127.0.0.1", port, shared=True)
+    with one, other:
+        listen(one)
+        listen(other)
+        with pytest.raises(ListenError):
+            bind("127.0.0.1", port)

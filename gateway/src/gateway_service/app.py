@@ -115,6 +115,7 @@ def create_app(
             control,
             access_log,
             grace=settings.shutdown_grace.total_seconds(),
+            shares_port=settings.share_port,
         ),
         server=server,
         internal_app=create_internal_app(

@@ -109,15 +109,19 @@ async def running(
     sockets: list[socket.socket],
     *,
     grace: float,
+    shares_port: bool = False,
 ) -> AsyncIterator[str]:
     """Serve what comes to bound sockets, and yield the address of the first.
 
+    Where others listen on the port, too, leave it to them while no replica is known.
     In the end accept nothing more, let requests in flight end, then stop all else.
     """
     certificate = control.certificate
     context = certificate.context if certificate is not None else None
     try:
         await control.start()
+        if shares_port:
+            await control.until_started()
         for each in sockets:
             listen(each)
         address = host_port(sockets[0].getsockname())

@@ -31,6 +31,12 @@ class GatewaySettings(ListenerSettings):
         default="1",
         description="processes that share the public port",
     )
+    share_port: bool = setting(
+        "GATEWAY_SHARE_PORT",
+        boolean,
+        default="off",
+        description="on lets other gateways of the same user listen on the port, too",
+    )
     access_log: str = setting(
         "GATEWAY_ACCESS_LOG",
         default="-",

@@ -17,10 +17,11 @@ class ListenError(Exception):
     """A port cannot be listened on; the text says which and why, in one line."""
 
 
-def bind(host: str, port: int) -> list[socket.socket]:
+def bind(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
     """Return sockets bound to every address of a host, which do not listen yet.
 
-    `::` takes IPv4 too. Port 0 stands for a free one.
+    `::` takes IPv4 too. Port 0 stands for a free one. A shared port may be taken by
+    other processes of the same user that share it, too (SO_REUSEPORT).
 
     Raises
     ------
@@ -29,7 +30,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
     """
     bound: list[socket.socket] = []
     try:
-        _bind_all(host, port, bound)
+        _bind_all(host, port, bound, shared=shared)
     except OSError as error:
         for each in bound:
             each.close()
@@ -57,7 +58,9 @@ def host_port(address: Any) -> str:  # noqa: ANN401 - as `getsockname` returns i
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _bind_all(host: str, port: int, bound: list[socket.socket]) -> None:
+def _bind_all(
+    host: str, port: int, bound: list[socket.socket], *, shared: bool
+) -> None:
     if port > _LAST_PORT:
         raise OSError(errno.EINVAL, "")
     found = socket.getaddrinfo(
@@ -67,7 +70,7 @@ def _bind_all(host: str, port: int, bound: list[socket.socket]) -> None:
     missing = None
     for family, *_, address in places if port else places[:1]:
         try:
-            bound.append(_bind(family, address))
+            bound.append(_bind(family, address, shared=shared))
         except OSError as error:
             if error.errno not in _NOT_HERE:
                 raise
@@ -76,10 +79,17 @@ def _bind_all(host: str, port: int, bound: list[socket.socket]) -> None:
         raise missing
 
 
-def _bind(family: int, address: Any) -> socket.socket:  # noqa: ANN401 - of the family
+def _bind(
+    family: int,
+    address: Any,  # noqa: ANN401 - of the family
+    *,
+    shared: bool,
+) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
         one.bind(address)

@@ -1,6 +1,7 @@
 """Put a configuration to use, and replace it while requests run."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
@@ -17,6 +18,11 @@ from gateway_service.upstreams.watching import UpstreamWatch, repeat
 
 TICK_SECONDS: Final = 0.25
 """How coarse back-off, slow start and the retry budget are."""
+
+STARTING_SECONDS: Final = 10.0
+"""How long a gateway leaves the port to the others that share it."""
+
+_STARTING_PAUSE: Final = 0.05
 
 TIDY_SECONDS: Final = 10.0
 """How often certificate files are checked and idle clients forgotten."""
@@ -86,6 +92,13 @@ class ControlPlane:
         ]
         self._is_starting = bool(waiting)
         return f"no ready replica yet: {', '.join(waiting)}" if waiting else None
+
+    async def until_started(self) -> None:
+        """Wait until every upstream has a ready replica, or for `STARTING_SECONDS`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STARTING_SECONDS):
+                while await self.starting_fault() is not None:  # noqa: ASYNC110 - asks
+                    await asyncio.sleep(_STARTING_PAUSE)
 
     async def close(self) -> None:
         """Stop every task; replicas end with their last request."""

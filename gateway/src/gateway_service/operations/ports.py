@@ -23,7 +23,7 @@ class Ports:
         ListenError
             A port is taken.
         """
-        public = bind(settings.host, settings.port)
+        public = bind(settings.host, settings.port, shared=settings.share_port)
         first = settings.internal_port
         ports = [first + i if first else 0 for i in range(settings.workers)]
         return [cls(public, bind(settings.internal_host, port)) for port in ports]

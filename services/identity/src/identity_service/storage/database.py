@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from sqlalchemy import exc
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.engines import WORK_SECONDS
@@ -28,8 +28,16 @@ RETRY_AFTER: Final = timedelta(seconds=2)
 """When a client should try again after `DatabaseUnavailableError`."""
 
 _ATTEMPTS: Final = 3
-_DEADLOCK: Final = 1213
-_LOCK_WAIT: Final = 1205
+
+_CONFLICTS: Final = frozenset({1205, 1213, 3101, 8022, 8028, 9007})
+"""Errors after which nothing was done, at COMMIT too, and which the next try may not
+meet. A wait for a lock and a deadlock: 1205, 1213, the latter also Galera's for a
+conflict with another node. Group replication's conflict: 3101. TiDB's: 8022, 8028,
+9007."""
+
+_TURNED_AWAY: Final = frozenset({1047, 1290, 1836})
+"""Errors of a server that lets nobody write: a node that has lost its cluster (1047),
+or is read-only (1290, 1836). A new connection may lead to another one."""
 
 
 class Database:
@@ -85,19 +93,30 @@ class Database:
             self._engine.connect() as connected,
         ):
             connection = await connected.execution_options(writes=writes)
-            async with connection.begin():
-                try:
-                    return await work(Repositories(connection))
-                except exc.DBAPIError as error:
-                    if error.connection_invalidated or _is_lock_conflict(error):
-                        raise _UndoneError(error) from error
-                    raise
+            try:
+                async with connection.begin():
+                    return await self._work(work, connection)
+            except exc.DBAPIError as error:  # of COMMIT
+                if error_number(error) in _CONFLICTS:
+                    raise _UndoneError(error) from error
+                raise
+
+    async def _work(self, work: Work[T], connection: AsyncConnection) -> T:
+        try:
+            return await work(Repositories(connection))
+        except exc.DBAPIError as error:
+            number = error_number(error)
+            if number in _TURNED_AWAY:
+                await connection.invalidate()
+            if error.connection_invalidated or number in _CONFLICTS | _TURNED_AWAY:
+                raise _UndoneError(error) from error
+            raise
 
 
 class _UndoneError(Exception):
     """The database has undone the work: it may be done again.
 
-    So it is after a deadlock, and when the connection was lost before the commit was
+    So it is after a conflict, and when the connection was lost before the commit was
     sent. The latter is why no connection is tried before it is used: the first
     statement does as well, and costs no round trip of its own.
     """
@@ -105,10 +124,6 @@ class _UndoneError(Exception):
     def __init__(self, reason: exc.DBAPIError) -> None:
         super().__init__()
         self.reason = reason
-
-
-def _is_lock_conflict(error: exc.DBAPIError) -> bool:
-    return error_number(error) in {_DEADLOCK, _LOCK_WAIT}
 
 
 def _unavailable(error: Exception) -> DatabaseUnavailableError:

@@ -20,6 +20,7 @@ _NUMBERS: Final = {
     1040: "too many connections",
     1044: "the user may not use this database",
     1045: "wrong user or password, or the server wants TLS",
+    1047: "the server has lost its cluster",
     1049: "there is no such database",
     1130: "the server takes no connections from this host",
     1142: "the user lacks a privilege",
@@ -29,8 +30,10 @@ _NUMBERS: Final = {
     1290: "the server is read-only",
     1665: _BINLOG,
     1698: "wrong user or password",
+    1836: "the server is read-only",
     2003: "no connection",
     2013: "the connection was lost",
+    3101: "another server of the group was faster",
     3159: "the server takes TLS connections only: add ssl-mode to the URL",
 }
 """Errors of MySQL and MariaDB that the operator can mend."""
