@@ -1,0 +1,99 @@
+"""Back identity's database up, and restore it.
+
+The database is the one that IDENTITY_DATABASE_URL (or …_FILE) names, and without it
+that of the containers of docker-compose.yml. It needs nothing but Python 3.11 and the
+database's own client programs, or Docker.
+
+The keys in the secrets are not in a backup: whoever has both can sign tokens. Keep them
+elsewhere, with --secrets.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.backup.databases import Database, find_database
+from deploy.backup.files import BackupError, reading, writing
+from deploy.backup.secrets import load_secrets, save_secrets
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0 when all is done, 1 with one line on stderr if not."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except BackupError as error:
+        print(f"{parsed.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _backup(parsed: argparse.Namespace) -> None:
+    if parsed.secrets:
+        if parsed.passphrase_file is None:
+            raise BackupError("secrets are kept encrypted only: --passphrase-file")
+        with writing(parsed.file, parsed.passphrase_file) as target:
+            save_secrets(target)
+    else:
+        with writing(parsed.file, parsed.passphrase_file) as target:
+            find_database(os.environ).dump(target)
+    print(f"backup: {parsed.file}, {parsed.file.stat().st_size} bytes")
+
+
+def _restore(parsed: argparse.Namespace) -> None:
+    with reading(parsed.file, parsed.passphrase_file) as source:
+        if parsed.secrets:
+            load_secrets(source)
+            print("restore: the keys are in place: restore the database now")
+            return
+        database = find_database(os.environ)
+        database.stop_service()
+        try:
+            database.load(source)
+            _revive(database)
+        except BackupError as error:
+            raise BackupError(f"{error}; identity must not serve: restore again") from (
+                error
+            )
+    database.start_service()
+    print("restore: done; what was ended after the backup stays ended")
+
+
+def _revive(database: Database) -> None:
+    """Bring the schema up to date, and end what a backup brings back to life."""
+    database.identity("migrate")
+    database.identity("after-restore")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="deploy/backup/", description=__doc__)
+    subparsers = parser.add_subparsers(required=True, dest="command")
+    for name, run, text in (
+        ("backup", _backup, "write a backup to FILE, which must not exist"),
+        ("restore", _restore, "replace everything by the backup in FILE"),
+    ):
+        subparser = subparsers.add_parser(
+            name,
+            description=f"{text}. {__doc__}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        subparser.set_defaults(run=run)
+        subparser.add_argument("file", type=Path, metavar="FILE")
+        subparser.add_argument(
+            "--passphrase-file",
+            type=Path,
+            metavar="PATH",
+            help="the backup is encrypted with what stands in this file (needs gpg)",
+        )
+        subparser.add_argument(
+            "--secrets",
+            action="store_true",
+            help="the keys that the containers have made, in place of the database",
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,278 @@
+"""The databases that are backed up: an SQLite file, a MySQL or MariaDB, Compose's."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final, Protocol
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from deploy.backup.files import BackupError
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+URL: Final = "IDENTITY_DATABASE_URL"
+
+DUMP_OPTIONS: Final = ("--single-transaction", "--skip-lock-tables", "--skip-add-locks")
+"""One moment of all tables, while others write; nothing that wants a privilege."""
+MYSQL_DUMP_OPTIONS: Final = ("--no-tablespaces", "--set-gtid-purged=OFF")
+"""Only the tables, and no word on replication, which a restore in place refuses."""
+
+
+class Database(Protocol):
+    """What can be backed up and restored."""
+
+    def dump(self, target: IO[bytes]) -> None:
+        """Write one moment of it, while it may be in use."""
+
+    def stop_service(self) -> None:
+        """Have no identity use it; BackupError if one does that is not ours to stop."""
+
+    def load(self, source: IO[bytes]) -> None:
+        """Replace all that it holds."""
+
+    def identity(self, *command: str) -> None:
+        """Run a command of identity-service on it."""
+
+    def start_service(self) -> None:
+        """Start what `stop_service` has stopped."""
+
+
+def find_database(environ: Mapping[str, str]) -> Database:
+    """Return the one that the environment names, or else that of the containers."""
+    url = environ.get(URL)
+    if url is None and (file := environ.get(f"{URL}_FILE")):
+        url = Path(file).read_text().strip()
+    if url is None:
+        return ComposeDatabase()
+    parts = urlsplit(url)
+    if parts.scheme.startswith("sqlite"):
+        return SqliteDatabase(Path(url.partition(":///")[2].partition("?")[0]))
+    if parts.scheme.startswith("mysql"):
+        return MysqlDatabase(parts)
+    raise BackupError(f"{URL} is neither SQLite nor MySQL")
+
+
+class SqliteDatabase:
+    """A file, copied page by page through SQLite itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def dump(self, target: IO[bytes]) -> None:
+        """Write one moment of it, while it may be in use."""
+        if not self._path.is_file():
+            raise BackupError(f"there is no {self._path}")
+        with _temporary_file() as copy:
+            _copy(self._path, copy)
+            with copy.open("rb") as file:
+                shutil.copyfileobj(file, target)
+
+    def stop_service(self) -> None:
+        """Have no identity use it; BackupError if one does that is not ours to stop."""
+        if users := sorted(_users_of(self._path)):
+            raise BackupError(f"{self._path} is in use by {users}: stop identity first")
+
+    def load(self, source: IO[bytes]) -> None:
+        """Replace all that it holds."""
+        with _temporary_file() as copy:
+            with copy.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            os.close(os.open(self._path, os.O_CREAT, 0o600))
+            _copy(copy, self._path)
+
+    def identity(self, *command: str) -> None:
+        """Run a command of identity-service on it."""
+        _run(_identity_service(), *command)
+
+    def start_service(self) -> None:
+        """Leave that to whoever has stopped it."""
+
+
+class MysqlDatabase:
+    """A server that the client programs on this machine reach."""
+
+    def __init__(self, url: SplitResult) -> None:
+        self._url = url
+        self._name = url.path.lstrip("/")
+
+    def dump(self, target: IO[bytes]) -> None:
+        """Write one moment of it, while it may be in use."""
+        program = _program("mariadb-dump", "mysqldump")
+        options = [*DUMP_OPTIONS]
+        if not _is_mariadb(program):
+            options += MYSQL_DUMP_OPTIONS
+        with self._login() as login:
+            _run(program, login, *options, self._name, stdout=target)
+
+    def stop_service(self) -> None:
+        """Have no identity use it; BackupError if one does that is not ours to stop."""
+        used = self._client(
+            "SELECT COUNT(*) FROM information_schema.processlist"  # noqa: S608 - ours
+            f" WHERE db = '{self._name}' AND id <> CONNECTION_ID()"
+        )
+        if int(used):
+            raise BackupError(f"{self._name} is in use: stop identity first")
+
+    def load(self, source: IO[bytes]) -> None:
+        """Replace all that it holds."""
+        self._client(
+            f"DROP DATABASE IF EXISTS `{self._name}`;"
+            f" CREATE DATABASE `{self._name}` CHARACTER SET utf8mb4"
+        )
+        with self._login() as login:
+            _run(_program("mariadb", "mysql"), login, self._name, stdin=source)
+
+    def identity(self, *command: str) -> None:
+        """Run a command of identity-service on it."""
+        _run(_identity_service(), *command)
+
+    def start_service(self) -> None:
+        """Leave that to whoever has stopped it."""
+
+    def _client(self, statements: str) -> str:
+        with self._login() as login:
+            program = _program("mariadb", "mysql")
+            command = [program, login, "-N", "-B", "-e", statements]
+            return _output(command)
+
+    @contextlib.contextmanager
+    def _login(self) -> Iterator[str]:
+        """Yield the option that names a file with the password, which no list shows."""
+        with _temporary_file() as file:
+            file.write_text(
+                "[client]\nprotocol=tcp\n"
+                f"host={self._url.hostname}\nport={self._url.port or 3306}\n"
+                f"user={unquote(self._url.username or '')}\n"
+                f'password="{_quoted(unquote(self._url.password or ""))}"\n'
+            )
+            yield f"--defaults-file={file}"
+
+
+class ComposeDatabase:
+    """The one in the container `mysql`, through the accounts made for that."""
+
+    _SECRETS: Final = "/docker-entrypoint-initdb.d"
+
+    def dump(self, target: IO[bytes]) -> None:
+        """Write one moment of it, while it may be in use."""
+        options = (*DUMP_OPTIONS, *MYSQL_DUMP_OPTIONS, "identity")
+        _run(*self._exec("mysqldump", "backup", *options), stdout=target)
+
+    def stop_service(self) -> None:
+        """Have no identity use it; BackupError if one does that is not ours to stop."""
+        _compose("stop", "identity")
+
+    def load(self, source: IO[bytes]) -> None:
+        """Replace all that it holds."""
+        emptied = "DROP DATABASE IF EXISTS identity; CREATE DATABASE identity"
+        _run(*self._exec("mysql", "restore", "-e", emptied))
+        _run(*self._exec("mysql", "restore", "identity"), stdin=source)
+
+    def identity(self, *command: str) -> None:
+        """Run a command of identity-service on it."""
+        service = "migrations" if command == ("migrate",) else "identity"
+        _compose("run", "--rm", "--no-deps", "-T", service, *command)
+
+    def start_service(self) -> None:
+        """Start what `stop_service` has stopped."""
+        _compose("up", "--detach", "--no-deps", "--no-recreate", "--wait", "identity")
+        _compose("restart", "content")  # it forgets the keys that were withdrawn
+
+    def _exec(self, program: str, account: str, *rest: str) -> Sequence[str]:
+        login = f"--defaults-extra-file={self._SECRETS}/{account}.cnf"
+        words = ("exec", "-T", "mysql", program, login, *rest)
+        return ("docker", "compose", *_project_directory(), *words)
+
+
+def _project_directory() -> Sequence[str]:
+    return ("--project-directory", str(ROOT))
+
+
+def _compose(*words: str) -> None:
+    _run("docker", "compose", *_project_directory(), *words)
+
+
+def _copy(source: Path, target: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(source)) as one,
+        contextlib.closing(sqlite3.connect(target)) as other,
+    ):
+        try:
+            one.backup(other)
+        except sqlite3.Error as error:
+            raise BackupError(f"SQLite: {error}") from error
+
+
+def _users_of(path: Path) -> set[str]:
+    """Return the processes of this machine that have a file open (Linux)."""
+    real = str(path.resolve())
+    users = set()
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(descriptor.readlink()) == real:
+                users.add(descriptor.parts[2])
+    return users
+
+
+@contextlib.contextmanager
+def _temporary_file() -> Iterator[Path]:
+    descriptor, name = tempfile.mkstemp()
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink()
+
+
+def _program(*names: str) -> str:
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    raise BackupError(f"needs one of the programs {', '.join(names)}")
+
+
+def _identity_service() -> str:
+    here = ROOT / ".venv" / "bin" / "identity-service"
+    return str(here) if here.exists() else _program("identity-service")
+
+
+def _is_mariadb(program: str) -> bool:
+    return "mariadb" in _output([program, "--version"]).lower()
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _output(command: Sequence[str]) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise BackupError(_last_line(done.stderr, command))
+    return done.stdout
+
+
+def _run(
+    *command: str, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
+) -> None:
+    """Run a program; its output goes to the operator, or compressed to a file."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+        stdout=subprocess.PIPE if stdout else None,
+    )
+    with contextlib.suppress(BrokenPipeError):
+        if stdin and process.stdin:
+            shutil.copyfileobj(stdin, process.stdin)
+            process.stdin.close()
+    if stdout and process.stdout:
+        shutil.copyfileobj(process.stdout, stdout)
+    if process.wait() != 0:
+        raise BackupError(f"{Path(command[0]).name} failed: nothing to rely on")
+
+
+def _last_line(text: str, command: Sequence[str]) -> str:
+    return (text.strip().splitlines() or [f"{command[0]} failed"])[-1]
