@@ -31,7 +31,7 @@ _PROBLEMS_HEAD: Final = """\
 `make docs` writes this page from `shared/src/service_kit/problems`. Every error is
 `application/problem+json` (RFC 9457) with a status, a stable `code` for programs
 and a message for people. The message here is the usual one; a response may say
-more exactly what is wrong. Below it stands what to do.
+more exactly what is wrong. Below it stand why, and what to do.
 """
 
 _SETTINGS_HEAD: Final = """\
@@ -74,7 +74,8 @@ def _problem(problem: Problem) -> str:
     return "\n".join(
         (
             f"## {problem.code}\n",
-            f'{int(problem.status)}: "{problem.message}"\n',
+            f'{int(problem.status)}: "{problem.text}"\n',
+            f"{textwrap.fill(problem.why, 118)}\n",
             f"{textwrap.fill(problem.advice, 118)}\n",
         )
     )

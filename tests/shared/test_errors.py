@@ -16,7 +16,12 @@ from service_kit.problems import (
 )
 
 TEAPOT = Problem(
-    HTTPStatus.IM_A_TEAPOT, "teapot", "Short and stout.", "Tip it.", {"X-Spout": "1"}
+    HTTPStatus.IM_A_TEAPOT,
+    "teapot",
+    "Short and stout.",
+    "It is one.",
+    "Tip it.",
+    {"X-Spout": "1"},
 )
 
 
@@ -41,7 +46,11 @@ async def answer_of(
     app = web.Application(
         middlewares=[
             request_middleware(
-                {LostError: Problem(HTTPStatus.GONE, "lost", "It is lost.", "Look.")}
+                {
+                    LostError: Problem(
+                        HTTPStatus.GONE, "lost", "It is lost.", "So.", "Look."
+                    )
+                }
             )
         ]
     )
@@ -59,8 +68,8 @@ async def test_a_problem_has_the_members_of_rfc_9457_and_a_message() -> None:
 
     assert status == 418
     assert body == {
-        "type": "about:blank",
-        "title": HTTPStatus.IM_A_TEAPOT.phrase,
+        "type": "/problems/teapot",
+        "title": "Teapot",
         "status": 418,
         "detail": "Short and stout.",
         "instance": "given-1",
@@ -130,5 +139,5 @@ def test_whoever_comes_too_often_reads_when_to_come_again(
 ) -> None:
     refusal = retry_in(problem, seconds)
 
-    assert refusal.message.endswith(f"Please try again in {words}.")
+    assert str(refusal.text).endswith(f"Please try again in {words}.")
     assert refusal.headers["Retry-After"] == str(seconds)

@@ -121,7 +121,7 @@ def check_problem(answer: Answer) -> None:
     assert answer.headers["Content-Type"].startswith("application/problem+json"), answer
     body = answer.json
     assert body["status"] == answer.status
-    assert body["type"] == "about:blank"
+    assert body["type"].endswith(f"/problems/{body['code']}")
     assert body["instance"] == answer.headers["X-Request-Id"]
     assert body["detail"]
     assert body["message"]

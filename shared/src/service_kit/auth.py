@@ -222,17 +222,18 @@ _UNAVAILABLE: Final = replace(
 
 def _missing_role(error: Exception) -> Problem:
     role = error.role if isinstance(error, MissingRoleError) else ""
-    return replace(common.INSUFFICIENT_SCOPE, message=f"Require {role.title()} Role!")
+    return common.INSUFFICIENT_SCOPE.with_parameters(role=role.title())
 
 
 def _insufficient_authentication(error: Exception) -> Problem:
     """Return the problem with the challenge of RFC 9470 section 3."""
-    challenge = common.INSUFFICIENT_AUTHENTICATION.headers[hdrs.WWW_AUTHENTICATE]
+    challenge = common.INSUFFICIENT_USER_AUTHENTICATION.headers[hdrs.WWW_AUTHENTICATE]
     if isinstance(error, InsufficientAuthenticationError):
         if error.factors:
             challenge += f', acr_values="{ASSURANCE[error.factors]}"'
         if error.fresh is not None:
             challenge += f', max_age="{error.fresh}"'
     return replace(
-        common.INSUFFICIENT_AUTHENTICATION, headers={hdrs.WWW_AUTHENTICATE: challenge}
+        common.INSUFFICIENT_USER_AUTHENTICATION,
+        headers={hdrs.WWW_AUTHENTICATE: challenge},
     )

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qsl
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from service_kit.languages.text import Text
 from service_kit.problems import ProblemError, common
 from service_kit.strict_json import parse_object
 
@@ -18,11 +19,24 @@ _MAX_DEPTH: Final = 32
 
 FORM: Final = "application/x-www-form-urlencoded"
 JSON: Final = "application/json"
+JSON_OR_FORM: Final = (JSON, FORM)
 
 
 def invalid_body(message: str) -> ProblemError:
     """Return the refusal of a body that cannot be read."""
     return ProblemError(replace(common.INVALID_BODY, message=message))
+
+
+def unsupported_media_type(accepted: tuple[str, ...]) -> ProblemError:
+    """Return the refusal of a body of another media type, which names those there are.
+
+    The field Accept says so to programs (RFC 9110 section 15.5.16).
+    """
+    names: object = accepted[0]
+    if accepted == JSON_OR_FORM:
+        names = Text("{one} or {other}", {"one": JSON, "other": FORM})
+    problem = common.UNSUPPORTED_MEDIA_TYPE.with_parameters(accepted=names)
+    return ProblemError(replace(problem, headers={hdrs.ACCEPT: ", ".join(accepted)}))
 
 
 async def read_members(
@@ -44,11 +58,10 @@ async def read_members(
     raw = await _read(request)
     if not raw.strip():
         return {}
-    if form and request.content_type == FORM:
-        return _parse_form(raw)
-    if request.content_type != JSON:
-        raise ProblemError(common.UNSUPPORTED_MEDIA_TYPE)
-    return _parse_json(raw)
+    accepted = JSON_OR_FORM if form else (JSON,)
+    if request.content_type not in accepted:
+        raise unsupported_media_type(accepted)
+    return _parse_form(raw) if request.content_type == FORM else _parse_json(raw)
 
 
 async def _read(request: web.Request) -> bytes:
@@ -69,7 +82,19 @@ def _parse_json(raw: bytes) -> dict[str, object]:
         raise invalid_body("The body is not a valid JSON object.") from None
 
 
+def _is_json(raw: bytes) -> bool:
+    """Return whether this is a JSON object, whatever its header says."""
+    if not raw.lstrip().startswith(b"{"):
+        return False
+    try:
+        return bool(parse_object(raw, max_depth=_MAX_DEPTH))
+    except ValueError:
+        return False
+
+
 def _parse_form(raw: bytes) -> dict[str, object]:
+    if _is_json(raw):
+        raise ProblemError(common.JSON_SENT_AS_FORM)
     try:
         pairs = parse_qsl(
             raw.decode("ascii"),

@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from service_kit.health import Readiness
+from service_kit.languages.accepting import language_of, preferred_language
 from service_kit.metrics import RequestMetrics
 from service_kit.problems import (
     SECURITY_HEADERS,
@@ -41,13 +42,15 @@ def request_middleware(
     readiness: Readiness | None = None,
     *,
     is_from_gateway: Callable[[web.BaseRequest], bool] = lambda _: True,
+    public_url: str = "",
 ) -> Middleware:
     """Return a middleware that names, counts and times requests and maps errors.
 
     An exception becomes the problem that ``problems`` has for it. Each response gets
     the request id and the security headers, and closes its connection while
     ``readiness`` is draining. The request id is the gateway's, if the request
-    ``is_from_gateway``; what another client sends as such is its own.
+    ``is_from_gateway``; what another client sends as such is its own. ``public_url``
+    leads to the pages of problems.
     """
     problem_for = problem_mapper(problems)
     readiness = readiness or Readiness()
@@ -58,12 +61,14 @@ def request_middleware(
         started_at = monotonic()
         said = request.headers.get(HEADER)
         name = name_request(said, from_gateway=is_from_gateway(request))
+        accepted = request.headers.getall(hdrs.ACCEPT_LANGUAGE, ())
+        preferred_language.set(language_of(accepted))
         if request.version.major != _MAJOR_VERSION:
             handler = _refuse_version
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
-            response = problem_response(problem_for(error))
+            response = problem_response(problem_for(error), public_url=public_url)
         response.headers[HEADER] = name
         response.headers.merge(_COMMON_HEADERS)
         if readiness.draining:

@@ -141,8 +141,8 @@ async def test_p11_a_password_change_ends_the_other_sessions(
         pytest.param("wrong", OTHER_PASSWORD, "currentPassword", id="P11 wrong"),
         pytest.param("", OTHER_PASSWORD, "currentPassword", id="P11 empty"),
         pytest.param(None, OTHER_PASSWORD, "currentPassword", id="P11 null"),
-        pytest.param(PASSWORD, "short", "password", id="P1 short"),
-        pytest.param(PASSWORD, "alice@example.test", "password", id="P5 personal"),
+        pytest.param(PASSWORD, "short", "newPassword", id="P1 short"),
+        pytest.param(PASSWORD, "alice@example.test", "newPassword", id="P5 personal"),
     ],
 )
 async def test_p11_a_password_is_not_changed(

@@ -257,6 +257,13 @@ class Config:
         default="gateway",
         variable="GATEWAY_PSEUDONYM",
     )
+    public_url: str = value(
+        values.public_url,
+        "what people call the gateway, for links in problems; without it they are"
+        " relative to the request's URL",
+        default="",
+        variable="GATEWAY_PUBLIC_URL",
+    )
     trusted_proxies: tuple[str, ...] = value(
         rules.each(values.network),
         "proxies in front of the gateway, which are believed when they name the client",

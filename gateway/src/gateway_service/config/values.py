@@ -170,4 +170,8 @@ header_name = word(_TCHARS, "header names")
 probe_path = word(r"|/[\x21-\x7e]*", 'a path, or "" for no probes')
 file_name = word(r".+", "a file's name")
 trusted_header = word("x-forwarded-for|forwarded", '"x-forwarded-for" or "forwarded"')
+public_url = word(
+    r"|https?://[!-~]*[!-.0-~]",
+    "a URL like https://api.example, without a slash at its end",
+)
 pseudonym = word(_TCHARS, "one word without spaces, as Via wants it")

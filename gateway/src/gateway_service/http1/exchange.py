@@ -19,8 +19,11 @@ from gateway_service.http1.rendering import (
     status_line,
 )
 from gateway_service.http1.streams import Stream
+from service_kit.languages.accepting import language_of
 from service_kit.problems import INTERNAL_ERROR, Problem, ProblemError
 from service_kit.request_id import new_request_id, request_id
+
+_ACCEPT_LANGUAGE: Final = b"accept-language:"
 
 CLIENT_GONE: Final = 499
 """Logged in place of a status when the client left before there was one."""
@@ -31,6 +34,8 @@ _logger: Final = logging.getLogger(__name__)
 class Exchange:
     """What is known of a request on its way, and the means to respond to it."""
 
+    public_url = ""
+    """Leads to the pages of problems."""
     lines = b""
     """Header lines that stand on the response, whoever gives it."""
     status = 0
@@ -117,7 +122,12 @@ class Exchange:
 
     def send_problem(self, problem: Problem) -> None:
         """Respond with a problem."""
-        lines, body = render_problem(problem, self.request_id)
+        lines, body = render_problem(
+            problem,
+            self.request_id,
+            language=language_of(_accepted_languages(self.request.lines)),
+            public_url=self.public_url,
+        )
         self.respond(int(problem.status), lines + date_line(), body)
 
     def send_interim(self, status: int, lines: list[bytes]) -> None:
@@ -199,3 +209,13 @@ class Exchange:
             framing,
             closing,
         )
+
+
+def _accepted_languages(lines: list[bytes]) -> list[str]:
+    """Return the values of Accept-Language: looked for only where they matter."""
+    size = len(_ACCEPT_LANGUAGE)
+    return [
+        line[size:].decode("latin-1")
+        for line in lines
+        if line[:size].lower() == _ACCEPT_LANGUAGE
+    ]

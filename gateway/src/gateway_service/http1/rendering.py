@@ -10,6 +10,7 @@ from service_kit.problems import (
     MEDIA_TYPE,
     SECURITY_HEADERS,
     Problem,
+    language_headers,
     problem_body,
 )
 
@@ -38,10 +39,14 @@ def status_line(status: int) -> bytes:
     return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def render_problem(problem: Problem, request_id: str) -> tuple[bytes, bytes]:
+def render_problem(
+    problem: Problem, request_id: str, *, language: str, public_url: str
+) -> tuple[bytes, bytes]:
     """Return header lines and body of a response with a problem."""
-    extra = "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
-    return _PROBLEM_LINES + extra.encode("ascii"), problem_body(problem, request_id)
+    fields = {**language_headers(problem, language), **problem.headers}
+    extra = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    body = problem_body(problem, request_id, language=language, public_url=public_url)
+    return _PROBLEM_LINES + extra.encode("ascii"), body
 
 
 def date_line() -> bytes:

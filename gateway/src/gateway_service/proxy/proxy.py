@@ -40,6 +40,7 @@ class Proxy:
         route = state.routes.match(request.path)
         cors = state.routes.default_cors if route is None else route.cors
         secure = state.hsts if exchange.client.is_secure else b""
+        exchange.public_url = state.config.public_url
         exchange.lines = cors.for_request(request.origin) + secure
         if request.origin is not None and cors.refuses(request.origin):
             prefix = "" if route is None else route.prefix
@@ -70,6 +71,7 @@ class Proxy:
         state = self._state()
         match = _ORIGIN.search(received)
         origin = match[1] if match is not None else None
+        exchange.public_url = state.config.public_url
         exchange.lines = state.routes.default_cors.for_request(origin)
         if exchange.client.is_secure:
             exchange.lines += state.hsts

@@ -79,10 +79,12 @@ def create_app(
             yield
 
     app = web.Application(
-        middlewares=[request_middleware(problems, metrics, readiness)]
+        middlewares=[
+            request_middleware(problems, metrics, readiness, public_url=settings.issuer)
+        ]
     )
     app.cleanup_ctx.append(verification)
-    app.add_routes(resources.routes)
+    app.add_routes([each.route for each in resources.OPERATIONS])
     return app
 
 

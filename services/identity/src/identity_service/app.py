@@ -13,7 +13,7 @@ from identity_service.composition import compose
 from identity_service.handlers.context import SERVICES
 from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
-from identity_service.routes import ROUTES
+from identity_service.routes import OPERATIONS
 from identity_service.settings import Settings
 from identity_service.storage import schema
 from identity_service.storage.faults import database_fault
@@ -46,6 +46,7 @@ def create_app(
         metrics,
         readiness,
         is_from_gateway=lambda request: proxies.trusts(request.remote or ""),
+        public_url=settings.issuer,
     )
     app = web.Application(
         middlewares=[middleware, refuse_late_requests],
@@ -78,7 +79,7 @@ def create_app(
 
     app.cleanup_ctx.append(services)
     app.on_shutdown.append(end_waits)
-    app.add_routes(ROUTES)
+    app.add_routes([each.route for each in OPERATIONS])
     return app
 
 

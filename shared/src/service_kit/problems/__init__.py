@@ -5,11 +5,12 @@ refers to them, and fits one to its case with `dataclasses.replace`.
 """
 
 from service_kit.problems.common import INTERNAL_ERROR
-from service_kit.problems.problem import Problem, ProblemError, retry_in
+from service_kit.problems.problem import FieldError, Problem, ProblemError, retry_in
 from service_kit.problems.responses import (
     MEDIA_TYPE,
     SECURITY_HEADERS,
     ProblemTable,
+    language_headers,
     problem_body,
     problem_mapper,
     problem_of_status,
@@ -20,9 +21,11 @@ __all__ = [
     "INTERNAL_ERROR",
     "MEDIA_TYPE",
     "SECURITY_HEADERS",
+    "FieldError",
     "Problem",
     "ProblemError",
     "ProblemTable",
+    "language_headers",
     "problem_body",
     "problem_mapper",
     "problem_of_status",

@@ -3,24 +3,36 @@
 from http import HTTPStatus
 from typing import Final
 
+from service_kit.languages.text import duration
 from service_kit.problems.problem import Problem
 
 INVALID_REQUEST: Final = Problem(
     HTTPStatus.BAD_REQUEST,
     "invalid_request",
     "The request is not valid.",
+    "Its head, its form or a header field breaks a rule of HTTP or of this API.",
     "Correct what the message names; the same request fails again.",
 )
 INVALID_BODY: Final = Problem(
     HTTPStatus.BAD_REQUEST,
     "invalid_body",
     "The body is not valid JSON.",
+    "The body cannot be parsed, stands under limits of depth and size, or is not an"
+    " object.",
     "Send one JSON object in UTF-8, without duplicate members.",
+)
+JSON_SENT_AS_FORM: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "json_sent_as_form",
+    "The body is JSON, but the header Content-Type says that it is a form.",
+    "Some clients call every body a form unless they are told: curl -d does.",
+    "Send the header Content-Type: application/json.",
 )
 MISSING_TOKEN: Final = Problem(
     HTTPStatus.UNAUTHORIZED,
     "missing_token",
     "No token provided!",
+    "The resource is for callers with an access token, and the request carries none.",
     "Sign in and send the access token. The status is 403 under TUTORIAL_COMPAT.",
     {"WWW-Authenticate": "Bearer"},
 )
@@ -28,20 +40,25 @@ INVALID_TOKEN: Final = Problem(
     HTTPStatus.UNAUTHORIZED,
     "invalid_token",
     "Unauthorized!",
+    "The access token has expired, was revoked, or was not issued for this service.",
     "Refresh the access token; if that is refused too, sign in again.",
     {"WWW-Authenticate": 'Bearer error="invalid_token"'},
 )
 INSUFFICIENT_SCOPE: Final = Problem(
     HTTPStatus.FORBIDDEN,
     "insufficient_scope",
-    "Require Admin Role!",
+    "Require {role} Role!",
+    "The access token is good, but its user has not the role that this needs. No "
+    "role includes another.",
     "Ask an admin for the role that the message names, then refresh the access token.",
     {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+    parameters={"role": "Admin"},
 )
-INSUFFICIENT_AUTHENTICATION: Final = Problem(
+INSUFFICIENT_USER_AUTHENTICATION: Final = Problem(
     HTTPStatus.UNAUTHORIZED,
     "insufficient_user_authentication",
     "Please prove again who you are.",
+    "The service asks for a more recent or a stronger sign-in than the token names.",
     "Have the user do what WWW-Authenticate asks for (RFC 9470): with max_age, POST"
     " /api/users/me/fresh; with acr_values, sign in with a second factor. Then refresh"
     " the access token.",
@@ -51,24 +68,29 @@ NOT_FOUND: Final = Problem(
     HTTPStatus.NOT_FOUND,
     "not_found",
     "There is nothing here.",
+    "No route or no resource has this path.",
     "Check the path, and the gateway's routes.",
 )
 METHOD_NOT_ALLOWED: Final = Problem(
     HTTPStatus.METHOD_NOT_ALLOWED,
     "method_not_allowed",
     "This method is not allowed here.",
+    "The path exists, but not for this method.",
     "Use a method that the header Allow names.",
 )
 REQUEST_TIMEOUT: Final = Problem(
     HTTPStatus.REQUEST_TIMEOUT,
     "request_timeout",
     "The request did not come in time.",
+    "A connection that sends its request too slowly is closed, so that it takes no "
+    "place from others.",
     "Send the whole request sooner, on a new connection.",
 )
 BODY_TIMEOUT: Final = Problem(
     HTTPStatus.REQUEST_TIMEOUT,
     "body_timeout",
     "The body did not arrive in time.",
+    "The body came more slowly than is allowed, or stopped.",
     "Send the whole body sooner, on a new connection.",
     {"Connection": "close"},
 )
@@ -76,24 +98,29 @@ BODY_TOO_LARGE: Final = Problem(
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "body_too_large",
     "The body is too large.",
+    "Each route has a largest body.",
     "Send less, or ask the operator for a larger limit of the route.",
 )
 TARGET_TOO_LONG: Final = Problem(
     HTTPStatus.REQUEST_URI_TOO_LONG,
     "target_too_long",
     "The request target is too long.",
+    "The request line is longer than the gateway reads.",
     "Shorten the path and the query.",
 )
 UNSUPPORTED_MEDIA_TYPE: Final = Problem(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "unsupported_media_type",
-    "The body must be application/json.",
-    "Send the header Content-Type with the media type that the message names.",
+    "The body must be {accepted}.",
+    "The header Content-Type is missing or names a media type that is not read here.",
+    "Send the header Content-Type with a media type that the message names.",
+    parameters={"accepted": "application/json"},
 )
 UNSUPPORTED_CONTENT_ENCODING: Final = Problem(
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "unsupported_content_encoding",
     "The body must not be compressed.",
+    "A small compressed body may become a huge one, so none is read.",
     "Send the body without Content-Encoding.",
     {"Accept-Encoding": "identity"},
 )
@@ -101,42 +128,51 @@ EXPECTATION_FAILED: Final = Problem(
     HTTPStatus.EXPECTATION_FAILED,
     "expectation_failed",
     "Only 100-continue can be expected.",
+    "The header Expect asks for something that is not known here.",
     "Send no other Expect header.",
 )
 TOO_MANY_REQUESTS: Final = Problem(
     HTTPStatus.TOO_MANY_REQUESTS,
     "too_many_requests",
     "There were too many requests. Please try again in {wait}.",
+    "This client has used up what the route allows in its time; RateLimit-Policy "
+    "names both.",
     "Wait as long as Retry-After says. The operator sets the limit of the route.",
+    parameters={"wait": duration(6)},
 )
 HEADER_FIELDS_TOO_LARGE: Final = Problem(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "header_fields_too_large",
     "The header fields are too large.",
+    "One header field, or all of them, are larger than the gateway reads.",
     "Send fewer or shorter headers and cookies.",
 )
 INTERNAL_ERROR: Final = Problem(
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "internal_error",
     "Something went wrong.",
+    "The service met an error that nobody expected.",
     "Give the operator the request id; the log holds the reason under it.",
 )
 NOT_IMPLEMENTED: Final = Problem(
     HTTPStatus.NOT_IMPLEMENTED,
     "not_implemented",
     "This is not supported.",
+    "The request asks for a part of HTTP that is not supported here.",
     "Use plain HTTP/1.1 requests: no CONNECT, no transfer coding but chunked.",
 )
 BAD_ANSWER: Final = Problem(
     HTTPStatus.BAD_GATEWAY,
     "bad_answer",
     "The service gave no usable answer.",
+    "The response of the service behind the gateway breaks the rules of HTTP.",
     "Tell the operator: a replica sends malformed responses.",
 )
 UNREACHABLE: Final = Problem(
     HTTPStatus.BAD_GATEWAY,
     "unreachable",
     "The service could not be reached. Please try again.",
+    "No replica of the service took the request.",
     "Try again. The operator looks at the upstream's replicas.",
     {"Retry-After": "1"},
 )
@@ -144,6 +180,7 @@ UNAVAILABLE: Final = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "unavailable",
     "This service is not available at the moment. Please try again.",
+    "Every replica of the service is at its limit or unhealthy.",
     "Try again. The operator looks at the upstream's replicas.",
     {"Retry-After": "1"},
 )
@@ -151,6 +188,7 @@ TOO_MANY_CONNECTIONS: Final = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "too_many_connections",
     "There are too many connections. Please try again.",
+    "The gateway, or this client, has as many connections as it may have.",
     "Use fewer connections. The operator sets the limits of a process and of a client.",
     {"Retry-After": "1"},
 )
@@ -158,18 +196,22 @@ VERIFICATION_UNAVAILABLE: Final = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "verification_unavailable",
     "Access tokens cannot be verified at the moment.",
+    "The service has no current signing keys or status lists of the issuer, and "
+    "without them judges no token.",
     "Try again. The operator checks that the service reaches the issuer.",
 )
 NOT_READY: Final = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "not_ready",
     "Not ready.",
+    "The process starts, stops, or lacks something it depends on.",
     "The member faults names the reasons. Seen on the internal port alone.",
 )
 NO_ANSWER_IN_TIME: Final = Problem(
     HTTPStatus.GATEWAY_TIMEOUT,
     "no_answer_in_time",
     "The service gave no answer in time.",
+    "The service took longer than the route's timeouts allow.",
     "Try again. The operator looks at the upstream's load and its timeouts.",
     {"Retry-After": "1"},
 )
@@ -177,6 +219,7 @@ LOOP_DETECTED: Final = Problem(
     HTTPStatus.LOOP_DETECTED,
     "loop_detected",
     "The request came through this gateway before.",
+    "The header Via names this gateway already.",
     "The operator looks for an upstream that leads back to the gateway. Two gateways"
     " in a row need two names: set `pseudonym`.",
 )
@@ -184,5 +227,6 @@ HTTP_VERSION_NOT_SUPPORTED: Final = Problem(
     HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
     "http_version_not_supported",
     "Only HTTP/1 is spoken here.",
+    "The request line names another major version of HTTP.",
     "Use HTTP/1.1.",
 )

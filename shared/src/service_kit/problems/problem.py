@@ -3,10 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Final
 
-_UNITS: Final = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
-"""With their lengths in seconds."""
+from service_kit.languages.text import Text, duration
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one member or parameter of a request."""
+
+    name: str
+    """As the request calls it."""
+    code: str
+    """A stable machine word."""
+    message: Text
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """What the code says exactly, for programs: a limit, a name."""
+
+    def members(self, language: str) -> dict[str, object]:
+        """Return the entry of a problem's ``errors``."""
+        return {
+            "field": self.name,
+            "code": self.code,
+            "message": self.message.in_language(language),
+            "parameters": dict(self.parameters),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,28 +37,46 @@ class Problem:
     code: str
     """A stable machine word."""
     message: str
-    """For people; the tutorial's clients show it."""
+    """For people, the template of a `Text`; the tutorial's clients show it."""
+    why: str
+    """What leads to it, for its page."""
     advice: str
-    """What whoever writes or runs the client does about it; for the reference."""
+    """What whoever writes or runs the client does about it; for its page."""
     headers: Mapping[str, str] = field(default_factory=dict)
     members: Mapping[str, object] = field(default_factory=dict)
     """Further members of the body."""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """Of the message."""
+    errors: tuple[FieldError, ...] = ()
+    """One for each member or parameter of the request that is at fault."""
+
+    @property
+    def title(self) -> str:
+        """The code in words."""
+        return self.code.replace("_", " ").capitalize()
+
+    @property
+    def text(self) -> Text:
+        """The message with its parameters."""
+        return Text(self.message, self.parameters)
+
+    def with_parameters(self, **parameters: object) -> "Problem":
+        """Return the problem with parameters of its message."""
+        return replace(self, parameters=parameters)
+
+    def at(self, name: str) -> "Problem":
+        """Return the problem as the fault of one member of the request."""
+        error = FieldError(name, self.code, self.text, self.parameters)
+        return replace(self, errors=(error,))
 
 
 def retry_in(problem: Problem, seconds: int) -> Problem:
     """Return a problem that says when to try again: for people, and for clients."""
-    message = problem.message.format(wait=_in_words(seconds))
-    headers = {**problem.headers, "Retry-After": str(seconds)}
-    return replace(problem, message=message, headers=headers)
-
-
-def _in_words(seconds: int) -> str:
-    """Return a duration in one unit, never shorter than it is."""
-    unit, size = next(
-        (unit, size) for unit, size in _UNITS if seconds >= 2 * size or size == 1
+    return replace(
+        problem,
+        parameters={"wait": duration(seconds)},
+        headers={**problem.headers, "Retry-After": str(seconds)},
     )
-    amount = -(-seconds // size)
-    return f"{amount} {unit}{'' if amount == 1 else 's'}"
 
 
 class ProblemError(Exception):

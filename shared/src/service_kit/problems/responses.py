@@ -7,9 +7,11 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import istr
 
+from service_kit.languages.accepting import preferred_language
+from service_kit.languages.text import ENGLISH
 from service_kit.problems import common
 from service_kit.problems.problem import Problem, ProblemError
 from service_kit.request_id import request_id
@@ -63,28 +65,50 @@ def method_not_allowed(methods: Iterable[str]) -> Problem:
     return replace(common.METHOD_NOT_ALLOWED, headers=allow)
 
 
-def problem_body(problem: Problem, instance: str) -> bytes:
-    """Return the JSON text of a problem; ``instance`` is the request id."""
+def problem_body(
+    problem: Problem, instance: str, *, language: str = ENGLISH, public_url: str = ""
+) -> bytes:
+    """Return the JSON text of a problem; ``instance`` is the request id.
+
+    Its type is a page of the gateway that ``public_url`` leads to. Without that it is
+    relative to the request's own URL.
+    """
+    errors = [each.members(language) for each in problem.errors]
+    message = problem.text.in_language(language)
     members = {
-        "type": "about:blank",
-        "title": problem.status.phrase,
+        "type": f"{public_url}/problems/{problem.code}",
+        "title": problem.title,
         "status": int(problem.status),
-        "detail": problem.message,
+        "detail": message,
         "instance": instance,
         "code": problem.code,
-        "message": problem.message,
+        "message": message,
+        **({"errors": errors} if errors else {}),
         **problem.members,
     }
     return json.dumps(members).encode()
 
 
-def problem_response(problem: Problem) -> web.Response:
+def language_headers(problem: Problem, preferred: str) -> dict[str, str]:
+    """Return the fields that say in which language a problem is told, and why."""
+    language = preferred if problem.text.is_in(preferred) else ENGLISH
+    return {hdrs.CONTENT_LANGUAGE: language, hdrs.VARY: hdrs.ACCEPT_LANGUAGE}
+
+
+def problem_response(problem: Problem, *, public_url: str = "") -> web.Response:
     """Return the response with a problem and its headers."""
+    language = preferred_language.get()
     return web.Response(
         status=problem.status,
-        body=problem_body(problem, request_id.get()),
+        body=problem_body(
+            problem, request_id.get(), language=language, public_url=public_url
+        ),
         content_type=MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **problem.headers},
+        headers={
+            hdrs.CACHE_CONTROL: "no-store",
+            **language_headers(problem, language),
+            **problem.headers,
+        },
     )
 
 
@@ -112,11 +136,6 @@ def problem_mapper(table: ProblemTable) -> Callable[[Exception], Problem]:
 
 def _of_http_exception(error: web.HTTPException) -> Problem:
     """Return the problem for what aiohttp itself refuses: path, method or huge body."""
-    status = HTTPStatus(error.status)
-    match error:
-        case web.HTTPNotFound():
-            return common.NOT_FOUND
-        case web.HTTPMethodNotAllowed(allowed_methods=methods):
-            return method_not_allowed(methods)
-        case _:
-            return replace(problem_of_status(status), message=f"{status.phrase}.")
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return method_not_allowed(error.allowed_methods)
+    return problem_of_status(HTTPStatus(error.status))

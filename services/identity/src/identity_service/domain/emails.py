@@ -45,7 +45,8 @@ class EmailAddress:
         if len(untrusted) > EMAIL_MAX_LENGTH:
             raise InvalidEmailError(
                 "email_too_long",
-                f"An e-mail address has at most {EMAIL_MAX_LENGTH} characters.",
+                "An e-mail address has at most {maximum} characters.",
+                maximum=EMAIL_MAX_LENGTH,
             )
         try:
             address = validate_email(

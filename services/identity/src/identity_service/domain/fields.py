@@ -6,13 +6,15 @@ from typing import ClassVar
 class InvalidFieldError(Exception):
     """A value cannot be accepted; ``message`` may be shown to whoever sent it.
 
-    The value itself is in neither ``code`` nor ``message``. `errors.InvalidFieldsError`
-    gathers one for each field.
+    ``message`` is an English template with ``{name}`` for each of ``parameters``, in
+    which nothing of the value stands. `errors.InvalidFieldsError` gathers one for each
+    field.
     """
 
     field: ClassVar[str]
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: str, message: str, **parameters: int | str) -> None:
+        super().__init__(message.format_map(parameters))
         self.code = code
         self.message = message
+        self.parameters = parameters

@@ -60,7 +60,8 @@ class PasswordPolicy:
         if len(password) > PASSWORD_MAX_LENGTH:
             raise WeakPasswordError(
                 "password_too_long",
-                f"A password has at most {PASSWORD_MAX_LENGTH} characters.",
+                "A password has at most {maximum} characters.",
+                maximum=PASSWORD_MAX_LENGTH,
             )
         if any(
             unicodedata.category(character) in UNPRINTABLE for character in password
@@ -72,7 +73,8 @@ class PasswordPolicy:
         if len(password) < self._min_length:
             raise WeakPasswordError(
                 "password_too_short",
-                f"A password has at least {self._min_length} characters.",
+                "A password has at least {minimum} characters.",
+                minimum=self._min_length,
             )
         if password in self._common or password.strip(DECORATION) in self._common:
             raise WeakPasswordError(

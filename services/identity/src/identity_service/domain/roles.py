@@ -27,7 +27,11 @@ MOST_ROLES: Final = 100
 MOST_DESCRIPTION: Final = 200
 """Characters of a description."""
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+MOST_NAME: Final = 32
+"""Characters of a name."""
+
+ROLE_NAME: Final = rf"[a-z][a-z0-9_-]{{0,{MOST_NAME - 1}}}"
+"""What names look like."""
 
 
 class InvalidRoleNameError(InvalidFieldError):
@@ -60,17 +64,23 @@ class Role:
         text = description.strip()
         if not 0 < len(text) <= MOST_DESCRIPTION or not text.isprintable():
             raise InvalidDescriptionError(
-                "invalid", f"This must be one line of 1 to {MOST_DESCRIPTION} letters."
+                "description_malformed",
+                "A description is one line of {minimum} to {maximum} characters.",
+                minimum=1,
+                maximum=MOST_DESCRIPTION,
             )
         return cls(parse_role_name(name), text)
 
 
 def parse_role_name(name: str) -> RoleName:
     """Return a name that a role can have, or raise `InvalidRoleNameError`."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(ROLE_NAME, name):
         raise InvalidRoleNameError(
-            "invalid",
-            "This must be 1 to 32 of a-z, 0-9, - and _, and begin with a letter.",
+            "name_malformed",
+            "A role's name is {minimum} to {maximum} of a-z, 0-9, - and _, and begins"
+            " with a letter.",
+            minimum=1,
+            maximum=MOST_NAME,
         )
     return RoleName(name)
 

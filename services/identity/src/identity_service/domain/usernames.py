@@ -69,10 +69,11 @@ class Username:
         if max(len(untrusted), len(text), len(key)) > USERNAME_MAX_LENGTH:
             raise InvalidUsernameError(
                 "username_too_long",
-                f"A user name has at most {USERNAME_MAX_LENGTH} characters.",
+                "A user name has at most {maximum} characters.",
+                maximum=USERNAME_MAX_LENGTH,
             )
         if not (key and _is_name(text) and _is_name(key)):
-            raise InvalidUsernameError("username_characters", _what_is_wrong(text))
+            raise _invalid_characters(text)
         return cls(text, key)
 
     @staticmethod
@@ -107,14 +108,22 @@ def _is_of_names(character: str) -> bool:
     )
 
 
-def _what_is_wrong(text: str) -> str:
-    """Return what to tell whoever typed this, and to whom it may look like a name."""
+def _invalid_characters(text: str) -> InvalidUsernameError:
+    """Return what is wrong with this, for somebody to whom it may look like a name."""
     strange = next((each for each in text if not _is_of_names(each)), None)
     if strange is not None:
-        return (
+        return InvalidUsernameError(
+            "username_characters",
             "A user name has letters, digits, ASCII punctuation and single spaces"
-            f" between them; this one has the character U+{ord(strange):04X}."
+            " between them; this one has the character {character}.",
+            character=f"U+{ord(strange):04X}",
         )
     if text != " ".join(text.split()):
-        return "A user name has single spaces, and only between its other characters."
-    return "A user name has letters or digits that show by themselves."
+        return InvalidUsernameError(
+            "username_characters",
+            "A user name has single spaces, and only between its other characters.",
+        )
+    return InvalidUsernameError(
+        "username_characters",
+        "A user name has letters or digits that show by themselves.",
+    )

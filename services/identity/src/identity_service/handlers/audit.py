@@ -1,60 +1,46 @@
 """The audit log, for administrators."""
 
-import json
-from typing import Final
-
 from aiohttp import web
 
-from identity_service.domain.audit import AuditQuery, AuditRecord
+from identity_service.domain.audit import AuditQuery
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.payloads import json_response, moment
-from identity_service.handlers.queries import Query
-
-_PARAMETERS: Final = (
-    "actor",
-    "subject",
-    "action",
-    "since",
-    "until",
-    "limit",
-    "cursor",
+from identity_service.handlers.operations import ADMINS, operation
+from identity_service.handlers.queries import AuditLogQuery, read_query
+from identity_service.handlers.responses import (
+    AuditEventBody,
+    AuditPage,
+    json_response,
 )
+from service_kit.operations import Tag
 
 
-async def show_page(request: web.Request) -> web.Response:
-    """GET /api/audit?actor=…&subject=…&action=…&since=…&until=…&limit=…&cursor=…."""
+@operation(
+    "GET",
+    "/api/audit",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    query=AuditLogQuery,
+    returns=AuditPage,
+)
+async def list_audit_events(request: web.Request) -> web.Response:
+    """List what happened, newest first."""
     context = RequestContext(request)
     await context.admin()
-    query = Query(request, *_PARAMETERS)
-    limit = query.limit()
+    query = read_query(request, AuditLogQuery)
     wanted = AuditQuery(
-        limit=limit + 1,
-        before_id=query.whole_number("cursor"),
-        actor_id=query.whole_number("actor"),
-        subject_id=query.whole_number("subject"),
-        action=query.text("action"),
-        since=query.instant("since"),
-        until=query.instant("until"),
+        limit=query.limit + 1,
+        before_id=query.cursor,
+        actor_id=query.actor,
+        subject_id=query.subject,
+        action=query.action,
+        since=query.since,
+        until=query.until,
     )
     records = await context.services.audit.search(wanted)
-    shown = records[:limit]
+    shown = records[: query.limit]
     return json_response(
-        {
-            "events": [_members(record) for record in shown],
-            "nextCursor": str(shown[-1].id) if len(records) > limit else None,
-        }
+        AuditPage(
+            events=[AuditEventBody.of(record) for record in shown],
+            next_cursor=str(shown[-1].id) if len(records) > query.limit else None,
+        )
     )
-
-
-def _members(record: AuditRecord) -> dict[str, object]:
-    return {
-        "id": record.id,
-        "at": moment(record.at),
-        "action": record.action,
-        "actor": record.actor_id,
-        "subject": record.subject_id,
-        "address": record.address,
-        "requestId": record.request_id,
-        "details": json.loads(record.details),
-        "hash": record.hash,
-    }

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Flag, auto
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiohttp import web
 
 from identity_service.domain.errors import CrossSiteRequestError
-from identity_service.handlers.payloads import json_response
 from identity_service.handlers.preferences import PREFERENCE_APPLIED, preference
+from identity_service.handlers.responses import TokenPairBody, json_response
 from identity_service.security.csrf import Page
 from identity_service.settings import Settings, Transport
 from identity_service.usecases.token_pairs import TokenPair
@@ -96,18 +96,23 @@ class TokenTransport:
         """Whether tokens travel in cookies at all."""
         return Carrier.COOKIE in self.access_token | self.refresh_token
 
-    def respond(self, members: Mapping[str, object], pair: TokenPair) -> web.Response:
+    def respond(
+        self,
+        model: type[TokenPairBody],
+        pair: TokenPair,
+        **members: Any,  # noqa: ANN401 - what the model has besides
+    ) -> web.Response:
         """Return the response that hands out a pair, with further members.
 
         Cookies live as long as the session may: an access token that has expired has
         to arrive, to be refused with 401, or the client would not know to refresh.
         """
-        body: dict[str, object] = dict(members)
         if Carrier.BODY in self.access_token:
-            body["accessToken"] = pair.access_token
+            members["access_token"] = pair.access_token
         if Carrier.BODY in self.refresh_token:
-            body["refreshToken"] = pair.refresh_token
-        body |= {"tokenType": "Bearer", "expiresIn": pair.expires_in}
+            members["refresh_token"] = pair.refresh_token
+        members |= {"token_type": "Bearer", "expires_in": pair.expires_in}
+        body = model(**members)
         response = json_response(body)
         if Carrier.COOKIE in self.access_token:
             name = access_token_cookie(secure=self.secure)

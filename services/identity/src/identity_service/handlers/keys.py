@@ -4,11 +4,21 @@ from aiohttp import web
 
 from identity_service.handlers.conditional import conditional_response
 from identity_service.handlers.context import RequestContext
+from identity_service.handlers.operations import operation, published
+from identity_service.handlers.published import JwksBody
 from identity_service.handlers.waiting import waited_response
+from service_kit.operations import ANYBODY, Tag
 
 
-async def show(request: web.Request) -> web.Response:
-    """GET /.well-known/jwks.json (RFC 7517)."""
+@operation(
+    "GET",
+    "/.well-known/jwks.json",
+    tag=Tag.TOKENS,
+    access=ANYBODY,
+    returns=published(JwksBody, media_type="application/jwk-set+json"),
+)
+async def show_jwks(request: web.Request) -> web.Response:
+    """Show the keys that verify access tokens (RFC 7517)."""
     keys = RequestContext(request).services.keys
 
     async def respond() -> web.Response:

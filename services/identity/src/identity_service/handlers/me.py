@@ -5,22 +5,49 @@ from aiohttp import web
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.usernames import Username
 from identity_service.handlers.context import RequestContext
+from identity_service.handlers.field_errors import fields_called
+from identity_service.handlers.operations import operation
 from identity_service.handlers.payloads import (
     FreshCheckPayload,
     PasswordPayload,
     ProfilePayload,
     SignUpPayload,
+    read_payload,
+)
+from identity_service.handlers.responses import (
+    MessageBody,
+    UserBody,
     json_response,
     message_response,
-    read_payload,
-    user_members,
 )
 from identity_service.usecases.sign_up import SignUp
 from identity_service.usecases.users import UserChanges
+from service_kit.bodies import JSON_OR_FORM
+from service_kit.operations import ANYBODY, USERS, Tag
+from service_kit.problems import accounts
 
 
+@operation(
+    "POST",
+    "/api/auth/signup",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    ignores_unknown_parameters=True,
+    body=SignUpPayload,
+    body_types=JSON_OR_FORM,
+    returns=MessageBody,
+    problems=(
+        accounts.USERNAME_TAKEN,
+        accounts.EMAIL_TAKEN,
+        accounts.UNKNOWN_ROLE,
+        accounts.ROLE_NOT_SELF_ASSIGNABLE,
+        accounts.CROSS_SITE_REQUEST,
+        accounts.TOO_MANY_ATTEMPTS,
+        accounts.BUSY,
+    ),
+)
 async def sign_up(request: web.Request) -> web.Response:
-    """POST /api/auth/signup."""
+    """Make an account."""
     context = RequestContext(request)
     context.transport.refuse_foreign(context.page)
     payload = await read_payload(request, SignUpPayload, form=True)
@@ -34,35 +61,72 @@ async def sign_up(request: web.Request) -> web.Response:
     return message_response("User registered successfully!")
 
 
-async def show(request: web.Request) -> web.Response:
-    """GET /api/users/me."""
+@operation("GET", "/api/users/me", tag=Tag.ACCOUNT, access=USERS, returns=UserBody)
+async def show_me(request: web.Request) -> web.Response:
+    """Show the caller's account."""
     context = RequestContext(request)
     caller = await context.caller()
-    return json_response(user_members(await context.services.users.get(caller.user_id)))
+    return json_response(UserBody.of(await context.services.users.get(caller.user_id)))
 
 
-async def change(request: web.Request) -> web.Response:
-    """PATCH /api/users/me."""
+@operation(
+    "PATCH",
+    "/api/users/me",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    body=ProfilePayload,
+    returns=UserBody,
+    problems=(
+        accounts.USERNAME_TAKEN,
+        accounts.EMAIL_TAKEN,
+        accounts.FRESH_CHECK_REQUIRED,
+    ),
+)
+async def change_me(request: web.Request) -> web.Response:
+    """Change the caller's username or e-mail address."""
     context = RequestContext(request)
     caller = await context.caller()
     changes = profile_changes(await read_payload(request, ProfilePayload))
     if changes.email is not None:
         context.require_fresh(caller)
     user = await context.services.users.change(caller.user_id, changes, caller)
-    return json_response(user_members(user))
+    return json_response(UserBody.of(user))
 
 
+@operation(
+    "POST",
+    "/api/users/me/password",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    body=PasswordPayload,
+    returns=MessageBody,
+    problems=(
+        accounts.WRONG_PASSWORD,
+        accounts.TOO_MANY_ATTEMPTS,
+        accounts.BUSY,
+    ),
+)
 async def change_password(request: web.Request) -> web.Response:
-    """POST /api/users/me/password."""
+    """Change the caller's password, and end their other sessions."""
     context = RequestContext(request)
     caller = await context.caller()
     payload = await read_payload(request, PasswordPayload)
-    await context.services.passwords.change(caller, payload.present, payload.new)
+    with fields_called({"password": "newPassword"}):
+        await context.services.passwords.change(caller, payload.present, payload.new)
     return message_response("Password changed.")
 
 
+@operation(
+    "POST",
+    "/api/users/me/fresh",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    body=FreshCheckPayload,
+    returns=MessageBody,
+    problems=(accounts.WRONG_PROOF, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
+)
 async def check_afresh(request: web.Request) -> web.Response:
-    """POST /api/users/me/fresh."""
+    """Prove again who one is, for what asks for a fresh check."""
     context = RequestContext(request)
     caller = await context.caller()
     payload = await read_payload(request, FreshCheckPayload)

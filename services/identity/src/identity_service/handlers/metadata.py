@@ -7,6 +7,9 @@ from aiohttp import web
 
 from identity_service.handlers.conditional import conditional_response
 from identity_service.handlers.context import RequestContext
+from identity_service.handlers.operations import operation, published
+from identity_service.handlers.published import MetadataBody
+from service_kit.operations import ANYBODY, Tag
 from service_kit.tokens import ALGORITHM
 
 _CACHE_CONTROL: Final = "public, max-age=300"
@@ -38,8 +41,31 @@ def _metadata(issuer: str) -> bytes:
     return json.dumps(members, indent=1).encode()
 
 
-async def show(request: web.Request) -> web.Response:
-    """GET /.well-known/oauth-authorization-server, …/openid-configuration."""
+@operation(
+    "GET",
+    "/.well-known/oauth-authorization-server",
+    tag=Tag.TOKENS,
+    access=ANYBODY,
+    returns=published(MetadataBody),
+)
+async def show_metadata(request: web.Request) -> web.Response:
+    """Describe the issuer (RFC 8414)."""
+    return _show(request)
+
+
+@operation(
+    "GET",
+    "/.well-known/openid-configuration",
+    tag=Tag.TOKENS,
+    access=ANYBODY,
+    returns=published(MetadataBody),
+)
+async def show_openid_configuration(request: web.Request) -> web.Response:
+    """Describe the issuer, where clients of OpenID Connect look."""
+    return _show(request)
+
+
+def _show(request: web.Request) -> web.Response:
     return conditional_response(
         request,
         _metadata(RequestContext(request).services.settings.issuer),

@@ -10,19 +10,29 @@ from urllib.parse import unquote_plus
 from aiohttp import hdrs, web
 
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.payloads import json_response
-from service_kit.bodies import FORM, read_members
+from identity_service.handlers.operations import operation
+from identity_service.handlers.payloads import IntrospectionPayload, TokenPayload
+from identity_service.handlers.published import IntrospectionBody
+from identity_service.handlers.responses import json_response
+from service_kit.bodies import FORM, read_members, unsupported_media_type
+from service_kit.operations import ANYBODY, CLIENTS, Reply, Tag
 from service_kit.problems import ProblemError, accounts, common
-
-_NOT_A_FORM: Final = replace(
-    common.UNSUPPORTED_MEDIA_TYPE, message=f"The body must be {FORM}."
-)
 
 _logger: Final = logging.getLogger(__name__)
 
 
+@operation(
+    "POST",
+    "/oauth2/introspect",
+    tag=Tag.TOKENS,
+    access=CLIENTS,
+    body=IntrospectionPayload,
+    body_types=(FORM,),
+    returns=IntrospectionBody,
+    problems=(accounts.INVALID_CLIENT,),
+)
 async def introspect(request: web.Request) -> web.Response:
-    """POST /oauth2/introspect."""
+    """Tell a service what a token says, if it is live (RFC 7662)."""
     services = RequestContext(request).services
     form = await _read_form(request)
     client_id, secret = _client_credentials(request, form)
@@ -35,8 +45,18 @@ async def introspect(request: web.Request) -> web.Response:
     return json_response({"active": True, **found})
 
 
+@operation(
+    "POST",
+    "/oauth2/revoke",
+    tag=Tag.TOKENS,
+    access=ANYBODY,
+    body=TokenPayload,
+    body_types=(FORM,),
+    returns=Reply(media_type=None),
+    problems=(accounts.UNSUPPORTED_TOKEN_TYPE,),
+)
 async def revoke(request: web.Request) -> web.Response:
-    """POST /oauth2/revoke."""
+    """End the session of a token (RFC 7009)."""
     context = RequestContext(request)
     form = await _read_form(request)
     await context.services.token_introspection.revoke(
@@ -48,7 +68,7 @@ async def revoke(request: web.Request) -> web.Response:
 async def _read_form(request: web.Request) -> dict[str, str]:
     """Return the parameters: each once, those without a value left out (RFC 6749)."""
     if request.content_type != FORM:
-        raise ProblemError(_NOT_A_FORM)
+        raise unsupported_media_type((FORM,))
     form = {}
     for name, value in (await read_members(request, form=True)).items():
         if not isinstance(value, str):

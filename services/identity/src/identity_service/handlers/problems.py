@@ -10,7 +10,7 @@ from aiohttp import hdrs
 from identity_service.domain import errors
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import MOST_ROLES
-from identity_service.handlers.payloads import invalid_fields
+from identity_service.handlers.field_errors import invalid_fields
 from identity_service.security.password_hashing import HashingBusyError
 from identity_service.storage.database import RETRY_AFTER
 from service_kit.problems import Problem, ProblemTable, accounts, common, retry_in
@@ -24,39 +24,15 @@ _UNAVAILABLE: Final = replace(
     accounts.TEMPORARILY_UNAVAILABLE, headers=_retry_after(RETRY_AFTER)
 )
 
-_NO_SUCH_LIST: Final = replace(
-    common.NOT_FOUND, message="There is no such status list."
-)
-
-_TOO_MANY_ROLES: Final = replace(
-    accounts.TOO_MANY_ROLES,
-    message=accounts.TOO_MANY_ROLES.message.format(most=MOST_ROLES),
-)
-
-_WRONG_PASSWORD: Final = replace(
-    accounts.WRONG_PASSWORD,
-    members={
-        "errors": [
-            {
-                "field": "currentPassword",
-                "code": accounts.WRONG_PASSWORD.code,
-                "message": accounts.WRONG_PASSWORD.message,
-            }
-        ]
-    },
-)
-
 
 def _unknown_role(error: Exception) -> Problem:
     name = error.name if isinstance(error, errors.UnknownRoleError) else ""
-    message = accounts.UNKNOWN_ROLE.message.format(name=name[:64])
-    return replace(accounts.UNKNOWN_ROLE, message=message)
+    return accounts.UNKNOWN_ROLE.with_parameters(name=name[:64]).at("roles")
 
 
 def _role_not_self_assignable(error: Exception) -> Problem:
     name = error.name if isinstance(error, errors.RoleNotSelfAssignableError) else ""
-    message = accounts.ROLE_NOT_SELF_ASSIGNABLE.message.format(name=name)
-    return replace(accounts.ROLE_NOT_SELF_ASSIGNABLE, message=message)
+    return accounts.ROLE_NOT_SELF_ASSIGNABLE.with_parameters(name=name).at("roles")
 
 
 def _invalid_field(error: Exception) -> Problem:
@@ -79,7 +55,7 @@ def _too_many_attempts(error: Exception) -> Problem:
 
 def _hashing_busy(error: Exception) -> Problem:
     seconds = error.retry_after if isinstance(error, HashingBusyError) else 1
-    return replace(accounts.BUSY, headers=_retry_after(timedelta(seconds=seconds)))
+    return retry_in(accounts.BUSY, max(1, math.ceil(seconds)))
 
 
 PROBLEMS: Final[ProblemTable] = {
@@ -92,17 +68,17 @@ PROBLEMS: Final[ProblemTable] = {
     errors.TooManyAttemptsError: _too_many_attempts,
     InvalidFieldError: _invalid_field,
     errors.InvalidFieldsError: _invalid_fields,
-    errors.UsernameTakenError: accounts.USERNAME_TAKEN,
-    errors.EmailTakenError: accounts.EMAIL_TAKEN,
+    errors.UsernameTakenError: accounts.USERNAME_TAKEN.at("username"),
+    errors.EmailTakenError: accounts.EMAIL_TAKEN.at("email"),
     errors.UnknownRoleError: _unknown_role,
-    errors.RoleExistsError: accounts.ROLE_EXISTS,
+    errors.RoleExistsError: accounts.ROLE_EXISTS.at("name"),
     errors.RoleNotFoundError: accounts.ROLE_NOT_FOUND,
     errors.RoleInUseError: accounts.ROLE_IN_USE,
     errors.RoleNeededError: accounts.ROLE_NEEDED,
-    errors.TooManyRolesError: _TOO_MANY_ROLES,
+    errors.TooManyRolesError: accounts.TOO_MANY_ROLES.with_parameters(most=MOST_ROLES),
     errors.RoleNotSelfAssignableError: _role_not_self_assignable,
     errors.InvalidCredentialsError: accounts.INVALID_CREDENTIALS,
-    errors.WrongPasswordError: _WRONG_PASSWORD,
+    errors.WrongPasswordError: accounts.WRONG_PASSWORD.at("currentPassword"),
     errors.WrongProofError: accounts.WRONG_PROOF,
     errors.FreshCheckRequiredError: accounts.FRESH_CHECK_REQUIRED,
     errors.UserNotFoundError: accounts.ACCOUNT_NOT_FOUND,
@@ -113,7 +89,7 @@ PROBLEMS: Final[ProblemTable] = {
     errors.RefreshTokenReusedError: accounts.INVALID_GRANT,
     errors.RefreshTokenExpiredError: accounts.REFRESH_TOKEN_EXPIRED,
     errors.CrossSiteRequestError: accounts.CROSS_SITE_REQUEST,
-    errors.StatusListNotFoundError: _NO_SUCH_LIST,
+    errors.StatusListNotFoundError: common.NOT_FOUND,
     errors.KeyTooNewError: _UNAVAILABLE,
     errors.UnsupportedTokenTypeError: accounts.UNSUPPORTED_TOKEN_TYPE,
 }

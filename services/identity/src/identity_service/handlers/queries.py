@@ -1,13 +1,27 @@
-"""Read the query strings of lists."""
+"""Read query strings: known parameters alone, each given at most once."""
 
-import functools
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final, TypeVar
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from multidict import MultiMapping
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
-from identity_service.handlers.payloads import invalid_parameter
+from identity_service.handlers.field_errors import (
+    InvalidValueError,
+    invalid_parameter,
+    invalid_parameters,
+)
+from identity_service.handlers.schemas import MOST_ID, described, text
 from service_kit.problems import ProblemError
 
 MAX_DIGITS: Final = 18
@@ -17,74 +31,121 @@ MAX_PAGE: Final = 200
 _DEFAULT_PAGE: Final = 50
 _MAX_TEXT_LENGTH: Final = 256
 
-
-def without_parameters(handler: Handler) -> Handler:
-    """Return the handler of a path whose query string must be empty."""
-
-    @functools.wraps(handler)
-    async def strict(request: web.Request) -> web.StreamResponse:
-        Query(request)
-        return await handler(request)
-
-    return strict
+Q = TypeVar("Q", bound=BaseModel)
 
 
-class Query:
-    """The parameters of a list, strictly: known ones, each given at most once.
+def _digits(value: str) -> str:
+    if not (value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS):
+        raise InvalidValueError("not_whole_number", "{name} must be a whole number.")
+    return value
 
-    Each method returns None where its parameter is absent or empty, and raises
-    `ProblemError` where it is not what it should be.
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise InvalidValueError("not_one_line", "{name} must be one short text.")
+    return value
+
+
+def _instant(value: str) -> datetime:
+    """Return an RFC 3339 moment.
+
+    A plus sign that came as a space is taken for what it was.
     """
+    try:
+        moment = datetime.fromisoformat(value.replace(" ", "+"))
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidValueError(
+        "not_a_moment", "{name} must be a moment, such as 2026-01-31T12:00:00Z."
+    )
 
-    def __init__(self, request: web.Request, *known: str) -> None:
-        self._query = request.query
-        for name in self._query:
-            if name not in known:
-                raise ProblemError(invalid_parameter(name[:64], "is unknown here."))
 
-    def text(self, name: str) -> str | None:
-        """Return a short text without control characters and without outer spaces."""
-        match [value.strip(" ") for value in self._query.getall(name, [])]:
-            case [] | [""]:
-                return None
-            case [value] if len(value) <= _MAX_TEXT_LENGTH and value.isprintable():
-                return value
-            case _:
-                raise ProblemError(invalid_parameter(name, "must be one short text."))
+ShortText = Annotated[
+    str,
+    StringConstraints(max_length=_MAX_TEXT_LENGTH),
+    AfterValidator(_printable),
+    text(_MAX_TEXT_LENGTH, "ali"),
+]
+WholeNumber = Annotated[
+    int,
+    BeforeValidator(_digits),
+    described(type="integer", format="int64", minimum=0, maximum=MOST_ID - 1),
+]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(_instant),
+    text(40, "2026-01-31T12:00:00Z", format="date-time"),
+]
 
-    def whole_number(
-        self, name: str, *, least: int = 0, most: int = 10**MAX_DIGITS
-    ) -> int | None:
-        """Return a whole number within bounds."""
-        value = self.text(name)
-        if value is None:
-            return None
-        if not (value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS):
-            raise ProblemError(invalid_parameter(name, "must be a whole number."))
-        if not least <= int(value) <= most:
+
+class Query(BaseModel):
+    """The parameters of a query string. An empty one counts as absent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class PageQuery(Query):
+    """Which part of a list to show."""
+
+    limit: Annotated[WholeNumber, Field(ge=1, le=MAX_PAGE)] = _DEFAULT_PAGE
+    """How many entries a page may have."""
+    cursor: WholeNumber | None = None
+    """The ``nextCursor`` of the page before."""
+
+
+class UsersQuery(PageQuery):
+    """GET /api/users."""
+
+    search: ShortText = ""
+    """What words of a username or of an e-mail address begin with."""
+
+
+class AuditLogQuery(PageQuery):
+    """GET /api/audit."""
+
+    actor: WholeNumber | None = None
+    """The id of the user who did it."""
+    subject: WholeNumber | None = None
+    """The id of the user it was done to."""
+    action: ShortText | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+
+
+class StatusListQuery(Query):
+    """GET /api/auth/statuslists/{name}."""
+
+    time: ShortText | None = None
+    """Another moment than now: of the present list alone is there a copy."""
+
+
+def check_parameters(query: MultiMapping[str], model: type[BaseModel] | None) -> None:
+    """Refuse parameters that a model does not have, or that are given twice.
+
+    Raises
+    ------
+    ProblemError
+    """
+    known: Mapping[str, object] = {} if model is None else model.model_fields
+    for name in query:
+        if name not in known:
             raise ProblemError(
-                invalid_parameter(name, f"must be from {least} to {most}.")
+                invalid_parameter(name, "unknown", "{name} is unknown here.")
             )
-        return int(value)
+        if len(query.getall(name)) > 1:
+            raise ProblemError(
+                invalid_parameter(name, "repeated", "{name} is given more than once.")
+            )
 
-    def limit(self) -> int:
-        """Return how many entries a page may have."""
-        return self.whole_number("limit", least=1, most=MAX_PAGE) or _DEFAULT_PAGE
 
-    def instant(self, name: str) -> datetime | None:
-        """Return an RFC 3339 moment.
-
-        A plus sign that came as a space is taken for what it was.
-        """
-        value = self.text(name)
-        if value is None:
-            return None
-        try:
-            moment = datetime.fromisoformat(value.replace(" ", "+"))
-            if moment.tzinfo is not None:
-                return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-        raise ProblemError(
-            invalid_parameter(name, "must be a moment, such as 2026-01-31T12:00:00Z.")
+def read_query(request: web.Request, model: type[Q]) -> Q:
+    """Return the query string as what it should be, or raise a `ProblemError`."""
+    given = {name: value.strip(" ") for name, value in request.query.items()}
+    try:
+        return model.model_validate(
+            {name: value for name, value in given.items() if value}
         )
+    except ValidationError as error:
+        raise ProblemError(invalid_parameters(error)) from None

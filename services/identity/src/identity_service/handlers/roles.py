@@ -6,44 +6,69 @@ from aiohttp import hdrs, web
 
 from identity_service.domain.roles import Role
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.payloads import (
-    RolePayload,
+from identity_service.handlers.operations import ADMINS, operation
+from identity_service.handlers.payloads import RolePayload, read_payload
+from identity_service.handlers.responses import (
+    MessageBody,
+    RoleBody,
+    RolesBody,
     json_response,
     message_response,
-    read_payload,
-    role_members,
     role_names,
 )
+from service_kit.operations import PathParameter, Reply, Tag
+from service_kit.problems import accounts
 
 
-async def show_all(request: web.Request) -> web.Response:
-    """GET /api/roles."""
+@operation(
+    "GET", "/api/roles", tag=Tag.ADMINISTRATION, access=ADMINS, returns=RolesBody
+)
+async def list_roles(request: web.Request) -> web.Response:
+    """List the roles."""
     context = RequestContext(request)
     await context.admin()
     roles = await context.services.roles.all()
     return json_response(
-        {
-            "roles": role_names(role.name for role in roles),
-            "details": [role_members(role) for role in roles],
-        }
+        RolesBody(
+            roles=role_names(role.name for role in roles),
+            details=[RoleBody.of(role) for role in roles],
+        )
     )
 
 
-async def add(request: web.Request) -> web.Response:
-    """POST /api/roles."""
+@operation(
+    "POST",
+    "/api/roles",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    body=RolePayload,
+    returns=Reply(RoleBody, HTTPStatus.CREATED, headers=(hdrs.LOCATION,)),
+    problems=(accounts.ROLE_EXISTS, accounts.TOO_MANY_ROLES),
+)
+async def add_role(request: web.Request) -> web.Response:
+    """Add a role."""
     context = RequestContext(request)
     admin = await context.admin()
     payload = await read_payload(request, RolePayload)
     role = Role.parse(payload.name, payload.description)
     await context.services.roles.add(role, admin)
-    response = json_response(role_members(role))
+    response = json_response(RoleBody.of(role))
     response.set_status(HTTPStatus.CREATED)
     response.headers[hdrs.LOCATION] = f"/api/roles/{role.name}"
     return response
 
 
-async def remove(request: web.Request) -> web.Response:
-    """DELETE /api/roles/{name}."""
+@operation(
+    "DELETE",
+    "/api/roles/{name}",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    path_parameters={"name": PathParameter("The role's name.", "editor")},
+    returns=MessageBody,
+    problems=(accounts.ROLE_NOT_FOUND, accounts.ROLE_IN_USE, accounts.ROLE_NEEDED),
+)
+async def remove_role(request: web.Request) -> web.Response:
+    """Remove a role that nobody has."""
     context = RequestContext(request)
     admin = await context.admin()
     await context.services.roles.remove(request.match_info["name"], admin)

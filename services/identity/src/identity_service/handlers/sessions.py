@@ -3,41 +3,97 @@
 from aiohttp import web
 
 from identity_service.domain.errors import NoRefreshTokenError, UnknownRefreshTokenError
+from identity_service.domain.users import User
 from identity_service.handlers.context import RequestContext
+from identity_service.handlers.cookies import TokenTransport
+from identity_service.handlers.operations import operation
 from identity_service.handlers.payloads import (
+    RefreshTokenPayload,
     SignInPayload,
+    read_payload,
+)
+from identity_service.handlers.responses import (
+    EndedBody,
+    MessageBody,
+    SessionBody,
+    SessionsBody,
+    SignInBody,
+    TokenPairBody,
+    ended_response,
     json_response,
     message_response,
-    read_payload,
     role_names,
-    session_members,
 )
 from identity_service.security.csrf import Page
-from service_kit.bodies import read_members
-from service_kit.problems import ProblemError
+from identity_service.usecases.token_pairs import TokenPair
+from service_kit.bodies import JSON_OR_FORM, read_members
+from service_kit.operations import ANYBODY, USERS, PathParameter, Tag
+from service_kit.problems import ProblemError, accounts
 
 
+@operation(
+    "POST",
+    "/api/auth/signin",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    ignores_unknown_parameters=True,
+    body=SignInPayload,
+    body_types=JSON_OR_FORM,
+    returns=SignInBody,
+    problems=(
+        accounts.INVALID_CREDENTIALS,
+        accounts.CROSS_SITE_REQUEST,
+        accounts.TOO_MANY_ATTEMPTS,
+        accounts.BUSY,
+    ),
+)
 async def sign_in(request: web.Request) -> web.Response:
-    """POST /api/auth/signin."""
+    """Begin a session, and get a token pair."""
     context = RequestContext(request)
     transport = context.transport.to_page(context.page)
     payload = await read_payload(request, SignInPayload, form=True)
     user, pair = await context.services.sign_ins.sign_in(
         payload.username, payload.password, context.device
     )
-    members: dict[str, object] = {
-        "id": user.id,
-        "username": user.username,
-        "email": user.email,
-        "roles": role_names(user.effective_roles),
-    }
+    return signed_in_response(transport, user, pair)
+
+
+def signed_in_response(
+    transport: TokenTransport, user: User, pair: TokenPair
+) -> web.Response:
+    """Return the response to a sign-in, however it was done."""
+    members: dict[str, bool] = {}
     if user.password_is_temporary:
-        members["passwordChangeRequired"] = True
-    return transport.respond(members, pair)
+        members["password_change_required"] = True
+    return transport.respond(
+        SignInBody,
+        pair,
+        id=user.id,
+        username=user.username,
+        email=user.email,
+        roles=role_names(user.effective_roles),
+        **members,
+    )
 
 
+@operation(
+    "POST",
+    "/api/auth/refreshtoken",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    ignores_unknown_parameters=True,
+    body=RefreshTokenPayload,
+    body_types=JSON_OR_FORM,
+    returns=TokenPairBody,
+    problems=(
+        accounts.REFRESH_TOKEN_REQUIRED,
+        accounts.INVALID_GRANT,
+        accounts.REFRESH_TOKEN_EXPIRED,
+        accounts.CROSS_SITE_REQUEST,
+    ),
+)
 async def refresh(request: web.Request) -> web.Response:
-    """POST /api/auth/refreshtoken."""
+    """Get the next token pair of a session."""
     context = RequestContext(request)
     transport = context.transport
     match (await read_members(request, form=True)).get("refreshToken"):
@@ -54,11 +110,21 @@ async def refresh(request: web.Request) -> web.Response:
     transport = transport.to_page(context.page)
     refreshes = context.services.refreshes
     pair = await refreshes.refresh_one(untrusted_tokens, context.device)
-    return transport.respond({}, pair)
+    return transport.respond(TokenPairBody, pair)
 
 
+@operation(
+    "POST",
+    "/api/auth/signout",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    ignores_unknown_parameters=True,
+    body=RefreshTokenPayload,
+    body_types=JSON_OR_FORM,
+    returns=MessageBody,
+)
 async def sign_out(request: web.Request) -> web.Response:
-    """POST /api/auth/signout."""
+    """End a session, and clear its cookies: done whatever the request holds."""
     context = RequestContext(request)
     transport = context.transport
     is_own_page = context.page is Page.OURS
@@ -85,32 +151,57 @@ async def _refresh_token_in_body(request: web.Request) -> str | None:
     return token if isinstance(token, str) and token else None
 
 
-async def show_all(request: web.Request) -> web.Response:
-    """GET /api/users/me/sessions."""
+@operation(
+    "GET",
+    "/api/users/me/sessions",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    returns=SessionsBody,
+)
+async def list_sessions(request: web.Request) -> web.Response:
+    """List the caller's sessions."""
     context = RequestContext(request)
     caller = await context.caller()
     live = await context.services.sessions.live(caller.user_id)
     return json_response(
-        {
-            "sessions": [
-                session_members(session, current=session.id == caller.session_id)
+        SessionsBody(
+            sessions=[
+                SessionBody.of(session, current=session.id == caller.session_id)
                 for session in live
             ]
-        }
+        )
     )
 
 
-async def end_one(request: web.Request) -> web.Response:
-    """DELETE /api/users/me/sessions/{id}."""
+@operation(
+    "DELETE",
+    "/api/users/me/sessions/{session_id}",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    path_parameters={
+        "session_id": PathParameter("The session's id.", "0123456789abcdef" * 2)
+    },
+    returns=MessageBody,
+    problems=(accounts.SESSION_NOT_FOUND,),
+)
+async def end_session(request: web.Request) -> web.Response:
+    """End one of the caller's sessions."""
     context = RequestContext(request)
     caller = await context.caller()
     await context.services.sessions.end_one(caller, request.match_info["session_id"])
     return message_response("Session ended.")
 
 
-async def end_others(request: web.Request) -> web.Response:
-    """DELETE /api/users/me/sessions: all but the one that asks."""
+@operation(
+    "DELETE",
+    "/api/users/me/sessions",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    returns=EndedBody,
+)
+async def end_other_sessions(request: web.Request) -> web.Response:
+    """End the caller's sessions, all but the one that asks."""
     context = RequestContext(request)
     caller = await context.caller()
     ended = await context.services.sessions.end_others(caller)
-    return json_response({"message": "Other sessions ended.", "ended": ended})
+    return ended_response("Other sessions ended.", ended)

@@ -11,14 +11,32 @@ from identity_service.handlers.conditional import (
     conditional_response,
 )
 from identity_service.handlers.context import RequestContext
+from identity_service.handlers.operations import operation, published
+from identity_service.handlers.published import StatusListsBody
+from identity_service.handlers.queries import StatusListQuery
 from identity_service.handlers.waiting import waited_response
-from service_kit.problems import ProblemError, accounts
+from service_kit.operations import ANYBODY, PathParameter, Tag
+from service_kit.problems import ProblemError, accounts, common
+
+STATUS_LIST: Final = "/api/auth/statuslists/{name:[A-Za-z0-9_-]{1,22}}"
 
 _MEDIA_TYPE: Final = "application/statuslist+jwt"
 
 
-async def show(request: web.Request) -> web.Response:
-    """GET /api/auth/statuslists/{name} (draft-ietf-oauth-status-list section 8)."""
+@operation(
+    "GET",
+    STATUS_LIST,
+    tag=Tag.TOKENS,
+    access=ANYBODY,
+    path_parameters={
+        "name": PathParameter("The list's name.", "0123456789ABCDEFabcdef")
+    },
+    query=StatusListQuery,
+    returns=published(None, media_type=_MEDIA_TYPE),
+    problems=(accounts.HISTORY_NOT_SUPPORTED, common.NOT_FOUND),
+)
+async def show_status_list(request: web.Request) -> web.Response:
+    """Show a Token Status List (draft-ietf-oauth-status-list section 8)."""
     if "time" in request.query:
         raise ProblemError(accounts.HISTORY_NOT_SUPPORTED)
     status_lists = RequestContext(request).services.status_lists
@@ -40,8 +58,15 @@ async def show(request: web.Request) -> web.Response:
     return await waited_response(request, await status_lists.watch(name), respond)
 
 
-async def show_all(request: web.Request) -> web.Response:
-    """GET /api/auth/statuslists (section 9.1)."""
+@operation(
+    "GET",
+    "/api/auth/statuslists",
+    tag=Tag.TOKENS,
+    access=ANYBODY,
+    returns=published(StatusListsBody),
+)
+async def list_status_lists(request: web.Request) -> web.Response:
+    """List the status lists (section 9.1)."""
     uris = await RequestContext(request).services.status_lists.uris()
     return conditional_response(
         request,

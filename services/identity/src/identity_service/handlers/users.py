@@ -1,50 +1,90 @@
 """Users, as administrators see them."""
 
+from typing import Final
+
 from aiohttp import web
 
 from identity_service.domain.errors import UserNotFoundError
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.me import profile_changes
-from identity_service.handlers.payloads import (
-    RolesPayload,
-    UserPayload,
+from identity_service.handlers.operations import ADMINS, USER_ID, operation
+from identity_service.handlers.payloads import RolesPayload, UserPayload, read_payload
+from identity_service.handlers.queries import MAX_DIGITS, UsersQuery, read_query
+from identity_service.handlers.responses import (
+    EndedBody,
+    MessageBody,
+    UserBody,
+    UserPage,
+    ended_response,
     json_response,
     message_response,
-    read_payload,
-    user_members,
 )
-from identity_service.handlers.queries import MAX_DIGITS, Query
+from service_kit.operations import Tag
+from service_kit.problems import accounts
+
+USER: Final = r"/api/users/{user_id:\d+}"
 
 
-async def show_page(request: web.Request) -> web.Response:
-    """GET /api/users?search=…&limit=…&cursor=…."""
+@operation(
+    "GET",
+    "/api/users",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    query=UsersQuery,
+    returns=UserPage,
+)
+async def list_users(request: web.Request) -> web.Response:
+    """List users, or find those whose username or e-mail address has words."""
     context = RequestContext(request)
     await context.admin()
-    query = Query(request, "search", "limit", "cursor")
-    limit = query.limit()
+    query = read_query(request, UsersQuery)
     found = await context.services.users.page(
-        query.text("search") or "", query.whole_number("cursor") or 0, limit + 1
+        query.search, query.cursor or 0, query.limit + 1
     )
-    shown = found[:limit]
+    shown = found[: query.limit]
     return json_response(
-        {
-            "users": [user_members(user) for user in shown],
-            "nextCursor": str(shown[-1].id) if len(found) > limit else None,
-        }
+        UserPage(
+            users=[UserBody.of(user) for user in shown],
+            next_cursor=str(shown[-1].id) if len(found) > query.limit else None,
+        )
     )
 
 
-async def show(request: web.Request) -> web.Response:
-    """GET /api/users/{id}."""
+@operation(
+    "GET",
+    USER,
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    path_parameters=USER_ID,
+    returns=UserBody,
+    problems=(accounts.ACCOUNT_NOT_FOUND,),
+)
+async def show_user(request: web.Request) -> web.Response:
+    """Show a user."""
     context = RequestContext(request)
     await context.admin()
-    return json_response(
-        user_members(await context.services.users.get(_user_id(request)))
-    )
+    user = await context.services.users.get(_user_id(request))
+    return json_response(UserBody.of(user))
 
 
-async def change(request: web.Request) -> web.Response:
-    """PATCH /api/users/{id}."""
+@operation(
+    "PATCH",
+    USER,
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    path_parameters=USER_ID,
+    body=UserPayload,
+    returns=UserBody,
+    problems=(
+        accounts.ACCOUNT_NOT_FOUND,
+        accounts.USERNAME_TAKEN,
+        accounts.EMAIL_TAKEN,
+        accounts.LAST_ADMIN,
+        accounts.FRESH_CHECK_REQUIRED,
+    ),
+)
+async def change_user(request: web.Request) -> web.Response:
+    """Change a user's name or e-mail address, or disable the account."""
     context = RequestContext(request)
     admin = await context.admin()
     payload = await read_payload(request, UserPayload)
@@ -52,11 +92,24 @@ async def change(request: web.Request) -> web.Response:
     if changes.email is not None:
         context.require_fresh(admin)
     user = await context.services.users.change(_user_id(request), changes, admin)
-    return json_response(user_members(user))
+    return json_response(UserBody.of(user))
 
 
-async def delete(request: web.Request) -> web.Response:
-    """DELETE /api/users/{id}."""
+@operation(
+    "DELETE",
+    USER,
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    path_parameters=USER_ID,
+    returns=MessageBody,
+    problems=(
+        accounts.ACCOUNT_NOT_FOUND,
+        accounts.LAST_ADMIN,
+        accounts.FRESH_CHECK_REQUIRED,
+    ),
+)
+async def delete_user(request: web.Request) -> web.Response:
+    """Delete a user."""
     context = RequestContext(request)
     admin = await context.admin()
     context.require_fresh(admin)
@@ -64,23 +117,47 @@ async def delete(request: web.Request) -> web.Response:
     return message_response("Account deleted.")
 
 
+@operation(
+    "PUT",
+    f"{USER}/roles",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    path_parameters=USER_ID,
+    body=RolesPayload,
+    returns=UserBody,
+    problems=(
+        accounts.ACCOUNT_NOT_FOUND,
+        accounts.UNKNOWN_ROLE,
+        accounts.LAST_ADMIN,
+        accounts.FRESH_CHECK_REQUIRED,
+    ),
+)
 async def set_roles(request: web.Request) -> web.Response:
-    """PUT /api/users/{id}/roles."""
+    """Give a user these roles and no others."""
     context = RequestContext(request)
     admin = await context.admin()
     context.require_fresh(admin)
     payload = await read_payload(request, RolesPayload)
     names = (name.removeprefix("ROLE_").lower() for name in payload.roles)
     user = await context.services.users.set_roles(_user_id(request), names, admin)
-    return json_response(user_members(user))
+    return json_response(UserBody.of(user))
 
 
+@operation(
+    "DELETE",
+    f"{USER}/sessions",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    path_parameters=USER_ID,
+    returns=EndedBody,
+    problems=(accounts.ACCOUNT_NOT_FOUND,),
+)
 async def end_sessions(request: web.Request) -> web.Response:
-    """DELETE /api/users/{id}/sessions."""
+    """End every session of a user."""
     context = RequestContext(request)
     admin = await context.admin()
     ended = await context.services.users.end_sessions(_user_id(request), admin)
-    return json_response({"message": "Sessions ended.", "ended": ended})
+    return ended_response("Sessions ended.", ended)
 
 
 def _user_id(request: web.Request) -> int:

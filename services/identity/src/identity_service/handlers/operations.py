@@ -1,0 +1,99 @@
+"""How identity's handlers are declared as operations."""
+
+import functools
+import inspect
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from pydantic import BaseModel
+
+from identity_service.domain.roles import ADMIN
+from identity_service.handlers.queries import check_parameters
+from service_kit.bodies import JSON
+from service_kit.operations import (
+    Access,
+    Operation,
+    OperationDecorator,
+    PathParameter,
+    Reply,
+    Tag,
+    users_with,
+)
+from service_kit.problems import Problem
+
+ADMINS: Final = users_with(ADMIN)
+
+USER_ID: Final = {"user_id": PathParameter("The user's id.", 2)}
+
+
+def published(
+    model: type[BaseModel] | None, *, media_type: str = JSON
+) -> tuple[Reply, ...]:
+    """Return the replies of what is the same for everybody until it changes."""
+    headers = (hdrs.ETAG, hdrs.CACHE_CONTROL)
+    return (
+        Reply(model, media_type=media_type, headers=headers),
+        Reply(status=HTTPStatus.NOT_MODIFIED, media_type=None, headers=headers),
+    )
+
+
+def operation(
+    method: str,
+    path: str,
+    *,
+    tag: Tag,
+    access: Access,
+    path_parameters: Mapping[str, PathParameter] | None = None,
+    query: type[BaseModel] | None = None,
+    ignores_unknown_parameters: bool = False,
+    body: type[BaseModel] | None = None,
+    body_types: tuple[str, ...] = (JSON,),
+    returns: type[BaseModel] | Reply | tuple[Reply, ...] = (),
+    problems: tuple[Problem, ...] = (),
+) -> OperationDecorator:
+    """Return a decorator that makes a handler an operation.
+
+    The handler's name is the operation's; the first line of its docstring is the
+    summary, the rest the description. Unknown and repeated parameters of the query
+    string are refused before the handler is asked. ``returns`` is the model of a 200,
+    or says more exactly what may come.
+    """
+    match returns:
+        case Reply():
+            replies: tuple[Reply, ...] = (returns,)
+        case tuple():
+            replies = returns
+        case _:
+            replies = (Reply(returns),)
+
+    def declare(handler: Handler) -> Operation:
+        @functools.wraps(handler)
+        async def strict(request: web.Request) -> web.StreamResponse:
+            check_parameters(request.query, query)
+            return await handler(request)
+
+        summary, _, description = inspect.cleandoc(handler.__doc__ or "").partition(
+            "\n"
+        )
+        return Operation(
+            name=handler.__name__,
+            method=method,
+            path=path,
+            handler=handler if ignores_unknown_parameters else strict,
+            summary=summary.removesuffix("."),
+            description=description.strip(),
+            tag=tag,
+            access=access,
+            path_parameters=path_parameters or {},
+            query=query,
+            ignores_unknown_parameters=ignores_unknown_parameters,
+            body=body,
+            body_types=body_types,
+            replies=replies,
+            problems=problems,
+        )
+
+    return declare

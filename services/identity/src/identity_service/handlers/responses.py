@@ -1,0 +1,248 @@
+"""The bodies of responses, and how they are sent."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Self
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from identity_service.domain.audit import AuditRecord
+from identity_service.domain.roles import Role, RoleName
+from identity_service.domain.sessions import Session
+from identity_service.domain.users import User
+from identity_service.handlers.schemas import (
+    AccessTokenText,
+    Count,
+    Cursor,
+    EmailText,
+    Id,
+    MessageText,
+    Moment,
+    RefreshTokenText,
+    RoleNameText,
+    RolesInResponses,
+    SessionId,
+    UsernameText,
+    described,
+    text,
+)
+from service_kit.languages.accepting import preferred_language
+from service_kit.languages.text import Text
+
+
+class Body(BaseModel):
+    """A response's body. Members that are not given are left out of it."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, validate_by_name=True
+    )
+
+
+class MessageBody(Body):
+    """What was done, in words."""
+
+    message: MessageText
+
+
+class EndedBody(MessageBody):
+    """How many sessions were ended."""
+
+    ended: Count
+
+
+class TokenPairBody(Body):
+    """A token pair. Tokens that travel in cookies are not in it."""
+
+    access_token: AccessTokenText = ""
+    refresh_token: RefreshTokenText = ""
+    token_type: Annotated[str, described(const="Bearer")]
+    expires_in: Annotated[
+        int, described(format="int32", minimum=1, maximum=86_400, example=900)
+    ]
+    """Seconds that the access token lives."""
+
+
+class SignInBody(TokenPairBody):
+    """Who has signed in, and their token pair."""
+
+    id: Id
+    username: UsernameText
+    email: EmailText
+    roles: RolesInResponses
+    password_change_required: bool = False
+
+
+class UserBody(Body):
+    """A user."""
+
+    id: Id
+    username: UsernameText
+    email: EmailText
+    roles: RolesInResponses
+    disabled: bool
+    password_change_required: bool
+    created_at: Moment
+    updated_at: Moment
+
+    @classmethod
+    def of(cls, user: User) -> Self:
+        """Return what a response says of a user."""
+        return cls(
+            id=user.id,
+            username=user.username,
+            email=user.email,
+            roles=role_names(user.roles),
+            disabled=user.disabled_at is not None,
+            password_change_required=user.password_is_temporary,
+            created_at=user.created_at,
+            updated_at=user.updated_at,
+        )
+
+
+class Page(Body):
+    """Some entries of a list."""
+
+    next_cursor: Cursor | None
+    """The parameter ``cursor`` of the next page; null on the last."""
+
+
+class UserPage(Page):
+    """Some users."""
+
+    users: Annotated[list[UserBody], described(maxItems=200)]
+
+
+class SessionBody(Body):
+    """A session."""
+
+    id: SessionId
+    device: Annotated[str, text(255, "Mozilla/5.0")]
+    address: Annotated[str, text(45, "192.0.2.7")]
+    current: bool
+    """Whether it is the session of the access token that asks."""
+    created_at: Moment
+    last_used_at: Moment
+    expires_at: Moment
+
+    @classmethod
+    def of(cls, session: Session, *, current: bool) -> Self:
+        """Return what a response says of a session."""
+        return cls(
+            id=session.id,
+            device=session.device,
+            address=session.address,
+            current=current,
+            created_at=session.created_at,
+            last_used_at=session.rotated_at,
+            expires_at=min(session.idle_expires_at, session.expires_at),
+        )
+
+
+class SessionsBody(Body):
+    """The live sessions of a user."""
+
+    sessions: Annotated[list[SessionBody], described(maxItems=10_000)]
+
+
+class RoleBody(Body):
+    """A role."""
+
+    name: RoleNameText
+    description: Annotated[str, text(200, "Edits texts.")]
+
+    @classmethod
+    def of(cls, role: Role) -> Self:
+        """Return what a response says of a role."""
+        return cls(name=role.name, description=role.description)
+
+
+class RolesBody(Body):
+    """All roles."""
+
+    roles: RolesInResponses
+    details: Annotated[list[RoleBody], described(maxItems=200)]
+
+
+class AuditEventBody(Body):
+    """An event of the audit log."""
+
+    id: Id
+    at: Moment
+    action: Annotated[str, text(64, "session.signed_in")]
+    actor: Id | None
+    """The user who did it; null for the system and for strangers."""
+    subject: Id | None
+    """The user it was done to."""
+    address: Annotated[str, text(45, "192.0.2.7")]
+    request_id: Annotated[str, text(64, "0123456789abcdef01234567")]
+    details: Annotated[
+        dict[str, Annotated[str, text(256, "signed_out")] | int | bool | None],
+        described(maxProperties=32, example={"sessions_ended": 1}),
+    ]
+    hash: Annotated[str, text(64, "0" * 64, pattern="^[0-9a-f]{64}$")]
+    """Over all the event says and the hash of the event before it."""
+
+    @classmethod
+    def of(cls, record: AuditRecord) -> Self:
+        """Return what a response says of an event."""
+        return cls(
+            id=record.id,
+            at=record.at,
+            action=record.action,
+            actor=record.actor_id,
+            subject=record.subject_id,
+            address=record.address,
+            request_id=record.request_id,
+            details=json.loads(record.details),
+            hash=record.hash,
+        )
+
+
+class AuditPage(Page):
+    """Some events, newest first."""
+
+    events: Annotated[list[AuditEventBody], described(maxItems=200)]
+
+
+def json_response(body: Body | Mapping[str, Any]) -> web.Response:
+    """Return a JSON response that nobody may store."""
+    content = (
+        body.model_dump_json(by_alias=True, exclude_unset=True)
+        if isinstance(body, Body)
+        else json.dumps(body)
+    )
+    return web.Response(
+        text=content,
+        content_type="application/json",
+        headers={hdrs.CACHE_CONTROL: "no-store"},
+    )
+
+
+def told(template: str) -> str:
+    """Return a text in the language of whoever sent the request."""
+    return Text(template).in_language(preferred_language.get())
+
+
+def in_their_language(response: web.Response) -> web.Response:
+    """Return a response whose message is `told`, with the fields that say so."""
+    response.headers[hdrs.CONTENT_LANGUAGE] = preferred_language.get()
+    response.headers[hdrs.VARY] = hdrs.ACCEPT_LANGUAGE
+    return response
+
+
+def message_response(template: str) -> web.Response:
+    """Return a response that says no more than this."""
+    return in_their_language(json_response(MessageBody(message=told(template))))
+
+
+def ended_response(template: str, ended: int) -> web.Response:
+    """Return a response that says how many sessions were ended."""
+    body = EndedBody(message=told(template), ended=ended)
+    return in_their_language(json_response(body))
+
+
+def role_names(roles: Iterable[RoleName]) -> list[str]:
+    """Return roles as the tutorial's clients know them."""
+    return [f"ROLE_{name.upper()}" for name in roles]

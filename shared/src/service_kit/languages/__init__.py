@@ -1,0 +1,1 @@
+"""Texts for people, each in the language that its reader prefers."""
