@@ -16,7 +16,7 @@ Head = dict[str, str]
 async def answers(
     service: Content, request: str, *, until_closed: bool = False
 ) -> tuple[str, Head, str]:
-    """Send octets; return the status line, the header fields, and the body."""
+    """Send bytes; return the status line, the header fields, and the body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     try:
         writer.write(request.encode())

@@ -63,7 +63,7 @@ class Edge:
 
     @property
     def growth(self) -> int:
-        """Octets of memory that it has more than before."""
+        """Bytes of memory that it has more than before."""
         return self.gateway.resident - self.resident
 
     def until_calm(self, seconds: float = 5) -> None:
@@ -235,16 +235,16 @@ TOO_LARGE = {
 }
 
 
-@pytest.mark.parametrize(("status", "octets"), TOO_LARGE.values(), ids=TOO_LARGE)
+@pytest.mark.parametrize(("status", "bytes"), TOO_LARGE.values(), ids=TOO_LARGE)
 def test_what_is_too_large_is_refused_at_once(
-    edge: Edge, status: int, octets: bytes
+    edge: Edge, status: int, data: bytes
 ) -> None:
     before = requests_seen(edge.gateway)
     began_at = time.monotonic()
     with Crowd(edge.gateway.port) as crowd:
         crowd.join(1)
-        for start in range(0, len(octets), 32_768):
-            crowd.say(octets[start : start + 32_768])
+        for start in range(0, len(data), 32_768):
+            crowd.say(data[start : start + 32_768])
             crowd.listen(0.002)
         while not crowd.statuses and time.monotonic() < began_at + 3:
             crowd.listen(0.02)
@@ -285,9 +285,9 @@ def test_bombs_are_not_unpacked(
     before = identity.resident
     body = BOMBS[coding]
     head = b"Content-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
-    octets = SIGN_IN + head % (coding.encode(), len(body)) + body
+    data = SIGN_IN + head % (coding.encode(), len(body)) + body
     for _ in range(5):
-        received = exchange(edge.gateway.port, octets)
+        received = exchange(edge.gateway.port, data)
         assert int(received.split()[1]) in {400, 413, 415}, received
     assert identity.resident - before < 32 * MEBIBYTE
     assert edge.growth < 32 * MEBIBYTE
@@ -359,8 +359,8 @@ def test_malformed_requests_are_refused_and_leave_nothing(edge: Edge) -> None:
     gateway = edge.gateway
     log_before = gateway.log.stat().st_size
     inputs = [
-        octets.replace(b"/api/x", b"/api/auth/signin")
-        for _, octets in islice(hostile_framings(), 0, None, step)
+        data.replace(b"/api/x", b"/api/auth/signin")
+        for _, data in islice(hostile_framings(), 0, None, step)
     ]
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda each: exchange(gateway.port, each), inputs))

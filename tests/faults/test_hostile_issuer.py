@@ -67,7 +67,7 @@ async def canary() -> AsyncIterator[tuple[int, list[int]]]:
 
 
 async def drip(request: web.Request) -> web.StreamResponse:
-    """Answer an octet at a time, without an end."""
+    """Answer a byte at a time, without an end."""
     response = web.StreamResponse()
     await response.prepare(request)
     with contextlib.suppress(ConnectionError):

@@ -21,7 +21,7 @@ from tests.support.raw_upstream import OK
 MEBIBYTE = 1_048_576
 GROWTH_MIB = 2.0
 """Between two thirds of the time. In the long form each is 60 000 requests, so that 35
-octets left by each would show, or a kilobyte by each client that broke off."""
+bytes left by each would show, or a kilobyte by each client that broke off."""
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 GET_LARGE = b"GET /api/large HTTP/1.1\r\nHost: a\r\n\r\n"

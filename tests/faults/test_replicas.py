@@ -77,14 +77,14 @@ def test_a_replica_that_freezes_costs_no_get_and_no_other_route(
 
 @pytest.mark.parametrize("figures", BOTH)
 @pytest.mark.parametrize(
-    ("delay", "octets_a_second"), [(2.0, 0.0), (0.0, 1.0)], ids=["late", "dripping"]
+    ("delay", "bytes_a_second"), [(2.0, 0.0), (0.0, 1.0)], ids=["late", "dripping"]
 )
 def test_a_slow_replica_slows_few_requests(
     cluster: Cluster,
     token: str,
     figures: Figures,
     delay: float,
-    octets_a_second: float,
+    bytes_a_second: float,
 ) -> None:
     victim = cluster.content[0]
     with slow_proxy(victim.port) as proxy:
@@ -96,7 +96,7 @@ def test_a_slow_replica_slows_few_requests(
         with started(gateway), running_load(plan) as load:
             time.sleep(figures.warm)
             slow_at = time.monotonic()
-            proxy.delay, proxy.octets_a_second = delay, octets_a_second
+            proxy.delay, proxy.bytes_a_second = delay, bytes_a_second
             time.sleep(figures.fault + 3)
             report = load.report()
 

@@ -58,8 +58,8 @@ async def test_no_request_forges_a_line_or_leaves_a_secret(
         "G'E`T /api/x HTTP/1.1\r\nHost: a\r\n\r\n",
         "\x00\x01\x02\r\n\r\n",
     ]
-    octets = [request.encode("latin-1") for request in requests]
-    lines = await logged(upstream, tmp_path, *octets)
+    data = [request.encode("latin-1") for request in requests]
+    lines = await logged(upstream, tmp_path, *data)
     assert len(lines) == len(requests)
     text = (tmp_path / "access.log").read_text("ascii")
     assert SECRET not in text

@@ -141,7 +141,7 @@ async def test_g12_a_malformed_answer_is_cut_off_at_the_upstream(
     assert upstream.calls[0].is_over
 
 
-async def test_g12_octets_nobody_asked_for_end_an_idle_connection(
+async def test_g12_bytes_nobody_asked_for_end_an_idle_connection(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     async def script(call: Call) -> None:

@@ -21,10 +21,10 @@ AT_ONCE = 20
 
 
 def test_g4_lines_end_with_cr_and_lf_and_nothing_else_does() -> None:
-    octets = (b"a", b"\r", b"\n", b"\r\n", b"\t", b"\0", b"\x0b", b"\x1c", b"\x85")
+    data = (b"a", b"\r", b"\n", b"\r\n", b"\t", b"\0", b"\x0b", b"\x1c", b"\x85")
     strict = re.compile(rb"(?:[^\0-\x08\n-\x1f\x7f]|\r\n)*")
     for length in range(6):
-        for pieces in product(octets, repeat=length):
+        for pieces in product(data, repeat=length):
             head = b"".join(pieces)
             try:
                 lines = split_lines(head, HeadLimits())
@@ -39,9 +39,9 @@ def test_g4_the_table_is_large() -> None:
     assert len(HOSTILE) > 1_000
 
 
-async def received_for(port: int, octets: bytes) -> bytes:
+async def received_for(port: int, data: bytes) -> bytes:
     async with raw_client(port) as client:
-        await client.send(octets)
+        await client.send(data)
         client.end()
         return await client.rest()
 
@@ -59,11 +59,11 @@ async def test_g4_no_hostile_framing_becomes_two_requests(
         for start in range(0, len(inputs), AT_ONCE):
             batch = inputs[start : start + AT_ONCE]
             received = await asyncio.gather(
-                *(received_for(gateway.port, octets) for octets in batch)
+                *(received_for(gateway.port, data) for data in batch)
             )
-            for octets in received:
-                assert statuses(octets), "no answer at all"
-            answers += sum(len(statuses(octets)) for octets in received)
+            for data in received:
+                assert statuses(data), "no answer at all"
+            answers += sum(len(statuses(data)) for data in received)
         recorded = upstream.requests  # h11 raises if any of it is malformed
     assert all(request.target == "/api/x" for request in recorded)
     assert len(recorded) <= answers
@@ -145,7 +145,7 @@ async def test_pipelined_requests_are_answered_in_order(
     assert [r.target for r in upstream.requests] == [f"/api/{n}" for n in range(20)]
 
 
-async def test_a_request_may_come_octet_by_octet(
+async def test_a_request_may_come_byte_by_byte(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     request = (
@@ -153,7 +153,7 @@ async def test_a_request_may_come_octet_by_octet(
         b"3\r\nabc\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n"
     )
     async with raw_client(gateway.port) as client:
-        await client.send(*(bytes([octet]) for octet in request), pause=0.0005)
+        await client.send(*(bytes([byte]) for byte in request), pause=0.0005)
         assert (await client.answer()).status == 200
     assert upstream.requests[0].body == b"abcde"
 

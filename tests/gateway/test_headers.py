@@ -343,7 +343,7 @@ async def test_an_answer_and_its_request_share_one_id(
     assert answer.value("X-Request-Id") == upstream.requests[-1].value("X-Request-Id")
 
 
-async def test_end_to_end_fields_pass_octet_for_octet(
+async def test_end_to_end_fields_pass_byte_for_byte(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     lines = [

@@ -185,7 +185,7 @@ async def test_g7_what_is_just_within_the_limits_passes(
         "/api/.well-known/a..b/...",
     ],
 )
-async def test_g8_a_path_reaches_the_upstream_octet_for_octet(
+async def test_g8_a_path_reaches_the_upstream_byte_for_byte(
     target: str, gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     request = f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode()

@@ -81,7 +81,7 @@ async def test_a_large_body_comes_down(
     assert (await ask(gateway.port, GET)).body == body
 
 
-async def test_octets_are_passed_on_as_they_come(
+async def test_bytes_are_passed_on_as_they_come(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     """Server-sent events, and every other slow body."""

@@ -169,7 +169,7 @@ class Process:
 
     @property
     def resident(self) -> int:
-        """Octets of memory, as /proc tells."""
+        """Bytes of memory, as /proc tells."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 

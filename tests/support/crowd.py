@@ -104,7 +104,7 @@ def all_statuses(received: bytes) -> list[int]:
 
 
 def exchange(port: int, data: bytes, seconds: float = 5) -> bytes:
-    """Send octets, and then no more; return what came until the connection ended."""
+    """Send bytes, and then no more; return what came until the connection ended."""
     received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as client:
         with contextlib.suppress(OSError):
@@ -118,7 +118,7 @@ def exchange(port: int, data: bytes, seconds: float = 5) -> bytes:
 
 @contextlib.contextmanager
 def large_answers(size: int) -> Iterator[int]:
-    """Yield a port where what ends in ``large`` is answered with so many octets."""
+    """Yield a port where what ends in ``large`` is answered with so many bytes."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -124,7 +124,7 @@ _HEADS: Final = {
 
 
 def hostile_framings() -> Iterator[tuple[str, bytes]]:
-    """Yield a name and the octets a client sends on one connection.
+    """Yield a name and the bytes a client sends on one connection.
 
     Whether an input is answered or refused is not said: some are harmless once they
     are framed anew. What must hold is that nothing hidden in one becomes a request.

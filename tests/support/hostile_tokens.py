@@ -153,7 +153,7 @@ def _confusions() -> Iterator[tuple[str, Make]]:
         "jwk": lambda: json.dumps(_own_jwk()).encode(),
         "jwk-compact": lambda: json.dumps(_own_jwk(), separators=(",", ":")).encode(),
         "jwks": lambda: json.dumps({"keys": [_own_jwk()]}).encode(),
-        "n-octets": lambda: public_half().public_key.public_numbers().n.to_bytes(384),
+        "n-bytes": lambda: public_half().public_key.public_numbers().n.to_bytes(384),
         "n-base64": lambda: bytes(_own_jwk()["n"], "ascii"),
         "empty": lambda: b"",
         "kid": lambda: bytes(public_half().kid, "ascii"),

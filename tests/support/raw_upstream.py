@@ -1,4 +1,4 @@
-"""An upstream that records every octet and answers as the test scripts it."""
+"""An upstream that records every byte and answers as the test scripts it."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ class Call:
         return self.requests()[before]
 
     async def receive(self, count: int) -> None:
-        """Read until so many octets have come."""
+        """Read until so many bytes have come."""
         while len(self.received) < count and await self._read():
             pass
 
@@ -84,7 +84,7 @@ class Call:
             await asyncio.sleep(pause)
 
     def send_now(self, data: bytes) -> None:
-        """Put octets into the socket, without a turn of the event loop."""
+        """Put bytes into the socket, without a turn of the event loop."""
         sock = self._writer.get_extra_info("socket")
         assert os.write(sock.fileno(), data) == len(data)
 
@@ -106,7 +106,7 @@ Script = Callable[[Call], Awaitable[None]]
 
 
 def parsed_requests(received: bytes) -> list[Recorded]:
-    """Return what a strict server reads; octets of an incomplete request are left."""
+    """Return what a strict server reads; bytes of an incomplete request are left."""
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(received)
     requests: list[Recorded] = []
@@ -203,7 +203,7 @@ async def raw_upstream() -> AsyncIterator[RawUpstream]:
 
 
 def once(*pieces: bytes, pause: float = 0.0, ends: bool = True) -> Script:
-    """Return a script that answers one request with these octets."""
+    """Return a script that answers one request with these bytes."""
 
     async def script(call: Call) -> None:
         if await call.request() is not None:

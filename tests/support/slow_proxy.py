@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 
 class SlowProxy:
-    """Passes octets on; `delay` and `octets_a_second` hold for what comes back."""
+    """Passes bytes on; `delay` and `bytes_a_second` hold for what comes back."""
 
     def __init__(self, target_port: int) -> None:
         self.port = 0
         self.delay = 0.0
         """Seconds that each piece of an answer waits."""
-        self.octets_a_second = 0.0
+        self.bytes_a_second = 0.0
         """How fast answers come; 0 for as fast as can be."""
         self._target_port = target_port
 
@@ -64,12 +64,12 @@ class SlowProxy:
     ) -> None:
         while data := await reader.read(65_536):
             await asyncio.sleep(self.delay)
-            size = 1 if self.octets_a_second else len(data)
+            size = 1 if self.bytes_a_second else len(data)
             for start in range(0, len(data), size):
                 writer.write(data[start : start + size])
                 await writer.drain()
-                if self.octets_a_second:
-                    await asyncio.sleep(1 / self.octets_a_second)
+                if self.bytes_a_second:
+                    await asyncio.sleep(1 / self.bytes_a_second)
         raise ConnectionResetError
 
 

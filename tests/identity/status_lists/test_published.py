@@ -92,7 +92,7 @@ async def publisher(database: FlakyDatabase, still_clock: ManualClock) -> Publis
 
 
 @pytest.mark.parametrize("revoked", [set(), {0}, {7, 8, 131071}, set(range(999))])
-def test_s1_octets_are_those_of_the_draft(revoked: set[int]) -> None:
+def test_s1_bytes_are_those_of_the_draft(revoked: set[int]) -> None:
     statuses = StatusList(list_bytes(revoked))
 
     assert len(statuses) == LIST_SIZE

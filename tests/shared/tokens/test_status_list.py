@@ -1,4 +1,4 @@
-"""Status lists: their octets, and the tokens that carry them."""
+"""Status lists: their bytes, and the tokens that carry them."""
 
 import resource
 import zlib

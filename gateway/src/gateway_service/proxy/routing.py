@@ -61,7 +61,7 @@ class Routes:
     def match(self, untrusted_path: str) -> Route | None:
         """Return the route with the longest prefix that ends at a segment's border.
 
-        The path is the octets of the request target without its query, undecoded; an
+        The path is the bytes of the request target without its query, undecoded; an
         upstream is sent the same. A path that an upstream might read differently
         (dot segments, encoded or doubled slashes, backslashes) belongs to no route.
         """

@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import hdrs
 
 _TOTAL_SECONDS: Final = 5.0
-"""In all, so that a server that drips octets is no longer waited for."""
+"""In all, so that a server that drips bytes is no longer waited for."""
 
 _LATE_SECONDS: Final = 3.0
 """How much later than asked a response may be that waited for a change."""
@@ -57,7 +57,7 @@ async def fetch(
     session: aiohttp.ClientSession,
     url: str,
     *,
-    max_octets: int,
+    max_bytes: int,
     wait: timedelta = timedelta(),
     etag: str | None = None,
 ) -> Fetched:
@@ -86,13 +86,13 @@ async def fetch(
             allow_redirects=False,
             auto_decompress=False,
         ) as response:
-            return await _fetched(response, max_octets, is_conditional=etag is not None)
+            return await _fetched(response, max_bytes, is_conditional=etag is not None)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise FetchError(type(error).__name__) from error
 
 
 async def _fetched(
-    response: aiohttp.ClientResponse, max_octets: int, *, is_conditional: bool
+    response: aiohttp.ClientResponse, max_bytes: int, *, is_conditional: bool
 ) -> Fetched:
     is_unchanged = is_conditional and response.status == HTTPStatus.NOT_MODIFIED
     if response.status != HTTPStatus.OK and not is_unchanged:
@@ -101,7 +101,7 @@ async def _fetched(
         raise FetchError("compressed, though not asked to be")
     etag = response.headers.get(hdrs.ETAG)
     return Fetched(
-        await _body(response, max_octets),
+        await _body(response, max_bytes),
         _max_age(response),
         etag if etag and len(etag) <= _LONGEST_ETAG else None,
         is_unchanged=is_unchanged,
@@ -109,12 +109,12 @@ async def _fetched(
     )
 
 
-async def _body(response: aiohttp.ClientResponse, max_octets: int) -> bytes:
+async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     body = bytearray()
-    async for octets in response.content.iter_any():
-        body += octets
-        if len(body) > max_octets:
-            raise FetchError(f"more than {max_octets} octets")
+    async for data in response.content.iter_any():
+        body += data
+        if len(body) > max_bytes:
+            raise FetchError(f"more than {max_bytes} bytes")
     return bytes(body)
 
 

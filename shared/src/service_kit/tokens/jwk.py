@@ -110,13 +110,13 @@ def _encode_integer(number: int) -> str:
 
 
 def _decode_integer(untrusted: object) -> int:
-    """Read a Base64urlUInt: canonical, and without leading zero octets."""
+    """Read a Base64urlUInt: canonical, and without leading zero bytes."""
     if not isinstance(untrusted, str):
         raise UnusableKeyError("a number is not a string")
     try:
-        octets = base64url.decode(untrusted)
+        data = base64url.decode(untrusted)
     except ValueError as error:
         raise UnusableKeyError("a number is not base64url") from error
-    if octets.startswith(b"\0"):
-        raise UnusableKeyError("a number has a leading zero octet")
-    return int.from_bytes(octets)
+    if data.startswith(b"\0"):
+        raise UnusableKeyError("a number has a leading zero byte")
+    return int.from_bytes(data)

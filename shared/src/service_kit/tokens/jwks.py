@@ -7,8 +7,8 @@ from service_kit.strict_json import parse_object
 from service_kit.tokens.jwk import UnusableKeyError, parse_jwk
 from service_kit.tokens.key_set import VerificationKey
 
-MAX_OCTETS: Final = 256 * 1024
-"""An RSA-3072 key takes some 700 octets."""
+MAX_BYTES: Final = 256 * 1024
+"""An RSA-3072 key takes some 700 bytes."""
 
 MAX_KEYS: Final = 64
 """An issuer has two or three at a time."""

@@ -54,7 +54,7 @@ def take_apart(untrusted_token: str, *, max_length: int) -> UntrustedJws:
         raise InvalidTokenError("not three parts of base64url")
     header, payload, signature = parts.groups()
     signed = untrusted_token[: parts.end(2)].encode("ascii")
-    return UntrustedJws(header, payload, signed, _octets(signature))
+    return UntrustedJws(header, payload, signed, _decoded(signature))
 
 
 def read_header(untrusted_part: str) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def key_id(untrusted_header: str, media_type: str) -> str:
             raise InvalidTokenError("kid is not a short string")
 
 
-def _octets(untrusted_part: str) -> bytes:
+def _decoded(untrusted_part: str) -> bytes:
     try:
         return base64url.decode(untrusted_part)
     except ValueError as error:
@@ -129,8 +129,8 @@ def _octets(untrusted_part: str) -> bytes:
 
 
 def _json(untrusted_part: str) -> dict[str, Any]:
-    octets = _octets(untrusted_part)
+    data = _decoded(untrusted_part)
     try:
-        return parse_object(octets)
+        return parse_object(data)
     except ValueError as error:
         raise InvalidTokenError("a part is not a strict JSON object") from error

@@ -23,13 +23,13 @@ class RemoteDocument:
     """A document at one address, and how it was last found there."""
 
     def __init__(
-        self, url: str, session: aiohttp.ClientSession, *, max_octets: int
+        self, url: str, session: aiohttp.ClientSession, *, max_bytes: int
     ) -> None:
         self.requests = 0
         """How often the server was asked."""
         self._url = url
         self._session = session
-        self._max_octets = max_octets
+        self._max_bytes = max_bytes
         self._etag: str | None = None
         """None unless the server lets one wait until the document has another one."""
 
@@ -72,7 +72,7 @@ class RemoteDocument:
         found = await fetch(
             self._session,
             self._url,
-            max_octets=self._max_octets,
+            max_bytes=self._max_bytes,
             wait=wait,
             etag=etag,
         )

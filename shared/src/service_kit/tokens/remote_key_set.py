@@ -10,7 +10,7 @@ import aiohttp
 from service_kit.tokens.copies import CopiesOnDisk
 from service_kit.tokens.errors import KeysUnavailableError
 from service_kit.tokens.fetching import Fetched
-from service_kit.tokens.jwks import MAX_OCTETS, parse_jwks
+from service_kit.tokens.jwks import MAX_BYTES, parse_jwks
 from service_kit.tokens.key_set import VerificationKey
 from service_kit.tokens.refresher import Refresher
 from service_kit.tokens.remote_document import LONGEST_WAIT, RemoteDocument
@@ -54,7 +54,7 @@ class RemoteKeySet:
         copies: CopiesOnDisk | None = None,
     ) -> None:
         self._url = url
-        self._document = RemoteDocument(url, session, max_octets=MAX_OCTETS)
+        self._document = RemoteDocument(url, session, max_bytes=MAX_BYTES)
         self._copies = copies
         self._keys: dict[str, VerificationKey] = {}
         self._unknown: dict[str, _Unknown] = {}

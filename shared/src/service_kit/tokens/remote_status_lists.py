@@ -38,7 +38,7 @@ _MAX_LISTS: Final = 32
 _RECENTLY: Final = timedelta(minutes=1)
 """A stale list matters as long as tokens refer to it."""
 
-_MAX_INDEX_OCTETS: Final = 64 * 1024
+_MAX_INDEX_BYTES: Final = 64 * 1024
 _INDEX_DELAY: Final = timedelta(hours=1)
 _INDEX_RETRY: Final = timedelta(seconds=1)
 
@@ -160,7 +160,7 @@ class RemoteStatusLists:
             return self._lists[uri]
         kept = RemoteStatusList(
             uri,
-            RemoteDocument(url, self._session, max_octets=MAX_LENGTH),
+            RemoteDocument(url, self._session, max_bytes=MAX_LENGTH),
             partial(self._verify_and_copy, uri),
             self._clock,
         )
@@ -232,7 +232,7 @@ class RemoteStatusLists:
 
     async def _index_at(self, url: str) -> bytes:
         try:
-            body = (await fetch(self._session, url, max_octets=_MAX_INDEX_OCTETS)).body
+            body = (await fetch(self._session, url, max_bytes=_MAX_INDEX_BYTES)).body
         except FetchError as error:
             if error.status in _NO_INDEX:
                 return b'{"status_lists":[]}'
