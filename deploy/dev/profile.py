@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCAL: Final = ROOT / ".local"
@@ -45,6 +46,7 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
     defaults = {
         "IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{LOCAL / 'identity.db'}",
         "IDENTITY_COOKIE_SECURE": "false",
+        "IDENTITY_MAIL_URL": f"file://{quote(str(LOCAL / 'mail'))}",
         "IDENTITY_ALLOWED_ORIGINS": FRONT_ENDS,
         "CONTENT_ISSUER": issuer,
         "CONTENT_COOKIE_SECURE": "false",
@@ -62,8 +64,9 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
     for name in ("IDENTITY_KEY_ENCRYPTION_KEYS", "IDENTITY_PASSWORD_PEPPERS"):
         if name not in environ:
             defaults[f"{name}_FILE"] = str(_kept_key(name))
-    if "IDENTITY_DATABASE_URL_FILE" in environ:
-        del defaults["IDENTITY_DATABASE_URL"]
+    for name in ("IDENTITY_DATABASE_URL", "IDENTITY_MAIL_URL"):
+        if f"{name}_FILE" in environ:
+            del defaults[name]
     return {**defaults, **settings}
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.identity.test_commands import Ended, Operator
 from tests.support.database import DatabaseServer, empty_database
 from tests.support.identity import ISSUER
+from tests.support.operator import Ended, Operator
 
 from identity_service.settings import DatabaseSettings, Settings
 from service_kit.settings import SettingsError, origins, read_settings

@@ -1,55 +1,12 @@
 """The commands, as an operator runs them: each a process of its own."""
 
-import asyncio
-import os
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support.identity import (
-    ISSUER,
-    KEYS,
-    PASSWORD,
-    identity_settings,
-    running_identity,
-)
+from tests.support.identity import PASSWORD, identity_settings, running_identity
+from tests.support.operator import Operator
 
 from identity_service.storage import schema
-
-
-@dataclass
-class Ended:
-    """A command that has ended."""
-
-    code: int | None
-    out: str
-    err: str
-
-
-@dataclass
-class Operator:
-    """Runs commands with the settings of one deployment."""
-
-    url: str
-
-    async def run(self, *arguments: str, stdin: str = "", **environ: str) -> Ended:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "identity_service", *arguments),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={
-                "PATH": os.environ["PATH"],
-                "IDENTITY_DATABASE_URL": self.url,
-                "IDENTITY_ISSUER": ISSUER,
-                "IDENTITY_BCRYPT_COST": "4",
-                **KEYS,
-                **environ,
-            },
-        )
-        out, err = await process.communicate(stdin.encode())
-        return Ended(process.returncode, out.decode(), err.decode())
 
 
 @pytest.fixture

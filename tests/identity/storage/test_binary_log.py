@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from tests.identity.test_commands import Operator
 from tests.support.database import (
     DatabaseServer,
     connected,
@@ -18,6 +17,7 @@ from tests.support.identity import (
     running_identity,
     starting_identity,
 )
+from tests.support.operator import Operator
 
 
 def server(

@@ -11,9 +11,9 @@ import pytest
 import uvloop
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from tests.identity.test_commands import Operator
 from tests.support.certificates import write_authority
 from tests.support.database import DatabaseServer, running_server
+from tests.support.operator import Operator
 
 from identity_service.storage.database_url import DatabaseUrl
 from identity_service.storage.engines import create_engine

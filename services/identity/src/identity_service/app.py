@@ -66,8 +66,10 @@ def create_app(
             readiness.checks["roles"] = composed.roles.fault
             readiness.checks["signing_keys"] = composed.keys.fault
             readiness.warnings["signing_keys"] = composed.keys.warning
+        sender = composed.accounts.mail_sender
         async with (
             _running(composed.database_clock.run),
+            _running(sender.run) if sender else contextlib.nullcontext(),
             _running(composed.key_rotation.run),
             _running(composed.housekeeping.run),
         ):

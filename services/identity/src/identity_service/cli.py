@@ -157,6 +157,14 @@ def _parser() -> argparse.ArgumentParser:
             ImportSettings,
         )
     )
+    _add_reset_arguments(
+        add(
+            "reset-password",
+            commands.reset_password,
+            "give a user a temporary password; all their sessions end",
+        )
+    )
+    _add_mail_commands(add("mail", None, "list and resend mail"))
     _add_role_commands(add("roles", None, "list, add and remove roles"))
     _add_rotation_arguments(
         add(
@@ -183,15 +191,40 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_admin_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(read_password=True)
     parser.add_argument("--username", default="admin")
     parser.add_argument("--email", required=True)
+    _add_password_arguments(parser)
+
+
+def _add_reset_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("username", metavar="USERNAME")
+    _add_password_arguments(parser)
+
+
+def _add_password_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(read_password=True)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--password-stdin", action="store_true", help="read the password's one line"
     )
     source.add_argument(
         "--password-file", type=Path, help="read the password from a file"
+    )
+
+
+def _add_mail_commands(parser: argparse.ArgumentParser) -> None:
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+    text = "name the mails that could not be sent"
+    listing = subparsers.add_parser("list", help=text, description=text)
+    listing.set_defaults(run=commands.list_mail)
+    listing.add_argument(
+        "--waiting", action="store_true", help="name those that wait, instead"
+    )
+    text = "have mails that could not be sent sent again"
+    resending = subparsers.add_parser("resend", help=text, description=text)
+    resending.set_defaults(run=commands.resend_mail)
+    resending.add_argument(
+        "ids", nargs="*", metavar="ID", help="as listed (default: all)"
     )
 
 

@@ -51,22 +51,17 @@ async def migrate(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
 
 async def create_admin(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Create an administrator; leave one who is there already as they are."""
-    generated = None
-    if arguments.password is None:
-        generated = secrets.token_urlsafe(_GENERATED_PASSWORD_BYTES)
+    password, generated = _given_or_made(arguments)
     async with _composed(settings) as services:
         created = await services.sign_ups.create_admin(
-            arguments.username,
-            arguments.email,
-            generated or arguments.password,
-            temporary=generated is not None,
+            arguments.username, arguments.email, password, temporary=generated
         )
     if not created:
         say(f"{arguments.username} is an administrator already")
         return 0
     say(f"{arguments.username} is an administrator now")
-    if generated is not None:
-        say(f"password, to be changed at the first sign-in: {generated}")
+    if generated:
+        say(f"password, to be changed at the first sign-in: {password}")
     return 0
 
 
@@ -99,6 +94,42 @@ async def import_tutorial_users(
         if report.outcomes[outcome]:
             say(f"{report.outcomes[outcome]} {outcome.value}")
     return 1 if report.refusals else 0
+
+
+async def reset_password(settings: Settings, arguments: Namespace, say: Say) -> int:
+    """Give a user a temporary password, and end all their sessions."""
+    password, generated = _given_or_made(arguments)
+    async with _composed(settings) as services:
+        await services.accounts.password_resets.set_temporary(
+            arguments.username, password
+        )
+    say(f"the sessions of {arguments.username} have ended")
+    if generated:
+        say(f"password, to be changed at the next sign-in: {password}")
+    return 0
+
+
+async def list_mail(settings: Settings, arguments: Namespace, say: Say) -> int:
+    """Name the letters that could not be sent, or those that wait."""
+    async with _composed(settings) as services:
+        waiting, dead = await services.accounts.outbox.count()
+        letters = await services.accounts.outbox.page(dead=not arguments.waiting)
+    say(f"{waiting} wait, {dead} could not be sent")
+    for each in letters:
+        user = "nobody yet" if each.user_id is None else f"user {each.user_id}"
+        say(
+            f"{each.id}  {each.created_at:%Y-%m-%d %H:%M}Z  {each.kind}  {user}"
+            f"  attempts: {each.attempts}  {each.error}".rstrip()
+        )
+    return 0
+
+
+async def resend_mail(settings: Settings, arguments: Namespace, say: Say) -> int:
+    """Have letters that could not be sent sent again."""
+    async with _composed(settings) as services:
+        revived = await services.accounts.outbox.resend(arguments.ids)
+    say(f"{revived} will be sent again")
+    return 0 if revived or not arguments.ids else 1
 
 
 async def list_roles(settings: Settings, _: Namespace, say: Say) -> int:
@@ -192,6 +223,13 @@ async def doctor(settings: Settings, _: Namespace, say: Say) -> int:
     registry = CollectorRegistry()
     async with _composed(settings, registry) as services:
         return await report(diagnose(settings, services, registry), say)
+
+
+def _given_or_made(arguments: Namespace) -> tuple[str, bool]:
+    """Return the password that the operator gave, or one made now, and which it is."""
+    if arguments.password is None:
+        return secrets.token_urlsafe(_GENERATED_PASSWORD_BYTES), True
+    return arguments.password, False
 
 
 @contextlib.asynccontextmanager

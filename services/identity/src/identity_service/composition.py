@@ -6,10 +6,11 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from identity_service.account_services import AccountServices, compose_accounts
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
-from identity_service.metrics import HousekeepingMetrics, KeyMetrics
+from identity_service.metrics import HousekeepingMetrics, KeyMetrics, MailMetrics
 from identity_service.security.common_passwords import COMMON_PASSWORDS
 from identity_service.security.csrf import CsrfGuard
 from identity_service.security.keyrings import Sealer
@@ -74,6 +75,7 @@ class Services:
     hasher: PasswordHasher
     counters: ValkeyCounters | StoreCounters
     audit: Audit
+    accounts: AccountServices
     sign_ups: SignUps
     sign_ins: SignIns
     refreshes: Refreshes
@@ -137,6 +139,16 @@ def compose(
         clock=clock,
     )
     users = Users(database, audit=audit, clock=clock)
+    accounts = compose_accounts(
+        settings,
+        database,
+        policy=policy,
+        hasher=hasher,
+        sealer=sealer,
+        throttle=throttle,
+        audit=audit,
+        clock=clock,
+    )
     refresh_tokens = RefreshTokens(settings.key_encryption_keys)
     access_tokens = AccessTokens(
         keys,
@@ -188,6 +200,7 @@ def compose(
         [*expired_rows_chores(database, clock), audit, SearchWordsChore(database)]
     )
     registry.register(HousekeepingMetrics(housekeeping))
+    registry.register(MailMetrics(accounts.mail_sender))
     registry.register(KeyMetrics(keys, entries, status_lists, clock))
     return Services(
         settings=settings,
@@ -198,6 +211,7 @@ def compose(
         hasher=hasher,
         counters=counters,
         audit=audit,
+        accounts=accounts,
         sign_ups=SignUps(
             database,
             policy=policy,

@@ -8,6 +8,7 @@ from identity_service.handlers import (
     me,
     metadata,
     oauth,
+    password_resets,
     roles,
     sessions,
     status_lists,
@@ -16,5 +17,8 @@ from identity_service.handlers import (
 from service_kit.operations import Operation, operations_in
 
 OPERATIONS: Final[tuple[Operation, ...]] = operations_in(
-    (me, sessions, users, roles, audit, status_lists, keys, metadata, oauth)
+    (
+        *(me, sessions, password_resets, users, roles, audit),
+        *(status_lists, keys, metadata, oauth),
+    )
 )

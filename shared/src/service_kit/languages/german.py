@@ -204,6 +204,14 @@ TEXTS: Final[Mapping[str, str]] = {
     "User registered successfully!": "Das Konto ist angelegt!",
     "You've been signed out!": "Sie sind abgemeldet!",
     "Thank you. Go on.": "Danke. Es kann weitergehen.",
+    "If this address has an account, a mail is on its way.": (
+        "Wenn diese Adresse ein Konto hat, ist eine Mail unterwegs."
+    ),
+    "A mail is on its way.": "Eine Mail ist unterwegs.",
+    "This link or code is not valid any more. Please ask for a new one.": (
+        "Dieser Link oder Code gilt nicht mehr. Bitte einen neuen anfordern."
+    ),
+    "This is not offered here.": "Das gibt es hier nicht.",
     "Password changed.": "Das Passwort ist geändert.",
     "Account deleted.": "Das Konto ist gelöscht.",
     "Role removed.": "Die Rolle ist entfernt.",

@@ -53,6 +53,21 @@ WRONG_PROOF: Final = Problem(
     "Send the user's password, a new code of their authenticator app, a recovery code"
     " that was not used, or what a passkey of theirs signed.",
 )
+TOKEN_REFUSED: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "token_refused",
+    "This link or code is not valid any more. Please ask for a new one.",
+    "The token or the code of a mail is wrong, has been used, or has expired.",
+    "Have a new mail sent: a token is good once, and for as long as the mail says.",
+)
+NOT_OFFERED: Final = Problem(
+    HTTPStatus.NOT_FOUND,
+    "not_offered",
+    "This is not offered here.",
+    "The operator has configured no mail server (IDENTITY_MAIL_URL), or a setting turns"
+    " this off.",
+    "Ask the operator for it, or do without.",
+)
 UNSUPPORTED_TOKEN_TYPE: Final = Problem(
     HTTPStatus.BAD_REQUEST,
     "unsupported_token_type",

@@ -74,6 +74,10 @@ class InvalidCredentialsError(IdentityError):
     """Unknown user, wrong password or disabled user: one and the same."""
 
 
+class OneTimeTokenRefusedError(IdentityError):
+    """A token from a mail is unknown, used or expired: one and the same."""
+
+
 class WrongPasswordError(IdentityError):
     """A signed-in user gave another present password than the user has."""
 

@@ -46,6 +46,10 @@ class EndReason(StrEnum):
     ENDED_BY_USER = "ended_by_user"
     ENDED_BY_ADMIN = "ended_by_admin"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a reason
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
+    ACCOUNT_LEFT = "account_left"
+    """Its owner asked for its deletion."""
     ACCOUNT_DISABLED = "account_disabled"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"  # noqa: S105 - a reason
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - a reason

@@ -55,6 +55,15 @@ SIGN_UPS_OF_SOURCE: Final = (
 )
 """Sign-ups from one address, refused ones too: each tells whether a name is taken."""
 
+MAILS_TO_ADDRESS: Final = (Limit(3, 15 * MINUTE), Limit(10, DAY))
+"""Mails that strangers have sent to one address, whether anybody has it or not."""
+
+MAILS_OF_SOURCE: Final = (Limit(20, HOUR), Limit(100, DAY))
+"""Mails that one source has sent, to whatever addresses."""
+
+MAILS_OF_ALL: Final = (Limit(300, MINUTE), Limit(5000, HOUR))
+"""Mails that strangers have sent in all: what a mail server takes without offence."""
+
 REFRESHES_OF_SOURCE: Final = (Limit(1200, MINUTE),)
 """Refreshes from one address: far above what an office of thousands needs."""
 

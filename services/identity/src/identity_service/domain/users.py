@@ -37,6 +37,10 @@ class User:
     updated_at: datetime
     subject: str | None
     """What tokens call the user; None until the first, in rows of older versions."""
+    email_verified_at: datetime | None
+    """When the user has shown that this address is theirs; None if never."""
+    deletion_due_at: datetime | None
+    """When the account is deleted unless its owner signs in; None if it stays."""
 
     @property
     def effective_roles(self) -> tuple[RoleName, ...]:
@@ -62,5 +66,6 @@ class NewUser:
     created_at: datetime
     password_is_temporary: bool = False
     subject: str = field(default_factory=new_subject)
+    email_verified_at: datetime | None = None
     id: int | None = None
     """Set only where users are brought from elsewhere with their ids."""

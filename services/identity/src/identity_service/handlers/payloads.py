@@ -10,6 +10,7 @@ from identity_service.handlers.schemas import (
     ClientText,
     DescriptionText,
     EmailText,
+    MailedTokenText,
     PasswordText,
     RefreshTokenText,
     RoleNameText,
@@ -77,6 +78,19 @@ class PasswordPayload(Payload):
 class FreshCheckPayload(Payload):
     """POST /api/users/me/fresh."""
 
+    password: PasswordText = Field(repr=False)
+
+
+class EmailPayload(Payload):
+    """POST /api/auth/password-reset, and whatever else sends mail to an address."""
+
+    email: EmailText
+
+
+class NewPasswordPayload(Payload):
+    """POST /api/auth/password-reset/confirm."""
+
+    token: MailedTokenText = Field(repr=False)
     password: PasswordText = Field(repr=False)
 
 

@@ -9,6 +9,7 @@ from aiohttp import hdrs
 
 from identity_service.domain import errors
 from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.mail import MailNotConfiguredError
 from identity_service.domain.roles import MOST_ROLES
 from identity_service.handlers.field_errors import invalid_fields
 from identity_service.security.password_hashing import HashingBusyError
@@ -78,6 +79,8 @@ PROBLEMS: Final[ProblemTable] = {
     errors.TooManyRolesError: accounts.TOO_MANY_ROLES.with_parameters(most=MOST_ROLES),
     errors.RoleNotSelfAssignableError: _role_not_self_assignable,
     errors.InvalidCredentialsError: accounts.INVALID_CREDENTIALS,
+    errors.OneTimeTokenRefusedError: accounts.TOKEN_REFUSED,
+    MailNotConfiguredError: accounts.NOT_OFFERED,
     errors.WrongPasswordError: accounts.WRONG_PASSWORD.at("currentPassword"),
     errors.WrongProofError: accounts.WRONG_PROOF,
     errors.FreshCheckRequiredError: accounts.FRESH_CHECK_REQUIRED,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Self
 
 from aiohttp import hdrs, web
@@ -206,7 +207,9 @@ class AuditPage(Page):
     events: Annotated[list[AuditEventBody], described(maxItems=200)]
 
 
-def json_response(body: Body | Mapping[str, Any]) -> web.Response:
+def json_response(
+    body: Body | Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK
+) -> web.Response:
     """Return a JSON response that nobody may store."""
     content = (
         body.model_dump_json(by_alias=True, exclude_unset=True)
@@ -215,6 +218,7 @@ def json_response(body: Body | Mapping[str, Any]) -> web.Response:
     )
     return web.Response(
         text=content,
+        status=status,
         content_type="application/json",
         headers={hdrs.CACHE_CONTROL: "no-store"},
     )
@@ -232,9 +236,10 @@ def in_their_language(response: web.Response) -> web.Response:
     return response
 
 
-def message_response(template: str) -> web.Response:
+def message_response(template: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     """Return a response that says no more than this."""
-    return in_their_language(json_response(MessageBody(message=told(template))))
+    body = MessageBody(message=told(template))
+    return in_their_language(json_response(body, status))
 
 
 def ended_response(template: str, ended: int) -> web.Response:

@@ -77,6 +77,8 @@ AccessTokenText = Annotated[
 RefreshTokenText = Annotated[str, text(72, "0123456789abcdef" * 4 + "ABCDEFGH")]
 TokenText = Annotated[str, text(8192, "0123456789abcdef" * 4 + "ABCDEFGH", minLength=1)]
 """A token of either kind."""
+MailedTokenText = Annotated[str, text(64, "0123456789abcdef" * 4)]
+"""A token that was mailed."""
 TokenTypeText = Annotated[
     str, described(enum=["access_token", "refresh_token"], example="refresh_token")
 ]

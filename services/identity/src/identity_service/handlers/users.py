@@ -63,7 +63,7 @@ async def show_user(request: web.Request) -> web.Response:
     """Show a user."""
     context = RequestContext(request)
     await context.admin()
-    user = await context.services.users.get(_user_id(request))
+    user = await context.services.users.get(user_id_in(request))
     return json_response(UserBody.of(user))
 
 
@@ -91,7 +91,7 @@ async def change_user(request: web.Request) -> web.Response:
     changes = profile_changes(payload, disabled=payload.disabled)
     if changes.email is not None:
         context.require_fresh(admin)
-    user = await context.services.users.change(_user_id(request), changes, admin)
+    user = await context.services.users.change(user_id_in(request), changes, admin)
     return json_response(UserBody.of(user))
 
 
@@ -113,7 +113,7 @@ async def delete_user(request: web.Request) -> web.Response:
     context = RequestContext(request)
     admin = await context.admin()
     context.require_fresh(admin)
-    await context.services.users.delete(_user_id(request), admin)
+    await context.services.users.delete(user_id_in(request), admin)
     return message_response("Account deleted.")
 
 
@@ -139,7 +139,7 @@ async def set_roles(request: web.Request) -> web.Response:
     context.require_fresh(admin)
     payload = await read_payload(request, RolesPayload)
     names = (name.removeprefix("ROLE_").lower() for name in payload.roles)
-    user = await context.services.users.set_roles(_user_id(request), names, admin)
+    user = await context.services.users.set_roles(user_id_in(request), names, admin)
     return json_response(UserBody.of(user))
 
 
@@ -156,11 +156,12 @@ async def end_sessions(request: web.Request) -> web.Response:
     """End every session of a user."""
     context = RequestContext(request)
     admin = await context.admin()
-    ended = await context.services.users.end_sessions(_user_id(request), admin)
+    ended = await context.services.users.end_sessions(user_id_in(request), admin)
     return ended_response("Sessions ended.", ended)
 
 
-def _user_id(request: web.Request) -> int:
+def user_id_in(request: web.Request) -> int:
+    """Return the id that the path names, or raise `UserNotFoundError`."""
     untrusted_id = request.match_info["user_id"]
     if len(untrusted_id) > MAX_DIGITS:
         raise UserNotFoundError

@@ -44,7 +44,7 @@ class Database:
     """Runs units of work, each in one transaction.
 
     Locks are taken in one order everywhere: the admin role, users, sessions, access
-    tokens, the head of the audit log.
+    tokens, one-time tokens, the outbox, the head of the audit log.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:

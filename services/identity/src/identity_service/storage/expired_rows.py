@@ -10,6 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity_service.storage.tables import (
     access_tokens,
     deleted_users,
+    one_time_tokens,
+    outbox,
+    pending_sign_ups,
     revoked_entries,
     sessions,
 )
@@ -23,6 +26,9 @@ class Expiring(Enum):
     SESSIONS = sessions.c.expires_at
     REVOKED_ENTRIES = revoked_entries.c.until
     ACCESS_TOKENS = access_tokens.c.expires_at
+    ONE_TIME_TOKENS = one_time_tokens.c.expires_at
+    PENDING_SIGN_UPS = pending_sign_ups.c.expires_at
+    DEAD_LETTERS = outbox.c.dead_at
 
 
 class ExpiredRows:
@@ -39,7 +45,9 @@ class ExpiredRows:
     async def oldest(self, kind: Expiring) -> datetime | None:
         """Return when the row expired, or will, that does so first."""
         column: Column[Any] = kind.value
-        found = await self._connection.scalar(select(column).order_by(column).limit(1))
+        found = await self._connection.scalar(
+            select(column).where(column.is_not(None)).order_by(column).limit(1)
+        )
         return found if isinstance(found, datetime) else None
 
     async def remove_of_deleted_user(self, limit: int) -> int:

@@ -6,6 +6,8 @@ from identity_service.storage.access_tokens import AccessTokenRepository
 from identity_service.storage.audit import AuditRepository
 from identity_service.storage.expired_rows import ExpiredRows
 from identity_service.storage.imported_users import ImportedUserRepository
+from identity_service.storage.one_time_tokens import OneTimeTokenRepository
+from identity_service.storage.outbox import OutboxRepository
 from identity_service.storage.restoring import RestoringRepository
 from identity_service.storage.roles import RoleRepository
 from identity_service.storage.search_words import SearchWordRepository
@@ -27,6 +29,8 @@ class Repositories:
         self.access_tokens = AccessTokenRepository(connection)
         self.signing_keys = SigningKeyRepository(connection)
         self.status_lists = StatusListRepository(connection)
+        self.one_time_tokens = OneTimeTokenRepository(connection)
+        self.outbox = OutboxRepository(connection)
         self.expired_rows = ExpiredRows(connection)
         self.restoring = RestoringRepository(connection)
         self.audit = AuditRepository(connection)

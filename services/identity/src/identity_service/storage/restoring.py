@@ -11,6 +11,10 @@ from identity_service.storage.expired_rows import remove_some
 from identity_service.storage.tables import (
     access_tokens,
     audit_events,
+    mail_requests,
+    one_time_tokens,
+    outbox,
+    pending_sign_ups,
     revoked_entries,
     rollouts,
     sessions,
@@ -86,6 +90,16 @@ class RestoringRepository:
         """
         await self._connection.execute(delete(rollouts))
         return (await self._connection.execute(delete(status_lists))).rowcount
+
+    async def forget_mail(self) -> int:
+        """Remove unsent mail, and the tokens that mails brought; return how many.
+
+        What was sent and used since the backup would be sent and be good again.
+        """
+        removed = 0
+        for table in (outbox, mail_requests, one_time_tokens, pending_sign_ups):
+            removed += (await self._connection.execute(delete(table))).rowcount
+        return removed
 
     async def forget_entries(self, limit: int) -> int:
         """Remove some entries of lists that are no more; return how many."""

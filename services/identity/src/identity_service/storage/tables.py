@@ -63,6 +63,11 @@ _Id: Final = BigInteger().with_variant(Integer, "sqlite")
 _SessionId: Final = String(32)
 """16 random bytes in hex."""
 
+_RandomId: Final = String(32)
+"""Likewise."""
+
+_Email: Final = String(254)
+
 _ListName: Final = String(22)
 """16 random bytes in base64url, or the number of a list without a name."""
 
@@ -97,7 +102,10 @@ users: Final = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("subject", String(22)),
+    Column("email_verified_at", Moment),
+    Column("deletion_due_at", Moment),
     Index("uq_users_subject", "subject", unique=True),
+    Index("ix_users_deletion_due_at", "deletion_due_at"),
     **OPTIONS,
 )
 """``subject`` is null until the first token, if a replica of version 0003 made the row.
@@ -230,6 +238,79 @@ access_tokens: Final = Table(
 """One row per token that replicas of version 0003 know of. They make one for each token
 they issue; this version, while they may be running, one for each session. A later
 version drops the table.
+"""
+
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("id", _RandomId, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("user_id", _Id),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("due_at", Moment),
+    Column("dead_at", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("error", String(200), nullable=False),
+    Index("ix_outbox_due_at", "due_at"),
+    Index("ix_outbox_dead_at", "dead_at"),
+    Index("ix_outbox_user_id", "user_id"),
+    **_KEYLESS,
+)
+"""Mail that has not been sent. Whoever sends it moves ``due_at`` ahead first, so that
+others leave it alone meanwhile. Dead letters have ``dead_at`` and no ``due_at``.
+"""
+
+mail_requests: Final = Table(
+    "mail_requests",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("email_key", _Email, nullable=False),
+    Column("language", String(8), nullable=False),
+    Column("address", String(45), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    **OPTIONS,
+)
+"""What strangers ask to be sent to an address; nobody has looked whose it is."""
+
+one_time_tokens: Final = Table(
+    "one_time_tokens",
+    metadata,
+    Column("id", _RandomId, primary_key=True),
+    Column("purpose", String(24), nullable=False),
+    Column("user_id", _Id, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("email", _Email, nullable=False),
+    Column("email_key", _Email, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Index("ix_one_time_tokens_user_id", "user_id"),
+    Index("ix_one_time_tokens_expires_at", "expires_at"),
+    **_KEYLESS,
+)
+"""The address is the one that the token is about, which may not be the user's."""
+
+pending_sign_ups: Final = Table(
+    "pending_sign_ups",
+    metadata,
+    Column("id", _RandomId, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("username", String(64), nullable=False),
+    Column("username_key", String(191), nullable=False),
+    Column("email", _Email, nullable=False),
+    Column("email_key", _Email, nullable=False),
+    Column("password_hash", String(255), nullable=False),
+    Column("roles", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Index("uq_pending_sign_ups_username_key", "username_key", unique=True),
+    Index("ix_pending_sign_ups_email_key", "email_key"),
+    Index("ix_pending_sign_ups_expires_at", "expires_at"),
+    **_KEYLESS,
+)
+"""Sign-ups whose address has yet to be verified. No account needs to follow: the
+address may have one already, of which the response says nothing.
 """
 
 signing_keys: Final = Table(

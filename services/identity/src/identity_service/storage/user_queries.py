@@ -29,21 +29,20 @@ def users_with_roles() -> Select[Any]:
 _USER_ID: Final = users.c.id == bindparam("user_id")
 BY_ID: Final = users_with_roles().where(_USER_ID)
 LOCK: Final = select(users.c.id).where(_USER_ID).with_for_update()
-BY_KEY_AND_SITE: Final = (
-    users_with_roles()
-    .add_columns(
-        exists()
-        .where(
-            sessions.c.user_id == users.c.id,
-            or_(
-                sessions.c.address.like(bindparam("like")),
-                sessions.c.address.like(bindparam("or_like")),
-            ),
-        )
-        .label("is_known")
+_WITH_SITE: Final = users_with_roles().add_columns(
+    exists()
+    .where(
+        sessions.c.user_id == users.c.id,
+        or_(
+            sessions.c.address.like(bindparam("like")),
+            sessions.c.address.like(bindparam("or_like")),
+        ),
     )
-    .where(users.c.username_key == bindparam("key"))
+    .label("is_known")
 )
+BY_KEY_AND_SITE: Final = _WITH_SITE.where(users.c.username_key == bindparam("key"))
+BY_EMAIL_AND_SITE: Final = _WITH_SITE.where(users.c.email_key == bindparam("key"))
+BY_ID_AND_SITE: Final = _WITH_SITE.where(users.c.id == bindparam("key"))
 BY_SESSION: Final = (
     users_with_roles()
     .add_columns(

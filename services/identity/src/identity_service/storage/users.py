@@ -36,7 +36,9 @@ from identity_service.storage.search_words import SearchWordRepository
 from identity_service.storage.sessions import read_authentication, read_entry
 from identity_service.storage.tables import deleted_users, roles, user_roles, users
 from identity_service.storage.user_queries import (
+    BY_EMAIL_AND_SITE,
     BY_ID,
+    BY_ID_AND_SITE,
     BY_KEY_AND_SITE,
     BY_SESSION,
     LOCK,
@@ -59,6 +61,10 @@ class UserRepository:
     async def get_by_username_key(self, key: str) -> User | None:
         """Return the user whose name looks like this."""
         return await self._one(users_with_roles().where(users.c.username_key == key))
+
+    async def get_by_email_key(self, key: str) -> User | None:
+        """Return the user who has this address."""
+        return await self._one(users_with_roles().where(users.c.email_key == key))
 
     async def get_by_session(
         self, session_id: str
@@ -88,12 +94,19 @@ class UserRepository:
 
         One statement, so that a user that is there takes no longer than none.
         """
-        like, or_like = patterns_of_site(address)
-        rows = await self._connection.execute(
-            BY_KEY_AND_SITE, {"key": key, "like": like, "or_like": or_like}
-        )
-        found = rows.all()
-        return next(iter(read_users(found)), None), any(row.is_known for row in found)
+        return await self._one_at_site(BY_KEY_AND_SITE, key, address)
+
+    async def get_by_email_key_and_site(
+        self, key: str, address: str
+    ) -> tuple[User | None, bool]:
+        """Return the user of an address, and whether this site is known; likewise."""
+        return await self._one_at_site(BY_EMAIL_AND_SITE, key, address)
+
+    async def get_by_id_and_site(
+        self, user_id: int, address: str
+    ) -> tuple[User | None, bool]:
+        """Return the user of an id, and whether this site is known; likewise."""
+        return await self._one_at_site(BY_ID_AND_SITE, user_id, address)
 
     async def lock(self, user_id: int) -> User | None:
         """Return the user, and keep others from changing it until the end.
@@ -140,6 +153,7 @@ class UserRepository:
             "created_at": user.created_at,
             "updated_at": user.created_at,
             "subject": user.subject,
+            "email_verified_at": user.email_verified_at,
         }
         if user.id is not None:
             values["id"] = user.id
@@ -187,6 +201,17 @@ class UserRepository:
             password_changed_at=now,
             updated_at=now,
         )
+
+    async def set_email_verified(
+        self, user_id: int, email_key: str, now: datetime
+    ) -> bool:
+        """Note that an address is its user's; return False if it is so no more."""
+        noted = await self._connection.execute(
+            update(users)
+            .where(users.c.id == user_id, users.c.email_key == email_key)
+            .values(email_verified_at=now, updated_at=now)
+        )
+        return noted.rowcount == 1
 
     async def set_disabled_at(
         self, user_id: int, disabled_at: datetime | None, now: datetime
@@ -246,6 +271,16 @@ class UserRepository:
     async def _one(self, statement: Select[Any], **values: object) -> User | None:
         rows = await self._connection.execute(statement, values)
         return next(iter(read_users(rows.all())), None)
+
+    async def _one_at_site(
+        self, query: Select[Any], key: str | int, address: str
+    ) -> tuple[User | None, bool]:
+        like, or_like = patterns_of_site(address)
+        rows = await self._connection.execute(
+            query, {"key": key, "like": like, "or_like": or_like}
+        )
+        found = rows.all()
+        return next(iter(read_users(found)), None), any(row.is_known for row in found)
 
     async def _set(self, which: ColumnElement[bool], **values: object) -> None:
         await self._connection.execute(update(users).where(which).values(**values))

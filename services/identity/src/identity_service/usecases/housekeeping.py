@@ -25,6 +25,9 @@ _BATCH: Final = 1000
 KEPT_SESSION: Final = timedelta(days=7)
 """How long an expired session is kept, so that a late client learns that it expired."""
 
+KEPT_DEAD_LETTER: Final = timedelta(days=30)
+"""How long the operator has to look at a letter that could not be sent."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -119,6 +122,13 @@ def expired_rows_chores(database: Database, clock: Clock) -> list[Chore]:
         ExpiredRowsChore("revoked_entries", database, clock, Expiring.REVOKED_ENTRIES),
         ExpiredRowsChore(
             "access_tokens", database, clock, Expiring.ACCESS_TOKENS, KEPT_EXPIRED
+        ),
+        ExpiredRowsChore("one_time_tokens", database, clock, Expiring.ONE_TIME_TOKENS),
+        ExpiredRowsChore(
+            "pending_sign_ups", database, clock, Expiring.PENDING_SIGN_UPS
+        ),
+        ExpiredRowsChore(
+            "dead_letters", database, clock, Expiring.DEAD_LETTERS, KEPT_DEAD_LETTER
         ),
         DeletedUsersChore(database),
         ClosedListsChore(database, clock),

@@ -53,6 +53,8 @@ class Restoring:
         say(f"signing keys withdrawn: {withdrawn}; signs now: {kid}")
         sessions = await self._end_sessions()
         say(f"sessions ended: {sessions}")
+        letters = await self._database.write(lambda unit: unit.restoring.forget_mail())
+        say(f"letters and tokens of mails forgotten: {letters}")
         lists = await self._database.write(lambda unit: unit.restoring.forget_lists())
         entries = await self._forget_entries()
         say(f"status lists forgotten: {lists}, with {entries} entries")

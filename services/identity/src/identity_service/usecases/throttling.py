@@ -16,6 +16,9 @@ from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.sources import networks_of, site_of
 from identity_service.domain.throttling import (
     LONGEST_WAIT_OF_NEWCOMERS,
+    MAILS_OF_ALL,
+    MAILS_OF_SOURCE,
+    MAILS_TO_ADDRESS,
     NEWCOMERS_TO_USER,
     REFRESHES_OF_SESSION,
     REFRESHES_OF_SOURCE,
@@ -122,6 +125,11 @@ class Throttle:
     ) -> Reservation:
         """Count an attempt against the source and the user, before any work for it.
 
+        Every credential is guessed under this one count: password, mailed code, reset
+        token, and any second factor. Give the `username_key` of the user whose it is,
+        whatever was typed to name them, and call `Reservation.succeeded` once the whole
+        sign-in has: whoever knows one credential of two may not clear the count.
+
         A known device has a count of its own with its user, which no other source
         can fill, and does not suffer for what else comes from its address.
 
@@ -173,6 +181,20 @@ class Throttle:
     async def reserve_sign_up(self, source: str) -> None:
         """Count a sign-up, or raise `TooManyAttemptsError`."""
         await self._take(f"sign-up/{_digest(site_of(source))}", SIGN_UPS_OF_SOURCE)
+
+    async def reserve_mail(self, email_key: str, source: str) -> None:
+        """Count a mail that a stranger asks for, or raise `TooManyAttemptsError`."""
+        attempt = Reservation(self._counters)
+        try:
+            for key, limits in (
+                (f"mail-source/{_digest(site_of(source))}", MAILS_OF_SOURCE),
+                (f"mail-to/{_digest(email_key)}", MAILS_TO_ADDRESS),
+                ("mail", MAILS_OF_ALL),
+            ):
+                await attempt.take(key, limits, AtSuccess.KEEP)
+        except TooManyAttemptsError:
+            await attempt.was_not_tried()
+            raise
 
     async def reserve_refresh(self, source: str) -> None:
         """Count a refresh, or raise `TooManyAttemptsError`."""

@@ -1,0 +1,90 @@
+"""Mail: what is sent, to whom, and what becomes of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from identity_service.domain.errors import IdentityError
+
+
+class MailKind(StrEnum):
+    """What a mail is about; its templates have this name."""
+
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a kind of mail
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind of mail
+    INVITATION = "invitation"
+    SIGN_UP = "sign_up"
+    ALREADY_SIGNED_UP = "already_signed_up"
+    EMAIL_VERIFICATION = "email_verification"
+    EMAIL_CHANGE = "email_change"
+    EMAIL_CHANGED = "email_changed"
+    SIGN_IN_CODE = "sign_in_code"
+    ACCOUNT_DELETION = "account_deletion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail that has yet to be written."""
+
+    kind: MailKind
+    to: str
+    """An e-mail address."""
+    language: str
+    user_id: int | None = None
+    """Whom it is about, None if nobody has an account yet."""
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What its templates name. ``token`` is there as ``link``, to the page for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLetter:
+    """A letter in the outbox."""
+
+    id: str
+    """16 random bytes in hex; the mail's Message-ID is made of it."""
+    kind: str
+    user_id: int | None
+    sealed: bytes = field(repr=False)
+    created_at: datetime
+    due_at: datetime | None
+    """When it is tried, or tried again; None if it is dead."""
+    dead_at: datetime | None
+    attempts: int = 0
+    error: str = ""
+    """Why the last attempt failed."""
+
+
+class MailRequestKind(StrEnum):
+    """What somebody may ask to be sent to an address, whoever has it."""
+
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a kind of mail
+    EMAIL_VERIFICATION = "email_verification"
+    SIGN_IN_CODE = "sign_in_code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailRequest:
+    """What a stranger asks to be sent to an address."""
+
+    kind: MailRequestKind
+    email_key: str
+    language: str
+    address: str
+    """Where it was asked from."""
+
+
+class MailNotConfiguredError(IdentityError):
+    """What is asked for needs mail, and no mail server is configured."""
+
+
+class MailServerUnavailableError(Exception):
+    """The mail server cannot be reached, or will not talk to us: no letter's fault."""
+
+
+class LetterRefusedError(Exception):
+    """The mail server will never take this letter."""
+
+
+class LetterDeferredError(Exception):
+    """The mail server may take this letter later."""

@@ -1,0 +1,47 @@
+"""Tokens and codes that travel by mail and are used once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+
+class Purpose(StrEnum):
+    """What a token is good for."""
+
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a purpose
+    INVITATION = "invitation"
+    EMAIL_VERIFICATION = "email_verification"
+    EMAIL_CHANGE = "email_change"
+    EMAIL_CHANGE_UNDO = "email_change_undo"
+    SIGN_IN_CODE = "sign_in_code"
+
+
+LIFETIMES: Final[Mapping[Purpose, timedelta]] = {
+    Purpose.PASSWORD_RESET: timedelta(minutes=30),
+    Purpose.INVITATION: timedelta(days=7),
+    Purpose.EMAIL_VERIFICATION: timedelta(hours=24),
+    Purpose.EMAIL_CHANGE: timedelta(hours=24),
+    Purpose.EMAIL_CHANGE_UNDO: timedelta(hours=72),
+    Purpose.SIGN_IN_CODE: timedelta(minutes=10),
+}
+"""Of the purposes whose token sets a password or signs in, what is usual: minutes."""
+
+SETS_PASSWORD: Final = frozenset({Purpose.PASSWORD_RESET, Purpose.INVITATION})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredToken:
+    """What is kept of a token."""
+
+    id: str
+    """16 random bytes in hex."""
+    purpose: str
+    user_id: int
+    digest: bytes = field(repr=False)
+    email: str
+    """The address that the token is about."""
+    email_key: str
+    created_at: datetime
+    expires_at: datetime

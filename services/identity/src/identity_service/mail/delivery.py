@@ -1,0 +1,183 @@
+"""Hand messages over to a mail server, or keep them in a folder."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Final, Protocol
+
+import aiosmtplib
+
+from identity_service.domain.mail import (
+    LetterDeferredError,
+    LetterRefusedError,
+    MailServerUnavailableError,
+)
+from identity_service.mail.servers import (
+    Encryption,
+    MailDestination,
+    MailFolder,
+    MailServer,
+)
+
+COMMAND_SECONDS: Final = 5.0
+"""How long a mail server may take to connect, and for each response."""
+
+DELIVERY_SECONDS: Final = 20.0
+"""How long one message may take in all: well within the time it is claimed for."""
+
+_PERMANENT: Final = 500
+"""From this code on a server will not change its mind (RFC 5321 section 4.2.1)."""
+
+
+class Delivery(Protocol):
+    """Takes messages, one after the other."""
+
+    async def deliver(self, message: EmailMessage, recipient: str) -> None:
+        """Hand a message over.
+
+        Raises
+        ------
+        LetterRefusedError, LetterDeferredError
+            It was not taken; the next one may be.
+        MailServerUnavailableError
+            Nothing can be handed over now. This message may have been taken, too.
+        """
+        ...
+
+
+class Deliveries(Protocol):
+    """Ways to hand messages over."""
+
+    def open(self) -> AbstractAsyncContextManager[Delivery]:
+        """Open one way, or raise `MailServerUnavailableError`."""
+        ...
+
+
+def deliveries_to(destination: MailDestination) -> Deliveries:
+    """Return the ways to the place that the settings name."""
+    match destination.place:
+        case MailServer() as server:
+            return SmtpDeliveries(server)
+        case MailFolder(path):
+            return FolderDeliveries(path)
+
+
+class SmtpDeliveries:
+    """Connections to a mail server."""
+
+    def __init__(self, server: MailServer) -> None:
+        self._server = server
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Delivery]:
+        """Connect, encrypt and authenticate; take leave at the end."""
+        server = self._server
+        client = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            use_tls=server.encryption is Encryption.TLS,
+            start_tls=server.encryption is Encryption.STARTTLS,
+            username=server.username,
+            password=server.password,
+            tls_context=await self._tls_context(),
+            timeout=COMMAND_SECONDS,
+        )
+        try:
+            async with asyncio.timeout(DELIVERY_SECONDS):
+                await client.connect()
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            client.close()
+            raise MailServerUnavailableError(_reason(error)) from error
+        try:
+            yield _SmtpDelivery(client)
+        finally:
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await client.quit()
+            client.close()
+
+    async def _tls_context(self) -> ssl.SSLContext | None:
+        """Read the certificates anew: an operator may have replaced them."""
+        if self._server.encryption is Encryption.NONE:
+            return None
+        try:
+            return await asyncio.to_thread(self._server.tls_context)
+        except OSError as error:
+            raise MailServerUnavailableError(f"certificates: {error}") from error
+
+
+class _SmtpDelivery:
+    """A connection to a mail server."""
+
+    def __init__(self, client: aiosmtplib.SMTP) -> None:
+        self._client = client
+
+    async def deliver(self, message: EmailMessage, recipient: str) -> None:
+        """Hand a message over; see `Delivery`."""
+        try:
+            async with asyncio.timeout(DELIVERY_SECONDS):
+                await self._client.send_message(message, recipients=[recipient])
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            code = max(each.code for each in error.recipients)
+            raise _of_code(code, _reason(error.recipients[0])) from error
+        except aiosmtplib.SMTPDataError as error:
+            raise _of_code(error.code, _reason(error)) from error
+        except aiosmtplib.SMTPNotSupported as error:
+            raise LetterRefusedError(_reason(error)) from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise LetterDeferredError(_reason(error)) from error
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            raise MailServerUnavailableError(_reason(error)) from error
+
+
+class FolderDeliveries:
+    """A folder that keeps each message as a file, for development."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Delivery]:
+        """Make the folder, unless it is there."""
+        try:
+            await asyncio.to_thread(
+                self._folder.mkdir, mode=0o700, parents=True, exist_ok=True
+            )
+        except OSError as error:
+            raise MailServerUnavailableError(_reason(error)) from error
+        yield self
+
+    async def deliver(self, message: EmailMessage, recipient: str) -> None:
+        """Write a file, named by the message's date and id; it never exists half."""
+        del recipient  # it stands in the message
+        try:
+            await asyncio.to_thread(self._write, message)
+        except OSError as error:
+            raise MailServerUnavailableError(_reason(error)) from error
+
+    def _write(self, message: EmailMessage) -> None:
+        at = message["Date"].datetime.strftime("%Y%m%dT%H%M%S")
+        name = message["Message-ID"].strip("<>").partition("@")[0]
+        path = self._folder / f"{at}-{name}.eml"
+        unfinished = path.with_suffix(".new")
+        unfinished.write_bytes(bytes(message))
+        unfinished.rename(path)
+
+
+def _of_code(code: int, reason: str) -> LetterRefusedError | LetterDeferredError:
+    return (LetterRefusedError if code >= _PERMANENT else LetterDeferredError)(reason)
+
+
+def _reason(error: BaseException) -> str:
+    """Return one line for the operator: servers say more, and quote addresses."""
+    match error:
+        case aiosmtplib.SMTPResponseException(code=code):
+            return f"{type(error).__name__} {code}"
+        case OSError(strerror=str(text)):
+            return text
+        case _:
+            return type(error).__name__

@@ -1,0 +1,90 @@
+"""Where mail goes: a mail server, or a folder of files in development."""
+
+import ssl
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+
+class Encryption(Enum):
+    """How a connection to a mail server is kept from others."""
+
+    TLS = "smtps"
+    """From its first byte (RFC 8314)."""
+    STARTTLS = "smtp"
+    """Before anything is said, or nothing is said (RFC 3207)."""
+    NONE = "smtp-plain"
+    """Not at all: for mail catchers, and networks that are private anyway."""
+
+
+_PORTS: Final = {Encryption.TLS: 465, Encryption.STARTTLS: 587, Encryption.NONE: 25}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailServer:
+    """A mail server, and how to talk to it."""
+
+    host: str
+    port: int
+    encryption: Encryption
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    authority: Path | None = None
+    """Certificates that the server's must be of, in place of the system's."""
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return how the server's certificate is judged. Reads files."""
+        return ssl.create_default_context(cafile=self.authority)
+
+
+@dataclass(frozen=True, slots=True)
+class MailFolder:
+    """A folder that keeps each mail as a file."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class MailDestination:
+    """What `IDENTITY_MAIL_URL` names."""
+
+    place: MailServer | MailFolder
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Return the place that a URL names; ValueError, without the URL, if none."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError("is not a URL") from None
+        if parts.scheme == "file":
+            if parts.netloc or not parts.path.startswith("/"):
+                raise ValueError("is not file:///folder")
+            return cls(MailFolder(Path(unquote(parts.path))))
+        try:
+            encryption = Encryption(parts.scheme)
+        except ValueError:
+            raise ValueError("is none of smtps, smtp, smtp-plain, file") from None
+        if not parts.hostname or parts.path.strip("/") or parts.fragment:
+            raise ValueError("names no host, or more than one server")
+        return cls(
+            MailServer(
+                host=parts.hostname,
+                port=port or _PORTS[encryption],
+                encryption=encryption,
+                username=unquote(parts.username) if parts.username else None,
+                password=unquote(parts.password) if parts.password else None,
+                authority=_authority(parts.query),
+            )
+        )
+
+
+def _authority(query: str) -> Path | None:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    authority = options.pop("ca", None)
+    if options:
+        raise ValueError("has another option than ca")
+    return None if authority is None else Path(authority)

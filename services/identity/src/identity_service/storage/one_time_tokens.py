@@ -1,0 +1,61 @@
+"""Tokens and codes that travel by mail, as they are stored."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.domain.one_time_tokens import Purpose, StoredToken
+from identity_service.storage.tables import one_time_tokens
+
+
+class OneTimeTokenRepository:
+    """One-time tokens, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, token: StoredToken) -> None:
+        """Insert a token."""
+        await self._connection.execute(insert(one_time_tokens).values(asdict(token)))
+
+    async def get(self, token_id: str) -> StoredToken | None:
+        """Return the token of this id."""
+        rows = await self._connection.execute(
+            select(one_time_tokens).where(one_time_tokens.c.id == token_id)
+        )
+        row = rows.one_or_none()
+        return None if row is None else _token(row)
+
+    async def of_user(self, user_id: int) -> list[StoredToken]:
+        """Return what a user has been sent and not used, the oldest first."""
+        rows = await self._connection.execute(
+            select(one_time_tokens)
+            .where(one_time_tokens.c.user_id == user_id)
+            .order_by(one_time_tokens.c.created_at)
+        )
+        return [_token(row) for row in rows]
+
+    async def spend(self, token_id: str) -> bool:
+        """Remove a token; of any number of simultaneous uses one alone gets True."""
+        removed = await self._connection.execute(
+            delete(one_time_tokens).where(one_time_tokens.c.id == token_id)
+        )
+        return removed.rowcount == 1
+
+    async def remove_of_user(
+        self, user_id: int, purposes: Iterable[Purpose] = Purpose
+    ) -> None:
+        """Remove a user's tokens of these purposes."""
+        await self._connection.execute(
+            delete(one_time_tokens).where(
+                one_time_tokens.c.user_id == user_id,
+                one_time_tokens.c.purpose.in_(list(purposes)),
+            )
+        )
+
+
+def _token(row: Row[Any]) -> StoredToken:
+    return StoredToken(**{name: getattr(row, name) for name in StoredToken.__slots__})

@@ -1,0 +1,149 @@
+"""The outbox: mail that has not been sent, and what strangers ask to be sent."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.domain.mail import (
+    MailRequest,
+    MailRequestKind,
+    StoredLetter,
+)
+from identity_service.storage.tables import mail_requests, outbox
+
+_LONGEST_ERROR: Final = 200
+
+
+class OutboxRepository:
+    """The outbox, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, letter: StoredLetter) -> None:
+        """Insert a letter."""
+        await self._connection.execute(insert(outbox).values(asdict(letter)))
+
+    async def has_work(self, now: datetime) -> bool:
+        """Return whether a letter is due, or somebody asks for one."""
+        is_due = select(outbox.c.id).where(outbox.c.due_at <= now).exists()
+        is_asked = select(mail_requests.c.id).exists()
+        return bool(await self._connection.scalar(select(or_(is_due, is_asked))))
+
+    async def due(self, now: datetime, limit: int) -> list[StoredLetter]:
+        """Return letters that are due, the longest due first."""
+        rows = await self._connection.execute(
+            select(outbox)
+            .where(outbox.c.due_at <= now)
+            .order_by(outbox.c.due_at)
+            .limit(limit)
+        )
+        return [_letter(row) for row in rows]
+
+    async def claim(self, letter: StoredLetter, until: datetime) -> bool:
+        """Count an attempt, and keep others from the letter until then.
+
+        One statement, so of any number of processes one alone gets it.
+        """
+        claimed = await self._connection.execute(
+            update(outbox)
+            .where(outbox.c.id == letter.id, outbox.c.due_at == letter.due_at)
+            .values(due_at=until, attempts=outbox.c.attempts + 1)
+        )
+        return claimed.rowcount == 1
+
+    async def put_off(self, letter_id: str, due_at: datetime, error: str) -> None:
+        """Have a letter tried again then."""
+        await self._set(letter_id, due_at=due_at, error=error[:_LONGEST_ERROR])
+
+    async def bury(self, letter_id: str, now: datetime, error: str) -> None:
+        """Give a letter up; the operator may have it sent again."""
+        await self._set(
+            letter_id, due_at=None, dead_at=now, error=error[:_LONGEST_ERROR]
+        )
+
+    async def remove(self, letter_id: str) -> None:
+        """Remove a letter: it was sent."""
+        await self._connection.execute(delete(outbox).where(outbox.c.id == letter_id))
+
+    async def remove_of_user(self, user_id: int) -> None:
+        """Remove what a user has yet to be sent."""
+        await self._connection.execute(
+            delete(outbox).where(outbox.c.user_id == user_id)
+        )
+
+    async def page(self, limit: int, *, dead: bool) -> list[StoredLetter]:
+        """Return dead letters, or those that wait; the oldest first."""
+        column = outbox.c.dead_at if dead else outbox.c.due_at
+        rows = await self._connection.execute(
+            select(outbox)
+            .where(column.is_not(None))
+            .order_by(column, outbox.c.id)
+            .limit(limit)
+        )
+        return [_letter(row) for row in rows]
+
+    async def of_user(self, user_id: int) -> list[StoredLetter]:
+        """Return what a user has yet to be sent."""
+        rows = await self._connection.execute(
+            select(outbox).where(outbox.c.user_id == user_id)
+        )
+        return [_letter(row) for row in rows]
+
+    async def resend(self, letter_ids: Sequence[str], now: datetime) -> int:
+        """Have dead letters tried again as if they were new; return how many."""
+        revived = await self._connection.execute(
+            update(outbox)
+            .where(outbox.c.id.in_(letter_ids), outbox.c.dead_at.is_not(None))
+            .values(due_at=now, dead_at=None, attempts=0)
+        )
+        return revived.rowcount
+
+    async def count(self) -> tuple[int, int]:
+        """Return how many letters wait, and how many are dead."""
+        row = await self._connection.execute(
+            select(func.count(outbox.c.due_at), func.count(outbox.c.dead_at))
+        )
+        waiting, dead = row.one()
+        return waiting, dead
+
+    async def add_request(self, request: MailRequest, now: datetime) -> None:
+        """Insert what somebody asks for."""
+        await self._connection.execute(
+            insert(mail_requests).values(**asdict(request), created_at=now)
+        )
+
+    async def take_request(self) -> MailRequest | None:
+        """Remove the oldest request and return it; of several takers one gets it."""
+        rows = await self._connection.execute(
+            select(mail_requests)
+            .where(mail_requests.c.kind.in_(list(MailRequestKind)))
+            .order_by(mail_requests.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        row = rows.one_or_none()
+        if row is None:
+            return None
+        await self._connection.execute(
+            delete(mail_requests).where(mail_requests.c.id == row.id)
+        )
+        return MailRequest(
+            kind=MailRequestKind(row.kind),
+            email_key=row.email_key,
+            language=row.language,
+            address=row.address,
+        )
+
+    async def _set(self, letter_id: str, **values: object) -> None:
+        await self._connection.execute(
+            update(outbox).where(outbox.c.id == letter_id).values(**values)
+        )
+
+
+def _letter(row: Row[Any]) -> StoredLetter:
+    return StoredLetter(**{name: getattr(row, name) for name in StoredLetter.__slots__})

@@ -1,0 +1,1 @@
+"""What people do to their accounts by mail, and when they leave."""

@@ -1,0 +1,82 @@
+"""Issue and judge tokens that travel by mail."""
+
+import hmac
+from collections.abc import Collection
+from datetime import timedelta
+
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
+from identity_service.domain.users import User
+from identity_service.security.one_time_tokens import OneTimeToken, make_token
+from identity_service.storage.repositories import Repositories
+from service_kit.clock import Clock
+
+
+def address_of(user: User) -> EmailAddress:
+    """Return the address that a user has now."""
+    return EmailAddress(user.email, user.email_key)
+
+
+class OneTimeTokens:
+    """Tokens of users; what they are for is the caller's business."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def issue(
+        self,
+        unit: Repositories,
+        purpose: Purpose,
+        user_id: int,
+        email: EmailAddress,
+    ) -> str:
+        """Store a new token about an address, and return it as it travels.
+
+        The ones before stay good until one is used, or nobody could use any while
+        somebody else goes on asking for more.
+        """
+        token, made = make_token()
+        await self.store(unit, purpose, user_id, email, made)
+        return token
+
+    async def store(
+        self,
+        unit: Repositories,
+        purpose: Purpose,
+        user_id: int,
+        email: EmailAddress,
+        made: OneTimeToken,
+    ) -> None:
+        """Store a token or a code that has been made."""
+        now = self._clock()
+        await unit.one_time_tokens.add(
+            StoredToken(
+                id=made.id,
+                purpose=purpose,
+                user_id=user_id,
+                digest=made.digest,
+                email=email.text,
+                email_key=email.key,
+                created_at=now,
+                expires_at=now + LIFETIMES[purpose],
+            )
+        )
+
+    def is_good(
+        self,
+        stored: StoredToken | None,
+        presented: OneTimeToken,
+        purposes: Collection[Purpose],
+    ) -> bool:
+        """Return whether what was presented is a stored token for one of these."""
+        return (
+            stored is not None
+            and hmac.compare_digest(stored.digest, presented.digest)
+            and stored.purpose in purposes
+            and self._clock() < stored.expires_at
+        )
+
+
+def in_words(purpose: Purpose, unit: timedelta) -> str:
+    """Return how long a token lives, in whole units, for a mail to say."""
+    return str(LIFETIMES[purpose] // unit)

@@ -1,0 +1,294 @@
+"""Choose a new password by a token that was mailed."""
+
+from datetime import timedelta
+from typing import Final
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import (
+    OneTimeTokenRefusedError,
+    UserNotFoundError,
+)
+from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.mail import Letter, MailKind, MailRequest
+from identity_service.domain.one_time_tokens import (
+    SETS_PASSWORD,
+    Purpose,
+    StoredToken,
+)
+from identity_service.domain.passwords import PasswordPolicy
+from identity_service.domain.sessions import OPERATOR, Caller, Device, EndReason
+from identity_service.domain.usernames import Username
+from identity_service.domain.users import User
+from identity_service.security.one_time_tokens import OneTimeToken, read_token
+from identity_service.security.password_hashing import (
+    HashingBusyError,
+    PasswordHasher,
+)
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.one_time_tokens import (
+    OneTimeTokens,
+    address_of,
+    in_words,
+)
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.throttling import Reservation, Throttle
+from service_kit.clock import Clock
+from service_kit.languages.accepting import preferred_language
+
+_SPENT_WITH_A_PASSWORD: Final = (*SETS_PASSWORD, Purpose.SIGN_IN_CODE)
+"""Whoever else holds one of these must not get in after the password was reset."""
+
+
+class PasswordResets:
+    """Lets people in again who have forgotten their password."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        policy: PasswordPolicy,
+        hasher: PasswordHasher,
+        throttle: Throttle,
+        tokens: OneTimeTokens,
+        outbox: Outbox,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._policy = policy
+        self._hasher = hasher
+        self._throttle = throttle
+        self._tokens = tokens
+        self._outbox = outbox
+        self._audit = audit
+        self._clock = clock
+
+    async def answer(self, unit: Repositories, request: MailRequest) -> None:
+        """Mail a token to whoever has the address, if their account is enabled."""
+        user = await unit.users.get_by_email_key(request.email_key)
+        if user is None or user.disabled_at is not None:
+            return
+        await self.post(unit, user, Purpose.PASSWORD_RESET, request.language)
+        await self._audit.append(
+            unit,
+            AuditEvent(
+                action=Action.PASSWORD_RESET_SENT,
+                subject_id=user.id,
+                address=request.address,
+            ),
+        )
+
+    async def send(self, user_id: int, caller: Caller) -> None:
+        """Mail a token to a user, because an administrator wants it.
+
+        Raises
+        ------
+        UserNotFoundError, MailNotConfiguredError
+        """
+        self._outbox.require_server()
+
+        async def work(unit: Repositories) -> None:
+            user = await unit.users.get(user_id)
+            if user is None:
+                raise UserNotFoundError
+            await self.post(
+                unit, user, Purpose.PASSWORD_RESET, preferred_language.get()
+            )
+            await self._audit.append(
+                unit,
+                AuditEvent(
+                    action=Action.PASSWORD_RESET_SENT,
+                    actor_id=caller.user_id,
+                    subject_id=user_id,
+                    address=caller.device.address,
+                ),
+            )
+
+        await self._database.write(work)
+
+    async def post(
+        self, unit: Repositories, user: User, purpose: Purpose, language: str
+    ) -> None:
+        """Post the letter with a token that sets a password: a reset, an invitation."""
+        token = await self._tokens.issue(unit, purpose, user.id, address_of(user))
+        is_reset = purpose is Purpose.PASSWORD_RESET
+        kind = MailKind.PASSWORD_RESET if is_reset else MailKind.INVITATION
+        values = {
+            "username": user.username,
+            "token": token,
+            "minutes": in_words(purpose, timedelta(minutes=1)),
+            "days": in_words(purpose, timedelta(days=1)),
+        }
+        await self._outbox.post(
+            unit,
+            Letter(
+                kind=kind,
+                to=user.email,
+                language=language,
+                user_id=user.id,
+                values=values,
+            ),
+        )
+
+    async def confirm(
+        self, untrusted_token: str, password: str, device: Device
+    ) -> None:
+        """Set a password by a token, and end all sessions.
+
+        Whoever has the token has the mailbox: the address counts as verified.
+
+        Raises
+        ------
+        OneTimeTokenRefusedError
+        WeakPasswordError
+            The token stays good.
+        TooManyAttemptsError, HashingBusyError
+            Not now.
+        """
+        presented = read_token(untrusted_token)
+        if presented is None:
+            raise OneTimeTokenRefusedError
+        self._hasher.expect_room(device)
+        stored, user, is_known_device = await self._find(presented, device)
+        reservation = await self._throttle.reserve_sign_in(
+            presented.id if user is None else user.username_key,
+            device.address,
+            known_device=is_known_device,
+        )
+        is_good = self._tokens.is_good(stored, presented, SETS_PASSWORD)
+        if stored is None or user is None or not is_good:
+            await self._refused(user, device)
+            raise OneTimeTokenRefusedError
+        password_hash = await self._hash(user, password, reservation, device)
+        if not await self._set(user, stored, password_hash, device):
+            raise OneTimeTokenRefusedError
+        await reservation.succeeded()
+
+    async def set_temporary(self, username: str, password: str) -> None:
+        """Give a user a password of the operator's, to be changed at the next sign-in.
+
+        Raises
+        ------
+        UserNotFoundError, WeakPasswordError
+        """
+        key = Username.key_of(username)
+        user = await self._database.read(
+            lambda unit: unit.users.get_by_username_key(key)
+        )
+        if user is None:
+            raise UserNotFoundError
+        self._check(user, password)
+        password_hash = await self._hasher.hash(password)
+
+        async def work(unit: Repositories) -> None:
+            if await unit.users.lock(user.id) is None:
+                raise UserNotFoundError
+            ended = await self._replace_password(
+                unit, user.id, password_hash, temporary=True
+            )
+            await self._audit.append(
+                unit,
+                AuditEvent(
+                    action=Action.PASSWORD_RESET,
+                    subject_id=user.id,
+                    address=OPERATOR.address,
+                    details={"sessions_ended": ended, "by": OPERATOR.name},
+                ),
+            )
+
+        await self._database.write(work)
+
+    async def _find(
+        self, presented: OneTimeToken, device: Device
+    ) -> tuple[StoredToken | None, User | None, bool]:
+        async def look(
+            unit: Repositories,
+        ) -> tuple[StoredToken | None, User | None, bool]:
+            stored = await unit.one_time_tokens.get(presented.id)
+            if stored is None:
+                return None, None, False
+            user, is_known_device = await unit.users.get_by_id_and_site(
+                stored.user_id, device.address
+            )
+            return stored, user, is_known_device
+
+        return await self._database.read(look)
+
+    async def _hash(
+        self, user: User, password: str, reservation: Reservation, device: Device
+    ) -> str:
+        try:
+            self._check(user, password)
+            return await self._hasher.hash(password, device)
+        except (InvalidFieldError, HashingBusyError):
+            await reservation.was_not_tried()
+            raise
+
+    def _check(self, user: User, password: str) -> None:
+        self._policy.check(
+            password, Username(user.username, user.username_key), address_of(user)
+        )
+
+    async def _set(
+        self,
+        user: User,
+        token: StoredToken,
+        password_hash: str,
+        device: Device,
+    ) -> bool:
+        """Set the password and spend the token; return False if it is spent."""
+
+        async def work(unit: Repositories) -> bool:
+            if await unit.users.lock(user.id) is None:
+                return False
+            if not await unit.one_time_tokens.spend(token.id):
+                return False
+            ended = await self._replace_password(
+                unit, user.id, password_hash, temporary=False
+            )
+            now = self._clock()
+            await unit.users.set_email_verified(user.id, token.email_key, now)
+            await self._outbox.post(
+                unit,
+                Letter(
+                    kind=MailKind.PASSWORD_CHANGED,
+                    to=user.email,
+                    language=preferred_language.get(),
+                    user_id=user.id,
+                    values={"username": user.username},
+                ),
+            )
+            await self._audit.append(
+                unit,
+                AuditEvent(
+                    action=Action.PASSWORD_RESET,
+                    actor_id=user.id,
+                    subject_id=user.id,
+                    address=device.address,
+                    details={"sessions_ended": ended, "by": token.purpose},
+                ),
+            )
+            return True
+
+        return await self._database.write(work)
+
+    async def _replace_password(
+        self, unit: Repositories, user_id: int, password_hash: str, *, temporary: bool
+    ) -> int:
+        """Set a locked user's password; return how many sessions have ended by it."""
+        now = self._clock()
+        await unit.users.set_password(user_id, password_hash, now, temporary=temporary)
+        ended = await unit.sessions.end_all(user_id, EndReason.PASSWORD_RESET, now)
+        await unit.one_time_tokens.remove_of_user(user_id, _SPENT_WITH_A_PASSWORD)
+        return ended
+
+    async def _refused(self, user: User | None, device: Device) -> None:
+        await self._audit.record(
+            AuditEvent(
+                action=Action.TOKEN_REFUSED,
+                subject_id=None if user is None else user.id,
+                address=device.address,
+            )
+        )

@@ -1,0 +1,1 @@
+"""Write mail into the outbox, and send it."""

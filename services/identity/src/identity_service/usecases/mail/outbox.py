@@ -1,0 +1,112 @@
+"""The outbox: letters are put in by the transaction that causes them."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from identity_service.domain.mail import (
+    Letter,
+    MailKind,
+    MailNotConfiguredError,
+    StoredLetter,
+)
+from identity_service.security.keyrings import Sealer
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from service_kit.clock import Clock
+
+_ID_SIZE: Final = 16
+
+_PAGE: Final = 1000
+"""Letters that the operator sees or revives at a time."""
+
+
+class Outbox:
+    """Mail that has not been sent, sealed: it holds tokens, names and addresses."""
+
+    def __init__(
+        self, database: Database, sealer: Sealer, clock: Clock, *, has_server: bool
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._clock = clock
+        self._has_server = has_server
+
+    def require_server(self) -> None:
+        """Return if mail can be sent, else raise `MailNotConfiguredError`."""
+        if not self._has_server:
+            raise MailNotConfiguredError
+
+    async def post(self, unit: Repositories, letter: Letter) -> None:
+        """Put a letter in, within the caller's transaction.
+
+        Without a mail server nothing is: what depends on mail asks for one before.
+        """
+        if not self._has_server:
+            return
+        now, letter_id = self._clock(), secrets.token_hex(_ID_SIZE)
+        said = {
+            "to": letter.to,
+            "language": letter.language,
+            "values": dict(letter.values),
+        }
+        await unit.outbox.add(
+            StoredLetter(
+                id=letter_id,
+                kind=letter.kind,
+                user_id=letter.user_id,
+                sealed=self._sealer.seal(
+                    json.dumps(said).encode(), _place(letter_id, letter.kind)
+                ),
+                created_at=now,
+                due_at=now,
+                dead_at=None,
+            )
+        )
+
+    def unseal(self, stored: StoredLetter) -> Letter:
+        """Return the letter.
+
+        Raises
+        ------
+        SealBrokenError
+            No key-encryption key opens it.
+        ValueError
+            A later version wrote it: this one knows no such kind.
+        """
+        opened = self._sealer.open(stored.sealed, _place(stored.id, stored.kind))
+        said = json.loads(opened)
+        return Letter(
+            kind=MailKind(stored.kind),
+            to=said["to"],
+            language=said["language"],
+            user_id=stored.user_id,
+            values=said["values"],
+        )
+
+    async def page(self, *, dead: bool) -> list[StoredLetter]:
+        """Return dead letters, or those that wait, the oldest first."""
+        return await self._database.read(
+            lambda unit: unit.outbox.page(_PAGE, dead=dead)
+        )
+
+    async def resend(self, letter_ids: Sequence[str]) -> int:
+        """Have these dead letters sent, or all if none is named; return how many."""
+
+        async def work(unit: Repositories) -> int:
+            wanted = letter_ids or [
+                letter.id for letter in await unit.outbox.page(_PAGE, dead=True)
+            ]
+            return await unit.outbox.resend(wanted, self._clock())
+
+        return await self._database.write(work)
+
+    async def count(self) -> tuple[int, int]:
+        """Return how many letters wait, and how many are dead."""
+        return await self._database.read(lambda unit: unit.outbox.count())
+
+
+def _place(letter_id: str, kind: str) -> bytes:
+    """Return what a letter is sealed for: it opens in no other row."""
+    return f"mail/{letter_id}/{kind}".encode()

@@ -1,0 +1,60 @@
+"""What strangers ask to be sent to an address.
+
+Who has the address, if anybody, is looked up later and elsewhere: so neither the
+response nor its time can say. All that asking costs is one row.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.mail import MailRequest, MailRequestKind
+from identity_service.domain.sessions import Device
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.throttling import Throttle
+from service_kit.clock import Clock
+from service_kit.languages.accepting import preferred_language
+
+Answer = Callable[[Repositories, MailRequest], Awaitable[None]]
+"""Posts the letter, if there is one to post, within the transaction it is given."""
+
+Answers = Mapping[MailRequestKind, Answer]
+
+
+class MailRequests:
+    """Takes note of what is asked for."""
+
+    def __init__(
+        self, database: Database, *, outbox: Outbox, throttle: Throttle, clock: Clock
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._throttle = throttle
+        self._clock = clock
+
+    async def ask(
+        self, kind: MailRequestKind, untrusted_email: str, device: Device
+    ) -> None:
+        """Have a mail sent to an address, if an account has it.
+
+        Raises
+        ------
+        MailNotConfiguredError
+        InvalidEmailError
+            This can be nobody's address.
+        TooManyAttemptsError
+            Not now: of this address, from this source, or in all.
+        """
+        self._outbox.require_server()
+        email = EmailAddress.parse(untrusted_email)
+        await self._throttle.reserve_mail(email.key, device.address)
+        request = MailRequest(
+            kind=kind,
+            email_key=email.key,
+            language=preferred_language.get(),
+            address=device.address,
+        )
+        await self._database.write(
+            lambda unit: unit.outbox.add_request(request, self._clock())
+        )

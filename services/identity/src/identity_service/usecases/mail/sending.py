@@ -1,0 +1,200 @@
+"""Send what is in the outbox. Any number of processes may, at once."""
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+from typing import Final
+
+from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.domain.mail import (
+    LetterDeferredError,
+    LetterRefusedError,
+    MailServerUnavailableError,
+    StoredLetter,
+)
+from identity_service.mail.delivery import Deliveries, Delivery
+from identity_service.mail.messages import MessageWriter
+from identity_service.security.keyrings import SealBrokenError
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.mail.requests import Answers
+from service_kit.clock import Clock
+
+_PAUSE_SECONDS: Final = 1.0
+"""From one look at the outbox to the next, when there was nothing."""
+
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+"""While the mail server is away: pauses double up to this."""
+
+_COUNT_SECONDS: Final = 15.0
+"""From one count of the outbox to the next."""
+
+_BATCH: Final = 20
+"""Letters sent over one connection, and requests answered before."""
+
+CLAIMED_FOR: Final = timedelta(seconds=45)
+"""Longer than handing over takes. Who is killed in it leaves the letter to others."""
+
+FIRST_RETRY: Final = timedelta(seconds=5)
+LONGEST_RETRY: Final = timedelta(hours=1)
+MOST_ATTEMPTS: Final = 20
+"""A letter that the server defers is tried again after 5 s, 10 s, 20 s …, for half a
+day. While the server is away altogether, no letter's attempts are counted."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class MailSender:
+    """Sends letters at least once: a letter is removed after it was handed over."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        outbox: Outbox,
+        answers: Answers,
+        deliveries: Deliveries,
+        writer: MessageWriter,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._answers = answers
+        self._deliveries = deliveries
+        self._writer = writer
+        self._clock = clock
+        self.sent = 0
+        self.failed = 0
+        """Attempts, of this process."""
+        self.waiting = 0
+        self.dead = 0
+        """Letters in the outbox, as this process last counted them."""
+        self._counted_at = -_COUNT_SECONDS
+        self.fault: str | None = None
+        """Why the mail server cannot be used, as this process last found."""
+
+    async def run(self) -> None:
+        """Send until cancelled, whatever fails."""
+        pause = _PAUSE_SECONDS
+        while not _is_cancelled():
+            try:
+                if await self.once():
+                    continue
+                pause = _PAUSE_SECONDS
+            except MailServerUnavailableError as error:
+                _logger.warning("mail_server_unavailable", extra={"reason": str(error)})
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            except DatabaseUnavailableError:
+                pause = _PAUSE_SECONDS
+            except Exception:
+                _logger.exception("mail_not_sent")
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            if not _is_cancelled():
+                await asyncio.sleep(pause)
+
+    async def once(self) -> bool:
+        """Answer some requests and send some letters; return whether there were any.
+
+        Raises
+        ------
+        MailServerUnavailableError
+        DatabaseUnavailableError
+        """
+        await self._count()
+        now = self._clock()
+        if not await self._database.read(lambda unit: unit.outbox.has_work(now)):
+            return False
+        answered = 0
+        while answered < _BATCH and await self._answer_one():
+            answered += 1
+        now = self._clock()
+        due = await self._database.read(lambda unit: unit.outbox.due(now, _BATCH))
+        if due:
+            await self._send_all(due)
+        return bool(due or answered)
+
+    async def _count(self) -> None:
+        """Count the letters for the metrics, now and then."""
+        now = time.monotonic()
+        if now - self._counted_at >= _COUNT_SECONDS:
+            self._counted_at = now
+            self.waiting, self.dead = await self._outbox.count()
+
+    async def _answer_one(self) -> bool:
+        """Do what the oldest request asks for; drop one that cannot be answered."""
+
+        async def work(unit: Repositories) -> bool:
+            request = await unit.outbox.take_request()
+            if request is not None:
+                await self._answers[request.kind](unit, request)
+            return request is not None
+
+        try:
+            return await self._database.write(work)
+        except DatabaseUnavailableError:
+            raise
+        except Exception:
+            _logger.exception("mail_request_dropped")
+            await self._database.write(lambda unit: unit.outbox.take_request())
+            return True
+
+    async def _send_all(self, due: list[StoredLetter]) -> None:
+        try:
+            async with self._deliveries.open() as delivery:
+                self.fault = None
+                for letter in due:
+                    await self._send(letter, delivery)
+        except MailServerUnavailableError as error:
+            self.fault = str(error)
+            raise
+
+    async def _send(self, letter: StoredLetter, delivery: Delivery) -> None:
+        now = self._clock()
+        if not await self._database.write(
+            lambda unit: unit.outbox.claim(letter, now + CLAIMED_FOR)
+        ):
+            return
+        try:
+            opened = self._outbox.unseal(letter)
+            message = self._writer.write(opened, letter.id, now)
+        except (SealBrokenError, ValueError, KeyError) as error:
+            await self._bury(letter, f"cannot be written: {type(error).__name__}")
+            return
+        try:
+            await delivery.deliver(message, opened.to)
+        except LetterRefusedError as error:
+            await self._bury(letter, str(error))
+        except LetterDeferredError as error:
+            await self._put_off(letter, str(error))
+        except MailServerUnavailableError as error:
+            # It may have been taken, so this counts: it is not repeated without end.
+            await self._put_off(letter, str(error))
+            raise
+        else:
+            await self._database.write(lambda unit: unit.outbox.remove(letter.id))
+            self.sent += 1
+
+    async def _put_off(self, letter: StoredLetter, error: str) -> None:
+        if letter.attempts + 1 >= MOST_ATTEMPTS:
+            await self._bury(letter, error)
+            return
+        self.failed += 1
+        due_at = self._clock() + min(FIRST_RETRY * 2**letter.attempts, LONGEST_RETRY)
+        await self._database.write(
+            lambda unit: unit.outbox.put_off(letter.id, due_at, error)
+        )
+
+    async def _bury(self, letter: StoredLetter, error: str) -> None:
+        self.failed += 1
+        now = self._clock()
+        fields = {"letter": letter.id, "kind": letter.kind, "reason": error}
+        _logger.error("mail_given_up", extra=fields)
+        await self._database.write(lambda unit: unit.outbox.bury(letter.id, now, error))
+
+
+def _is_cancelled() -> bool:
+    """Return whether this task is to end: Python 3.11's ``wait_for`` may swallow it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

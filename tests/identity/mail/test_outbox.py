@@ -1,0 +1,195 @@
+"""What becomes of letters: several senders, refusals, and the operator's commands."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.support.identity import MovableClock, identity_settings
+from tests.support.mail_server import MailServer
+from tests.support.operator import Operator
+
+from identity_service.composition import Services, compose
+from identity_service.domain.mail import Letter, MailKind
+from identity_service.settings import Settings
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.mail.sending import (
+    CLAIMED_FOR,
+    LONGEST_RETRY,
+    MOST_ATTEMPTS,
+    MailSender,
+)
+
+TO: Final = "alice@example.test"
+
+
+@contextlib.asynccontextmanager
+async def composed(
+    settings: Settings, clock: MovableClock
+) -> AsyncIterator[tuple[Services, MailSender]]:
+    services = compose(settings, CollectorRegistry(), clock=clock)
+    assert services.accounts.mail_sender is not None
+    try:
+        yield services, services.accounts.mail_sender
+    finally:
+        await services.close()
+
+
+def letter_to(to: str) -> Letter:
+    return Letter(
+        kind=MailKind.PASSWORD_CHANGED,
+        to=to,
+        language="en",
+        values={"username": "alice"},
+    )
+
+
+async def post(services: Services, to: str = TO) -> None:
+    await services.database.write(
+        lambda unit: services.accounts.outbox.post(unit, letter_to(to))
+    )
+
+
+async def send_all(sender: MailSender) -> None:
+    while await sender.once():
+        pass
+
+
+async def test_of_several_senders_one_sends_each_letter(
+    settings: Settings, clock: MovableClock, mail_server: MailServer
+) -> None:
+    async with (
+        composed(settings, clock) as (services, one),
+        composed(settings, clock) as (_, other),
+    ):
+        for number in range(25):
+            await post(services, f"user{number}@example.test")
+        await asyncio.gather(send_all(one), send_all(other), send_all(one))
+
+        assert sorted(mail.to for mail in mail_server.received) == sorted(
+            f"user{number}@example.test" for number in range(25)
+        )
+        assert one.sent + other.sent == 25
+        assert await services.accounts.outbox.count() == (0, 0)
+
+
+async def test_a_transaction_that_fails_sends_nothing(
+    settings: Settings, clock: MovableClock, mail_server: MailServer
+) -> None:
+    async with composed(settings, clock) as (services, sender):
+
+        async def work(unit: Repositories) -> None:
+            await services.accounts.outbox.post(unit, letter_to(TO))
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await services.database.write(work)
+        await send_all(sender)
+
+    assert not mail_server.received
+
+
+async def test_a_deferred_letter_is_tried_again_later_each_time(
+    settings: Settings, clock: MovableClock, mail_server: MailServer
+) -> None:
+    mail_server.refusals[TO] = ["451 later"] * 3
+    async with composed(settings, clock) as (services, sender):
+        await post(services)
+        for seconds in (5, 10, 20):
+            await send_all(sender)
+            clock.advance(timedelta(seconds=seconds - 2))
+            assert not await sender.once()
+            clock.advance(timedelta(seconds=2))
+        await send_all(sender)
+
+    assert len(mail_server.received) == 1
+
+
+async def test_whoever_is_killed_in_sending_leaves_the_letter_to_others(
+    settings: Settings, clock: MovableClock, mail_server: MailServer
+) -> None:
+    async with composed(settings, clock) as (services, sender):
+        await post(services)
+        (letter,) = await services.accounts.outbox.page(dead=False)
+        until = clock() + CLAIMED_FOR
+        assert await services.database.write(
+            lambda unit: unit.outbox.claim(letter, until)
+        )
+        assert not await sender.once()
+        clock.advance(CLAIMED_FOR)
+        await send_all(sender)
+
+    assert len(mail_server.received) == 1
+
+
+@pytest.mark.parametrize("response", ["550 No such user", "451 Later"])
+async def test_the_operator_lists_and_resends_what_was_given_up(
+    settings: Settings,
+    clock: MovableClock,
+    mail_server: MailServer,
+    database_url: str,
+    response: str,
+) -> None:
+    attempts = 1 if response.startswith("550") else MOST_ATTEMPTS
+    mail_server.refusals[TO] = [response] * attempts
+    operator = Operator(database_url, IDENTITY_MAIL_URL=mail_server.url)
+    async with composed(settings, clock) as (services, sender):
+        await post(services)
+        for _ in range(attempts):
+            await send_all(sender)
+            clock.advance(LONGEST_RETRY)
+        (dead,) = await services.accounts.outbox.page(dead=True)
+
+        listed = await operator.run("mail", "list")
+        unknown = await operator.run("mail", "resend", "0" * 32)
+        resent = await operator.run("mail", "resend", dead.id)
+        waiting = await operator.run("mail", "list", "--waiting")
+        await send_all(sender)
+
+    assert listed.out.splitlines()[0] == "0 wait, 1 could not be sent"
+    assert dead.id in listed.out
+    assert response[:3] in listed.out
+    assert TO not in listed.out
+    assert (unknown.code, unknown.out) == (1, "0 will be sent again\n")
+    assert (resent.code, resent.out) == (0, "1 will be sent again\n")
+    assert dead.id in waiting.out
+    assert [mail.to for mail in mail_server.received] == [TO]
+
+
+async def test_a_letter_that_no_key_opens_is_given_up_and_the_next_is_sent(
+    settings: Settings,
+    clock: MovableClock,
+    mail_server: MailServer,
+    database_url: str,
+) -> None:
+    other = identity_settings(
+        database_url,
+        IDENTITY_MAIL_URL=mail_server.url,
+        IDENTITY_KEY_ENCRYPTION_KEYS="A" * 43,
+    )
+    async with (
+        composed(other, clock) as (strange, _),
+        composed(settings, clock) as (services, sender),
+    ):
+        await post(strange)
+        await post(services, "bob@example.test")
+        await send_all(sender)
+
+        assert await services.accounts.outbox.count() == (0, 1)
+    assert [mail.to for mail in mail_server.received] == ["bob@example.test"]
+
+
+async def test_after_restore_sends_nothing_again(
+    settings: Settings, clock: MovableClock, mail_server: MailServer, database_url: str
+) -> None:
+    async with composed(settings, clock) as (services, sender):
+        await post(services)
+        restored = await Operator(database_url).run("after-restore")
+        await send_all(sender)
+
+    assert restored.code == 0, restored.err
+    assert "letters and tokens of mails forgotten: 1" in restored.out
+    assert not mail_server.received

@@ -1,0 +1,63 @@
+"""How often mail may be asked for."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.support.identity import (
+    Answer,
+    IdentityClient,
+    MovableClock,
+    identity_settings,
+    running_identity,
+)
+from tests.support.mail_server import MailServer
+
+
+@pytest.fixture
+async def identity(
+    database_url: str, mail_server: MailServer, clock: MovableClock
+) -> AsyncIterator[IdentityClient]:
+    settings = identity_settings(
+        database_url, IDENTITY_MAIL_URL=mail_server.url, IDENTITY_THROTTLE="on"
+    )
+    async with running_identity(settings, clock=clock) as client:
+        yield client
+
+
+async def ask(identity: IdentityClient, email: str, source: str) -> Answer:
+    return await identity.send(
+        "POST",
+        "/api/auth/password-reset",
+        json={"email": email},
+        headers={"X-Forwarded-For": source},
+    )
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_one_address_gets_few_mails_whoever_asks_for_them(
+    identity: IdentityClient, *, known: bool
+) -> None:
+    if known:
+        await identity.sign_up("alice")
+    answers = [
+        await ask(identity, spelling, f"203.0.113.{number}")
+        for number, spelling in enumerate(
+            ("alice@example.test", "Alice@Example.test", "alice@EXAMPLE.TEST") * 2
+        )
+    ]
+
+    assert [answer.status for answer in answers] == [202] * 3 + [429] * 3
+    assert int(answers[-1].headers["Retry-After"]) > 60
+
+
+async def test_one_source_has_few_mails_sent_to_whomever(
+    identity: IdentityClient,
+) -> None:
+    answers = [
+        await ask(identity, f"user{number}@example.test", "203.0.113.7")
+        for number in range(21)
+    ]
+
+    assert [answer.status for answer in answers] == [202] * 20 + [429]
+    other = await ask(identity, "user0@example.test", "198.51.100.1")
+    assert other.status == 202

@@ -1,0 +1,44 @@
+"""Identity's commands, as an operator runs them: each a process of its own."""
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+
+from tests.support.identity import ISSUER, KEYS
+
+
+@dataclass
+class Ended:
+    """A command that has ended."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+class Operator:
+    """Runs commands with the settings of one deployment."""
+
+    def __init__(self, database_url: str, **environ: str) -> None:
+        self.url = database_url
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "IDENTITY_DATABASE_URL": database_url,
+            "IDENTITY_ISSUER": ISSUER,
+            "IDENTITY_BCRYPT_COST": "4",
+            **KEYS,
+            **environ,
+        }
+
+    async def run(self, *arguments: str, stdin: str = "", **environ: str) -> Ended:
+        """Run a command to its end."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "identity_service", *arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._environment | environ,
+        )
+        out, err = await process.communicate(stdin.encode())
+        return Ended(process.returncode, out.decode(), err.decode())
