@@ -176,8 +176,13 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "reseal-signing-keys",
         commands.reseal_signing_keys,
-        "seal the signing keys under the first key-encryption key",
+        "seal signing keys and apps' secrets under the first key-encryption key",
     )
+    add(
+        "reset-factors",
+        commands.reset_factors,
+        "remove the second factors of a user who has lost them",
+    ).add_argument("username", metavar="USERNAME")
     add(
         "after-restore",
         commands.after_restore,

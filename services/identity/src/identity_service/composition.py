@@ -10,11 +10,19 @@ from identity_service.account_services import AccountServices, compose_accounts
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
-from identity_service.metrics import HousekeepingMetrics, KeyMetrics, MailMetrics
+from identity_service.metrics import (
+    FactorMetrics,
+    HousekeepingMetrics,
+    KeyMetrics,
+    MailMetrics,
+)
+from identity_service.security.challenges import Challenges
 from identity_service.security.common_passwords import COMMON_PASSWORDS
 from identity_service.security.csrf import CsrfGuard
 from identity_service.security.keyrings import Sealer
+from identity_service.security.passkeys import PasskeyCeremonies
 from identity_service.security.password_hashing import PasswordHasher
+from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.settings import Settings
 from identity_service.storage.database import Database
@@ -27,6 +35,11 @@ from identity_service.storage.throttle_counters import (
 )
 from identity_service.usecases.access_tokens import AccessTokens, Bearers
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.passkeys import Passkeys, PasskeySignIns
+from identity_service.usecases.factors.proofs import FactorProofs
+from identity_service.usecases.factors.second_steps import SecondSteps
+from identity_service.usecases.factors.totp import TotpEnrolment
+from identity_service.usecases.factors.upkeep import FactorUpkeep
 from identity_service.usecases.fresh_checks import FreshChecks
 from identity_service.usecases.housekeeping import (
     Housekeeping,
@@ -81,6 +94,11 @@ class Services:
     refreshes: Refreshes
     passwords: Passwords
     fresh_checks: FreshChecks
+    second_steps: SecondSteps
+    totp: TotpEnrolment
+    passkeys: Passkeys
+    passkey_sign_ins: PasskeySignIns
+    factor_upkeep: FactorUpkeep
     sessions: Sessions
     users: Users
     roles: Roles
@@ -130,14 +148,6 @@ def compose(
     keys = SigningKeys(database, sealer, schedule, clock)
     entries = StatusEntries(database, clock)
     session_entries = SessionEntries(database, entries, clock)
-    passwords = Passwords(
-        database,
-        hasher=hasher,
-        policy=policy,
-        throttle=throttle,
-        audit=audit,
-        clock=clock,
-    )
     users = Users(database, audit=audit, clock=clock)
     accounts = compose_accounts(
         settings,
@@ -157,6 +167,7 @@ def compose(
         audience=settings.audience,
         media_type=settings.access_token_type,
         lifetime=settings.access_token_lifetime,
+        second_factor_roles=settings.second_factor_roles,
     )
     token_pairs = TokenPairs(access_tokens, refresh_tokens)
     rules = _session_rules(settings)
@@ -167,6 +178,34 @@ def compose(
         audit=audit,
         clock=clock,
         rules=rules,
+    )
+    challenges = Challenges(settings.key_encryption_keys, clock)
+    recovery_codes = RecoveryCodes(settings.password_peppers)
+    ceremonies = PasskeyCeremonies(settings.relying_party, challenges)
+    proofs = FactorProofs(
+        database,
+        sealer=sealer,
+        recovery_codes=recovery_codes,
+        ceremonies=ceremonies,
+        clock=clock,
+    )
+    second_steps = SecondSteps(
+        database,
+        challenges=challenges,
+        proofs=proofs,
+        session_starts=session_starts,
+        throttle=throttle,
+        audit=audit,
+        hides=settings.hide_second_factors,
+    )
+    passwords = Passwords(
+        database,
+        hasher=hasher,
+        policy=policy,
+        throttle=throttle,
+        second_steps=second_steps,
+        audit=audit,
+        clock=clock,
     )
     turns = SessionTurns()
     sessions = Sessions(
@@ -201,6 +240,7 @@ def compose(
     )
     registry.register(HousekeepingMetrics(housekeeping))
     registry.register(MailMetrics(accounts.mail_sender))
+    registry.register(FactorMetrics(proofs))
     registry.register(KeyMetrics(keys, entries, status_lists, clock))
     return Services(
         settings=settings,
@@ -235,8 +275,41 @@ def compose(
         ),
         passwords=passwords,
         fresh_checks=FreshChecks(
-            database, users=users, passwords=passwords, audit=audit, clock=clock
+            database,
+            users=users,
+            passwords=passwords,
+            proofs=proofs,
+            throttle=throttle,
+            audit=audit,
+            clock=clock,
         ),
+        second_steps=second_steps,
+        totp=TotpEnrolment(
+            database,
+            sealer=sealer,
+            recovery_codes=recovery_codes,
+            proofs=proofs,
+            throttle=throttle,
+            audit=audit,
+            clock=clock,
+            issuer_name=settings.relying_party.id,
+        ),
+        passkeys=Passkeys(
+            database,
+            ceremonies=ceremonies,
+            recovery_codes=recovery_codes,
+            audit=audit,
+            clock=clock,
+        ),
+        passkey_sign_ins=PasskeySignIns(
+            database,
+            ceremonies=ceremonies,
+            proofs=proofs,
+            session_starts=session_starts,
+            throttle=throttle,
+            audit=audit,
+        ),
+        factor_upkeep=FactorUpkeep(database, sealer=sealer, audit=audit, clock=clock),
         sessions=sessions,
         csrf_guard=CsrfGuard(AllowedOrigins(settings.own_origins)),
         trusted_proxies=TrustedProxies(settings.trusted_proxies),

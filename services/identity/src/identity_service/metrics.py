@@ -6,6 +6,8 @@ from datetime import timedelta
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from identity_service.domain.factors import Factor
+from identity_service.usecases.factors.proofs import OUTCOMES, FactorProofs
 from identity_service.usecases.housekeeping import Housekeeping
 from identity_service.usecases.mail.sending import MailSender
 from identity_service.usecases.signing_keys import SigningKeys
@@ -69,6 +71,27 @@ class MailMetrics(Collector):
             "Mails in the outbox that were given up",
             self._sender.dead,
         )
+
+
+class FactorMetrics(Collector):
+    """What became of the second factors that this process judged."""
+
+    def __init__(self, proofs: FactorProofs) -> None:
+        self._proofs = proofs
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the present values."""
+        judged = CounterMetricFamily(
+            "identity_second_factors_judged",
+            "Second factors that were right or wrong",
+            labels=("factor", "outcome"),
+        )
+        for factor in Factor:
+            for outcome in OUTCOMES:
+                judged.add_metric(
+                    (factor, outcome), self._proofs.outcomes[factor, outcome]
+                )
+        yield judged
 
 
 class KeyMetrics(Collector):

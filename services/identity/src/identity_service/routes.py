@@ -4,10 +4,12 @@ from typing import Final
 
 from identity_service.handlers import (
     audit,
+    factors,
     keys,
     me,
     metadata,
     oauth,
+    passkeys,
     password_resets,
     roles,
     sessions,
@@ -18,7 +20,7 @@ from service_kit.operations import Operation, operations_in
 
 OPERATIONS: Final[tuple[Operation, ...]] = operations_in(
     (
-        *(me, sessions, password_resets, users, roles, audit),
+        *(me, sessions, factors, passkeys, password_resets, users, roles, audit),
         *(status_lists, keys, metadata, oauth),
     )
 )

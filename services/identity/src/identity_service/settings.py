@@ -22,6 +22,7 @@ from identity_service.mail.servers import MailDestination
 from identity_service.mail.templates import MailTemplates
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
+from identity_service.security.passkeys import RelyingParty
 from identity_service.storage.database_url import checked_url
 from service_kit import settings as parse
 from service_kit.listener import ListenerSettings, internal_port, public_port
@@ -82,6 +83,13 @@ def _roles(value: str) -> frozenset[RoleName]:
         return frozenset(map(parse_role_name, parse.comma_list(value)))
     except InvalidRoleNameError:
         raise ValueError("holds what cannot be the name of a role") from None
+
+
+def _exact_origins(value: str) -> tuple[str, ...]:
+    origins = parse.origins(value)
+    if any("*" in each for each in origins):
+        raise ValueError("names a pattern: list each origin")
+    return origins
 
 
 def _transport(value: str) -> Transport:
@@ -224,6 +232,29 @@ class Settings(ListenerSettings, DatabaseSettings):
         default="user",
         description="roles that sign-up may name",
     )
+    second_factor_roles: frozenset[RoleName] = setting(
+        "IDENTITY_SECOND_FACTOR_ROLES",
+        _roles,
+        default="",
+        description="roles that count after a sign-in with two factors only",
+    )
+    hide_second_factors: bool = setting(
+        "IDENTITY_HIDE_SECOND_FACTORS",
+        parse.boolean,
+        default="false",
+        description="every refused sign-in asks for a second factor, whoever it is",
+    )
+    passkey_rp_id: str | None = setting(
+        "IDENTITY_PASSKEY_RP_ID",
+        optional=True,
+        description="host that passkeys belong to, or a parent; the issuer's if empty",
+    )
+    passkey_origins: tuple[str, ...] = setting(
+        "IDENTITY_PASSKEY_ORIGINS",
+        _exact_origins,
+        default="",
+        description="origins whose pages may use passkeys, besides the issuer's",
+    )
     token_transport: Transport = setting(
         "IDENTITY_TOKEN_TRANSPORT",
         _transport,
@@ -309,8 +340,21 @@ class Settings(ListenerSettings, DatabaseSettings):
     @property
     def own_origins(self) -> tuple[str, ...]:
         """Origins whose pages are ours: the gateway's, and those that are allowed."""
+        return self._issuers_origin, *self.allowed_origins
+
+    @property
+    def relying_party(self) -> RelyingParty:
+        """Whom passkeys are for: by default, the public URL."""
+        host = urlsplit(self.issuer).hostname or ""
+        return RelyingParty(
+            id=self.passkey_rp_id or host,
+            origins=(self._issuers_origin, *self.passkey_origins),
+        )
+
+    @property
+    def _issuers_origin(self) -> str:
         issuer = urlsplit(self.issuer)
-        return f"{issuer.scheme}://{issuer.netloc}", *self.allowed_origins
+        return f"{issuer.scheme}://{issuer.netloc}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -218,4 +218,22 @@ TEXTS: Final[Mapping[str, str]] = {
     "Session ended.": "Die Sitzung ist beendet.",
     "Sessions ended.": "Die Sitzungen sind beendet.",
     "Other sessions ended.": "Die anderen Sitzungen sind beendet.",
+    # Second factors
+    "This account signs in with a second factor. Enter its code, or use a passkey.": (
+        "Dieses Konto hat einen zweiten Faktor. Bitte dessen Code eingeben oder einen"
+        " Passkey verwenden."
+    ),
+    "There is no such second factor.": "Diesen zweiten Faktor gibt es nicht.",
+    "There is an authenticator app already: remove it first.": (
+        "Es gibt schon eine Authenticator-App: Bitte erst diese entfernen."
+    ),
+    "There are {most} passkeys, and there may be no more: remove one first.": (
+        "Es gibt {most} Passkeys, und mehr dürfen es nicht sein: Bitte erst einen"
+        " entfernen."
+    ),
+    "Give a code, or what a passkey signed.": (
+        "Es fehlt ein Code oder das, was ein Passkey unterschrieben hat."
+    ),
+    "Authenticator app removed.": "Authenticator-App entfernt.",
+    "Passkey removed.": "Passkey entfernt.",
 }

@@ -85,6 +85,16 @@ INVALID_CREDENTIALS: Final = Problem(
     "Try again with the right ones. A disabled account gets the same response.",
     members={"accessToken": None},
 )
+SECOND_FACTOR_REQUIRED: Final = Problem(
+    HTTPStatus.UNAUTHORIZED,
+    "second_factor_required",
+    "This account signs in with a second factor. Enter its code, or use a passkey.",
+    "The account has a second factor. The password may have been right or not.",
+    "POST the challenge with a code, or with what a passkey signed, to"
+    " /api/auth/signin/second-factor within five minutes. The response does not say"
+    " whether the password was right.",
+    members={"accessToken": None},
+)
 INVALID_CLIENT: Final = Problem(
     HTTPStatus.UNAUTHORIZED,
     "invalid_client",
@@ -160,6 +170,28 @@ LAST_ADMIN: Final = Problem(
     "This is the last administrator: appoint another one first.",
     "Without this account nobody could administer the others any more.",
     "Give another user the role admin, then try again.",
+)
+FACTOR_NOT_FOUND: Final = Problem(
+    HTTPStatus.NOT_FOUND,
+    "factor_not_found",
+    "There is no such second factor.",
+    "The user has no such factor, or has removed it.",
+    "GET /api/users/me/factors lists those that there are.",
+)
+TOTP_PRESENT: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "totp_present",
+    "There is an authenticator app already: remove it first.",
+    "A user has one authenticator app at most.",
+    "DELETE /api/users/me/totp, then enrol the other app.",
+)
+TOO_MANY_PASSKEYS: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "too_many_passkeys",
+    "There are {most} passkeys, and there may be no more: remove one first.",
+    "The user has as many passkeys as one may have.",
+    "Remove a passkey that is not used any more.",
+    parameters={"most": 20},
 )
 ROLE_NOT_FOUND: Final = Problem(
     HTTPStatus.NOT_FOUND,

@@ -13,7 +13,9 @@ class Method(StrEnum):
     ONE_TIME_CODE = "otp"
     """Of an authenticator app, or a recovery code."""
     PASSKEY = "pop"
-    """Proof of a key, which the device uses only after it verified its user."""
+    """Proof of possession of a key."""
+    USER_VERIFICATION = "user"
+    """The device that has the key asked for a PIN, a finger or a face."""
     MAILED_CODE = "mail"
     """Sent by e-mail. RFC 8176 has no name for it."""
 
@@ -21,7 +23,8 @@ class Method(StrEnum):
 _SEVERAL: Final = "mfa"
 """What ``amr`` says besides of more than one factor."""
 
-_FIRST_FACTORS: Final = frozenset({Method.PASSWORD, Method.MAILED_CODE})
+_HAVING: Final = frozenset({Method.ONE_TIME_CODE, Method.PASSKEY})
+"""Those that prove what somebody has, not what they know or are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,8 @@ class Authentication:
 
     @property
     def factors(self) -> int:
-        """How many factors that was: a passkey is two (NIST SP 800-63B-4 3.2.11)."""
-        has_code = Method.ONE_TIME_CODE in self.methods
-        is_double = has_code and not self.methods.isdisjoint(_FIRST_FACTORS)
-        return 2 if is_double or Method.PASSKEY in self.methods else 1
+        """How many factors that was: 1 or 2."""
+        return 2 if self.methods & _HAVING and self.methods - _HAVING else 1
 
     @property
     def amr(self) -> list[str]:
@@ -44,9 +45,9 @@ class Authentication:
         several = {_SEVERAL} if self.factors > 1 else set[str]()
         return sorted({*self.methods} | several)
 
-    def renewed(self, at: datetime, method: Method) -> Self:
+    def renewed(self, at: datetime, methods: frozenset[Method]) -> Self:
         """Return what it is after one more proof."""
-        return type(self)(at, self.methods | {method})
+        return type(self)(at, self.methods | methods)
 
     def is_fresh(self, now: datetime, lifetime: timedelta) -> bool:
         """Return whether the last proof still counts for a dangerous action."""

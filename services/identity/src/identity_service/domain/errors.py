@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from identity_service.domain.factors import Factor
 from identity_service.domain.fields import InvalidFieldError
 
 
@@ -78,6 +79,27 @@ class OneTimeTokenRefusedError(IdentityError):
     """A token from a mail is unknown, used or expired: one and the same."""
 
 
+class SecondFactorRequiredError(IdentityError):
+    """The sign-in goes on with a second factor, the password being right or not."""
+
+    def __init__(self, challenge: str, factors: tuple[Factor, ...]) -> None:
+        super().__init__()
+        self.challenge = challenge
+        self.factors = factors
+
+
+class FactorNotFoundError(IdentityError):
+    """The user has no such second factor."""
+
+
+class TooManyPasskeysError(IdentityError):
+    """The user has as many passkeys as one may have: remove one first."""
+
+
+class TotpPresentError(IdentityError):
+    """The user has an authenticator app already: remove it first."""
+
+
 class WrongPasswordError(IdentityError):
     """A signed-in user gave another present password than the user has."""
 
@@ -144,6 +166,16 @@ class KeysUnopenedError(SigningKeyUnavailableError):
     def __init__(self, kids: Sequence[str]) -> None:
         super().__init__(
             f"signing key {', '.join(kids)} does not open with the configured"
+            " key-encryption keys"
+        )
+
+
+class SecretsUnopenedError(IdentityError):
+    """Secrets of authenticator apps do not open with the configured keys."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"{count} secrets of authenticator apps do not open with the configured"
             " key-encryption keys"
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from identity_service.domain.authentication import Authentication
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.roles import RoleName
 from identity_service.domain.usernames import Username
@@ -42,10 +43,19 @@ class User:
     deletion_due_at: datetime | None
     """When the account is deleted unless its owner signs in; None if it stays."""
 
-    @property
-    def effective_roles(self) -> tuple[RoleName, ...]:
-        """The roles it may use: none before a temporary password is changed."""
-        return () if self.password_is_temporary else self.roles
+    def usable_roles(
+        self, authentication: Authentication, guarded: frozenset[RoleName]
+    ) -> tuple[RoleName, ...]:
+        """Return the roles it may use, having proved who it is like this.
+
+        None before a temporary password is changed, and ``guarded`` ones after a
+        sign-in with two factors only.
+        """
+        if self.password_is_temporary:
+            return ()
+        if authentication.factors > 1:
+            return self.roles
+        return tuple(role for role in self.roles if role not in guarded)
 
     def still_admits(self, verified: "User") -> bool:
         """Return whether a password that was right for ``verified`` still is, here."""

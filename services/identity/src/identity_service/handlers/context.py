@@ -99,6 +99,18 @@ class RequestContext:
         require_role(bearer.claims, ADMIN)
         return self._caller(bearer)
 
+    async def fresh_caller(self) -> Caller:
+        """Return who is calling, if they proved lately who they are.
+
+        Raises
+        ------
+        FreshCheckRequiredError
+            Besides what `caller` raises.
+        """
+        caller = await self.caller()
+        self.require_fresh(caller)
+        return caller
+
     def require_fresh(self, caller: Caller) -> None:
         """Return if the caller proved lately who they are.
 

@@ -8,7 +8,6 @@ from identity_service.handlers.context import RequestContext
 from identity_service.handlers.field_errors import fields_called
 from identity_service.handlers.operations import operation
 from identity_service.handlers.payloads import (
-    FreshCheckPayload,
     PasswordPayload,
     ProfilePayload,
     SignUpPayload,
@@ -114,24 +113,6 @@ async def change_password(request: web.Request) -> web.Response:
     with fields_called({"password": "newPassword"}):
         await context.services.passwords.change(caller, payload.present, payload.new)
     return message_response("Password changed.")
-
-
-@operation(
-    "POST",
-    "/api/users/me/fresh",
-    tag=Tag.ACCOUNT,
-    access=USERS,
-    body=FreshCheckPayload,
-    returns=MessageBody,
-    problems=(accounts.WRONG_PROOF, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
-)
-async def check_afresh(request: web.Request) -> web.Response:
-    """Prove again who one is, for what asks for a fresh check."""
-    context = RequestContext(request)
-    caller = await context.caller()
-    payload = await read_payload(request, FreshCheckPayload)
-    await context.services.fresh_checks.by_password(caller, payload.password)
-    return message_response("Thank you. Go on.")
 
 
 def profile_changes(

@@ -75,12 +75,6 @@ class PasswordPayload(Payload):
     new: PasswordText = Field(alias="newPassword", repr=False)
 
 
-class FreshCheckPayload(Payload):
-    """POST /api/users/me/fresh."""
-
-    password: PasswordText = Field(repr=False)
-
-
 class EmailPayload(Payload):
     """POST /api/auth/password-reset, and whatever else sends mail to an address."""
 

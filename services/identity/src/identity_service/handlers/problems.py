@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import hdrs
 
 from identity_service.domain import errors
+from identity_service.domain.factors import MOST_PASSKEYS
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.mail import MailNotConfiguredError
 from identity_service.domain.roles import MOST_ROLES
@@ -24,6 +25,13 @@ def _retry_after(wait: timedelta) -> dict[str, str]:
 _UNAVAILABLE: Final = replace(
     accounts.TEMPORARILY_UNAVAILABLE, headers=_retry_after(RETRY_AFTER)
 )
+
+
+def _second_factor_required(error: Exception) -> Problem:
+    members = dict(accounts.SECOND_FACTOR_REQUIRED.members)
+    if isinstance(error, errors.SecondFactorRequiredError):
+        members |= {"challenge": error.challenge, "factors": list(error.factors)}
+    return replace(accounts.SECOND_FACTOR_REQUIRED, members=members)
 
 
 def _unknown_role(error: Exception) -> Problem:
@@ -81,6 +89,13 @@ PROBLEMS: Final[ProblemTable] = {
     errors.InvalidCredentialsError: accounts.INVALID_CREDENTIALS,
     errors.OneTimeTokenRefusedError: accounts.TOKEN_REFUSED,
     MailNotConfiguredError: accounts.NOT_OFFERED,
+    errors.SecondFactorRequiredError: _second_factor_required,
+    errors.FactorNotFoundError: accounts.FACTOR_NOT_FOUND,
+    errors.TotpPresentError: accounts.TOTP_PRESENT,
+    errors.TooManyPasskeysError: accounts.TOO_MANY_PASSKEYS.with_parameters(
+        most=MOST_PASSKEYS
+    ),
+    errors.SecretsUnopenedError: _UNAVAILABLE,
     errors.WrongPasswordError: accounts.WRONG_PASSWORD.at("currentPassword"),
     errors.WrongProofError: accounts.WRONG_PROOF,
     errors.FreshCheckRequiredError: accounts.FRESH_CHECK_REQUIRED,

@@ -73,6 +73,8 @@ class SignInBody(TokenPairBody):
     email: EmailText
     roles: RolesInResponses
     password_change_required: bool = False
+    second_factor_enrolment_required: bool = False
+    """Whether roles of theirs count after a sign-in with two factors only."""
 
 
 class UserBody(Body):

@@ -42,6 +42,7 @@ from service_kit.problems import ProblemError, accounts
     returns=SignInBody,
     problems=(
         accounts.INVALID_CREDENTIALS,
+        accounts.SECOND_FACTOR_REQUIRED,
         accounts.CROSS_SITE_REQUEST,
         accounts.TOO_MANY_ATTEMPTS,
         accounts.BUSY,
@@ -65,13 +66,15 @@ def signed_in_response(
     members: dict[str, bool] = {}
     if user.password_is_temporary:
         members["password_change_required"] = True
+    elif len(pair.roles) < len(user.roles):
+        members["second_factor_enrolment_required"] = True
     return transport.respond(
         SignInBody,
         pair,
         id=user.id,
         username=user.username,
         email=user.email,
-        roles=role_names(user.effective_roles),
+        roles=role_names(pair.roles),
         **members,
     )
 

@@ -15,6 +15,7 @@ from identity_service.storage.tables import (
     pending_sign_ups,
     revoked_entries,
     sessions,
+    spent_challenges,
 )
 
 _ROWID: Final[ColumnElement[int]] = literal_column("rowid")
@@ -29,6 +30,7 @@ class Expiring(Enum):
     ONE_TIME_TOKENS = one_time_tokens.c.expires_at
     PENDING_SIGN_UPS = pending_sign_ups.c.expires_at
     DEAD_LETTERS = outbox.c.dead_at
+    SPENT_CHALLENGES = spent_challenges.c.expires_at
 
 
 class ExpiredRows:

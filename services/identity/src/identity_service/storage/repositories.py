@@ -5,14 +5,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity_service.storage.access_tokens import AccessTokenRepository
 from identity_service.storage.audit import AuditRepository
 from identity_service.storage.expired_rows import ExpiredRows
+from identity_service.storage.factors import FactorRepository
 from identity_service.storage.imported_users import ImportedUserRepository
 from identity_service.storage.one_time_tokens import OneTimeTokenRepository
 from identity_service.storage.outbox import OutboxRepository
+from identity_service.storage.passkeys import PasskeyRepository
 from identity_service.storage.restoring import RestoringRepository
 from identity_service.storage.roles import RoleRepository
 from identity_service.storage.search_words import SearchWordRepository
 from identity_service.storage.sessions import SessionRepository
 from identity_service.storage.signing_keys import SigningKeyRepository
+from identity_service.storage.spent_challenges import SpentChallengeRepository
 from identity_service.storage.status_lists import StatusListRepository
 from identity_service.storage.users import UserRepository
 
@@ -31,6 +34,9 @@ class Repositories:
         self.status_lists = StatusListRepository(connection)
         self.one_time_tokens = OneTimeTokenRepository(connection)
         self.outbox = OutboxRepository(connection)
+        self.factors = FactorRepository(connection)
+        self.passkeys = PasskeyRepository(connection)
+        self.spent_challenges = SpentChallengeRepository(connection)
         self.expired_rows = ExpiredRows(connection)
         self.restoring = RestoringRepository(connection)
         self.audit = AuditRepository(connection)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Self
 
 from identity_service.domain.authentication import Authentication
+from identity_service.domain.roles import RoleName
 from identity_service.domain.sessions import Session
 from identity_service.domain.status_entries import StatusEntry, list_name_of, list_uri
 from identity_service.domain.users import User
@@ -62,9 +63,11 @@ class AccessTokens:
         audience: str,
         media_type: str,
         lifetime: timedelta,
+        second_factor_roles: frozenset[RoleName],
     ) -> None:
         self._keys = keys
         self._clock = clock
+        self._second_factor_roles = second_factor_roles
         self._issuer = issuer
         self._audience = audience
         self._media_type = media_type
@@ -84,6 +87,10 @@ class AccessTokens:
             issued_at=issued_at,
             expires_at=issued_at + self._lifetime,
         )
+
+    def roles(self, user: User, authentication: Authentication) -> tuple[RoleName, ...]:
+        """Return the roles that a user's token names after such a sign-in."""
+        return user.usable_roles(authentication, self._second_factor_roles)
 
     def write(
         self,
@@ -107,7 +114,7 @@ class AccessTokens:
             "exp": int(prepared.expires_at.timestamp()),
             "jti": secrets.token_urlsafe(_JTI_SIZE),
             "sid": session_id,
-            "roles": sorted(user.effective_roles),
+            "roles": sorted(self.roles(user, authentication)),
             "auth_time": int(authentication.at.timestamp()),
             "amr": authentication.amr,
             "acr": ASSURANCE[authentication.factors],

@@ -1,13 +1,21 @@
 """Have signed-in users prove again who they are."""
 
-from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.audit import Action
 from identity_service.domain.authentication import Method
 from identity_service.domain.errors import WrongPasswordError, WrongProofError
 from identity_service.domain.sessions import Caller
+from identity_service.domain.users import User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.changes import record, renew_authentication
+from identity_service.usecases.factors.proofs import (
+    FactorProofs,
+    Proof,
+    UntrustedProof,
+)
 from identity_service.usecases.passwords import Passwords
+from identity_service.usecases.throttling import Throttle
 from identity_service.usecases.users import Users
 from service_kit.clock import Clock
 
@@ -21,12 +29,16 @@ class FreshChecks:
         *,
         users: Users,
         passwords: Passwords,
+        proofs: FactorProofs,
+        throttle: Throttle,
         audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
         self._users = users
         self._passwords = passwords
+        self._proofs = proofs
+        self._throttle = throttle
         self._audit = audit
         self._clock = clock
 
@@ -44,32 +56,64 @@ class FreshChecks:
             await self._passwords.confirm(user, password, caller.device)
         except WrongPasswordError:
             raise WrongProofError from None
+        await self._note(caller, user, _known(Method.PASSWORD))
+
+    async def by_factor(self, caller: Caller, untrusted: UntrustedProof) -> None:
+        """Note that the caller has a second factor of theirs.
+
+        Raises
+        ------
+        WrongProofError
+        TooManyAttemptsError
+            Not now.
+        """
+        user = await self._users.get(caller.user_id)
+        reservation = await self._throttle.reserve_sign_in(
+            user.username_key, caller.device.address, known_device=True
+        )
+        proof = await self._proofs.judge(user.id, untrusted)
+        if proof is None:
+            await self._database.write(
+                lambda unit: record(
+                    self._audit, unit, Action.FRESH_CHECK_REFUSED, caller
+                )
+            )
+            raise WrongProofError
+        await self._note(caller, user, proof)
+        await reservation.succeeded()
+
+    async def _note(self, caller: Caller, user: User, proof: Proof) -> None:
+        """Spend a proof and note it in the caller's session.
+
+        Raises
+        ------
+        WrongProofError
+            It is spent, or it was of a password that has been changed.
+        """
 
         async def work(unit: Repositories) -> bool:
             locked = await unit.users.lock(user.id)
-            if locked is None or not locked.still_admits(user):
+            if (
+                locked is None
+                or not locked.still_admits(user)
+                or not await proof.spend(unit)
+                or not await renew_authentication(
+                    unit, caller, proof.methods, self._clock()
+                )
+            ):
                 return False
-            return await self._note(unit, caller, Method.PASSWORD)
+            methods = " ".join(sorted(proof.methods))
+            await record(self._audit, unit, Action.FRESH_CHECK, caller, methods=methods)
+            return True
 
         if not await self._database.write(work):
             raise WrongProofError
 
-    async def _note(self, unit: Repositories, caller: Caller, method: Method) -> bool:
-        """Note a proof in the caller's session; return False if it has ended."""
-        session = await unit.sessions.lock(caller.session_id)
-        if session is None or session.ended_at is not None:
-            return False
-        await unit.sessions.set_authentication(
-            session.id, session.authentication.renewed(self._clock(), method)
-        )
-        await self._audit.append(
-            unit,
-            AuditEvent(
-                action=Action.FRESH_CHECK,
-                actor_id=caller.user_id,
-                subject_id=caller.user_id,
-                address=caller.device.address,
-                details={"session": session.id, "method": method.value},
-            ),
-        )
+
+def _known(method: Method) -> Proof:
+    """Return the proof of something known, which is not used up."""
+
+    async def spend(_: Repositories) -> bool:
         return True
+
+    return Proof(frozenset({method}), spend)

@@ -130,6 +130,9 @@ def expired_rows_chores(database: Database, clock: Clock) -> list[Chore]:
         ExpiredRowsChore(
             "dead_letters", database, clock, Expiring.DEAD_LETTERS, KEPT_DEAD_LETTER
         ),
+        ExpiredRowsChore(
+            "spent_challenges", database, clock, Expiring.SPENT_CHALLENGES, KEPT_EXPIRED
+        ),
         DeletedUsersChore(database),
         ClosedListsChore(database, clock),
     ]

@@ -4,12 +4,14 @@ import logging
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.authentication import Method
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import (
     InvalidCredentialsError,
     UserNotFoundError,
     WrongPasswordError,
 )
+from identity_service.domain.factors import NO_FACTORS, Factors
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import Caller, Device, EndReason
@@ -23,6 +25,7 @@ from identity_service.security.password_hashing import (
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.throttling import Reservation, Throttle
 from service_kit.clock import Clock
 
@@ -41,6 +44,7 @@ class Passwords:
         hasher: PasswordHasher,
         policy: PasswordPolicy,
         throttle: Throttle,
+        second_steps: SecondSteps,
         audit: Audit,
         clock: Clock,
     ) -> None:
@@ -48,6 +52,7 @@ class Passwords:
         self._hasher = hasher
         self._policy = policy
         self._throttle = throttle
+        self._second_steps = second_steps
         self._audit = audit
         self._clock = clock
 
@@ -58,18 +63,24 @@ class Passwords:
         ------
         InvalidCredentialsError
             Unknown user, wrong password, disabled user: one and the same.
+        SecondFactorRequiredError
+            The user has one, whether the password was right or not. The attempt counts
+            as failed until the second step succeeds.
         TooManyAttemptsError, HashingBusyError
             Not now.
         """
         self._hasher.expect_room(device)
-        user, is_known_device = await self._find(username, device)
+        key = Username.key_of(username)
+        user, is_known_device, factors = await self._find(username, device)
         reservation = await self._throttle.reserve_sign_in(
-            Username.key_of(username),
-            device.address,
-            known_device=is_known_device,
+            key, device.address, known_device=is_known_device
         )
         verdict = await self._verify(user, password, reservation, device)
-        if user is None or not verdict.matches or user.disabled_at is not None:
+        is_right = verdict.matches and user is not None and user.disabled_at is None
+        first = FirstStep.of(user, key, Method.PASSWORD, is_right=is_right)
+        if asked := self._second_steps.asked(first, factors):
+            raise await self._second_steps.ask(first, asked, device)
+        if user is None or not is_right:
             await self._refused(Action.SIGN_IN_REFUSED, user, verdict, device)
             raise InvalidCredentialsError
         await reservation.succeeded()
@@ -140,14 +151,22 @@ class Passwords:
             raise WrongPasswordError
         await reservation.succeeded()
 
-    async def _find(self, username: str, device: Device) -> tuple[User | None, bool]:
+    async def _find(
+        self, username: str, device: Device
+    ) -> tuple[User | None, bool, Factors]:
+        """Return the user, whether the device is known to them, and their factors."""
         try:
             key = Username.parse(username).key
         except InvalidFieldError:
-            return None, False
-        return await self._database.read(
-            lambda unit: unit.users.get_by_username_key_and_site(key, device.address)
-        )
+            return None, False, NO_FACTORS
+
+        async def work(unit: Repositories) -> tuple[User | None, bool, Factors]:
+            user, is_known = await unit.users.get_by_username_key_and_site(
+                key, device.address
+            )
+            return user, is_known, await unit.factors.of(user.id if user else 0)
+
+        return await self._database.read(work)
 
     async def _verify(
         self,

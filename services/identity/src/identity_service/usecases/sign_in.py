@@ -24,6 +24,8 @@ class SignIns:
         ------
         InvalidCredentialsError
             Unknown user, wrong password, disabled user: nobody can tell which.
+        SecondFactorRequiredError
+            The user has one, whether the password was right or not.
         TooManyAttemptsError, HashingBusyError
             Not now.
         """

@@ -157,6 +157,43 @@ class Throttle:
             raise
         return attempt
 
+    async def reserve_second_step(
+        self, username_key: str, source: str, *, known_device: bool
+    ) -> Reservation:
+        """Count the second step of a sign-in like an attempt of its own.
+
+        The first one has counted as failed, lest it tell whether the password was
+        right: when this one succeeds, both are taken back.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            Not now.
+        """
+        attempt = await self.reserve_sign_in(
+            username_key, source, known_device=known_device
+        )
+        attempt.counts += [
+            each for each in attempt.counts if each.at_success is AtSuccess.GIVE_BACK
+        ]
+        return attempt
+
+    async def reserve_passkey(self, source: str) -> Reservation:
+        """Count a sign-in by a passkey, which names its user only when it is right.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            Not now.
+        """
+        attempt = Reservation(self._counters)
+        await attempt.take(
+            f"source/{_digest(site_of(source))}",
+            SIGN_INS_OF_SOURCE,
+            AtSuccess.GIVE_BACK,
+        )
+        return attempt
+
     @staticmethod
     async def _reserve_of_stranger(
         attempt: Reservation, name: str, source: str

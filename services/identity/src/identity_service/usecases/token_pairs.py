@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from identity_service.domain.authentication import Authentication
+from identity_service.domain.roles import RoleName
 from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.users import User
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
@@ -17,6 +18,8 @@ class TokenPair:
     refresh_token: str
     expires_in: int
     """Seconds the access token lives."""
+    roles: tuple[RoleName, ...]
+    """Those that the access token names."""
 
 
 class TokenPairs:
@@ -49,4 +52,5 @@ class TokenPairs:
             ),
             refresh_token=refresh_token,
             expires_in=prepared.lifetime_seconds,
+            roles=self._access_tokens.roles(user, authentication),
         )

@@ -1,0 +1,185 @@
+"""The bodies of requests and responses about second factors."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from identity_service.domain.factors import MOST_PASSKEYS, RECOVERY_CODES, Passkey
+from identity_service.domain.fields import InvalidFieldError
+from identity_service.handlers.payloads import Payload
+from identity_service.handlers.responses import Body
+from identity_service.handlers.schemas import (
+    Count,
+    Moment,
+    PasswordText,
+    described,
+    text,
+)
+from identity_service.usecases.factors.proofs import UntrustedProof
+
+_MOST_NAME = 64
+_LONGEST_CHALLENGE = 2048
+
+CodeText = Annotated[str, Field(max_length=64), text(64, "123456")]
+"""A code of an authenticator app, or a recovery code."""
+ChallengeText = Annotated[
+    str,
+    Field(max_length=_LONGEST_CHALLENGE),
+    text(_LONGEST_CHALLENGE, "AAECAwQFBgcICQoLDA0ODw"),
+]
+Credential = Annotated[
+    dict[str, Any],
+    described(
+        maxProperties=16, example={"id": "AAEC", "rawId": "AAEC", "response": {}}
+    ),
+]
+"""A PublicKeyCredential as its ``toJSON`` gives it (WebAuthn section 5.1)."""
+PasskeyName = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True,
+        min_length=1,
+        max_length=_MOST_NAME,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+    ),
+    text(_MOST_NAME, "Phone", minLength=1),
+]
+PasskeyId = Annotated[str, text(43, "A" * 43, pattern="^[A-Za-z0-9_-]{43}$")]
+RecoveryCodeTexts = Annotated[
+    list[Annotated[str, text(19, "abcd-efgh-ijkl-mnop")]],
+    described(maxItems=RECOVERY_CODES),
+]
+
+
+class MissingProofError(InvalidFieldError):
+    """There is no second factor, or more than one."""
+
+    field = "code"
+
+    def __init__(self) -> None:
+        super().__init__("required", "Give a code, or what a passkey signed.")
+
+
+class ProofPayload(Payload):
+    """A second factor: exactly one of its kinds."""
+
+    code: CodeText | None = Field(default=None, repr=False)
+    credential: Credential | None = Field(default=None, repr=False)
+
+    @property
+    def proof(self) -> UntrustedProof:
+        """The factor, as it came; raise `MissingProofError` without exactly one."""
+        if (self.code is None) is (self.credential is None):
+            raise MissingProofError
+        return UntrustedProof(self.code, self.credential)
+
+
+class SecondFactorPayload(ProofPayload):
+    """POST /api/auth/signin/second-factor."""
+
+    challenge: ChallengeText
+
+
+class FreshCheckPayload(ProofPayload):
+    """POST /api/users/me/fresh."""
+
+    password: PasswordText | None = Field(default=None, repr=False)
+
+    @property
+    def only_password(self) -> str | None:
+        """The password; None if something else came, or came with it."""
+        is_alone = self.code is None and self.credential is None
+        return self.password if is_alone else None
+
+
+class CodePayload(Payload):
+    """POST /api/users/me/totp/confirm."""
+
+    code: CodeText = Field(repr=False)
+
+
+class CredentialPayload(Payload):
+    """POST /api/auth/passkeys."""
+
+    credential: Credential = Field(repr=False)
+
+
+class NewPasskeyPayload(CredentialPayload):
+    """POST /api/users/me/passkeys."""
+
+    name: PasskeyName = "Passkey"
+
+
+class PasskeyNamePayload(Payload):
+    """PATCH /api/users/me/passkeys/{id}."""
+
+    name: PasskeyName
+
+
+class FactorsBody(Body):
+    """Which second factors a user has."""
+
+    totp: bool
+    passkeys: Count
+    recovery_codes_left: Count
+
+
+class TotpBody(Body):
+    """What an authenticator app needs, shown once."""
+
+    secret: Annotated[str, text(64, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")]
+    uri: Annotated[str, text(512, "otpauth://totp/id.example:alice?secret=JBSWY3DP")]
+
+
+class RecoveryCodesBody(Body):
+    """Recovery codes, shown once."""
+
+    recovery_codes: RecoveryCodeTexts
+
+
+class PasskeyBody(Body):
+    """A passkey."""
+
+    id: PasskeyId
+    name: PasskeyName
+    backed_up: bool
+    """Whether it is on more devices than one."""
+    created_at: Moment
+    last_used_at: Moment | None
+
+    @classmethod
+    def members_of(cls, passkey: Passkey) -> Mapping[str, Any]:
+        """Return the members that describe a passkey."""
+        return {
+            "id": passkey.id,
+            "name": passkey.name,
+            "backed_up": passkey.is_backed_up,
+            "created_at": passkey.created_at,
+            "last_used_at": passkey.last_used_at,
+        }
+
+    @classmethod
+    def of(cls, passkey: Passkey) -> Self:
+        """Return what a response says of a passkey."""
+        return cls(**cls.members_of(passkey))
+
+
+class NewPasskeyBody(PasskeyBody):
+    """A passkey, and recovery codes if it is the first factor: shown once."""
+
+    recovery_codes: RecoveryCodeTexts
+
+
+class PasskeysBody(Body):
+    """The passkeys of a user, the oldest first."""
+
+    passkeys: Annotated[list[PasskeyBody], described(maxItems=MOST_PASSKEYS)]
+
+
+class OptionsBody(Body):
+    """Options of WebAuthn, which a browser reads by ``parse…OptionsFromJSON``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    challenge: ChallengeText

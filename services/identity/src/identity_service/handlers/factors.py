@@ -1,0 +1,166 @@
+"""Second factors of the caller, and the second step of a sign-in."""
+
+from aiohttp import web
+
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.factor_models import (
+    CodePayload,
+    FactorsBody,
+    FreshCheckPayload,
+    RecoveryCodesBody,
+    SecondFactorPayload,
+    TotpBody,
+)
+from identity_service.handlers.operations import operation
+from identity_service.handlers.payloads import read_payload
+from identity_service.handlers.responses import (
+    MessageBody,
+    SignInBody,
+    json_response,
+    message_response,
+)
+from identity_service.handlers.sessions import signed_in_response
+from service_kit.operations import ANYBODY, USERS, Tag
+from service_kit.problems import accounts
+
+
+@operation(
+    "POST",
+    "/api/auth/signin/second-factor",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    body=SecondFactorPayload,
+    returns=SignInBody,
+    problems=(
+        accounts.INVALID_CREDENTIALS,
+        accounts.CROSS_SITE_REQUEST,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
+)
+async def complete_sign_in(request: web.Request) -> web.Response:
+    """Give the second factor of a sign-in, and get a token pair."""
+    context = RequestContext(request)
+    transport = context.transport.to_page(context.page)
+    payload = await read_payload(request, SecondFactorPayload)
+    user, pair = await context.services.second_steps.complete(
+        payload.challenge, payload.proof, context.device
+    )
+    return signed_in_response(transport, user, pair)
+
+
+@operation(
+    "POST",
+    "/api/users/me/fresh",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    body=FreshCheckPayload,
+    returns=MessageBody,
+    problems=(accounts.WRONG_PROOF, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
+)
+async def check_afresh(request: web.Request) -> web.Response:
+    """Prove again who one is, for what asks for a fresh check.
+
+    By the password, or by one second factor.
+    """
+    context = RequestContext(request)
+    caller = await context.caller()
+    payload = await read_payload(request, FreshCheckPayload)
+    if (password := payload.only_password) is not None:
+        await context.services.fresh_checks.by_password(caller, password)
+    else:
+        await context.services.fresh_checks.by_factor(caller, payload.proof)
+    return message_response("Thank you. Go on.")
+
+
+@operation(
+    "GET",
+    "/api/users/me/factors",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    returns=FactorsBody,
+)
+async def show_factors(request: web.Request) -> web.Response:
+    """Show which second factors the caller has."""
+    context = RequestContext(request)
+    caller = await context.caller()
+    factors = await context.services.totp.factors(caller.user_id)
+    return json_response(
+        FactorsBody(
+            totp=factors.has_totp,
+            passkeys=factors.passkeys,
+            recovery_codes_left=factors.recovery_codes,
+        )
+    )
+
+
+@operation(
+    "POST",
+    "/api/users/me/totp",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    returns=TotpBody,
+    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.TOTP_PRESENT),
+)
+async def begin_totp(request: web.Request) -> web.Response:
+    """Get a secret for an authenticator app.
+
+    It counts once a code has confirmed it.
+    """
+    context = RequestContext(request)
+    caller = await context.fresh_caller()
+    new = await context.services.totp.begin(caller)
+    return json_response(TotpBody(secret=new.secret, uri=new.uri))
+
+
+@operation(
+    "POST",
+    "/api/users/me/totp/confirm",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    body=CodePayload,
+    returns=RecoveryCodesBody,
+    problems=(
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.WRONG_PROOF,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
+)
+async def confirm_totp(request: web.Request) -> web.Response:
+    """Confirm an authenticator app by its first code, and get recovery codes."""
+    context = RequestContext(request)
+    caller = await context.fresh_caller()
+    payload = await read_payload(request, CodePayload)
+    codes = await context.services.totp.confirm(caller, payload.code)
+    return json_response(RecoveryCodesBody(recovery_codes=codes))
+
+
+@operation(
+    "DELETE",
+    "/api/users/me/totp",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    returns=MessageBody,
+    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.FACTOR_NOT_FOUND),
+)
+async def remove_totp(request: web.Request) -> web.Response:
+    """Remove the caller's authenticator app."""
+    context = RequestContext(request)
+    caller = await context.fresh_caller()
+    await context.services.totp.remove(caller)
+    return message_response("Authenticator app removed.")
+
+
+@operation(
+    "POST",
+    "/api/users/me/recovery-codes",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    returns=RecoveryCodesBody,
+    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.FACTOR_NOT_FOUND),
+)
+async def renew_recovery_codes(request: web.Request) -> web.Response:
+    """Get new recovery codes in place of the old."""
+    context = RequestContext(request)
+    caller = await context.fresh_caller()
+    codes = await context.services.totp.renew_recovery_codes(caller)
+    return json_response(RecoveryCodesBody(recovery_codes=codes))

@@ -1,0 +1,155 @@
+"""Passkeys of the caller, and sign-in with one."""
+
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.factor_models import (
+    CredentialPayload,
+    NewPasskeyBody,
+    NewPasskeyPayload,
+    OptionsBody,
+    PasskeyBody,
+    PasskeyNamePayload,
+    PasskeysBody,
+)
+from identity_service.handlers.operations import operation
+from identity_service.handlers.payloads import read_payload
+from identity_service.handlers.responses import (
+    MessageBody,
+    SignInBody,
+    json_response,
+    message_response,
+)
+from identity_service.handlers.sessions import signed_in_response
+from service_kit.operations import ANYBODY, USERS, PathParameter, Reply, Tag
+from service_kit.problems import accounts
+
+_PASSKEYS: Final = "/api/users/me/passkeys"
+_ID: Final = {"passkey_id": PathParameter("The passkey's id.", "A" * 43)}
+
+
+@operation(
+    "POST",
+    "/api/auth/passkeys/options",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    returns=OptionsBody,
+)
+async def begin_passkey_use(request: web.Request) -> web.Response:
+    """Get what a browser has a passkey sign, for any of the ways to use one."""
+    options = RequestContext(request).services.passkey_sign_ins.options()
+    return json_response(options)
+
+
+@operation(
+    "POST",
+    "/api/auth/passkeys",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    body=CredentialPayload,
+    returns=SignInBody,
+    problems=(
+        accounts.INVALID_CREDENTIALS,
+        accounts.CROSS_SITE_REQUEST,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
+)
+async def sign_in_by_passkey(request: web.Request) -> web.Response:
+    """Begin a session by a passkey alone, and get a token pair."""
+    context = RequestContext(request)
+    transport = context.transport.to_page(context.page)
+    payload = await read_payload(request, CredentialPayload)
+    user, pair = await context.services.passkey_sign_ins.sign_in(
+        payload.credential, context.device
+    )
+    return signed_in_response(transport, user, pair)
+
+
+@operation(
+    "POST",
+    f"{_PASSKEYS}/options",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    returns=OptionsBody,
+    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.TOO_MANY_PASSKEYS),
+)
+async def begin_passkey(request: web.Request) -> web.Response:
+    """Get what a browser makes a passkey by."""
+    context = RequestContext(request)
+    caller = await context.fresh_caller()
+    return json_response(await context.services.passkeys.options(caller))
+
+
+@operation(
+    "POST",
+    _PASSKEYS,
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    body=NewPasskeyPayload,
+    returns=Reply(NewPasskeyBody, HTTPStatus.CREATED, headers=(hdrs.LOCATION,)),
+    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.WRONG_PROOF),
+)
+async def register_passkey(request: web.Request) -> web.Response:
+    """Register a passkey that a browser has made."""
+    context = RequestContext(request)
+    caller = await context.fresh_caller()
+    payload = await read_payload(request, NewPasskeyPayload)
+    passkey, codes = await context.services.passkeys.register(
+        caller, payload.credential, payload.name
+    )
+    body = NewPasskeyBody(**PasskeyBody.members_of(passkey), recovery_codes=codes)
+    response = json_response(body)
+    response.set_status(HTTPStatus.CREATED)
+    response.headers[hdrs.LOCATION] = f"{_PASSKEYS}/{passkey.id}"
+    return response
+
+
+@operation("GET", _PASSKEYS, tag=Tag.ACCOUNT, access=USERS, returns=PasskeysBody)
+async def list_passkeys(request: web.Request) -> web.Response:
+    """List the caller's passkeys."""
+    context = RequestContext(request)
+    caller = await context.caller()
+    found = await context.services.passkeys.all(caller.user_id)
+    bodies = [PasskeyBody.of(passkey) for passkey in found]
+    return json_response(PasskeysBody(passkeys=bodies))
+
+
+@operation(
+    "PATCH",
+    f"{_PASSKEYS}/{{passkey_id}}",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    path_parameters=_ID,
+    body=PasskeyNamePayload,
+    returns=PasskeyBody,
+    problems=(accounts.FACTOR_NOT_FOUND,),
+)
+async def rename_passkey(request: web.Request) -> web.Response:
+    """Name one of the caller's passkeys."""
+    context = RequestContext(request)
+    caller = await context.caller()
+    payload = await read_payload(request, PasskeyNamePayload)
+    passkey = await context.services.passkeys.rename(
+        caller, request.match_info["passkey_id"], payload.name
+    )
+    return json_response(PasskeyBody.of(passkey))
+
+
+@operation(
+    "DELETE",
+    f"{_PASSKEYS}/{{passkey_id}}",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    path_parameters=_ID,
+    returns=MessageBody,
+    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.FACTOR_NOT_FOUND),
+)
+async def remove_passkey(request: web.Request) -> web.Response:
+    """Remove one of the caller's passkeys."""
+    context = RequestContext(request)
+    caller = await context.fresh_caller()
+    await context.services.passkeys.remove(caller, request.match_info["passkey_id"])
+    return message_response("Passkey removed.")

@@ -1,0 +1,150 @@
+"""Authenticator apps and recovery codes in the database."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BindParameter,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.domain.factors import Factors, TotpSecret
+from identity_service.storage.tables import passkeys, recovery_codes, totp_secrets
+
+_USER_ID: Final[BindParameter[int]] = bindparam("user_id")
+_COUNTS: Final = select(
+    select(func.count())
+    .where(totp_secrets.c.user_id == _USER_ID, totp_secrets.c.confirmed_at.is_not(None))
+    .scalar_subquery(),
+    select(func.count()).where(passkeys.c.user_id == _USER_ID).scalar_subquery(),
+    select(func.count()).where(recovery_codes.c.user_id == _USER_ID).scalar_subquery(),
+)
+"""One statement, built once: it runs at each sign-in."""
+
+_COLUMNS: Final = TotpSecret.__slots__
+
+
+class FactorRepository:
+    """Second factors but for passkeys, within one transaction.
+
+    Whoever changes them locks the user first.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def of(self, user_id: int) -> Factors:
+        """Return which second factors a user has; 0 stands for no user."""
+        rows = await self._connection.execute(_COUNTS, {"user_id": user_id})
+        totp, keys, codes = rows.one()
+        return Factors(has_totp=totp > 0, passkeys=keys, recovery_codes=codes)
+
+    async def get_totp(self, user_id: int) -> TotpSecret | None:
+        """Return the secret of a user's authenticator app, confirmed or not."""
+        rows = await self._connection.execute(
+            select(totp_secrets).where(totp_secrets.c.user_id == user_id)
+        )
+        row = rows.one_or_none()
+        return None if row is None else _totp_secret(row)
+
+    async def put_totp(self, secret: TotpSecret) -> None:
+        """Give a user a secret in place of the one they had."""
+        await self.remove_totp(secret.user_id)
+        values = {name: getattr(secret, name) for name in _COLUMNS}
+        await self._connection.execute(insert(totp_secrets).values(values))
+
+    async def remove_totp(self, user_id: int) -> bool:
+        """Remove a user's secret; return whether there was one."""
+        removed = await self._connection.execute(
+            delete(totp_secrets).where(totp_secrets.c.user_id == user_id)
+        )
+        return removed.rowcount > 0
+
+    async def confirm_totp(self, user_id: int, now: datetime) -> None:
+        """Have a user's secret asked for from now on."""
+        await self._connection.execute(
+            update(totp_secrets)
+            .where(totp_secrets.c.user_id == user_id)
+            .values(confirmed_at=now)
+        )
+
+    async def spend_step(self, user_id: int, step: int) -> bool:
+        """Spend the code of a step, and those before; return False if it is spent.
+
+        One statement, so of any number of simultaneous uses one alone succeeds.
+        """
+        spent = await self._connection.execute(
+            update(totp_secrets)
+            .where(totp_secrets.c.user_id == user_id, totp_secrets.c.last_step < step)
+            .values(last_step=step)
+        )
+        return spent.rowcount == 1
+
+    async def put_recovery_codes(self, user_id: int, hashes: Iterable[str]) -> None:
+        """Give a user recovery codes in place of those they had."""
+        await self.remove_recovery_codes(user_id)
+        await self._connection.execute(
+            insert(recovery_codes),
+            [{"user_id": user_id, "code_hash": each} for each in hashes],
+        )
+
+    async def remove_recovery_codes(self, user_id: int) -> None:
+        """Remove all recovery codes of a user."""
+        await self._connection.execute(
+            delete(recovery_codes).where(recovery_codes.c.user_id == user_id)
+        )
+
+    async def has_recovery_code(self, user_id: int, hashes: Sequence[str]) -> bool:
+        """Return whether one of these is an unused recovery code of the user."""
+        found = await self._connection.execute(
+            select(literal(1)).where(
+                recovery_codes.c.user_id == user_id,
+                recovery_codes.c.code_hash.in_(hashes),
+            )
+        )
+        return found.first() is not None
+
+    async def spend_recovery_code(self, user_id: int, hashes: Sequence[str]) -> bool:
+        """Use a recovery code up; return False if it was used."""
+        spent = await self._connection.execute(
+            delete(recovery_codes).where(
+                recovery_codes.c.user_id == user_id,
+                recovery_codes.c.code_hash.in_(hashes),
+            )
+        )
+        return spent.rowcount == 1
+
+    async def totp_after(self, user_id: int, limit: int) -> list[TotpSecret]:
+        """Return secrets in order of their users, after one of them."""
+        rows = await self._connection.execute(
+            select(totp_secrets)
+            .where(totp_secrets.c.user_id > user_id)
+            .order_by(totp_secrets.c.user_id)
+            .limit(limit)
+        )
+        return [_totp_secret(row) for row in rows]
+
+    async def reseal_totp(self, user_id: int, sealed: bytes, anew: bytes) -> bool:
+        """Replace a sealed secret by itself, unless it was changed meanwhile."""
+        resealed = await self._connection.execute(
+            update(totp_secrets)
+            .where(
+                totp_secrets.c.user_id == user_id,
+                totp_secrets.c.sealed_secret == sealed,
+            )
+            .values(sealed_secret=anew)
+        )
+        return resealed.rowcount == 1
+
+
+def _totp_secret(row: Row[Any]) -> TotpSecret:
+    return TotpSecret(**{name: getattr(row, name) for name in _COLUMNS})

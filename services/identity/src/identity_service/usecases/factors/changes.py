@@ -1,0 +1,58 @@
+"""What every change of a user's second factors has in common."""
+
+from datetime import datetime
+
+from identity_service.domain.audit import Action, AuditEvent, Detail
+from identity_service.domain.authentication import Method
+from identity_service.domain.sessions import Caller
+from identity_service.security.recovery_codes import RecoveryCodes
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+
+
+async def record(
+    audit: Audit,
+    unit: Repositories,
+    action: Action,
+    caller: Caller,
+    **details: Detail,
+) -> None:
+    """Append the event of a caller's change to their own factors."""
+    await audit.append(
+        unit,
+        AuditEvent(
+            action=action,
+            actor_id=caller.user_id,
+            subject_id=caller.user_id,
+            address=caller.device.address,
+            details=details,
+        ),
+    )
+
+
+async def renew_authentication(
+    unit: Repositories, caller: Caller, methods: frozenset[Method], now: datetime
+) -> bool:
+    """Note a proof in the caller's session; return False if that has ended."""
+    session = await unit.sessions.lock(caller.session_id)
+    if session is None or session.ended_at is not None:
+        return False
+    renewed = session.authentication.renewed(now, methods)
+    await unit.sessions.set_authentication(session.id, renewed)
+    return True
+
+
+async def give_recovery_codes(
+    unit: Repositories, recovery_codes: RecoveryCodes, user_id: int
+) -> list[str]:
+    """Give a user new recovery codes in place of those they had; return them, once."""
+    codes = recovery_codes.make()
+    hashes = [recovery_codes.hash(user_id, code) for code in codes]
+    await unit.factors.put_recovery_codes(user_id, hashes)
+    return codes
+
+
+async def drop_useless_recovery_codes(unit: Repositories, user_id: int) -> None:
+    """Remove the recovery codes of a user who has no other factor any more."""
+    if not (await unit.factors.of(user_id)).kinds:
+        await unit.factors.remove_recovery_codes(user_id)

@@ -1,0 +1,276 @@
+"""Register, name and remove passkeys, and sign in with them."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import (
+    FactorNotFoundError,
+    InvalidCredentialsError,
+    TooManyPasskeysError,
+    UserNotFoundError,
+    WrongProofError,
+)
+from identity_service.domain.factors import MOST_PASSKEYS, Factor, Passkey
+from identity_service.domain.sessions import Caller, Device
+from identity_service.domain.users import User
+from identity_service.security.passkeys import (
+    CeremonyRefusedError,
+    NewCredential,
+    PasskeyCeremonies,
+    Use,
+    untrusted_user_handle,
+)
+from identity_service.security.recovery_codes import RecoveryCodes
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.changes import (
+    drop_useless_recovery_codes,
+    give_recovery_codes,
+    record,
+    renew_authentication,
+)
+from identity_service.usecases.factors.proofs import FactorProofs, passkey_methods
+from identity_service.usecases.session_starts import SessionStarts
+from identity_service.usecases.throttling import Throttle
+from identity_service.usecases.token_pairs import TokenPair
+from service_kit.clock import Clock
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class Passkeys:
+    """The passkeys of users who are signed in."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        ceremonies: PasskeyCeremonies,
+        recovery_codes: RecoveryCodes,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._ceremonies = ceremonies
+        self._recovery_codes = recovery_codes
+        self._audit = audit
+        self._clock = clock
+
+    async def options(self, caller: Caller) -> dict[str, Any]:
+        """Return what the caller's browser makes a passkey by.
+
+        Raises
+        ------
+        TooManyPasskeysError
+        """
+
+        async def work(unit: Repositories) -> tuple[User | None, list[Passkey]]:
+            user = await unit.users.get(caller.user_id)
+            return user, await unit.passkeys.of(caller.user_id)
+
+        user, present = await self._database.read(work)
+        if user is None or user.subject is None:  # every token has given them one
+            raise UserNotFoundError
+        if len(present) >= MOST_PASSKEYS:
+            raise TooManyPasskeysError
+        return self._ceremonies.registration_options(
+            user, user.subject, caller.session_id, present
+        )
+
+    async def register(
+        self, caller: Caller, untrusted: Mapping[str, Any], name: str
+    ) -> tuple[Passkey, list[str]]:
+        """Register a passkey of the caller's.
+
+        Return it, and recovery codes if it is the first factor: they are shown once.
+
+        Raises
+        ------
+        WrongProofError
+            What the browser brought is not to be trusted, or served before.
+        TooManyPasskeysError
+        """
+        try:
+            made = self._ceremonies.judge_registration(untrusted, caller.session_id)
+        except CeremonyRefusedError as error:
+            await self._refuse(caller, error)
+            raise WrongProofError from None
+        now = self._clock()
+        passkey = _passkey(made, caller.user_id, name, now)
+
+        async def work(unit: Repositories) -> list[str] | None:
+            await unit.users.lock(caller.user_id)
+            factors = await unit.factors.of(caller.user_id)
+            if factors.passkeys >= MOST_PASSKEYS:
+                return None
+            challenge = made.challenge
+            if not await unit.spent_challenges.spend(
+                challenge.digest, challenge.expires_at
+            ) or not await unit.passkeys.add(passkey):
+                return None
+            await renew_authentication(
+                unit, caller, passkey_methods(verified=made.is_user_verified), now
+            )
+            await record(
+                self._audit, unit, Action.PASSKEY_ADDED, caller, passkey=passkey.id
+            )
+            if factors.recovery_codes:
+                return []
+            return await give_recovery_codes(unit, self._recovery_codes, caller.user_id)
+
+        codes = await self._database.write(work)
+        if codes is None:
+            raise WrongProofError
+        return passkey, codes
+
+    async def all(self, user_id: int) -> list[Passkey]:
+        """Return a user's passkeys, the oldest first."""
+        return await self._database.read(lambda unit: unit.passkeys.of(user_id))
+
+    async def rename(self, caller: Caller, passkey_id: str, name: str) -> Passkey:
+        """Name a passkey of the caller's, and return it.
+
+        Raises
+        ------
+        FactorNotFoundError
+        """
+
+        async def work(unit: Repositories) -> Passkey | None:
+            if not await unit.passkeys.rename(caller.user_id, passkey_id, name):
+                return None
+            await record(
+                self._audit, unit, Action.PASSKEY_RENAMED, caller, passkey=passkey_id
+            )
+            return await unit.passkeys.get(passkey_id)
+
+        passkey = await self._database.write(work)
+        if passkey is None:
+            raise FactorNotFoundError
+        return passkey
+
+    async def remove(self, caller: Caller, passkey_id: str) -> None:
+        """Remove a passkey of the caller's.
+
+        Raises
+        ------
+        FactorNotFoundError
+        """
+
+        async def work(unit: Repositories) -> bool:
+            await unit.users.lock(caller.user_id)
+            if not await unit.passkeys.remove(caller.user_id, passkey_id):
+                return False
+            await drop_useless_recovery_codes(unit, caller.user_id)
+            await record(
+                self._audit, unit, Action.PASSKEY_REMOVED, caller, passkey=passkey_id
+            )
+            return True
+
+        if not await self._database.write(work):
+            raise FactorNotFoundError
+
+    async def _refuse(self, caller: Caller, error: CeremonyRefusedError) -> None:
+        _logger.info("passkey_refused", extra={"reason": str(error)})
+        await self._audit.record(
+            AuditEvent(
+                action=Action.PASSKEY_REFUSED,
+                actor_id=caller.user_id,
+                subject_id=caller.user_id,
+                address=caller.device.address,
+            )
+        )
+
+
+class PasskeySignIns:
+    """Begins sessions by passkeys alone: they say whose they are."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        ceremonies: PasskeyCeremonies,
+        proofs: FactorProofs,
+        session_starts: SessionStarts,
+        throttle: Throttle,
+        audit: Audit,
+    ) -> None:
+        self._database = database
+        self._ceremonies = ceremonies
+        self._proofs = proofs
+        self._session_starts = session_starts
+        self._throttle = throttle
+        self._audit = audit
+
+    def options(self) -> dict[str, Any]:
+        """Return what a browser has a passkey sign, whoever it is."""
+        return self._ceremonies.use_options()
+
+    async def sign_in(
+        self, untrusted: Mapping[str, Any], device: Device
+    ) -> tuple[User, TokenPair]:
+        """Begin a session by a passkey on a device that verified its user.
+
+        Raises
+        ------
+        InvalidCredentialsError
+            What the browser brought is not to be trusted, or served before.
+        TooManyAttemptsError
+            Not now.
+        """
+        reservation = await self._throttle.reserve_passkey(device.address)
+        try:
+            use = await self._proofs.use_of(untrusted)
+            user = await self._user_of(use, untrusted_user_handle(untrusted))
+        except CeremonyRefusedError as error:
+            self._proofs.count(Factor.PASSKEY, is_right=False)
+            await self._refuse(error, device)
+            raise InvalidCredentialsError from None
+        self._proofs.count(Factor.PASSKEY, is_right=True)
+        proof = self._proofs.proof_of(use)
+        signed_in = await self._session_starts.start(
+            user, device, proof.methods, spend=proof.spend
+        )
+        await reservation.succeeded()
+        return signed_in
+
+    async def _user_of(self, use: Use, user_handle: str | None) -> User:
+        """Return whose passkey was used, if that is who the device says it is.
+
+        Raises
+        ------
+        CeremonyRefusedError
+        """
+        if not use.is_user_verified:
+            raise CeremonyRefusedError("the device has not verified its user")
+        user_id = use.passkey.user_id
+        user = await self._database.read(lambda unit: unit.users.get(user_id))
+        if user is None or user.subject != user_handle:
+            raise CeremonyRefusedError("the passkey is another user's")
+        if user.disabled_at is not None:
+            raise CeremonyRefusedError("the user is disabled")
+        return user
+
+    async def _refuse(self, error: CeremonyRefusedError, device: Device) -> None:
+        _logger.info("passkey_refused", extra={"reason": str(error)})
+        await self._audit.record(
+            AuditEvent(action=Action.SIGN_IN_REFUSED, address=device.address)
+        )
+
+
+def _passkey(made: NewCredential, user_id: int, name: str, now: datetime) -> Passkey:
+    return Passkey(
+        id=made.id,
+        user_id=user_id,
+        credential_id=made.credential_id,
+        public_key=made.public_key,
+        sign_count=made.sign_count,
+        may_be_backed_up=made.may_be_backed_up,
+        is_backed_up=made.is_backed_up,
+        name=name,
+        created_at=now,
+        last_used_at=None,
+    )

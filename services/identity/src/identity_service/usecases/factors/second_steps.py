@@ -1,0 +1,212 @@
+"""The second step of a sign-in.
+
+The first step hands out a challenge, whether the password was right or not; what it
+found is sealed in it. So nobody who lacks the second factor learns whether they guessed
+the password (docs/decisions/0063).
+"""
+
+import struct
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.authentication import Method
+from identity_service.domain.errors import (
+    InvalidCredentialsError,
+    SecondFactorRequiredError,
+)
+from identity_service.domain.factors import Factor, Factors
+from identity_service.domain.sessions import Device
+from identity_service.domain.users import User
+from identity_service.security.challenges import Challenge, Challenges, Purpose
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.proofs import (
+    FactorProofs,
+    Proof,
+    UntrustedProof,
+)
+from identity_service.usecases.session_starts import SessionStarts
+from identity_service.usecases.throttling import Throttle
+from identity_service.usecases.token_pairs import TokenPair
+from service_kit.tokens import base64url
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_FORM: Final = struct.Struct(">?Bqq")
+"""As long whatever was found, so that a challenge's length says nothing."""
+_METHODS: Final = (Method.PASSWORD, Method.MAILED_CODE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstStep:
+    """What the first step of a sign-in found."""
+
+    username_key: str
+    """As it was typed, whether there is such a user or not."""
+    method: Method
+    user_id: int = 0
+    """0 for nobody."""
+    is_right: bool = False
+    password_changed_at: datetime = _EPOCH
+
+    @classmethod
+    def of(
+        cls, user: User | None, username_key: str, method: Method, *, is_right: bool
+    ) -> Self:
+        """Return what was found of a user, or of nobody."""
+        if user is None:
+            return cls(username_key=username_key, method=method)
+        return cls(
+            username_key=username_key,
+            method=method,
+            user_id=user.id,
+            is_right=is_right,
+            password_changed_at=user.password_changed_at,
+        )
+
+    def admits(self, user: User) -> bool:
+        """Return whether the user may go on to a session."""
+        return (
+            self.is_right
+            and user.disabled_at is None
+            and user.password_changed_at == self.password_changed_at
+        )
+
+    def packed(self) -> bytes:
+        """Return it in bytes."""
+        return _FORM.pack(
+            self.is_right,
+            _METHODS.index(self.method),
+            self.user_id,
+            (self.password_changed_at - _EPOCH) // _MICROSECOND,
+        ) + self.username_key.encode("utf-8", "surrogatepass")
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """Return what `packed` made bytes of."""
+        is_right, method, user_id, changed_at = _FORM.unpack_from(packed)
+        return cls(
+            username_key=packed[_FORM.size :].decode("utf-8", "surrogatepass"),
+            method=_METHODS[method],
+            user_id=user_id,
+            is_right=is_right,
+            password_changed_at=_EPOCH + changed_at * _MICROSECOND,
+        )
+
+
+class SecondSteps:
+    """Asks for second factors, and begins sessions with them."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        challenges: Challenges,
+        proofs: FactorProofs,
+        session_starts: SessionStarts,
+        throttle: Throttle,
+        audit: Audit,
+        hides: bool,
+    ) -> None:
+        self._database = database
+        self._challenges = challenges
+        self._proofs = proofs
+        self._session_starts = session_starts
+        self._throttle = throttle
+        self._audit = audit
+        self._hides = hides
+
+    def asked(self, first: FirstStep, factors: Factors) -> tuple[Factor, ...]:
+        """Return what somebody is asked for after a first step; nothing: no more.
+
+        Where it is hidden who has a second factor, whoever is refused is asked for any.
+        """
+        if self._hides and (factors.kinds or not first.is_right):
+            return tuple(Factor)
+        return factors.kinds
+
+    async def ask(
+        self, first: FirstStep, factors: tuple[Factor, ...], device: Device
+    ) -> SecondFactorRequiredError:
+        """Return the error that asks for a second factor; it is audited.
+
+        What was right takes as long as what was wrong.
+        """
+        await self._audit.record(
+            AuditEvent(
+                action=Action.SECOND_FACTOR_ASKED
+                if first.is_right
+                else Action.SIGN_IN_REFUSED,
+                subject_id=first.user_id or None,
+                address=device.address,
+            )
+        )
+        sealed = self._challenges.make(Purpose.SECOND_FACTOR, first.packed())
+        return SecondFactorRequiredError(base64url.encode(sealed), factors)
+
+    async def complete(
+        self, untrusted_challenge: str, untrusted: UntrustedProof, device: Device
+    ) -> tuple[User, TokenPair]:
+        """Begin the session of a sign-in whose first step had this challenge.
+
+        Raises
+        ------
+        InvalidCredentialsError
+            The first step or the second was wrong, too long ago, or is spent.
+        TooManyAttemptsError
+            Not now.
+        """
+        challenge = self._open(untrusted_challenge)
+        if challenge is None:
+            raise InvalidCredentialsError
+        first = FirstStep.unpacked(challenge.body)
+        user, is_known_device = await self._database.read(
+            lambda unit: unit.users.get_by_username_key_and_site(
+                first.username_key, device.address
+            )
+        )
+        reservation = await self._throttle.reserve_second_step(
+            first.username_key, device.address, known_device=is_known_device
+        )
+        proof = await self._proofs.judge(first.user_id, untrusted)
+        if (
+            user is None
+            or user.id != first.user_id
+            or not first.admits(user)
+            or proof is None
+        ):
+            await self._refuse(first, device)
+            raise InvalidCredentialsError
+        signed_in = await self._session_starts.start(
+            user,
+            device,
+            proof.methods | {first.method},
+            spend=lambda unit: _spend(unit, challenge, proof),
+        )
+        await reservation.succeeded()
+        return signed_in
+
+    def _open(self, untrusted_challenge: str) -> Challenge | None:
+        try:
+            sealed = base64url.decode(untrusted_challenge)
+        except ValueError:
+            return None
+        return self._challenges.open(Purpose.SECOND_FACTOR, sealed)
+
+    async def _refuse(self, first: FirstStep, device: Device) -> None:
+        await self._audit.record(
+            AuditEvent(
+                action=Action.SECOND_FACTOR_REFUSED,
+                subject_id=first.user_id or None,
+                address=device.address,
+            )
+        )
+
+
+async def _spend(unit: Repositories, challenge: Challenge, proof: Proof) -> bool:
+    return await unit.spent_challenges.spend(
+        challenge.digest, challenge.expires_at
+    ) and await proof.spend(unit)

@@ -1,0 +1,189 @@
+"""Enrol authenticator apps, and remove them."""
+
+from dataclasses import dataclass, field
+
+from identity_service.domain.audit import Action
+from identity_service.domain.authentication import Method
+from identity_service.domain.errors import (
+    FactorNotFoundError,
+    TotpPresentError,
+    UserNotFoundError,
+    WrongProofError,
+)
+from identity_service.domain.factors import Factors, TotpSecret
+from identity_service.domain.sessions import Caller
+from identity_service.security import totp
+from identity_service.security.keyrings import Sealer
+from identity_service.security.recovery_codes import RecoveryCodes
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.changes import (
+    drop_useless_recovery_codes,
+    give_recovery_codes,
+    record,
+    renew_authentication,
+)
+from identity_service.usecases.factors.proofs import FactorProofs, totp_place
+from identity_service.usecases.throttling import Throttle
+from service_kit.clock import Clock
+
+_NO_STEP = -1
+"""Before all: no code is spent yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTotp:
+    """What an authenticator app needs, shown once."""
+
+    secret: str = field(repr=False)
+    uri: str = field(repr=False)
+
+
+class TotpEnrolment:
+    """The authenticator apps of users who are signed in."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        sealer: Sealer,
+        recovery_codes: RecoveryCodes,
+        proofs: FactorProofs,
+        throttle: Throttle,
+        audit: Audit,
+        clock: Clock,
+        issuer_name: str,
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._recovery_codes = recovery_codes
+        self._proofs = proofs
+        self._throttle = throttle
+        self._audit = audit
+        self._clock = clock
+        self._issuer_name = issuer_name
+
+    async def factors(self, user_id: int) -> Factors:
+        """Return which second factors a user has."""
+        return await self._database.read(lambda unit: unit.factors.of(user_id))
+
+    async def begin(self, caller: Caller) -> NewTotp:
+        """Return a new secret for the caller's app, which a code has to confirm.
+
+        Raises
+        ------
+        TotpPresentError
+            They have an app already.
+        """
+        user_id, secret = caller.user_id, totp.new_secret()
+        stored = TotpSecret(
+            user_id=user_id,
+            sealed_secret=self._sealer.seal(secret.encode(), totp_place(user_id)),
+            last_step=_NO_STEP,
+            created_at=self._clock(),
+            confirmed_at=None,
+        )
+
+        async def work(unit: Repositories) -> str | None:
+            user = await unit.users.lock(user_id)
+            present = await unit.factors.get_totp(user_id)
+            if user is None or (present and present.confirmed_at is not None):
+                return None
+            await unit.factors.put_totp(stored)
+            return user.username
+
+        username = await self._database.write(work)
+        if username is None:
+            raise TotpPresentError
+        uri = totp.provisioning_uri(secret, username=username, issuer=self._issuer_name)
+        return NewTotp(secret, uri)
+
+    async def confirm(self, caller: Caller, untrusted_code: str) -> list[str]:
+        """Have codes asked for from now on; return new recovery codes, once.
+
+        The caller's session counts as one with two factors from now on.
+
+        Raises
+        ------
+        WrongProofError
+            The code is wrong, or there is nothing to confirm.
+        TooManyAttemptsError
+            Not now.
+        """
+        user_id, device = caller.user_id, caller.device
+        user = await self._database.read(lambda unit: unit.users.get(user_id))
+        if user is None:
+            raise UserNotFoundError
+        reservation = await self._throttle.reserve_sign_in(
+            user.username_key, device.address, known_device=True
+        )
+
+        async def work(unit: Repositories) -> list[str] | None:
+            await unit.users.lock(user_id)
+            stored = await unit.factors.get_totp(user_id)
+            step = None if stored is None else self._step(stored, untrusted_code)
+            now = self._clock()
+            if step is None or not await renew_authentication(
+                unit, caller, frozenset({Method.ONE_TIME_CODE}), now
+            ):
+                return None
+            await unit.factors.confirm_totp(user_id, now)
+            await unit.factors.spend_step(user_id, step)
+            codes = await give_recovery_codes(unit, self._recovery_codes, user_id)
+            await record(self._audit, unit, Action.TOTP_ENROLLED, caller)
+            return codes
+
+        codes = await self._database.write(work)
+        if codes is None:
+            raise WrongProofError
+        await reservation.succeeded()
+        return codes
+
+    async def remove(self, caller: Caller) -> None:
+        """Remove the caller's authenticator app.
+
+        Raises
+        ------
+        FactorNotFoundError
+        """
+
+        async def work(unit: Repositories) -> bool:
+            await unit.users.lock(caller.user_id)
+            if not await unit.factors.remove_totp(caller.user_id):
+                return False
+            await drop_useless_recovery_codes(unit, caller.user_id)
+            await record(self._audit, unit, Action.TOTP_REMOVED, caller)
+            return True
+
+        if not await self._database.write(work):
+            raise FactorNotFoundError
+
+    async def renew_recovery_codes(self, caller: Caller) -> list[str]:
+        """Give the caller new recovery codes in place of those they had, once.
+
+        Raises
+        ------
+        FactorNotFoundError
+            They have no factor that the codes could stand in for.
+        """
+
+        async def work(unit: Repositories) -> list[str] | None:
+            await unit.users.lock(caller.user_id)
+            if not (await unit.factors.of(caller.user_id)).kinds:
+                return None
+            await record(self._audit, unit, Action.RECOVERY_CODES_MADE, caller)
+            return await give_recovery_codes(unit, self._recovery_codes, caller.user_id)
+
+        codes = await self._database.write(work)
+        if codes is None:
+            raise FactorNotFoundError
+        return codes
+
+    def _step(self, stored: TotpSecret, untrusted_code: str) -> int | None:
+        """Return the step of a code that confirms a secret."""
+        secret = self._proofs.opened(stored)
+        if secret is None or stored.confirmed_at is not None:
+            return None
+        code = untrusted_code.replace(" ", "")
+        return totp.matching_step(secret, code, self._clock(), after=stored.last_step)

@@ -1,0 +1,98 @@
+"""What operators and administrators do with second factors that are not theirs."""
+
+from functools import partial
+from typing import Final
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import SecretsUnopenedError, UserNotFoundError
+from identity_service.domain.factors import TotpSecret
+from identity_service.domain.sessions import EndReason
+from identity_service.domain.usernames import Username
+from identity_service.security.keyrings import SealBrokenError, Sealer
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.proofs import totp_place
+from service_kit.clock import Clock
+
+_BATCH: Final = 200
+"""Secrets read at a time."""
+
+
+class FactorUpkeep:
+    """Removes lost factors, and seals secrets anew."""
+
+    def __init__(
+        self, database: Database, *, sealer: Sealer, audit: Audit, clock: Clock
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._audit = audit
+        self._clock = clock
+
+    async def reset(self, username: str) -> int:
+        """Remove all second factors of a user, whose sessions end; return how many.
+
+        Raises
+        ------
+        UserNotFoundError
+        """
+        key = Username.key_of(username)
+
+        async def work(unit: Repositories) -> int | None:
+            found = await unit.users.get_by_username_key(key)
+            if found is None or await unit.users.lock(found.id) is None:
+                return None
+            removed = int(await unit.factors.remove_totp(found.id))
+            removed += await unit.passkeys.remove_all(found.id)
+            await unit.factors.remove_recovery_codes(found.id)
+            ended = await unit.sessions.end_all(
+                found.id, EndReason.FACTORS_RESET, self._clock()
+            )
+            await self._audit.append(
+                unit,
+                AuditEvent(
+                    action=Action.FACTORS_RESET,
+                    subject_id=found.id,
+                    details={"factors": removed, "sessions_ended": ended},
+                ),
+            )
+            return removed
+
+        removed = await self._database.write(work)
+        if removed is None:
+            raise UserNotFoundError
+        return removed
+
+    async def reseal(self) -> int:
+        """Seal secrets anew that are not sealed by the first key; return how many.
+
+        Raises
+        ------
+        SecretsUnopenedError
+            Some do not open; the others are done.
+        """
+        resealed, unopened, after = 0, 0, 0
+        while batch := await self._database.read(partial(_secrets_after, after)):
+            for stored in batch:
+                try:
+                    resealed += await self._reseal(stored)
+                except SealBrokenError:
+                    unopened += 1
+            after = batch[-1].user_id
+        if unopened:
+            raise SecretsUnopenedError(unopened)
+        return resealed
+
+    async def _reseal(self, stored: TotpSecret) -> bool:
+        user_id, sealed = stored.user_id, stored.sealed_secret
+        anew = self._sealer.reseal(sealed, totp_place(user_id))
+        if anew is None:
+            return False
+        return await self._database.write(
+            lambda unit: unit.factors.reseal_totp(user_id, sealed, anew)
+        )
+
+
+async def _secrets_after(user_id: int, unit: Repositories) -> list[TotpSecret]:
+    return await unit.factors.totp_after(user_id, _BATCH)
