@@ -1,13 +1,18 @@
 import contextvars
 import json
 import logging
+import os
+import re
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import pytest
 
+from service_kit.log_format import LogFormat
 from service_kit.logs import configure_logging, flush_logs
 from service_kit.request_id import name_request, request_id
 
@@ -82,3 +87,105 @@ def test_untrusted_text_cannot_forge_a_line(
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line)["username"] == text
+
+
+def test_text_is_one_aligned_line_of_what_people_want_to_know(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("example", "info", LogFormat.TEXT)
+    token = request_id.set("request-7")
+    logging.getLogger("a.b").info("session_ended", extra={"reason": "sign out"})
+    request_id.reset(token)
+    logging.getLogger("a.b").warning("draining")
+
+    flush_logs()
+    first, second = capfd.readouterr().err.splitlines()
+    assert first[13:] == (
+        "INFO    example  session_ended            request_id=request-7 "
+        'reason="sign out"'
+    )
+    assert second[13:] == "WARNING example  draining"
+    assert re.fullmatch(r"\d\d:\d\d:\d\d[.]\d{3} ", first[:13])
+
+
+@pytest.mark.parametrize("text", ["a\r\nb", "\x1b[2J", "a\u2028b", "\x00", "\x7f", '"'])
+def test_untrusted_text_cannot_forge_a_text_line(
+    capfd: pytest.CaptureFixture[str], text: str
+) -> None:
+    configure_logging("example", "info", LogFormat.TEXT)
+    logging.getLogger("a").warning("refused%s", text, extra={"username": text})
+
+    flush_logs()
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line.partition("username=")[2]) == text
+
+
+def test_a_traceback_follows_its_text_line_and_escapes_what_it_quotes(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("example", "info", LogFormat.TEXT)
+    try:
+        int("\x1b[2J")
+    except ValueError:
+        logging.getLogger("a").exception("failed")
+
+    flush_logs()
+    head, *trace = capfd.readouterr().err.splitlines()
+    assert head.endswith("ERROR   example  failed")
+    assert trace[0] == "    Traceback (most recent call last):"
+    assert trace[-1].startswith("    ValueError: invalid literal")
+    assert all(line.isprintable() for line in trace)
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_text", "has_colours"),
+    [
+        ({}, True, True),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"X_LOG_FORMAT": "json"}, False, False),
+    ],
+    ids=["auto", "no colours", "json"],
+)
+def test_a_terminal_gets_text_and_colours_unless_it_wants_neither(
+    environ: dict[str, str], *, is_text: bool, has_colours: bool
+) -> None:
+    ours, theirs = os.openpty()
+    subprocess.run(
+        [sys.executable, "-c", LOGGING], stderr=theirs, env=environ, check=True
+    )
+    os.close(theirs)
+    printed = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert printed.startswith("{") is not is_text
+    assert ("\x1b[" in printed) is has_colours
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_text", "has_colours"),
+    [
+        ({}, False, False),
+        ({"X_LOG_FORMAT": "text"}, True, False),
+        ({"X_LOG_FORMAT": "text", "FORCE_COLOR": "1"}, True, True),
+    ],
+    ids=["auto", "text", "text in colours"],
+)
+def test_a_pipe_gets_json_without_colours_unless_told_otherwise(
+    environ: dict[str, str], *, is_text: bool, has_colours: bool
+) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-c", LOGGING], env=environ, capture_output=True, check=True
+    ).stderr.decode()
+    assert printed.startswith("{") is not is_text
+    assert ("\x1b[" in printed) is has_colours
+
+
+LOGGING: Final = """
+import logging, os
+from service_kit.log_format import LogFormat
+from service_kit.logs import configure_logging
+log_format = LogFormat.parse(os.environ.get("X_LOG_FORMAT", "auto"))
+configure_logging("example", "info", log_format)
+logging.getLogger("a").info("served")
+"""

@@ -84,7 +84,7 @@ def create_app(
     readiness.checks["upstreams"] = control.starting_fault
     if not settings.rate_limits:
         _warn_of_no_limits(readiness)
-    access_log = AccessLog(settings.access_log, loop)
+    access_log = AccessLog(settings.access_log, loop, settings.log_format)
     server = GatewayServer(
         control,
         readiness,

@@ -1,10 +1,11 @@
-"""Where a service listens, how it leaves and how much it logs."""
+"""Where a service listens, how it leaves, what it logs and how."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from service_kit import settings as parse
+from service_kit.log_format import LogFormat
 from service_kit.settings import PREFIX, setting
 
 
@@ -44,6 +45,12 @@ class ListenerSettings:
         parse.one_of("debug", "info", "warning", "error"),
         default="info",
         description="debug, info, warning or error",
+    )
+    log_format: LogFormat = setting(
+        f"{PREFIX}LOG_FORMAT",
+        LogFormat.parse,
+        default="auto",
+        description="text for people, json for programs; auto: text on a terminal",
     )
     drain_delay: timedelta = setting(
         f"{PREFIX}DRAIN_DELAY",

@@ -1,4 +1,7 @@
-"""One JSON object per line on stderr, written without ever waiting for its reader."""
+"""A line for each event on stderr, written without ever waiting for its reader.
+
+JSON for programs, or text for the people at a terminal.
+"""
 
 import logging
 import os
@@ -7,14 +10,21 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pythonjsonlogger.json import JsonFormatter
 
 from service_kit.line_writer import LineWriter
-from service_kit.request_id import client_request_id, request_id
+from service_kit.log_format import (
+    STDERR,
+    LogFormat,
+    is_coloured,
+    text_line,
+    time_of_day,
+)
+from service_kit.request_id import NO_REQUEST, client_request_id, request_id
 
 FLUSH_SECONDS: Final = 1.0
 """How long a process that ends waits for somebody to take its last lines."""
@@ -24,19 +34,21 @@ _PENDING_LIMIT: Final = 4_194_304
 
 _FORMAT: Final = "{asctime}{levelname}{name}{message}{request_id}"
 _RENAMES: Final = {"asctime": "time", "levelname": "level", "message": "event"}
-_STDERR: Final = 2
-_STANDARD_DESCRIPTORS: Final = (0, 1, _STDERR)
+_STANDARD_DESCRIPTORS: Final = (0, 1, STDERR)
 
 _logger: Final = logging.getLogger(__name__)
 
 
-def configure_logging(service: str, level: str) -> None:
+def configure_logging(
+    service: str, level: str, log_format: LogFormat = LogFormat.AUTO
+) -> None:
     """Send this process's log to stderr; ``service`` is named in each line.
 
     What Python would print of exceptions that nobody caught becomes such a line too.
     """
     claim_standard_descriptors()
-    formatter = _Formatter(
+    formatter_class = _TextFormatter if log_format.is_text(STDERR) else _Formatter
+    formatter = formatter_class(
         _FORMAT,
         style="{",
         rename_fields=_RENAMES,
@@ -104,13 +116,38 @@ class _Formatter(JsonFormatter):
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class _TextFormatter(_Formatter):
+    """Writes the same fields for people, with this machine's time of day."""
+
+    def formatTime(  # noqa: N802 - logging's name
+        self,
+        record: logging.LogRecord,
+        datefmt: str | None = None,  # noqa: ARG002 - likewise
+    ) -> str:
+        """Return the time of day, to the millisecond."""
+        return time_of_day(record.created)
+
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        """Return the line."""
+        fields = {
+            name: value
+            for name, value in log_data.items()
+            if name != "name" and (name, value) != ("request_id", NO_REQUEST)
+        }
+        head = {
+            name: fields.pop(name) for name in ("time", "level", "service", "event")
+        }
+        has_colours = is_coloured(STDERR, os.environ)
+        return text_line(fields, **head, is_coloured=has_colours)
+
+
 class _LineHandler(logging.Handler):
     """Hands each record to a writer of lines."""
 
     def __init__(self) -> None:
         super().__init__()
         self.writer = LineWriter(
-            lambda: os.dup(_STDERR), on_flowing=_report_dropped, limit=_PENDING_LIMIT
+            lambda: os.dup(STDERR), on_flowing=_report_dropped, limit=_PENDING_LIMIT
         )
 
     def emit(self, record: logging.LogRecord) -> None:

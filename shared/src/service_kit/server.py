@@ -16,6 +16,7 @@ from aiohttp import web
 
 from service_kit.health import Readiness
 from service_kit.listener import ListenerSettings
+from service_kit.log_format import LogFormat
 from service_kit.logs import configure_logging, flush_logs
 from service_kit.settings import SettingsError, read_settings
 from service_kit.sockets import BACKLOG, ListenError, bind, host_port, listen
@@ -124,11 +125,15 @@ def run(
 ) -> None:
     """Run ``main(settings)`` to its end.
 
-    Bad settings and ports that are taken are named, and end the process with 2. A
-    setting ``log_level`` is honoured where the settings have one.
+    Bad settings and ports that are taken are named, and end the process with 2. The
+    settings ``log_level`` and ``log_format`` are honoured where they are there.
     """
     settings = settings_or_exit(settings_class)
-    configure_logging(service, getattr(settings, "log_level", "info"))
+    configure_logging(
+        service,
+        getattr(settings, "log_level", "info"),
+        getattr(settings, "log_format", LogFormat.AUTO),
+    )
     try:
         uvloop.run(main(settings))
     except ListenError as error:

@@ -1,4 +1,4 @@
-"""One JSON line for each request, written in batches by a thread.
+"""One line for each request, as JSON or for people, written in batches by a thread.
 
 Nothing in a line can end it: a path has been checked byte by byte, and its query,
 where secrets may stand, is left out. All else is the gateway's own or the operator's.
@@ -9,11 +9,13 @@ import json
 import logging
 import os
 import time
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Final
 
 from gateway_service.http1.exchange import CLIENT_GONE, Exchange
 from service_kit.line_writer import LineWriter
+from service_kit.log_format import LogFormat, is_coloured, text_line, time_of_day
 from service_kit.logs import FLUSH_SECONDS
 
 INTERVAL: Final = 0.25
@@ -44,9 +46,15 @@ class AccessLog:
     opened costs its lines, and is tried again with the next ones.
     """
 
-    def __init__(self, target: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        target: str,
+        loop: asyncio.AbstractEventLoop,
+        log_format: LogFormat = LogFormat.JSON,
+    ) -> None:
         self._target = target
         self._loop = loop
+        self._line = _line_for(target, log_format)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._writer = None if target == _OFF else self._start_writer()
@@ -60,7 +68,7 @@ class AccessLog:
         """Note an exchange that is over; ``client`` is where it began."""
         if self._writer is None:
             return
-        self._lines.append(access_line(exchange, client, seconds, time.time()))
+        self._lines.append(self._line(exchange, client, seconds, time.time()))
         if self._timer is None:
             self._timer = self._loop.call_later(INTERVAL, self._write_batch)
 
@@ -91,6 +99,19 @@ class AccessLog:
         if self._writer is not None and self._lines:
             self._writer.write("".join(self._lines).encode("ascii"))
             self._lines = []
+
+
+_Line = Callable[[Exchange, str, float, float], str]
+"""Returns the line of an exchange, its client, its seconds and when it ended."""
+
+
+def _line_for(target: str, log_format: LogFormat) -> _Line:
+    """Return what writes lines for a target as its readers want them."""
+    if target != _STANDARD_OUTPUT:
+        return _text_line if log_format is LogFormat.TEXT else access_line
+    if not log_format.is_text(_STDOUT):
+        return access_line
+    return partial(_text_line, has_colours=is_coloured(_STDOUT, os.environ))
 
 
 def target_fault(target: str) -> str | None:
@@ -135,6 +156,34 @@ def access_line(
         exchange.upstream_seconds,
         _places(exchange.route, exchange.upstream, exchange.replica),
     )
+
+
+def _text_line(
+    exchange: Exchange,
+    client: str,
+    seconds: float,
+    ended_at: float,
+    *,
+    has_colours: bool = False,
+) -> str:
+    """Return the line of an exchange for people."""
+    request = exchange.request
+    fields = {
+        "status": exchange.status or CLIENT_GONE,
+        "ms": round(seconds * 1000, 1),
+        "upstream": exchange.upstream,
+        "client": client,
+        "request_id": exchange.request_id,
+    }
+    line = text_line(
+        fields,
+        time=time_of_day(ended_at),
+        level="INFO",
+        service="gateway",
+        event=f"{request.method} {request.path[:_PATH_LIMIT]}",
+        is_coloured=has_colours,
+    )
+    return f"{line}\n"
 
 
 @lru_cache(maxsize=1)
