@@ -17,11 +17,13 @@ from service_kit.credentials import (
     read_access_token,
 )
 from service_kit.problems import Problem, ProblemTable, common
+from service_kit.refused_tokens import RefusedTokens
 from service_kit.tokens import (
     ASSURANCE,
     AccessClaims,
     InvalidTokenError,
     KeysUnavailableError,
+    RefusalReason,
     StatusUnavailableError,
     TokenVerifier,
 )
@@ -193,14 +195,26 @@ def auth_problems(*, tutorial_compat: bool) -> ProblemTable:
     """Return what a client is told when it may not pass.
 
     The tutorial's old clients expect 403 for a missing token. The challenges are those
-    of RFC 6750 section 3.1: without credentials they name no error.
+    of RFC 6750 section 3.1: without credentials they name no error. Why a token was
+    refused is logged.
     """
+    refused = RefusedTokens()
+
+    def invalid_token(error: Exception) -> Problem:
+        if isinstance(error, InvalidTokenError):
+            refused.note(error.reason, error.detail)
+        return common.INVALID_TOKEN
+
+    def malformed_credentials(error: Exception) -> Problem:
+        refused.note(RefusalReason.MALFORMED, str(error))
+        return _MALFORMED_CREDENTIALS
+
     return {
         MissingTokenError: replace(common.MISSING_TOKEN, status=HTTPStatus.FORBIDDEN)
         if tutorial_compat
         else common.MISSING_TOKEN,
-        MalformedCredentialsError: _MALFORMED_CREDENTIALS,
-        InvalidTokenError: common.INVALID_TOKEN,
+        MalformedCredentialsError: malformed_credentials,
+        InvalidTokenError: invalid_token,
         MissingRoleError: _missing_role,
         InsufficientAuthenticationError: _insufficient_authentication,
         KeysUnavailableError: _UNAVAILABLE,

@@ -8,6 +8,7 @@ from service_kit.tokens.copies import CopiesOnDisk
 from service_kit.tokens.errors import (
     InvalidTokenError,
     KeysUnavailableError,
+    RefusalReason,
     StatusUnavailableError,
 )
 from service_kit.tokens.jwk import (
@@ -38,6 +39,7 @@ __all__ = [
     "InvalidTokenError",
     "KeySet",
     "KeysUnavailableError",
+    "RefusalReason",
     "RemoteKeySet",
     "RemoteStatusLists",
     "StaticKeySet",

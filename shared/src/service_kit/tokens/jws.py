@@ -8,13 +8,16 @@ from typing import Any, Final, NamedTuple
 
 from service_kit.strict_json import parse_object
 from service_kit.tokens import base64url
-from service_kit.tokens.errors import InvalidTokenError
+from service_kit.tokens.errors import InvalidTokenError, RefusalReason
 from service_kit.tokens.jwk import ALGORITHM, MAX_KID_LENGTH
 from service_kit.tokens.key_set import VerificationKey
 
 _COMPACT: Final = re.compile(r"([\w-]{1,2048})\.([\w-]+)\.([\w-]+)", re.ASCII)
 """Three parts of base64url, nothing else (RFC 7515 section 7.1): no padding. Headers
 have about 120 characters, and some are kept."""
+
+_SCHEME: Final = re.compile(r"[A-Za-z]{1,20} ", re.ASCII)
+"""What `Authorization` wants before a token, and other headers do not."""
 
 _HEADERS_KEPT: Final = 64
 """An issuer has one header for each key and type; made-up ones push each other out."""
@@ -51,6 +54,10 @@ def take_apart(untrusted_token: str, *, max_length: int) -> UntrustedJws:
         raise InvalidTokenError("longer than a token may be")
     parts = _COMPACT.fullmatch(untrusted_token)
     if parts is None:
+        if _SCHEME.match(untrusted_token):
+            raise InvalidTokenError(
+                "a scheme stands before the token", RefusalReason.SCHEME
+            )
         raise InvalidTokenError("not three parts of base64url")
     header, payload, signature = parts.groups()
     signed = untrusted_token[: parts.end(2)].encode("ascii")
@@ -67,7 +74,7 @@ def read_header(untrusted_part: str) -> dict[str, Any]:
     """
     header = _json(untrusted_part)
     if header.get("alg") != ALGORITHM:
-        raise InvalidTokenError(f"alg is not {ALGORITHM}")
+        raise InvalidTokenError(f"alg is not {ALGORITHM}", RefusalReason.ALGORITHM)
     if "crit" in header or "b64" in header:
         raise InvalidTokenError("asks for an extension that is not understood")
     return header
@@ -82,9 +89,11 @@ def open_jws(jws: UntrustedJws, key: VerificationKey | None) -> VerifiedJws:
         There is no such key, the signature is another's, or of something else.
     """
     if key is None:
-        raise InvalidTokenError("no trusted key has its kid")
+        raise InvalidTokenError("no trusted key has its kid", RefusalReason.UNKNOWN_KEY)
     if not key.signed(jws.signed, jws.signature):
-        raise InvalidTokenError("the signature is not its key's")
+        raise InvalidTokenError(
+            "the signature is not its key's", RefusalReason.SIGNATURE
+        )
     return VerifiedJws(_json(jws.payload), key)
 
 
@@ -113,7 +122,7 @@ def key_id(untrusted_header: str, media_type: str) -> str:
         case str(typ) if typ.lower().removeprefix("application/") == media_type:
             pass
         case _:
-            raise InvalidTokenError(f"typ is not {media_type}")
+            raise InvalidTokenError(f"typ is not {media_type}", RefusalReason.TYPE)
     match header.get("kid"):
         case str(kid) if 0 < len(kid) <= MAX_KID_LENGTH:
             return kid

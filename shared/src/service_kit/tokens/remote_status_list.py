@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from service_kit.clock import Clock
-from service_kit.tokens.errors import InvalidTokenError
+from service_kit.tokens.errors import InvalidTokenError, RefusalReason
 from service_kit.tokens.fetching import Fetched
 from service_kit.tokens.refresher import Refresher
 from service_kit.tokens.remote_document import RemoteDocument
@@ -56,11 +56,13 @@ class RemoteStatusList:
             The list is shorter, or there is none.
         """
         if self.verified is None:
-            raise InvalidTokenError("no status list")
+            raise InvalidTokenError("no status list", RefusalReason.STATUS)
         try:
             return self.verified.statuses[idx]
         except IndexError as error:
-            raise InvalidTokenError("idx is outside the status list") from error
+            raise InvalidTokenError(
+                "idx is outside the status list", RefusalReason.STATUS
+            ) from error
 
     def take(self, verified: VerifiedStatusList) -> None:
         """Use the list from now on, unless it is older than one still in use.

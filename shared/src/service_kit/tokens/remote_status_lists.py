@@ -18,6 +18,7 @@ from service_kit.tokens.copies import CopiesOnDisk
 from service_kit.tokens.errors import (
     InvalidTokenError,
     KeysUnavailableError,
+    RefusalReason,
     StatusUnavailableError,
 )
 from service_kit.tokens.fetching import FetchError, fetch
@@ -178,7 +179,9 @@ class RemoteStatusLists:
             rest = untrusted_uri.removeprefix(public)
             if rest != untrusted_uri and _REST.fullmatch(rest):
                 return fetched + rest
-        raise InvalidTokenError("its status list is nobody's we trust")
+        raise InvalidTokenError(
+            "its status list is nobody's we trust", RefusalReason.STATUS
+        )
 
     async def _make_room(self) -> None:
         if len(self._lists) < _MAX_LISTS:

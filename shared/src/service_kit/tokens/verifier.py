@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from service_kit.clock import Clock, utc_now
 from service_kit.tokens.claims import AccessClaims, StatusReference
-from service_kit.tokens.errors import InvalidTokenError
+from service_kit.tokens.errors import InvalidTokenError, RefusalReason
 from service_kit.tokens.jws import key_id, numeric_date, open_jws, take_apart
 from service_kit.tokens.key_set import KeySet, VerificationKey
 from service_kit.tokens.memory import VerifiedTokens
@@ -123,9 +123,9 @@ class TokenVerifier:
                 if status is None:
                     status = await self._statuses.fetch(claims.status, now)
                 if status != _VALID:
-                    raise InvalidTokenError("revoked")
+                    raise InvalidTokenError("revoked", RefusalReason.REVOKED)
             elif self._require_status:
-                raise InvalidTokenError("has no status")
+                raise InvalidTokenError("has no status", RefusalReason.STATUS)
         return claims
 
     async def _check(
@@ -146,7 +146,7 @@ class TokenVerifier:
         claims, key = remembered
         if now - self._clock_skew >= claims.expires_at:
             self._memory.forget(token)
-            raise InvalidTokenError("expired")
+            raise InvalidTokenError("expired", RefusalReason.EXPIRED)
         if self._keys.cached(key.kid) is not key:
             self._memory.forget(token)
             return None
@@ -155,17 +155,17 @@ class TokenVerifier:
     def _claims(self, payload: Mapping[str, Any], now: datetime) -> AccessClaims:
         """Check every claim of a payload whose signature holds."""
         if payload.get("iss") != self._issuer:
-            raise InvalidTokenError("from another issuer")
+            raise InvalidTokenError("from another issuer", RefusalReason.ISSUER)
         if self._audience not in _audiences(payload):
-            raise InvalidTokenError("for another audience")
+            raise InvalidTokenError("for another audience", RefusalReason.AUDIENCE)
         issued_at = numeric_date(payload, "iat")
         expires_at = numeric_date(payload, "exp")
         if now - self._clock_skew >= expires_at:
-            raise InvalidTokenError("expired")
+            raise InvalidTokenError("expired", RefusalReason.EXPIRED)
         if issued_at > now + self._clock_skew:
-            raise InvalidTokenError("issued in the future")
+            raise InvalidTokenError("issued in the future", RefusalReason.NOT_YET_VALID)
         if "nbf" in payload and numeric_date(payload, "nbf") > now + self._clock_skew:
-            raise InvalidTokenError("not valid yet")
+            raise InvalidTokenError("not valid yet", RefusalReason.NOT_YET_VALID)
         return AccessClaims(
             subject=_text(payload, "sub"),
             roles=_names(payload, "roles"),

@@ -20,6 +20,7 @@ from service_kit.tokens import (
     ASSURANCE,
     AccessClaims,
     InvalidTokenError,
+    RefusalReason,
     TokenVerifier,
 )
 
@@ -168,13 +169,13 @@ class Bearers:
         claims = await self._verifier.verify(untrusted_token)
         entry = self._entry(claims)
         if claims.session_id is None or entry is None:
-            raise InvalidTokenError("is of no session")
+            raise InvalidTokenError("is of no session", RefusalReason.STATUS)
         session_id = claims.session_id
         session, subject = await self._database.read(
             lambda unit: _session_of(unit, session_id, entry)
         )
         if claims.subject not in {subject, str(session.user_id)}:
-            raise InvalidTokenError("its session is another's")
+            raise InvalidTokenError("its session is another's", RefusalReason.STATUS)
         return Bearer(claims, session.user_id, session_id, session.authentication)
 
     def _entry(self, claims: AccessClaims) -> StatusEntry | None:
@@ -189,11 +190,11 @@ async def _session_of(
 ) -> tuple[Session, str | None]:
     found = await unit.sessions.get_with_subject(session_id)
     if found is None or found[0].ended_at is not None:
-        raise InvalidTokenError("its session has ended")
+        raise InvalidTokenError("its session has ended", RefusalReason.REVOKED)
     session, number = found[0], entry.list_number
     if session.entry != entry and not (
         number is not None
         and await unit.access_tokens.is_live(number, entry.idx, session_id)
     ):
-        raise InvalidTokenError("revoked")
+        raise InvalidTokenError("revoked", RefusalReason.REVOKED)
     return found
