@@ -1,6 +1,7 @@
 """An origin that is not allowed is one line in the log, with what to change."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tests.support.gateway import ALLOWED_ORIGIN, config_for, running_gateway
 from tests.support.raw_client import ask
 from tests.support.raw_upstream import RawUpstream
 
+from gateway_service.config.clients import CorsConfig
 from gateway_service.config.values import CorsAccess
 from gateway_service.proxy.refused_origins import RefusedOrigins
 
@@ -43,6 +45,17 @@ async def test_what_is_allowed_or_within_one_origin_is_not_named(
             await ask(gateway.port, GET.format(origin).encode())
         await ask(gateway.port, b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
     assert refused(caplog) == []
+
+
+async def test_where_every_port_is_allowed_none_is_named(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(upstream.port)
+    config = replace(config, cors=CorsConfig(origins=frozenset({"http://localhost:*"})))
+    async with running_gateway(config, tmp_path) as gateway:
+        for origin in ("http://localhost:5173", "http://127.0.0.1:5173"):
+            await ask(gateway.port, GET.format(origin).encode())
+    assert refused(caplog) == ["http://127.0.0.1:5173"]
 
 
 async def test_a_public_route_refuses_nobody(

@@ -1,4 +1,4 @@
-"""``gateway-service serve | check | doctor``."""
+"""``gateway-service serve | check | doctor | explain``."""
 
 import argparse
 import asyncio
@@ -19,6 +19,7 @@ from gateway_service.config.file import read_config
 from gateway_service.http1.descriptors import raise_limit
 from gateway_service.operations.access_log import target_fault
 from gateway_service.operations.doctor import check, diagnose
+from gateway_service.operations.explain import Asked, explain
 from gateway_service.operations.last_good import LastGood, Loaded, from_line
 from gateway_service.operations.ports import Ports
 from gateway_service.operations.workers import (
@@ -57,12 +58,14 @@ def main() -> None:
     match arguments.command:
         case "check":
             sys.exit(check(settings.config, os.environ))
+        case "explain":
+            sys.exit(explain(settings.config, os.environ, _asked(arguments)))
         case "doctor":
             sys.exit(asyncio.run(report(diagnose(settings, os.environ))))
         case _:
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
             settings = replace(settings, workers=arguments.workers or settings.workers)
-            configure_logging("gateway", settings.log_level)
+            configure_logging("gateway", settings.log_level, settings.log_format)
             sys.exit(_serve(settings, arguments.ports))
 
 
@@ -76,7 +79,25 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument("--ports", help=argparse.SUPPRESS)
     commands.add_parser("check", help="name every fault of the configuration")
     commands.add_parser("doctor", help="check what the gateway needs")
+    explaining = commands.add_parser(
+        "explain", help="say what would become of a request, without sending it"
+    )
+    explaining.add_argument("method", metavar="METHOD")
+    explaining.add_argument("url", metavar="URL", help="absolute, or a path")
+    explaining.add_argument("--origin", metavar="ORIGIN", help="of the page that asks")
+    explaining.add_argument(
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        default=[],
+        help="may be given several times",
+    )
     return parser
+
+
+def _asked(arguments: argparse.Namespace) -> Asked:
+    origin = [f"Origin: {arguments.origin}"] if arguments.origin else []
+    return Asked(arguments.method, arguments.url, [*arguments.header, *origin])
 
 
 def _serve(settings: GatewaySettings, inherited: str | None) -> int:

@@ -13,7 +13,6 @@ from gateway_service.http1.client import Client
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors, room_for_clients
 from gateway_service.http1.exchange import Exchange
-from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.server import EdgeServer
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
@@ -73,12 +72,7 @@ class GatewayServer(EdgeServer):
                 "connections_limited_by_descriptors",
                 extra={"limits.connections": limits.connections, "connections": room},
             )
-        self.head_limits = HeadLimits(
-            limits.request_line,
-            limits.header_field,
-            limits.headers,
-            limits.header_count,
-        )
+        self.head_limits = limits.head
 
     def trusts(self, connection: Client) -> bool:
         """Return whether a connection is one of many clients' proxy."""

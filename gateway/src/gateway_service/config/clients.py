@@ -10,7 +10,7 @@ from typing import Final
 from gateway_service.config import rules, values
 from gateway_service.config.keys import value
 from gateway_service.config.rules import number, whole
-from gateway_service.http1.parsing.limits import ClientTimeouts
+from gateway_service.http1.parsing.limits import ClientTimeouts, HeadLimits
 
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -40,6 +40,13 @@ class Limits:
     connections_per_client: int = value(
         whole(1, 1_000_000), "open at once, from one address", default=1_024
     )
+
+    @property
+    def head(self) -> HeadLimits:
+        """Return those of a request's head."""
+        return HeadLimits(
+            self.request_line, self.header_field, self.headers, self.header_count
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class Cors:
             untrusted_origin is not None
             and self._actual_otherwise is VARY
             and untrusted_origin not in self._actual
+            and not self._is_of_any_port(untrusted_origin)
         )
 
     def for_preflight(self, untrusted_origin: bytes | None) -> bytes:

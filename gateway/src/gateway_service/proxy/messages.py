@@ -15,7 +15,7 @@ from gateway_service.proxy import problems
 from service_kit.client_addresses import Origin, TrustedProxies
 from service_kit.problems import ProblemError
 
-_WRITTEN_ANEW: Final = (
+WRITTEN_ANEW: Final = (
     (b"origin", b"Origin: "),
     (b"access-control-request-method", b"Access-Control-Request-Method: "),
     (b"prefer", b"Prefer: "),
@@ -51,7 +51,7 @@ def request_head(
     else:
         forwarded = _forwarded(client.address, _scheme(client))
     lines = request.lines
-    for name, line in _WRITTEN_ANEW:
+    for name, line in WRITTEN_ANEW:
         if name in values and name not in connection_options(values):
             lines = [*lines, *(line + value for value in values[name])]
     return b"".join(

@@ -1,0 +1,223 @@
+"""Say what the gateway would do with a request, without sending anything.
+
+The request is read and judged by what serves: the same parser, routes and CORS policy.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from gateway_service.config.faults import ConfigError
+from gateway_service.config.file import read_config
+from gateway_service.config.model import Config, UpstreamConfig
+from gateway_service.config.values import Address
+from gateway_service.http1.parsing.grammar import MalformedError
+from gateway_service.http1.parsing.requests import Request, read_request
+from gateway_service.operations.doctor import BAD_CONFIGURATION
+from gateway_service.proxy.cors import Cors, is_preflight
+from gateway_service.proxy.headers import request_fields
+from gateway_service.proxy.messages import WRITTEN_ANEW
+from gateway_service.proxy.routing import Route, Routes
+
+_REFUSED: Final = 1
+_LABEL_WIDTH: Final = 12
+
+_PREFLIGHT_METHOD: Final = b"access-control-request-method"
+_SIMPLE_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+_SIMPLE_HEADERS: Final = frozenset({"accept", "accept-language", "content-language"})
+"""What a page may send without a preflight (Fetch, 2.2.1 and 2.2.2); `Content-Type` may
+in three forms."""
+_SIMPLE_TYPES: Final = frozenset(
+    {"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}
+)
+
+
+class Asked(NamedTuple):
+    """A request as the operator describes it."""
+
+    method: str
+    url: str
+    """Absolute, or a path."""
+    headers: Sequence[str]
+    """Each is ``Name: value``."""
+
+
+class Explanation(NamedTuple):
+    """What becomes of a request, and whether an upstream or the gateway serves it."""
+
+    lines: list[str]
+    is_served: bool
+
+
+def explain(path: Path, environ: Mapping[str, str], asked: Asked) -> int:
+    """Write what the configuration makes of a request; return the exit code."""
+    try:
+        config = read_config(path, environ)
+    except ConfigError as error:
+        sys.stderr.writelines(f"{each}{os.linesep}" for each in error.faults)
+        return BAD_CONFIGURATION
+    explanation = explanation_of(config, asked)
+    sys.stdout.writelines(f"{line}\n" for line in explanation.lines)
+    return 0 if explanation.is_served else _REFUSED
+
+
+def explanation_of(config: Config, asked: Asked) -> Explanation:
+    """Return what becomes of a request."""
+    try:
+        request = read_request(
+            _head(asked), config.limits.head, request_fields(config.dropped_headers)
+        )
+    except MalformedError as error:
+        return Explanation(
+            [_line("outcome", f"{error.status}: {error}")], is_served=False
+        )
+    routes = Routes(config)
+    route = routes.match(request.path)
+    cors = routes.default_cors if route is None else route.cors
+    outcome, is_served = _outcome(request, route)
+    lines = [_line("request", f"{request.method} {request.target.decode('ascii')}")]
+    if route is not None:
+        upstream = next(u for u in config.upstreams if u.name == route.upstream)
+        lines += [*_route(route), *_upstream(upstream), *_removed(asked, request)]
+    lines += [*_cors(request, cors, asked), _line("outcome", outcome)]
+    return Explanation(lines, is_served=is_served)
+
+
+def _head(asked: Asked) -> bytes:
+    """Return the head of the request, or raise MalformedError."""
+    host, target = "localhost", asked.url
+    if "://" in asked.url:
+        authority, slash, rest = asked.url.partition("://")[2].partition("/")
+        host, target = authority, f"{slash or '/'}{rest}"
+    lines = [f"{asked.method} {target} HTTP/1.1", f"Host: {host}", *asked.headers]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise MalformedError("A line end is in the request.")
+    return "\r\n".join(lines).encode()
+
+
+def _outcome(request: Request, route: Route | None) -> tuple[str, bool]:
+    """Return what happens, in words, and whether it is what the client wants."""
+    if route is None:
+        if request.path == "/" and request.method in {"GET", "HEAD"}:
+            return "200: the gateway's own page", True
+        return "404 not_found: no route has this path", False
+    wanted = request.values.get(_PREFLIGHT_METHOD)
+    if is_preflight(request.method, request.origin, wanted[0] if wanted else None):
+        return "204: a preflight, which the gateway itself responds to", True
+    if request.method not in route.methods:
+        allowed = ", ".join(sorted(route.methods))
+        return f"405 method_not_allowed: the route lets {allowed} through", False
+    if request.length > route.body_limit:
+        return f"413 body_too_large: more than {route.body_limit} bytes", False
+    return f"sent to {route.upstream}", True
+
+
+def _route(route: Route) -> Iterator[str]:
+    yield _line("route", route.prefix)
+    yield _line("methods", ", ".join(sorted(route.methods)))
+    limit = route.rate_limit
+    yield _line(
+        "rate limit",
+        "none"
+        if limit is None
+        else f"{limit.requests} requests in {limit.seconds} s from one address",
+    )
+    yield _line("body limit", f"{route.body_limit} bytes")
+    timeouts = route.timeouts
+    yield _line(
+        "timeouts",
+        f"connect {timeouts.connect:g} s, response head {timeouts.response_head:g} s,"
+        f" idle {timeouts.idle:g} s, total {timeouts.total:g} s",
+    )
+    yield _line("priority", "high: refused last" if route.is_urgent else "normal")
+
+
+def _upstream(upstream: UpstreamConfig) -> Iterator[str]:
+    places = ", ".join(map(_place, upstream.addresses))
+    yield _line("upstream", f"{upstream.name} at {places}")
+    yield _line(
+        "concurrency",
+        f"{upstream.concurrency.value}, at most {upstream.max_in_flight} in flight",
+    )
+
+
+def _place(address: Address) -> str:
+    if address.service:
+        return f"srv://{address.host}"
+    return f"http://{address.host}:{address.port}"
+
+
+def _removed(asked: Asked, request: Request) -> Iterator[str]:
+    """Name the headers that do not reach the upstream."""
+    passed = {line.partition(b":")[0].lower() for line in request.lines}
+    passed |= {name for name, _ in WRITTEN_ANEW}
+    names = [_name(header) for header in asked.headers]
+    if removed := [name for name in names if name.encode() not in passed]:
+        yield _line("not passed", ", ".join(removed))
+
+
+def _cors(request: Request, cors: Cors, asked: Asked) -> Iterator[str]:
+    """Say what a page of the request's origin may do."""
+    origin = request.origin
+    if origin is None:
+        yield _line("CORS", "the request has no Origin, so nothing is said")
+        return
+    page = origin.decode("ascii", "backslashreplace")
+    if cors.refuses(origin):
+        yield _line("CORS", f"pages of {page} may not read the response")
+        yield _line("", "allow it in GATEWAY_ALLOWED_ORIGINS or cors.origins")
+        return
+    yield _line("CORS", f"pages of {page} may read the response")
+    wanted = request.values.get(_PREFLIGHT_METHOD)
+    if is_preflight(request.method, origin, wanted[0] if wanted else None):
+        yield from _header_lines(cors.for_preflight(origin))
+        return
+    yield from _header_lines(cors.for_request(origin))
+    if needs := _reasons_for_preflight(request.method, asked.headers):
+        yield _line("preflight", f"asked first, because of {', '.join(needs)}")
+        yield from _header_lines(cors.for_preflight(origin))
+        if missing := _not_offered(needs, cors.for_preflight(origin)):
+            yield _line("", f"the browser stops: {', '.join(missing)} not offered")
+
+
+def _reasons_for_preflight(method: str, headers: Iterable[str]) -> list[str]:
+    """Return the method and the headers that a page may not send unasked."""
+    needs = [] if method in _SIMPLE_METHODS else [method]
+    for header in headers:
+        name, value = _name(header), header.partition(":")[2]
+        kind = value.partition(";")[0].strip().lower()
+        is_simple = name in _SIMPLE_HEADERS | _SENT_BY_BROWSERS or (
+            name == "content-type" and kind in _SIMPLE_TYPES
+        )
+        if not is_simple:
+            needs.append(name)
+    return needs
+
+
+_SENT_BY_BROWSERS: Final = frozenset({"origin", "cookie", "host", "content-length"})
+"""What no page can set, and browsers send by themselves."""
+
+
+def _not_offered(needs: Iterable[str], preflight: bytes) -> list[str]:
+    """Return what a page needs and the preflight does not offer."""
+    offered = set()
+    for line in preflight.decode("ascii").splitlines():
+        name, _, value = line.partition(": ")
+        if name in {"Access-Control-Allow-Methods", "Access-Control-Allow-Headers"}:
+            offered |= {word.strip().lower() for word in value.split(",")}
+    return [each for each in needs if each.lower() not in offered]
+
+
+def _header_lines(lines: bytes) -> Iterator[str]:
+    for line in lines.decode("ascii", "backslashreplace").splitlines():
+        yield _line("", line)
+
+
+def _name(header: str) -> str:
+    return header.partition(":")[0].strip().lower()
+
+
+def _line(label: str, text: str) -> str:
+    return f"{label:{_LABEL_WIDTH}}{text}"

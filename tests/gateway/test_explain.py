@@ -1,0 +1,137 @@
+"""`gateway-service explain` says what the gateway would do, and does not do it."""
+
+from pathlib import Path
+
+import pytest
+from tests.support.gateway import ALLOWED_ORIGIN, config_for, running_gateway
+from tests.support.raw_client import ask
+from tests.support.raw_upstream import RawUpstream
+
+from gateway_service.config.model import Config, RateLimit
+from gateway_service.operations.explain import Asked, explain, explanation_of
+
+FILE = """
+[upstreams.content]
+addresses = ["http://127.0.0.1:9"]
+[[routes]]
+prefix = "/api/test"
+upstream = "content"
+methods = ["GET", "HEAD"]
+rate_limit = { requests = 10, seconds = 60 }
+"""
+
+
+def told(config: Config, method: str, url: str, *headers: str) -> str:
+    return "\n".join(explanation_of(config, Asked(method, url, headers)).lines)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "code", "words"),
+    [
+        ("GET http://localhost:8080/api/test/all?a=b", 0, "sent to content"),
+        ("GET /api/test", 0, "sent to content"),
+        ("GET /", 0, "the gateway's own page"),
+        ("GET /api/tests", 1, "404 not_found"),
+        ("GET /api/test/../users", 1, "404 not_found"),
+        ("POST /api/test/all", 1, "405 method_not_allowed"),
+        ("GET /api/test/%zz", 1, "400: The request target is malformed."),
+        ("CONNECT a:443", 1, "501"),
+    ],
+)
+def test_the_outcome_is_told_and_is_the_exit_code(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    request_line: str,
+    code: int,
+    words: str,
+) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(FILE)
+    method, url = request_line.split()
+
+    assert explain(path, {}, Asked(method, url, [])) == code
+    assert words in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_bad_configuration_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text("nothing = 1")
+
+    assert explain(path, {}, Asked("GET", "/", [])) == 2
+    assert "gateway.toml:1" in capsys.readouterr().err
+
+
+def test_route_upstream_and_policies_are_told() -> None:
+    limit = RateLimit(requests=10, seconds=60)
+    config = config_for(8002, rate_limit=limit, body_limit=5)
+
+    text = told(config, "GET", "/api/x", "X-Forwarded-For: 1.2.3.4", "Accept: */*")
+
+    for line in (
+        "request     GET /api/x",
+        "route       /api",
+        "rate limit  10 requests in 60 s from one address",
+        "body limit  5 bytes",
+        "upstream    content at http://127.0.0.1:8002",
+        "not passed  x-forwarded-for",
+        "outcome     sent to content",
+    ):
+        assert line in text.splitlines()
+    assert "413" in told(config, "POST", "/api/x", "Content-Length: 6")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "words"),
+    [
+        ("GET", ["Origin: https://evil.example"], "may not read the response"),
+        ("GET", ["Origin: http://localhost:8081"], "may read the response"),
+        (
+            "GET",
+            ["Origin: http://localhost:8081", "x-access-token: t"],
+            "asked first, because of x-access-token",
+        ),
+        (
+            "DELETE",
+            ["Origin: http://localhost:8081"],
+            "asked first, because of DELETE",
+        ),
+        (
+            "GET",
+            ["Origin: http://localhost:8081", "X-Own: 1"],
+            "the browser stops: x-own not offered",
+        ),
+        (
+            "OPTIONS",
+            ["Origin: http://localhost:8081", "Access-Control-Request-Method: PUT"],
+            "204: a preflight",
+        ),
+        ("GET", [], "the request has no Origin"),
+    ],
+)
+def test_the_cors_outcome_is_told(method: str, headers: list[str], words: str) -> None:
+    assert words in told(config_for(8002), method, "/api/x", *headers)
+
+
+def test_a_header_cannot_bring_a_second_one() -> None:
+    assert "400" in told(config_for(1), "GET", "/api/x", "A: b\r\nOrigin: c")
+
+
+@pytest.mark.parametrize("origin", [ALLOWED_ORIGIN, "https://evil.example"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+async def test_what_it_tells_is_what_the_gateway_sends(
+    upstream: RawUpstream, tmp_path: Path, origin: str, method: str
+) -> None:
+    config = config_for(upstream.port)
+    headers = [f"Origin: {origin}", "Access-Control-Request-Method: PUT"]
+    text = told(config, method, "/api/x", *headers)
+    head = "\r\n".join([f"{method} /api/x HTTP/1.1", "Host: localhost", *headers])
+
+    async with running_gateway(config, tmp_path) as gateway:
+        response = await ask(gateway.port, f"{head}\r\n\r\n".encode())
+
+    allowed = response.values("Access-Control-Allow-Origin")
+    assert [f"            Access-Control-Allow-Origin: {each}" for each in allowed] == [
+        line for line in text.splitlines() if "Access-Control-Allow-Origin" in line
+    ][:1]
