@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	$(foreach ours,service-kit identity-service content-service gateway-service,--no-emit-package $(ours))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint types imports docs test check up down clean lock bench faults test-compose test-3.14
+.PHONY: help setup format lint types imports docs test check up down reload clean lock bench faults test-compose test-3.14
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9.-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -56,11 +56,14 @@ faults: setup ## the long fault experiments
 bench: setup ## measure beside the peers that are installed
 	$(BIN)/python -m tests.bench $(ARGS)
 
-up: setup ## start everything embedded, on http://localhost:8080; Ctrl-C stops it
+up: setup ## start everything embedded, on http://localhost:8080; RELOAD=1: a changed service again
 	@$(BIN)/python -m deploy.dev up
 
 down: ## stop the `make up` of this tree
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.dev down; else echo "down: nothing runs from here"; fi
+
+reload: ## have the gateway of that `make up` read deploy/gateway.toml again
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.dev reload; else echo "reload: nothing runs from here"; exit 1; fi
 
 clean: down ## remove .venv and .local: the tools, and all accounts, keys and secrets of `make up`
 	@echo "clean: removing .venv, .local (the data of \`make up\`) and the tools' caches"

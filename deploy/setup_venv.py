@@ -7,10 +7,12 @@ in it, so that a second run does nothing.
 import hashlib
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 VENV: Final = ROOT / ".venv"
@@ -19,7 +21,17 @@ STAMP: Final = VENV / "lock.sha256"
 
 BUILD_LOCK: Final = ROOT / "deploy" / "requirements" / "build.txt"
 DEV_LOCK: Final = ROOT / "deploy" / "requirements" / "dev.txt"
-PACKAGES: Final = ("shared", "services/identity", "services/content", "gateway")
+_PINNED: Final = re.compile(r"^[A-Za-z0-9][\w.-]*==", re.MULTILINE)
+_DEALT_WITH: Final = (
+    *("Collecting ", "Processing ", "Obtaining "),
+    *("Requirement already satisfied", "Ignoring "),
+)
+"""How lines of pip begin that tell of one more requirement."""
+
+_MISLEADING: Final = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")
+"""Settings of a person's own pip that would have it install elsewhere."""
+_LAST_LINES: Final = 40
+"""Of pip, shown when it fails."""
 
 
 class SetupError(Exception):
@@ -33,23 +45,58 @@ def main() -> int:
         if _is_current(wanted):
             return 0
         _create()
-        _say("installing the pinned tools and libraries (a minute or two, once)")
-        _pip("--require-hashes", "-r", str(BUILD_LOCK))
-        _pip("--require-hashes", "--no-build-isolation", "-r", str(DEV_LOCK))
-        _say("installing this tree's packages, editable")
-        editables = [word for name in PACKAGES for word in ("-e", str(ROOT / name))]
-        _pip("--no-deps", "--no-build-isolation", *editables)
+        count = len(_PINNED.findall(DEV_LOCK.read_text("utf-8")))
+        with _Step(f"installing {count} pinned tools and libraries", count) as step:
+            _pip(step, "--require-hashes", "-r", str(BUILD_LOCK))
+            _pip(step, "--require-hashes", "--no-build-isolation", "-r", str(DEV_LOCK))
+        editables = [word for name in _packages() for word in ("-e", str(ROOT / name))]
+        with _Step("installing this tree's packages", len(_packages())) as step:
+            _pip(step, "--no-deps", "--no-build-isolation", *editables)
         STAMP.write_text(wanted)
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
-    _say("done")
     return 0
+
+
+class _Step:
+    """One line on the terminal, which grows as the step goes on."""
+
+    def __init__(self, what: str, count: int) -> None:
+        self._what = what
+        self._count = count
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        print(f"setup: {self._what}", end="", flush=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        print(flush=True)
+
+    def advance(self) -> None:
+        """Note that one more of them has been dealt with."""
+        before, self._done = self._tenths(), self._done + 1
+        if self._tenths() > before:
+            print(f" {self._tenths()}0%", end="", flush=True)
+
+    def _tenths(self) -> int:
+        return min(10, self._done * 10 // self._count)
+
+
+def _packages() -> list[str]:
+    """Return the folders of this tree's packages."""
+    services = sorted((ROOT / "services").glob("*/pyproject.toml"))
+    return [
+        "shared",
+        "gateway",
+        *(str(each.parent.relative_to(ROOT)) for each in services),
+    ]
 
 
 def _digest() -> str:
     sources = [BUILD_LOCK, DEV_LOCK]
-    sources += [ROOT / name / "pyproject.toml" for name in PACKAGES]
+    sources += [ROOT / name / "pyproject.toml" for name in _packages()]
     digest = hashlib.sha256(str(ROOT).encode())
     for source in sources:
         digest.update(source.read_bytes())
@@ -87,9 +134,30 @@ def _create() -> None:
     _run([sys.executable, "-m", "venv", "--clear", str(VENV)])
 
 
-def _pip(*arguments: str) -> None:
-    options = ["--quiet", "--disable-pip-version-check", "--no-input"]
-    _run([str(PYTHON), "-m", "pip", "install", *options, *arguments])
+def _pip(step: _Step, *arguments: str) -> None:
+    """Run pip, whose progress the step shows, and whose lines a failure shows."""
+    options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    command = [str(PYTHON), "-m", "pip", "install", *options, *arguments]
+    environ = {name: os.environ[name] for name in os.environ if name not in _MISLEADING}
+    # "0" also overrules `user = true` in a person's own pip.conf.
+    environ["PIP_USER"] = "0"
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    with subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 - by PIPE
+        for line in process.stdout:
+            last.append(line)
+            if line.startswith(_DEALT_WITH):
+                step.advance()
+    if process.returncode != 0:
+        print()
+        sys.stderr.writelines(last)
+        raise SetupError(f"this failed, see above: {' '.join(command)}")
 
 
 def _run(command: list[str]) -> None:

@@ -1,140 +1,103 @@
-"""`make up` and `make down`: the whole system on this machine, embedded.
+"""`make up`, `make down` and `make reload`: the whole system, embedded.
 
-All state lives in `.local/`. honcho runs the three services; this prepares what they
-need, and sees to it that one start of this tree runs at a time.
+All state lives in `.local/`. One start of this tree runs at a time.
 """
 
-import fcntl
-import multiprocessing
+import asyncio
 import os
-import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import FrameType
 from typing import Final
 
-from deploy.dev.profile import (
-    LOCAL,
-    PORTS,
-    admin_credentials,
-    development_environment,
-)
-from honcho.manager import Manager
-from honcho.printer import Message, Printer
+from deploy.dev.profile import LOCAL, PORTS, SERVICES, development_environment
+from deploy.dev.service import BIN, StartError, pid_file
+from deploy.dev.system import STOP_SIGNALS, System
 
-BIN: Final = Path(sys.executable).parent
-PID_FILE: Final = LOCAL / "up.pid"
-READY: Final = "ready"
+RUNNER: Final = "up"
 _DOWN_SECONDS: Final = 30.0
 _LAST_PORT: Final = 65_535
-STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class UpError(Exception):
-    """It can not start; the message is one line for a person."""
-
-
-class _Printer(Printer):  # type: ignore[misc] # honcho has no types
-    """Prints what tells how to use the system as it is, everything else prefixed."""
-
-    def write(self, message: Message) -> None:
-        try:
-            if message.name == READY and isinstance(message.data, bytes):
-                print(message.data.decode(), end="", flush=True)
-            else:
-                super().write(message)
-        except BrokenPipeError:
-            # Nobody reads any more, as when a terminal closes: stop.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            os.kill(os.getpid(), signal.SIGTERM)
-
-
-class _Manager(Manager):  # type: ignore[misc] # honcho has no types
-    """Stops between two turns of its loop, where honcho would stop in a handler.
-
-    There it may print in the middle of printing, or know not all processes yet.
-    """
-
-    _asked_to_stop = False
-
-    def _start(self) -> None:
-        super()._start()
-        for each in STOP_SIGNALS:
-            signal.signal(each, self._note)
-
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked_to_stop = True
-
-    def _all_started(self) -> bool:
-        started = bool(super()._all_started())
-        if started and self._asked_to_stop:
-            self.returncode = 0
-            self.terminate()
-        return started
 
 
 def up() -> int:
     """Run the system until it is stopped; 0 if it was told to stop."""
     for each in STOP_SIGNALS:
-        signal.signal(each, _leave)
+        signal.signal(each, lambda *_: sys.exit(0))
     _hold_lock()
     environ = development_environment(os.environ)
     _check_ports(environ)
-    _prepare(environ)
-    return _run(environ)
+    if sys.stdout.isatty():
+        environ = {**_TERMINAL, **environ}
+    reloads = bool(os.environ.get("RELOAD"))
+    return asyncio.run(System(environ, reloads=reloads).run())
+
+
+_TERMINAL: Final = {
+    "FORCE_COLOR": "1",
+    **{f"{name.upper()}_LOG_FORMAT": "text" for name in SERVICES},
+}
+"""The services' lines pass through this process on their way to the terminal."""
 
 
 def down() -> int:
     """Stop the system that runs from this tree, and wait until it has stopped."""
-    if not PID_FILE.exists() or _try_lock() is not None:
+    living = _living()
+    if not living:
         print("down: nothing runs from here")
         return 0
-    runner = int(PID_FILE.read_text())
-    try:
-        os.kill(runner, signal.SIGTERM)
-    except ProcessLookupError:
-        raise UpError("its runner was killed, the services go on: end them") from None
+    # A runner ends its services; those of one that was killed have to be told.
+    told = living.get(RUNNER) or 0
+    for process in [told] if told else living.values():
+        os.kill(process, signal.SIGTERM)
     deadline = time.monotonic() + _DOWN_SECONDS
-    while _try_lock() is None:
+    while living := _living():
         if time.monotonic() > deadline:
-            raise UpError(f"process {runner} does not stop")
+            names = ", ".join(f"{name} ({pid})" for name, pid in living.items())
+            raise StartError(f"does not stop: {names}")
         time.sleep(0.1)
     print("down: stopped")
     return 0
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+def reload() -> int:
+    """Have the gateway read its configuration again, if that has no fault."""
+    gateway = pid_file("gateway").holder()
+    if gateway is None:
+        raise StartError("no gateway runs from here; start it with `make up`")
+    environ = development_environment(os.environ)
+    check = [str(BIN / "gateway-service"), "check"]
+    if subprocess.run(check, env=environ, check=False).returncode != 0:  # noqa: S603 - ours
+        raise StartError("the gateway goes on with what it has")
+    os.kill(gateway, signal.SIGHUP)
+    print(f"reload: the gateway (process {gateway}) reads its configuration again")
+    return 0
+
+
+def _living() -> dict[str, int]:
+    """Return the processes of this tree that live, by name."""
+    holders = {name: pid_file(name).holder() for name in (RUNNER, *SERVICES)}
+    return {name: pid for name, pid in holders.items() if pid is not None}
 
 
 def _hold_lock() -> None:
-    """Take this tree's lock, for as long as this process lives, and sign it."""
+    """Take this tree's lock, for as long as this process lives."""
     try:
         LOCAL.mkdir(mode=0o700, exist_ok=True)
-        PID_FILE.touch(mode=0o600)
-        held = _try_lock()
+        is_held = pid_file(RUNNER).take() is not None
     except OSError as error:
-        raise UpError(f"can not write to {LOCAL}: {error.strerror}") from None
-    if held is None:
-        runner = PID_FILE.read_text()
-        raise UpError(f"it runs already (process {runner}); `make down` stops it")
-    PID_FILE.write_text(str(os.getpid()))
-
-
-def _try_lock() -> int | None:
-    """Return the locked file's descriptor, or None where another process has it."""
-    descriptor = os.open(PID_FILE, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        raise StartError(f"can not write to {LOCAL}: {error.strerror}") from None
+    living = _living()
+    if not is_held:
+        raise StartError(
+            f"it runs already (process {living.get(RUNNER)}); `make down` stops it"
+        )
+    del living[RUNNER]
+    if living:
+        names = ", ".join(living)
+        raise StartError(f"an earlier start left {names}; `make down` ends that")
 
 
 def _check_ports(environ: Mapping[str, str]) -> None:
@@ -143,13 +106,13 @@ def _check_ports(environ: Mapping[str, str]) -> None:
     for name in PORTS:
         text = environ[name]
         if not (text.isdecimal() and 0 < int(text) <= _LAST_PORT):
-            raise UpError(f"{name}={text} is no port")
+            raise StartError(f"{name}={text} is no port")
         port = int(text)
         if port in taken:
-            raise UpError(f"{name} and {taken[port]} both say {port}")
+            raise StartError(f"{name} and {taken[port]} both say {port}")
         taken[port] = name
         if not _is_free(environ.get(name.replace("PORT", "HOST"), "127.0.0.1"), port):
-            raise UpError(
+            raise StartError(
                 f"port {port} is taken; free it or choose another: "
                 f"{name}={port + 10} make up"
             )
@@ -166,55 +129,13 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def _prepare(environ: Mapping[str, str]) -> None:
-    """Bring the database up to date, with the first admin in it."""
-    _identity(environ, "migrate")
-    admin = admin_credentials()
-    _identity(
-        environ,
-        *("create-admin", "--username", admin["username"], "--email", admin["email"]),
-        "--password-stdin",
-        stdin=admin["password"],
-    )
-
-
-def _identity(environ: Mapping[str, str], *arguments: str, stdin: str = "") -> None:
-    command = [str(BIN / "identity-service"), *arguments]
-    finished = subprocess.run(  # noqa: S603 - our own command
-        command, env=environ, input=stdin, text=True, check=False
-    )
-    if finished.returncode != 0:
-        raise UpError(f"this failed, see above: identity-service {arguments[0]}")
-
-
-def _run(environ: Mapping[str, str]) -> int:
-    # Forked while SIGHUP is ignored, honcho's readers outlive a closed terminal, and
-    # the ends of the services are heard of.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    multiprocessing.set_start_method("fork")
-    manager = _Manager(_Printer())
-    for service in ("identity", "content", "gateway"):
-        command = [str(BIN / f"{service}-service"), "serve"]
-        manager.add_process(service, _exec(command), env=environ)
-    manager.add_process(
-        READY, _exec([sys.executable, "-u", "-m", "deploy.dev.ready"]), env=environ
-    )
-    manager.loop()
-    return 0 if manager.returncode == 0 else 1
-
-
-def _exec(command: list[str]) -> str:
-    """Return a line for honcho's shell, which makes way for the command."""
-    return f"exec {shlex.join(command)}"
-
-
 def main(arguments: list[str]) -> int:
     """Do what the Makefile asks for."""
-    commands: dict[str, Callable[[], int]] = {"up": up, "down": down}
+    commands: dict[str, Callable[[], int]] = {"up": up, "down": down, "reload": reload}
     [command] = arguments
     try:
         return commands[command]()
-    except UpError as error:
+    except StartError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 1
 

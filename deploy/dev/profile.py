@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import secrets
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -16,14 +17,17 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 LOCAL: Final = ROOT / ".local"
 ADMIN_CREDENTIALS: Final = LOCAL / "admin-credentials.json"
 
+SERVICES: Final[dict[str, dict[str, int]]] = tomllib.loads(
+    (ROOT / "deploy" / "services.toml").read_text("utf-8")
+)
+"""The ports of each service, in the order in which they start."""
+
 PORTS: Final = {
-    "GATEWAY_PORT": "8080",
-    "IDENTITY_PORT": "8001",
-    "CONTENT_PORT": "8002",
-    "GATEWAY_INTERNAL_PORT": "9080",
-    "IDENTITY_INTERNAL_PORT": "9001",
-    "CONTENT_INTERNAL_PORT": "9002",
+    f"{name.upper()}_{kind.upper()}": str(port)
+    for name, ports in SERVICES.items()
+    for kind, port in ports.items()
 }
+"""The variables that name the ports, with their defaults."""
 
 FRONT_ENDS: Final = "http://localhost:*"
 """Front-ends run on whatever port their tools choose. Cookies of `localhost`, which is
@@ -32,6 +36,9 @@ where the gateway is, are for pages of `localhost`: browsers drop them elsewhere
 ORIGINS: Final = f"{FRONT_ENDS},http://127.0.0.1:*"
 """Pages that may call the gateway."""
 
+_DATABASE: Final = f"sqlite+aiosqlite:///{LOCAL.relative_to(ROOT)}/identity.db"
+"""Relative, because a `?` in the tree's path would begin the URL's query."""
+
 _SECRET_BYTES: Final = 32
 _ADMIN_PASSWORD_BYTES: Final = 15
 
@@ -39,28 +46,23 @@ _ADMIN_PASSWORD_BYTES: Final = 15
 def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of all processes; makes the missing secrets."""
     settings = {**PORTS, **environ}
-    identity = f"http://127.0.0.1:{settings['IDENTITY_PORT']}"
-    content = f"http://127.0.0.1:{settings['CONTENT_PORT']}"
-    issuer = settings.setdefault("IDENTITY_ISSUER", public_url(settings))
-    lists = "/api/auth/statuslists/"
+    settings.setdefault("IDENTITY_ISSUER", public_url(settings))
     defaults = {
-        "IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{LOCAL / 'identity.db'}",
+        "IDENTITY_DATABASE_URL": _DATABASE,
         "IDENTITY_COOKIE_SECURE": "false",
         "IDENTITY_MAIL_URL": f"file://{quote(str(LOCAL / 'mail'))}",
         "IDENTITY_ALLOWED_ORIGINS": FRONT_ENDS,
-        "CONTENT_ISSUER": issuer,
-        "CONTENT_COOKIE_SECURE": "false",
-        "CONTENT_JWKS_URL": f"{identity}/.well-known/jwks.json",
-        "CONTENT_STATUS_LIST_URLS": f"{issuer}{lists}={identity}{lists}",
         "GATEWAY_CONFIG": str(ROOT / "deploy" / "gateway.toml"),
         "GATEWAY_ALLOWED_ORIGINS": ORIGINS,
         "GATEWAY_ALLOW_CREDENTIALS": "true",
-        "GATEWAY_UPSTREAM_IDENTITY": _probed(settings, identity, "IDENTITY"),
-        "GATEWAY_UPSTREAM_CONTENT": _probed(settings, content, "CONTENT"),
     }
-    for service in ("IDENTITY", "CONTENT", "GATEWAY"):
-        defaults[f"{service}_DRAIN_DELAY"] = "0"
-        defaults[f"{service}_SHUTDOWN_GRACE"] = "3"
+    for name in map(str.upper, SERVICES):
+        defaults[f"{name}_DRAIN_DELAY"] = "0"
+        defaults[f"{name}_SHUTDOWN_GRACE"] = "3"
+        if name != "GATEWAY":
+            defaults |= _upstream(name, settings)
+            if name != "IDENTITY":
+                defaults |= _verification(name, settings)
     for name in ("IDENTITY_KEY_ENCRYPTION_KEYS", "IDENTITY_PASSWORD_PEPPERS"):
         if name not in environ:
             defaults[f"{name}_FILE"] = str(_kept_key(name))
@@ -99,14 +101,32 @@ def write_private(path: Path, content: str) -> None:
     unfinished.rename(path)
 
 
-def _probed(environ: Mapping[str, str], address: str, service: str) -> str:
-    return f"{address}?probe={environ[f'{service}_INTERNAL_PORT']}"
-
-
 def gives_cookies(environ: Mapping[str, str]) -> bool:
     """Return whether clients get cookies."""
     compat = environ.get("TUTORIAL_COMPAT", "").lower() in {"true", "1", "yes", "on"}
     return compat or environ.get("IDENTITY_TOKEN_TRANSPORT") in {"cookie", "both"}
+
+
+def _upstream(service: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return where the gateway finds a service, and where it probes it."""
+    address, probe = _address(service, settings), settings[f"{service}_INTERNAL_PORT"]
+    return {f"GATEWAY_UPSTREAM_{service}": f"{address}?probe={probe}"}
+
+
+def _verification(service: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return what a service needs that verifies access tokens."""
+    issuer, identity = settings["IDENTITY_ISSUER"], _address("IDENTITY", settings)
+    lists = "/api/auth/statuslists/"
+    return {
+        f"{service}_ISSUER": issuer,
+        f"{service}_COOKIE_SECURE": "false",
+        f"{service}_JWKS_URL": f"{identity}/.well-known/jwks.json",
+        f"{service}_STATUS_LIST_URLS": f"{issuer}{lists}={identity}{lists}",
+    }
+
+
+def _address(service: str, settings: Mapping[str, str]) -> str:
+    return f"http://127.0.0.1:{settings[f'{service}_PORT']}"
 
 
 def _kept_key(name: str) -> Path:

@@ -238,7 +238,7 @@ asyncio.run(main())
     [
         ("gateway", ("cryptography", "pyjwt", "sqlalchemy", "pydantic", "pip")),
         ("content", ("sqlalchemy", "asyncmy", "pydantic", "bcrypt", "pip")),
-        ("identity", ("honcho", "pytest", "uv", "pip")),
+        ("identity", ("ruff", "pytest", "uv", "pip")),
     ],
 )
 def test_image_holds_only_its_own_dependencies(

@@ -25,7 +25,7 @@ async def test_a_deployment_from_nothing_to_its_first_administrator(
     sick = await operator.run("doctor")
     migrated = await operator.run("migrate")
     created = await operator.run(*ADMIN)
-    again = await operator.run(*ADMIN, "--password-stdin", stdin="another password\n")
+    again = await operator.run(*ADMIN)
     well = await operator.run("doctor")
 
     assert sick.code == 1
@@ -52,6 +52,23 @@ async def test_p13_an_administrator_is_created_while_it_serves(
 
     assert signed_in.json["roles"] == ["ROLE_USER", "ROLE_ADMIN"]
     assert "passwordChangeRequired" not in signed_in.json
+
+
+@pytest.mark.parametrize(
+    ("password", "said"), [(PASSWORD, "this"), ("another password", "another")]
+)
+async def test_who_is_an_administrator_already_stays_as_they_are(
+    operator: Operator, password: str, said: str
+) -> None:
+    await operator.run("migrate")
+    await operator.run(*ADMIN, "--password-stdin", stdin=f"{PASSWORD}\n")
+
+    again = await operator.run(*ADMIN, "--password-stdin", stdin=f"{password}\n")
+
+    assert again.code == 0
+    assert again.out == f"boss is an administrator already, with {said} password\n"
+    async with running_identity(identity_settings(operator.url)) as identity:
+        await identity.sign_in("boss")
 
 
 async def test_p13_nobody_becomes_administrator_by_having_the_name(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -52,13 +53,19 @@ class Tree:
         )
         return read
 
-    def command(self, word: str, **overrides: str) -> subprocess.Popen[str]:
+    def command(
+        self,
+        word: str,
+        overrides: Mapping[str, str] | None = None,
+        *,
+        stdout: int = subprocess.PIPE,
+    ) -> subprocess.Popen[str]:
         """Start what the Makefile starts, as a terminal does: in its own group."""
         return subprocess.Popen(
             [sys.executable, "-m", "deploy.dev", word],
             cwd=self.folder,
-            env={**self.environment, **overrides},
-            stdout=subprocess.PIPE,
+            env={**self.environment, **(overrides or {})},
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
@@ -66,7 +73,7 @@ class Tree:
 
     def refusal(self, **overrides: str) -> str:
         """Return the last line of an `up` that must fail, and has no traceback."""
-        process = self.command("up", **overrides)
+        process = self.command("up", overrides)
         printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 1, printed
         assert "Traceback" not in printed
@@ -76,23 +83,29 @@ class Tree:
         """Run a command of identity on this tree's database."""
         secrets = self.local / "secrets"
         environ = {
-            "IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{self.local}/identity.db",
+            "IDENTITY_DATABASE_URL": "sqlite+aiosqlite:///.local/identity.db",
             "IDENTITY_ISSUER": self.base_url,
             "IDENTITY_KEY_ENCRYPTION_KEYS_FILE": str(secrets / "key-encryption-keys"),
             "IDENTITY_PASSWORD_PEPPERS_FILE": str(secrets / "password-peppers"),
         }
         subprocess.run(
             [sys.executable, "-m", "identity_service", *arguments],
+            cwd=self.folder,
             env={"PATH": os.environ["PATH"], **environ},
             check=True,
             timeout=PATIENCE_SECONDS,
         )
 
+    def run(self, word: str) -> tuple[int, str]:
+        """Return the exit code of a command that ends, and what it prints."""
+        process = self.command(word)
+        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
+        return process.returncode, printed
+
     def down(self) -> str:
         """Return what `make down` prints."""
-        process = self.command("down")
-        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == 0, printed
+        code, printed = self.run("down")
+        assert code == 0, printed
         return printed
 
     def someone_listens(self) -> bool:
@@ -105,11 +118,11 @@ class Running:
 
     def __init__(self, tree: Tree, **overrides: str) -> None:
         self.tree = tree
-        self.process = tree.command("up", **overrides)
+        self.process = tree.command("up", overrides)
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        self.printed = self._until("Ctrl-C, or `make down`")
+        self.printed = self.until("Ctrl-C, or `make down`")
 
     def stop(self, number: signal.Signals, *, group: bool = False) -> int:
         """Send a signal, to the whole group as a terminal does; return the code."""
@@ -131,7 +144,15 @@ class Running:
             for line in printed:
                 self._lines.put(line)
 
-    def _until(self, words: str) -> str:
+    def printed_since(self) -> str:
+        """Return what it has printed since it was last asked."""
+        printed = ""
+        while not self._lines.empty():
+            printed += self._lines.get()
+        return printed
+
+    def until(self, words: str) -> str:
+        """Return what it prints from now until these words."""
         printed = ""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while words not in printed:

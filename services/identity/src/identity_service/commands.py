@@ -18,6 +18,7 @@ from identity_service.domain.errors import (
     RoleExistsError,
 )
 from identity_service.domain.roles import Role
+from identity_service.domain.users import AdminOutcome
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import DatabaseSettings, Settings
 from identity_service.storage import schema
@@ -53,15 +54,16 @@ async def create_admin(settings: Settings, arguments: Namespace, say: Say) -> in
     """Create an administrator; leave one who is there already as they are."""
     password, generated = _given_or_made(arguments)
     async with _composed(settings) as services:
-        created = await services.sign_ups.create_admin(
+        outcome = await services.sign_ups.create_admin(
             arguments.username, arguments.email, password, temporary=generated
         )
-    if not created:
-        say(f"{arguments.username} is an administrator already")
-        return 0
-    say(f"{arguments.username} is an administrator now")
-    if generated:
+    if not generated:
+        say(f"{arguments.username} {outcome}")
+    elif outcome is AdminOutcome.CREATED:
+        say(f"{arguments.username} {outcome}")
         say(f"password, to be changed at the first sign-in: {password}")
+    else:
+        say(f"{arguments.username} is an administrator already")
     return 0
 
 

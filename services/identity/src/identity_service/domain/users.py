@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from identity_service.domain.authentication import Authentication
@@ -63,6 +64,14 @@ class User:
             self.disabled_at is None
             and self.password_changed_at == verified.password_changed_at
         )
+
+
+class AdminOutcome(StrEnum):
+    """What became of a wish to have an administrator with a certain password."""
+
+    CREATED = "is an administrator now"
+    UNCHANGED = "is an administrator already, with this password"
+    OTHER_PASSWORD = "is an administrator already, with another password"  # noqa: S105 - no password
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

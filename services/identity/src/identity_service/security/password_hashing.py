@@ -13,6 +13,7 @@ import hmac
 import math
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -110,7 +111,7 @@ class PasswordHasher:
             raise ValueError(f"bcrypt cost is not in {COSTS}")
         self._peppers = peppers
         self._cost = cost
-        self._workers = workers or len(os.sched_getaffinity(0))
+        self._workers = workers or usable_cores()
         self._pool = ThreadPoolExecutor(
             self._workers, "password-hashing", initializer=_yield_to_others
         )
@@ -268,7 +269,16 @@ def _plain(password: str) -> bytes:
     return password.encode()[:BCRYPT_MAX_BYTES]
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _yield_to_others() -> None:
+    if not sys.platform.startswith("linux") or not hasattr(os, "setpriority"):
+        return  # elsewhere threads have no priority of their own
     # Added to the process's own, since one that runs with a greater may not lower it.
     niceness = os.getpriority(os.PRIO_PROCESS, os.getpid()) + WORKER_NICENESS
     os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

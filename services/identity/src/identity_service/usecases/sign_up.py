@@ -11,7 +11,7 @@ from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.roles import ADMIN, USER, RoleName, roles_at_sign_up
 from identity_service.domain.sessions import Device
 from identity_service.domain.usernames import Username
-from identity_service.domain.users import NewUser
+from identity_service.domain.users import AdminOutcome, NewUser
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
@@ -103,8 +103,8 @@ class SignUps:
 
     async def create_admin(
         self, username: str, email: str, password: str, *, temporary: bool
-    ) -> bool:
-        """Create an administrator; return False if this one is there already.
+    ) -> AdminOutcome:
+        """Create an administrator; leave one who is there already as they are.
 
         Raises
         ------
@@ -118,7 +118,10 @@ class SignUps:
             lambda unit: unit.users.get_by_username_key(name.key)
         )
         if present is not None and ADMIN in present.roles:
-            return False
+            verdict = await self._hasher.verify(password, present.password_hash)
+            if verdict.matches:
+                return AdminOutcome.UNCHANGED
+            return AdminOutcome.OTHER_PASSWORD
         user = NewUser(
             username=name,
             email=address,
@@ -140,7 +143,7 @@ class SignUps:
             )
 
         await self._database.write(work)
-        return True
+        return AdminOutcome.CREATED
 
     def _checked(self, wanted: SignUp) -> tuple[Username, EmailAddress]:
         """Return the name and the address, if the password suits them, too."""

@@ -1,0 +1,45 @@
+"""What `make up` says once everything is ready."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from deploy.dev.profile import (
+    ADMIN_CREDENTIALS,
+    ROOT,
+    admin_credentials,
+    gives_cookies,
+    public_url,
+)
+
+from identity_service.domain.users import AdminOutcome
+
+_WELCOME: Final = """
+Gatehouse is ready: {url}
+
+  Try it       open that address, or follow "Two minutes" in README.md
+  First admin  {admin}
+  Front-ends   from any port of http://localhost and http://127.0.0.1;
+               {cookies}
+  Stop         Ctrl-C, or `make down` elsewhere; the data stays in .local/
+"""
+
+_COOKIES: Final = "those with cookies: open them under http://localhost"
+_NO_COOKIES: Final = "those with cookies need TUTORIAL_COMPAT=true make up"
+
+_ADMIN: Final = {
+    AdminOutcome.CREATED: "{username}, password {password} (kept in {file})",
+    AdminOutcome.UNCHANGED: "{username}, with the password in {file}",
+    AdminOutcome.OTHER_PASSWORD: "{username}; the password in {file} was changed",
+}
+
+
+def welcome(environ: Mapping[str, str], outcome: AdminOutcome) -> str:
+    """Return the text; it shows the first admin's password on the first start alone."""
+    admin = _ADMIN[outcome].format(
+        **admin_credentials(), file=ADMIN_CREDENTIALS.relative_to(ROOT)
+    )
+    return _WELCOME.format(
+        url=public_url(environ),
+        admin=admin,
+        cookies=_COOKIES if gives_cookies(environ) else _NO_COOKIES,
+    )
