@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.support.issuer import Issuer
 
-from content_service.doctor import diagnose
+from content_service.app import create_app
 from content_service.settings import Settings
+from service_kit.service import diagnose
 from service_kit.settings import SettingsError, read_settings, specs
 
 GOOD = {
@@ -78,7 +79,7 @@ async def test_doctor_finds_nothing_where_all_is_well() -> None:
     async with Issuer() as issuer:
         settings = read_settings(Settings, issuer.settings())
 
-        findings = [str(finding) async for finding in diagnose(settings)]
+        findings = [str(finding) async for finding in diagnose(settings, create_app)]
 
     assert findings == ["ok    settings", "ok    verification keys and status lists"]
 

@@ -1,0 +1,69 @@
+"""The commands of a service whose callers have access tokens: `serve` and `doctor`."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import Final, TypeVar
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from service_kit.doctor import Finding, fault, report
+from service_kit.health import Readiness
+from service_kit.internal_app import create_internal_app
+from service_kit.server import app_runner, run, serve, settings_or_exit
+from service_kit.verification import VerificationSettings
+
+_LONGEST_SECONDS: Final = 6
+"""That `doctor` waits: one slow response of the issuer, and a little."""
+
+_STEP_SECONDS: Final = 0.1
+
+S = TypeVar("S", bound=VerificationSettings)
+
+CreateApp = Callable[[S, Readiness, CollectorRegistry], web.Application]
+"""Returns the service, ready to run."""
+
+
+def run_service(name: str, settings_class: type[S], create_app: CreateApp[S]) -> None:
+    """Run the command that the process's arguments name."""
+    parser = argparse.ArgumentParser(f"{name}-service")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="serve requests until SIGTERM")
+    commands.add_parser("doctor", help="check settings, keys and status lists")
+    if parser.parse_args().command == "doctor":
+        settings = settings_or_exit(settings_class)
+        sys.exit(asyncio.run(report(diagnose(settings, create_app))))
+
+    async def main(settings: S) -> None:
+        readiness, registry = Readiness(), CollectorRegistry()
+        runner = app_runner(create_app(settings, readiness, registry), settings)
+        internal_app = create_internal_app(readiness, registry)
+        await serve(runner, internal_app, readiness, settings)
+
+    run(name, main, settings_class)
+
+
+async def diagnose(settings: S, create_app: CreateApp[S]) -> AsyncIterator[Finding]:
+    """Start the service without a port; yield what keeps it from being ready."""
+    yield Finding("settings")
+    faults = await _faults_after_start(settings, create_app)
+    for name, text in faults.items():
+        yield fault(name, text)
+    if not faults:
+        yield Finding("verification keys and status lists")
+
+
+async def _faults_after_start(settings: S, create_app: CreateApp[S]) -> dict[str, str]:
+    readiness = Readiness()
+    runner = web.AppRunner(create_app(settings, readiness, CollectorRegistry()))
+    await runner.setup()
+    try:
+        for _ in range(round(_LONGEST_SECONDS / _STEP_SECONDS)):
+            if not await readiness.faults():
+                break
+            await asyncio.sleep(_STEP_SECONDS)
+        return await readiness.faults()
+    finally:
+        await runner.cleanup()
