@@ -5,10 +5,10 @@ BIN := .venv/bin
 LOCKS := deploy/requirements
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) \
-	$(foreach ours,service-kit identity-service content-service gateway-service,--no-emit-package $(ours))
+	--no-emit-package service-kit $(foreach name,$(notdir $(wildcard services/*)) gateway,--no-emit-package $(name)-service)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint types imports docs test check up down reload clean lock bench faults test-compose test-3.14
+.PHONY: help setup format lint types imports docs test check up down reload new-service clean lock bench faults test-compose test-3.14
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9.-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -62,6 +62,9 @@ up: setup ## start everything embedded, on http://localhost:8080; RELOAD=1: a ch
 down: ## stop the `make up` of this tree
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.dev down; else echo "down: nothing runs from here"; fi
 
+new-service: setup ## NAME=notes: a service of your own behind the gateway, with its test; `make up` starts it along
+	@$(BIN)/python -m deploy.new_service $(NAME)
+
 reload: ## have the gateway of that `make up` read deploy/gateway.toml again
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.dev reload; else echo "reload: nothing runs from here"; exit 1; fi
 
@@ -72,6 +75,6 @@ clean: down ## remove .venv and .local: the tools, and all accounts, keys and se
 lock: setup ## pin again what changed in the pyproject files (UPGRADE=1: newest of everything)
 	$(COMPILE) $(LOCKS)/build.in -o $(LOCKS)/build.txt
 	$(COMPILE) $(LOCKS)/dev.in -c $(LOCKS)/build.txt -o $(LOCKS)/dev.txt
-	printf './shared[tokens]\n./services/identity\n' | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/identity.txt
-	printf './shared[tokens]\n./services/content\n' | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/content.txt
+	for name in $(notdir $(wildcard services/*)); do \
+	  printf "./shared[tokens]\n./services/$$name\n" | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/$$name.txt || exit 1; done
 	printf './shared\n./gateway\n' | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/gateway.txt

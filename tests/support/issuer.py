@@ -58,12 +58,12 @@ class Issuer:
         """What a verifier is told of where this issuer's lists are fetched."""
         return {LISTS: f"{self.url}{LISTS_PATH}/"}
 
-    def settings(self) -> dict[str, str]:
-        """Return the environment of a content service that trusts this issuer."""
+    def settings(self, prefix: str = "CONTENT_") -> dict[str, str]:
+        """Return the environment of a service that trusts this issuer."""
         return {
-            "CONTENT_ISSUER": "https://id.example",
-            "CONTENT_JWKS_URL": self.jwks_url,
-            "CONTENT_STATUS_LIST_URLS": f"{LISTS}={self.url}{LISTS_PATH}/",
+            f"{prefix}ISSUER": "https://id.example",
+            f"{prefix}JWKS_URL": self.jwks_url,
+            f"{prefix}STATUS_LIST_URLS": f"{LISTS}={self.url}{LISTS_PATH}/",
         }
 
     async def __aenter__(self) -> Self:

@@ -1,0 +1,168 @@
+"""`make new-service NAME=notes`: a service of your own behind the gateway.
+
+Its code comes from `template/`; in the files that name every service it is put beside
+content, whose entries are repeated with its name and ports.
+"""
+
+import keyword
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TEMPLATE: Final = Path(__file__).parent / "template"
+SERVICES: Final = ROOT / "deploy" / "services.toml"
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]{1,20}")
+
+_REPEATED: Final[dict[str, tuple[str, ...]]] = {
+    "deploy/services.toml": (r"\[content\]\n(?:.+\n)+\n",),
+    "deploy/requirements/dev.in": (r"\./services/content\n",),
+    "deploy/kustomization.yaml": (
+        r"  - k8s/content\.yaml\n",
+        r"      - CONTENT_ISSUER=.*\n",
+        r"  - \{name: gatehouse-content, .*\n",
+    ),
+    "deploy/k8s/gateway.yaml": (r" +- \{name: GATEWAY_UPSTREAM_CONTENT, .*\n",),
+    "deploy/k8s/network.yaml": (
+        r"    - to: .*name: content\}\}\}\]\n.*\n",
+        r"    - from: .*name: content\}\}\}\]\n.*\n",
+        r"apiVersion: .*\nkind: .*\nmetadata: \{name: content\}\n(?:(?!---).*\n)+---\n",
+    ),
+    "docker-compose.yml": (
+        r"  content:\n(?:    .*\n|\n)+(?=  \w)",
+        r"      GATEWAY_UPSTREAM_CONTENT: .*\n",
+        r"      content: \{condition: .*\n",
+    ),
+    "deploy/compose.production.yml": (r"  content:\n(?:    .*\n|\n)+(?=  \w)",),
+    "tests/conftest.py": (r'    "content_service",\n',),
+    "pyproject.toml": (
+        r' "services/content/src",',
+        r' "\$MYPY_CONFIG_FILE_DIR/services/content/src",',
+        r' "content_service",',
+    ),
+}
+"""In each file, the patterns of what is repeated with the new name."""
+
+_ROUTE: Final = """
+[upstreams.{name}]
+addresses = ["http://127.0.0.1:{port}"]
+
+[upstreams.{name}.health]
+path = "/readyz"
+port = {internal_port}
+
+[[routes]]
+prefix = "/api/{name}"
+upstream = "{name}"
+"""
+
+
+class NewServiceError(Exception):
+    """It can not be made; the message is one line for a person."""
+
+
+class NewService(NamedTuple):
+    """A service that is to be made."""
+
+    name: str
+    port: int
+    internal_port: int
+
+    def named(self, text: str) -> str:
+        """Return a text about content as one about this service."""
+        replaced = text.replace("content", self.name).replace("Content", self.title)
+        replaced = replaced.replace("CONTENT", self.name.upper())
+        return replaced.replace("8002", str(self.port)).replace(
+            "9002", str(self.internal_port)
+        )
+
+    @property
+    def title(self) -> str:
+        """The name, as it begins a sentence."""
+        return self.name.capitalize()
+
+
+def main(arguments: list[str]) -> int:
+    """Make the service that the Makefile names."""
+    try:
+        service = _checked(*arguments)
+        paths = [*_write_code(service), *_write_deployment(service)]
+    except NewServiceError as error:
+        print(f"new-service: {error}", file=sys.stderr)
+        return 1
+    print(f"new-service: {service.name}, on ports {service.port} and ", end="")
+    print(f"{service.internal_port}, behind /api/{service.name}")
+    for path in paths:
+        print(f"  {path}")
+    print("`make up` starts it along; its own test: make test ARGS=", end="")
+    print(f"tests/{service.name}")
+    return 0
+
+
+def _checked(name: str = "") -> NewService:
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise NewServiceError("say NAME=notes: 2 to 21 letters a-z and digits")
+    present = tomllib.loads(SERVICES.read_text("utf-8"))
+    if name in present or (ROOT / "services" / name).exists():
+        raise NewServiceError(f"there is a service {name} already")
+    behind = [ports for each, ports in present.items() if each != "gateway"]
+    return NewService(
+        name,
+        1 + max(ports["port"] for ports in behind),
+        1 + max(ports["internal_port"] for ports in behind),
+    )
+
+
+def _write_code(service: NewService) -> list[str]:
+    """Fill the template in; return the files."""
+    written = []
+    for source in sorted(TEMPLATE.rglob("*.template")):
+        relative = str(source.relative_to(TEMPLATE)).removesuffix(".template")
+        target = ROOT / service.named(relative)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(service.named(source.read_text("utf-8")), "utf-8")
+        written.append(str(target.relative_to(ROOT)))
+    return written
+
+
+def _write_deployment(service: NewService) -> list[str]:
+    """Put the service beside content wherever services are named; return the files."""
+    for name, patterns in _REPEATED.items():
+        path = ROOT / name
+        text = path.read_text("utf-8")
+        for pattern in patterns:
+            text = _repeat(text, pattern, service)
+        path.write_text(text, "utf-8")
+    gateway = ROOT / "deploy" / "gateway.toml"
+    route = _ROUTE.format(**service._asdict())
+    gateway.write_text(gateway.read_text("utf-8") + route, "utf-8")
+    copied = ("deploy/k8s/content.yaml", "deploy/requirements/content.txt")
+    for name in copied:
+        text = (ROOT / name).read_text("utf-8")
+        target = ROOT / service.named(name)
+        target.write_text(_name_alone(text, service, name), "utf-8")
+    made = [service.named(name) for name in copied]
+    return [*made, "deploy/gateway.toml", *_REPEATED]
+
+
+def _repeat(text: str, pattern: str, service: NewService) -> str:
+    """Put after all that a pattern finds the same with the new name."""
+
+    def twice(match: re.Match[str]) -> str:
+        return match[0] + service.named(match[0])
+
+    return re.sub(pattern, twice, text)
+
+
+def _name_alone(text: str, service: NewService, name: str) -> str:
+    """Return a file with the new name; a lock's hashes hold no port."""
+    if name.endswith(".txt"):
+        return text.replace("content-service", f"{service.name}-service")
+    return service.named(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
