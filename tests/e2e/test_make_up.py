@@ -3,12 +3,10 @@
 import contextlib
 import json
 import os
-import re
 import shutil
 import signal
 import socket
 import stat
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -67,19 +65,6 @@ async def test_contract_holds_in_the_tutorial_profile(tree: Tree) -> None:
         await _walk_all(tree, compat=True)
     finally:
         assert running.stop(signal.SIGTERM) == 0
-
-
-def test_the_tour_of_the_readme_runs_as_pasted(running: Running) -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    found = re.search(r"## Try it\n\n```sh\n(.*?)```", readme, re.DOTALL)
-    assert found is not None
-    tour = found[1].replace("http://localhost:8080", running.tree.base_url)
-    printed = subprocess.run(
-        ["sh", "-eu"], input=tour, check=True, capture_output=True, text=True
-    ).stdout.splitlines()
-    assert printed[0] == "Public Content."
-    assert json.loads(printed[1])["message"] == "User registered successfully!"
-    assert printed[2:] == ["User Content."]
 
 
 def test_a_start_is_a_line_for_each_step_and_service_and_then_the_welcome(

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Mapping
@@ -28,9 +29,12 @@ PORTS: Final = tuple(
 class Tree:
     """A copy of what `make up` runs, with state and ports of its own."""
 
+    patience_seconds = PATIENCE_SECONDS
+    """How long a start may take, on a busy machine."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        shutil.copytree(ROOT / "deploy", folder / "deploy")
+        self._copy_sources()
         self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
         self.base_url = f"http://localhost:{self.ports['GATEWAY_PORT']}"
         self.environment = {
@@ -39,6 +43,12 @@ class Tree:
             "IDENTITY_STATUS_LIST_TTL": "1",
             **{name: str(port) for name, port in self.ports.items()},
         }
+
+    def _copy_sources(self) -> None:
+        shutil.copytree(ROOT / "deploy", self.folder / "deploy")
+
+    def _command(self, word: str) -> list[str]:
+        return [sys.executable, "-m", "deploy.dev", word]
 
     @property
     def local(self) -> Path:
@@ -62,7 +72,7 @@ class Tree:
     ) -> subprocess.Popen[str]:
         """Start what the Makefile starts, as a terminal does: in its own group."""
         return subprocess.Popen(
-            [sys.executable, "-m", "deploy.dev", word],
+            self._command(word),
             cwd=self.folder,
             env={**self.environment, **(overrides or {})},
             stdout=stdout,
@@ -113,6 +123,45 @@ class Tree:
         return any(_accepts(port) for port in self.ports.values())
 
 
+class FreshTree(Tree):
+    """A copy of the whole tree, as a clone would be, where `make` does everything.
+
+    Its `.venv` finds the libraries of this one, so that `make setup` has nothing to
+    download; it installs the tree's own packages as ever.
+    """
+
+    patience_seconds = 240.0
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        names = ("NOTES_PORT", "NOTES_INTERNAL_PORT")
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.ports |= ports
+        self.environment |= {name: str(port) for name, port in ports.items()}
+
+    def _copy_sources(self) -> None:
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        for name in listed.stdout.splitlines():
+            if (ROOT / name).is_file():
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, self.folder / name)
+        venv = self.folder / ".venv"
+        subprocess.run(
+            [sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True
+        )
+        (site_packages,) = venv.glob("lib/python3*/site-packages")
+        (site_packages / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+
+    def _command(self, word: str) -> list[str]:
+        return ["make", "--no-print-directory", word]
+
+
 class Running:
     """An `up` that has said it is ready."""
 
@@ -154,7 +203,7 @@ class Running:
     def until(self, words: str) -> str:
         """Return what it prints from now until these words."""
         printed = ""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + self.tree.patience_seconds
         while words not in printed:
             try:
                 printed += self._lines.get(timeout=deadline - time.monotonic())

@@ -1,0 +1,124 @@
+"""Follow a document: paste its commands, write its files, compare what it shows.
+
+- A block of `sh` is pasted into one shell, which stays; a line `make up` in it starts
+  the system and goes on once that is ready.
+- A block of `text` or `json` after it is what must have been printed; `…` stands for
+  anything.
+- A block that begins with a comment that names a file (`# docs/a.py`, `// a.mjs`) is
+  that file.
+- A block of `diff` is applied.
+
+All other blocks are for reading.
+"""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Final, NamedTuple, Self
+
+from tests.support.make_up import Running, Tree
+
+_BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_FILE: Final = re.compile(r"(?:#|//|--) (\S+[./]\S+)\n")
+_ADDRESS: Final = "http://localhost:8080"
+_END: Final = "<the end of a block>"
+
+
+class Block(NamedTuple):
+    """A fenced block of a document."""
+
+    language: str
+    text: str
+
+
+def blocks(document: str) -> Iterator[Block]:
+    """Yield the blocks that name their language."""
+    for language, text in _BLOCK.findall(document):
+        yield Block(language, text)
+
+
+class Walkthrough:
+    """A reader of documents in a tree of their own; a context manager."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._running: Running | None = None
+        self._shell = subprocess.Popen(
+            ["sh"],
+            cwd=tree.folder,
+            env={**tree.environment, "HOME": str(tree.folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._running is not None and self._running.process.poll() is None:
+            self._tree.down()
+            self._running.ended()
+        self._shell.communicate()
+
+    def follow(self, document: str) -> None:
+        """Do what a document says, and check what it shows."""
+        printed = ""
+        for block in blocks(document.replace(_ADDRESS, self._tree.base_url)):
+            named = _FILE.match(block.text)
+            if block.language == "sh":
+                printed = self._paste(block.text)
+            elif block.language == "diff":
+                self._apply(block.text)
+            elif block.language in {"text", "json"}:
+                _compare(printed, block)
+            elif named is not None:
+                path = self._tree.folder / named[1]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(block.text, "utf-8")
+
+    def _paste(self, commands: str) -> str:
+        """Return what the commands print; `make up` goes on beside the rest."""
+        before, is_started, after = commands.partition("make up\n")
+        printed = self._run(before)
+        if is_started:
+            self._running = Running(self._tree)
+            printed += self._running.printed + self._run(after)
+        return printed
+
+    def _run(self, commands: str) -> str:
+        assert self._shell.stdin is not None
+        assert self._shell.stdout is not None
+        self._shell.stdin.write(f"{commands}\necho '{_END}'\n")
+        self._shell.stdin.flush()
+        printed = ""
+        for line in self._shell.stdout:
+            if line == f"{_END}\n":
+                return printed
+            printed += line
+        raise AssertionError(f"the shell has ended: {printed}")
+
+    def _apply(self, patch: str) -> None:
+        subprocess.run(
+            ["git", "apply", "-"],
+            cwd=self._tree.folder,
+            env={"PATH": os.environ["PATH"], "GIT_DIR": os.devnull},
+            input=patch,
+            text=True,
+            check=True,
+        )
+
+
+def _compare(printed: str, block: Block) -> None:
+    """Compare what was printed with what a block shows."""
+    shown = block.text
+    if block.language == "json":
+        printed, shown = (
+            json.dumps(json.loads(each), ensure_ascii=False)
+            for each in (printed, shown)
+        )
+    pattern = ".*?".join(map(re.escape, shown.split("…")))
+    assert re.fullmatch(pattern, printed, re.DOTALL), f"{printed}\nis not\n{shown}"
