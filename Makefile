@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-package service-kit $(foreach name,$(notdir $(wildcard services/*)) gateway,--no-emit-package $(name)-service)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint types imports docs test check up down reload new-service clean lock bench faults test-compose test-3.14
+.PHONY: help setup format lint types imports docs test check up down reload new-service clean wheels lock bench faults test-compose test-3.14
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9.-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -71,6 +71,11 @@ reload: ## have the gateway of that `make up` read deploy/gateway.toml again
 clean: down ## remove .venv and .local: the tools, and all accounts, keys and secrets of `make up`
 	@echo "clean: removing .venv, .local (the data of \`make up\`) and the tools' caches"
 	@rm -rf .venv .local .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+wheels: setup ## build this tree's packages as wheels, in .local/wheels
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  -w .local/wheels ./shared ./gateway $(patsubst %,./%,$(wildcard services/*))
+	@ls .local/wheels/*.whl
 
 lock: setup ## pin again what changed in the pyproject files (UPGRADE=1: newest of everything)
 	$(COMPILE) $(LOCKS)/build.in -o $(LOCKS)/build.txt

@@ -1,5 +1,9 @@
-"""Protect an aiohttp service with the issuer's access tokens."""
+"""Protect an aiohttp service with the issuer's access tokens.
 
+Run it: ISSUER=http://localhost:8080 python aiohttp_service.py
+"""
+
+import os
 from collections.abc import AsyncIterator
 
 from aiohttp import ClientSession, web
@@ -11,6 +15,7 @@ from service_kit.auth import (
     caller,
     protected,
 )
+from service_kit.credentials import access_token_cookie
 from service_kit.middleware import request_middleware
 from service_kit.tokens import RemoteKeySet, RemoteStatusLists, TokenVerifier
 
@@ -18,28 +23,40 @@ from service_kit.tokens import RemoteKeySet, RemoteStatusLists, TokenVerifier
 @protected()
 async def hello(request: web.Request) -> web.Response:
     """Greet whoever has a valid access token."""
-    return web.Response(text=f"Hello, {caller(request).subject}.")
+    return web.json_response({"caller": caller(request).subject})
 
 
-def create_app(issuer: str) -> web.Application:
-    """Return the service."""
-    jwks, lists = f"{issuer}/.well-known/jwks.json", f"{issuer}/api/auth/statuslists/"
+def create_app(issuer: str, identity: str | None = None) -> web.Application:
+    """Return the service.
+
+    ``identity`` is where the issuer is reached from here, if not by its own name.
+    """
+    fetched = identity or issuer
+    lists = "/api/auth/statuslists/"
 
     async def verify_tokens(app: web.Application) -> AsyncIterator[None]:
         async with (
             ClientSession() as http,
-            RemoteKeySet(jwks, http) as keys,
-            RemoteStatusLists({lists: lists}, keys, http) as statuses,
+            RemoteKeySet(f"{fetched}/.well-known/jwks.json", http) as keys,
+            RemoteStatusLists(
+                {f"{issuer}{lists}": f"{fetched}{lists}"}, keys, http
+            ) as statuses,
         ):
             verifier = TokenVerifier(
                 keys, issuer=issuer, audience="content", statuses=statuses
             )
-            app[AUTHENTICATOR] = Authenticator(verifier, cookie="__Secure-access_token")
+            cookie = access_token_cookie(secure=issuer.startswith("https"))
+            app[AUTHENTICATOR] = Authenticator(verifier, cookie=cookie)
             yield
 
     app = web.Application(
         middlewares=[request_middleware(auth_problems(tutorial_compat=False))]
     )
     app.cleanup_ctx.append(verify_tokens)
-    app.router.add_get("/hello", hello)
+    app.router.add_get("/api/hello", hello)
     return app
+
+
+if __name__ == "__main__":
+    service = create_app(os.environ["ISSUER"], os.environ.get("IDENTITY"))
+    web.run_app(service, host="127.0.0.1", port=int(os.environ.get("PORT", "8010")))

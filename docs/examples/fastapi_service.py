@@ -1,46 +1,71 @@
-"""Protect a FastAPI service with the issuer's access tokens."""
+"""Protect a FastAPI service with the issuer's access tokens.
 
+Run it: ISSUER=http://localhost:8080 uvicorn --factory fastapi_service:from_environment
+"""
+
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
 from aiohttp import ClientSession
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from multidict import CIMultiDict, CIMultiDictProxy
 
+from service_kit.auth import RETRY_AFTER_SECONDS, verify_one
+from service_kit.credentials import (
+    MalformedCredentialsError,
+    access_token_cookie,
+    read_access_token,
+)
 from service_kit.tokens import (
     AccessClaims,
     InvalidTokenError,
+    KeysUnavailableError,
     RemoteKeySet,
     RemoteStatusLists,
+    StatusUnavailableError,
     TokenVerifier,
 )
 
 
-async def current_claims(
-    request: Request,
-    credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())],
-) -> AccessClaims:
-    """Return the claims of the request's access token, or answer 401."""
-    verifier: TokenVerifier = request.app.state.verifier
+async def current_claims(request: Request) -> AccessClaims:
+    """Return the claims of the access token in a header or a cookie, or refuse it."""
+    headers = CIMultiDictProxy(CIMultiDict(request.headers.items()))
     try:
-        return await verifier.verify(credentials.credentials)
+        credentials = read_access_token(headers, cookie=request.app.state.cookie)
+        if credentials is None:
+            raise HTTPException(401, "No token.", {"WWW-Authenticate": "Bearer"})
+        return await verify_one(request.app.state.verifier.verify, credentials)
+    except MalformedCredentialsError as error:
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_request"'}
+        raise HTTPException(400, "More than one token.", challenge) from error
     except InvalidTokenError as error:
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-        raise HTTPException(401, headers=challenge) from error
+        raise HTTPException(401, "Not a valid token.", challenge) from error
+    except (KeysUnavailableError, StatusUnavailableError) as error:
+        again = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        raise HTTPException(503, "Tokens cannot be verified.", again) from error
 
 
-def create_app(issuer: str) -> FastAPI:
-    """Return the service."""
-    jwks, lists = f"{issuer}/.well-known/jwks.json", f"{issuer}/api/auth/statuslists/"
+def create_app(issuer: str, identity: str | None = None) -> FastAPI:
+    """Return the service.
+
+    ``identity`` is where the issuer is reached from here, if not by its own name.
+    """
+    fetched = identity or issuer
+    lists = "/api/auth/statuslists/"
 
     @asynccontextmanager
     async def verify_tokens(app: FastAPI) -> AsyncIterator[None]:
         async with (
             ClientSession() as http,
-            RemoteKeySet(jwks, http) as keys,
-            RemoteStatusLists({lists: lists}, keys, http) as statuses,
+            RemoteKeySet(f"{fetched}/.well-known/jwks.json", http) as keys,
+            RemoteStatusLists(
+                {f"{issuer}{lists}": f"{fetched}{lists}"}, keys, http
+            ) as statuses,
         ):
+            app.state.cookie = access_token_cookie(secure=issuer.startswith("https"))
             app.state.verifier = TokenVerifier(
                 keys, issuer=issuer, audience="content", statuses=statuses
             )
@@ -48,8 +73,15 @@ def create_app(issuer: str) -> FastAPI:
 
     app = FastAPI(lifespan=verify_tokens)
 
-    @app.get("/hello")
-    async def hello(claims: Annotated[AccessClaims, Depends(current_claims)]) -> str:
-        return f"Hello, {claims.subject}."
+    @app.get("/api/hello")
+    async def hello(
+        claims: Annotated[AccessClaims, Depends(current_claims)],
+    ) -> dict[str, str]:
+        return {"caller": claims.subject}
 
     return app
+
+
+def from_environment() -> FastAPI:
+    """Return the service that ISSUER and, if it is set, IDENTITY describe."""
+    return create_app(os.environ["ISSUER"], os.environ.get("IDENTITY"))

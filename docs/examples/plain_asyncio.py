@@ -10,13 +10,21 @@ from service_kit.tokens import (
 )
 
 
-async def verify_once(issuer: str, untrusted_token: str) -> AccessClaims:
-    """Return the token's claims; raises InvalidTokenError if it can't be trusted."""
-    jwks, lists = f"{issuer}/.well-known/jwks.json", f"{issuer}/api/auth/statuslists/"
+async def verify_once(
+    issuer: str, untrusted_token: str, *, identity: str | None = None
+) -> AccessClaims:
+    """Return the token's claims; raises InvalidTokenError if it can't be trusted.
+
+    ``identity`` is where the issuer is reached from here, if not by its own name.
+    """
+    fetched = identity or issuer
+    lists = "/api/auth/statuslists/"
     async with (
         ClientSession() as http,
-        RemoteKeySet(jwks, http) as keys,
-        RemoteStatusLists({lists: lists}, keys, http) as statuses,
+        RemoteKeySet(f"{fetched}/.well-known/jwks.json", http) as keys,
+        RemoteStatusLists(
+            {f"{issuer}{lists}": f"{fetched}{lists}"}, keys, http
+        ) as statuses,
     ):
         verifier = TokenVerifier(
             keys, issuer=issuer, audience="content", statuses=statuses

@@ -20,10 +20,10 @@ from jwcrypto import jwk as jwcrypto_jwk
 from jwcrypto import jwt as jwcrypto_jwt
 from tests.support.issuer import Issuer
 from tests.support.missing import skip_missing
+from tests.support.node import installed
 from tests.support.tokens import AUDIENCE, ISSUER, private_key
 
 HERE = Path(__file__).parent
-NODE_FOLDER = Path(__file__).parents[4] / ".local" / "verifiers"
 GO_PATH = Path("/usr/share/gocode")
 GO_OIDC = GO_PATH / "src" / "github.com" / "coreos" / "go-oidc"
 
@@ -124,7 +124,7 @@ async def test_python_library_follows_a_rotation(
 
 @pytest.mark.parametrize("library", ["jose", "jwks-rsa"])
 async def test_node_library_follows_a_rotation(issuer: Issuer, library: str) -> None:
-    folder = await asyncio.to_thread(node_folder)
+    folder = await asyncio.to_thread(installed, HERE)
     command = ["node", "verify.mjs", library, issuer.jwks_url, ISSUER, AUDIENCE]
     async with judging(command, folder) as judge:
         await follow_a_rotation(issuer, judge)
@@ -152,28 +152,6 @@ async def follow_a_rotation(issuer: Issuer, judge: Any) -> None:  # noqa: ANN401
     assert await judge(first[:-8] + "AAAAAAAA") == "refused"
 
 
-def node_folder() -> Path:
-    """Return a folder with the libraries, which is filled once."""
-    if shutil.which("npm") is None:
-        skip_missing("npm is not installed")
-    NODE_FOLDER.mkdir(parents=True, exist_ok=True)
-    wanted = (HERE / "package.json").read_text("utf-8")
-    done = NODE_FOLDER / "installed"
-    if not done.exists() or done.read_text("utf-8") != wanted:
-        (NODE_FOLDER / "package.json").write_text(wanted, "utf-8")
-        installed = subprocess.run(
-            ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=NODE_FOLDER,
-            check=False,
-            capture_output=True,
-        )
-        if installed.returncode != 0:
-            skip_missing(f"npm cannot install the libraries: {installed.stderr!r}")
-        done.write_text(wanted, "utf-8")
-    shutil.copy(HERE / "verify.mjs", NODE_FOLDER)
-    return NODE_FOLDER
-
-
 def go_program(folder: Path) -> Path:
     """Return the program that asks go-oidc, built from Debian's packages."""
     if shutil.which("go") is None or not GO_OIDC.is_dir():
@@ -184,7 +162,7 @@ def go_program(folder: Path) -> Path:
             "PATH": os.environ["PATH"],
             "GO111MODULE": "off",
             "GOPATH": str(GO_PATH),
-            "GOCACHE": str(NODE_FOLDER.parent / "go"),
+            "GOCACHE": str(Path(__file__).parents[4] / ".local" / "go"),
         },
         check=True,
         timeout=100,

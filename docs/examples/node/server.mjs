@@ -1,0 +1,20 @@
+// A service in Express behind the gateway: ISSUER=http://localhost:8080 npm start
+import express from "express";
+import { protect } from "./tokens.mjs";
+
+const issuer = process.env.ISSUER;
+const protectedBy = protect({
+  issuer,
+  identity: process.env.IDENTITY || issuer,
+  cookie: issuer.startsWith("https:") ? "__Secure-access_token" : "access_token",
+});
+
+const app = express().disable("x-powered-by");
+
+app.get("/api/hello", protectedBy, (request, response) => {
+  response.json({ caller: request.claims.sub });
+});
+
+const server = app.listen(Number(process.env.PORT || 8010), "127.0.0.1", () => {
+  console.log(`listening on ${server.address().port}`);
+});

@@ -1,0 +1,129 @@
+// Verifies Gatehouse's access tokens: signature, claims and status list. Needs `jose`.
+import { inflateSync } from "node:zlib";
+import { createRemoteJWKSet, jwtVerify } from "jose";
+
+const LISTS = "/api/auth/statuslists/";
+const MOST_LISTS = 32;
+const LONGEST_LIST = 16 * 1024 * 1024; // bytes, unpacked
+const LONGEST_TOKEN = 8192; // characters
+const FETCH_MILLISECONDS = 5000;
+const OF_THE_TOKEN = /^ERR_(JWT_|JWS_|JWKS_NO_MATCHING_KEY|JOSE_ALG|JOSE_NOT_SUPPORTED)/;
+
+/** A refused request: `status` 400, 401 or 503, and the headers of the response. */
+export class Refusal extends Error {
+  constructor(status, message, headers) {
+    super(message);
+    this.status = status;
+    this.headers = headers;
+  }
+}
+
+const missing = () => new Refusal(401, "No token.", { "WWW-Authenticate": "Bearer" });
+const malformed = (why) =>
+  new Refusal(400, why, { "WWW-Authenticate": 'Bearer error="invalid_request"' });
+const invalid = (why) =>
+  new Refusal(401, why, { "WWW-Authenticate": 'Bearer error="invalid_token"' });
+const unavailable = (why) => new Refusal(503, why, { "Retry-After": "5" });
+
+/** Returns the token in x-access-token, Authorization or the cookie; throws a Refusal. */
+export function readToken(headers, cookie = "__Secure-access_token") {
+  const own = headers["x-access-token"] ?? "";
+  const authorization = headers.authorization ?? "";
+  const bearer = /^bearer +([\w.~+/-]+=*)$/i.exec(authorization)?.[1] ?? "";
+  if (/^bearer\b/i.test(authorization) && !bearer) throw malformed("Not a bearer token.");
+  if (own && bearer && own !== bearer) throw malformed("More than one token.");
+  const pairs = (headers.cookie ?? "").split(";").map((pair) => pair.trim());
+  const inCookie = pairs.find((pair) => pair.startsWith(`${cookie}=`));
+  const token = own || bearer || inCookie?.slice(cookie.length + 1);
+  if (!token) throw missing();
+  return token;
+}
+
+/**
+ * Returns a function that resolves to a token's claims, or rejects with a Refusal.
+ * `identity` is where the issuer is reached from here, if not by its own name.
+ */
+export function createVerifier({ issuer, identity = issuer, audience = "content" }) {
+  const keys = createRemoteJWKSet(new URL(`${identity}/.well-known/jwks.json`), {
+    timeoutDuration: FETCH_MILLISECONDS,
+  });
+  const lists = new Map(); // by uri: { bits, octets, fresh, expires }, moments in seconds
+  const fetching = new Map();
+
+  async function checked(token, options) {
+    try {
+      const checks = { algorithms: ["RS256"], clockTolerance: 30, ...options };
+      return (await jwtVerify(token, keys, checks)).payload;
+    } catch (error) {
+      if (OF_THE_TOKEN.test(error.code ?? "")) throw invalid(error.code);
+      throw unavailable(`No keys: ${error.message}`);
+    }
+  }
+
+  async function fetchList(uri) {
+    const url = identity + LISTS + uri.slice((issuer + LISTS).length);
+    const response = await fetch(url, {
+      headers: { Accept: "application/statuslist+jwt" },
+      signal: AbortSignal.timeout(FETCH_MILLISECONDS),
+    });
+    if (!response.ok) throw new Error(`status list: ${response.status}`);
+    const signed = (await response.text()).trim();
+    const claims = await checked(signed, { subject: uri, typ: "statuslist+jwt" });
+    const { bits, lst } = claims.status_list;
+    const packed = Buffer.from(lst, "base64url");
+    const octets = inflateSync(packed, { maxOutputLength: LONGEST_LIST });
+    const now = Date.now() / 1000;
+    const list = { bits, octets, fresh: now + (claims.ttl ?? 0), expires: claims.exp };
+    if (lists.size >= MOST_LISTS) lists.delete(lists.keys().next().value);
+    lists.set(uri, list);
+    return list;
+  }
+
+  /** Returns a list as of now; an older one is good until it expires. */
+  async function listAt(uri) {
+    const kept = lists.get(uri);
+    const now = Date.now() / 1000;
+    if (kept && now < kept.fresh) return kept;
+    if (!fetching.has(uri)) {
+      fetching.set(uri, fetchList(uri).finally(() => fetching.delete(uri)));
+    }
+    try {
+      return await fetching.get(uri);
+    } catch (error) {
+      if (kept && now < kept.expires) return kept;
+      throw unavailable(`No status list: ${error.message}`);
+    }
+  }
+
+  return async function verify(token) {
+    if (token.length > LONGEST_TOKEN) throw invalid("Too long.");
+    const claims = await checked(token, { issuer, audience, typ: "at+jwt" });
+    const { idx, uri } = claims.status?.status_list ?? {};
+    if (!Number.isSafeInteger(idx) || idx < 0 || typeof uri !== "string") {
+      throw invalid("No status.");
+    }
+    const rest = uri.startsWith(issuer + LISTS) ? uri.slice((issuer + LISTS).length) : "";
+    if (!/^[\w-]+$/.test(rest)) throw invalid("A status list of somebody else.");
+    const { bits, octets } = await listAt(uri);
+    const at = idx * bits;
+    if (at >= octets.length * 8) throw invalid("No entry in the status list.");
+    const entry = (octets[at >> 3] >> at % 8) & ((1 << bits) - 1);
+    if (entry !== 0) throw invalid("Revoked.");
+    return claims;
+  };
+}
+
+/** Express: puts the claims into `request.claims`, or responds with the refusal. */
+export function protect({ cookie, ...options }) {
+  const verify = createVerifier(options);
+  return async (request, response, next) => {
+    try {
+      request.claims = await verify(readToken(request.headers, cookie));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      response.status(error.status).set(error.headers).json({ message: error.message });
+      return;
+    }
+    next();
+  };
+}
