@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-package service-kit $(foreach name,$(notdir $(wildcard services/*)) gateway,--no-emit-package $(name)-service)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint types imports docs test check up down reload new-service clean wheels lock bench faults test-compose test-3.14
+.PHONY: help setup format lint types imports docs test check up down reload identity new-service clean wheels lock bench faults test-compose test-3.14
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9.-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -64,6 +64,9 @@ down: ## stop the `make up` of this tree
 
 new-service: setup ## NAME=notes: a service of your own behind the gateway, with its test; `make up` starts it along
 	@$(BIN)/python -m deploy.new_service $(NAME)
+
+identity: setup ## ARGS="roles list": a command of identity, on the data of `make up`
+	@$(BIN)/python -m deploy.dev identity $(ARGS)
 
 reload: ## have the gateway of that `make up` read deploy/gateway.toml again
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.dev reload; else echo "reload: nothing runs from here"; exit 1; fi

@@ -1,4 +1,4 @@
-"""`make up`, `make down` and `make reload`: the whole system, embedded.
+"""`make up`, `down`, `reload` and `identity`: the whole system, embedded.
 
 All state lives in `.local/`. One start of this tree runs at a time.
 """
@@ -13,7 +13,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from deploy.dev.profile import LOCAL, PORTS, SERVICES, development_environment
+from deploy.dev.profile import (
+    LOCAL,
+    PORTS,
+    ROOT,
+    SERVICES,
+    development_environment,
+)
 from deploy.dev.service import BIN, StartError, pid_file
 from deploy.dev.system import STOP_SIGNALS, System
 
@@ -76,6 +82,13 @@ def reload() -> int:
     return 0
 
 
+def identity(*arguments: str) -> int:
+    """Run a command of identity on the data of this tree; return its exit code."""
+    command = [str(BIN / "identity-service"), *arguments]
+    environ = development_environment(os.environ)
+    return subprocess.run(command, cwd=ROOT, env=environ, check=False).returncode  # noqa: S603 - ours
+
+
 def _living() -> dict[str, int]:
     """Return the processes of this tree that live, by name."""
     holders = {name: pid_file(name).holder() for name in (RUNNER, *SERVICES)}
@@ -131,10 +144,15 @@ def _is_free(host: str, port: int) -> bool:
 
 def main(arguments: list[str]) -> int:
     """Do what the Makefile asks for."""
-    commands: dict[str, Callable[[], int]] = {"up": up, "down": down, "reload": reload}
-    [command] = arguments
+    commands: dict[str, Callable[..., int]] = {
+        "up": up,
+        "down": down,
+        "reload": reload,
+        "identity": identity,
+    }
+    command, *rest = arguments
     try:
-        return commands[command]()
+        return commands[command](*rest)
     except StartError as error:
         print(f"{command}: {error}", file=sys.stderr)
         return 1

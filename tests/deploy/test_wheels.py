@@ -28,8 +28,8 @@ def test_the_kits_wheel_runs_the_example_elsewhere(tmp_path: Path) -> None:
     (site_packages,) = venv.glob("lib/python3*/site-packages")
     (site_packages / "libraries.pth").write_text(sysconfig.get_path("purelib"))
     python = venv / "bin" / "python"
-    install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
-    subprocess.run([python, *install], check=True)
+    options = ["--quiet", "--no-deps", "--no-index"]
+    subprocess.run([python, "-m", "pip", "install", *options, wheel], check=True)
     (tmp_path / EXAMPLE.name).write_text(EXAMPLE.read_text("utf-8"), "utf-8")
 
     ran = subprocess.run(

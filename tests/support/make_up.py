@@ -32,10 +32,14 @@ class Tree:
     patience_seconds = PATIENCE_SECONDS
     """How long a start may take, on a busy machine."""
 
+    _port_names: tuple[str, ...] = PORTS
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._copy_sources()
-        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        self.ports = dict(
+            zip(self._port_names, free_ports(len(self._port_names)), strict=True)
+        )
         self.base_url = f"http://localhost:{self.ports['GATEWAY_PORT']}"
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -132,12 +136,7 @@ class FreshTree(Tree):
 
     patience_seconds = 240.0
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        names = ("NOTES_PORT", "NOTES_INTERNAL_PORT")
-        ports = dict(zip(names, free_ports(len(names)), strict=True))
-        self.ports |= ports
-        self.environment |= {name: str(port) for name, port in ports.items()}
+    _port_names = (*PORTS, "NOTES_PORT", "NOTES_INTERNAL_PORT", "HELLO_PORT")
 
     def _copy_sources(self) -> None:
         listed = subprocess.run(
@@ -168,7 +167,7 @@ class Running:
     def __init__(self, tree: Tree, **overrides: str) -> None:
         self.tree = tree
         self.process = tree.command("up", overrides)
-        self._lines: queue.Queue[str] = queue.Queue()
+        self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         self.printed = self.until("Ctrl-C, or `make down`")
@@ -192,13 +191,7 @@ class Running:
         with self.process.stdout as printed:
             for line in printed:
                 self._lines.put(line)
-
-    def printed_since(self) -> str:
-        """Return what it has printed since it was last asked."""
-        printed = ""
-        while not self._lines.empty():
-            printed += self._lines.get()
-        return printed
+        self._lines.put(None)  # nothing follows
 
     def until(self, words: str) -> str:
         """Return what it prints from now until these words."""
@@ -206,10 +199,13 @@ class Running:
         deadline = time.monotonic() + self.tree.patience_seconds
         while words not in printed:
             try:
-                printed += self._lines.get(timeout=deadline - time.monotonic())
+                line = self._lines.get(timeout=deadline - time.monotonic())
             except (queue.Empty, ValueError):
+                line = None
+            if line is None:
                 self.stop(signal.SIGTERM)
-                raise AssertionError(printed) from None
+                raise AssertionError(printed)
+            printed += line
         return printed
 
 

@@ -14,6 +14,7 @@ All other blocks are for reading.
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Self
@@ -23,6 +24,8 @@ from tests.support.make_up import Running, Tree
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _FILE: Final = re.compile(r"(?:#|//|--) (\S+[./]\S+)\n")
 _ADDRESS: Final = "http://localhost:8080"
+_OWN_PORT: Final = "8010"
+"""Where documents have a service of the reader's own listen."""
 _END: Final = "<the end of a block>"
 
 
@@ -53,21 +56,25 @@ class Walkthrough:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._running is not None and self._running.process.poll() is None:
+        if self._running is not None:
             self._tree.down()
             self._running.ended()
+        os.killpg(self._shell.pid, signal.SIGTERM)
         self._shell.communicate()
 
     def follow(self, document: str) -> None:
         """Do what a document says, and check what it shows."""
         printed = ""
-        for block in blocks(document.replace(_ADDRESS, self._tree.base_url)):
+        document = document.replace(_ADDRESS, self._tree.base_url)
+        document = document.replace(_OWN_PORT, str(self._tree.ports["HELLO_PORT"]))
+        for block in blocks(document):
             named = _FILE.match(block.text)
             if block.language == "sh":
                 printed = self._paste(block.text)
@@ -85,6 +92,8 @@ class Walkthrough:
         before, is_started, after = commands.partition("make up\n")
         printed = self._run(before)
         if is_started:
+            if self._running is not None:
+                self._running.ended()
             self._running = Running(self._tree)
             printed += self._running.printed + self._run(after)
         return printed
