@@ -6,6 +6,7 @@ content, whose entries are repeated with its name and ports.
 
 import keyword
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -17,34 +18,50 @@ SERVICES: Final = ROOT / "deploy" / "services.toml"
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]{1,20}")
 
+_COMPOSE_SERVICE: Final = r"  content:\n(?:    .*\n|\n)+(?=  \S)"
+_KUBERNETES_OBJECT: Final = (
+    r"apiVersion: .*\nkind: .*\nmetadata: \{name: content\}\n(?:(?!---).*\n)+---\n"
+)
+_SETTINGS_OF_TESTS: Final = (
+    r"from content_service\.settings import Settings as ContentSettings\n",
+    r'    "content": ContentSettings,\n',
+)
+
 _REPEATED: Final[dict[str, tuple[str, ...]]] = {
     "deploy/services.toml": (r"\[content\]\n(?:.+\n)+\n",),
     "deploy/requirements/dev.in": (r"\./services/content\n",),
-    "deploy/kustomization.yaml": (
-        r"  - k8s/content\.yaml\n",
-        r"      - CONTENT_ISSUER=.*\n",
-        r"  - \{name: gatehouse-content, .*\n",
-    ),
-    "deploy/k8s/gateway.yaml": (r" +- \{name: GATEWAY_UPSTREAM_CONTENT, .*\n",),
-    "deploy/k8s/network.yaml": (
-        r"    - to: .*name: content\}\}\}\]\n.*\n",
-        r"    - from: .*name: content\}\}\}\]\n.*\n",
-        r"apiVersion: .*\nkind: .*\nmetadata: \{name: content\}\n(?:(?!---).*\n)+---\n",
-    ),
+    "deploy/compose/renew": (r" \| content(?=\))", r" content(?= gateway)"),
+    "deploy/compose.production.yml": (_COMPOSE_SERVICE,),
     "docker-compose.yml": (
-        r"  content:\n(?:    .*\n|\n)+(?=  \w)",
-        r"      GATEWAY_UPSTREAM_CONTENT: .*\n",
-        r"      content: \{condition: .*\n",
+        _COMPOSE_SERVICE,
+        r" +GATEWAY_UPSTREAM_CONTENT: .*\n",
+        r" +content: \{condition: .*\n",
     ),
-    "deploy/compose.production.yml": (r"  content:\n(?:    .*\n|\n)+(?=  \w)",),
+    "deploy/k8s/base/autoscaling.yaml": (_KUBERNETES_OBJECT,),
+    "deploy/k8s/base/gateway.yaml": (r" +- \{name: GATEWAY_UPSTREAM_CONTENT, .*\n",),
+    "deploy/k8s/base/kustomization.yaml": (r"  - content\.yaml\n",),
+    "deploy/k8s/base/network.yaml": (
+        r"    - (?:to|from): .*name: content\}\}\}\]\n.*\n",
+        _KUBERNETES_OBJECT,
+    ),
+    "deploy/k8s/components/monitoring/service-monitors.yaml": (r", content(?=\])",),
+    "deploy/k8s/overlays/production/kustomization.yaml": (
+        r"      - CONTENT_ISSUER=.*\n",
+        r"  - name: gatehouse-content\n(?:    .*\n)+",
+    ),
+    ".env.example": (r"CONTENT_REPLICAS=.*\n",),
+    "tests/deploy/test_compose_file.py": _SETTINGS_OF_TESTS,
+    "tests/deploy/test_kubernetes.py": _SETTINGS_OF_TESTS,
     "tests/conftest.py": (r'    "content_service",\n',),
     "pyproject.toml": (
         r' "services/content/src",',
-        r' "\$MYPY_CONFIG_FILE_DIR/services/content/src",',
         r' "content_service",',
     ),
 }
 """In each file, the patterns of what is repeated with the new name."""
+
+_CONFIGURATIONS: Final = ("deploy/gateway.toml", "deploy/k8s/base/gateway.toml")
+"""The gateway's, and the copy of it that kustomize can read."""
 
 _ROUTE: Final = """
 [upstreams.{name}]
@@ -89,10 +106,12 @@ def main(arguments: list[str]) -> int:
     """Make the service that the Makefile names."""
     try:
         service = _checked(*arguments)
-        paths = [*_write_code(service), *_write_deployment(service)]
+        entries = _with_entries(service)
     except NewServiceError as error:
         print(f"new-service: {error}", file=sys.stderr)
         return 1
+    paths = [*_write_code(service), *_write_deployment(service, entries)]
+    _sort_imports()
     print(f"new-service: {service.name}, on ports {service.port} and ", end="")
     print(f"{service.internal_port}, behind /api/{service.name}")
     for path in paths:
@@ -128,33 +147,43 @@ def _write_code(service: NewService) -> list[str]:
     return written
 
 
-def _write_deployment(service: NewService) -> list[str]:
-    """Put the service beside content wherever services are named; return the files."""
+def _with_entries(service: NewService) -> dict[str, str]:
+    """Return the files that name every service, with the new one beside content."""
+    texts = {}
     for name, patterns in _REPEATED.items():
-        path = ROOT / name
-        text = path.read_text("utf-8")
+        text = (ROOT / name).read_text("utf-8")
         for pattern in patterns:
-            text = _repeat(text, pattern, service)
-        path.write_text(text, "utf-8")
-    gateway = ROOT / "deploy" / "gateway.toml"
+            text, count = re.subn(
+                pattern, lambda match: match[0] + service.named(match[0]), text
+            )
+            if not count:
+                raise NewServiceError(f"{name} has no entry of content like {pattern}")
+        texts[name] = text
+    return texts
+
+
+def _write_deployment(service: NewService, entries: dict[str, str]) -> list[str]:
+    """Write the files that deploy the service; return them."""
+    for name, text in entries.items():
+        (ROOT / name).write_text(text, "utf-8")
     route = _ROUTE.format(**service._asdict())
-    gateway.write_text(gateway.read_text("utf-8") + route, "utf-8")
-    copied = ("deploy/k8s/content.yaml", "deploy/requirements/content.txt")
+    for name in _CONFIGURATIONS:
+        with (ROOT / name).open("a", encoding="utf-8") as file:
+            file.write(route)
+    copied = ("deploy/k8s/base/content.yaml", "deploy/requirements/content.txt")
     for name in copied:
         text = (ROOT / name).read_text("utf-8")
         target = ROOT / service.named(name)
         target.write_text(_name_alone(text, service, name), "utf-8")
     made = [service.named(name) for name in copied]
-    return [*made, "deploy/gateway.toml", *_REPEATED]
+    return [*made, *_CONFIGURATIONS, *_REPEATED]
 
 
-def _repeat(text: str, pattern: str, service: NewService) -> str:
-    """Put after all that a pattern finds the same with the new name."""
-
-    def twice(match: re.Match[str]) -> str:
-        return match[0] + service.named(match[0])
-
-    return re.sub(pattern, twice, text)
+def _sort_imports() -> None:
+    """Put the imports in order: the new name may come before or after content's."""
+    command = [sys.executable, "-m", "ruff", "check", "--quiet", "--select", "I001"]
+    folders = ["services", "tests"]
+    subprocess.run([*command, "--fix-only", *folders], cwd=ROOT, check=True)  # noqa: S603 - ours
 
 
 def _name_alone(text: str, service: NewService, name: str) -> str:

@@ -23,7 +23,6 @@ COMPOSE: Final[dict[str, Any]] = yaml.safe_load(
 SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 
 ONE_SHOTS: Final = {"secrets", "migrations"}
-OURS: Final = {"identity", "content", "gateway", "gateway-2"}
 GATEWAYS: Final = {"gateway", "gateway-2"}
 SETTINGS: Final[Mapping[str, type]] = {
     "identity": IdentitySettings,
@@ -31,6 +30,7 @@ SETTINGS: Final[Mapping[str, type]] = {
     "gateway": GatewaySettings,
     "gateway-2": GatewaySettings,
 }
+OURS: Final = set(SETTINGS)
 FILES: Final = [ROOT / "docker-compose.yml", ROOT / "deploy/compose.production.yml"]
 SECRET_WORDS: Final = re.compile("PASSWORD|SECRET|_KEYS?|PEPPER|DATABASE_URL")
 
@@ -132,7 +132,7 @@ def test_internal_ports_are_reached_from_a_network_for_that() -> None:
         for name, service in SERVICES.items()
         if "telemetry" in service.get("networks", [])
     }
-    assert on_telemetry == {"edge", "identity", "content"}
+    assert on_telemetry == {"edge", *OURS - GATEWAYS}
     assert SERVICES["edge"]["networks"]["telemetry"] == {"aliases": ["gateway"]}
     # Names of services that are in both networks mean those of the first by name.
     assert sorted(COMPOSE["networks"])[-2:] == ["services", "telemetry"]
@@ -172,7 +172,7 @@ def test_every_variable_is_one_that_the_service_reads(name: str) -> None:
         known |= {
             variable.replace(NAME, upstream)
             for variable in overrides
-            for upstream in ("IDENTITY", "CONTENT")
+            for upstream in map(str.upper, OURS - GATEWAYS)
         }
     assert set(SERVICES[name]["environment"]) <= known
 

@@ -103,6 +103,12 @@ class VerificationSettings(ListenerSettings):
         default="true",
         description="false reads the cookie of plain HTTP, as the issuer is set to",
     )
+    tutorial_compat: bool = setting(
+        "TUTORIAL_COMPAT",
+        parse.boolean,
+        default="false",
+        description="what only the tutorial's clients need; see docs/tutorial.md",
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings under which no token could pass."""

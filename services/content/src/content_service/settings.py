@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from service_kit import settings as parse
 from service_kit.listener import internal_port, public_port
-from service_kit.settings import setting
 from service_kit.verification import VerificationSettings
 
 
@@ -17,9 +15,3 @@ class Settings(VerificationSettings):
 
     port: int = public_port("8002")
     internal_port: int = internal_port("9002")
-    tutorial_compat: bool = setting(
-        "TUTORIAL_COMPAT",
-        parse.boolean,
-        default="false",
-        description="what only the tutorial's clients need; see docs/tutorial.md",
-    )

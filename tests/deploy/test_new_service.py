@@ -1,0 +1,78 @@
+"""`make new-service`: what it writes passes what the tree demands of every service."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+PORTS: Final = {"port": 8003, "internal_port": 9003}
+CHECKS: Final = (
+    *("tests/notes", "tests/deploy/test_compose_file.py"),
+    *("tests/deploy/test_kubernetes.py", "tests/deploy/test_production_override.py"),
+    "tests/deploy/test_locks.py",
+)
+
+
+def _run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree / "services/notes/src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree with a service that was made there."""
+    tree = tmp_path_factory.mktemp("new-service") / "tree"
+    for name in ("deploy", "services", "tests", "gateway", "shared"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tree / name, ignore=ignored)
+    for name in (
+        *("pyproject.toml", "Makefile", "docker-compose.yml"),
+        *(".dockerignore", ".env.example"),
+    ):
+        shutil.copy(ROOT / name, tree)
+    made = _run(tree, "deploy.new_service", "notes")
+    assert made.returncode == 0, made.stderr
+    return tree
+
+
+def test_it_stands_in_every_file_that_names_services(tree: Path) -> None:
+    services = tomllib.loads((tree / "deploy/services.toml").read_text("utf-8"))
+    assert list(services) == ["identity", "content", "notes", "gateway"]
+    assert services["notes"] == PORTS
+    gateway = tomllib.loads((tree / "deploy/gateway.toml").read_text("utf-8"))
+    assert gateway["routes"][-1] == {"prefix": "/api/notes", "upstream": "notes"}
+    assert gateway["upstreams"]["notes"]["health"] == {"path": "/readyz", "port": 9003}
+
+
+def test_its_own_tests_and_those_of_the_deployment_pass(tree: Path) -> None:
+    ran = _run(tree, "pytest", "-q", "-p", "no:cacheprovider", *CHECKS)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_it_is_in_the_house_style(tree: Path) -> None:
+    for command in (["check"], ["format", "--check"]):
+        ran = _run(tree, "ruff", *command, "services/notes", "tests/notes")
+        assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("content", "already"), ("No-Name", "letters"), ("class", "letters"), ("", "say")],
+)
+def test_a_name_that_cannot_be_is_one_line(tree: Path, name: str, words: str) -> None:
+    ran = _run(tree, "deploy.new_service", *([name] if name else []))
+    assert ran.returncode == 1
+    assert words in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
