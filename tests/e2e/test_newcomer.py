@@ -21,7 +21,9 @@ def test_the_readme_leads_from_a_clone_to_a_service_of_ones_own(tmp_path: Path) 
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["own-service.md", "resource-and-role.md"])
+@pytest.mark.parametrize(
+    "name", ["own-service.md", "resource-and-role.md", "front-end.md"]
+)
 def test_a_guide_leads_where_it_says(tmp_path: Path, name: str) -> None:
     if shutil.which("npm") is None:
         skip_missing("npm is not installed")

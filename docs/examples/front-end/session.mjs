@@ -1,0 +1,83 @@
+// A page's session with the gateway: the access token in memory, the refresh token in an
+// HttpOnly cookie that no script reads.
+
+const PREFER = { Prefer: "refresh-token=cookie" };
+
+/** What the gateway refused: `status`, and the problem's `code` and `message`. */
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem.message ?? `Status ${status}`);
+    this.status = status;
+    this.code = problem.code;
+  }
+}
+
+export class Session {
+  #gateway;
+  #accessToken = "";
+  #refreshing = null;
+
+  /** `gateway` is its address, or nothing for pages of its own origin. */
+  constructor(gateway = "") {
+    this.#gateway = gateway;
+  }
+
+  get isSignedIn() {
+    return this.#accessToken !== "";
+  }
+
+  async signIn(username, password) {
+    const pair = await this.#post("/api/auth/signin", { username, password });
+    this.#accessToken = pair.accessToken;
+    return pair;
+  }
+
+  /** Gets an access token by the cookie, as after a reload; false if nobody is signed in. */
+  async restore() {
+    // One refresh at a time: a refresh token is spent by its use.
+    this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = null));
+    return this.#refreshing;
+  }
+
+  /** Fetches with the access token; refreshes and tries again if it has expired. */
+  async fetch(path, options = {}) {
+    const response = await this.#send(path, options);
+    if (response.status !== 401 || !(await this.restore())) return response;
+    return this.#send(path, options);
+  }
+
+  async signOut() {
+    await this.#post("/api/auth/signout", {});
+    this.#accessToken = "";
+  }
+
+  async #refresh() {
+    try {
+      this.#accessToken = (await this.#post("/api/auth/refreshtoken", {})).accessToken;
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status >= 500) throw error;
+      this.#accessToken = "";
+    }
+    return this.isSignedIn;
+  }
+
+  #send(path, options) {
+    const headers = new Headers(options.headers);
+    if (this.isSignedIn) headers.set("Authorization", `Bearer ${this.#accessToken}`);
+    return fetch(this.#gateway + path, { ...options, headers });
+  }
+
+  async #post(path, members) {
+    const headers = { "Content-Type": "application/json", ...PREFER };
+    if (this.isSignedIn) headers.Authorization = `Bearer ${this.#accessToken}`;
+    const response = await fetch(this.#gateway + path, {
+      method: "POST",
+      credentials: "include",
+      headers,
+      body: JSON.stringify(members),
+    });
+    const body = await response.json();
+    if (!response.ok) throw new Refused(response.status, body);
+    return body;
+  }
+}
