@@ -26,6 +26,7 @@ const call = async (method, path, {body, token, ...options} = {}) => {
 };
 """
 
+SESSION = Path(__file__).parents[2] / "docs" / "examples" / "front-end" / "session.mjs"
 PASSWORD = "a phrase for the browser's own account"
 
 
@@ -140,3 +141,37 @@ async def test_c1_a_page_of_another_origin_reads_nothing(
     seen = await run(stack, script, tmp_path, other_port)
 
     assert seen == ["TypeError", "TypeError", "TypeError"]
+
+
+async def test_the_session_of_the_guide_survives_a_reload_and_refreshes_once(
+    stack: Stack, tmp_path: Path, page_port: int
+) -> None:
+    gateway = json.dumps(stack.base_url.replace("127.0.0.1", "localhost"))
+    module = json.dumps(SESSION.read_text("utf-8"))
+    script = f"""
+    const source = "data:text/javascript," + encodeURIComponent({module});
+    const {{ Session, Refused }} = await import(source);
+    const account = {{username: "reader", password: {json.dumps(PASSWORD)}}};
+    await call("POST", "/auth/signup", {{body: {{...account, email: "r@example.org"}}}});
+    const session = new Session({gateway});
+    let refused;
+    try {{ await session.signIn(account.username, "wrong phrase"); }}
+    catch (error) {{ refused = [error instanceof Refused, error.status]; }}
+    const pair = await session.signIn(account.username, account.password);
+    const seen = await session.fetch("/api/test/user");
+    const reloaded = new Session({gateway});
+    const together = await Promise.all([1, 2, 3].map(() =>
+      reloaded.fetch("/api/test/user").then((response) => response.text())));
+    await reloaded.signOut();
+    return {{refused, hidden: !("refreshToken" in pair), seen: await seen.text(),
+      together, after: await new Session({gateway}).restore()}};
+    """
+    found = await run(stack, script, tmp_path, page_port)
+
+    assert found == {
+        "refused": [True, 401],
+        "hidden": True,
+        "seen": "User Content.",
+        "together": ["User Content."] * 3,
+        "after": False,
+    }
