@@ -152,7 +152,8 @@ async def test_the_session_of_the_guide_survives_a_reload_and_refreshes_once(
     const source = "data:text/javascript," + encodeURIComponent({module});
     const {{ Session, Refused }} = await import(source);
     const account = {{username: "reader", password: {json.dumps(PASSWORD)}}};
-    await call("POST", "/auth/signup", {{body: {{...account, email: "r@example.org"}}}});
+    const email = "r@example.org";
+    await call("POST", "/auth/signup", {{body: {{...account, email}}}});
     const session = new Session({gateway});
     let refused;
     try {{ await session.signIn(account.username, "wrong phrase"); }}
