@@ -52,6 +52,9 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "IDENTITY_COOKIE_SECURE": "false",
         "IDENTITY_MAIL_URL": f"file://{quote(str(LOCAL / 'mail'))}",
         "IDENTITY_ALLOWED_ORIGINS": FRONT_ENDS,
+        "IDENTITY_GATEWAY_STATUS_URLS": (
+            f"http://127.0.0.1:{settings['GATEWAY_INTERNAL_PORT']}/status"
+        ),
         "GATEWAY_CONFIG": str(ROOT / "deploy" / "gateway.toml"),
         "GATEWAY_ALLOWED_ORIGINS": ORIGINS,
         "GATEWAY_ALLOW_CREDENTIALS": "true",

@@ -61,6 +61,8 @@ def test_products_file_routes_as_the_contract_says() -> None:
         "/api/users": "identity",
         "/api/roles": "identity",
         "/api/audit": "identity",
+        "/api/signing-keys": "identity",
+        "/api/gateway": "identity",
         "/oauth2": "identity",
         "/.well-known": "identity",
         "/api/test": "content",

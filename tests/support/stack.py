@@ -65,6 +65,7 @@ class Stack:
             "IDENTITY_ISSUER": self.base_url,
             "IDENTITY_ALLOWED_ORIGINS": ORIGIN,
             "IDENTITY_COOKIE_SECURE": "false",
+            "IDENTITY_GATEWAY_STATUS_URLS": f"http://127.0.0.1:{ports[3]}/status",
             "IDENTITY_STATUS_LIST_TTL": "1",
             "IDENTITY_BCRYPT_COST": "6",
             "CONTENT_PORT": str(ports[2]),

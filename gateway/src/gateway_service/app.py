@@ -121,7 +121,10 @@ def create_app(
         internal_app=create_internal_app(
             readiness,
             registry,
-            lambda: status_of(control, limits_rates=settings.rate_limits),
+            lambda: {
+                "requests": server.metrics.totals(),
+                **status_of(control, limits_rates=settings.rate_limits),
+            },
         ),
         readiness=readiness,
         control=control,

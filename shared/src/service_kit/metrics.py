@@ -70,6 +70,12 @@ class RequestMetrics(Collector):
         series.buckets[bisect_left(_BOUNDS, seconds)] += 1
         series.seconds += seconds
 
+    def totals(self) -> tuple[int, float]:
+        """Return how many responses there were, and how many seconds they took."""
+        series = self._series.values()
+        count = sum(sum(each.buckets) for each in series)
+        return count, sum(each.seconds for each in series)
+
     def collect(self) -> Iterator[Metric]:
         """Return the counts in Prometheus' form."""
         requests = CounterMetricFamily(

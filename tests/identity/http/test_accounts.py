@@ -205,6 +205,9 @@ ADMIN_ROUTES = [
     ("POST", "/api/roles"),
     ("DELETE", "/api/roles/editor"),
     ("GET", "/api/audit"),
+    ("GET", "/api/audit/chain"),
+    ("GET", "/api/signing-keys"),
+    ("GET", "/api/gateway"),
 ]
 
 

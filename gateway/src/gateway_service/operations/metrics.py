@@ -46,6 +46,11 @@ class GatewayMetrics(Collector):
             exchange.upstream or "none",
         )
 
+    def totals(self) -> dict[str, float]:
+        """Return the requests so far and the seconds they took, for `/status`."""
+        count, seconds = self._requests.totals()
+        return {"count": count, "seconds": round(seconds, 3)}
+
     def collect(self) -> Iterator[Metric]:
         """Return the counts and states in Prometheus' form."""
         yield from self._requests.collect()

@@ -10,6 +10,7 @@ from identity_service.account_services import AccountServices, compose_accounts
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
+from identity_service.gateways import Gateways
 from identity_service.metrics import (
     FactorMetrics,
     HousekeepingMetrics,
@@ -35,6 +36,7 @@ from identity_service.storage.throttle_counters import (
 )
 from identity_service.usecases.access_tokens import AccessTokens, Bearers
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.audit_chain import AuditChain
 from identity_service.usecases.factors.passkeys import Passkeys, PasskeySignIns
 from identity_service.usecases.factors.proofs import FactorProofs
 from identity_service.usecases.factors.second_steps import SecondSteps
@@ -89,6 +91,8 @@ class Services:
     counters: ValkeyCounters | StoreCounters
     audit: Audit
     accounts: AccountServices
+    audit_chain: AuditChain
+    gateways: Gateways
     sign_ups: SignUps
     sign_ins: SignIns
     refreshes: Refreshes
@@ -120,6 +124,7 @@ class Services:
         await self.keys.watch.stop()
         self.hasher.close()
         await self.counters.close()
+        await self.gateways.close()
         await self.engine.dispose()
 
 
@@ -252,6 +257,8 @@ def compose(
         counters=counters,
         audit=audit,
         accounts=accounts,
+        audit_chain=AuditChain(audit, clock),
+        gateways=Gateways(settings.gateway_status_urls),
         sign_ups=SignUps(
             database,
             policy=policy,

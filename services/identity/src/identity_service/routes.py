@@ -9,6 +9,7 @@ from identity_service.handlers import (
     me,
     metadata,
     oauth,
+    operating,
     passkeys,
     password_resets,
     roles,
@@ -21,6 +22,6 @@ from service_kit.operations import Operation, operations_in
 OPERATIONS: Final[tuple[Operation, ...]] = operations_in(
     (
         *(me, sessions, factors, passkeys, password_resets, users, roles, audit),
-        *(status_lists, keys, metadata, oauth),
+        *(operating, status_lists, keys, metadata, oauth),
     )
 )

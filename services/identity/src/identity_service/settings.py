@@ -78,6 +78,10 @@ def _networks(value: str) -> tuple[IpNetwork, ...]:
     return tuple(ipaddress.ip_network(each) for each in parse.comma_list(value))
 
 
+def _urls(value: str) -> tuple[str, ...]:
+    return tuple(map(parse.http_url, parse.comma_list(value)))
+
+
 def _roles(value: str) -> frozenset[RoleName]:
     try:
         return frozenset(map(parse_role_name, parse.comma_list(value)))
@@ -323,6 +327,12 @@ class Settings(ListenerSettings, DatabaseSettings):
         default="",
         secret=True,
         description="client-id:SHA-256 of its secret in hex, for /oauth2/introspect",
+    )
+    gateway_status_urls: tuple[str, ...] = setting(
+        "IDENTITY_GATEWAY_STATUS_URLS",
+        _urls,
+        default="",
+        description="where administrators look at the gateways: http://gateway:9080/status",
     )
     audit_retention: timedelta = setting(
         "IDENTITY_AUDIT_RETENTION",

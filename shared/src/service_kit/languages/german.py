@@ -215,6 +215,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "Password changed.": "Das Passwort ist geändert.",
     "Account deleted.": "Das Konto ist gelöscht.",
     "Role removed.": "Die Rolle ist entfernt.",
+    "The chain is being followed. Please ask again.": (
+        "Der Kette wird noch nachgegangen. Bitte fragen Sie noch einmal."
+    ),
     "Session ended.": "Die Sitzung ist beendet.",
     "Sessions ended.": "Die Sitzungen sind beendet.",
     "Other sessions ended.": "Die anderen Sitzungen sind beendet.",

@@ -68,6 +68,18 @@ def in_slot(keys: Sequence[KeyRecord]) -> tuple[KeyRecord | None, KeyRecord | No
     return found.get(KeySlot.ACTIVE), found.get(KeySlot.NEXT)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyLife:
+    """A key with the moments of its life, past and planned."""
+
+    kid: str
+    state: KeyState
+    published_at: datetime
+    signs_from: datetime
+    signs_until: datetime
+    unpublished_at: datetime
+
+
 class Step(Enum):
     """What is to be done to the keys."""
 
@@ -137,6 +149,36 @@ class KeySchedule:
         """
         remaining = self.publication / 2 - lag
         return max(timedelta(), min(self.jwks_max_age, remaining))
+
+    def lives(self, keys: Sequence[KeyRecord], now: datetime) -> list[KeyLife]:
+        """Return the published keys with all that is past and planned for them."""
+        published = [key for key in keys if key.state(now) is not KeyState.GONE]
+        active, following = in_slot(published)
+        rotates_at = (
+            None
+            if active is None or following is None
+            else max(now, self.rotates_at(active, following))
+        )
+        return [self._life(key, now, rotates_at) for key in published]
+
+    def _life(
+        self, key: KeyRecord, now: datetime, rotates_at: datetime | None
+    ) -> KeyLife:
+        planned = rotates_at or now
+        if key.slot is KeySlot.NEXT:
+            signs_from = planned
+            signs_until = planned + self.lifetime
+        else:
+            signs_from = key.activated_at or key.published_at
+            signs_until = key.retired_at or rotates_at or signs_from + self.lifetime
+        return KeyLife(
+            kid=key.kid,
+            state=key.state(now),
+            published_at=key.published_at,
+            signs_from=signs_from,
+            signs_until=signs_until,
+            unpublished_at=key.expires_at or self.expires_at(signs_until),
+        )
 
     def due(self, keys: Sequence[KeyRecord], now: datetime) -> Step | None:
         """Return what is to be done now, if anything."""

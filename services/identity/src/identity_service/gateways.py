@@ -1,0 +1,113 @@
+"""What the gateways say of themselves, each on its internal port."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from identity_service.usecases.single_flight import SingleFlight
+from service_kit.tokens.fetching import FetchError, fetch
+
+_CACHED_SECONDS: Final = 1.0
+"""However many administrators look, a gateway is asked once in so long."""
+
+_LONGEST_LOOK_UP: Final = 2.0
+"""Seconds for the addresses of a name."""
+
+_MOST_GATEWAYS: Final = 32
+
+_MOST_BYTES: Final = 262_144
+"""Of what one gateway says: a few hundred replicas."""
+
+_HTTP_PORT: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """What one gateway said, or why it could not be asked."""
+
+    url: str
+    status: dict[str, Any] | None
+    """As the gateway's documentation describes ``/status``."""
+    reason: str | None = None
+
+
+class Gateways:
+    """Asks every gateway for its status; each address of a name is one gateway."""
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._urls = urls
+        self._monotonic = monotonic
+        self._session: aiohttp.ClientSession | None = None
+        self._asking = SingleFlight(self._ask)
+        self._asked_at = -_CACHED_SECONDS
+        self._latest: list[GatewayStatus] = []
+
+    async def status(self) -> list[GatewayStatus]:
+        """Return what each gateway said at most a second ago."""
+        if self._monotonic() - self._asked_at < _CACHED_SECONDS:
+            return self._latest
+        return await self._asking.join()
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _ask(self) -> list[GatewayStatus]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        session = self._session
+        found = await asyncio.gather(*map(_each_address, self._urls))
+        urls = [url for addresses in found for url in addresses][:_MOST_GATEWAYS]
+        self._latest = await asyncio.gather(*(_status(session, url) for url in urls))
+        self._asked_at = self._monotonic()
+        return self._latest
+
+
+async def _each_address(url: str) -> list[str]:
+    """Return the URL with each address of its host; as it is if there is none.
+
+    A name that has IPv4 addresses is asked by them alone: `localhost` has two.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or _HTTP_PORT
+    loop = asyncio.get_running_loop()
+    for family, form in ((socket.AF_INET, "{}"), (socket.AF_INET6, "[{}]")):
+        try:
+            async with asyncio.timeout(_LONGEST_LOOK_UP):
+                found = await loop.getaddrinfo(
+                    host, port, family=family, type=socket.SOCK_STREAM
+                )
+        except (OSError, TimeoutError):
+            continue
+        addresses = sorted({str(each[4][0]) for each in found})
+        return [
+            parts._replace(netloc=f"{form.format(address)}:{port}").geturl()
+            for address in addresses
+        ]
+    return [url]
+
+
+async def _status(session: aiohttp.ClientSession, url: str) -> GatewayStatus:
+    try:
+        fetched = await fetch(session, url, max_bytes=_MOST_BYTES)
+        status = json.loads(fetched.body)
+    except FetchError as error:
+        return GatewayStatus(url, None, str(error))
+    except ValueError:
+        return GatewayStatus(url, None, "its status is no JSON")
+    if not isinstance(status, dict):
+        return GatewayStatus(url, None, "its status is no object")
+    return GatewayStatus(url, status)

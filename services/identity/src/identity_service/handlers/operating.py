@@ -1,0 +1,171 @@
+"""What administrators watch: the audit chain, the signing keys and the gateways."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Self
+
+from aiohttp import hdrs, web
+
+from identity_service.composition import key_schedule
+from identity_service.domain.signing_keys import KeyLife
+from identity_service.gateways import GatewayStatus
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.operations import ADMINS, operation
+from identity_service.handlers.responses import (
+    Body,
+    MessageBody,
+    json_response,
+    message_response,
+)
+from identity_service.handlers.schemas import Count, Id, Moment, described, text
+from identity_service.usecases.audit_chain import Verdict
+from service_kit.operations import Reply, Tag
+
+_ASK_AGAIN_SECONDS: Final = 2
+
+Kid = Annotated[str, text(43, "0" * 43, pattern="^[A-Za-z0-9_-]{43}$")]
+KeyStateText = Annotated[
+    str, described(enum=["next", "active", "retiring"], example="active")
+]
+
+
+class AuditChainBody(Body):
+    """What following the chain of audit events has shown."""
+
+    intact: bool
+    events: Count
+    broken_at: Id | None
+    """The first event that is changed, missing or out of place."""
+    last_hash: Annotated[str, text(64, "0" * 64, pattern="^[0-9a-f]{64}$")]
+    """Whoever rewrites the whole chain cannot keep it: note it elsewhere."""
+    verified_at: Moment
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Self:
+        """Return what a response says of a verdict."""
+        found = verdict.verification
+        return cls(
+            intact=found.broken_at is None,
+            events=found.records,
+            broken_at=found.broken_at,
+            last_hash=found.last_hash,
+            verified_at=verdict.verified_at,
+        )
+
+
+class KeyLifeBody(Body):
+    """A signing key with the moments of its life, past and planned."""
+
+    kid: Kid
+    state: KeyStateText
+    published_at: Moment
+    signs_from: Moment
+    signs_until: Moment
+    unpublished_at: Moment
+
+    @classmethod
+    def of(cls, life: KeyLife) -> Self:
+        """Return what a response says of a key."""
+        return cls(
+            kid=life.kid,
+            state=life.state.name.lower(),
+            published_at=life.published_at,
+            signs_from=life.signs_from,
+            signs_until=life.signs_until,
+            unpublished_at=life.unpublished_at,
+        )
+
+
+class KeyLivesBody(Body):
+    """The published signing keys, in the order in which they were published."""
+
+    now: Moment
+    keys: Annotated[list[KeyLifeBody], described(maxItems=100)]
+
+
+class GatewayBody(Body):
+    """A gateway, as it is now."""
+
+    url: Annotated[str, text(2048, "http://10.0.0.7:9080/status", format="uri")]
+    reachable: bool
+    reason: Annotated[str, text(200, "ClientConnectorError")] | None
+    """Why it could not be asked."""
+    status: Annotated[dict[str, Any], described(maxProperties=100)] | None
+    """What it says on its internal port."""
+
+    @classmethod
+    def of(cls, gateway: GatewayStatus) -> Self:
+        """Return what a response says of a gateway."""
+        return cls(
+            url=gateway.url,
+            reachable=gateway.status is not None,
+            reason=gateway.reason,
+            status=gateway.status,
+        )
+
+
+class GatewaysBody(Body):
+    """All gateways that identity knows."""
+
+    gateways: Annotated[list[GatewayBody], described(maxItems=100)]
+
+
+@operation(
+    "GET",
+    "/api/audit/chain",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    returns=(
+        Reply(AuditChainBody),
+        Reply(MessageBody, HTTPStatus.ACCEPTED, headers=(hdrs.RETRY_AFTER,)),
+    ),
+)
+async def show_audit_chain(request: web.Request) -> web.Response:
+    """Show whether the audit log is whole.
+
+    The response is 202 while a long chain is still being followed.
+    """
+    context = RequestContext(request)
+    await context.admin()
+    verdict = await context.services.audit_chain.verdict()
+    if verdict is not None:
+        return json_response(AuditChainBody.of(verdict))
+    response = message_response("The chain is being followed. Please ask again.")
+    response.set_status(HTTPStatus.ACCEPTED)
+    response.headers[hdrs.RETRY_AFTER] = str(_ASK_AGAIN_SECONDS)
+    return response
+
+
+@operation(
+    "GET",
+    "/api/signing-keys",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    returns=KeyLivesBody,
+)
+async def list_signing_keys(request: web.Request) -> web.Response:
+    """List the signing keys with their schedule."""
+    context = RequestContext(request)
+    await context.admin()
+    services = context.services
+    records, now = await services.keys.refresh(), services.clock()
+    lives = key_schedule(services.settings).lives(records, now)
+    return json_response(
+        KeyLivesBody(now=now, keys=[KeyLifeBody.of(life) for life in lives])
+    )
+
+
+@operation(
+    "GET",
+    "/api/gateway",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    returns=GatewaysBody,
+)
+async def list_gateways(request: web.Request) -> web.Response:
+    """List the gateways with their status."""
+    context = RequestContext(request)
+    await context.admin()
+    statuses = await context.services.gateways.status()
+    return json_response(
+        GatewaysBody(gateways=[GatewayBody.of(status) for status in statuses])
+    )

@@ -1,0 +1,50 @@
+"""Tell administrators whether the record of who did what is whole."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from identity_service.usecases.audit import Audit, Verification
+from identity_service.usecases.single_flight import SingleFlight
+from service_kit.clock import Clock
+
+_FRESH: Final = timedelta(seconds=30)
+"""How long a verdict is given again: following the chain makes sign-ins wait a bit."""
+
+_LONGEST_WAIT: Final = 3.0
+"""Seconds in which a request waits for a verdict; a long chain takes longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What following the chain has shown, and when."""
+
+    verification: Verification
+    verified_at: datetime
+
+
+class AuditChain:
+    """Follows the chain when somebody asks, once for all who ask meanwhile."""
+
+    def __init__(self, audit: Audit, clock: Clock) -> None:
+        self._audit = audit
+        self._clock = clock
+        self._latest: Verdict | None = None
+        self._following = SingleFlight(self._follow)
+
+    async def verdict(self) -> Verdict | None:
+        """Return a fresh verdict; None if the chain is still being followed."""
+        latest = self._latest
+        if latest is not None and self._clock() - latest.verified_at < _FRESH:
+            return latest
+        try:
+            async with asyncio.timeout(_LONGEST_WAIT):
+                return await self._following.join()
+        except TimeoutError:
+            return None
+
+    async def _follow(self) -> Verdict:
+        verification = await self._audit.verify()
+        self._latest = Verdict(verification, self._clock())
+        return self._latest
