@@ -1,0 +1,95 @@
+// The one client of the API. The access token is in this module's memory and nowhere else; the refresh token is in a
+// cookie that no script can read.
+
+const LANGUAGE = "Content-Language";
+
+/** Why a request was refused, in the words of the API. */
+export class Refusal extends Error {
+  constructor(message, { status = 0, code = "", requestId = "", errors = [], problem = {} } = {}) {
+    super(message);
+    Object.assign(this, { status, code, requestId, errors, problem });
+  }
+}
+
+let accessToken = null;
+let refreshing = null;
+let onLost = () => {};
+let proveAgain = null;
+
+/** Call `handler` when a session turns out to be over. */
+export function whenLost(handler) {
+  onLost = handler;
+}
+
+/** Have `handler` ask for a fresh proof where the API wants one; it returns whether there is one. */
+export function whenProofIsWanted(handler) {
+  proveAgain = handler;
+}
+
+/** Send the access token with each request from now on; null sends none. */
+export function hold(token) {
+  accessToken = token;
+}
+
+/** Send a request and return `{status, data, text, requestId}`; throw a `Refusal` unless it succeeds. */
+export async function call(method, path, body) {
+  try {
+    return await callOnce(method, path, body);
+  } catch (error) {
+    if (error.code !== "fresh_check_required" || !(await proveAgain(error.message))) throw error;
+    return callOnce(method, path, body);
+  }
+}
+
+async function callOnce(method, path, body) {
+  let response = await send(method, path, body);
+  if (response.status === 401 && accessToken !== null) {
+    if (await renew()) response = await send(method, path, body);
+    else onLost();
+  }
+  return read(response);
+}
+
+/** Get a new access token by the cookie; return whether there is one now. */
+export function renew() {
+  refreshing ??= refresh().finally(() => {
+    refreshing = null;
+  });
+  return refreshing;
+}
+
+async function refresh() {
+  hold(null);
+  const response = await send("POST", "/api/auth/refreshtoken", {});
+  if (response.ok) hold((await response.json()).accessToken);
+  else if (response.status !== 403) await read(response); // only 403 says that the session is over
+  return response.ok;
+}
+
+async function send(method, path, body) {
+  const headers = { Accept: "application/json, text/plain;q=0.9", Prefer: "refresh-token=cookie" };
+  if (accessToken !== null) headers.Authorization = `Bearer ${accessToken}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  try {
+    return await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+  } catch {
+    throw new Refusal("The gateway cannot be reached. Is the network there, and is it running?");
+  }
+}
+
+async function read(response) {
+  const requestId = response.headers.get("X-Request-Id") ?? "";
+  const text = await response.text();
+  const isJson = /json/.test(response.headers.get("Content-Type") ?? "");
+  const data = isJson ? JSON.parse(text) : null;
+  if (response.ok) return { status: response.status, data, text, requestId };
+  const message = data?.message ?? `The server said ${response.status} without a reason.`;
+  throw new Refusal(message, {
+    status: response.status,
+    code: data?.code,
+    requestId,
+    errors: data?.errors ?? [],
+    problem: data ?? {},
+    language: response.headers.get(LANGUAGE),
+  });
+}

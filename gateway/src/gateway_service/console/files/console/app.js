@@ -1,0 +1,76 @@
+// Starts the console: restores the session, draws the bar and the menu, opens the page of the address.
+
+import "./dialogs.js";
+import { h } from "./dom.js";
+import { announceRefusal } from "./notices.js";
+import { go, start } from "./router.js";
+import { SECTIONS, pageAt } from "./routes.js";
+import { session } from "./session.js";
+
+const side = document.getElementById("side");
+const menu = document.getElementById("menu");
+const who = document.getElementById("who");
+
+function drawMenu() {
+  const sections = SECTIONS.map(({ title, pages }) => [
+    title,
+    pages.filter((page) => page.inMenu !== false && session.mayOpen(page)),
+  ]);
+  side.replaceChildren(
+    ...sections
+      .filter(([, pages]) => pages.length)
+      .flatMap(([title, pages]) => [
+        h("h2", {}, title),
+        h("ul", {}, pages.map((page) => h("li", {}, h("a", { href: `#${page.path}` }, page.title)))),
+      ]),
+  );
+  markCurrent();
+}
+
+function drawBar() {
+  const items = session.user
+    ? [
+        h("a", { href: "#/profile" }, session.user.username),
+        h("button", { type: "button", class: "plain", on: { click: signOut } }, "Sign out"),
+      ]
+    : [h("a", { href: "#/sign-in" }, "Sign in"), h("a", { href: "#/sign-up" }, "Sign up")];
+  who.replaceChildren(...items.map((item) => h("li", {}, item)));
+}
+
+function markCurrent() {
+  const current = `#${pageAt(location.hash).path}`;
+  for (const link of document.querySelectorAll("#side a, #who a")) {
+    if (link.getAttribute("href") === current) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function showMenu(isOpen) {
+  side.classList.toggle("open", isOpen);
+  menu.setAttribute("aria-expanded", String(isOpen));
+}
+
+async function signOut() {
+  try {
+    const message = await session.signOut();
+    go("/", message);
+  } catch (error) {
+    announceRefusal(error);
+  }
+}
+
+session.addEventListener("change", () => {
+  drawMenu();
+  drawBar();
+});
+session.addEventListener("lost", () => go("/sign-in", "Your session is over. Please sign in again.", "wait"));
+addEventListener("hashchange", markCurrent);
+side.addEventListener("click", () => showMenu(false));
+menu.addEventListener("click", () => showMenu(menu.getAttribute("aria-expanded") !== "true"));
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the fragment of the address names the page
+  document.getElementById("main").focus();
+});
+
+await session.restore();
+start();

@@ -1,0 +1,35 @@
+// Lists come in pages; which one is shown stands in the address, so the browser's own way back works.
+
+import { h } from "./dom.js";
+import { address, parameters } from "./router.js";
+
+export const PAGE_SIZE = 20;
+
+/** Links to the first and the next page of a list that the API cuts by a cursor. */
+export function cursorLinks(path, values, nextCursor) {
+  const isFirst = !values.cursor;
+  return links([
+    !isFirst && ["First page", address(path, { ...values, cursor: null })],
+    nextCursor && ["Next page", address(path, { ...values, cursor: nextCursor })],
+  ]);
+}
+
+/** One page of a list that is here whole, and the links to its neighbours. */
+export function cut(path, all) {
+  const last = Math.max(1, Math.ceil(all.length / PAGE_SIZE));
+  const number = Math.min(last, Math.max(1, Number(parameters().get("page")) || 1));
+  const shown = all.slice((number - 1) * PAGE_SIZE, number * PAGE_SIZE);
+  const to = (text, page) => [text, address(path, { page })];
+  const nav = links([number > 1 && to("Previous page", number - 1), number < last && to("Next page", number + 1)]);
+  return { shown, nav };
+}
+
+function links(pairs) {
+  const given = pairs.filter(Boolean);
+  if (!given.length) return null;
+  return h(
+    "nav",
+    { class: "row", "aria-label": "Pages of the list" },
+    given.map(([text, href]) => h("a", { class: "button", href }, text)),
+  );
+}

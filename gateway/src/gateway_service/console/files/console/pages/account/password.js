@@ -1,0 +1,29 @@
+// A new password.
+
+import { call, renew } from "../../api.js";
+import { h } from "../../dom.js";
+import { form, passwordField } from "../../forms.js";
+import { go } from "../../router.js";
+import { session } from "../../session.js";
+
+export function render() {
+  async function submit({ currentPassword, newPassword }) {
+    const { data } = await call("POST", "/api/users/me/password", { currentPassword, newPassword });
+    await renew(); // a password that had to be changed kept its roles back
+    await session.reload();
+    go("/profile", `${data.message} Your other sessions are over.`);
+  }
+  return h(
+    "div",
+    { class: "narrow" },
+    h("p", {}, "All other sessions of yours end when you change it."),
+    form(
+      [
+        passwordField("currentPassword", "Present password", { autocomplete: "current-password" }),
+        passwordField("newPassword", "New password", { autocomplete: "new-password" }),
+      ],
+      "Change the password",
+      submit,
+    ),
+  );
+}

@@ -1,0 +1,59 @@
+// One user: roles, sessions, state, and the end.
+
+import { call } from "../../api.js";
+import { confirm } from "../../dialogs.js";
+import { facts, h, tag, time } from "../../dom.js";
+import { action, check, form } from "../../forms.js";
+import { announce } from "../../notices.js";
+import { address, go, parameters } from "../../router.js";
+
+export async function render() {
+  const id = parameters().get("id");
+  const path = `/api/users/${encodeURIComponent(id)}`;
+  const [{ data: user }, { data: known }] = await Promise.all([call("GET", path), call("GET", "/api/roles")]);
+  const here = (said) => go(address("/user", { id }).slice(1), said);
+
+  async function setRoles(_, element) {
+    const roles = new FormData(element).getAll("roles");
+    await call("PUT", `${path}/roles`, { roles });
+    here(`${user.username} has ${roles.length ? `the roles ${roles.join(", ")}` : "no roles"} from now on.`);
+  }
+  async function setDisabled() {
+    await call("PATCH", path, { disabled: !user.disabled });
+    here(user.disabled ? `${user.username} may sign in again.` : `${user.username} is disabled and signed out.`);
+  }
+  async function endSessions() {
+    const { data } = await call("DELETE", `${path}/sessions`);
+    announce(`${data.message} Ended: ${data.ended}.`);
+  }
+  async function remove() {
+    const text = `${user.username} is deleted with all sessions. Nobody can bring the account back.`;
+    if (!(await confirm(`Delete ${user.username}?`, text, "Delete"))) return;
+    const { data } = await call("DELETE", path);
+    go("/users", data.message);
+  }
+
+  const roles = known.details.map(({ name, description }) =>
+    check("roles", `${name}: ${description}`, { value: name, checked: user.roles.includes(`ROLE_${name.toUpperCase()}`) }),
+  );
+  return [
+    h("h2", {}, user.username),
+    facts([
+      ["Number", String(user.id)],
+      ["E-mail address", user.email],
+      ["State", user.disabled ? tag("Disabled", "bad") : tag("Enabled", "good")],
+      ["Member since", time(user.createdAt)],
+      ["Last changed", time(user.updatedAt)],
+    ]),
+    h("div", { class: "card" }, form(h("fieldset", {}, h("legend", {}, "Roles"), roles), "Save the roles", setRoles)),
+    h(
+      "div",
+      { class: "card row" },
+      action("End all sessions", endSessions),
+      action(user.disabled ? "Enable" : "Disable", setDisabled),
+      action("Delete", remove, { class: "danger" }),
+      h("a", { href: address("/audit", { subject: id }) }, "What was done to this user"),
+    ),
+    h("p", {}, h("a", { href: "#/users" }, "All users")),
+  ];
+}

@@ -1,0 +1,30 @@
+// Make an account.
+
+import { call } from "../api.js";
+import { h } from "../dom.js";
+import { field, form, passwordField } from "../forms.js";
+import { go } from "../router.js";
+
+export function render() {
+  async function submit({ username, email, password }) {
+    const { data } = await call("POST", "/api/auth/signup", { username, email, password });
+    go("/sign-in", data.message);
+  }
+  return h(
+    "div",
+    { class: "narrow" },
+    form(
+      [
+        field("username", "User name", { autocomplete: "username", required: true, autocapitalize: "none" }),
+        field("email", "E-mail address", { type: "email", autocomplete: "email", required: true }),
+        passwordField("password", "Password", {
+          autocomplete: "new-password",
+          hint: "A phrase of a few words is good. Common passwords are refused.",
+        }),
+      ],
+      "Sign up",
+      submit,
+    ),
+    h("p", {}, "There is an account already? ", h("a", { href: "#/sign-in" }, "Sign in")),
+  );
+}

@@ -1,0 +1,70 @@
+// Opens the page that the address names, and moves the focus to its heading.
+
+import { h } from "./dom.js";
+import { announce, announceRefusal, clearNotices } from "./notices.js";
+import { SIGN_IN, pageAt } from "./routes.js";
+import { session } from "./session.js";
+
+const main = document.getElementById("main");
+let leaving = new AbortController();
+let message = null;
+let isFirst = true; // a window that opens begins at its top, with the skip link
+
+/** Open a page; `said` is announced once it is there. */
+export function go(path, said = null, tone = "good") {
+  message = said && [said, tone];
+  if (location.hash === `#${path}`) open();
+  else location.hash = path;
+}
+
+/** Open the page of the address, now and whenever it changes. */
+export function start() {
+  addEventListener("hashchange", open);
+  open();
+}
+
+/** The parameters that stand in the address. */
+export function parameters() {
+  return new URLSearchParams(location.hash.split("?")[1] ?? "");
+}
+
+/** The address of a page with parameters; those without a value are left out. */
+export function address(path, values = {}) {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const query = new URLSearchParams(given).toString();
+  return `#${path}${query && `?${query}`}`;
+}
+
+async function open() {
+  leaving.abort();
+  const visit = (leaving = new AbortController());
+  const said = message;
+  message = null;
+  clearNotices();
+  let page = pageAt(location.hash);
+  if (page.role && !session.user) {
+    sessionStorage.setItem("wanted", location.hash);
+    page = SIGN_IN;
+  }
+  document.title = `${page.title} · Gatehouse`;
+  main.setAttribute("aria-busy", "true");
+  const heading = h("h1", { tabindex: "-1" }, page.title);
+  const content = h("div", {}, h("p", { class: "busy" }, "One moment."));
+  main.replaceChildren(heading, content);
+  if (!isFirst) heading.focus({ preventScroll: true });
+  isFirst = false;
+  scrollTo(0, 0);
+  try {
+    if (!session.mayOpen(page)) throw new Error("This page is for administrators.");
+    const { render } = await page.load();
+    const rendered = await render(visit.signal);
+    if (!visit.signal.aborted) content.replaceChildren(h("div", {}, rendered));
+  } catch (error) {
+    if (visit.signal.aborted) return;
+    content.replaceChildren(h("p", {}, "This page could not be shown."), h("a", { href: "#/" }, "Go to the start"));
+    announceRefusal(error);
+  }
+  if (visit.signal.aborted) return;
+  main.removeAttribute("aria-busy");
+  if (said) announce(...said);
+}

@@ -1,0 +1,49 @@
+// Every page: its address, its module, and who may open it.
+
+const page = (path, title, module, more = {}) => ({ path, title, load: () => import(`./pages/${module}.js`), ...more });
+
+const FOR_USERS = { role: "user" };
+const FOR_ADMINS = { role: "admin" };
+
+export const HOME = page("/", "Start", "home");
+export const SIGN_IN = page("/sign-in", "Sign in", "sign_in", { onlyVisitors: true });
+export const NOWHERE = page("/nowhere", "No such page", "nowhere");
+
+export const SECTIONS = [
+  {
+    title: "Try it",
+    pages: [
+      HOME,
+      page("/sign-up", "Sign up", "sign_up", { onlyVisitors: true }),
+      SIGN_IN,
+      page("/resources", "Resources", "resources"),
+    ],
+  },
+  {
+    title: "My account",
+    pages: [
+      page("/profile", "Profile", "account/profile", FOR_USERS),
+      page("/password", "Password", "account/password", FOR_USERS),
+      page("/sessions", "Sessions", "account/sessions", FOR_USERS),
+    ],
+  },
+  {
+    title: "Administration",
+    pages: [
+      page("/users", "Users", "admin/users", FOR_ADMINS),
+      page("/user", "User", "admin/user", { ...FOR_ADMINS, inMenu: false }),
+      page("/roles", "Roles", "admin/roles", FOR_ADMINS),
+      page("/audit", "Audit trail", "admin/audit", FOR_ADMINS),
+      page("/keys", "Signing keys", "admin/keys", FOR_ADMINS),
+      page("/gateway", "Gateway", "admin/gateway", FOR_ADMINS),
+    ],
+  },
+];
+
+const PAGES = new Map(SECTIONS.flatMap(({ pages }) => pages).map((each) => [each.path, each]));
+
+/** The page that a fragment such as `#/users?search=ada` names. */
+export function pageAt(fragment) {
+  const [path] = fragment.slice(1).split("?");
+  return PAGES.get(path || "/") ?? NOWHERE;
+}
