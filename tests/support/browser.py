@@ -12,7 +12,7 @@ from tests.support.missing import skip_missing
 
 _LONGEST_RUN_SECONDS: Final = 40
 
-_FLAGS: Final = (
+FLAGS: Final = (
     "--headless",
     "--no-sandbox",  # tests may run as root, in a container
     "--disable-gpu",
@@ -61,7 +61,7 @@ async def run_in_browser(
     async with TestServer(app, port=port):
         browser = await asyncio.create_subprocess_exec(
             chromium(),
-            *_FLAGS,
+            *FLAGS,
             f"--user-data-dir={profile}",
             f"http://{host}:{port}/",
             stdout=DEVNULL,

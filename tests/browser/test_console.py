@@ -1,0 +1,349 @@
+"""Every page of the console, as everybody who comes to it, on a desk and on a phone.
+
+No serious finding of axe-core, no error in the browser's console, no violation of the
+policy, nothing from another host, nothing wider than the window.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, expect
+from tests.support.browser import chromium
+from tests.support.console import (
+    DESKTOP,
+    PHONE,
+    Console,
+    console_in,
+    running_browser,
+)
+from tests.support.requests import send
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+PASSWORD: Final = "a phrase for the people of the console"
+SIZES: Final = {"desktop": DESKTOP, "phone": PHONE}
+PEOPLE: Final = ("visitor", "user", "moderator", "admin")
+MANY: Final = 25
+"""Users, more than a page of a list holds."""
+
+
+def api(
+    stack: Stack, method: str, path: str, token: str = "", **members: str
+) -> dict[str, object]:
+    port = int(stack.environment["GATEWAY_PORT"])
+    answer = send(port, method, path, members or None, token=token)
+    assert answer.status < 300, answer.body
+    parsed: dict[str, object] = answer.json()
+    return parsed
+
+
+def sign_up(stack: Stack, name: str) -> None:
+    email = f"{name}@example.org"
+    api(
+        stack, "POST", "/api/auth/signup", username=name, email=email, password=PASSWORD
+    )
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    chromium()
+    overrides = {"IDENTITY_THROTTLE": "off", "GATEWAY_RATE_LIMITS": "off"}
+    with Stack(tmp_path_factory.mktemp("console"), overrides) as running:
+        for name in ("user", "moderator", *(f"member{n:02}" for n in range(MANY))):
+            sign_up(running, name)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def moderator(stack: Stack, browser: Browser) -> str:
+    """Their role is given in the console, as an administrator gives it."""
+    with console_in(browser, stack.base_url) as console:
+        console.sign_in(stack.admin_name, stack.admin_password)
+        console.follow("Users")
+        console.page.get_by_label("Search").fill("moder")
+        console.page.get_by_role("button", name="Search").click()
+        console.expect_said("Searched for moder.")
+        console.page.get_by_role("link", name="moderator", exact=True).click()
+        console.page.get_by_label("moderator:").check()
+        console.page.get_by_role("button", name="Save the roles").click()
+        console.expect_said("moderator has the roles user, moderator from now on.")
+    return "moderator"
+
+
+def enter(console: Console, stack: Stack, who: str) -> None:
+    if who == "admin":
+        console.sign_in(stack.admin_name, stack.admin_password)
+    elif who != "visitor":
+        console.sign_in(who, PASSWORD)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.usefixtures("moderator")
+def test_everybody_can_use_every_page(
+    stack: Stack, browser: Browser, who: str, size: str
+) -> None:
+    with console_in(browser, stack.base_url, SIZES[size]) as console:
+        console.page.goto(stack.base_url)
+        console.judge(f"{who}-{size}-front")
+        console.open()
+        enter(console, stack, who)
+        for name in console.menu():
+            console.follow(name)
+            slug = name.lower().replace(" ", "-")
+            console.judge(f"{who}-{size}-{slug}")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.usefixtures("moderator")
+def test_the_dark_console_is_as_readable(
+    stack: Stack, browser: Browser, size: str
+) -> None:
+    with console_in(
+        browser, stack.base_url, SIZES[size], color_scheme="dark"
+    ) as console:
+        enter(console, stack, "admin")
+        for name in console.menu():
+            console.follow(name)
+            console.judge(f"dark-{size}-{name.lower().replace(' ', '-')}")
+
+
+def test_faults_are_beside_their_fields_and_read_out(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        console.open("/sign-up")
+        page = console.page
+        page.get_by_role("button", name="Sign up").click()
+        name = page.get_by_label("User name")
+        expect(name).to_be_focused()
+        expect(name).to_have_attribute("aria-invalid", "true")
+        name.fill("user")
+        page.get_by_label("E-mail address").fill("someone@example.org")
+        page.get_by_label("Password").fill("short")
+        page.get_by_role("button", name="Sign up").click()
+        console.expect_refused("Request id:")
+        expect(page.get_by_label("Password")).to_be_focused()
+        expect(page.locator("#field-password-fault")).not_to_be_empty()
+        console.judge("sign-up-refused")
+
+
+@pytest.mark.parametrize("transport", ["body", "cookie"])
+def test_tokens_are_in_memory_and_in_a_cookie_alone(
+    stack: Stack,
+    browser: Browser,
+    tmp_path_factory: pytest.TempPathFactory,
+    transport: str,
+) -> None:
+    """A reload finds the session again, by a cookie that no script can read."""
+    if transport == "body":
+        _walk_a_session(stack, browser)
+        return
+    overrides = {"IDENTITY_TOKEN_TRANSPORT": transport}
+    with Stack(tmp_path_factory.mktemp("cookies"), overrides) as other:
+        sign_up(other, "user")
+        _walk_a_session(other, browser)
+
+
+def _walk_a_session(stack: Stack, browser: Browser) -> None:
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in("user", PASSWORD)
+        stored = page.evaluate(
+            "() => JSON.stringify([{...localStorage}, {...sessionStorage},"
+            " document.cookie, [...document.querySelectorAll('*')]"
+            ".map((each) => each.outerHTML)])"
+        )
+        assert "eyJ" not in stored
+        cookies = {each.get("name"): each for each in page.context.cookies()}
+        assert set(cookies) == {"refresh_token"}
+        assert cookies["refresh_token"].get("httpOnly") is True
+        assert cookies["refresh_token"].get("sameSite") == "Strict"
+        assert cookies["refresh_token"].get("path") == "/api/auth"
+
+        page.reload()
+        console.settle()
+        expect(page.locator("#who")).to_contain_text("user")
+        page.get_by_role("button", name="Sign out").click()
+        console.expect_said("You've been signed out!")
+        assert page.context.cookies() == []
+        page.reload()
+        console.settle()
+        expect(page.locator("#who")).to_contain_text("Sign in")
+
+
+def test_the_resources_show_what_the_gateway_responded(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        console.sign_in("user", PASSWORD)
+        console.follow("Resources")
+        for name, said in {
+            "public": "Public: 200, Public Content.",
+            "user": "User: 200, User Content.",
+        }.items():
+            console.page.get_by_role("button", name=f"Read {name}").click()
+            console.expect_said(said)
+        console.page.get_by_role("button", name="Read admin").click()
+        console.expect_said("Admin: 403, Require Admin Role!")
+        console.judge("resources-read")
+
+
+def test_somebody_looks_after_their_account(stack: Stack, browser: Browser) -> None:
+    sign_up(stack, "keeper")
+    with (
+        console_in(browser, stack.base_url) as elsewhere,
+        console_in(browser, stack.base_url, PHONE) as console,
+    ):
+        elsewhere.sign_in("keeper", PASSWORD)
+        console.sign_in("keeper", PASSWORD)
+        page = console.page
+        console.follow("Profile")
+        page.get_by_label("User name").fill("gatekeeper")
+        page.get_by_role("button", name="Save").click()
+        console.expect_said("Your profile is changed.")
+        expect(page.locator("#who")).to_contain_text("gatekeeper")
+
+        console.follow("Sessions")
+        expect(page.get_by_text("This one")).to_be_visible()
+        page.get_by_role("button", name="End all others").click()
+        console.expect_said("Ended: 1.")
+        elsewhere.follow("Sessions")
+        elsewhere.expect_said("Your session is over. Please sign in again.")
+
+        console.follow("Password")
+        page.get_by_label("Present password").fill(PASSWORD)
+        page.get_by_label("New password").fill(f"{PASSWORD}, changed")
+        page.get_by_role("button", name="Change the password").click()
+        console.expect_said("Password changed.")
+
+
+def test_an_administrator_looks_after_users_and_roles(
+    stack: Stack, browser: Browser
+) -> None:
+    sign_up(stack, "leaver")
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in(stack.admin_name, stack.admin_password)
+        console.follow("Roles")
+        page.get_by_label("Name").fill("editor")
+        page.get_by_label("Description").fill("Edits what others write")
+        page.get_by_role("button", name="Add").click()
+        console.expect_said("The role editor is added.")
+        page.get_by_role("button", name="Remove the role editor").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        console.expect_said("Role removed.")
+
+        console.follow("Users")
+        page.get_by_label("Search").fill("leaver")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("link", name="leaver", exact=True).click()
+        page.get_by_role("button", name="Disable").click()
+        console.expect_said("leaver is disabled and signed out.")
+        page.get_by_role("button", name="Enable").click()
+        console.expect_said("leaver may sign in again.")
+        page.get_by_role("button", name="End all sessions").click()
+        console.expect_said("Sessions ended. Ended: 0.")
+        console.judge("admin-desktop-user")
+
+        delete = page.get_by_role("button", name="Delete")
+        delete.click()
+        console.judge("admin-desktop-delete")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(delete).to_be_focused()
+        delete.click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        console.expect_said("Account deleted.")
+
+
+def test_lists_come_in_pages(stack: Stack, browser: Browser) -> None:
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in(stack.admin_name, stack.admin_password)
+        console.follow("Users")
+        expect(page.locator("tbody tr")).to_have_count(20)
+        page.get_by_role("link", name="Next page").click()
+        expect(page.get_by_role("link", name="First page")).to_be_visible()
+        console.settle()
+        expect(page.get_by_role("link", name=f"member{MANY - 1}")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("link", name=stack.admin_name).first).to_be_visible()
+
+
+def test_the_audit_trail_is_filtered_and_judged(stack: Stack, browser: Browser) -> None:
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in(stack.admin_name, stack.admin_password)
+        console.follow("Audit trail")
+        page.get_by_label("Action").fill("account.signed_up")
+        page.get_by_role("button", name="Show").click()
+        console.expect_said("The events that match are shown.")
+        actions = page.locator("tbody th").all_text_contents()
+        assert set(actions) == {"account.signed_up"}
+        page.get_by_role("button", name="Verify the chain").click()
+        console.expect_said("The record is whole:")
+        console.judge("admin-desktop-audit-verified")
+
+
+def test_the_gateway_is_drawn_as_it_runs(stack: Stack, browser: Browser) -> None:
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in(stack.admin_name, stack.admin_password)
+        console.follow("Signing keys")
+        expect(page.get_by_role("img", name="The life of each key")).to_be_visible()
+        expect(page.locator("tbody tr")).to_have_count(2)
+        console.follow("Gateway")
+        expect(page.locator("polyline").first).to_be_visible(timeout=15_000)
+        expect(page.get_by_role("table")).to_have_count(2)
+        page.get_by_role("button", name="Pause").click()
+        console.expect_said("The picture stands still.")
+        console.judge("admin-desktop-gateway-live")
+
+
+def test_the_keyboard_leads_everywhere(stack: Stack, browser: Browser) -> None:
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.open("/")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).to_be_focused()
+        page.keyboard.press("Tab")
+        expect(page.locator("main").get_by_role("link").first).to_be_focused()
+        page.keyboard.press("Enter")
+        console.settle()
+        expect(page.locator("main h1")).to_be_focused()
+
+
+def test_nothing_moves_for_those_who_do_not_want_it(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url, reduced_motion="reduce") as console:
+        console.open("/")
+        moving = console.page.evaluate("""() => {
+          const busy = document.createElement("p");
+          busy.className = "busy";
+          document.body.append(busy);
+          return getComputedStyle(busy, "::before").animationDuration;
+        }""")
+        assert float(moving.removesuffix("s")) < 0.01
+
+
+def test_a_gateway_that_is_away_is_told_of_in_words(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        console.open("/resources")
+        console.page.route("**/api/**", lambda route: route.abort())
+        console.page.get_by_role("button", name="Read public").click()
+        console.expect_refused("The gateway cannot be reached.")
+        console.faults.clear()  # Chromium notes the request that failed

@@ -1,0 +1,161 @@
+"""The console in a real browser, watched for whatever must not happen there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
+from tests.support.browser import FLAGS, chromium
+
+ARTEFACTS: Final = Path(__file__).parents[2] / ".local" / "artefacts" / "console"
+"""Where screenshots are kept; `.ci/run` and CONTRIBUTING.md name it, too."""
+
+DESKTOP: Final = (1280, 800)
+PHONE: Final = (390, 844)
+
+_AXE: Final = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+_RUN_AXE: Final = """async () => (await axe.run(document, {preload: false})).violations
+  .filter(({impact}) => ["serious", "critical"].includes(impact))
+  .map(({id, impact, nodes}) =>
+    `${impact}: ${id}: ${nodes.map(({html, any, all}) =>
+      html + " " + [...any, ...all].map((each) => each.message)).join("; ")}`)"""
+
+_REPORT_VIOLATIONS: Final = """addEventListener("securitypolicyviolation", (event) =>
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`))"""
+
+_REFUSAL: Final = "Failed to load resource: the server responded with a status of 4"
+"""What Chromium notes of a response of the API that the page shows in words."""
+
+
+@dataclass
+class Console:
+    """A page of the console, and what was wrong with it so far."""
+
+    page: Page
+    base_url: str
+    faults: list[str] = field(default_factory=list)
+
+    def open(self, path: str = "/") -> None:
+        """Open a page of the console by its address, and wait until it is there."""
+        self.page.goto(f"{self.base_url}/console#{path}")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the page is drawn."""
+        expect(self.page.locator("main:not([aria-busy]) h1")).to_be_visible()
+
+    def follow(self, name: str) -> None:
+        """Follow a link of the menu, which a phone hides."""
+        menu = self.page.get_by_role("button", name="Menu")
+        if menu.is_visible():
+            menu.click()
+        links = self.page.get_by_role("navigation", name="Pages", exact=True)
+        links.get_by_role("link", name=name, exact=True).click()
+        expect(self.page.locator("main h1")).to_have_text(name)
+        self.settle()
+
+    def menu(self) -> list[str]:
+        """Return the pages that the menu names."""
+        return self.page.locator("#side a").all_text_contents()
+
+    def sign_in(self, username: str, password: str) -> None:
+        """Sign in by the form."""
+        self.open("/sign-in")
+        self.page.get_by_label("User name").fill(username)
+        self.page.get_by_label("Password").fill(password)
+        self.page.locator("main").get_by_role("button", name="Sign in").click()
+        self.expect_said(f"You are signed in as {username}.")
+
+    def expect_said(self, text: str) -> None:
+        """Wait until the region that is read out politely says a text."""
+        expect(self.page.get_by_role("status")).to_contain_text(text)
+
+    def expect_refused(self, text: str) -> None:
+        """Wait until the region that is read out at once says a text."""
+        expect(self.page.get_by_role("alert")).to_contain_text(text)
+
+    def judge(self, name: str) -> None:
+        """Keep a picture of the page, and note what axe-core finds wrong."""
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
+        if not self.page.evaluate("() => 'axe' in window"):
+            self.page.evaluate(_AXE)
+        found = self.page.evaluate(_RUN_AXE)
+        self.faults += [f"{name}: {each}" for each in found]
+        overflow = "() => document.documentElement.scrollWidth - innerWidth"
+        if (beyond := self.page.evaluate(overflow)) > 0:
+            self.faults.append(f"{name}: {beyond} px wider than the window")
+
+    def note_message(self, message: ConsoleMessage) -> None:
+        """Note an error or a warning of the browser's console."""
+        is_refusal = message.text.startswith(_REFUSAL) and "/api/" in str(
+            message.location.get("url")
+        )
+        if message.type in {"error", "warning"} and not is_refusal:
+            self.faults.append(f"{message.type}: {message.text}")
+
+    def note_request(self, request: Request) -> None:
+        """Note a request to another host."""
+        if urlsplit(request.url).netloc != urlsplit(self.base_url).netloc:
+            self.faults.append(f"asked another host: {request.url}")
+
+
+@contextmanager
+def running_browser(*flags: str) -> Iterator[Browser]:
+    """Run the machine's own Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=[*FLAGS, *flags]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def console_in(
+    browser: Browser,
+    base_url: str,
+    size: tuple[int, int] = DESKTOP,
+    **options: Any,  # noqa: ANN401 - Playwright's own options
+) -> Iterator[Console]:
+    """Open a browser profile of its own; fail if anything was wrong at the end."""
+    width, height = size
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        has_touch=size == PHONE,
+        locale="en-GB",
+        **options,
+    )
+    context.add_init_script(_REPORT_VIOLATIONS)
+    try:
+        console = watched(context, base_url)
+        yield console
+        assert console.faults == []
+    finally:
+        context.close()
+
+
+def watched(context: BrowserContext, base_url: str) -> Console:
+    """Return a new page of a profile, with its messages and requests watched."""
+    console = Console(context.new_page(), base_url)
+    console.page.set_default_timeout(20_000)
+    console.page.on("console", console.note_message)
+    console.page.on(
+        "pageerror", lambda error: console.faults.append(f"exception: {error}")
+    )
+    console.page.on("request", console.note_request)
+    return console
