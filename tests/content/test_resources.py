@@ -30,7 +30,7 @@ async def client(
     registry: CollectorRegistry,
 ) -> Client:
     client = await aiohttp_client(content_app)
-    for each in ("verification_keys", "status_list_fetches"):
+    for each in ("verification_keys", "status_list_fetches_total"):
         await until(partial(registry.get_sample_value, f"content_{each}"), seconds=20)
     return client
 

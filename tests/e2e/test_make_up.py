@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,8 +16,10 @@ from typing import Final
 
 import pytest
 from tests.reference import metrics
+from tests.reference.pages import SERVICES
 from tests.support.contract_walk import ROWS, Walk, claims_of, walking
 from tests.support.make_up import PATIENCE_SECONDS, PORTS, ROOT, Running, Tree
+from tests.support.missing import skip_missing
 
 
 def _processes_in(folder: Path) -> list[str]:
@@ -253,6 +256,22 @@ async def test_a_role_is_added_by_one_command(running: Running) -> None:
 
 def test_metrics_page_is_what_make_docs_writes(running: Running) -> None:
     assert metrics.PAGE.read_text("utf-8") == metrics.page(running.tree)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_promtool_finds_nothing_to_mend_in_the_metrics(
+    running: Running, service: str
+) -> None:
+    if shutil.which("promtool") is None:
+        skip_missing("promtool is not installed")
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=metrics.exported(running.tree, service),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
 def test_p13_first_admin_is_random_and_everything_kept_is_private(

@@ -125,8 +125,9 @@ async def test_its_lines_have_the_shape_of_all_others(
         await gateway.exit_code()
     lines = [json.loads(line) for line in gateway.events().splitlines()]
     (line,) = (tmp_path / "access.log").read_text().splitlines()
-    shapes = {tuple(entry)[:6] for entry in (*lines, json.loads(line))}
-    assert shapes == {("time", "level", "name", "event", "request_id", "service")}
+    shapes = {tuple(entry)[:7] for entry in (*lines, json.loads(line))}
+    first = ("time", "level", "name", "event", "request_id", "trace_id", "service")
+    assert shapes == {first}
     moments = {len(entry["time"]) for entry in (*lines, json.loads(line))}
     assert moments == {len("2026-01-01T00:00:00.000Z")}
 

@@ -1,16 +1,20 @@
 import asyncio
+import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from tests.support.certificates import write_certificate
+from tests.support.gateway_process import gateway_process
 from tests.support.ports import free_ports
+from tests.support.raw_upstream import raw_upstream
 from tests.support.replica_server import not_ready, replica_servers
 
 from gateway_service.operations.doctor import check, diagnose
 from gateway_service.settings import GatewaySettings
 from service_kit.doctor import report
+from service_kit.process import VERSION
 from service_kit.settings import SettingsError, read_settings
 
 FILE = """
@@ -22,7 +26,7 @@ upstream = "content"
 """
 
 
-def settings(path: Path, *, port: int = 0, internal_port: int = 0) -> GatewaySettings:
+def settings(path: Path, *, port: int = 0, internal_port: int = 1) -> GatewaySettings:
     return read_settings(
         GatewaySettings,
         {
@@ -85,11 +89,14 @@ async def test_doctor_finds_all_well(
         )
 
     assert code == 0
-    assert lines == [
+    assert lines[:3] == [
         f"ok    {path}",
+        "note  process on internal port 1: no gateway runs here",
         "ok    listen on 127.0.0.1:0",
-        "ok    listen on 127.0.0.1:0",
-        f"ok    certificate {certificate}",
+    ]
+    assert lines[3].startswith(("ok    descriptors: ", "note  descriptors: "))
+    assert lines[4].startswith(f"note  certificate {certificate}: valid until 20")
+    assert lines[5:] == [
         *(
             f"ok    content: replica 127.0.0.1:{s.port}: port {s.port} /readyz: ready"
             for s in servers
@@ -125,20 +132,68 @@ async def test_doctor_names_what_does_not_work(
     assert code == 1
     bad = [line.removeprefix("fault ") for line in lines if line.startswith("fault ")]
     replica = "content: replica 127.0.0.1"
-    assert bad[0] == f"listen on 127.0.0.1:{taken_port(lines)}: address already in use"
-    assert bad[1] == "certificate absent.pem: no such file or directory"
+    assert bad[0] == (
+        f"listen on 127.0.0.1:{taken_port(lines)}: address already in use"
+        " -> end what has the port, or change GATEWAY_PORT"
+    )
+    assert bad[1] == (
+        "certificate absent.pem: no such file or directory"
+        " -> correct tls.certificate and tls.key"
+    )
     assert bad[2].startswith("rate limits in valkey: ")
     assert bad[3].startswith("content: name no-such-name.invalid: ")
-    assert bad[4:] == [
+    assert [line.partition(" -> ")[0] for line in bad[4:]] == [
         f"{replica}:{ports[0]}: port {ports[0]} /readyz: not ready",
         f"{replica}:{ports[1]}: port {ports[1]} /readyz: silent",
         f"{replica}:{closed}: connection refused",
     ]
+    assert all(" -> " in line for line in bad)
 
 
 def taken_port(lines: list[str]) -> str:
     [line] = [line for line in lines if line.startswith("fault listen on")]
     return line.split(":")[1]
+
+
+async def test_doctor_examines_the_gateway_that_runs_here(
+    path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    async with (
+        replica_servers(1) as [server],
+        raw_upstream() as upstream,
+        gateway_process(tmp_path, upstream.port) as gateway,
+    ):
+        configured = settings(
+            path, port=gateway.port, internal_port=gateway.internal_port
+        )
+        address = f"http://127.0.0.1:{server.port}"
+        await asyncio.to_thread(os.utime, path, (2e9, 2e9))
+        code, lines = await examined(
+            capsys, configured, {"GATEWAY_UPSTREAM_CONTENT": address}
+        )
+
+    assert code == 0
+    place = f"process on internal port {gateway.internal_port}"
+    pid = gateway.process.pid
+    assert lines[1].startswith(f"ok    {place}: gateway {VERSION}, pid {pid}, up ")
+    assert lines[2].startswith(
+        f"note  configuration of pid {pid}: the file has changed"
+    )
+    assert not [line for line in lines if "listen on" in line]
+
+
+async def test_doctor_names_a_stranger_on_the_internal_port(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with replica_servers(2) as [server, stranger]:
+        code, lines = await examined(
+            capsys,
+            settings(path, internal_port=stranger.port),
+            {"GATEWAY_UPSTREAM_CONTENT": f"http://127.0.0.1:{server.port}"},
+        )
+
+    assert code == 1
+    assert lines[1].startswith(f"fault process on internal port {stranger.port}: ")
 
 
 async def test_doctor_stops_at_a_configuration_it_cannot_use(

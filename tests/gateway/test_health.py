@@ -4,7 +4,8 @@ from tests.support.replica_server import replica_servers
 
 from gateway_service.config.model import HealthConfig
 from gateway_service.upstreams.endpoint import Endpoint
-from gateway_service.upstreams.health_checks import HealthCheck, ProbeResult, probe
+from gateway_service.upstreams.failures import ProbeResult
+from gateway_service.upstreams.health_checks import HealthCheck, probe
 from gateway_service.upstreams.replica import ReplicaHealth as Health
 
 CONFIG = HealthConfig(path="/readyz", timeout=1.0)

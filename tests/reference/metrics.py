@@ -1,14 +1,13 @@
 """Write docs/reference/metrics.md from what the running product exports."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGTERM
 from typing import Final
 from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
-from tests.reference.pages import FOLDER, item
+from tests.reference.pages import FOLDER, SERVICES, item
 from tests.support.make_up import Running, Tree
 
 PAGE: Final = FOLDER / "metrics.md"
@@ -17,28 +16,39 @@ _HEAD: Final = """\
 # Metrics
 
 `make docs` writes this page from what the running services export. Each service
-serves `/metrics` on its internal port, as Prometheus text. Where counts of attempts are
-shared in Valkey, identity exports `identity_throttle_fallbacks_total` too: how many
-questions memory answered because Valkey did not.
+serves `/metrics` on its internal port, as Prometheus text; each worker of the gateway
+has an internal port of its own. Values of labels come from the code and the
+configuration, never from a client.
 """
 
 
 def page(tree: Tree) -> str:
     """Return the text of metrics.md, as the services of a running tree tell it."""
-    lines = [_HEAD]
-    for service in ("gateway", "identity", "content"):
-        port = tree.ports[f"{service.upper()}_INTERNAL_PORT"]
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
-            exported = response.read().decode()
-        lines += [f"## {service}", "", *_families(exported), ""]
-    return "\n".join(lines)
+    found = {service: _families(exported(tree, service)) for service in SERVICES}
+    everywhere = set.intersection(*(set(each) for each in found.values()))
+    lines = [_HEAD, "## every service", ""]
+    lines += [found["gateway"][name] for name in sorted(everywhere)]
+    for service, families in found.items():
+        own = [text for name, text in families.items() if name not in everywhere]
+        lines += ["", f"## {service}", "", *own]
+    return "\n".join([*lines, ""])
 
 
-def _families(exported: str) -> Iterator[str]:
-    for family in text_string_to_metric_families(exported):
-        if not family.name.endswith("_created"):
-            name = f"{family.name}_total" if family.type == "counter" else family.name
-            yield item(f"`{name}` ({family.type}): {family.documentation}")
+def exported(tree: Tree, service: str) -> str:
+    """Return what a service of a running tree exports."""
+    port = tree.ports[f"{service.upper()}_INTERNAL_PORT"]
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+        text: str = response.read().decode()
+    return text
+
+
+def _families(text: str) -> dict[str, str]:
+    """Return an item for each family of metrics, by its name."""
+    items = {}
+    for family in text_string_to_metric_families(text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        items[name] = item(f"`{name}` ({family.type}): {family.documentation}")
+    return items
 
 
 if __name__ == "__main__":

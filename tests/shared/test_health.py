@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from service_kit.health import Readiness
 from service_kit.internal_app import create_internal_app
+from service_kit.process import VERSION
 
 
 async def all_well() -> str | None:
@@ -26,7 +27,11 @@ async def hangs() -> str | None:
 def client_of(readiness: Readiness) -> TestClient[web.Request, web.Application]:
     registry = CollectorRegistry()
     Counter("things", "Things counted", registry=registry).inc()
-    app = create_internal_app(readiness, registry, lambda: {"replicas": 3})
+
+    async def status() -> dict[str, object]:
+        return {"replicas": 3}
+
+    app = create_internal_app("example", readiness, registry, status)
     return TestClient(TestServer(app))
 
 
@@ -62,5 +67,12 @@ async def test_a_draining_process_is_not_ready() -> None:
 
 async def test_metrics_and_status_are_shown() -> None:
     async with client_of(Readiness()) as client:
-        assert "things_total 1.0" in await (await client.get("/metrics")).text()
-        assert await (await client.get("/status")).json() == {"replicas": 3}
+        metrics = await (await client.get("/metrics")).text()
+        assert "things_total 1.0" in metrics
+        assert "gatehouse_build_info{" in metrics
+        assert f'service="example",version="{VERSION}"}} 1.0' in metrics
+        assert "process_open_fds" in metrics
+        status = await (await client.get("/status")).json()
+        assert status["replicas"] == 3
+        assert (status["service"], status["version"]) == ("example", VERSION)
+        assert status["faults"] == status["warnings"] == {}

@@ -23,6 +23,7 @@ def test_variables_have_the_services_prefix_and_its_own_ports() -> None:
         "LENDING_INTERNAL_PORT",
         "LENDING_LOG_LEVEL",
         "LENDING_LOG_FORMAT",
+        "LENDING_OTLP_ENDPOINT",
         "LENDING_DRAIN_DELAY",
         "LENDING_SHUTDOWN_GRACE",
     }

@@ -16,6 +16,8 @@ from service_kit.log_format import LogFormat
 from service_kit.logs import configure_logging, flush_logs
 from service_kit.request_id import name_request, request_id
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
 
 @pytest.fixture(autouse=True)
 def _own_root_logger() -> Iterator[None]:
@@ -34,7 +36,7 @@ def test_a_record_is_one_json_line_with_its_fields(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     configure_logging("example", "info")
-    token = request_id.set("request-7")
+    token = request_id.set(TRACE)
     logging.getLogger("a.b").info("session_ended", extra={"reason": "sign_out"})
     logging.getLogger("a.b").debug("not_shown")
     request_id.reset(token)
@@ -48,7 +50,8 @@ def test_a_record_is_one_json_line_with_its_fields(
         "level": "INFO",
         "name": "a.b",
         "event": "session_ended",
-        "request_id": "request-7",
+        "request_id": TRACE,
+        "trace_id": TRACE,
         "reason": "sign_out",
     }
     assert moment.utcoffset() == timedelta(0)

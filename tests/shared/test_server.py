@@ -48,7 +48,7 @@ SERVICE = textwrap.dedent("""
         app = web.Application(middlewares=[request_middleware({}, readiness=readiness)])
         app.router.add_get("/slow", slow)
         app.router.add_get("/fast", fast)
-        internal = create_internal_app(readiness, CollectorRegistry())
+        internal = create_internal_app("example", readiness, CollectorRegistry())
         runner = app_runner(app, settings)
         await serve(runner, internal, readiness, settings)
 

@@ -44,7 +44,7 @@ SERVICE = textwrap.dedent("""
         readiness = Readiness()
         app = web.Application()
         app.router.add_get("/chatty", chatty)
-        internal = create_internal_app(readiness, CollectorRegistry())
+        internal = create_internal_app("example", readiness, CollectorRegistry())
         runner = app_runner(app, settings)
         await serve(runner, internal, readiness, settings)
 

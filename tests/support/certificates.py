@@ -10,7 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def write_certificate(folder: Path, common_name: str) -> tuple[Path, Path]:
+def write_certificate(
+    folder: Path, common_name: str, *, lasts: timedelta = timedelta(hours=1)
+) -> tuple[Path, Path]:
     """Write `certificate.pem` and `key.pem` for a name; return their paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
@@ -22,7 +24,7 @@ def write_certificate(folder: Path, common_name: str) -> tuple[Path, Path]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(hours=1))
+        .not_valid_after(now + lasts)
         .add_extension(
             x509.SubjectAlternativeName([x509.DNSName(common_name)]), critical=False
         )
@@ -37,6 +39,7 @@ def write_certificate(folder: Path, common_name: str) -> tuple[Path, Path]:
             serialization.NoEncryption(),
         )
     )
+    paths[1].chmod(0o600)
     return paths
 
 

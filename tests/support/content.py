@@ -91,7 +91,7 @@ async def content(
             running = Content(port, readiness, registry, http)
             if wait:
                 await until(lambda: running.metric("verification_keys"))
-                await until(lambda: running.metric("status_list_fetches"))
+                await until(lambda: running.metric("status_list_fetches_total"))
             yield running
     finally:
         await runner.cleanup()

@@ -21,6 +21,7 @@ from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.last_good import Loaded, load
 from gateway_service.operations.metrics import GatewayMetrics
 from gateway_service.operations.status import status_of
+from gateway_service.operations.tracing import ExchangeTracing
 from gateway_service.proxy.rate_limits import without_limits
 from gateway_service.server import GatewayServer, running
 from gateway_service.settings import GatewaySettings
@@ -28,6 +29,7 @@ from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.pool import ConnectionPool
 from service_kit.health import Readiness
 from service_kit.internal_app import create_internal_app
+from service_kit.tracing import SpanSender
 
 _NO_LIMITS: Final = "off for every client: GATEWAY_RATE_LIMITS=off"
 
@@ -93,6 +95,7 @@ def create_app(
         batch=batch,
         descriptors=descriptors,
         loop=loop,
+        tracing=_tracing(settings),
     )
     registry.register(server.metrics)
     reloads: set[asyncio.Task[None]] = set()
@@ -108,6 +111,12 @@ def create_app(
         task.add_done_callback(reloads.discard)
         return task
 
+    async def status() -> dict[str, object]:
+        return {
+            "requests": server.metrics.totals(),
+            **status_of(control, limits_rates=settings.rate_limits),
+        }
+
     return GatewayApp(
         serving=partial(
             running,
@@ -118,19 +127,19 @@ def create_app(
             shares_port=settings.share_port,
         ),
         server=server,
-        internal_app=create_internal_app(
-            readiness,
-            registry,
-            lambda: {
-                "requests": server.metrics.totals(),
-                **status_of(control, limits_rates=settings.rate_limits),
-            },
-        ),
+        internal_app=create_internal_app("gateway", readiness, registry, status),
         readiness=readiness,
         control=control,
         metrics=server.metrics,
         reload=begin_reload,
     )
+
+
+def _tracing(settings: GatewaySettings) -> ExchangeTracing | None:
+    if settings.otlp_endpoint is None:
+        return None
+    sender = SpanSender("gateway", settings.otlp_endpoint)
+    return ExchangeTracing(sender, settings.traced_percent)
 
 
 def _warn_of_no_limits(readiness: Readiness) -> None:

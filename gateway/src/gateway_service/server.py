@@ -18,6 +18,7 @@ from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
 from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.metrics import GatewayMetrics
+from gateway_service.operations.tracing import ExchangeTracing
 from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.proxy import Proxy
 from service_kit.health import Readiness
@@ -40,6 +41,7 @@ class GatewayServer(EdgeServer):
         batch: WriteBatch,
         descriptors: Descriptors,
         loop: asyncio.AbstractEventLoop,
+        tracing: ExchangeTracing | None = None,
     ) -> None:
         fields = request_fields(control.state.config.dropped_headers)
         super().__init__(
@@ -48,11 +50,8 @@ class GatewayServer(EdgeServer):
         self._control = control
         self._access_log = access_log
         self._proxy = Proxy(lambda: control.state)
-        self.metrics = GatewayMetrics(
-            lambda: control.state,
-            self,
-            lambda: access_log.dropped,
-        )
+        self.tracing = tracing
+        self.metrics = GatewayMetrics(control, self, lambda: access_log.dropped)
         self.adopt_limits()
 
     def adopt_limits(self) -> None:
@@ -61,9 +60,7 @@ class GatewayServer(EdgeServer):
         limits = config.limits
         self.fields = request_fields(config.dropped_headers)
         self.timeouts = config.client_timeouts
-        room = room_for_clients(
-            sum(each.max_in_flight + each.idle_connections for each in config.upstreams)
-        )
+        room = room_for_clients(config.upstream_connections)
         self.connection_limit = min(limits.connections, room)
         # Where descriptors are scarce no client has more than half of them.
         self.client_limit = min(limits.connections_per_client, room // 2)
@@ -80,6 +77,8 @@ class GatewayServer(EdgeServer):
 
     def handle(self, exchange: Exchange) -> None:
         """Respond to a request, now or later."""
+        if self.tracing is not None:
+            self.tracing.begin(exchange)
         self._proxy.handle(exchange)
 
     def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
@@ -90,6 +89,8 @@ class GatewayServer(EdgeServer):
         """Take note of an exchange that is over."""
         seconds = time.monotonic() - exchange.started_at
         self.metrics.record(exchange, seconds)
+        if self.tracing is not None:
+            self.tracing.end(exchange, seconds)
         proxies = self._control.state.proxies
         client = proxies.client_behind(exchange.client.address, exchange.request.values)
         self._access_log.record(exchange, client, seconds)
@@ -131,3 +132,5 @@ async def running(
         await control.close()
         server.deadlines.close()
         await access_log.close()
+        if server.tracing is not None:
+            await server.tracing.close()

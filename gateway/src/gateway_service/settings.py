@@ -42,9 +42,21 @@ class GatewaySettings(ListenerSettings):
         default="-",
         description="a file, - for standard output, or off",
     )
+    traced_percent: int = setting(
+        "GATEWAY_TRACED_PERCENT",
+        whole_number(0, 100),
+        default="100",
+        description="of traces that begin here: how many are recorded",
+    )
     rate_limits: bool = setting(
         "GATEWAY_RATE_LIMITS",
         boolean,
         default="on",
         description="off counts no client's requests: for load tests alone",
     )
+
+    @property
+    def internal_ports(self) -> list[int]:
+        """The internal port of each worker, in a row; 0 if the system chooses."""
+        first = self.internal_port
+        return [first + i if first else 0 for i in range(self.workers)]

@@ -10,3 +10,8 @@ Clock = Callable[[], datetime]
 
 utc_now: Final[Clock] = partial(datetime.now, UTC)
 """Returns the present moment. Each request asks, so no function of ours wraps it."""
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a moment as RFC 3339 spells it, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

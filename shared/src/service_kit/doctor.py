@@ -2,29 +2,59 @@
 
 import sys
 from collections.abc import AsyncIterable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(Enum):
+    """How bad it is: how its line begins, and the exit code."""
+
+    GOOD = ("ok", 0)
+    NOTE = ("note", 0)
+    """The service works, but the operator should know."""
+    FAULT = ("fault", 1)
+    AWAY = ("fault", 2)
+    """It does not answer, so nothing else can be said of it."""
+
+    def __init__(self, label: str, exit_code: int) -> None:
+        self.label = label
+        self.exit_code = exit_code
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one thing."""
+    """What was found of one thing, and what the operator does about it."""
 
     name: str
     text: str = ""
-    is_good: bool = field(default=True, kw_only=True)
-    is_away: bool = field(default=False, kw_only=True)
-    """It does not answer, so nothing else can be said of it."""
+    severity: Severity = Severity.GOOD
+    advice: str = ""
 
     def __str__(self) -> str:
-        state = "ok   " if self.is_good else "fault"
-        return (
-            f"{state} {self.name}: {self.text}" if self.text else f"{state} {self.name}"
-        )
+        line = f"{self.severity.label:5} {self.name}"
+        if self.text:
+            line += f": {self.text}"
+        return f"{line} -> {self.advice}" if self.advice else line
 
 
-def fault(name: str, text: str = "") -> Finding:
+def note(name: str, text: str, advice: str = "") -> Finding:
+    """Return a finding that the operator should know of."""
+    return Finding(name, text, Severity.NOTE, advice)
+
+
+def fault(name: str, text: str = "", advice: str = "") -> Finding:
     """Return a finding of something that is not as the service needs it."""
-    return Finding(name, text, is_good=False)
+    return Finding(name, text, Severity.FAULT, advice)
+
+
+def away(name: str, text: str, advice: str = "") -> Finding:
+    """Return a finding of something that is needed and does not answer."""
+    return Finding(name, text, Severity.AWAY, advice)
+
+
+def good_unless(name: str, problem: str | None, text: str, advice: str = "") -> Finding:
+    """Return a finding with a problem and what to do about it, or what is well."""
+    return Finding(name, text) if problem is None else fault(name, problem, advice)
 
 
 def _write_line(line: str) -> None:
@@ -42,6 +72,5 @@ async def report(
     exit_code = 0
     async for finding in findings:
         write_line(str(finding))
-        if not finding.is_good:
-            exit_code = max(exit_code, 2 if finding.is_away else 1)
+        exit_code = max(exit_code, finding.severity.exit_code)
     return exit_code

@@ -1,7 +1,8 @@
 """What a process says of itself, on a port of its own."""
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from aiohttp import web
@@ -12,20 +13,31 @@ from service_kit.health import Readiness
 from service_kit.logs import LogMetrics
 from service_kit.middleware import request_middleware
 from service_kit.problems import common, problem_response
+from service_kit.process import ProcessState
+
+Status = Callable[[], Awaitable[Mapping[str, object]]]
+"""Returns the state of a service, without secrets, as JSON can hold it."""
+
+
+async def no_status() -> Mapping[str, object]:
+    """Return the state of a service that has none of its own."""
+    return {}
 
 
 def create_internal_app(
+    service: str,
     readiness: Readiness,
     registry: CollectorRegistry,
-    status: Callable[[], Mapping[str, object]] = dict,
+    status: Status = no_status,
 ) -> web.Application:
     """Return the application of the internal port.
 
     ``/livez`` is 200 as long as the event loop runs: it asks nobody. ``/readyz``
     is 503 with the reasons while requests should go elsewhere, else 200 with a line
-    for each warning. ``/metrics`` is Prometheus text. ``/status`` is whatever
-    ``status`` returns, as JSON.
+    for each warning. ``/metrics`` is Prometheus text. ``/status`` is the state of the
+    process and whatever ``status`` returns, as JSON.
     """
+    process = ProcessState(service)
 
     async def livez(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -39,14 +51,22 @@ def create_internal_app(
         return problem_response(replace(common.NOT_READY, members={"faults": faults}))
 
     async def metrics(_: web.Request) -> web.Response:
+        # Read from files: not on the event loop, where all else is counted.
+        of_process = await asyncio.to_thread(generate_latest, process.registry)
         return web.Response(
-            body=generate_latest(registry),
+            body=of_process + generate_latest(registry),
             headers={"Content-Type": CONTENT_TYPE_LATEST},
         )
 
     async def show_status(_: web.Request) -> web.Response:
+        state = {
+            **process.report(),
+            "faults": await readiness.faults(),
+            "warnings": await readiness.warned(),
+            **await status(),
+        }
         return web.Response(
-            text=json.dumps(status(), indent=1) + "\n", content_type="application/json"
+            text=json.dumps(state, indent=1) + "\n", content_type="application/json"
         )
 
     registry.register(LogMetrics())

@@ -7,6 +7,7 @@ from typing import Any
 from service_kit import settings as parse
 from service_kit.log_format import LogFormat
 from service_kit.settings import PREFIX, setting
+from service_kit.tracing import collector_url
 
 
 def public_port(default: str) -> Any:  # noqa: ANN401 - stands in for a field
@@ -51,6 +52,12 @@ class ListenerSettings:
         LogFormat.parse,
         default="auto",
         description="text for people, json for programs; auto: text on a terminal",
+    )
+    otlp_endpoint: str | None = setting(
+        f"{PREFIX}OTLP_ENDPOINT",
+        collector_url,
+        optional=True,
+        description="collector that gets spans by OTLP over HTTP; needs the extra otel",
     )
     drain_delay: timedelta = setting(
         f"{PREFIX}DRAIN_DELAY",

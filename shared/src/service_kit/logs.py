@@ -25,6 +25,7 @@ from service_kit.log_format import (
     time_of_day,
 )
 from service_kit.request_id import NO_REQUEST, client_request_id, request_id
+from service_kit.trace_context import current_trace_id
 
 FLUSH_SECONDS: Final = 1.0
 """How long a process that ends waits for somebody to take its last lines."""
@@ -32,9 +33,11 @@ FLUSH_SECONDS: Final = 1.0
 _PENDING_LIMIT: Final = 4_194_304
 """Bytes of lines that may wait for a reader: some ten thousand lines."""
 
-_FORMAT: Final = "{asctime}{levelname}{name}{message}{request_id}"
+_FORMAT: Final = "{asctime}{levelname}{name}{message}{request_id}{trace_id}"
 _RENAMES: Final = {"asctime": "time", "levelname": "level", "message": "event"}
 _STANDARD_DESCRIPTORS: Final = (0, 1, STDERR)
+
+_OF_NO_REQUEST: Final = (("request_id", NO_REQUEST), ("trace_id", NO_REQUEST))
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -56,7 +59,7 @@ def configure_logging(
     )
     handler = _LineHandler()
     handler.setFormatter(formatter)
-    handler.addFilter(_RequestIdFilter())
+    handler.addFilter(_RequestFilter())
     root = logging.getLogger()
     before, root.handlers[:] = root.handlers[:], [handler]
     for each in before:
@@ -132,8 +135,10 @@ class _TextFormatter(_Formatter):
         fields = {
             name: value
             for name, value in log_data.items()
-            if name != "name" and (name, value) != ("request_id", NO_REQUEST)
+            if name != "name" and (name, value) not in _OF_NO_REQUEST
         }
+        if fields.get("trace_id") == fields.get("request_id"):
+            fields.pop("trace_id", None)  # it began here
         head = {
             name: fields.pop(name) for name in ("time", "level", "service", "event")
         }
@@ -168,6 +173,7 @@ class _LineHandler(logging.Handler):
                         "msg": "line_not_formatted",
                         "event_lost": str(record.msg),
                         "request_id": request_id.get(),
+                        "trace_id": current_trace_id(),
                     }
                 )
             )
@@ -182,11 +188,12 @@ class _LineHandler(logging.Handler):
         super().close()
 
 
-class _RequestIdFilter(logging.Filter):
-    """Adds the request id to every record of a request, and what its client says."""
+class _RequestFilter(logging.Filter):
+    """Adds request and trace to every record of a request, and what its client says."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
+        record.trace_id = current_trace_id()
         if said := client_request_id.get():
             record.client_request_id = said
         return True

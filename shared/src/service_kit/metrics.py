@@ -2,12 +2,13 @@
 
 import operator
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterator
-from typing import Final
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Final, TypeVar
 
 from prometheus_client.core import (
     CounterMetricFamily,
+    GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
 )
@@ -32,6 +33,8 @@ _BOUNDS: Final = (
 
 _ROUTE: Final = 1
 """Which label is the route."""
+
+Family = TypeVar("Family", CounterMetricFamily, GaugeMetricFamily)
 
 
 class _Series:
@@ -61,6 +64,7 @@ class RequestMetrics(Collector):
         self._labels = ("method", "route", "status", *more_labels)
         self._series: defaultdict[tuple[str | int, ...], _Series]
         self._series = defaultdict(_Series)
+        self._problems: Counter[tuple[str, str]] = Counter()
 
     def count(
         self, method: str, route: str, status: int, seconds: float, *more: str
@@ -75,6 +79,10 @@ class RequestMetrics(Collector):
         series = self._series.values()
         count = sum(sum(each.buckets) for each in series)
         return count, sum(each.seconds for each in series)
+
+    def count_problem(self, route: str, code: str) -> None:
+        """Count one response that is a problem."""
+        self._problems[route, code] += 1
 
     def collect(self) -> Iterator[Metric]:
         """Return the counts in Prometheus' form."""
@@ -96,6 +104,22 @@ class RequestMetrics(Collector):
         for route, total in routes.items():
             durations.add_metric((route,), _cumulative(total.buckets), total.seconds)
         yield durations
+        problems = CounterMetricFamily(
+            f"{self._service}_problems",
+            "Requests that this service refused or failed, by the problem's code",
+            labels=("route", "code"),
+        )
+        yield with_samples(problems, self._problems)
+
+
+def with_samples(
+    family: Family,
+    values: Mapping[str, float] | Mapping[tuple[str, str], float],
+) -> Family:
+    """Return the family with a sample for each value of its labels."""
+    for labels, value in values.items():
+        family.add_metric((labels,) if isinstance(labels, str) else labels, value)
+    return family
 
 
 def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:

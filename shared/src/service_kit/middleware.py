@@ -13,6 +13,7 @@ from service_kit.languages.accepting import language_of, preferred_language
 from service_kit.metrics import RequestMetrics
 from service_kit.problems import (
     SECURITY_HEADERS,
+    Problem,
     ProblemError,
     ProblemTable,
     common,
@@ -20,6 +21,8 @@ from service_kit.problems import (
     problem_response,
 )
 from service_kit.request_id import HEADER, name_request
+from service_kit.trace_context import HEADER as TRACEPARENT
+from service_kit.trace_context import traceparent
 
 CLIENT_GONE: Final = 499
 """Counted in place of a status when the client left before its response."""
@@ -63,12 +66,15 @@ def request_middleware(
         name = name_request(said, from_gateway=is_from_gateway(request))
         accepted = request.headers.getall(hdrs.ACCEPT_LANGUAGE, ())
         preferred_language.set(language_of(accepted))
+        traceparent.set(request.headers.get(TRACEPARENT))
         if request.version.major != _MAJOR_VERSION:
             handler = _refuse_version
+        problem: Problem | None = None
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
-            response = problem_response(problem_for(error), public_url=public_url)
+            problem = problem_for(error)
+            response = problem_response(problem, public_url=public_url)
         response.headers[HEADER] = name
         response.headers.merge(_COMMON_HEADERS)
         if readiness.draining:
@@ -77,10 +83,12 @@ def request_middleware(
             status = CLIENT_GONE if request.transport is None else response.status
             resource = request.match_info.route.resource
             if resource is None:
-                metrics.count("other", "none", status, monotonic() - started_at)
+                method, route = "other", "none"
             else:
-                route = resource.canonical
-                metrics.count(request.method, route, status, monotonic() - started_at)
+                method, route = request.method, resource.canonical
+            metrics.count(method, route, status, monotonic() - started_at)
+            if problem is not None:
+                metrics.count_problem(route, problem.code)
         return response
 
     return middleware

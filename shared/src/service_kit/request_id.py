@@ -21,8 +21,8 @@ client_request_id: ContextVar[str | None] = ContextVar(
 """The id that a client gave its request, which no gateway of ours has vouched for."""
 
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_BITS: Final = 96
-"""No two requests meet, and the id stays short in a log line."""
+_BITS: Final = 128
+"""As many as a trace id has: a request that came without a trace begins its own."""
 
 
 def leave_request() -> None:
@@ -32,7 +32,7 @@ def leave_request() -> None:
 
 def new_request_id() -> str:
     """Return an id that no other request has."""
-    return f"{random.getrandbits(_BITS):024x}"
+    return f"{random.getrandbits(_BITS):032x}"
 
 
 def name_request(untrusted: str | None, *, from_gateway: bool) -> str:

@@ -13,7 +13,8 @@ from service_kit.doctor import Finding, fault, report
 from service_kit.health import Readiness
 from service_kit.internal_app import create_internal_app
 from service_kit.server import app_runner, run, serve, settings_or_exit
-from service_kit.verification import VerificationSettings
+from service_kit.tracing import trace_requests
+from service_kit.verification import VERIFICATION, VerificationSettings
 
 _LONGEST_SECONDS: Final = 6
 """That `doctor` waits: one slow response of the issuer, and a little."""
@@ -38,8 +39,18 @@ def run_service(name: str, settings_class: type[S], create_app: CreateApp[S]) ->
 
     async def main(settings: S) -> None:
         readiness, registry = Readiness(), CollectorRegistry()
-        runner = app_runner(create_app(settings, readiness, registry), settings)
-        internal_app = create_internal_app(readiness, registry)
+        app = create_app(settings, readiness, registry)
+        trace_requests(app, name, settings.otlp_endpoint)
+        runner = app_runner(app, settings)
+
+        async def status() -> dict[str, object]:
+            return {
+                "issuer": settings.issuer,
+                "audience": settings.audience,
+                **app[VERIFICATION].report(),
+            }
+
+        internal_app = create_internal_app(name, readiness, registry, status)
         await serve(runner, internal_app, readiness, settings)
 
     run(name, main, settings_class)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from aiohttp import ClientSession, DummyCookieJar, web
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from service_kit import settings as parse
 from service_kit.auth import AUTHENTICATOR, Authenticator
@@ -23,6 +23,10 @@ from service_kit.tokens import (
     TokenVerifier,
     VerifiedTokens,
 )
+from service_kit.verification_state import Verification, VerificationMetrics
+
+VERIFICATION: Final = web.AppKey("VERIFICATION", Verification)
+"""There once the application has started."""
 
 _NO_STATUS_LISTS: Final = (
     "{prefix}STATUS_LIST_URLS is not set, and without it no revoked token is known; "
@@ -167,7 +171,8 @@ def verify_tokens(
             readiness.checks["keys"] = _check(keys.fault)
             if settings.require_status:
                 readiness.checks["status_lists"] = _check(statuses.fault)
-            _watch(settings.prefix, registry, keys, statuses, verified)
+            state = app[VERIFICATION] = Verification(keys, statuses, verified, clock)
+            registry.register(VerificationMetrics(settings.prefix.lower(), state))
             yield
 
     app.cleanup_ctx.append(verification)
@@ -180,25 +185,3 @@ def _check(fault: Callable[[], str | None]) -> Check:
         return fault()
 
     return ask
-
-
-def _watch(
-    prefix: str,
-    registry: CollectorRegistry,
-    keys: RemoteKeySet,
-    lists: RemoteStatusLists,
-    memory: VerifiedTokens,
-) -> None:
-    """Export how verification stands; each value is read when it is asked for."""
-    watched: dict[str, tuple[str, Callable[[], float]]] = {
-        "verification_keys": ("Keys of the issuer in use", lambda: len(keys)),
-        "jwks_fetches": ("Times the JWKS was asked for", lambda: keys.fetches),
-        "jwks_failures": ("Times it could not be had", lambda: keys.failures),
-        "status_lists": ("Status lists kept", lambda: len(lists)),
-        "status_list_fetches": ("Times one was asked for", lambda: lists.fetches),
-        "status_list_failures": ("Times it could not be had", lambda: lists.failures),
-        "remembered_tokens": ("Verified tokens in memory", lambda: len(memory)),
-    }
-    for name, (help_text, value) in watched.items():
-        gauge = Gauge(f"{prefix.lower()}{name}", help_text, registry=registry)
-        gauge.set_function(value)

@@ -58,6 +58,6 @@ async def test_operator_sees_leases_and_sizes_of_lists(
 
     assert registry.get_sample_value("identity_status_list_leases_total") == 1
     assert registry.get_sample_value("identity_status_list_entries_left") == 255
-    size = registry.get_sample_value("identity_status_list_octets", {"list": name})
+    size = registry.get_sample_value("identity_status_list_bytes", {"list": name})
     assert size is not None
     assert size < 1000

@@ -175,7 +175,7 @@ async def test_readiness_doctor_and_metrics_name_a_key_that_does_not_open(
     await spoil(database_url, spoilt)
     kid = next(r["kid"] for r in await rows(database_url) if r["slot"] == spoilt)
     readiness, registry, said = Readiness(), CollectorRegistry(), list[str]()
-    internal = create_internal_app(readiness, registry)
+    internal = create_internal_app("identity", readiness, registry)
     app = create_app(settings, readiness=readiness, registry=registry)
     async with TestClient(TestServer(app)), TestClient(TestServer(internal)) as client:
         while "have not been read" in await (await client.get("/readyz")).text():

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.valkey import ValkeyServer, valkey_server
 
 from identity_service.domain.errors import TooManyAttemptsError
@@ -30,21 +29,13 @@ TEN_A_MINUTE = (Limit(10, timedelta(minutes=1)), Limit(15, timedelta(hours=1)))
 
 
 @asynccontextmanager
-async def opened(
-    url: str, registry: CollectorRegistry | None = None
-) -> AsyncIterator[ValkeyCounters]:
-    counters = open_counters(url, registry or CollectorRegistry())
+async def opened(url: str) -> AsyncIterator[ValkeyCounters]:
+    counters = open_counters(url)
     assert isinstance(counters, ValkeyCounters)
     try:
         yield counters
     finally:
         await counters.close()
-
-
-def fallbacks(registry: CollectorRegistry) -> float:
-    value = registry.get_sample_value("identity_throttle_fallbacks_total")
-    assert value is not None
-    return value
 
 
 async def test_p8_replicas_count_together(valkey_server: ValkeyServer) -> None:
@@ -122,23 +113,22 @@ async def test_p8_memory_counts_while_valkey_is_away(
     valkey_server: ValkeyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    registry = CollectorRegistry()
-    async with opened(valkey_server.url, registry) as counters:
+    async with opened(valkey_server.url) as counters:
         assert await counters.take("alice", TEN_A_MINUTE) is None
-        assert fallbacks(registry) == 0
+        assert counters.fallbacks == 0
 
         await asyncio.to_thread(valkey_server.kill)
         started_at = time.monotonic()
         taken = [await counters.take("alice", TEN_A_MINUTE) for _ in range(30)]
         assert time.monotonic() - started_at < 2 * STORE_TIMEOUT
         assert taken.count(None) == 10
-        assert fallbacks(registry) == 30
+        assert counters.fallbacks == 30
 
         await asyncio.to_thread(valkey_server.start)
         await asyncio.sleep(RETRY_SECONDS)
         taken = [await counters.take("alice", TEN_A_MINUTE) for _ in range(30)]
         assert taken.count(None) == 10
-        assert fallbacks(registry) == 30
+        assert counters.fallbacks == 30
 
     events = [record.message for record in caplog.records]
     assert events == ["throttle_store_away", "throttle_store_back"]
@@ -194,28 +184,26 @@ async def test_p8_many_slow_answers_are_not_waited_for() -> None:
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        registry = CollectorRegistry()
-        async with opened(f"valkey://127.0.0.1:{port}", registry) as counters:
+        async with opened(f"valkey://127.0.0.1:{port}") as counters:
             started_at = time.monotonic()
             await counters.take("alice", SIGN_INS_OF_USER)
 
             assert time.monotonic() - started_at < STORE_TIMEOUT + 0.2
-            assert fallbacks(registry) == 1
+            assert counters.fallbacks == 1
         await answered.wait()
 
 
 async def test_valkey_absent_at_the_start(valkey_server: ValkeyServer) -> None:
     await asyncio.to_thread(valkey_server.kill)
-    registry = CollectorRegistry()
-    async with opened(valkey_server.url, registry) as counters:
+    async with opened(valkey_server.url) as counters:
         taken = [await counters.take("alice", TEN_A_MINUTE) for _ in range(20)]
 
         assert taken.count(None) == 10
-        assert fallbacks(registry) == 20
+        assert counters.fallbacks == 20
 
 
 async def test_memory_is_counters_of_its_own() -> None:
-    counters = open_counters("memory://", CollectorRegistry())
+    counters = open_counters("memory://")
 
     taken = [await counters.take("alice", TEN_A_MINUTE) for _ in range(20)]
     await counters.close()
@@ -226,7 +214,7 @@ async def test_memory_is_counters_of_its_own() -> None:
 @pytest.mark.parametrize("url", ["", "memory", "http://x", "memcached://x", "valkey"])
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="memory://"):
-        open_counters(url, CollectorRegistry())
+        open_counters(url)
 
 
 @pytest.mark.parametrize("scheme", ["valkey", "redis"])

@@ -294,3 +294,10 @@ class Config:
     tls: TlsConfig | None = table(TlsConfig, is_optional=True)
     upstreams: tuple[UpstreamConfig, ...] = named(UpstreamConfig)
     routes: tuple[RouteConfig, ...] = array_of(RouteConfig)
+
+    @property
+    def upstream_connections(self) -> int:
+        """How many connections to upstreams there may be at once."""
+        return sum(
+            each.max_in_flight + each.idle_connections for each in self.upstreams
+        )

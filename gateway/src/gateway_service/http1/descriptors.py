@@ -29,13 +29,17 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def soft_limit() -> int:
+    """Return how many descriptors this process may have."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 def room_for_clients(upstream_connections: int) -> int:
     """Return how many connections of clients there are descriptors for.
 
     Those to upstreams come first, with half of the descriptors at most.
     """
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    left = max(4, soft - OWN)
+    left = max(4, soft_limit() - OWN)
     return left - min(upstream_connections, left // 2)
 
 

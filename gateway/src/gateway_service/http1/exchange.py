@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import Any, Final
 
 from gateway_service.http1.client import Client
@@ -22,6 +23,12 @@ from gateway_service.http1.streams import Stream
 from service_kit.languages.accepting import language_of
 from service_kit.problems import INTERNAL_ERROR, Problem, ProblemError
 from service_kit.request_id import new_request_id, request_id
+from service_kit.trace_context import (
+    SPAN_ID_LENGTH,
+    TraceParent,
+    parse_traceparent,
+    traceparent,
+)
 
 _ACCEPT_LANGUAGE: Final = b"accept-language:"
 
@@ -42,6 +49,12 @@ class Exchange:
     """Of the response; 0 until it has begun."""
     bytes_sent = 0
     """Of the response's body."""
+    caller: TraceParent | None = None
+    """The trace that the client says its request is part of."""
+    is_sampled = False
+    """Whether this gateway records the trace."""
+    problem: Problem | None = None
+    """What stood in place of an upstream's response."""
     route = ""
     upstream = ""
     replica: object = ""
@@ -65,9 +78,23 @@ class Exchange:
         self.body = body
         self.started_at = started_at
         """On the monotonic clock, which the event loop's is too, but coarser."""
-        self.request_id = new_request_id()
+        self.request_id = self.trace_id = new_request_id()
+        if b"traceparent" in request.values:
+            self._join(request.values[b"traceparent"])
         self.closes = request.closes
         """Whether the connection ends with this exchange."""
+
+    @property
+    def span_id(self) -> str:
+        """What this exchange is called within its trace."""
+        return self.request_id[:SPAN_ID_LENGTH]
+
+    def _join(self, untrusted: list[bytes]) -> None:
+        """Make this exchange part of a client's trace, if the field is well-formed."""
+        if len(untrusted) == 1:
+            self.caller = parse_traceparent(untrusted[0].decode("latin-1"))
+            if self.caller is not None:
+                self.trace_id = self.caller.trace_id
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run what must be waited for in a task that ends with the exchange.
@@ -78,7 +105,7 @@ class Exchange:
         self._tasks = (*self._tasks, task)
 
     async def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        request_id.set(self.request_id)
+        self._name_lines()
         try:
             await work()
         except ConnectionResetError:
@@ -90,11 +117,18 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - it is logged
             self.fail(error)
 
+    def _name_lines(self) -> None:
+        """Have the log's lines from here on name this exchange."""
+        request_id.set(self.request_id)
+        is_joined = self.caller is not None
+        said = self.request.values[b"traceparent"][0] if is_joined else None
+        traceparent.set(None if said is None else said.decode("ascii"))
+
     def fail(self, error: Exception) -> None:
         """Log an exception that nobody expected, and end the exchange."""
-        context = request_id.set(self.request_id)
-        _logger.error("unexpected_error", exc_info=error)
-        request_id.reset(context)
+        context = copy_context()
+        context.run(self._name_lines)
+        context.run(_logger.error, "unexpected_error", exc_info=error)
         if not self.status:
             self.closes = True
         self._fail(INTERNAL_ERROR)
@@ -122,6 +156,7 @@ class Exchange:
 
     def send_problem(self, problem: Problem) -> None:
         """Respond with a problem."""
+        self.problem = problem
         lines, body = render_problem(
             problem,
             self.request_id,

@@ -26,7 +26,7 @@ _PATH_LIMIT: Final = 1_024
 
 _LINE: Final = (
     '{"time": "%s.%03dZ", "level": "INFO", "name": "gateway_service.access_log", '
-    '"event": "request", "request_id": "%s", "service": "gateway", '
+    '"event": "request", "request_id": "%s", "trace_id": "%s", "service": "gateway", '
     '"client": "%s", "peer": "%s", "method": "%s", "path": "%s", "status": %d, '
     '"bytes": %d, "seconds": %.6f, "upstream_seconds": %.6f, %s\n'
 )
@@ -146,6 +146,7 @@ def access_line(
         _utc(second),
         (ended_at - second) * 1000,
         exchange.request_id,
+        exchange.trace_id,
         client,
         exchange.client.address,
         request.method,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -56,6 +57,9 @@ class ControlPlane:
         self.watches: Mapping[str, UpstreamWatch] = self._watches(config, {})
         limits = RateLimits(config.rate_limit_store)
         self.state = compile_state(config, _upstreams(self.watches), limits)
+        self.configured_at = time.time()
+        """In Unix time: when the configuration in use was read."""
+        self.reloads_used = 0
         self.reloads_refused = 0
         self._is_starting = True
 
@@ -123,6 +127,8 @@ class ControlPlane:
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
                 return False
             await self._replace(config)
+            self.configured_at = time.time()
+            self.reloads_used += 1
             _logger.info("configuration_reloaded")
             return True
 

@@ -5,26 +5,49 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gateway_service.config.clients import TlsConfig
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
-from gateway_service.config.model import RateLimit, UpstreamConfig
+from gateway_service.config.model import Config, RateLimit, UpstreamConfig
 from gateway_service.config.values import MEMORY
+from gateway_service.http1.descriptors import (
+    raise_limit,
+    room_for_clients,
+    soft_limit,
+)
 from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.rate_limits import SharedCounter
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.discovery import Discovery
 from gateway_service.upstreams.endpoint import Endpoint
-from gateway_service.upstreams.health_checks import ProbeResult, probe
-from service_kit.doctor import Finding, fault
+from gateway_service.upstreams.failures import ProbeResult
+from gateway_service.upstreams.health_checks import probe
+from service_kit.clock import rfc3339, utc_now
+from service_kit.doctor import Finding, fault, note
+from service_kit.running_process import ask_process
 
 BAD_CONFIGURATION: Final = 2
 _CONNECT_SECONDS: Final = 2.0
+
+_SOON: Final = timedelta(days=14)
+"""Before its end a certificate should have been renewed, by whatever renews it."""
+
+_RENEW: Final = "renew it; the gateway takes the new files over by itself"
+
+_READ_BY_OTHERS: Final = 0o004
+
+_PROBE_ADVICE: Final = {
+    ProbeResult.NOT_READY: "ask its /readyz, or its doctor, what it lacks",
+    ProbeResult.REFUSED: "correct health.port",
+    ProbeResult.SILENT: "see whether it is stuck, or correct health.port",
+    ProbeResult.UNSENT: "give the gateway more descriptors",
+}
 
 
 def check(path: Path, environ: Mapping[str, str]) -> int:
@@ -49,16 +72,14 @@ async def diagnose(
         config = await asyncio.to_thread(read_config, settings.config, environ)
     except ConfigError as error:
         for each in error.faults:
-            yield fault(each)
+            yield fault(each)  # which says what the key may be
         return
     yield Finding(str(settings.config))
-    for host, port in (
-        (settings.host, settings.port),
-        (settings.internal_host, settings.internal_port),
-    ):
-        yield await asyncio.to_thread(_port_is_free, host, port)
+    async for finding in _examine_processes(settings):
+        yield finding
+    yield _descriptors(config)
     if config.tls is not None:
-        yield await asyncio.to_thread(_certificate_loads, config.tls)
+        yield await asyncio.to_thread(_certificate, config.tls)
     if config.rate_limit_store != MEMORY:
         yield await _store_answers(config.rate_limit_store)
     for upstream in config.upstreams:
@@ -66,11 +87,63 @@ async def diagnose(
             yield finding
 
 
+async def _examine_processes(settings: GatewaySettings) -> AsyncIterator[Finding]:
+    """Yield how the gateway that runs here is, or whether it could have its ports."""
+    is_running = False
+    for port in settings.internal_ports:
+        report = await ask_process("gateway", settings.internal_host, port)
+        for finding in report.findings:
+            yield finding
+        if report.status is not None:
+            is_running = True
+            changed_at = (await asyncio.to_thread(settings.config.stat)).st_mtime
+            for finding in _running_configuration(report.status, changed_at):
+                yield finding
+    if not is_running:
+        yield await asyncio.to_thread(_port_is_free, settings.host, settings.port)
+
+
+def _running_configuration(
+    status: Mapping[str, Any], changed_at: float
+) -> Iterator[Finding]:
+    """Yield what is amiss with the configuration that a process has in use.
+
+    ``changed_at`` is when its file was last written, in Unix time.
+    """
+    used = status["configuration"]
+    read_at = datetime.fromisoformat(used["read_at"])
+    if changed_at > read_at.timestamp() + 1:
+        yield note(
+            f"configuration of pid {status['pid']}",
+            f"the file has changed since {used['read_at']}, when it was read",
+            "send SIGHUP to have it read again",
+        )
+    limits = status["rate_limits"]
+    if limits["counting_alone"]:
+        yield fault(
+            f"rate limits of pid {status['pid']}",
+            "each gateway counts alone",
+            f"see why {limits['store']} does not answer",
+        )
+
+
+def _descriptors(config: Config) -> Finding:
+    raise_limit()
+    wanted = config.limits.connections
+    room = room_for_clients(config.upstream_connections)
+    found = f"{soft_limit()}, room for {room} connections of clients"
+    if room >= wanted:
+        return Finding("descriptors", found)
+    advice = f"raise the limit (ulimit -n, LimitNOFILE=), or limits.connections={room}"
+    return note("descriptors", f"{found}, not {wanted}", advice)
+
+
 async def _examine_upstream(upstream: UpstreamConfig) -> AsyncIterator[Finding]:
     discovery = Discovery(upstream.addresses, upstream.health.port)
     endpoints = await discovery.endpoints()
     for name, reason in discovery.faults.items():
-        yield fault(f"{upstream.name}: name {name}", reason)
+        advice = "correct the upstream's addresses, or the name server"
+        yield fault(f"{upstream.name}: name {name}", reason, advice)
     findings = await asyncio.gather(
         *(_replica_answers(upstream, endpoint) for endpoint in endpoints)
     )
@@ -85,12 +158,15 @@ async def _replica_answers(upstream: UpstreamConfig, endpoint: Endpoint) -> Find
             _, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
         writer.transport.abort()
     except OSError as error:  # TimeoutError is one
-        return fault(place, _reason(error))
+        advice = f"start {upstream.name} there, or correct its addresses"
+        return fault(place, _reason(error), advice)
     if not upstream.health.path:
         return Finding(place, "reachable, and not probed")
     result = (await probe(endpoint, upstream.health)).result
     asked = f"port {endpoint.probe_port} {upstream.health.path}: {result.value}"
-    return Finding(place, asked, is_good=result is ProbeResult.READY)
+    if result is ProbeResult.READY:
+        return Finding(place, asked)
+    return fault(place, asked, _PROBE_ADVICE[result])
 
 
 def _port_is_free(host: str, port: int) -> Finding:
@@ -101,17 +177,24 @@ def _port_is_free(host: str, port: int) -> Finding:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except OSError as error:
-        return fault(place, _reason(error))
+        advice = "end what has the port, or change GATEWAY_PORT"
+        return fault(place, _reason(error), advice)
     return Finding(place)
 
 
-def _certificate_loads(tls: TlsConfig) -> Finding:
+def _certificate(tls: TlsConfig) -> Finding:
     place = f"certificate {tls.certificate}"
     try:
-        Certificate(tls)
+        expires_at = Certificate(tls).expires_at
     except OSError as error:
-        return fault(place, _reason(error))
-    return Finding(place)
+        return fault(place, _reason(error), "correct tls.certificate and tls.key")
+    found = f"valid until {rfc3339(expires_at)}"
+    left = expires_at - utc_now()
+    if left < timedelta():
+        return fault(place, f"expired {rfc3339(expires_at)}", _RENEW)
+    if Path(tls.key).stat().st_mode & _READ_BY_OTHERS:
+        return fault(place, "everybody may read its key", f"chmod o= {tls.key}")
+    return note(place, found, _RENEW) if left < _SOON else Finding(place, found)
 
 
 async def _store_answers(url: str) -> Finding:
@@ -121,7 +204,8 @@ async def _store_answers(url: str) -> Finding:
         async with asyncio.timeout(_CONNECT_SECONDS):
             await counter.wait("doctor", RateLimit(requests=1_000_000, seconds=1))
     except Exception as error:  # noqa: BLE001 - any failure is a finding
-        return fault(place, type(error).__name__)
+        advice = "see that it runs, and its URL in rate_limits.store"
+        return fault(place, type(error).__name__, advice)
     finally:
         await counter.close()
     return Finding(place)

@@ -2,23 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway_service.config.values import METHODS
 from gateway_service.http1.exchange import CLIENT_GONE, Exchange
 from gateway_service.http1.server import EdgeServer
-from gateway_service.proxy.state import State
-from gateway_service.upstreams.replica import Replica, ReplicaHealth
-from service_kit.metrics import RequestMetrics
-
-
-def _is_usable(replica: Replica) -> bool:
-    return replica.health is ReplicaHealth.READY and not replica.ejected_until
+from gateway_service.operations.control import ControlPlane
+from gateway_service.operations.upstream_metrics import upstream_metrics
+from service_kit.metrics import RequestMetrics, with_samples
 
 
 class GatewayMetrics(Collector):
@@ -26,11 +19,11 @@ class GatewayMetrics(Collector):
 
     def __init__(
         self,
-        state: Callable[[], State],
+        control: ControlPlane,
         server: EdgeServer,
         dropped_lines: Callable[[], int],
     ) -> None:
-        self._state = state
+        self._control = control
         self._server = server
         self._dropped_lines = dropped_lines
         self._requests = RequestMetrics("gateway", "upstream")
@@ -38,13 +31,16 @@ class GatewayMetrics(Collector):
     def record(self, exchange: Exchange, seconds: float) -> None:
         """Count an exchange that is over."""
         method, status = exchange.request.method, exchange.status or CLIENT_GONE
+        route = exchange.route or "none"
         self._requests.count(
             method if exchange.route and method in METHODS else "other",
-            exchange.route or "none",
+            route,
             status,
             seconds,
             exchange.upstream or "none",
         )
+        if exchange.problem is not None:
+            self._requests.count_problem(route, exchange.problem.code)
 
     def totals(self) -> dict[str, float]:
         """Return the requests so far and the seconds they took, for `/status`."""
@@ -60,24 +56,28 @@ class GatewayMetrics(Collector):
             "Lines of the access log that were lost",
             self._dropped_lines(),
         )
+        limits = self._control.state.rate_limits
         yield CounterMetricFamily(
-            "gateway_rate_limited",
-            "Requests refused by a rate limit",
-            self._state().rate_limits.refused,
+            "gateway_rate_limited", "Requests refused by a rate limit", limits.refused
         )
         yield GaugeMetricFamily(
             "gateway_rate_limit_store_away",
             "1 while this process counts alone, because the shared store is away",
-            self._state().rate_limits.is_alone,
+            limits.is_alone,
         )
-        yield from self._of_upstreams()
-        yield from self._of_replicas()
+        yield from self._of_configuration()
+        yield from upstream_metrics([*self._control.watches.values()])
 
     def _of_connections(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(
             "gateway_client_connections",
             "Connections of clients that are open",
             len(self._server.connections),
+        )
+        yield GaugeMetricFamily(
+            "gateway_client_connections_limit",
+            "Connections of clients that there is room for",
+            self._server.connection_limit,
         )
         yield CounterMetricFamily(
             "gateway_connections_refused",
@@ -95,58 +95,25 @@ class GatewayMetrics(Collector):
             self._server.descriptors.exhausted,
         )
 
-    def _of_upstreams(self) -> Iterator[Metric]:
-        hedges = CounterMetricFamily(
-            "gateway_hedges",
-            "Requests sent to a second replica because the first took its time",
-            labels=("upstream",),
+    def _of_configuration(self) -> Iterator[Metric]:
+        control = self._control
+        yield with_samples(
+            CounterMetricFamily(
+                "gateway_reloads",
+                "Times the configuration was read again, by what became of it",
+                labels=("result",),
+            ),
+            {"used": control.reloads_used, "refused": control.reloads_refused},
         )
-        won = CounterMetricFamily(
-            "gateway_hedges_won",
-            "Hedges whose response came first",
-            labels=("upstream",),
+        yield GaugeMetricFamily(
+            "gateway_configuration_timestamp_seconds",
+            "When the configuration in use was read, in Unix time",
+            control.configured_at,
         )
-        shed = CounterMetricFamily(
-            "gateway_shed",
-            "Requests refused because their upstream had too many",
-            labels=("upstream",),
+        expiry = GaugeMetricFamily(
+            "gateway_certificate_expiry_timestamp_seconds",
+            "When the certificate shown to clients expires, in Unix time",
         )
-        limits = GaugeMetricFamily(
-            "gateway_upstream_limit",
-            "Requests that an upstream may work on at once",
-            labels=("upstream",),
-        )
-        for upstream in self._state().upstreams.values():
-            shed.add_metric((upstream.name,), upstream.shed)
-            limits.add_metric((upstream.name,), upstream.limit)
-            hedges.add_metric((upstream.name,), upstream.hedges)
-            won.add_metric((upstream.name,), upstream.hedges_won)
-        yield hedges
-        yield won
-        yield shed
-        yield limits
-
-    def _of_replicas(self) -> Iterator[Metric]:
-        labels = ("upstream", "replica")
-        requests = CounterMetricFamily(
-            "gateway_replica_requests", "Requests sent to a replica", labels=labels
-        )
-        in_flight = GaugeMetricFamily(
-            "gateway_replica_in_flight",
-            "Requests in flight on a replica",
-            labels=labels,
-        )
-        usable = GaugeMetricFamily(
-            "gateway_replica_usable",
-            "1 if a replica is ready and not ejected",
-            labels=labels,
-        )
-        for upstream in self._state().upstreams.values():
-            for replica in upstream.replicas:
-                names = (upstream.name, str(replica.endpoint))
-                requests.add_metric(names, replica.requests)
-                in_flight.add_metric(names, replica.in_flight)
-                usable.add_metric(names, float(_is_usable(replica)))
-        yield requests
-        yield in_flight
-        yield usable
+        if control.certificate is not None:
+            expiry.add_metric((), control.certificate.expires_at.timestamp())
+        yield expiry

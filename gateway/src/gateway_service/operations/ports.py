@@ -24,9 +24,10 @@ class Ports:
             A port is taken.
         """
         public = bind(settings.host, settings.port, shared=settings.share_port)
-        first = settings.internal_port
-        ports = [first + i if first else 0 for i in range(settings.workers)]
-        return [cls(public, bind(settings.internal_host, port)) for port in ports]
+        return [
+            cls(public, bind(settings.internal_host, port))
+            for port in settings.internal_ports
+        ]
 
     @classmethod
     def inherit(cls, argument: str) -> "Ports":

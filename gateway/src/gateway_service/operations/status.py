@@ -1,17 +1,27 @@
 """The content of `/status` on the internal port."""
 
+from datetime import UTC, datetime
+
 from gateway_service.config.values import NO_LIMIT
 from gateway_service.operations.control import ControlPlane
+from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.routing import Route
 from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching import UpstreamWatch
+from service_kit.clock import rfc3339
 
 
 def status_of(control: ControlPlane, *, limits_rates: bool = True) -> dict[str, object]:
     """Return routes, upstreams, replicas and limits as JSON can hold them."""
     state = control.state
     return {
+        "configuration": {
+            "read_at": rfc3339(datetime.fromtimestamp(control.configured_at, UTC)),
+            "reloads_used": control.reloads_used,
+            "reloads_refused": control.reloads_refused,
+        },
+        "certificate": _certificate(control.certificate),
         "routes": [_route(route) for route in state.routes],
         "upstreams": {name: _upstream(w) for name, w in control.watches.items()},
         "rate_limits": {
@@ -19,7 +29,15 @@ def status_of(control: ControlPlane, *, limits_rates: bool = True) -> dict[str, 
             "counting_alone": state.rate_limits.is_alone,
             "refused": state.rate_limits.refused,
         },
-        "reloads_refused": control.reloads_refused,
+    }
+
+
+def _certificate(certificate: Certificate | None) -> dict[str, object] | None:
+    if certificate is None:
+        return None
+    return {
+        "file": certificate.config.certificate,
+        "expires_at": rfc3339(certificate.expires_at),
     }
 
 
@@ -49,6 +67,8 @@ def _upstream(watch: UpstreamWatch) -> dict[str, object]:
         "concurrency": upstream.config.concurrency.value,
         "limit": None if upstream.limit == NO_LIMIT else round(upstream.limit, 1),
         "shed": upstream.shed,
+        "retries": upstream.retries,
+        "hedges": upstream.hedges,
         "balance": upstream.config.balance.value,
         "retries_left": int(upstream.retry_budget.balance),
         "unresolved": dict(watch.discovery.faults),

@@ -5,10 +5,12 @@ import os
 import ssl
 import tempfile
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from gateway_service.config.clients import TlsConfig
+from gateway_service.operations.x509 import not_after
 
 _TLS_1_2_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Authenticated ciphers with forward secrecy: Mozilla's intermediate configuration."""
@@ -46,6 +48,11 @@ class Certificate:
         self.pair = KeyPair.read(config) if pair is None else pair
         self.context = _context()
         _load(self.context, self.pair)
+
+    @property
+    def expires_at(self) -> datetime:
+        """When browsers begin to refuse the certificate."""
+        return not_after(self.pair.certificate)
 
     def reload_if_changed(self) -> bool:
         """Show the files' present content to new handshakes, if it has changed.

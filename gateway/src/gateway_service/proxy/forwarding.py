@@ -241,6 +241,7 @@ class Forwarding:
         self._in_flight = tuple(a for a in self._in_flight if a is not attempt)
         attempt.release()
         if not has_others:
+            self._upstream.retries += 1
             self._begin_attempt()
         return True
 

@@ -20,6 +20,8 @@ _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
     b"max-forwards",
     b"origin",
     b"prefer",
+    b"traceparent",
+    b"tracestate",
     b"via",
     b"x-forwarded-for",
     b"x-forwarded-host",

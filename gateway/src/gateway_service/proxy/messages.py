@@ -14,6 +14,7 @@ from gateway_service.http1.rendering import UPGRADE, date_line
 from gateway_service.proxy import problems
 from service_kit.client_addresses import Origin, TrustedProxies
 from service_kit.problems import ProblemError
+from service_kit.trace_context import SPAN_ID_LENGTH
 
 WRITTEN_ANEW: Final = (
     (b"origin", b"Origin: "),
@@ -44,7 +45,8 @@ def request_head(
     request, client = exchange.request, exchange.client
     values = request.values
     host = request.host
-    if headers.proxies.trusts(client.address):
+    is_trusted = headers.proxies.trusts(client.address)
+    if is_trusted:
         origin = headers.proxies.origin_behind(client.address, values)
         forwarded = _forwarded_by(origin, client)
         host = origin.host.encode("ascii") or host
@@ -61,10 +63,37 @@ def request_head(
             *(CRLF.join(lines), CRLF if lines else b"", forwarded),
             *(b"X-Forwarded-Host: ", host, CRLF),
             *(b"Via: ", _via(request, headers.pseudonym), CRLF),
-            *(b"X-Request-Id: ", exchange.request_id.encode("ascii"), CRLF),
+            _trace_lines(exchange, is_trusted=is_trusted),
             b"X-Request-Start: %d\r\n" % _unix_milliseconds(exchange.started_at),
             *(framing, CRLF),
         )
+    )
+
+
+def _trace_lines(exchange: Exchange, *, is_trusted: bool) -> bytes:
+    """Return the lines that name the request, and the trace it is part of.
+
+    Whether a trace is recorded is this gateway's decision, or a trusted proxy's.
+    """
+    name = exchange.request_id.encode("ascii")
+    flags = b"01" if exchange.is_sampled else b"00"
+    caller = exchange.caller
+    if caller is None:
+        return b"X-Request-Id: %b\r\ntraceparent: 00-%b-%b-%b\r\n" % (
+            name,
+            name,
+            name[:SPAN_ID_LENGTH],
+            flags,
+        )
+    if is_trusted and caller.is_sampled:
+        flags = b"01"
+    state = exchange.request.values.get(b"tracestate", ())
+    return b"X-Request-Id: %b\r\ntraceparent: 00-%b-%b-%b\r\n%b" % (
+        name,
+        caller.trace_id.encode("ascii"),
+        name[:SPAN_ID_LENGTH],
+        flags,
+        b"".join(b"tracestate: %b\r\n" % each for each in state),
     )
 
 

@@ -1,4 +1,4 @@
-"""How requests fail on replicas."""
+"""How requests and probes fare on replicas."""
 
 from enum import Enum
 
@@ -16,3 +16,18 @@ class FailureKind(Enum):
     """What came was not HTTP, or ended before its announced end."""
     STATUS = "status"
     """500, 502, 503 or 504."""
+
+
+class ProbeResult(Enum):
+    """The result of one probe."""
+
+    READY = "ready"
+    """2xx."""
+    NOT_READY = "not ready"
+    """It responded, but not with success: it wants no more requests."""
+    REFUSED = "refused"
+    """Nobody listens: the process is gone."""
+    SILENT = "silent"
+    """No response in time, or none that is HTTP."""
+    UNSENT = "unsent"
+    """The gateway itself lacks what a probe needs."""

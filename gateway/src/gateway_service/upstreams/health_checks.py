@@ -1,12 +1,12 @@
 """Probe replicas, and conclude from the results whether they are ready."""
 
 import asyncio
-from enum import Enum
 from typing import Final, NamedTuple
 
 from gateway_service.config.model import HealthConfig
 from gateway_service.http1.descriptors import EXHAUSTED
 from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.failures import ProbeResult
 from gateway_service.upstreams.replica import ReplicaHealth
 
 _LONGEST_STATUS_LINE: Final = 1_024
@@ -15,21 +15,6 @@ _SERVER_ERRORS: Final = range(500, 600)
 
 _TELLING: Final = 10
 """Probes without any response after which it is time to say so: it may be starting."""
-
-
-class ProbeResult(Enum):
-    """The result of one probe."""
-
-    READY = "ready"
-    """2xx."""
-    NOT_READY = "not ready"
-    """It responded, but not with success: it wants no more requests."""
-    REFUSED = "refused"
-    """Nobody listens: the process is gone."""
-    SILENT = "silent"
-    """No response in time, or none that is HTTP."""
-    UNSENT = "unsent"
-    """The gateway itself lacks what a probe needs."""
 
 
 class Probe(NamedTuple):

@@ -48,6 +48,16 @@ class ConnectionPool:
         self._open: set[UpstreamConnection] = set()
         self._is_closed = False
 
+    @property
+    def idle(self) -> int:
+        """How many open connections have nothing to do."""
+        return len(self._idle)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._open)
+
     def take(self) -> UpstreamConnection | None:
         """Return an open connection that has nothing to do, if there is one."""
         while self._idle:

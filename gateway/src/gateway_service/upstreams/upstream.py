@@ -7,6 +7,7 @@ few times a second and moves everything that depends on time.
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from math import inf
 from typing import Final
@@ -16,7 +17,7 @@ from gateway_service.config.values import Balance, Concurrency
 from gateway_service.http1.client import Client
 from gateway_service.upstreams.concurrency import AdaptiveLimit
 from gateway_service.upstreams.endpoint import Endpoint
-from gateway_service.upstreams.failures import FailureKind
+from gateway_service.upstreams.failures import FailureKind, ProbeResult
 from gateway_service.upstreams.pool import ConnectionPool
 from gateway_service.upstreams.replica import Replica, ReplicaHealth
 from gateway_service.upstreams.retry_budget import RetryBudget
@@ -59,6 +60,14 @@ class Upstream:
         """Requests sent to another replica because a response took its time."""
         self.hedges_won = 0
         """How often the other replica was quicker."""
+        self.retries = 0
+        """Requests sent to another replica because one had failed."""
+        self.failures: Counter[FailureKind] = Counter()
+        """Requests that failed on a replica."""
+        self.ejections = 0
+        """How often a replica was ejected."""
+        self.probes: Counter[ProbeResult] = Counter()
+        """What probes of its replicas found."""
         self.replicas: tuple[Replica, ...] = ()
         self._usable: list[Replica] = []
         self._turn = 0
@@ -235,6 +244,7 @@ class Upstream:
 
     def _failing(self, replica: Replica, kind: FailureKind) -> None:
         """Eject a replica that failed once too often, unless too many are out."""
+        self.failures[kind] += 1
         rules = self.config.ejection
         enough = (
             kind is FailureKind.REFUSED or replica.failures >= rules.failures
@@ -245,6 +255,7 @@ class Upstream:
         if now - replica.joined_at > rules.longest:
             replica.ejections = 0
         replica.ejections += 1
+        self.ejections += 1
         time_out = rules.first * 2 ** min(replica.ejections - 1, 16)
         replica.ejected_until = now + min(rules.longest, time_out)
         self._choose_usable()

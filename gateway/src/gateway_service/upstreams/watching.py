@@ -76,6 +76,7 @@ class UpstreamWatch:
 
         async def step() -> None:
             found = await probe(replica.endpoint, config)
+            self.upstream.probes[found.result] += 1
             health = check.health_after(found.result)
             if health is not replica.health:
                 self.upstream.report(replica, health)

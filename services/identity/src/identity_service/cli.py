@@ -16,7 +16,9 @@ from identity_service import commands
 from identity_service.app import create_app
 from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
 from identity_service.domain.fields import InvalidFieldError
+from identity_service.handlers.context import SERVICES
 from identity_service.settings import DatabaseSettings, ImportSettings, Settings
+from identity_service.status import status_of
 from identity_service.storage.database_url import checked_url, file_fault
 from identity_service.storage.faults import reason
 from service_kit.health import Readiness
@@ -58,7 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 async def _serve(settings: Settings) -> None:
     readiness, registry = Readiness(), CollectorRegistry()
     app = create_app(settings, readiness=readiness, registry=registry)
-    internal_app = create_internal_app(readiness, registry)
+
+    async def status() -> dict[str, object]:
+        return await status_of(app[SERVICES])
+
+    internal_app = create_internal_app("identity", readiness, registry, status)
     runner = app_runner(app, settings)
     await serve(runner, internal_app, readiness, settings)
 

@@ -231,9 +231,8 @@ async def verify_audit(settings: Settings, _: Namespace, say: Say) -> int:
 
 async def doctor(settings: Settings, _: Namespace, say: Say) -> int:
     """Say of each thing that identity needs whether it is as it should be."""
-    registry = CollectorRegistry()
-    async with _composed(settings, registry) as services:
-        return await report(diagnose(settings, services, registry), say)
+    async with _composed(settings) as services:
+        return await report(diagnose(settings, services), say)
 
 
 def _given_or_made(arguments: Namespace) -> tuple[str, bool]:
@@ -244,10 +243,8 @@ def _given_or_made(arguments: Namespace) -> tuple[str, bool]:
 
 
 @contextlib.asynccontextmanager
-async def _composed(
-    settings: Settings, registry: CollectorRegistry | None = None
-) -> AsyncIterator[Services]:
-    services = compose(settings, registry or CollectorRegistry())
+async def _composed(settings: Settings) -> AsyncIterator[Services]:
+    services = compose(settings, CollectorRegistry())
     try:
         with contextlib.suppress(DatabaseUnavailableError):  # the command will say so
             await services.database_clock.measure()

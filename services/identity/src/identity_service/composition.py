@@ -11,12 +11,12 @@ from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
 from identity_service.gateways import Gateways
-from identity_service.metrics import (
-    FactorMetrics,
-    HousekeepingMetrics,
-    KeyMetrics,
-    MailMetrics,
-)
+from identity_service.metrics.attempts import AttemptMetrics
+from identity_service.metrics.factors import FactorMetrics
+from identity_service.metrics.housekeeping import HousekeepingMetrics
+from identity_service.metrics.keys import KeyMetrics
+from identity_service.metrics.load import LoadMetrics
+from identity_service.metrics.mail import MailMetrics
 from identity_service.security.challenges import Challenges
 from identity_service.security.common_passwords import COMMON_PASSWORDS
 from identity_service.security.csrf import CsrfGuard
@@ -146,7 +146,7 @@ def compose(
         common=COMMON_PASSWORDS,
         context=_SERVICE_WORDS,
     )
-    counters = open_counters(settings.throttle_url, registry)
+    counters = open_counters(settings.throttle_url)
     throttle = Throttle(counters if settings.throttle else NoCounters())
     schedule = key_schedule(settings)
     sealer = Sealer(settings.key_encryption_keys)
@@ -243,10 +243,32 @@ def compose(
     housekeeping = Housekeeping(
         [*expired_rows_chores(database, clock), audit, SearchWordsChore(database)]
     )
+    refreshes = Refreshes(
+        database,
+        sessions=sessions,
+        turns=turns,
+        refresh_tokens=refresh_tokens,
+        entries=session_entries,
+        token_pairs=token_pairs,
+        throttle=throttle,
+        clock=clock,
+        rules=rules,
+    )
+    waiters = Waiters()
     registry.register(HousekeepingMetrics(housekeeping))
     registry.register(MailMetrics(accounts.mail_sender))
     registry.register(FactorMetrics(proofs))
     registry.register(KeyMetrics(keys, entries, status_lists, clock))
+    registry.register(AttemptMetrics(passwords, refreshes, throttle, counters))
+    registry.register(
+        LoadMetrics(
+            database,
+            database_clock,
+            hasher,
+            waiters,
+            pool_size=settings.database_pool_size,
+        )
+    )
     return Services(
         settings=settings,
         engine=engine,
@@ -269,17 +291,7 @@ def compose(
             self_assignable_roles=settings.self_assignable_roles,
         ),
         sign_ins=SignIns(passwords, session_starts),
-        refreshes=Refreshes(
-            database,
-            sessions=sessions,
-            turns=turns,
-            refresh_tokens=refresh_tokens,
-            entries=session_entries,
-            token_pairs=token_pairs,
-            throttle=throttle,
-            clock=clock,
-            rules=rules,
-        ),
+        refreshes=refreshes,
         passwords=passwords,
         fresh_checks=FreshChecks(
             database,
@@ -327,7 +339,7 @@ def compose(
         keys=keys,
         key_rotation=key_rotation,
         status_lists=status_lists,
-        waiters=Waiters(),
+        waiters=waiters,
         bearers=bearers,
         request_ages=RequestAges(),
         token_introspection=TokenIntrospection(

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Final
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,24 +15,20 @@ from identity_service.settings import Settings
 from identity_service.storage import schema
 from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.faults import database_fault, reason
-from service_kit.doctor import Finding, fault
+from service_kit.doctor import Finding, away, fault, good_unless
 
 _LONGEST_SECONDS: Final = 5.0
 
 _ANY_LIMIT: Final = (Limit(1, timedelta(minutes=1)),)
 
-_FALLBACKS: Final = "identity_throttle_fallbacks_total"
 
-
-async def diagnose(
-    settings: Settings, services: Services, registry: CollectorRegistry
-) -> AsyncIterator[Finding]:
+async def diagnose(settings: Settings, services: Services) -> AsyncIterator[Finding]:
     """Yield one finding for each thing looked at, whatever is wrong."""
     yield await _database(services.engine)
     yield await _clock(services.database_clock)
     yield await _roles(services)
     yield await _signing_keys(services)
-    yield await _throttle(settings, services, registry)
+    yield await _throttle(settings, services)
 
 
 async def _database(engine: AsyncEngine) -> Finding:
@@ -44,8 +39,7 @@ async def _database(engine: AsyncEngine) -> Finding:
             if found := await database_fault(engine, known):
                 return fault("database", found)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        found = f"no answer: {reason(error)}"
-        return Finding("database", found, is_good=False, is_away=True)
+        return away("database", f"no answer: {reason(error)}")
     return Finding("database", f"{engine.dialect.name}, schema {present}")
 
 
@@ -57,13 +51,12 @@ async def _clock(clock: DatabaseClock) -> Finding:
         return fault("clock", f"no answer: {error}")
     found = f"{clock():%Y-%m-%dT%H:%M:%SZ}"
     warning = await clock.warning()
-    return Finding("clock", warning or found, is_good=warning is None)
+    return good_unless("clock", warning, found)
 
 
 async def _roles(services: Services) -> Finding:
     missing = await services.roles.fault()
-    found = missing or "all that identity and its settings name"
-    return Finding("roles", found, is_good=missing is None)
+    return good_unless("roles", missing, "all that identity and its settings name")
 
 
 async def _signing_keys(services: Services) -> Finding:
@@ -74,17 +67,14 @@ async def _signing_keys(services: Services) -> Finding:
     if not records:
         return Finding("signing keys", "none yet: serve makes the first")
     problem = await services.keys.fault() or await services.keys.warning()
-    found = problem or f"{len(records)} published, one signs"
-    return Finding("signing keys", found, is_good=problem is None)
+    return good_unless("signing keys", problem, f"{len(records)} published, one signs")
 
 
-async def _throttle(
-    settings: Settings, services: Services, registry: CollectorRegistry
-) -> Finding:
+async def _throttle(settings: Settings, services: Services) -> Finding:
     if not settings.throttle:
         return fault("throttle", "off: for load tests and benchmarks only")
     await services.counters.clear("doctor", _ANY_LIMIT)
-    if registry.get_sample_value(_FALLBACKS):
+    if services.counters.is_away:
         return fault("throttle", "its store does not answer")
     scheme = settings.throttle_url.partition("://")[0]
     return Finding("throttle", f"counts in {scheme}")

@@ -27,11 +27,20 @@ class RemoteDocument:
     ) -> None:
         self.requests = 0
         """How often the server was asked."""
+        self._confirmed_at: float | None = None
+        """By the monotonic clock."""
         self._url = url
         self._session = session
         self._max_bytes = max_bytes
         self._etag: str | None = None
         """None unless the server lets one wait until the document has another one."""
+
+    @property
+    def age(self) -> timedelta | None:
+        """How long ago the server last told what it is, None if it never did."""
+        if self._confirmed_at is None:
+            return None
+        return timedelta(seconds=time.monotonic() - self._confirmed_at)
 
     async def fetch(self) -> Fetched:
         """Return the document as it is now.
@@ -76,6 +85,7 @@ class RemoteDocument:
             wait=wait,
             etag=etag,
         )
+        self._confirmed_at = time.monotonic()
         if not found.is_waited:
             self._etag = None
         elif not found.is_unchanged:

@@ -84,6 +84,11 @@ class RemoteKeySet:
         return len(self._keys)
 
     @property
+    def kids(self) -> list[str]:
+        """The names of the keys in the set."""
+        return list(self._keys)
+
+    @property
     def fetches(self) -> int:
         """How often the issuer was asked."""
         return self._document.requests
@@ -92,6 +97,11 @@ class RemoteKeySet:
     def failures(self) -> int:
         """How often that came to nothing."""
         return self._refresher.failures
+
+    @property
+    def age(self) -> timedelta | None:
+        """How long ago the issuer last told them, None if it never did."""
+        return self._document.age
 
     def fault(self) -> str | None:
         """Return why tokens cannot be judged at the moment, if they cannot."""

@@ -143,6 +143,22 @@ class RemoteStatusLists:
         """How often that came to nothing."""
         return sum(each.refresher.failures for each in self._lists.values())
 
+    @property
+    def age(self) -> timedelta | None:
+        """How long ago the issuer last told the one that is longest untold."""
+        ages = [each.document.age for each in self._in_use()]
+        return max((age for age in ages if age is not None), default=None)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the first of those in use expires, None if there is none."""
+        lists = [each.verified for each in self._in_use()]
+        return min((each.expires_at for each in lists if each), default=None)
+
+    def _in_use(self) -> list[RemoteStatusList]:
+        now = self._clock()
+        return [each for each in self._lists.values() if not each.idle(now)]
+
     def fault(self) -> str | None:
         """Return why tokens cannot be judged at the moment, if they cannot."""
         if self._fail_open:

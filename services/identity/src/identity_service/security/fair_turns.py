@@ -17,8 +17,21 @@ class FairTurns:
     """
 
     def __init__(self, at_once: int, waiting: int) -> None:
+        self._at_once = at_once
         self._free = at_once
+        self.room = waiting
+        """How many may wait."""
         self._queue: Final[FairQueue[asyncio.Future[None]]] = FairQueue(waiting)
+
+    @property
+    def running(self) -> int:
+        """How many have their turn."""
+        return self._at_once - self._free
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return len(self._queue)
 
     def has_room(self, path: Path) -> bool:
         """Tell whether `take` would not raise now."""

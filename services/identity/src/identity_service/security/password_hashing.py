@@ -15,7 +15,6 @@ import os
 import re
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from identity_service.domain.sessions import OPERATOR, Device
 from identity_service.domain.sources import networks_of
 from identity_service.security.fair_turns import FairTurns, NoRoomError
 from identity_service.security.keyrings import Keyring, SecretKey
+from identity_service.security.timed_work import TimedWork
 
 T = TypeVar("T")
 
@@ -115,9 +115,9 @@ class PasswordHasher:
         self._pool = ThreadPoolExecutor(
             self._workers, "password-hashing", initializer=_yield_to_others
         )
-        self._queue_length = queue_length
-        self._turns = FairTurns(self._workers, queue_length)
-        self._seconds_per_job = 0.0
+        self.turns = FairTurns(self._workers, queue_length)
+        """Who makes hashes, and who waits for that."""
+        self.work = TimedWork()
 
     def expect_room(self, device: Device = OPERATOR) -> None:
         """Return if a hash for this device may wait: who may not learns it first.
@@ -126,8 +126,8 @@ class PasswordHasher:
         ------
         HashingBusyError
         """
-        if not self._turns.has_room(networks_of(device.address)):
-            raise HashingBusyError(self._retry_after())
+        if not self.turns.has_room(networks_of(device.address)):
+            raise self._busy()
 
     async def hash(self, password: str, device: Device = OPERATOR) -> str:
         """Return the form to store, of a password that the policy has accepted.
@@ -160,16 +160,16 @@ class PasswordHasher:
 
     async def _run(self, job: Callable[[], T], device: Device) -> T:
         try:
-            await self._turns.take(networks_of(device.address))
+            await self.turns.take(networks_of(device.address))
         except NoRoomError:
-            raise HashingBusyError(self._retry_after()) from None
+            raise self._busy() from None
         if device.is_gone():
-            self._turns.pass_on()
-            raise HashingBusyError(self._retry_after())
+            self.turns.pass_on()
+            raise self._busy()
         try:
-            future: Future[T] = self._pool.submit(self._timed, job)
+            future: Future[T] = self._pool.submit(self.work.timed, job)
         except RuntimeError:
-            self._turns.pass_on()
+            self.turns.pass_on()
             raise
         # The job ends the turn, not its waiter: a hash that runs cannot be stopped.
         loop = asyncio.get_running_loop()
@@ -178,19 +178,13 @@ class PasswordHasher:
 
     def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(self._turns.pass_on)
+            loop.call_soon_threadsafe(self.turns.pass_on)
 
-    def _timed(self, job: Callable[[], T]) -> T:
-        started_at = time.monotonic()
-        try:
-            return job()
-        finally:
-            self._seconds_per_job = time.monotonic() - started_at
-
-    def _retry_after(self) -> int:
-        """Return about how long a full queue takes to drain."""
-        seconds = self._seconds_per_job * self._queue_length / self._workers
-        return max(1, math.ceil(seconds))
+    def _busy(self) -> HashingBusyError:
+        """Return the error of one that is not made; a full queue has drained then."""
+        self.work.refused += 1
+        seconds = self.work.seconds_of_last * self.turns.room / self._workers
+        return HashingBusyError(max(1, math.ceil(seconds)))
 
     def _hash(self, password: str) -> str:
         pepper = self._peppers.first

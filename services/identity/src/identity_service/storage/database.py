@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final, TypeVar
 
-from sqlalchemy import exc
+from sqlalchemy import QueuePool, exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from identity_service.domain.errors import DatabaseUnavailableError
@@ -53,6 +53,18 @@ class Database:
         # starves some: those of this process stand in line instead.
         is_sqlite = engine.dialect.name == "sqlite"
         self._writers = asyncio.Semaphore(1) if is_sqlite else None
+        self.in_progress = 0
+        """Units of work that run, or wait for a connection."""
+        self.undone = 0
+        """Attempts that a deadlock or a lost connection undid; most are repeated."""
+        self.failures = 0
+        """Units of work given up with `DatabaseUnavailableError`."""
+
+    @property
+    def connections(self) -> int | None:
+        """How many connections are in use, None if they are not counted."""
+        pool = self._engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else None
 
     async def read(self, work: Work[T]) -> T:
         """Run ``work`` where it must not write."""
@@ -72,6 +84,7 @@ class Database:
         return await self._bounded(work, writes=True)
 
     async def _bounded(self, work: Work[T], *, writes: bool) -> T:
+        self.in_progress += 1
         try:
             async with asyncio.timeout(WORK_SECONDS):
                 return await retried(
@@ -80,11 +93,19 @@ class Database:
                     attempts=_ATTEMPTS,
                 )
         except _UndoneError as undone:
-            raise _unavailable(undone.reason) from undone
+            raise self._unavailable(undone.reason) from undone
         except exc.IntegrityError:
             raise
         except (exc.DBAPIError, exc.TimeoutError, TimeoutError, OSError) as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
+        finally:
+            self.in_progress -= 1
+
+    def _unavailable(self, error: Exception) -> DatabaseUnavailableError:
+        self.failures += 1
+        why = reason(error)
+        _logger.warning("database_unavailable", extra={"reason": why})
+        return DatabaseUnavailableError(why)
 
     async def _once(self, work: Work[T], *, writes: bool) -> T:
         line = self._writers if writes else None
@@ -98,6 +119,7 @@ class Database:
                     return await self._work(work, connection)
             except exc.DBAPIError as error:  # of COMMIT
                 if error_number(error) in _CONFLICTS:
+                    self.undone += 1
                     raise _UndoneError(error) from error
                 raise
 
@@ -109,6 +131,7 @@ class Database:
             if number in _TURNED_AWAY:
                 await connection.invalidate()
             if error.connection_invalidated or number in _CONFLICTS | _TURNED_AWAY:
+                self.undone += 1
                 raise _UndoneError(error) from error
             raise
 
@@ -124,9 +147,3 @@ class _UndoneError(Exception):
     def __init__(self, reason: exc.DBAPIError) -> None:
         super().__init__()
         self.reason = reason
-
-
-def _unavailable(error: Exception) -> DatabaseUnavailableError:
-    why = reason(error)
-    _logger.warning("database_unavailable", extra={"reason": why})
-    return DatabaseUnavailableError(why)

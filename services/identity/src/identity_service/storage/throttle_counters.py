@@ -14,7 +14,6 @@ from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
-from prometheus_client import CollectorRegistry, Counter
 from valkey.asyncio import BlockingConnectionPool, Valkey
 
 from identity_service.domain.throttling import Limit
@@ -139,6 +138,10 @@ class SharedCounts(RedisStorage):
 class StoreCounters:
     """Counters kept in a store of `limits`, in windows that begin with their first."""
 
+    fallbacks = 0
+    """There is nothing to fall back to."""
+    is_away = False
+
     def __init__(self, store: Storage, now: Callable[[], float]) -> None:
         self._store = store
         self._now = now
@@ -195,7 +198,6 @@ class ValkeyCounters:
     def __init__(
         self,
         url: str,
-        registry: CollectorRegistry,
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -205,11 +207,13 @@ class ValkeyCounters:
         self._store = SharedStore(
             "throttle_store", timeout=STORE_TIMEOUT, now=monotonic
         )
-        self._fallbacks = Counter(
-            "identity_throttle_fallbacks_total",
-            "Questions that memory answered because Valkey did not",
-            registry=registry,
-        )
+        self.fallbacks = 0
+        """Questions that memory answered because Valkey did not."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether memory counts, because Valkey does not answer."""
+        return self._store.is_away
 
     async def take(self, key: str, limits: Sequence[Limit]) -> timedelta | None:
         """Count one under every limit, or none, and return how long to wait."""
@@ -229,15 +233,13 @@ class ValkeyCounters:
 
     async def _ask(self, question: Callable[[StoreCounters], Awaitable[T]]) -> T:
         async def alone() -> T:
-            self._fallbacks.inc()
+            self.fallbacks += 1
             return await question(self._own)
 
         return await self._store.ask(lambda: question(self._shared), alone)
 
 
-def open_counters(
-    url: str, registry: CollectorRegistry
-) -> StoreCounters | ValkeyCounters:
+def open_counters(url: str) -> StoreCounters | ValkeyCounters:
     """Return the counters that ``memory://``, ``valkey://…`` or ``redis://…`` names.
 
     Connects to nothing yet. Raises ``ValueError`` for another URL.
@@ -245,7 +247,7 @@ def open_counters(
     if url == MEMORY_URL:
         return StoreCounters(MemoryCounts(), time.monotonic)
     if is_store_url(url):
-        return ValkeyCounters(url, registry)
+        return ValkeyCounters(url)
     raise ValueError("not memory://, valkey://… or redis://…")
 
 

@@ -1,6 +1,7 @@
 """Check passwords, and change them."""
 
 import logging
+from collections import Counter
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
@@ -55,6 +56,8 @@ class Passwords:
         self._second_steps = second_steps
         self._audit = audit
         self._clock = clock
+        self.verdicts: Counter[Verdict] = Counter()
+        """What checks of passwords came to."""
 
     async def authenticate(self, username: str, password: str, device: Device) -> User:
         """Return the user whose name and password these are, as it was just now.
@@ -181,6 +184,7 @@ class Passwords:
         except HashingBusyError:
             await reservation.was_not_tried()
             raise
+        self.verdicts[verdict] += 1
         if user is not None and verdict in _UNREADABLE:
             _logger.error(
                 "password_hash_unreadable",

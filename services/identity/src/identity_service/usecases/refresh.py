@@ -1,5 +1,6 @@
 """Refresh: spend a refresh token for the next token pair."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,8 @@ class Refreshes:
         self._throttle = throttle
         self._clock = clock
         self._rules = rules
+        self.outcomes: Counter[str] = Counter()
+        """What refresh tokens came to, by verdict; `continued` gave a new one."""
 
     async def refresh(self, untrusted_token: str, device: Device) -> TokenPair:
         """Spend a refresh token and return the next pair.
@@ -74,6 +77,7 @@ class Refreshes:
         await self._throttle.reserve_refresh(device.address)
         token = self._refresh_tokens.read(untrusted_token)
         if token is None:
+            self.outcomes["unknown"] += 1
             raise UnknownRefreshTokenError
         # Without a grace each use is one of its own, and one alone succeeds.
         use = token.generation if self._rules.grace else object()
@@ -114,6 +118,7 @@ class Refreshes:
         outcome = await self._database.write(
             lambda unit: self._rotate(unit, token, prepared, device)
         )
+        self.outcomes[_name(outcome)] += 1
         match outcome:
             case Verdict.EXPIRED:
                 raise RefreshTokenExpiredError
@@ -151,7 +156,14 @@ class Refreshes:
             unit, token.session_id, entry, prepared.expires_at
         )
         generation = token.generation + (is_spent or not lives)
-        return _Continued(user, generation, entry, prepared, authentication)
+        return _Continued(
+            user,
+            generation,
+            entry,
+            prepared,
+            authentication,
+            is_repeated=not lives,
+        )
 
     async def _judge(
         self,
@@ -211,6 +223,16 @@ class Refreshes:
         )
 
 
+def _name(outcome: "_Continued | Verdict | None") -> str:
+    match outcome:
+        case None:
+            return "unknown"
+        case Verdict():
+            return outcome.name.lower()
+        case _Continued(is_repeated=is_repeated):
+            return "repeated" if is_repeated else "continued"
+
+
 @dataclass(frozen=True, slots=True)
 class _Continued:
     """A session that goes on, and what its next token pair is made of."""
@@ -221,3 +243,5 @@ class _Continued:
     """None if the session has to get one first."""
     prepared: PreparedToken
     authentication: Authentication
+    is_repeated: bool
+    """Whether its token has been spent before, and gets the same successor again."""

@@ -141,6 +141,11 @@ class SigningKeys:
         max_age = self._schedule.max_age(self._lag(snapshot))
         return Jwks(snapshot.jwks, max_age)
 
+    def kids(self) -> list[str]:
+        """Return the names of the published keys, if they have been read."""
+        snapshot = self._snapshot
+        return [] if snapshot is None else list(snapshot.verification_keys)
+
     async def refresh(self) -> tuple[KeyRecord, ...]:
         """Read the keys from the database, and return their records."""
         return (await self._reading.join()).records

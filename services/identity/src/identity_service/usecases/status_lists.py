@@ -117,6 +117,11 @@ class StatusLists:
             if each.recent.value is not None
         }
 
+    def expires_at(self) -> datetime | None:
+        """Return when the first of the lists served of late expires."""
+        lists = [each.recent.value for each in self._lists.values()]
+        return min((each.expires_at for each in lists if each), default=None)
+
     async def _list(self, name: str) -> "_List":
         if not await self._exists(name):
             raise StatusListNotFoundError

@@ -6,6 +6,7 @@ good, and never from a device that signed in before (docs/decisions/0032).
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -82,15 +83,14 @@ class Reservation:
     """An attempt to sign in, which counts as failed until it succeeded."""
 
     counters: Counters
+    reached: Counter[str]
     counts: list[Count] = field(default_factory=list)
 
     async def take(
         self, key: str, limits: Sequence[Limit], at_success: AtSuccess
     ) -> None:
         """Count one, or raise `TooManyAttemptsError`."""
-        wait = await self.counters.take(key, limits)
-        if wait is not None:
-            raise TooManyAttemptsError(wait)
+        await _take(self.counters, key, limits, self.reached)
         self.counts.append(Count(key, limits, at_success))
 
     async def succeeded(self) -> None:
@@ -119,6 +119,8 @@ class Throttle:
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
+        self.reached: Counter[str] = Counter()
+        """How often an attempt met a limit that was reached, by what it is of."""
 
     async def reserve_sign_in(
         self, username_key: str, source: str, *, known_device: bool = False
@@ -139,7 +141,7 @@ class Throttle:
             Not now.
         """
         name, site = _digest(username_key), _digest(site_of(source))
-        attempt = Reservation(self._counters)
+        attempt = Reservation(self._counters, self.reached)
         try:
             if known_device:
                 streak = f"known/{name}/{site}"
@@ -186,7 +188,7 @@ class Throttle:
         TooManyAttemptsError
             Not now.
         """
-        attempt = Reservation(self._counters)
+        attempt = Reservation(self._counters, self.reached)
         await attempt.take(
             f"source/{_digest(site_of(source))}",
             SIGN_INS_OF_SOURCE,
@@ -221,7 +223,7 @@ class Throttle:
 
     async def reserve_mail(self, email_key: str, source: str) -> None:
         """Count a mail that a stranger asks for, or raise `TooManyAttemptsError`."""
-        attempt = Reservation(self._counters)
+        attempt = Reservation(self._counters, self.reached)
         try:
             for key, limits in (
                 (f"mail-source/{_digest(site_of(source))}", MAILS_OF_SOURCE),
@@ -242,9 +244,17 @@ class Throttle:
         await self._take(f"session/{_digest(session_id)}", REFRESHES_OF_SESSION)
 
     async def _take(self, key: str, limits: Sequence[Limit]) -> None:
-        wait = await self._counters.take(key, limits)
-        if wait is not None:
-            raise TooManyAttemptsError(wait)
+        await _take(self._counters, key, limits, self.reached)
+
+
+async def _take(
+    counters: Counters, key: str, limits: Sequence[Limit], reached: Counter[str]
+) -> None:
+    """Count one, or raise `TooManyAttemptsError` and note which limit is reached."""
+    wait = await counters.take(key, limits)
+    if wait is not None:
+        reached[key.partition("/")[0]] += 1
+        raise TooManyAttemptsError(wait)
 
 
 def _digest(text: str) -> str:

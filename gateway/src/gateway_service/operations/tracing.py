@@ -1,0 +1,51 @@
+"""Record what the gateway did with some of its requests."""
+
+from typing import Final
+
+from gateway_service.http1.exchange import CLIENT_GONE, Exchange
+from service_kit.tracing import ServerSpan, SpanSender
+
+_DIGITS: Final = 8
+"""Of a trace id, which decide whether the trace is recorded: they are random."""
+
+
+class ExchangeTracing:
+    """Decides which exchanges are recorded, and records them.
+
+    All gateways decide alike of one trace, and never for less of it than the rest.
+    """
+
+    def __init__(self, sender: SpanSender, percent: int) -> None:
+        self._sender = sender
+        self._below = percent * 16**_DIGITS // 100
+
+    def begin(self, exchange: Exchange) -> None:
+        """Decide whether an exchange is recorded."""
+        exchange.is_sampled = int(exchange.trace_id[-_DIGITS:], 16) < self._below
+
+    def end(self, exchange: Exchange, seconds: float) -> None:
+        """Record an exchange that is over, if it is one to be recorded."""
+        if not exchange.is_sampled:
+            return
+        caller = exchange.caller
+        self._sender.send(
+            ServerSpan(
+                trace_id=exchange.trace_id,
+                span_id=exchange.span_id,
+                parent_id=None if caller is None else caller.span_id,
+                method=exchange.request.method if exchange.route else "other",
+                route=exchange.route or "none",
+                status=exchange.status or CLIENT_GONE,
+                seconds=seconds,
+                attributes={
+                    "gatehouse.request_id": exchange.request_id,
+                    "gatehouse.upstream": exchange.upstream,
+                    "gatehouse.replica": str(exchange.replica),
+                    "gatehouse.upstream_seconds": exchange.upstream_seconds,
+                },
+            )
+        )
+
+    async def close(self) -> None:
+        """Send what waits."""
+        await self._sender.close()

@@ -1,0 +1,146 @@
+"""The metrics of upstreams and of their replicas."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from gateway_service.upstreams.replica import Replica, ReplicaHealth
+from gateway_service.upstreams.upstream import Upstream
+from gateway_service.upstreams.watching import UpstreamWatch
+
+_COUNTERS: Final[tuple[tuple[str, str, Callable[[Upstream], float]], ...]] = (
+    (
+        "gateway_retries",
+        "Requests sent to another replica because one had failed",
+        lambda upstream: upstream.retries,
+    ),
+    (
+        "gateway_hedges",
+        "Requests sent to a second replica because the first took its time",
+        lambda upstream: upstream.hedges,
+    ),
+    (
+        "gateway_hedges_won",
+        "Hedges whose response came first",
+        lambda upstream: upstream.hedges_won,
+    ),
+    (
+        "gateway_shed",
+        "Requests refused because their upstream had too many",
+        lambda upstream: upstream.shed,
+    ),
+    (
+        "gateway_ejections",
+        "Times a replica was ejected because requests to it had failed",
+        lambda upstream: upstream.ejections,
+    ),
+)
+
+_GAUGES: Final[tuple[tuple[str, str, Callable[[Upstream], float]], ...]] = (
+    (
+        "gateway_upstream_in_flight",
+        "Requests in flight on an upstream",
+        lambda upstream: upstream.in_flight,
+    ),
+    (
+        "gateway_upstream_limit",
+        "Requests that an upstream may work on at once",
+        lambda upstream: upstream.limit,
+    ),
+    (
+        "gateway_upstream_retries_left",
+        "Retries and hedges that the budget of an upstream allows now",
+        lambda upstream: upstream.retry_budget.balance,
+    ),
+)
+
+
+def upstream_metrics(watches: list[UpstreamWatch]) -> Iterator[Metric]:
+    """Return the state of upstreams in Prometheus' form."""
+    upstreams = [watch.upstream for watch in watches]
+    for name, text, value in _COUNTERS:
+        counter = CounterMetricFamily(name, text, labels=("upstream",))
+        for upstream in upstreams:
+            counter.add_metric((upstream.name,), value(upstream))
+        yield counter
+    for name, text, value in _GAUGES:
+        gauge = GaugeMetricFamily(name, text, labels=("upstream",))
+        for upstream in upstreams:
+            gauge.add_metric((upstream.name,), value(upstream))
+        yield gauge
+    yield from _failures_and_probes(upstreams)
+    yield _connections(upstreams)
+    unresolved = GaugeMetricFamily(
+        "gateway_upstream_names_unresolved",
+        "Names of an upstream's addresses that could not be resolved last time",
+        labels=("upstream",),
+    )
+    for watch in watches:
+        unresolved.add_metric((watch.upstream.name,), len(watch.discovery.faults))
+    yield unresolved
+    yield from _replicas(upstreams)
+
+
+def _failures_and_probes(upstreams: list[Upstream]) -> Iterator[Metric]:
+    failures = CounterMetricFamily(
+        "gateway_upstream_failures",
+        "Requests that failed on a replica, retried or not",
+        labels=("upstream", "failure"),
+    )
+    probes = CounterMetricFamily(
+        "gateway_probes",
+        "Probes of replicas, by what they found",
+        labels=("upstream", "result"),
+    )
+    for upstream in upstreams:
+        for failure, count in upstream.failures.items():
+            failures.add_metric((upstream.name, failure.value), count)
+        for result, count in upstream.probes.items():
+            probes.add_metric((upstream.name, result.value), count)
+    yield failures
+    yield probes
+
+
+def _connections(upstreams: list[Upstream]) -> Metric:
+    connections = GaugeMetricFamily(
+        "gateway_upstream_connections",
+        "Open connections to the replicas of an upstream",
+        labels=("upstream", "state"),
+    )
+    for upstream in upstreams:
+        pools = [replica.pool for replica in upstream.replicas]
+        idle = sum(pool.idle for pool in pools)
+        total = sum(pool.connections for pool in pools)
+        connections.add_metric((upstream.name, "idle"), idle)
+        connections.add_metric((upstream.name, "busy"), total - idle)
+    return connections
+
+
+def _replicas(upstreams: list[Upstream]) -> Iterator[Metric]:
+    labels = ("upstream", "replica")
+    requests = CounterMetricFamily(
+        "gateway_replica_requests", "Requests sent to a replica", labels=labels
+    )
+    in_flight = GaugeMetricFamily(
+        "gateway_replica_in_flight", "Requests in flight on a replica", labels=labels
+    )
+    usable = GaugeMetricFamily(
+        "gateway_replica_usable",
+        "1 if a replica is ready and not ejected",
+        labels=labels,
+    )
+    for upstream in upstreams:
+        for replica in upstream.replicas:
+            names = (upstream.name, str(replica.endpoint))
+            requests.add_metric(names, replica.requests)
+            in_flight.add_metric(names, replica.in_flight)
+            usable.add_metric(names, float(_is_usable(replica)))
+    yield requests
+    yield in_flight
+    yield usable
+
+
+def _is_usable(replica: Replica) -> bool:
+    return replica.health is ReplicaHealth.READY and not replica.ejected_until

@@ -1,0 +1,1 @@
+"""What the operator watches; each value is read when it is asked for."""

@@ -1,0 +1,65 @@
+"""What came of attempts to sign in and to refresh."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from identity_service.storage.throttle_counters import StoreCounters, ValkeyCounters
+from identity_service.usecases.passwords import Passwords
+from identity_service.usecases.refresh import Refreshes
+from identity_service.usecases.throttling import Throttle
+from service_kit.metrics import with_samples
+
+
+class AttemptMetrics(Collector):
+    """Verdicts that clients do not learn, and the limits that they meet."""
+
+    def __init__(
+        self,
+        passwords: Passwords,
+        refreshes: Refreshes,
+        throttle: Throttle,
+        counters: StoreCounters | ValkeyCounters,
+    ) -> None:
+        self._passwords = passwords
+        self._refreshes = refreshes
+        self._throttle = throttle
+        self._counters = counters
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the present values."""
+        yield with_samples(
+            CounterMetricFamily(
+                "identity_password_checks",
+                "Passwords checked, by verdict",
+                labels=("verdict",),
+            ),
+            {each.value: n for each, n in self._passwords.verdicts.items()},
+        )
+        yield with_samples(
+            CounterMetricFamily(
+                "identity_refreshes",
+                "Refresh tokens presented, by what became of them",
+                labels=("outcome",),
+            ),
+            self._refreshes.outcomes,
+        )
+        yield with_samples(
+            CounterMetricFamily(
+                "identity_throttle_limits_reached",
+                "Attempts that met a limit of the throttle, by what it is of",
+                labels=("limit",),
+            ),
+            self._throttle.reached,
+        )
+        yield CounterMetricFamily(
+            "identity_throttle_fallbacks",
+            "Questions that memory answered because Valkey did not",
+            self._counters.fallbacks,
+        )
+        yield GaugeMetricFamily(
+            "identity_throttle_store_away",
+            "1 while this process counts alone, because Valkey is away",
+            self._counters.is_away,
+        )

@@ -1,0 +1,52 @@
+"""What a process is: its version, and what it takes of its machine."""
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+VERSION: Final = version("service-kit")
+"""Of the whole product: its packages are released together."""
+
+
+class ProcessState(Collector):
+    """Says which service this process is, and since when."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._started_at = time.monotonic()
+        self.registry = CollectorRegistry()
+        """What may be collected by any thread."""
+        ProcessCollector(registry=self.registry)
+        self.registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the version in Prometheus' form."""
+        labels = {
+            "service": self._service,
+            "version": VERSION,
+            "python": platform.python_version(),
+        }
+        info = GaugeMetricFamily(
+            "gatehouse_build_info",
+            "1, with what this process was built from",
+            labels=tuple(labels),
+        )
+        info.add_metric(tuple(labels.values()), 1)
+        yield info
+
+    def report(self) -> dict[str, object]:
+        """Return the same as JSON can hold it."""
+        return {
+            "service": self._service,
+            "version": VERSION,
+            "python": platform.python_version(),
+            "pid": os.getpid(),
+            "uptime_seconds": round(time.monotonic() - self._started_at, 1),
+        }

@@ -1,0 +1,189 @@
+"""Each metric moves when that happens which it is there to show."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
+
+from identity_service.composition import Services, compose
+from identity_service.domain.errors import (
+    DatabaseUnavailableError,
+    InvalidCredentialsError,
+    RefreshTokenReusedError,
+    TooManyAttemptsError,
+    UnknownRefreshTokenError,
+)
+from identity_service.domain.sessions import Device
+from identity_service.security.password_hashing import HashingBusyError
+from identity_service.status import status_of
+from identity_service.storage import schema
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.sign_up import SignUp
+
+NEWEST = schema.known_versions()[-1]
+HERE = Device(name="test", address="127.0.0.1")
+
+
+@dataclass
+class Identity:
+    services: Services
+    registry: CollectorRegistry
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"identity_{name}", labels) or 0.0
+
+
+@pytest.fixture
+async def identity(database_url: str) -> AsyncIterator[Identity]:
+    settings = identity_settings(
+        database_url, IDENTITY_REFRESH_GRACE="0", IDENTITY_THROTTLE="on"
+    )
+    await give_signing_keys(settings)
+    registry = CollectorRegistry()
+    services = compose(settings, registry)
+    alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
+    await services.sign_ups.sign_up(alice, HERE)
+    yield Identity(services, registry)
+    await services.close()
+
+
+async def test_password_checks_are_counted_by_verdict(identity: Identity) -> None:
+    sign_in = identity.services.sign_ins.sign_in
+    await sign_in("alice", PASSWORD, HERE)
+    for name in ("alice", "nobody"):
+        with pytest.raises(InvalidCredentialsError):
+            await sign_in(name, "not the password", HERE)
+
+    assert identity.value("password_checks_total", verdict="match") == 1
+    assert identity.value("password_checks_total", verdict="mismatch") == 2
+    assert identity.value("hash_seconds_count") == 4  # one made, three checked
+    assert identity.value("hash_seconds_sum") > 0
+
+
+async def test_refresh_tokens_are_counted_by_what_became_of_them(
+    identity: Identity,
+) -> None:
+    _, pair = await identity.services.sign_ins.sign_in("alice", PASSWORD, HERE)
+    refresh = identity.services.refreshes.refresh
+    await refresh(pair.refresh_token, HERE)
+    with pytest.raises(RefreshTokenReusedError):
+        await refresh(pair.refresh_token, HERE)
+    with pytest.raises(UnknownRefreshTokenError):
+        await refresh("made-up", HERE)
+
+    for outcome in ("continued", "reused", "unknown"):
+        assert identity.value("refreshes_total", outcome=outcome) == 1, outcome
+
+
+async def test_limits_that_attempts_meet_are_counted(identity: Identity) -> None:
+    async def keep_trying() -> None:
+        while True:
+            with contextlib.suppress(InvalidCredentialsError):
+                await identity.services.sign_ins.sign_in("alice", "wrong", HERE)
+
+    with pytest.raises(TooManyAttemptsError):
+        await keep_trying()
+
+    limits = ("source", "known", "account", "tries", "newcomer", "newcomers")
+    reached = {
+        each: identity.value("throttle_limits_reached_total", limit=each)
+        for each in limits
+    }
+    assert sum(reached.values()) >= 1, reached
+
+
+async def test_a_full_queue_of_hashes_shows(identity: Identity) -> None:
+    hasher = identity.services.hasher
+    room = identity.value("hashes_waiting_limit")
+    waiting = [
+        asyncio.create_task(hasher.verify(PASSWORD, None, HERE))
+        for _ in range(int(room) + 64)
+    ]
+    await asyncio.sleep(0)
+
+    assert identity.value("hashes_waiting") == room
+    assert identity.value("hashes_running") > 0
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    refused = [each for each in results if isinstance(each, HashingBusyError)]
+    assert identity.value("hashes_refused_total") == len(refused) > 0
+
+
+async def test_work_on_the_database_shows(identity: Identity) -> None:
+    seen = []
+
+    async def work(_: Repositories) -> None:
+        seen.append(identity.value("database_connections"))
+        seen.append(identity.value("database_work_in_progress"))
+
+    await identity.services.database.read(work)
+
+    assert seen == [1, 1]
+    assert identity.value("database_connections") == 0
+    assert identity.value("database_work_in_progress") == 0
+    limit = identity.services.settings.database_pool_size
+    assert identity.value("database_connections_limit") == limit
+
+
+async def test_work_that_is_given_up_is_counted(identity: Identity) -> None:
+    async def stuck(_: Repositories) -> None:
+        await asyncio.sleep(60)
+
+    with pytest.raises(DatabaseUnavailableError):
+        await identity.services.database.read(stuck)
+
+    assert identity.value("database_failures_total") == 1
+
+
+async def test_whoever_waits_for_a_change_is_counted(identity: Identity) -> None:
+    waiters = identity.services.waiters
+    with waiters.admitted(HERE):
+        assert identity.value("waiting_verifiers") == 1
+
+    assert identity.value("waiting_verifiers") == 0
+    assert identity.value("waiting_verifiers_limit") > 0
+
+
+async def test_the_age_of_a_chore_and_the_end_of_a_list_show(
+    identity: Identity,
+) -> None:
+    services = identity.services
+    await services.sign_ins.sign_in("alice", PASSWORD, HERE)
+    (uri,) = await services.status_lists.uris()
+    await services.status_lists.get(uri.rpartition("/")[2])
+
+    left = identity.value("status_list_expiry_seconds")
+    assert 0 < left <= services.settings.access_token_lifetime.total_seconds()
+    assert identity.value("housekeeping_age_seconds", chore="sessions") > 0
+
+
+async def test_status_tells_the_state_and_no_secret(identity: Identity) -> None:
+    services = identity.services
+    await services.keys.refresh()
+
+    status = await status_of(services)
+
+    assert status["schema"] == {"needed": NEWEST, "present": NEWEST}
+    assert isinstance(status["signing_keys"], dict)
+    assert len(status["signing_keys"]["kids"]) == 2
+    assert isinstance(status["database"], dict)
+    assert status["database"]["connections_limit"] == 10
+    settings = services.settings
+    for secret in (settings.database_url, settings.throttle_url):
+        assert secret not in repr(status)
+
+
+async def test_status_says_why_the_database_does_not_answer() -> None:
+    absent = compose(
+        identity_settings("mysql+asyncmy://x:hidden@127.0.0.1:1/x"),
+        CollectorRegistry(),
+    )
+    status = await status_of(absent)
+    await absent.close()
+
+    assert isinstance(status["schema"], dict)
+    assert status["schema"]["present"] is None
+    assert "hidden" not in repr(status)
