@@ -75,7 +75,7 @@ class Console:
         self.open("/sign-in")
         self.page.get_by_label("User name").fill(username)
         self.page.get_by_label("Password").fill(password)
-        self.page.locator("main").get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.expect_said(f"You are signed in as {username}.")
 
     def expect_said(self, text: str) -> None:

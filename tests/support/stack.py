@@ -30,14 +30,18 @@ class Stack:
     """Identity, content and the gateway as processes; a context manager."""
 
     def __init__(
-        self, folder: Path, overrides: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        overrides: Mapping[str, str] | None = None,
+        *,
+        host: str = "127.0.0.1",
     ) -> None:
         self.folder = folder
         self.admin_name = "first-admin"
         self.admin_password = secrets.token_urlsafe(18)
         self.keys = [new_key(), new_key()]
         ports = free_ports(6)
-        self.base_url = f"http://127.0.0.1:{ports[0]}"
+        self.base_url = f"http://{host}:{ports[0]}"
         self.internal_urls = {
             name: f"http://127.0.0.1:{port}"
             for name, port in zip(

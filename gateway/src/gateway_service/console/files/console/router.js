@@ -28,6 +28,13 @@ export function parameters() {
   return new URLSearchParams(location.hash.split("?")[1] ?? "");
 }
 
+/** The token of a mail's link, which does not stay in the address. */
+export function takeToken() {
+  const token = parameters().get("token");
+  if (token) history.replaceState(null, "", location.hash.split("?")[0]);
+  return token;
+}
+
 /** The address of a page with parameters; those without a value are left out. */
 export function address(path, values = {}) {
   const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
@@ -55,7 +62,7 @@ async function open() {
   isFirst = false;
   scrollTo(0, 0);
   try {
-    if (!session.mayOpen(page)) throw new Error("This page is for administrators.");
+    if (!session.mayOpen(page)) throw new Error(page.onlyVisitors ? "You are signed in already." : "This page is for administrators.");
     const { render } = await page.load();
     const rendered = await render(visit.signal);
     if (!visit.signal.aborted) content.replaceChildren(h("div", {}, rendered));

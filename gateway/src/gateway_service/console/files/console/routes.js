@@ -17,6 +17,7 @@ export const SECTIONS = [
       page("/sign-up", "Sign up", "sign_up", { onlyVisitors: true }),
       SIGN_IN,
       page("/resources", "Resources", "resources"),
+      page("/password-reset", "Forgotten password", "password_reset", { inMenu: false }),
     ],
   },
   {
@@ -24,6 +25,8 @@ export const SECTIONS = [
     pages: [
       page("/profile", "Profile", "account/profile", FOR_USERS),
       page("/password", "Password", "account/password", FOR_USERS),
+      page("/second-factor", "Second factor", "account/second_factor", FOR_USERS),
+      page("/passkeys", "Passkeys", "account/passkeys", FOR_USERS),
       page("/sessions", "Sessions", "account/sessions", FOR_USERS),
     ],
   },

@@ -45,10 +45,6 @@ class Session extends EventTarget {
     this.changed();
   }
 
-  async signIn(username, password) {
-    this.begin((await call("POST", "/api/auth/signin", { username, password })).data);
-  }
-
   async signOut() {
     const { data } = await call("POST", "/api/auth/signout", {});
     this.forget();

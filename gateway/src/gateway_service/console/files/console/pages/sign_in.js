@@ -1,38 +1,77 @@
-// Begin a session.
+// Begin a session: by a password, by a passkey, and by a second factor where the account has one.
 
+import { call } from "../api.js";
 import { h } from "../dom.js";
-import { field, form, passwordField } from "../forms.js";
+import { action, field, form, passwordField } from "../forms.js";
+import { announce } from "../notices.js";
+import { canUsePasskeys, offerPasskeys, signInByPasskey, usePasskey } from "../passkeys.js";
 import { go } from "../router.js";
 import { session } from "../session.js";
 
-/** Go where the visitor wanted to go, with a word on what happened. */
-export function welcome() {
-  const { user } = session;
-  if (user.passwordChangeRequired) {
-    go("/password", "You are signed in. Please choose a password of your own first.");
-    return;
+/** Begin the session that the API describes, and go where the visitor wanted to go. */
+function begin(signedIn) {
+  session.begin(signedIn);
+  const said = `You are signed in as ${signedIn.username}.`;
+  if (signedIn.passwordChangeRequired) go("/password", `${said} Please choose a password of your own first.`);
+  else if (signedIn.secondFactorEnrolmentRequired) go("/second-factor", `${said} Your roles ask for a second factor.`);
+  else {
+    const wanted = sessionStorage.getItem("wanted")?.slice(1) ?? "/";
+    sessionStorage.removeItem("wanted");
+    go(wanted, said);
   }
-  const wanted = sessionStorage.getItem("wanted")?.slice(1) ?? "/";
-  sessionStorage.removeItem("wanted");
-  go(wanted, `You are signed in as ${user.username}.`);
 }
 
-export function render() {
+/** The second step: a code, or a passkey. */
+function secondStep({ challenge, factors }) {
+  const complete = async (proof) =>
+    begin((await call("POST", "/api/auth/signin/second-factor", { challenge, ...proof })).data);
+  const byPasskey = action("Use a passkey", async () => complete({ credential: await usePasskey() }));
+  return [
+    h("h2", {}, "Second step"),
+    form(
+      field("code", "Code", {
+        hint: "Of your authenticator app, or one of your recovery codes.",
+        autocomplete: "one-time-code",
+        required: true,
+        autofocus: true,
+      }),
+      "Confirm",
+      ({ code }) => complete({ code: code.trim() }),
+    ),
+    factors.includes("passkey") && canUsePasskeys() && h("div", { class: "row" }, byPasskey),
+  ];
+}
+
+export function render(leaving) {
+  const page = h("div", { class: "narrow" });
   async function submit({ username, password }) {
-    await session.signIn(username, password);
-    welcome();
+    try {
+      begin((await call("POST", "/api/auth/signin", { username, password })).data);
+    } catch (error) {
+      if (error.code !== "second_factor_required") throw error;
+      page.replaceChildren(h("div", {}, secondStep(error.problem)));
+      page.querySelector("input").focus();
+      announce(error.message, "wait");
+    }
   }
-  return h(
-    "div",
-    { class: "narrow" },
+  page.append(
     form(
       [
-        field("username", "User name", { autocomplete: "username", required: true, autocapitalize: "none" }),
+        field("username", "User name", { autocomplete: "username webauthn", required: true, autocapitalize: "none" }),
         passwordField("password", "Password", { autocomplete: "current-password" }),
       ],
       "Sign in",
       submit,
     ),
+  );
+  if (canUsePasskeys()) {
+    const byPasskey = action("Sign in with a passkey", async () => begin(await signInByPasskey()));
+    page.append(h("div", { class: "row" }, byPasskey));
+    offerPasskeys(leaving, begin);
+  }
+  page.append(
+    h("p", {}, h("a", { href: "#/password-reset" }, "The password is forgotten")),
     h("p", {}, "There is no account yet? ", h("a", { href: "#/sign-up" }, "Sign up")),
   );
+  return page;
 }

@@ -1,0 +1,74 @@
+// One's own passkeys: make, name, remove.
+
+import { call } from "../../api.js";
+import { confirm } from "../../dialogs.js";
+import { h, table, time } from "../../dom.js";
+import { action, field, form } from "../../forms.js";
+import { cut } from "../../lists.js";
+import { announce } from "../../notices.js";
+import { canUsePasskeys, makePasskey } from "../../passkeys.js";
+import { go } from "../../router.js";
+import { recoveryCodes } from "./second_factor.js";
+
+const PASSKEYS = "/api/users/me/passkeys";
+
+async function rename({ id }, name) {
+  await call("PATCH", `${PASSKEYS}/${id}`, { name });
+  go("/passkeys", `The passkey is called ${name}.`);
+}
+
+async function remove({ id, name }) {
+  if (!(await confirm(`Remove ${name}?`, "It does not sign you in any more. Your device may go on offering it.", "Remove"))) return;
+  const { data } = await call("DELETE", `${PASSKEYS}/${id}`);
+  go("/passkeys", data.message);
+}
+
+function row(each) {
+  return [
+    each.name,
+    each.backedUp ? "On several devices" : "On one device",
+    time(each.createdAt),
+    time(each.lastUsedAt),
+    h(
+      "div",
+      { class: "row" },
+      form(
+        field(`name-${each.id}`, `New name of ${each.name}`, { required: true, maxlength: 64 }),
+        "Rename",
+        (values) => rename(each, Object.values(values)[0]),
+      ),
+      action("Remove", () => remove(each), { class: "danger", "aria-label": `Remove the passkey ${each.name}` }),
+    ),
+  ];
+}
+
+export async function render() {
+  const { data } = await call("GET", PASSKEYS);
+  const { shown, nav } = cut("/passkeys", data.passkeys);
+  const made = h("div");
+  async function add({ name }) {
+    const credential = await makePasskey();
+    const { data: passkey } = await call("POST", PASSKEYS, { name, credential });
+    if (!passkey.recoveryCodes.length) {
+      go("/passkeys", `The passkey ${passkey.name} is registered.`);
+      return;
+    }
+    made.replaceChildren(recoveryCodes(passkey.recoveryCodes));
+    announce(`The passkey ${passkey.name} is registered. Keep its recovery codes.`);
+  }
+  const columns = ["Name", "Kept", "Made", "Last used", "Actions"];
+  return [
+    h("p", {}, "A passkey signs you in by your device's own lock: finger, face or PIN. Nobody can phish it."),
+    data.passkeys.length ? table("Your passkeys", columns, shown.map(row)) : h("p", {}, "You have none yet."),
+    nav,
+    canUsePasskeys()
+      ? h(
+          "div",
+          { class: "narrow" },
+          h("h2", {}, "Add a passkey"),
+          form(field("name", "Name", { value: "Passkey", required: true, maxlength: 64 }), "Add a passkey", add),
+          made,
+        )
+      : h("p", {}, "This browser does not know passkeys."),
+  ];
+}

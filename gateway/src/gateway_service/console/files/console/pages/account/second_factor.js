@@ -1,0 +1,80 @@
+// An authenticator app, and recovery codes for when it is lost.
+
+import { call } from "../../api.js";
+import { confirm } from "../../dialogs.js";
+import { facts, h, tag } from "../../dom.js";
+import { action, field, form } from "../../forms.js";
+import { announce } from "../../notices.js";
+import { go } from "../../router.js";
+
+const TOTP = "/api/users/me/totp";
+
+/** Recovery codes are shown once: this is where. */
+export const recoveryCodes = (codes) =>
+  h(
+    "section",
+    { class: "card", "aria-labelledby": "codes" },
+    h("h2", { id: "codes", tabindex: "-1" }, "Recovery codes"),
+    h("p", {}, "Each works once in place of a second factor. Keep them where you find them without your phone: they are not shown again."),
+    h("pre", { class: "wrap", tabindex: "0" }, codes.join("\n")),
+  );
+
+export async function render() {
+  const { data: factors } = await call("GET", "/api/users/me/factors");
+  const shown = h("div");
+
+  function showCodes(codes) {
+    shown.replaceChildren(recoveryCodes(codes), h("p", {}, h("a", { href: "#/profile" }, "They are kept well")));
+    shown.querySelector("h2").focus();
+  }
+  async function begin() {
+    const { data } = await call("POST", TOTP);
+    async function submit({ code }) {
+      const { data: confirmed } = await call("POST", `${TOTP}/confirm`, { code: code.trim() });
+      showCodes(confirmed.recoveryCodes);
+      announce("The authenticator app counts from now on.");
+    }
+    shown.replaceChildren(
+      h("h2", { tabindex: "-1" }, "Set up an authenticator app"),
+      h("p", {}, "Add an account in the app by this secret, or ", h("a", { href: data.uri }, "open the app on this device"), "."),
+      h("pre", { class: "wrap", tabindex: "0" }, data.secret),
+      form(
+        field("code", "Code that the app shows", { autocomplete: "one-time-code", inputmode: "numeric", required: true }),
+        "Confirm",
+        submit,
+      ),
+    );
+    shown.querySelector("h2").focus();
+  }
+  async function remove() {
+    if (!(await confirm("Remove the authenticator app?", "You then sign in without its codes.", "Remove"))) return;
+    const { data } = await call("DELETE", TOTP);
+    go("/second-factor", data.message);
+  }
+  async function renew() {
+    const { data } = await call("POST", "/api/users/me/recovery-codes");
+    showCodes(data.recoveryCodes);
+    announce("The old recovery codes do not work any more.");
+  }
+
+  const has = factors.totp || factors.passkeys > 0;
+  shown.append(
+    h(
+      "div",
+      { class: "row" },
+      factors.totp
+        ? action("Remove the authenticator app", remove, { class: "danger" })
+        : action("Set up an authenticator app", begin, { class: "main" }),
+      has ? action("New recovery codes", renew) : "",
+    ),
+  );
+  return [
+    h("p", {}, "With a second factor a password that others know does not let them in."),
+    facts([
+      ["Authenticator app", factors.totp ? tag("Set up", "good") : tag("Not set up")],
+      ["Passkeys", h("a", { href: "#/passkeys" }, String(factors.passkeys))],
+      ["Recovery codes left", String(factors.recoveryCodesLeft)],
+    ]),
+    shown,
+  ];
+}

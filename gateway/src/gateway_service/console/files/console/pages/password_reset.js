@@ -1,0 +1,37 @@
+// A forgotten password: first the address for a mail, then the new password with the token of its link.
+
+import { call } from "../api.js";
+import { h } from "../dom.js";
+import { field, form, passwordField } from "../forms.js";
+import { announce } from "../notices.js";
+import { go, takeToken } from "../router.js";
+import { session } from "../session.js";
+
+function ask() {
+  async function submit({ email }) {
+    const { data } = await call("POST", "/api/auth/password-reset", { email });
+    announce(data.message);
+  }
+  return form(
+    field("email", "E-mail address", { type: "email", autocomplete: "email", required: true }),
+    "Send the mail",
+    submit,
+  );
+}
+
+function choose(token) {
+  async function submit({ password }) {
+    const { data } = await call("POST", "/api/auth/password-reset/confirm", { token, password });
+    session.forget(); // it may have been the account that is signed in here
+    go("/sign-in", `${data.message} Please sign in with it.`);
+  }
+  return [
+    h("p", {}, "All sessions of the account end when you change it."),
+    form(passwordField("password", "New password", { autocomplete: "new-password" }), "Change the password", submit),
+  ];
+}
+
+export function render() {
+  const token = takeToken();
+  return h("div", { class: "narrow" }, token ? choose(token) : ask());
+}

@@ -1,0 +1,203 @@
+"""Second factors, passkeys and links of mails, in the console."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from tests.support.browser import chromium
+from tests.support.console import Console, console_in, running_browser
+from tests.support.factors import code_at
+from tests.support.requests import send
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.timeout(300)
+
+PASSWORD: Final = "a phrase for the people with a phone"
+
+
+@pytest.fixture(scope="module")
+def mails(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mails")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, mails: Path) -> Iterator[Stack]:
+    """Passkeys belong to a host that has a name."""
+    chromium()
+    overrides = {
+        "IDENTITY_THROTTLE": "off",
+        "GATEWAY_RATE_LIMITS": "off",
+        "IDENTITY_MAIL_URL": f"file://{mails}",
+    }
+    folder = tmp_path_factory.mktemp("factors")
+    with Stack(folder, overrides, host="localhost") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as running:
+        yield running
+
+
+def sign_up(stack: Stack, name: str) -> None:
+    who = {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
+    port = int(stack.environment["GATEWAY_PORT"])
+    assert send(port, "POST", "/api/auth/signup", who).status == 200
+
+
+def begin_sign_in(console: Console, name: str) -> None:
+    console.open("/sign-in")
+    console.page.get_by_label("User name").fill(name)
+    console.page.get_by_label("Password").fill(PASSWORD)
+    console.page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def give_authenticator(page: Page) -> None:
+    """Plug in a device that holds passkeys, and that agrees to everything."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    devtools.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "internal",
+                "hasResidentKey": True,
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+
+
+def test_an_authenticator_app_is_the_second_step(
+    stack: Stack, browser: Browser
+) -> None:
+    sign_up(stack, "careful")
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in("careful", PASSWORD)
+        console.follow("Second factor")
+        page.get_by_role("button", name="Set up an authenticator app").click()
+        secret = page.locator("main pre").inner_text()
+        console.judge("factor-setup")
+        code = page.get_by_label("Code that the app shows")
+        code.fill("000000")
+        page.get_by_role("button", name="Confirm").click()
+        console.expect_refused("That is not right.")
+        code.fill(code_at(secret, datetime.now(UTC)))
+        page.get_by_role("button", name="Confirm").click()
+        console.expect_said("The authenticator app counts from now on.")
+        codes = page.locator("main pre").inner_text().split()
+        assert len(codes) > 5
+        console.judge("factor-recovery-codes")
+
+        page.get_by_role("button", name="Sign out").click()
+        console.expect_said("You've been signed out!")
+        begin_sign_in(console, "careful")
+        console.expect_said("This account signs in with a second factor.")
+        expect(page.get_by_label("Code")).to_be_focused()
+        console.judge("factor-second-step")
+        page.get_by_label("Code").fill(codes[0])
+        page.get_by_role("button", name="Confirm").click()
+        console.expect_said("You are signed in as careful.")
+
+
+def test_a_passkey_signs_in_by_itself(stack: Stack, browser: Browser) -> None:
+    sign_up(stack, "modern")
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in("modern", PASSWORD)
+        give_authenticator(page)
+        console.follow("Passkeys")
+        page.get_by_label("Name", exact=True).fill("Laptop")
+        page.get_by_role("button", name="Add a passkey").click()
+        console.expect_said("The passkey Laptop is registered.")
+        console.follow("Start")
+        console.follow("Passkeys")
+        expect(page.locator("tbody th")).to_have_text("Laptop")
+        console.judge("passkeys")
+        page.get_by_label("New name of Laptop").fill("Work")
+        page.get_by_role("button", name="Rename").click()
+        console.expect_said("The passkey is called Work.")
+
+        page.get_by_role("button", name="Sign out").click()
+        console.expect_said("You've been signed out!")
+        page.goto(f"{stack.base_url}/console#/sign-in")
+        console.expect_said("You are signed in as modern.")
+
+        console.follow("Passkeys")
+        page.get_by_role("button", name="Remove the passkey Work").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        console.expect_said("Passkey removed.")
+
+
+def test_a_forgotten_password_is_replaced_by_a_mail(
+    stack: Stack, browser: Browser, mails: Path
+) -> None:
+    sign_up(stack, "forgetful")
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.open("/sign-in")
+        page.get_by_role("link", name="The password is forgotten").click()
+        console.settle()
+        page.get_by_label("E-mail address").fill("forgetful@example.org")
+        page.get_by_role("button", name="Send the mail").click()
+        console.expect_said("If this address has an account, a mail is on its way.")
+        console.judge("password-reset")
+
+        page.goto(link_for(mails, "forgetful@example.org", page))
+        console.settle()
+        page.get_by_label("New password").fill(f"{PASSWORD}, at last")
+        assert "token" not in page.url
+        page.get_by_role("button", name="Change the password").click()
+        console.expect_said("Please sign in with it.")
+        console.sign_in("forgetful", f"{PASSWORD}, at last")
+
+
+def link_for(mails: Path, address: str, page: Page) -> str:
+    """Return the link to choose a password in the mail to an address."""
+    for _ in range(100):
+        for file in mails.glob("*.eml"):
+            mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+            body = mail.get_body(("plain",))
+            if mail["To"] == address and body is not None:
+                found = re.search(r"http\S+#/password-reset\S+", body.get_content())
+                if found:
+                    return found[0]
+        page.wait_for_timeout(100)
+    raise AssertionError("no mail came")
+
+
+def test_what_matters_asks_for_the_password_again(
+    tmp_path: Path, browser: Browser
+) -> None:
+    overrides = {"IDENTITY_FRESH_CHECK_LIFETIME": "1"}
+    with Stack(tmp_path, overrides) as stale:
+        sign_up(stale, "changer")
+        with console_in(browser, stale.base_url) as console:
+            page = console.page
+            console.sign_in("changer", PASSWORD)
+            page.wait_for_timeout(1500)
+            console.follow("Profile")
+            page.get_by_label("E-mail address").fill("another@example.org")
+            page.get_by_role("button", name="Save").click()
+            dialog = page.get_by_role("dialog")
+            expect(dialog.get_by_label("Your password")).to_be_focused()
+            console.judge("fresh-check")
+            dialog.get_by_label("Your password").fill("a wrong one")
+            dialog.get_by_role("button", name="Confirm").click()
+            console.expect_refused("That is not right.")
+            dialog.get_by_label("Your password").fill(PASSWORD)
+            dialog.get_by_role("button", name="Confirm").click()
+            expect(page.get_by_label("E-mail address")).to_have_value(
+                "another@example.org"
+            )
+            console.expect_said("Your profile is changed.")
