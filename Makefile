@@ -35,6 +35,7 @@ imports: setup ## who may import whom
 docs: setup ## write docs/reference and deploy/k8s/base/gateway.toml anew
 	@$(BIN)/python -m tests.reference.pages
 	@$(BIN)/python -m tests.reference.metrics
+	@$(BIN)/python -m tests.reference.api.document
 	@$(BIN)/python -m tests.architecture.requirements
 	@cp deploy/gateway.toml deploy/k8s/base/gateway.toml
 

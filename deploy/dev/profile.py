@@ -56,6 +56,7 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
             f"http://127.0.0.1:{settings['GATEWAY_INTERNAL_PORT']}/status"
         ),
         "GATEWAY_CONFIG": str(ROOT / "deploy" / "gateway.toml"),
+        "GATEWAY_PUBLIC_URL": public_url(settings),
         "GATEWAY_ALLOWED_ORIGINS": ORIGINS,
         "GATEWAY_ALLOW_CREDENTIALS": "true",
     }

@@ -8,8 +8,9 @@ from tests.support.gateway import RunningGateway
 from tests.support.raw_client import Received, ask
 
 from gateway_service.console.pages import FILES
+from gateway_service.console.reference import REFERENCE
 
-PATHS: Final = ["/", *sorted(FILES)]
+PATHS: Final = ["/", *sorted({**FILES, **REFERENCE}), "/problems/not_found"]
 
 
 async def get(

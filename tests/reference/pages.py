@@ -14,7 +14,7 @@ from deploy import gateway_reference
 from content_service.settings import Settings as ContentSettings
 from gateway_service.settings import GatewaySettings
 from identity_service.settings import Settings as IdentitySettings
-from service_kit.problems import Problem, accounts, common
+from service_kit.problems import PROBLEMS, Problem
 from service_kit.settings import specs
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
@@ -56,18 +56,9 @@ def item(text: str) -> str:
     )
 
 
-def declared_problems() -> list[Problem]:
-    """Return the registry, by code."""
-    values = [*vars(common).values(), *vars(accounts).values()]
-    return sorted(
-        {each.code: each for each in values if isinstance(each, Problem)}.values(),
-        key=lambda each: each.code,
-    )
-
-
 def problems_page() -> str:
     """Return the text of problems.md."""
-    return "\n".join((_PROBLEMS_HEAD, *map(_problem, declared_problems())))
+    return "\n".join((_PROBLEMS_HEAD, *map(_problem, PROBLEMS)))
 
 
 def _problem(problem: Problem) -> str:

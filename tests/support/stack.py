@@ -58,6 +58,7 @@ class Stack:
             "GATEWAY_PORT": str(ports[0]),
             "GATEWAY_INTERNAL_PORT": str(ports[3]),
             "GATEWAY_CONFIG": str(_ROOT / "deploy" / "gateway.toml"),
+            "GATEWAY_PUBLIC_URL": self.base_url,
             "GATEWAY_ALLOWED_ORIGINS": ORIGIN,
             "GATEWAY_UPSTREAM_IDENTITY": f"{identity}?probe={ports[4]}",
             "GATEWAY_UPSTREAM_CONTENT": f"{content}?probe={ports[5]}",

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from types import ModuleType
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from service_kit.bodies import JSON
@@ -127,7 +127,9 @@ class Operation:
 
     @property
     def route(self) -> web.RouteDef:
-        """What `aiohttp.web.Application.add_routes` takes."""
+        """What `aiohttp.web.Application.add_routes` takes; GET stands for HEAD too."""
+        if self.method == hdrs.METH_GET:
+            return web.get(self.path, self.handler)
         return web.route(self.method, self.path, self.handler)
 
 

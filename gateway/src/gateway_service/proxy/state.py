@@ -7,6 +7,8 @@ from gateway_service.config.clients import TlsConfig
 from gateway_service.config.model import Config
 from gateway_service.console.front import front_page
 from gateway_service.console.pages import FILES, Page
+from gateway_service.console.problems import PROBLEM_PAGES
+from gateway_service.console.reference import REFERENCE
 from gateway_service.proxy.messages import ForwardingHeaders
 from gateway_service.proxy.rate_limits import RateLimits
 from gateway_service.proxy.routing import Routes
@@ -43,7 +45,7 @@ def compile_state(
         hsts=_hsts_line(config.tls),
         rate_limits=rate_limits,
         upstreams=upstreams,
-        pages={**FILES, "/": front_page(config)},
+        pages={**FILES, **REFERENCE, **PROBLEM_PAGES, "/": front_page(config)},
     )
 
 

@@ -136,7 +136,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "The present password": "Das jetzige Passwort",
     "The new password": "Das neue Passwort",
     "The parameter {name}": "Der Parameter {name}",
-    "The parameter {name} is missing.": "Der Parameter {name} fehlt.",
+    "The parameter token is missing.": "Der Parameter token fehlt.",
     "{name} is required.": "{name} fehlt.",
     "{name} is not valid.": "{name} ist nicht gültig.",
     "{name} is unknown here.": "{name} ist hier unbekannt.",

@@ -6,6 +6,7 @@ refers to them, and fits one to its case with `dataclasses.replace`.
 
 from service_kit.problems.common import INTERNAL_ERROR
 from service_kit.problems.problem import FieldError, Problem, ProblemError, retry_in
+from service_kit.problems.registry import PROBLEMS
 from service_kit.problems.responses import (
     MEDIA_TYPE,
     SECURITY_HEADERS,
@@ -20,6 +21,7 @@ from service_kit.problems.responses import (
 __all__ = [
     "INTERNAL_ERROR",
     "MEDIA_TYPE",
+    "PROBLEMS",
     "SECURITY_HEADERS",
     "FieldError",
     "Problem",

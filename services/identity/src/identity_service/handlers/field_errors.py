@@ -29,6 +29,9 @@ _MESSAGES: Final = {
 
 _INVALID: Final = ("invalid", "{name} is not valid.")
 
+TEMPLATES: Final = tuple(template for _, template in (*_MESSAGES.values(), _INVALID))
+"""All of these texts."""
+
 _LIMITS: Final = {
     "max_length": "maximum",
     "le": "maximum",

@@ -71,7 +71,7 @@ ShortText = Annotated[
 WholeNumber = Annotated[
     int,
     BeforeValidator(_digits),
-    described(type="integer", format="int64", minimum=0, maximum=MOST_ID - 1),
+    described(type="integer", format="int64", minimum=0, maximum=MOST_ID),
 ]
 Instant = Annotated[
     datetime,

@@ -14,7 +14,7 @@ from identity_service.domain.passwords import PASSWORD_MAX_LENGTH
 from identity_service.domain.roles import MOST_DESCRIPTION, MOST_ROLES, ROLE_NAME
 from identity_service.domain.usernames import USERNAME_MAX_LENGTH
 
-MOST_ID: Final = 10**18
+MOST_ID: Final = 10**18 - 1
 """Any number up to this fits every database."""
 
 _ROLE_IN_RESPONSES: Final = "ROLE_"
