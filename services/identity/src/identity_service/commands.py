@@ -192,7 +192,7 @@ async def reseal_signing_keys(settings: Settings, _: Namespace, say: Say) -> int
     """Seal the signing keys, and apps' secrets, under the first key-encryption key."""
     async with _composed(settings) as services:
         resealed = await services.key_rotation.reseal()
-        resealed += await services.factor_upkeep.reseal()
+        resealed += await services.factors.upkeep.reseal()
     say(f"sealed anew: {resealed}; all are sealed under the first key now")
     return 0
 
@@ -200,7 +200,7 @@ async def reseal_signing_keys(settings: Settings, _: Namespace, say: Say) -> int
 async def reset_factors(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Remove the second factors of a user who has lost them."""
     async with _composed(settings) as services:
-        removed = await services.factor_upkeep.reset(arguments.username)
+        removed = await services.factors.upkeep.reset(arguments.username)
     say(f"{arguments.username}: {removed} second factors removed, all sessions ended")
     return 0
 

@@ -10,6 +10,7 @@ from identity_service.account_services import AccountServices, compose_accounts
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
+from identity_service.factor_services import FactorServices, compose_factors
 from identity_service.gateways import Gateways
 from identity_service.metrics.attempts import AttemptMetrics
 from identity_service.metrics.factors import FactorMetrics
@@ -17,13 +18,10 @@ from identity_service.metrics.housekeeping import HousekeepingMetrics
 from identity_service.metrics.keys import KeyMetrics
 from identity_service.metrics.load import LoadMetrics
 from identity_service.metrics.mail import MailMetrics
-from identity_service.security.challenges import Challenges
 from identity_service.security.common_passwords import COMMON_PASSWORDS
 from identity_service.security.csrf import CsrfGuard
 from identity_service.security.keyrings import Sealer
-from identity_service.security.passkeys import PasskeyCeremonies
 from identity_service.security.password_hashing import PasswordHasher
-from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.settings import Settings
 from identity_service.storage.database import Database
@@ -37,11 +35,6 @@ from identity_service.storage.throttle_counters import (
 from identity_service.usecases.access_tokens import AccessTokens, Bearers
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.audit_chain import AuditChain
-from identity_service.usecases.factors.passkeys import Passkeys, PasskeySignIns
-from identity_service.usecases.factors.proofs import FactorProofs
-from identity_service.usecases.factors.second_steps import SecondSteps
-from identity_service.usecases.factors.totp import TotpEnrolment
-from identity_service.usecases.factors.upkeep import FactorUpkeep
 from identity_service.usecases.fresh_checks import FreshChecks
 from identity_service.usecases.housekeeping import (
     Housekeeping,
@@ -98,11 +91,7 @@ class Services:
     refreshes: Refreshes
     passwords: Passwords
     fresh_checks: FreshChecks
-    second_steps: SecondSteps
-    totp: TotpEnrolment
-    passkeys: Passkeys
-    passkey_sign_ins: PasskeySignIns
-    factor_upkeep: FactorUpkeep
+    factors: FactorServices
     sessions: Sessions
     users: Users
     roles: Roles
@@ -184,31 +173,21 @@ def compose(
         clock=clock,
         rules=rules,
     )
-    challenges = Challenges(settings.key_encryption_keys, clock)
-    recovery_codes = RecoveryCodes(settings.password_peppers)
-    ceremonies = PasskeyCeremonies(settings.relying_party, challenges)
-    proofs = FactorProofs(
+    factors = compose_factors(
+        settings,
         database,
         sealer=sealer,
-        recovery_codes=recovery_codes,
-        ceremonies=ceremonies,
-        clock=clock,
-    )
-    second_steps = SecondSteps(
-        database,
-        challenges=challenges,
-        proofs=proofs,
         session_starts=session_starts,
         throttle=throttle,
         audit=audit,
-        hides=settings.hide_second_factors,
+        clock=clock,
     )
     passwords = Passwords(
         database,
         hasher=hasher,
         policy=policy,
         throttle=throttle,
-        second_steps=second_steps,
+        second_steps=factors.second_steps,
         audit=audit,
         clock=clock,
     )
@@ -257,7 +236,7 @@ def compose(
     waiters = Waiters()
     registry.register(HousekeepingMetrics(housekeeping))
     registry.register(MailMetrics(accounts.mail_sender))
-    registry.register(FactorMetrics(proofs))
+    registry.register(FactorMetrics(factors.proofs))
     registry.register(KeyMetrics(keys, entries, status_lists, clock))
     registry.register(AttemptMetrics(passwords, refreshes, throttle, counters))
     registry.register(
@@ -297,38 +276,12 @@ def compose(
             database,
             users=users,
             passwords=passwords,
-            proofs=proofs,
+            proofs=factors.proofs,
             throttle=throttle,
             audit=audit,
             clock=clock,
         ),
-        second_steps=second_steps,
-        totp=TotpEnrolment(
-            database,
-            sealer=sealer,
-            recovery_codes=recovery_codes,
-            proofs=proofs,
-            throttle=throttle,
-            audit=audit,
-            clock=clock,
-            issuer_name=settings.relying_party.id,
-        ),
-        passkeys=Passkeys(
-            database,
-            ceremonies=ceremonies,
-            recovery_codes=recovery_codes,
-            audit=audit,
-            clock=clock,
-        ),
-        passkey_sign_ins=PasskeySignIns(
-            database,
-            ceremonies=ceremonies,
-            proofs=proofs,
-            session_starts=session_starts,
-            throttle=throttle,
-            audit=audit,
-        ),
-        factor_upkeep=FactorUpkeep(database, sealer=sealer, audit=audit, clock=clock),
+        factors=factors,
         sessions=sessions,
         csrf_guard=CsrfGuard(AllowedOrigins(settings.own_origins)),
         trusted_proxies=TrustedProxies(settings.trusted_proxies),

@@ -42,7 +42,7 @@ async def complete_sign_in(request: web.Request) -> web.Response:
     context = RequestContext(request)
     transport = context.transport.to_page(context.page)
     payload = await read_payload(request, SecondFactorPayload)
-    user, pair = await context.services.second_steps.complete(
+    user, pair = await context.services.factors.second_steps.complete(
         payload.challenge, payload.proof, context.device
     )
     return signed_in_response(transport, user, pair)
@@ -83,7 +83,7 @@ async def show_factors(request: web.Request) -> web.Response:
     """Show which second factors the caller has."""
     context = RequestContext(request)
     caller = await context.caller()
-    factors = await context.services.totp.factors(caller.user_id)
+    factors = await context.services.factors.totp.factors(caller.user_id)
     return json_response(
         FactorsBody(
             totp=factors.has_totp,
@@ -108,7 +108,7 @@ async def begin_totp(request: web.Request) -> web.Response:
     """
     context = RequestContext(request)
     caller = await context.fresh_caller()
-    new = await context.services.totp.begin(caller)
+    new = await context.services.factors.totp.begin(caller)
     return json_response(TotpBody(secret=new.secret, uri=new.uri))
 
 
@@ -130,7 +130,7 @@ async def confirm_totp(request: web.Request) -> web.Response:
     context = RequestContext(request)
     caller = await context.fresh_caller()
     payload = await read_payload(request, CodePayload)
-    codes = await context.services.totp.confirm(caller, payload.code)
+    codes = await context.services.factors.totp.confirm(caller, payload.code)
     return json_response(RecoveryCodesBody(recovery_codes=codes))
 
 
@@ -146,7 +146,7 @@ async def remove_totp(request: web.Request) -> web.Response:
     """Remove the caller's authenticator app."""
     context = RequestContext(request)
     caller = await context.fresh_caller()
-    await context.services.totp.remove(caller)
+    await context.services.factors.totp.remove(caller)
     return message_response("Authenticator app removed.")
 
 
@@ -162,5 +162,5 @@ async def renew_recovery_codes(request: web.Request) -> web.Response:
     """Get new recovery codes in place of the old."""
     context = RequestContext(request)
     caller = await context.fresh_caller()
-    codes = await context.services.totp.renew_recovery_codes(caller)
+    codes = await context.services.factors.totp.renew_recovery_codes(caller)
     return json_response(RecoveryCodesBody(recovery_codes=codes))

@@ -40,7 +40,7 @@ _ID: Final = {"passkey_id": PathParameter("The passkey's id.", "A" * 43)}
 )
 async def begin_passkey_use(request: web.Request) -> web.Response:
     """Get what a browser has a passkey sign, for any of the ways to use one."""
-    options = RequestContext(request).services.passkey_sign_ins.options()
+    options = RequestContext(request).services.factors.passkey_sign_ins.options()
     return json_response(options)
 
 
@@ -62,7 +62,7 @@ async def sign_in_by_passkey(request: web.Request) -> web.Response:
     context = RequestContext(request)
     transport = context.transport.to_page(context.page)
     payload = await read_payload(request, CredentialPayload)
-    user, pair = await context.services.passkey_sign_ins.sign_in(
+    user, pair = await context.services.factors.passkey_sign_ins.sign_in(
         payload.credential, context.device
     )
     return signed_in_response(transport, user, pair)
@@ -80,7 +80,7 @@ async def begin_passkey(request: web.Request) -> web.Response:
     """Get what a browser makes a passkey by."""
     context = RequestContext(request)
     caller = await context.fresh_caller()
-    return json_response(await context.services.passkeys.options(caller))
+    return json_response(await context.services.factors.passkeys.options(caller))
 
 
 @operation(
@@ -97,7 +97,7 @@ async def register_passkey(request: web.Request) -> web.Response:
     context = RequestContext(request)
     caller = await context.fresh_caller()
     payload = await read_payload(request, NewPasskeyPayload)
-    passkey, codes = await context.services.passkeys.register(
+    passkey, codes = await context.services.factors.passkeys.register(
         caller, payload.credential, payload.name
     )
     body = NewPasskeyBody(**PasskeyBody.members_of(passkey), recovery_codes=codes)
@@ -112,7 +112,7 @@ async def list_passkeys(request: web.Request) -> web.Response:
     """List the caller's passkeys."""
     context = RequestContext(request)
     caller = await context.caller()
-    found = await context.services.passkeys.all(caller.user_id)
+    found = await context.services.factors.passkeys.all(caller.user_id)
     bodies = [PasskeyBody.of(passkey) for passkey in found]
     return json_response(PasskeysBody(passkeys=bodies))
 
@@ -132,7 +132,7 @@ async def rename_passkey(request: web.Request) -> web.Response:
     context = RequestContext(request)
     caller = await context.caller()
     payload = await read_payload(request, PasskeyNamePayload)
-    passkey = await context.services.passkeys.rename(
+    passkey = await context.services.factors.passkeys.rename(
         caller, request.match_info["passkey_id"], payload.name
     )
     return json_response(PasskeyBody.of(passkey))
@@ -151,5 +151,7 @@ async def remove_passkey(request: web.Request) -> web.Response:
     """Remove one of the caller's passkeys."""
     context = RequestContext(request)
     caller = await context.fresh_caller()
-    await context.services.passkeys.remove(caller, request.match_info["passkey_id"])
+    await context.services.factors.passkeys.remove(
+        caller, request.match_info["passkey_id"]
+    )
     return message_response("Passkey removed.")

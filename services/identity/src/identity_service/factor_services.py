@@ -1,0 +1,92 @@
+"""Put together what has to do with second factors."""
+
+from dataclasses import dataclass
+
+from identity_service.security.challenges import Challenges
+from identity_service.security.keyrings import Sealer
+from identity_service.security.passkeys import PasskeyCeremonies
+from identity_service.security.recovery_codes import RecoveryCodes
+from identity_service.settings import Settings
+from identity_service.storage.database import Database
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.passkeys import Passkeys, PasskeySignIns
+from identity_service.usecases.factors.proofs import FactorProofs
+from identity_service.usecases.factors.second_steps import SecondSteps
+from identity_service.usecases.factors.totp import TotpEnrolment
+from identity_service.usecases.factors.upkeep import FactorUpkeep
+from identity_service.usecases.session_starts import SessionStarts
+from identity_service.usecases.throttling import Throttle
+from service_kit.clock import Clock
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactorServices:
+    """What users, and operators, do with second factors."""
+
+    proofs: FactorProofs
+    second_steps: SecondSteps
+    totp: TotpEnrolment
+    passkeys: Passkeys
+    passkey_sign_ins: PasskeySignIns
+    upkeep: FactorUpkeep
+
+
+def compose_factors(
+    settings: Settings,
+    database: Database,
+    *,
+    sealer: Sealer,
+    session_starts: SessionStarts,
+    throttle: Throttle,
+    audit: Audit,
+    clock: Clock,
+) -> FactorServices:
+    """Return the services that these settings describe."""
+    challenges = Challenges(settings.key_encryption_keys, clock)
+    recovery_codes = RecoveryCodes(settings.password_peppers)
+    ceremonies = PasskeyCeremonies(settings.relying_party, challenges)
+    proofs = FactorProofs(
+        database,
+        sealer=sealer,
+        recovery_codes=recovery_codes,
+        ceremonies=ceremonies,
+        clock=clock,
+    )
+    return FactorServices(
+        proofs=proofs,
+        second_steps=SecondSteps(
+            database,
+            challenges=challenges,
+            proofs=proofs,
+            session_starts=session_starts,
+            throttle=throttle,
+            audit=audit,
+            hides=settings.hide_second_factors,
+        ),
+        totp=TotpEnrolment(
+            database,
+            sealer=sealer,
+            recovery_codes=recovery_codes,
+            proofs=proofs,
+            throttle=throttle,
+            audit=audit,
+            clock=clock,
+            issuer_name=settings.relying_party.id,
+        ),
+        passkeys=Passkeys(
+            database,
+            ceremonies=ceremonies,
+            recovery_codes=recovery_codes,
+            audit=audit,
+            clock=clock,
+        ),
+        passkey_sign_ins=PasskeySignIns(
+            database,
+            ceremonies=ceremonies,
+            proofs=proofs,
+            session_starts=session_starts,
+            throttle=throttle,
+            audit=audit,
+        ),
+        upkeep=FactorUpkeep(database, sealer=sealer, audit=audit, clock=clock),
+    )
