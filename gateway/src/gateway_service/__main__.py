@@ -28,6 +28,7 @@ from gateway_service.operations.workers import (
     receive_handover,
 )
 from gateway_service.settings import GatewaySettings
+from service_kit.builds import version_text
 from service_kit.doctor import report
 from service_kit.logs import configure_logging
 from service_kit.server import (
@@ -71,6 +72,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gateway-service")
+    parser.add_argument("--version", action="version", version=version_text("gateway"))
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve", help="forward requests until SIGTERM")
     serving.add_argument(

@@ -9,6 +9,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from service_kit.builds import BUILD
 from service_kit.health import Readiness
 from service_kit.logs import LogMetrics
 from service_kit.middleware import request_middleware
@@ -61,6 +62,7 @@ def create_internal_app(
     async def show_status(_: web.Request) -> web.Response:
         state = {
             **process.report(),
+            "build": BUILD,
             "faults": await readiness.faults(),
             "warnings": await readiness.warned(),
             **await status(),

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn, TypeVar
 import uvloop
 from aiohttp import web
 
+from service_kit.builds import BUILD
 from service_kit.health import Readiness
 from service_kit.listener import ListenerSettings
 from service_kit.log_format import LogFormat
@@ -109,6 +110,7 @@ async def serve_until_stopped(
                 extra={
                     "address": address,
                     "internal_address": host_port(internal.addresses[0]),
+                    "build": BUILD,
                 },
             )
             await stop.wait()

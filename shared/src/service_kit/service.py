@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from service_kit.builds import version_text
 from service_kit.doctor import Finding, fault, report
 from service_kit.health import Readiness
 from service_kit.internal_app import create_internal_app
@@ -30,6 +31,7 @@ CreateApp = Callable[[S, Readiness, CollectorRegistry], web.Application]
 def run_service(name: str, settings_class: type[S], create_app: CreateApp[S]) -> None:
     """Run the command that the process's arguments name."""
     parser = argparse.ArgumentParser(f"{name}-service")
+    parser.add_argument("--version", action="version", version=version_text(name))
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="serve requests until SIGTERM")
     commands.add_parser("doctor", help="check settings, keys and status lists")

@@ -21,6 +21,7 @@ from identity_service.settings import DatabaseSettings, ImportSettings, Settings
 from identity_service.status import status_of
 from identity_service.storage.database_url import checked_url, file_fault
 from identity_service.storage.faults import reason
+from service_kit.builds import version_text
 from service_kit.health import Readiness
 from service_kit.internal_app import create_internal_app
 from service_kit.logs import configure_logging
@@ -133,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="identity-service", description="Users, roles, sessions, signing keys."
     )
+    parser.add_argument("--version", action="version", version=version_text("identity"))
     subparsers = parser.add_subparsers(required=True, metavar="command")
 
     def add(
