@@ -16,9 +16,8 @@ from gateway_service.config.values import Address
 from gateway_service.http1.parsing.grammar import MalformedError
 from gateway_service.http1.parsing.requests import Request, read_request
 from gateway_service.operations.doctor import BAD_CONFIGURATION
-from gateway_service.proxy.cors import Cors, is_preflight
+from gateway_service.proxy.cors import VARY, Cors, is_preflight
 from gateway_service.proxy.headers import request_fields
-from gateway_service.proxy.messages import WRITTEN_ANEW
 from gateway_service.proxy.routing import Route, Routes
 
 _REFUSED: Final = 1
@@ -152,7 +151,6 @@ def _place(address: Address) -> str:
 def _removed(asked: Asked, request: Request) -> Iterator[str]:
     """Name the headers that do not reach the upstream."""
     passed = {line.partition(b":")[0].lower() for line in request.lines}
-    passed |= {name for name, _ in WRITTEN_ANEW}
     names = [_name(header) for header in asked.headers]
     if removed := [name for name in names if name.encode() not in passed]:
         yield _line("not passed", ", ".join(removed))
@@ -165,7 +163,7 @@ def _cors(request: Request, cors: Cors, asked: Asked) -> Iterator[str]:
         yield _line("CORS", "the request has no Origin, so nothing is said")
         return
     page = origin.decode("ascii", "backslashreplace")
-    if cors.refuses(origin):
+    if cors.for_request(origin) is VARY:
         yield _line("CORS", f"pages of {page} may not read the response")
         yield _line("", "allow it in GATEWAY_ALLOWED_ORIGINS or cors.origins")
         return

@@ -60,19 +60,13 @@ class Cors:
                     self._preflight[origin] = self._allow(origin) + offer
 
     def for_request(self, untrusted_origin: bytes | None) -> bytes:
-        """Return the header lines of an answer, errors of our own included."""
-        if self._is_of_any_port(untrusted_origin):
+        """Return the header lines of an answer, errors of our own included.
+
+        `VARY` itself: pages of this origin may not read it.
+        """
+        if self._any_port is not None and self._is_of_any_port(untrusted_origin):
             return self._allow(untrusted_origin) + self._expose
         return self._actual.get(untrusted_origin, self._actual_otherwise)
-
-    def refuses(self, untrusted_origin: bytes | None) -> bool:
-        """Whether pages of this origin may not read the route's responses."""
-        return (
-            untrusted_origin is not None
-            and self._actual_otherwise is VARY
-            and untrusted_origin not in self._actual
-            and not self._is_of_any_port(untrusted_origin)
-        )
 
     def for_preflight(self, untrusted_origin: bytes | None) -> bytes:
         """Return the header lines of the 204 that answers a preflight.

@@ -27,7 +27,9 @@ _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
     b"x-forwarded-host",
     b"x-forwarded-proto",
 }
-"""What an upstream should see of these is written anew."""
+"""What an upstream should see of these is written anew, but for `_PASSED_TOO`."""
+
+_PASSED_TOO: Final = frozenset({b"access-control-request-method", b"origin", b"prefer"})
 
 _SAID_BY_THE_GATEWAY: Final = (
     "content-length",
@@ -93,7 +95,7 @@ def request_fields(dropped: tuple[str, ...]) -> FieldPolicy:
             or (hyphenated != name and hyphenated in known)
         )
 
-    return FieldPolicy(_READ_OF_REQUESTS, is_dropped)
+    return FieldPolicy(_READ_OF_REQUESTS, is_dropped, _PASSED_TOO)
 
 
 def _split(patterns: Iterable[str]) -> tuple[frozenset[bytes], tuple[bytes, ...]]:

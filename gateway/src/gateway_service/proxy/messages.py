@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from gateway_service.http1.client import Client
 from gateway_service.http1.exchange import Exchange
-from gateway_service.http1.parsing.fields import body_line, connection_options
+from gateway_service.http1.parsing.fields import body_line
 from gateway_service.http1.parsing.grammar import CRLF
 from gateway_service.http1.parsing.requests import Request
 from gateway_service.http1.parsing.responses import ResponseHead
@@ -16,12 +16,10 @@ from service_kit.client_addresses import Origin, TrustedProxies
 from service_kit.problems import ProblemError
 from service_kit.trace_context import SPAN_ID_LENGTH
 
-WRITTEN_ANEW: Final = (
-    (b"origin", b"Origin: "),
-    (b"access-control-request-method", b"Access-Control-Request-Method: "),
-    (b"prefer", b"Prefer: "),
+_REQUEST: Final = (
+    b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-Host: %b\r\nVia: %b\r\n"
+    b"%bX-Request-Start: %d\r\n%b\r\n"
 )
-"""Fields that the gateway reads, and that an upstream sees as well."""
 
 _ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests say that they have no body (RFC 9110, 8.6)."""
@@ -52,22 +50,22 @@ def request_head(
         host = origin.host.encode("ascii") or host
     else:
         forwarded = _forwarded(client.address, _scheme(client))
-    lines = request.lines
-    for name, line in WRITTEN_ANEW:
-        if name in values and name not in connection_options(values):
-            lines = [*lines, *(line + value for value in values[name])]
-    return b"".join(
-        (
-            *(request.method.encode("ascii"), b" ", request.target, b" HTTP/1.1\r\n"),
-            *(b"Host: ", request.host or upstream.encode("ascii"), CRLF),
-            *(CRLF.join(lines), CRLF if lines else b"", forwarded),
-            *(b"X-Forwarded-Host: ", host, CRLF),
-            *(b"Via: ", _via(request, headers.pseudonym), CRLF),
-            _trace_lines(exchange, is_trusted=is_trusted),
-            b"X-Request-Start: %d\r\n" % _unix_milliseconds(exchange.started_at),
-            *(framing, CRLF),
-        )
+    return _REQUEST % (
+        request.method.encode("ascii"),
+        request.target,
+        request.host or upstream.encode("ascii"),
+        _joined(request.lines),
+        forwarded,
+        host,
+        _via(request, headers.pseudonym),
+        _trace_lines(exchange, is_trusted=is_trusted),
+        _unix_milliseconds(exchange.started_at),
+        framing,
     )
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    return CRLF.join(lines) + CRLF if lines else b""
 
 
 def _trace_lines(exchange: Exchange, *, is_trusted: bool) -> bytes:
@@ -150,4 +148,4 @@ def response_lines(head: ResponseHead) -> bytes:
     """Return the fields of an upstream's response that a client may see."""
     date = head.values.get(b"date")
     dated = date_line() if date is None else b"Date: %b\r\n" % date[0]
-    return CRLF.join(head.lines) + CRLF + dated if head.lines else dated
+    return _joined(head.lines) + dated

@@ -13,7 +13,7 @@ from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.problems import NOT_FOUND, method_not_allowed
 from gateway_service.http1.rendering import date_line
 from gateway_service.proxy import problems
-from gateway_service.proxy.cors import is_preflight
+from gateway_service.proxy.cors import VARY, is_preflight
 from gateway_service.proxy.forwarding import Forwarding
 from gateway_service.proxy.rate_limits import policy_line, quota_line
 from gateway_service.proxy.refused_origins import RefusedOrigins
@@ -41,10 +41,12 @@ class Proxy:
         cors = state.routes.default_cors if route is None else route.cors
         secure = state.hsts if exchange.client.is_secure else b""
         exchange.public_url = state.config.public_url
-        exchange.lines = cors.for_request(request.origin) + secure
-        if request.origin is not None and cors.refuses(request.origin):
+        origin = request.origin
+        lines = cors.for_request(origin)
+        exchange.lines = lines + secure
+        if lines is VARY and origin is not None:
             prefix = "" if route is None else route.prefix
-            self._refused.note(request.origin, request.host, prefix)
+            self._refused.note(origin, request.host, prefix)
         try:
             if route is None:
                 _respond_without_route(exchange, state)

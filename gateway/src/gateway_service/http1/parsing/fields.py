@@ -90,19 +90,23 @@ class _Rule(NamedTuple):
     is_cached: bool
 
 
-Field = tuple[bytes, bytes]
-"""Lower-case name and value of a field that is read."""
+Field = tuple[bytes, bytes, bool]
+"""Lower-case name and value of a field that is read, and whether it passes too."""
 
 
 class FieldPolicy:
-    """Sorts the fields of one direction."""
+    """Sorts the fields of one direction; ``passed_too`` are those read that pass."""
 
-    __slots__ = ("_is_dropped", "_lines", "_names", "_read")
+    __slots__ = ("_is_dropped", "_lines", "_names", "_passed_too", "_read")
 
     def __init__(
-        self, read: frozenset[bytes], is_dropped: Callable[[bytes], bool]
+        self,
+        read: frozenset[bytes],
+        is_dropped: Callable[[bytes], bool],
+        passed_too: frozenset[bytes] = frozenset(),
     ) -> None:
         self._read = read
+        self._passed_too = passed_too
         self._is_dropped = is_dropped
         self._names: Cache[bytes, _Rule] = Cache()
         """By name as it was sent, with the colon that a line must have."""
@@ -121,7 +125,9 @@ class FieldPolicy:
             if found is True:
                 passed.append(line)
             elif found:
-                name, value = found
+                name, value, passes = found
+                if passes:
+                    passed.append(line)
                 if name in values:
                     values[name].append(value)
                 else:
@@ -135,7 +141,7 @@ class FieldPolicy:
     def _parse(self, line: bytes) -> bool | Field:
         end = line.find(b":") + 1
         name, passes, is_cached = self._names.get(line[:end]) or self._rule_for(line)
-        found = (name, line[end:].strip(b" \t")) if name else passes
+        found = (name, line[end:].strip(b" \t"), passes) if name else passes
         if is_cached and len(line) <= _LONGEST_CACHED:
             self._lines.store(line, found)
         return found
@@ -145,12 +151,17 @@ class FieldPolicy:
         lower = name.lower()
         rule = _Rule(
             read_as=lower if lower in self._read else b"",
-            passes=lower not in HOP_BY_HOP and not self._is_dropped(lower),
+            passes=self._passes(lower),
             is_cached=lower in _CACHED or lower.startswith(_CACHED_PREFIXES),
         )
         if len(name) <= _LONGEST_CACHED:
             self._names.store(name + b":", rule)
         return rule
+
+    def _passes(self, name: bytes) -> bool:
+        if name in self._read:
+            return name in self._passed_too
+        return name not in HOP_BY_HOP and not self._is_dropped(name)
 
 
 def connection_options(values: Values) -> frozenset[bytes]:

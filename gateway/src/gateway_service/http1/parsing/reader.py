@@ -100,6 +100,8 @@ class MessageReader(ABC, Generic[HeadT]):
         MalformedError
             What came is not one well-framed message.
         """
+        if not self._length and self._decoder is None:
+            return self._next_head()
         decoder = self._body_decoder()
         if decoder is None:
             return self._next_head()
