@@ -13,7 +13,7 @@ from typing import Final
 
 import uvloop
 
-from gateway_service.app import create_app
+from gateway_service.app import Shared, create_app
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
 from gateway_service.http1.descriptors import raise_limit
@@ -21,13 +21,12 @@ from gateway_service.operations.access_log import target_fault
 from gateway_service.operations.doctor import check, diagnose
 from gateway_service.operations.explain import Asked, explain
 from gateway_service.operations.last_good import LastGood, Loaded, from_line
+from gateway_service.operations.parent import Parent
 from gateway_service.operations.ports import Ports
-from gateway_service.operations.workers import (
-    Supervisor,
-    end_with_parent,
-    receive_handover,
-)
+from gateway_service.operations.shared_memory import SharedMemory
+from gateway_service.operations.workers import Supervisor
 from gateway_service.settings import GatewaySettings
+from gateway_service.upstreams.following import Followed
 from service_kit.builds import version_text
 from service_kit.doctor import report
 from service_kit.logs import configure_logging
@@ -67,7 +66,7 @@ def main() -> None:
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
             settings = replace(settings, workers=arguments.workers or settings.workers)
             configure_logging("gateway", settings.log_level, settings.log_format)
-            sys.exit(_serve(settings, arguments.ports))
+            sys.exit(_serve(settings, arguments.ports, arguments.shared))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "--workers", type=int, choices=range(1, 65), metavar="N", help="processes"
     )
     serving.add_argument("--ports", help=argparse.SUPPRESS)
+    serving.add_argument("--shared", help=argparse.SUPPRESS)
     commands.add_parser("check", help="name every fault of the configuration")
     commands.add_parser("doctor", help="check what the gateway needs")
     explaining = commands.add_parser(
@@ -102,14 +102,13 @@ def _asked(arguments: argparse.Namespace) -> Asked:
     return Asked(arguments.method, arguments.url, [*arguments.header, *origin])
 
 
-def _serve(settings: GatewaySettings, inherited: str | None) -> int:
-    """Serve in this process, or in several of which this one is the parent."""
-    if inherited is not None:
-        if not (line := receive_handover()):
-            return _FAILURE  # the parent is gone already
-        start = from_line(line, settings.config, os.environ)
-        ports = Ports.inherit(inherited)
-        return uvloop.run(_serve_here(settings, ports, start, is_worker=True))
+def _serve(settings: GatewaySettings, ports: str | None, shared: str | None) -> int:
+    """Serve in this process, or in several of which this one is the parent.
+
+    A worker is told of its ports, and of what it shares, by their descriptors.
+    """
+    if ports is not None and shared is not None:
+        return _serve_as_worker(settings, Ports.inherit(ports), shared)
     if fault := target_fault(settings.access_log):
         exit_unusable(fault)
     try:
@@ -121,19 +120,34 @@ def _serve(settings: GatewaySettings, inherited: str | None) -> int:
         exit_unusable(str(error))
     if settings.workers > 1:
         return asyncio.run(Supervisor(all_ports, last_good).run())
-    start, (ports,) = last_good.loaded, all_ports
-    return uvloop.run(_serve_here(settings, ports, start, is_worker=False))
+    return uvloop.run(_serve_here(settings, all_ports[0], last_good.loaded))
+
+
+def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> int:
+    parent = Parent()
+    if not (line := parent.read_line()):
+        return _FAILURE  # it is gone already
+    start = from_line(line, settings.config, os.environ)
+    descriptor, worker = map(int, shared.split("/"))
+    memory = SharedMemory(descriptor, settings.workers)
+
+    async def serve() -> int:
+        followed = Followed()
+        parent.follow(asyncio.get_running_loop(), followed.tell)
+        return await _serve_here(
+            settings, ports, start, Shared(followed, memory, worker)
+        )
+
+    return uvloop.run(serve())
 
 
 async def _serve_here(
-    settings: GatewaySettings, ports: Ports, start: Loaded, *, is_worker: bool
+    settings: GatewaySettings, ports: Ports, start: Loaded, shared: Shared | None = None
 ) -> int:
     loop = asyncio.get_running_loop()
     raise_limit()
     read = partial(read_config, settings.config, os.environ)
-    app = create_app(settings, read, start)
-    if is_worker:
-        end_with_parent(loop)
+    app = create_app(settings, read, start, shared)
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:

@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from gateway_service.config.model import Config, UpstreamConfig
+from gateway_service.http1.client_counts import ClientCounts
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.write_batch import WriteBatch
@@ -20,13 +21,16 @@ from gateway_service.operations.access_log import AccessLog
 from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.last_good import Loaded, load
 from gateway_service.operations.metrics import GatewayMetrics
+from gateway_service.operations.shared_memory import SharedMemory
 from gateway_service.operations.status import status_of
 from gateway_service.operations.tracing import ExchangeTracing
 from gateway_service.proxy.rate_limits import without_limits
 from gateway_service.server import GatewayServer, running
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.following import Followed
 from gateway_service.upstreams.pool import ConnectionPool
+from gateway_service.upstreams.watching import UpstreamWatch
 from service_kit.health import Readiness
 from service_kit.internal_app import create_internal_app
 from service_kit.tracing import SpanSender
@@ -51,14 +55,30 @@ class GatewayApp:
     """Read the configuration again, and open the access log again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What one of several workers has in common with the others."""
+
+    followed: Followed
+    memory: SharedMemory
+    worker: int
+
+    @property
+    def client_counts(self) -> ClientCounts:
+        """Counts the connections of clients, in all workers."""
+        return self.memory.client_counts(self.worker)
+
+
 def create_app(
     settings: GatewaySettings,
     read_config: Callable[[], Config],
     start: Loaded | None = None,
+    shared: Shared | None = None,
 ) -> GatewayApp:
     """Return a gateway for the running event loop.
 
-    ``start`` is what it begins with, if not what ``read_config`` returns now.
+    ``start`` is what it begins with, if not what ``read_config`` returns now. ``shared``
+    is what it has in common with other workers, if it is one of several.
 
     Raises
     ------
@@ -82,7 +102,14 @@ def create_app(
         config = read_config()
         return config if settings.rate_limits else without_limits(config)
 
-    control = ControlPlane(start.config, read_again, make_pool, start.certificate)
+    control = ControlPlane(
+        start.config,
+        read_again,
+        make_pool,
+        start.certificate,
+        watch=UpstreamWatch if shared is None else shared.followed.watch,
+        count_in=None if shared is None else shared.memory.rate_counter,
+    )
     readiness.checks["upstreams"] = control.starting_fault
     if not settings.rate_limits:
         _warn_of_no_limits(readiness)
@@ -96,6 +123,7 @@ def create_app(
         descriptors=descriptors,
         loop=loop,
         tracing=_tracing(settings),
+        client_counts=None if shared is None else shared.client_counts,
     )
     registry.register(server.metrics)
     reloads: set[asyncio.Task[None]] = set()

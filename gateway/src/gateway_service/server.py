@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway_service.http1.acceptor import Acceptor
 from gateway_service.http1.client import Client
+from gateway_service.http1.client_counts import ClientCounts
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors, room_for_clients
 from gateway_service.http1.exchange import Exchange
@@ -42,10 +43,17 @@ class GatewayServer(EdgeServer):
         descriptors: Descriptors,
         loop: asyncio.AbstractEventLoop,
         tracing: ExchangeTracing | None = None,
+        client_counts: ClientCounts | None = None,
     ) -> None:
         fields = request_fields(control.state.config.dropped_headers)
         super().__init__(
-            fields, readiness, deadlines, batch, loop, descriptors=descriptors
+            fields,
+            readiness,
+            deadlines,
+            batch,
+            loop,
+            descriptors=descriptors,
+            client_counts=client_counts,
         )
         self._control = control
         self._access_log = access_log

@@ -4,10 +4,10 @@ import asyncio
 import heapq
 import logging
 from abc import ABC, abstractmethod
-from collections import Counter
 from typing import Final
 
 from gateway_service.http1.client import Client
+from gateway_service.http1.client_counts import ClientCounts, OwnClientCounts
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.exchange import Exchange
@@ -48,6 +48,7 @@ class EdgeServer(ABC):
         loop: asyncio.AbstractEventLoop,
         *,
         descriptors: Descriptors,
+        client_counts: ClientCounts | None = None,
     ) -> None:
         self.fields = fields
         self.batch = batch
@@ -58,7 +59,7 @@ class EdgeServer(ABC):
         self.turns = Turns(loop)
         self._readiness = readiness
         self._connections: set[Client] = set()
-        self._of_client: Counter[str] = Counter()
+        self._client_counts = client_counts or OwnClientCounts()
         self._leaving: set[Client] = set()
         """Connections that take no place: they were refused, or shed."""
         self.refused = 0
@@ -106,7 +107,7 @@ class EdgeServer(ABC):
             self.make_room()
         if self._has_place_for(connection):
             self._connections.add(connection)
-            self._of_client[connection.network] += 1
+            self._client_counts.add(connection.network)
             return True
         self.refused += 1
         self._leaving.add(connection)
@@ -164,13 +165,11 @@ class EdgeServer(ABC):
         """Return how many connections the client has; it may be many clients' proxy."""
         if self.trusts(connection):
             return 0
-        return self._of_client[connection.network]
+        return self._client_counts.of(connection.network)
 
     def _give_up_place(self, connection: Client) -> None:
         self._connections.discard(connection)
-        self._of_client[connection.network] -= 1
-        if not self._of_client[connection.network]:
-            del self._of_client[connection.network]
+        self._client_counts.remove(connection.network)
 
     async def stop(self, grace: float) -> None:
         """Close idle connections now, busy ones after their response.

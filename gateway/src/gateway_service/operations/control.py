@@ -10,12 +10,12 @@ from typing import Final
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.operations.tls import Certificate
-from gateway_service.proxy.rate_limits import RateLimits
+from gateway_service.proxy.rate_limits import RateLimits, RowCounter
 from gateway_service.proxy.state import compile_state
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.pool import ConnectionPool
 from gateway_service.upstreams.upstream import Upstream
-from gateway_service.upstreams.watching import UpstreamWatch, repeat
+from gateway_service.upstreams.watching import UpstreamWatch, Watch, repeat
 
 TICK_SECONDS: Final = 0.25
 """How coarse back-off, slow start and the retry budget are."""
@@ -47,15 +47,20 @@ class ControlPlane:
         read_again: Callable[[], Config],
         make_pool: Callable[[Endpoint, UpstreamConfig], ConnectionPool],
         certificate: Certificate | None = None,
+        *,
+        watch: Callable[[Upstream], Watch] = UpstreamWatch,
+        count_in: Callable[[], RowCounter] | None = None,
     ) -> None:
         self._read_again = read_again
+        self._watch = watch
+        self._count_in = count_in
         self._make_pool = make_pool
         self._reloading = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self.certificate = certificate
         """Stays with the listener: turning TLS on or off asks for a restart."""
-        self.watches: Mapping[str, UpstreamWatch] = self._watches(config, {})
-        limits = RateLimits(config.rate_limit_store)
+        self.watches: Mapping[str, Watch] = self._watches(config, {})
+        limits = self._limits(config)
         self.state = compile_state(config, _upstreams(self.watches), limits)
         self.configured_at = time.time()
         """In Unix time: when the configuration in use was read."""
@@ -145,7 +150,7 @@ class ControlPlane:
         }
         limits = limits_before
         if limits.store != config.rate_limit_store:
-            limits = RateLimits(config.rate_limit_store)
+            limits = self._limits(config)
             await limits.start()
         after = self._watches(config, unchanged)
         await _start(set(after.values()) - set(unchanged.values()))
@@ -156,13 +161,17 @@ class ControlPlane:
             await limits_before.close()
 
     def _watches(
-        self, config: Config, unchanged: Mapping[str, UpstreamWatch]
-    ) -> dict[str, UpstreamWatch]:
+        self, config: Config, unchanged: Mapping[str, Watch]
+    ) -> dict[str, Watch]:
         return {
             upstream.name: unchanged.get(upstream.name)
-            or UpstreamWatch(Upstream(upstream, self._make_pool))
+            or self._watch(Upstream(upstream, self._make_pool))
             for upstream in config.upstreams
         }
+
+    def _limits(self, config: Config) -> RateLimits:
+        memory = None if self._count_in is None else self._count_in()
+        return RateLimits(config.rate_limit_store, memory=memory)
 
     async def _tick(self) -> None:
         for upstream in self.state.upstreams.values():
@@ -174,13 +183,13 @@ class ControlPlane:
             await asyncio.to_thread(self.certificate.reload_if_changed)
 
 
-def _upstreams(watches: Mapping[str, UpstreamWatch]) -> dict[str, Upstream]:
+def _upstreams(watches: Mapping[str, Watch]) -> dict[str, Upstream]:
     return {name: watch.upstream for name, watch in watches.items()}
 
 
-async def _start(watches: Iterable[UpstreamWatch]) -> None:
+async def _start(watches: Iterable[Watch]) -> None:
     await asyncio.gather(*(watch.start() for watch in watches))
 
 
-async def _stop(watches: Iterable[UpstreamWatch]) -> None:
+async def _stop(watches: Iterable[Watch]) -> None:
     await asyncio.gather(*(watch.stop() for watch in watches))

@@ -54,11 +54,12 @@ class LastGood:
         self.loaded = load(parse_config(self._text, str(path), environ))
         """What the file held when this was made."""
         self._certificate = self.loaded.certificate
+        self.config = self.loaded.config
 
     def take_over(self) -> None:
         """Take over what the file holds now; ConfigError leaves all as it was."""
         text = read_text(self._path)
-        parse_config(text, str(self._path), self._environ)
+        self.config = parse_config(text, str(self._path), self._environ)
         self._text = text
 
     def follow_certificate(self) -> None:

@@ -8,7 +8,7 @@ from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.routing import Route
 from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.upstream import Upstream
-from gateway_service.upstreams.watching import UpstreamWatch
+from gateway_service.upstreams.watching import Watch
 from service_kit.clock import rfc3339
 
 
@@ -59,7 +59,7 @@ def _route(route: Route) -> dict[str, object]:
     }
 
 
-def _upstream(watch: UpstreamWatch) -> dict[str, object]:
+def _upstream(watch: Watch) -> dict[str, object]:
     upstream = watch.upstream
     return {
         "in_flight": upstream.in_flight,
@@ -71,7 +71,7 @@ def _upstream(watch: UpstreamWatch) -> dict[str, object]:
         "hedges": upstream.hedges,
         "balance": upstream.config.balance.value,
         "retries_left": int(upstream.retry_budget.balance),
-        "unresolved": dict(watch.discovery.faults),
+        "unresolved": dict(watch.faults),
         "replicas": [_replica(upstream, each) for each in upstream.replicas],
     }
 

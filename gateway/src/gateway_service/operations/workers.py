@@ -4,6 +4,10 @@ The parent only watches: it restarts a worker that dies, passes signals on, and 
 when all have ended. It binds the ports and reads the configuration, once for all, so
 what a worker needs is there whenever one is started. At the end it lets go of the ports
 first, and the last worker takes over the connections that wait.
+
+What workers would each find out or count for themselves they share: the parent watches
+the upstreams for all of them, and rates and connections of clients are counted in memory
+that all of them map.
 """
 
 import asyncio
@@ -19,7 +23,9 @@ from typing import Any, Final
 from gateway_service.config.faults import ConfigError
 from gateway_service.operations.control import TIDY_SECONDS
 from gateway_service.operations.last_good import LastGood
+from gateway_service.operations.lookout import Lookout
 from gateway_service.operations.ports import Ports
+from gateway_service.operations.shared_memory import SharedMemory
 from gateway_service.upstreams.watching import repeat
 from service_kit.server import HELD_SIGNALS
 
@@ -27,6 +33,8 @@ _QUICK: Final = 5.0
 """A worker that lived shorter has failed to start; the next one has to wait."""
 _SHORTEST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 10.0
+_UNREAD_LIMIT: Final = 1_048_576
+"""Bytes that wait for a worker that does not read: it may be stopped."""
 _NOT_STARTED: Final = 1
 """The exit code of a worker for which there was no process."""
 
@@ -40,9 +48,12 @@ class Supervisor:
     comes before a worker serves is acted on once it does.
     """
 
+    _lookout: Lookout
+
     def __init__(self, ports: list[Ports], last_good: LastGood) -> None:
         self._ports = ports
         self._last_good = last_good
+        self._memory = SharedMemory.create(len(ports))
         self._running: dict[int, Process] = {}
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -50,18 +61,21 @@ class Supervisor:
 
     async def run(self) -> int:
         """Return the exit code once every worker has ended after a signal."""
-        first = [await self._start(worker) for worker in range(len(self._ports))]
         loop = asyncio.get_running_loop()
+        self._lookout = Lookout(loop, self._tell)
+        self._spawn(self._lookout.adopt(self._last_good.config))
+        first = [await self._start(worker) for worker in range(len(self._ports))]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._begin_reload)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
-        self._spawn(repeat(self._follow_certificate, TIDY_SECONDS, at_once=False))
+        self._spawn(repeat(self._tidy, TIDY_SECONDS, at_once=False))
         codes = await asyncio.gather(
             *(self._keep_running(*each) for each in enumerate(first))
         )
         for task in self._tasks:
             task.cancel()
+        await self._lookout.stop()
         return max(codes)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -83,12 +97,22 @@ class Supervisor:
         async with self._reloading:
             try:
                 await asyncio.to_thread(self._last_good.take_over)
+                await self._lookout.adopt(self._last_good.config)
             except ConfigError as error:
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
             self._pass_on(signal.SIGHUP)
 
-    async def _follow_certificate(self) -> None:
+    async def _tidy(self) -> None:
+        self._lookout.tell_all()
         await asyncio.to_thread(self._last_good.follow_certificate)
+
+    def _tell(self, lines: bytes) -> None:
+        """Write lines to each worker that reads; one that does not is told later."""
+        for process in self._running.values():
+            if process.stdin is None or process.stdin.is_closing():
+                continue
+            if process.stdin.transport.get_write_buffer_size() < _UNREAD_LIMIT:
+                process.stdin.write(lines)
 
     def _pass_on(self, number: signal.Signals) -> None:
         for process in self._running.values():
@@ -124,6 +148,7 @@ class Supervisor:
             process.terminate()
         code = await process.wait()
         del self._running[worker]
+        self._memory.forget(worker)
         return code
 
     async def _start(self, worker: int) -> Process | None:
@@ -133,8 +158,10 @@ class Supervisor:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gateway_service", "serve"),
                 *("--ports", ports.argument),
+                *("--shared", f"{self._memory.descriptor}/{worker}"),
+                *("--workers", str(len(self._ports))),
                 stdin=PIPE,
-                pass_fds=ports.descriptors,
+                pass_fds=(*ports.descriptors, self._memory.descriptor),
             )
         except OSError as error:
             _logger.error(  # noqa: TRY400
@@ -143,21 +170,6 @@ class Supervisor:
             return None
         self._running[worker] = process
         if process.stdin is not None:
-            process.stdin.write(self._last_good.to_line())
+            process.stdin.write(self._last_good.to_line() + self._lookout.lines)
         _logger.info("worker_started", extra={"worker": worker, "pid": process.pid})
         return process
-
-
-def receive_handover() -> bytes:
-    """Return the line that the parent wrote for this worker; empty if it is gone."""
-    return sys.stdin.buffer.readline()
-
-
-def end_with_parent(loop: asyncio.AbstractEventLoop) -> None:
-    """Stop this worker like a signal does when its parent is gone."""
-
-    def parent_gone() -> None:
-        loop.remove_reader(sys.stdin)
-        signal.raise_signal(signal.SIGTERM)
-
-    loop.add_reader(sys.stdin, parent_gone)

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from gateway_service.config.model import Config, RateLimit
 from gateway_service.config.values import MEMORY
+from gateway_service.shared_rows import Numbers, SharedRows
 from service_kit.addresses import client_network
 from service_kit.counters import SharedStore
 
@@ -59,21 +60,15 @@ class MemoryCounter:
 
     async def wait(self, key: str, limit: RateLimit) -> float:
         """Count one request: 0 admits it, else seconds until it may be tried again."""
-        now = self._now()
-        free_at = max(self._free_at.pop(key, now), now)
-        cost = limit.seconds / limit.requests
-        excess = free_at + cost - now - limit.seconds
-        refused = excess > cost * 1e-6
-        self._free_at[key] = free_at if refused else free_at + cost
+        before = self._free_at.pop(key, 0.0)
+        self._free_at[key], seconds = _counted(before, limit, self._now())
         if len(self._free_at) > MOST_CLIENTS:
             del self._free_at[next(iter(self._free_at))]
-        return excess if refused else 0.0
+        return seconds
 
     async def quota(self, key: str, limit: RateLimit) -> Quota:
         """Return what is left, without counting."""
-        busy = max(0.0, self._free_at.get(key, 0.0) - self._now())
-        free = (limit.seconds - busy) * limit.requests / limit.seconds
-        return Quota(max(0, int(free + 1e-6)), busy)
+        return _quota(self._free_at.get(key, 0.0), limit, self._now())
 
     def forget_idle(self) -> None:
         """Drop the keys that have their whole limit again."""
@@ -83,6 +78,51 @@ class MemoryCounter:
 
     def __len__(self) -> int:
         return len(self._free_at)
+
+
+class RowCounter:
+    """Counts as `MemoryCounter` does, for all workers of one gateway together."""
+
+    def __init__(
+        self, rows: SharedRows, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.rows = rows
+        self._now = now  # the system's, so it is the same in each worker
+
+    async def wait(self, key: str, limit: RateLimit) -> float:
+        """Count one request: 0 admits it, else seconds until it may be tried again."""
+        now, seconds = self._now(), 0.0
+
+        def count(numbers: Numbers) -> Numbers:
+            nonlocal seconds
+            free_at, seconds = _counted(numbers[0], limit, now)
+            return (free_at,)
+
+        self.rows.change(key, count)
+        return seconds
+
+    async def quota(self, key: str, limit: RateLimit) -> Quota:
+        """Return what is left, without counting."""
+        return _quota(self.rows.read(key)[0], limit, self._now())
+
+    def forget_idle(self) -> None:
+        """Do nothing: rows of those who have their whole limit are used again."""
+
+
+def _counted(free_at: float, limit: RateLimit, now: float) -> tuple[float, float]:
+    """Return when a client has its whole limit again, and 0 or how long it must wait."""
+    free_at = max(free_at, now)
+    cost = limit.seconds / limit.requests
+    excess = free_at + cost - now - limit.seconds
+    if excess > cost * 1e-6:
+        return free_at, excess
+    return free_at + cost, 0.0
+
+
+def _quota(free_at: float, limit: RateLimit, now: float) -> Quota:
+    busy = max(0.0, free_at - now)
+    free = (limit.seconds - busy) * limit.requests / limit.seconds
+    return Quota(max(0, int(free + 1e-6)), busy)
 
 
 class SharedCounter:
@@ -140,11 +180,12 @@ class RateLimits:
         *,
         timeout: float = STORE_SECONDS,
         now: Callable[[], float] = time.monotonic,
+        memory: MemoryCounter | RowCounter | None = None,
     ) -> None:
         self.store = store
         self.refused = 0
         self._timeout = timeout
-        self._memory = MemoryCounter(now=now)
+        self._memory = memory or MemoryCounter(now=now)
         self._store = SharedStore("rate_limit_store", timeout=timeout, now=now)
         self._shared: SharedCounter | None = None
 

@@ -5,8 +5,8 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
 
 from gateway_service.upstreams.discovery import Discovery
 from gateway_service.upstreams.health_checks import HealthCheck, probe
@@ -20,17 +20,47 @@ JITTER: Final = 0.1
 _logger: Final = logging.getLogger(__name__)
 
 
-class UpstreamWatch:
-    """Runs discovery and probes of one upstream until it is stopped."""
+class Watch(Protocol):
+    """Keeps an upstream's replicas up to date, from wherever it knows of them."""
 
-    def __init__(self, upstream: Upstream, discovery: Discovery | None = None) -> None:
+    upstream: Upstream
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """The names that cannot be resolved at present, and why."""
+
+    async def start(self) -> None:
+        """Return when every replica found has been judged once, or soon after."""
+
+    async def stop(self) -> None:
+        """Stop watching; replicas end when nothing is in flight on them."""
+
+
+class UpstreamWatch:
+    """Runs discovery and probes of one upstream until it is stopped.
+
+    ``on_change`` is called after what it found has changed.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        discovery: Discovery | None = None,
+        on_change: Callable[[Watch], None] = lambda _: None,
+    ) -> None:
         config = upstream.config
         self.upstream = upstream
-        self.discovery = discovery or Discovery(config.addresses, config.health.port)
+        self._discovery = discovery or Discovery(config.addresses, config.health.port)
+        self._on_change = on_change
         self._discovering: asyncio.Task[None] | None = None
         self._probing: dict[Replica, asyncio.Task[None]] = {}
         self._unprobed: set[Replica] = set()
         self._all_probed = asyncio.Event()
+
+    @property
+    def faults(self) -> Mapping[str, str]:
+        """The names that cannot be resolved at present, and why."""
+        return self._discovery.faults
 
     async def start(self) -> None:
         """Return when every replica found has been probed once, or soon after."""
@@ -52,12 +82,12 @@ class UpstreamWatch:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.discovery.close()
+        await self._discovery.close()
         self.upstream.close()
 
     async def _discover(self) -> None:
-        before = set(self.upstream.replicas)
-        self.upstream.assign(await self.discovery.endpoints())
+        before, faults = set(self.upstream.replicas), dict(self.faults)
+        self.upstream.assign(await self._discovery.endpoints())
         after = set(self.upstream.replicas)
         for replica in before - after:
             self._log("replica_left", replica)
@@ -69,6 +99,8 @@ class UpstreamWatch:
             if self.upstream.config.health.path:
                 self._unprobed.add(replica)
                 self._probing[replica] = asyncio.create_task(self._watch(replica))
+        if after != before or self.faults != faults:
+            self._on_change(self)
 
     async def _watch(self, replica: Replica) -> None:
         config = self.upstream.config.health
@@ -80,6 +112,7 @@ class UpstreamWatch:
             health = check.health_after(found.result)
             if health is not replica.health:
                 self.upstream.report(replica, health)
+                self._on_change(self)
                 self._log("replica_readiness", replica, found.detail)
             elif check.is_never_answered:
                 self._log("replica_never_answered_probes", replica, found.detail)

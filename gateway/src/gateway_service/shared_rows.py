@@ -1,0 +1,126 @@
+"""Rows of numbers that the workers of one gateway share, in memory they all map."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import struct
+from collections.abc import Callable, Iterator
+from mmap import mmap
+from typing import Final
+
+Numbers = tuple[float, ...]
+
+SECRET_SIZE: Final = 32
+"""Bytes of the secret that says where a key's row is, so that no client can choose."""
+
+_DIGEST_SIZE: Final = 16
+_WAYS: Final = 8
+"""Rows in which a key may stand. When others have all of them, one makes room."""
+
+_TRIES: Final = 100
+"""To lock a few rows: after that, whoever holds them is stopped, and is not awaited."""
+
+
+class SharedRows:
+    """A table in which each key has a row of numbers, zeros at first.
+
+    Rows are locked while they change. Of a full place, the row makes room of which
+    ``need`` returns least.
+    """
+
+    def __init__(
+        self,
+        memory: mmap,
+        descriptor: int,
+        *,
+        start: int,
+        rows: int,
+        columns: int,
+        secret: bytes,
+        need: Callable[[Numbers], float],
+    ) -> None:
+        self._memory = memory
+        self._descriptor = descriptor
+        self._start = start
+        self._places = rows // _WAYS
+        self._columns = columns
+        self._row = struct.Struct(f"{_DIGEST_SIZE}s{columns}d")
+        self._secret = secret
+        self._need = need
+
+    @property
+    def size(self) -> int:
+        """Bytes of the table."""
+        return self._places * _WAYS * self._row.size
+
+    @staticmethod
+    def size_for(rows: int, columns: int) -> int:
+        """Return the bytes of a table of so many rows."""
+        return rows * struct.calcsize(f"{_DIGEST_SIZE}s{columns}d")
+
+    def read(self, key: str) -> Numbers:
+        """Return a key's row; zeros if it has none."""
+        digest, start = self._place(key)
+        for at in self._rows_at(start):
+            found, *numbers = self._row.unpack_from(self._memory, at)
+            if found == digest:
+                return tuple(numbers)
+        return (0.0,) * self._columns
+
+    def change(self, key: str, change: Callable[[Numbers], Numbers]) -> None:
+        """Replace a key's row by what ``change`` makes of it."""
+        digest, start = self._place(key)
+        with self._locked(start):
+            chosen, least, before = start, float("inf"), (0.0,) * self._columns
+            for at in self._rows_at(start):
+                found, *numbers = self._row.unpack_from(self._memory, at)
+                if found == digest:
+                    chosen, before = at, tuple(numbers)
+                    break
+                if (need := self._need(tuple(numbers))) < least:
+                    chosen, least = at, need
+            self._row.pack_into(self._memory, chosen, digest, *change(before))
+
+    def clear_column(self, column: int) -> None:
+        """Set one number of every row to zero."""
+        offset = struct.calcsize(f"{_DIGEST_SIZE}s{column}d")
+        zero = struct.pack("d", 0.0)
+        for at in range(self._start, self._start + self.size, self._row.size):
+            cell = slice(at + offset, at + offset + len(zero))
+            if self._memory[cell] != zero:
+                self._memory[cell] = zero
+
+    def _place(self, key: str) -> tuple[bytes, int]:
+        """Return the name of a key's row, and where the rows begin it may be among."""
+        digest = hashlib.blake2b(
+            key.encode("utf-8", "surrogateescape"),
+            digest_size=_DIGEST_SIZE,
+            key=self._secret,
+        ).digest()
+        place = int.from_bytes(digest[:8]) % self._places
+        return digest, self._start + place * _WAYS * self._row.size
+
+    def _rows_at(self, start: int) -> range:
+        return range(start, start + _WAYS * self._row.size, self._row.size)
+
+    @contextlib.contextmanager
+    def _locked(self, start: int) -> Iterator[None]:
+        """Keep other processes from changing the rows of a place; the system ends it.
+
+        A process that dies holds no lock, and one that was stopped in the middle costs
+        the others a count at most.
+        """
+        length = _WAYS * self._row.size
+        for _ in range(_TRIES):
+            try:
+                fcntl.lockf(
+                    self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start
+                )
+                break
+            except OSError:
+                os.sched_yield()
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, length, start)

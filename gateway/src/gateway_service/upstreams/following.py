@@ -1,0 +1,99 @@
+"""Take over what another process found out about upstreams: who, and who is ready.
+
+Of several workers none probes or resolves: their supervisor does so once for all, and
+tells each worker in lines of JSON.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.replica import ReplicaHealth
+from gateway_service.upstreams.upstream import Upstream
+from gateway_service.upstreams.watching import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The replicas of one upstream."""
+
+    upstream: str
+    replicas: Mapping[Endpoint, ReplicaHealth]
+    faults: Mapping[str, str]
+    """The names that cannot be resolved, and why."""
+
+    @classmethod
+    def of(cls, watch: Watch) -> Self:
+        """Return what a watch has found."""
+        upstream = watch.upstream
+        replicas = {each.endpoint: each.health for each in upstream.replicas}
+        return cls(upstream.name, replicas, dict(watch.faults))
+
+    def to_line(self) -> bytes:
+        """Return all of it, for `from_line`."""
+        replicas = [(*each, health.value) for each, health in self.replicas.items()]
+        said = {"upstream": self.upstream, "replicas": replicas, "faults": self.faults}
+        return json.dumps(said).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """Return what `to_line` said in another process."""
+        said = json.loads(line)
+        replicas = {
+            Endpoint(host, port, probe_port): ReplicaHealth(health)
+            for host, port, probe_port, health in said["replicas"]
+        }
+        return cls(said["upstream"], replicas, said["faults"])
+
+
+@dataclass(slots=True)
+class FollowedWatch:
+    """Gives an upstream the replicas that it is told of."""
+
+    upstream: Upstream
+    faults: Mapping[str, str] = field(default_factory=dict)
+    _is_told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self) -> None:
+        """Return when something was told, or soon after."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.upstream.config.health.timeout):
+                await self._is_told.wait()
+
+    async def stop(self) -> None:
+        """Let replicas end when nothing is in flight on them."""
+        self.upstream.close()
+
+    def follow(self, finding: Finding) -> None:
+        """Take over what was found."""
+        self.faults = finding.faults
+        self.upstream.assign(finding.replicas)
+        for replica in self.upstream.replicas:
+            self.upstream.report(replica, finding.replicas[replica.endpoint])
+        self._is_told.set()
+
+
+class Followed:
+    """The latest findings, and the watches that follow them."""
+
+    def __init__(self) -> None:
+        self._findings: dict[str, Finding] = {}
+        self._watches: dict[str, FollowedWatch] = {}
+
+    def watch(self, upstream: Upstream) -> FollowedWatch:
+        """Return a watch of an upstream, in place of an older one of its name."""
+        watch = self._watches[upstream.name] = FollowedWatch(upstream)
+        if upstream.name in self._findings:
+            watch.follow(self._findings[upstream.name])
+        return watch
+
+    def tell(self, lines: Iterable[bytes]) -> None:
+        """Take over what lines say."""
+        for finding in map(Finding.from_line, lines):
+            self._findings[finding.upstream] = finding
+            if finding.upstream in self._watches:
+                self._watches[finding.upstream].follow(finding)

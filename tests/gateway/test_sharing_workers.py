@@ -1,0 +1,166 @@
+"""Workers of one gateway share what they know and count."""
+
+import asyncio
+import json
+import os
+import signal
+import time
+import urllib.request
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.gateway.test_workers import replace_workers, worker_pids
+from tests.support.gateway_process import GatewayProcess, gateway_process
+from tests.support.raw_client import RawClient, ask, raw_client
+from tests.support.raw_upstream import RawUpstream
+from tests.support.replica_server import not_ready, replica_servers
+
+GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+LASTING = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+
+PROBED = """
+[upstreams.probed]
+addresses = ["http://127.0.0.1:{port}"]
+[upstreams.probed.health]
+path = "/readyz"
+interval = 0.25
+[[routes]]
+prefix = "/probed"
+upstream = "probed"
+"""
+
+
+async def status_of(gateway: GatewayProcess, worker: int) -> Any:  # noqa: ANN401 - JSON
+    def read() -> bytes:
+        port = gateway.internal_port + worker
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status") as answer:
+            return bytes(answer.read())
+
+    return json.loads(await asyncio.to_thread(read))
+
+
+async def until_readiness(gateway: GatewayProcess, workers: int, wanted: str) -> None:
+    async with asyncio.timeout(10):
+        for worker in range(workers):
+            while True:
+                upstream = (await status_of(gateway, worker))["upstreams"]["probed"]
+                if [each["readiness"] for each in upstream["replicas"]] == [wanted]:
+                    break
+                await asyncio.sleep(0.05)
+
+
+async def test_workers_cost_an_upstream_the_probes_of_one(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async with (
+        replica_servers(1) as (replica,),
+        gateway_process(
+            tmp_path,
+            upstream.port,
+            workers=3,
+            more_config=PROBED.format(port=replica.port),
+        ) as gateway,
+    ):
+        await until_readiness(gateway, 3, "ready")
+        before, started_at = len(replica.requests), time.monotonic()
+        await asyncio.sleep(3)
+        probes = len(replica.requests) - before
+        possible = (time.monotonic() - started_at) / (0.25 * 0.9) + 1
+        assert 0 < probes <= possible
+
+
+async def test_every_worker_knows_what_one_probe_found(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async with (
+        replica_servers(1) as (replica,),
+        gateway_process(
+            tmp_path,
+            upstream.port,
+            workers=2,
+            more_config=PROBED.format(port=replica.port),
+        ) as gateway,
+    ):
+        await until_readiness(gateway, 2, "ready")
+        replica.answer = not_ready()
+        await until_readiness(gateway, 2, "not_ready")
+        await replace_workers(gateway)
+        await until_readiness(gateway, 2, "not_ready")
+        await replica.stop()
+        await until_readiness(gateway, 2, "unreachable")
+        await replica.start()
+        replica.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        await until_readiness(gateway, 2, "ready")
+    joined = [line for line in gateway.events().splitlines() if "readiness" in line]
+    assert sum('"not_ready"' in line for line in joined) == 1
+
+
+async def test_a_reload_gives_every_worker_the_new_upstreams(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async with (
+        replica_servers(2) as (first, second),
+        gateway_process(
+            tmp_path,
+            upstream.port,
+            workers=2,
+            more_config=PROBED.format(port=first.port),
+        ) as gateway,
+    ):
+        await until_readiness(gateway, 2, "ready")
+        text = gateway.config.read_text()
+        gateway.config.write_text(text.replace(str(first.port), str(second.port)))
+        gateway.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while gateway.events().count("configuration_reloaded") < 2:
+                await asyncio.sleep(0.05)
+        for worker in range(2):
+            found = (await status_of(gateway, worker))["upstreams"]["probed"]
+            assert found["replicas"][0]["address"] == f"127.0.0.1:{second.port}"
+            assert found["replicas"][0]["readiness"] == "ready"
+
+
+async def test_a_limit_of_rates_is_one_limit_for_all_workers(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    limit = "rate_limit = { requests = 10, seconds = 60 }\n"
+    async with gateway_process(
+        tmp_path, upstream.port, workers=2, more_config=limit
+    ) as gateway:
+        answers = await asyncio.gather(*(ask(gateway.port, GET) for _ in range(30)))
+        refused = [
+            (await status_of(gateway, worker))["rate_limits"]["refused"]
+            for worker in range(2)
+        ]
+    assert sorted(each.status for each in answers) == [200] * 10 + [429] * 20
+    assert sum(refused) == 20
+
+
+async def test_a_limit_of_connections_counts_those_of_all_workers(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    limit = "[limits]\nconnections_per_client = 12\n"
+
+    async def opened(stack: AsyncExitStack, count: int) -> list[int]:
+        clients: list[RawClient] = [
+            await stack.enter_async_context(raw_client(gateway.port))
+            for _ in range(count)
+        ]
+        for client in clients:
+            await client.send(LASTING)
+        return [(await client.answer()).status for client in clients]
+
+    async with gateway_process(
+        tmp_path, upstream.port, workers=2, more_config=limit
+    ) as gateway:
+        async with AsyncExitStack() as stack:
+            assert sorted(await opened(stack, 20)) == [200] * 12 + [503] * 8
+            # What the connections of a dead worker took is free again.
+            for pid in worker_pids(gateway):
+                os.kill(pid, signal.SIGKILL)
+            async with asyncio.timeout(20):
+                while len(worker_pids(gateway)) < 4:
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)
+            assert sorted(await opened(stack, 12)) == [200] * 12
