@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import time
 import urllib.request
@@ -10,7 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.gateway.test_workers import replace_workers, worker_pids
+from tests.gateway.test_workers import replace_workers
 from tests.support.gateway_process import GatewayProcess, gateway_process
 from tests.support.raw_client import RawClient, ask, raw_client
 from tests.support.raw_upstream import RawUpstream
@@ -157,10 +156,5 @@ async def test_a_limit_of_connections_counts_those_of_all_workers(
         async with AsyncExitStack() as stack:
             assert sorted(await opened(stack, 20)) == [200] * 12 + [503] * 8
             # What the connections of a dead worker took is free again.
-            for pid in worker_pids(gateway):
-                os.kill(pid, signal.SIGKILL)
-            async with asyncio.timeout(20):
-                while len(worker_pids(gateway)) < 4:
-                    await asyncio.sleep(0.05)
-            await asyncio.sleep(0.5)
+            await replace_workers(gateway)
             assert sorted(await opened(stack, 12)) == [200] * 12

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import sys
 import tempfile
 from mmap import mmap
 from typing import Final, Self
@@ -73,7 +72,7 @@ class SharedMemory:
 
 
 def _file_without_name() -> int:
-    if sys.platform == "linux":
+    if hasattr(os, "memfd_create"):
         return os.memfd_create("gateway")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

@@ -119,7 +119,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._batch.add(self._transport, request.data)
         self._batch_number = self._batch.number
         now = self._loop.time()
-        head_at, slow_at = now + request.timeouts.response_head, now + request.hedge_after
+        head_at, slow_at = (
+            now + request.timeouts.response_head,
+            now + request.hedge_after,
+        )
         self._head_at = head_at if head_at < request.total_at else request.total_at
         self.deadline = slow_at if slow_at < self._head_at else self._head_at
 

@@ -50,7 +50,7 @@ class Finding:
         return cls(said["upstream"], replicas, said["faults"])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class FollowedWatch:
     """Gives an upstream the replicas that it is told of."""
 
