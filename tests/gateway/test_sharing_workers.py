@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.gateway.test_workers import replace_workers
+from tests.gateway.test_workers import replace_workers, until
 from tests.support.gateway_process import GatewayProcess, gateway_process
 from tests.support.raw_client import RawClient, ask, raw_client
 from tests.support.raw_upstream import RawUpstream
@@ -111,9 +111,7 @@ async def test_a_reload_gives_every_worker_the_new_upstreams(
         text = gateway.config.read_text()
         gateway.config.write_text(text.replace(str(first.port), str(second.port)))
         gateway.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(10):
-            while gateway.events().count("configuration_reloaded") < 2:
-                await asyncio.sleep(0.05)
+        await until(lambda: gateway.events().count("configuration_reloaded") >= 2)
         for worker in range(2):
             found = (await status_of(gateway, worker))["upstreams"]["probed"]
             assert found["replicas"][0]["address"] == f"127.0.0.1:{second.port}"
@@ -150,11 +148,13 @@ async def test_a_limit_of_connections_counts_those_of_all_workers(
             await client.send(LASTING)
         return [(await client.answer()).status for client in clients]
 
-    async with gateway_process(
-        tmp_path, upstream.port, workers=2, more_config=limit
-    ) as gateway:
-        async with AsyncExitStack() as stack:
-            assert sorted(await opened(stack, 20)) == [200] * 12 + [503] * 8
-            # What the connections of a dead worker took is free again.
-            await replace_workers(gateway)
-            assert sorted(await opened(stack, 12)) == [200] * 12
+    async with (
+        gateway_process(
+            tmp_path, upstream.port, workers=2, more_config=limit
+        ) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        assert sorted(await opened(stack, 20)) == [200] * 12 + [503] * 8
+        # What the connections of a dead worker took is free again.
+        await replace_workers(gateway)
+        assert sorted(await opened(stack, 12)) == [200] * 12

@@ -77,8 +77,8 @@ def create_app(
 ) -> GatewayApp:
     """Return a gateway for the running event loop.
 
-    ``start`` is what it begins with, if not what ``read_config`` returns now. ``shared``
-    is what it has in common with other workers, if it is one of several.
+    ``start`` is what it begins with, if not what ``read_config`` returns now, and
+    ``shared`` what it has in common with other workers, if it is one of several.
 
     Raises
     ------

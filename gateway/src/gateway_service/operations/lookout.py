@@ -1,4 +1,4 @@
-"""One process watches the upstreams for all workers, so that upstreams are asked once."""
+"""One process watches the upstreams for all workers, so each is probed once."""
 
 import asyncio
 from collections.abc import Callable

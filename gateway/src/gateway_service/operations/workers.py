@@ -6,8 +6,8 @@ what a worker needs is there whenever one is started. At the end it lets go of t
 first, and the last worker takes over the connections that wait.
 
 What workers would each find out or count for themselves they share: the parent watches
-the upstreams for all of them, and rates and connections of clients are counted in memory
-that all of them map.
+the upstreams for all of them, and rates and connections of clients are counted in
+memory that all of them map.
 """
 
 import asyncio

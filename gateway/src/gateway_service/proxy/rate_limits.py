@@ -110,7 +110,7 @@ class RowCounter:
 
 
 def _counted(free_at: float, limit: RateLimit, now: float) -> tuple[float, float]:
-    """Return when a client has its whole limit again, and 0 or how long it must wait."""
+    """Return when a client has its whole limit again, and how long it must wait."""
     free_at = max(free_at, now)
     cost = limit.seconds / limit.requests
     excess = free_at + cost - now - limit.seconds

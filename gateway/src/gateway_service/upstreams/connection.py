@@ -119,12 +119,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._batch.add(self._transport, request.data)
         self._batch_number = self._batch.number
         now = self._loop.time()
-        head_at, slow_at = (
-            now + request.timeouts.response_head,
-            now + request.hedge_after,
-        )
-        self._head_at = head_at if head_at < request.total_at else request.total_at
-        self.deadline = slow_at if slow_at < self._head_at else self._head_at
+        self._head_at = min(now + request.timeouts.response_head, request.total_at)
+        self.deadline = min(self._head_at, now + request.hedge_after)
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the request's body, waiting while the replica is slow.
