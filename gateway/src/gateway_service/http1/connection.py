@@ -116,7 +116,7 @@ class ClientConnection(Receiver, asyncio.Protocol):
         self._write_buffer.lost()
         self._server.leave(self)
         with contextlib.suppress(AttributeError):
-            del self._body  # it refers to this object, and would keep it
+            self._body.detach()  # it refers to this object, and would keep it
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()

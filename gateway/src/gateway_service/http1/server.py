@@ -33,8 +33,6 @@ _logger: Final = logging.getLogger(__name__)
 class EdgeServer(ABC):
     """Admits connections, has their requests handled, and ends them when it stops."""
 
-    timeouts = ClientTimeouts()
-    head_limits = HeadLimits()
     connection_limit = 10_000
     client_limit = 1_000
     """Connections of one client."""
@@ -51,6 +49,8 @@ class EdgeServer(ABC):
         client_counts: ClientCounts | None = None,
     ) -> None:
         self.fields = fields
+        self.timeouts = ClientTimeouts()
+        self.head_limits = HeadLimits()
         self.batch = batch
         self.deadlines = deadlines
         self.descriptors = descriptors

@@ -20,6 +20,22 @@ class Source(Protocol):
         """Read on."""
 
 
+class _Gone:
+    """In place of a connection that feeds no more."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+_GONE: Final = _Gone()
+
+
 class Stream:
     """A body between the connection that receives it and the one that sends it on.
 
@@ -78,6 +94,10 @@ class Stream:
         """Say that the body is complete."""
         self._ended = self._error is None
         self._wake()
+
+    def detach(self) -> None:
+        """Let go of the connection, which is gone."""
+        self._source = _GONE
 
     def fail(self, error: Exception) -> None:
         """Say that the rest will not come; the reader gets ``error``."""

@@ -17,7 +17,7 @@ _AMBIGUOUS: Final = re.compile(
 """What the gateway and an upstream could read as different paths."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Route:
     """Where requests below one prefix go, and under which conditions."""
 

@@ -16,7 +16,7 @@ from gateway_service.upstreams.upstream import Upstream
 from service_kit.client_addresses import TrustedProxies
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """One configuration in use; a request keeps the one it began with."""
 

@@ -17,7 +17,7 @@ from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching import Watch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """The replicas of one upstream."""
 
@@ -50,7 +50,7 @@ class Finding:
         return cls(said["upstream"], replicas, said["faults"])
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class FollowedWatch:
     """Gives an upstream the replicas that it is told of."""
 

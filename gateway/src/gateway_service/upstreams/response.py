@@ -19,7 +19,7 @@ class UpstreamError(Exception):
         """Whether it was given up, for the response might still have come."""
 
 
-@dataclass(slots=True)
+@dataclass
 class UpstreamResponse:
     """The head of a response, and its body as far as it has come."""
 
@@ -47,7 +47,7 @@ class ResponseHandler(Protocol):
         """
 
 
-@dataclass(slots=True)
+@dataclass
 class UpstreamRequest:
     """A request as it is sent to a replica, or to several in turn."""
 

@@ -15,7 +15,7 @@ class StatusReference(NamedTuple):
     idx: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AccessClaims:
     """The claims of an access token (RFC 9068); only `TokenVerifier` makes them."""
 

@@ -33,7 +33,7 @@ class ChunkLimits(NamedTuple):
     """Chunks that are read before others get their turn: 0.3 ms of work."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClientTimeouts:
     """How long a client is waited for, in seconds."""
 

@@ -31,6 +31,10 @@ INTERIM_LIMIT: Final = 16
 """1xx responses before the final one; more are a flood."""
 
 
+_NO_LIMITS: Final = ChunkLimits(overhead=sys.maxsize, at_once=sys.maxsize)
+"""A replica may stream its response in single bytes."""
+
+
 class Signal(Enum):
     """An event that carries nothing."""
 
@@ -60,12 +64,19 @@ class MessageReader(ABC, Generic[HeadT]):
     Once it has raised `MalformedError` nothing can be read any more.
     """
 
-    __slots__ = ("_decoder", "_length", "_scanned", "buffer", "limits")
+    __slots__ = (
+        "_chunk_limits",
+        "_decoder",
+        "_length",
+        "_scanned",
+        "buffer",
+        "limits",
+    )
 
     _skips_empty_line = False
-    _chunk_limits = ChunkLimits()
 
-    def __init__(self, limits: HeadLimits) -> None:
+    def __init__(self, limits: HeadLimits, chunk_limits: ChunkLimits) -> None:
+        self._chunk_limits = chunk_limits
         self.limits = limits
         """Of the next head; they may be exchanged between two messages."""
         self.buffer = b""
@@ -165,7 +176,7 @@ class RequestReader(MessageReader[Request]):
     """Before the first line of a request (RFC 9112, 2.2)."""
 
     def __init__(self, limits: HeadLimits, fields: FieldPolicy) -> None:
-        super().__init__(limits)
+        super().__init__(limits, ChunkLimits())
         self._fields = fields
 
     def _read(self, head: bytes) -> Request:
@@ -177,16 +188,13 @@ class ResponseReader(MessageReader[ResponseHead]):
 
     __slots__ = ("_fields", "_interim_limit", "_interims", "_is_upgrade", "_method")
 
-    _chunk_limits = ChunkLimits(overhead=sys.maxsize, at_once=sys.maxsize)
-    """None: a replica may stream its response in single bytes."""
-
     def __init__(
         self,
         limits: HeadLimits,
         fields: FieldPolicy,
         interim_limit: int = INTERIM_LIMIT,
     ) -> None:
-        super().__init__(limits)
+        super().__init__(limits, _NO_LIMITS)
         self._fields = fields
         self._interim_limit = interim_limit
         self._interims = 0

@@ -42,7 +42,7 @@ class _Start(NamedTuple):
 _starts: Final[Cache[bytes, _Start]] = Cache()
 
 
-@dataclass(slots=True)
+@dataclass
 class Request:
     """One request: what is routed by, what is passed on, and how its body is framed."""
 

@@ -27,7 +27,7 @@ _CONTINUE: Final = 100
 _NO_CONTENT: Final = 204
 
 
-@dataclass(slots=True)
+@dataclass
 class ResponseHead:
     """The head of a response: what is passed on, and how its body is framed."""
 
