@@ -133,7 +133,8 @@ async def test_a_name_that_is_not_found_is_counted(tmp_path: Path) -> None:
     config = config_for(port)
     async with running_gateway(config, tmp_path) as gateway:
         watch = gateway.app.control.watches["content"]
-        watch.discovery.faults["no-such-name.invalid"] = "not found"
+        assert isinstance(watch.faults, dict)
+        watch.faults["no-such-name.invalid"] = "not found"
         value = metrics_of(gateway)
         assert value("upstream_names_unresolved", upstream="content") == 1
 

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 
 from gateway_service.upstreams.replica import Replica, ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream
-from gateway_service.upstreams.watching import UpstreamWatch
+from gateway_service.upstreams.watching import Watch
 
 _COUNTERS: Final[tuple[tuple[str, str, Callable[[Upstream], float]], ...]] = (
     (
@@ -57,7 +57,7 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[Upstream], float]], ...]] = (
 )
 
 
-def upstream_metrics(watches: list[UpstreamWatch]) -> Iterator[Metric]:
+def upstream_metrics(watches: list[Watch]) -> Iterator[Metric]:
     """Return the state of upstreams in Prometheus' form."""
     upstreams = [watch.upstream for watch in watches]
     for name, text, value in _COUNTERS:
@@ -78,7 +78,7 @@ def upstream_metrics(watches: list[UpstreamWatch]) -> Iterator[Metric]:
         labels=("upstream",),
     )
     for watch in watches:
-        unresolved.add_metric((watch.upstream.name,), len(watch.discovery.faults))
+        unresolved.add_metric((watch.upstream.name,), len(watch.faults))
     yield unresolved
     yield from _replicas(upstreams)
 

@@ -15,7 +15,7 @@ class StatusReference(NamedTuple):
     idx: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AccessClaims:
     """The claims of an access token (RFC 9068); only `TokenVerifier` makes them."""
 

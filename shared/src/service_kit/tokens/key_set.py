@@ -13,7 +13,7 @@ _PADDING: Final = PKCS1v15()
 _HASH: Final = SHA256()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VerificationKey:
     """The public half of a signing key, and its name. Two are equal by value."""
 

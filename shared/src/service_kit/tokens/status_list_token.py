@@ -42,7 +42,7 @@ def status_list_claims(
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class VerifiedStatusList:
     """A list that its issuer vouches for until it expires."""
 
