@@ -3,8 +3,8 @@
 import contextlib
 import fcntl
 import hashlib
-import os
 import struct
+import time
 from collections.abc import Callable, Iterator
 from mmap import mmap
 from typing import Final
@@ -18,8 +18,11 @@ _DIGEST_SIZE: Final = 16
 _WAYS: Final = 8
 """Rows in which a key may stand. When others have all of them, one makes room."""
 
-_TRIES: Final = 100
+_LOCK_SECONDS: Final = 0.1
 """To lock a few rows: after that, whoever holds them is stopped, and is not awaited."""
+
+_PAUSE: Final = 0.0005
+"""Until it is tried again: a holder that other processes keep from its core needs it."""
 
 
 class SharedRows:
@@ -112,15 +115,18 @@ class SharedRows:
         the others a count at most.
         """
         length = _WAYS * self._row.size
-        for _ in range(_TRIES):
-            try:
-                fcntl.lockf(
-                    self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start
-                )
-                break
-            except OSError:
-                os.sched_yield()
+        give_up_at = time.monotonic() + _LOCK_SECONDS
+        while not self._lock(length, start) and time.monotonic() < give_up_at:
+            time.sleep(_PAUSE)
         try:
             yield
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, length, start)
+
+    def _lock(self, length: int, start: int) -> bool:
+        how = fcntl.LOCK_EX | fcntl.LOCK_NB
+        try:
+            fcntl.lockf(self._descriptor, how, length, start)
+        except OSError:
+            return False
+        return True
