@@ -22,7 +22,7 @@ _LOCK_SECONDS: Final = 0.1
 """To lock a few rows: after that, whoever holds them is stopped, and is not awaited."""
 
 _PAUSE: Final = 0.0005
-"""Until it is tried again: a holder that other processes keep from its core needs it."""
+"""Until it is tried again: the holder may have to wait for its core."""
 
 
 class SharedRows:
