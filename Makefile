@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-package service-kit $(foreach name,$(notdir $(wildcard services/*)) gateway,--no-emit-package $(name)-service)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint types imports docs test check up down reload identity new-service clean wheels lock bench faults test-compose test-3.14
+.PHONY: help setup format lint types imports docs test check up down reload identity new-service clean wheels lock bench faults test-compose test-compose-faults test-3.14
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9.-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -46,13 +46,16 @@ test: setup ## every test that needs no container engine and no patience
 check: lint types imports test ## all of the above, quickest first
 
 test-compose: setup ## build the images, start the whole stack, walk the contract (needs a Docker engine)
-	$(BIN)/pytest -m compose tests/compose $(ARGS)
+	$(BIN)/pytest -m "compose and not faults" tests/compose $(ARGS)
+
+test-compose-faults: setup ## break the containers one by one under traffic, and print what came of it
+	$(BIN)/pytest -m "compose and faults" --capture=no tests/compose/test_faults.py $(ARGS)
 
 test-3.14: ## the suite on Python 3.14 in a container (needs a Docker engine)
 	deploy/test-3.14
 
 faults: setup ## the long fault experiments
-	$(BIN)/pytest -m faults --log-cli-level=INFO $(ARGS)
+	$(BIN)/pytest -m "faults and not compose" --log-cli-level=INFO $(ARGS)
 
 bench: setup ## measure beside the peers that are installed
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -6,22 +6,18 @@ volumes of its own, and is removed at the end.
 
 import asyncio
 import json
-import os
 import secrets
-import signal
 import subprocess
 import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
+from tests.support.containers import Containers, crash, docker, engine_answers
 from tests.support.contract_walk import ROWS, Walk, walking
 from tests.support.missing import skip_missing
-from tests.support.ports import free_ports
 
-ROOT: Final = Path(__file__).parents[2]
 REPLICAS: Final = 3
 ADMIN: Final = "first-admin"
 SERVICES: Final = ("gateway", "gateway-2", "identity", "content")
@@ -29,54 +25,13 @@ SERVICES: Final = ("gateway", "gateway-2", "identity", "content")
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 
-class Containers:
-    """One start of docker-compose.yml."""
+class WalkedContainers(Containers):
+    """Containers, and who walks the contract on them."""
 
     def __init__(self) -> None:
-        [port] = free_ports(1)
-        self.project = f"test-{secrets.token_hex(4)}"
-        self.base_url = f"http://localhost:{port}"
+        super().__init__(CONTENT_REPLICAS=str(REPLICAS))
         self.admin_password = secrets.token_urlsafe(18)
         self.used_secrets: set[str] = set()
-        self.environment = {
-            **os.environ,
-            "COMPOSE_PROJECT_NAME": self.project,
-            "GATEWAY_PORT": str(port),
-            "CONTENT_REPLICAS": str(REPLICAS),
-        }
-
-    def compose(self, *arguments: str, stdin: str = "", limit: float = 300) -> str:
-        """Run `docker compose` on this start and return what it printed."""
-        finished = subprocess.run(
-            ["docker", "compose", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=limit,
-        )
-        assert finished.returncode == 0, finished.stderr[-4000:]
-        return finished.stdout
-
-    def up(self, build: str) -> None:
-        """Start all, or what has changed, and wait until all is healthy."""
-        self.compose("up", build, "--detach", "--wait", limit=800)
-
-    def run(self, *command: str) -> None:
-        """Run a command of deploy/ on this start."""
-        subprocess.run(command, cwd=ROOT, env=self.environment, check=True, timeout=300)
-
-    def python(self, service: str, code: str, *, index: int = 1) -> str:
-        """Run Python inside a running container."""
-        exec_ = ("exec", "-T", "--index", str(index), service)
-        return self.compose(*exec_, "python3", "-c", code)
-
-    def states(self) -> list[dict[str, Any]]:
-        """Return what the engine knows of each container, ended ones too."""
-        lines = self.compose("ps", "--all", "--format", "json").splitlines()
-        return [json.loads(line) for line in lines]
 
     async def walk(self, row: Callable[[Walk], Awaitable[None]]) -> None:
         """Walk one row of the contract."""
@@ -86,10 +41,10 @@ class Containers:
 
 
 @pytest.fixture(scope="module")
-def containers() -> Iterator[Containers]:
-    if not _engine_answers():
+def containers() -> Iterator[WalkedContainers]:
+    if not engine_answers():
         skip_missing("no Docker engine with Compose v2 answers here")
-    started = Containers()
+    started = WalkedContainers()
     try:
         started.up("--build")
         started.compose(
@@ -104,39 +59,17 @@ def containers() -> Iterator[Containers]:
         error.add_note(logs[-10_000:])
         raise
     finally:
-        started.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
-
-
-def _engine_answers() -> bool:
-    try:
-        commands = (["docker", "info"], ["docker", "compose", "version"])
-        return not any(
-            subprocess.run(command, capture_output=True, check=False).returncode
-            for command in commands
-        )
-    except FileNotFoundError:
-        return False
-
-
-def _kill(container: str) -> None:
-    subprocess.run(["docker", "kill", container], capture_output=True, check=True)
-
-
-def _crash(container: str) -> None:
-    """End a container as a fault does, so that the engine starts it again."""
-    inspect = ["docker", "inspect", "--format", "{{.State.Pid}}", container]
-    pid = subprocess.run(inspect, capture_output=True, check=True, text=True).stdout
-    os.kill(int(pid), signal.SIGKILL)
+        started.down()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.__name__ for row in ROWS])
 async def test_contract(
-    containers: Containers, row: Callable[[Walk], Awaitable[None]]
+    containers: WalkedContainers, row: Callable[[Walk], Awaitable[None]]
 ) -> None:
     await containers.walk(row)
 
 
-async def test_every_content_replica_answers(containers: Containers) -> None:
+async def test_every_content_replica_answers(containers: WalkedContainers) -> None:
     async def ask(walk: Walk) -> None:
         for _ in range(20 * REPLICAS):
             answer = await walk.send("GET", "/api/test/all")
@@ -154,7 +87,7 @@ async def test_every_content_replica_answers(containers: Containers) -> None:
         assert float(answered[0].split()[-1]) > 0
 
 
-def test_second_start_changes_nothing(containers: Containers) -> None:
+def test_second_start_changes_nothing(containers: WalkedContainers) -> None:
     before = {state["ID"] for state in containers.states()}
     containers.up("--no-build")
     states = containers.states()
@@ -163,7 +96,7 @@ def test_second_start_changes_nothing(containers: Containers) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_process_is_confined(containers: Containers, service: str) -> None:
+def test_process_is_confined(containers: WalkedContainers, service: str) -> None:
     code = """
 import os, pathlib
 status = dict(
@@ -180,7 +113,7 @@ except OSError:
     assert containers.python(service, code).strip() == "confined"
 
 
-def test_only_the_gateways_port_is_published(containers: Containers) -> None:
+def test_only_the_gateways_port_is_published(containers: WalkedContainers) -> None:
     published = {
         state["Service"]: state["Publishers"]
         for state in containers.states()
@@ -196,7 +129,7 @@ def test_only_the_gateways_port_is_published(containers: Containers) -> None:
     [("gateway", ("mysql", 3306)), ("content", ("valkey", 6379))],
 )
 def test_only_identity_reaches_the_databases(
-    containers: Containers, service: str, unreachable: tuple[str, int]
+    containers: WalkedContainers, service: str, unreachable: tuple[str, int]
 ) -> None:
     code = f"""
 import socket
@@ -209,7 +142,9 @@ except OSError:
     assert containers.python("identity", code).strip() == ""
 
 
-def test_the_services_account_may_not_change_the_schema(containers: Containers) -> None:
+def test_the_services_account_may_not_change_the_schema(
+    containers: WalkedContainers,
+) -> None:
     code = """
 import asyncio, pathlib
 from sqlalchemy import text
@@ -242,7 +177,7 @@ asyncio.run(main())
     ],
 )
 def test_image_holds_only_its_own_dependencies(
-    containers: Containers, service: str, foreign: tuple[str, ...]
+    containers: WalkedContainers, service: str, foreign: tuple[str, ...]
 ) -> None:
     code = f"""
 import importlib, importlib.metadata as metadata, pathlib, sys
@@ -255,16 +190,14 @@ print(sorted(held & set({foreign!r})))
     assert containers.python(service, code).strip() == "[]"
 
 
-async def test_a_killed_replica_costs_no_request(containers: Containers) -> None:
-    replicas = [
-        state["ID"] for state in containers.states() if state["Service"] == "content"
-    ]
+async def test_a_killed_replica_costs_no_request(containers: WalkedContainers) -> None:
+    replicas = containers.ids("content")
 
     async def ask(walk: Walk) -> None:
         token = (await walk.user())["accessToken"]
         for turn in range(60):
             if turn == REPLICAS:
-                await asyncio.to_thread(_kill, replicas[0])
+                await asyncio.to_thread(docker, "kill", replicas[0])
             answer = await walk.send("GET", "/api/test/user", token=token)
             assert answer.status == 200, turn
 
@@ -273,7 +206,7 @@ async def test_a_killed_replica_costs_no_request(containers: Containers) -> None
 
 
 async def test_gateways_are_renewed_without_a_refused_connection(
-    containers: Containers,
+    containers: WalkedContainers,
 ) -> None:
     before = _ids(containers)
 
@@ -292,15 +225,17 @@ async def test_gateways_are_renewed_without_a_refused_connection(
     assert {name for name in after if after[name] != before[name]} == renewed
 
 
-async def test_gateways_follow_an_edge_that_crashed(containers: Containers) -> None:
-    _crash(_ids(containers)["edge"])
+async def test_gateways_follow_an_edge_that_crashed(
+    containers: WalkedContainers,
+) -> None:
+    crash(*containers.ids("edge"))
     crashed_at = time.monotonic()
     while not await asyncio.to_thread(_answers, containers.base_url):
         assert time.monotonic() - crashed_at < 30
         await asyncio.sleep(0.1)
 
 
-def _ids(containers: Containers) -> dict[str, str]:
+def _ids(containers: WalkedContainers) -> dict[str, str]:
     """Return the containers, by service; of several one."""
     return {state["Service"]: state["ID"] for state in containers.states()}
 
@@ -314,7 +249,7 @@ def _answers(base_url: str) -> bool:
 
 
 def test_internal_ports_are_reached_from_the_network_telemetry(
-    containers: Containers,
+    containers: WalkedContainers,
 ) -> None:
     code = """
 import urllib.request as u
@@ -333,13 +268,13 @@ print("scraped")
     assert said.stdout == "scraped\n"
 
 
-def test_the_database_logs_to_its_container(containers: Containers) -> None:
+def test_the_database_logs_to_its_container(containers: WalkedContainers) -> None:
     assert "ready for connections" in containers.compose("logs", "mysql")
     listed = containers.compose("exec", "-T", "mysql", "ls", "/var/lib/mysql")
     assert ".err" not in listed
 
 
-def test_no_log_holds_a_secret(containers: Containers) -> None:
+def test_no_log_holds_a_secret(containers: WalkedContainers) -> None:
     code = (
         "import json, pathlib;"
         "files = pathlib.Path('/run/secrets').iterdir();"
@@ -353,7 +288,7 @@ def test_no_log_holds_a_secret(containers: Containers) -> None:
     assert not [secret for secret in used if secret in logs]
 
 
-def test_everything_stops_in_order(containers: Containers) -> None:
+def test_everything_stops_in_order(containers: WalkedContainers) -> None:
     containers.compose("stop", *SERVICES)
     ended = {
         (state["Service"], state["ExitCode"])

@@ -55,6 +55,8 @@ class DatabaseServer:
     process: subprocess.Popen[bytes] | None = None
     options: tuple[str, ...] = ("--skip-log-bin",)
     """Of this server alone."""
+    user: str = pwd.getpwuid(os.getuid()).pw_name
+    """Whose process it is."""
 
     @property
     def url(self) -> URL:
@@ -76,7 +78,7 @@ class DatabaseServer:
                 f"--pid-file={self.datadir}/server.pid",
                 f"--init-file={self.datadir.parent}/init.sql",
                 f"--tmpdir={self.datadir.parent}",
-                f"--user={pwd.getpwuid(os.getuid()).pw_name}",
+                f"--user={self.user}",
                 "--innodb-flush-log-at-trx-commit=2",
                 "--innodb-doublewrite=0",
                 _NO_NATIVE_AIO,

@@ -1,0 +1,205 @@
+"""The containers under 100 requests a second while one thing after another goes wrong.
+
+`make test-compose-faults` runs it and prints the table. Every experiment has the same
+criteria: no GET of content fails, nothing that was acknowledged is lost, no session
+ends, and what else fails does so no longer than the experiment allows.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.support.containers import Containers, crash, docker, engine_answers
+from tests.support.missing import skip_missing
+from tests.support.traffic import CONTENT, IDENTITY, OK, Request, Traffic
+
+ROOT: Final = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.compose,
+    pytest.mark.faults,
+    pytest.mark.timeout(900),
+]
+
+WARM_SECONDS: Final = 3.0
+RECOVERY_SECONDS: Final = 6.0
+FROZEN_SECONDS: Final = 10.0
+
+ONE_PROCESS: Final = 5.0
+"""A killed process is back in so many seconds (F1)."""
+DATABASE: Final = 2.0
+"""How much longer than the database is away sign-ins may fail (F15)."""
+
+TABLE: Final[list[str]] = []
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is done, and how long requests may fail for it."""
+
+    name: str
+    act: Callable[[Containers], object]
+    identity: float = 0.0
+    """Seconds in which requests of identity may fail."""
+    content: float = 0.0
+    """Likewise of content: none, except without the one way in."""
+
+
+def scaled(containers: Containers) -> None:
+    for replicas in ("5", "2"):
+        containers.compose(
+            *("up", "--detach", "--no-deps", "--no-recreate", "--wait"),
+            *("--scale", f"content={replicas}", "content"),
+        )
+        time.sleep(RECOVERY_SECONDS)
+
+
+def renewed(service: str) -> Callable[[Containers], None]:
+    return lambda containers: containers.run("deploy/compose/renew", service)
+
+
+def killed(service: str) -> Callable[[Containers], None]:
+    return lambda containers: crash(containers.ids(service)[0])
+
+
+def frozen(service: str) -> Callable[[Containers], None]:
+    def act(containers: Containers) -> None:
+        [container, *_] = containers.ids(service)
+        docker("pause", container)
+        time.sleep(FROZEN_SECONDS)
+        docker("unpause", container)
+
+    return act
+
+
+def restarted(service: str) -> Callable[[Containers], None]:
+    def act(containers: Containers) -> None:
+        docker("restart", *containers.ids(service))
+        containers.compose("up", "--detach", "--no-deps", "--wait", service)
+
+    return act
+
+
+def stopped(service: str) -> Callable[[Containers], None]:
+    def act(containers: Containers) -> None:
+        [container] = containers.ids(service)
+        docker("stop", container)
+        time.sleep(FROZEN_SECONDS)
+        docker("start", container)
+
+    return act
+
+
+EXPERIMENTS: Final = [
+    Experiment("nothing", lambda _: time.sleep(5)),
+    Experiment("content 1 -> 5 -> 2", scaled),
+    Experiment("rolling restart of content", renewed("content")),
+    Experiment("rolling restart of identity", renewed("identity")),
+    Experiment("rolling restart of the gateways", renewed("gateway")),
+    Experiment("kill -9 of content", killed("content")),
+    Experiment("kill -9 of identity", killed("identity"), identity=ONE_PROCESS),
+    Experiment("kill -9 of a gateway", killed("gateway"), identity=ONE_PROCESS),
+    Experiment(
+        "kill -9 of edge",
+        killed("edge"),
+        identity=2 * ONE_PROCESS,
+        content=2 * ONE_PROCESS,
+    ),
+    Experiment("kill -9 of mysql", killed("mysql"), identity=6 * ONE_PROCESS),
+    Experiment("kill -9 of valkey", killed("valkey")),
+    Experiment("mysql restarted", restarted("mysql"), identity=6 * ONE_PROCESS),
+    Experiment("valkey stopped for 10 s", stopped("valkey")),
+    Experiment("content frozen for 10 s", frozen("content")),
+    Experiment("identity frozen for 10 s", frozen("identity"), identity=FROZEN_SECONDS),
+    Experiment("a gateway frozen for 10 s", frozen("gateway")),
+    Experiment("edge frozen for 10 s", frozen("edge")),
+    Experiment(
+        "mysql frozen for 10 s", frozen("mysql"), identity=FROZEN_SECONDS + DATABASE
+    ),
+    Experiment("valkey frozen for 10 s", frozen("valkey")),
+]
+
+
+@pytest.fixture(scope="module")
+def containers() -> Iterator[Containers]:
+    if not engine_answers():
+        skip_missing("no Docker engine with Compose v2 answers here")
+    started = Containers(
+        COMPOSE_FILE=f"docker-compose.yml:{Path(__file__).parent / 'faults.yml'}",
+        CONTENT_REPLICAS="2",
+        IDENTITY_REPLICAS="2",
+    )
+    try:
+        started.up("--build")
+        yield started
+    finally:
+        print_table()
+        started.down()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda each: each.name)
+async def test_fault(containers: Containers, experiment: Experiment) -> None:
+    async with Traffic(containers.base_url) as traffic:
+        await asyncio.sleep(WARM_SECONDS)
+        began_at = time.monotonic()
+        await asyncio.to_thread(experiment.act, containers)
+        acted = time.monotonic() - began_at
+        await asyncio.sleep(RECOVERY_SECONDS + experiment.identity)
+        await traffic.stop()
+        losses = await traffic.losses()
+    faults = [*losses, *verdict(traffic.requests, experiment)]
+    TABLE.append(row(experiment, acted, traffic.requests, faults))
+    assert not faults
+
+
+def of(service: str, requests: list[Request]) -> list[Request]:
+    return [each for each in requests if each.service == service]
+
+
+def span(requests: list[Request]) -> float:
+    """Return for how long requests began that failed."""
+    failed = [each.began_at for each in requests if each.outcome != OK]
+    return max(failed) - min(failed) if failed else 0.0
+
+
+def verdict(requests: list[Request], experiment: Experiment) -> list[str]:
+    """Return which criteria do not hold."""
+    broken = []
+    for service, allowed in (
+        (CONTENT, experiment.content),
+        (IDENTITY, experiment.identity),
+    ):
+        those = of(service, requests)
+        assert len(those) > 50, "there was no traffic"
+        failed = Counter(each.outcome for each in those if each.outcome != OK)
+        if failed and not allowed:
+            broken.append(f"{service}: {dict(failed)}")
+        elif span(those) > allowed:
+            broken.append(f"{service}: {dict(failed)} over {span(those):.1f} s")
+        if allowed and any(each.startswith("status 500") for each in failed):
+            broken.append(f"{service}: {dict(failed)}")
+    return broken
+
+
+def row(
+    experiment: Experiment, acted: float, requests: list[Request], faults: list[str]
+) -> str:
+    cells = [f"{experiment.name:32}", f"{acted:6.1f} s"]
+    for service in (CONTENT, IDENTITY):
+        those = of(service, requests)
+        failed = sum(each.outcome != OK for each in those)
+        durations = sorted(each.seconds for each in those)
+        p99 = durations[int(0.99 * (len(durations) - 1))] if durations else 0
+        cells.append(f"{len(those):6} {failed:5} {span(those):5.1f} s {p99:6.2f} s")
+    return " | ".join([*cells, "; ".join(faults) or "held"])
+
+
+def print_table() -> None:
+    each = "requests failed for p99"
+    heads = (f"{'experiment':32}", "took", f"content: {each}", f"identity: {each}")
+    print("", " | ".join((*heads, "criteria")), *TABLE, sep="\n")  # noqa: T201 - asked for
