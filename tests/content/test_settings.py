@@ -79,9 +79,15 @@ async def test_doctor_finds_nothing_where_all_is_well() -> None:
     async with Issuer() as issuer:
         settings = read_settings(Settings, issuer.settings())
 
-        findings = [str(finding) async for finding in diagnose(settings, create_app)]
+        findings = [
+            str(finding) async for finding in diagnose("content", settings, create_app)
+        ]
 
-    assert findings == ["ok    settings", "ok    verification keys and status lists"]
+    assert not [line for line in findings if line.startswith("fault")]
+    assert findings[0] == "ok    settings"
+    assert "ok    verification keys and status lists" in findings
+    assert f"ok    JWKS at {settings.jwks_url}: 1 keys" in findings
+    assert any(line.startswith("ok    clock: ") for line in findings)
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

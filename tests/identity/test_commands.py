@@ -146,7 +146,7 @@ async def test_the_doctor_misses_a_role_that_settings_name(operator: Operator) -
     ended = await operator.run("doctor", IDENTITY_SELF_ASSIGNABLE_ROLES="user,editor")
 
     assert ended.code == 1
-    assert "fault roles: no such role: editor\n" in ended.out
+    assert "fault roles: no such role: editor -> identity-service roles" in ended.out
 
 
 async def test_bad_settings_are_all_named_and_end_it_with_2(operator: Operator) -> None:

@@ -1,6 +1,7 @@
 """Who is asking, and may they: access tokens in requests."""
 
 import functools
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -64,6 +65,8 @@ class Authenticator:
         self._verifier = verifier
         self._cookie = cookie
         self.clock = clock
+        self.refused: Counter[RefusalReason] = Counter()
+        """Access tokens of `protected` handlers' requests that were not trusted."""
 
     def claims(self, request: web.BaseRequest) -> Awaitable[AccessClaims]:
         """Return the claims of the request's access token.
@@ -137,7 +140,11 @@ def protected(
         @functools.wraps(handler)
         async def guarded(request: web.Request) -> web.StreamResponse:
             authenticator = request.app[AUTHENTICATOR]
-            claims = await authenticator.claims(request)
+            try:
+                claims = await authenticator.claims(request)
+            except InvalidTokenError as error:
+                authenticator.refused[error.reason] += 1
+                raise
             demands.check(claims, authenticator.clock)
             request[_CALLER] = claims
             response = await handler(request)

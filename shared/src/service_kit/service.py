@@ -13,6 +13,8 @@ from service_kit.builds import version_text
 from service_kit.doctor import Finding, fault, report
 from service_kit.health import Readiness
 from service_kit.internal_app import create_internal_app
+from service_kit.issuer_check import examine_issuer, refusals
+from service_kit.running_process import ask_process
 from service_kit.server import app_runner, run, serve, settings_or_exit
 from service_kit.tracing import trace_requests
 from service_kit.verification import VERIFICATION, VerificationSettings
@@ -37,7 +39,7 @@ def run_service(name: str, settings_class: type[S], create_app: CreateApp[S]) ->
     commands.add_parser("doctor", help="check settings, keys and status lists")
     if parser.parse_args().command == "doctor":
         settings = settings_or_exit(settings_class)
-        sys.exit(asyncio.run(report(diagnose(settings, create_app))))
+        sys.exit(asyncio.run(report(diagnose(name, settings, create_app))))
 
     async def main(settings: S) -> None:
         readiness, registry = Readiness(), CollectorRegistry()
@@ -58,14 +60,29 @@ def run_service(name: str, settings_class: type[S], create_app: CreateApp[S]) ->
     run(name, main, settings_class)
 
 
-async def diagnose(settings: S, create_app: CreateApp[S]) -> AsyncIterator[Finding]:
-    """Start the service without a port; yield what keeps it from being ready."""
+async def diagnose(
+    name: str, settings: S, create_app: CreateApp[S]
+) -> AsyncIterator[Finding]:
+    """Yield how the process that runs here is, and what the issuer tells.
+
+    Where none runs, the service is started without a port.
+    """
     yield Finding("settings")
-    faults = await _faults_after_start(settings, create_app)
-    for name, text in faults.items():
-        yield fault(name, text)
-    if not faults:
-        yield Finding("verification keys and status lists")
+    process = await ask_process(name, settings.internal_host, settings.internal_port)
+    for finding in process.findings:
+        yield finding
+    if process.status is not None:
+        counts = process.status.get("refused_tokens", {})
+        for finding in refusals(counts, prefix=settings.prefix):
+            yield finding
+    else:
+        faults = await _faults_after_start(settings, create_app)
+        for what, text in faults.items():
+            yield fault(what, text, "see the lines below")
+        if not faults:
+            yield Finding("verification keys and status lists")
+    async for finding in examine_issuer(settings):
+        yield finding
 
 
 async def _faults_after_start(settings: S, create_app: CreateApp[S]) -> dict[str, str]:

@@ -171,7 +171,9 @@ def verify_tokens(
             readiness.checks["keys"] = _check(keys.fault)
             if settings.require_status:
                 readiness.checks["status_lists"] = _check(statuses.fault)
-            state = app[VERIFICATION] = Verification(keys, statuses, verified, clock)
+            refused = app[AUTHENTICATOR].refused
+            state = Verification(keys, statuses, verified, refused, clock)
+            app[VERIFICATION] = state
             registry.register(VerificationMetrics(settings.prefix.lower(), state))
             yield
 

@@ -1,6 +1,6 @@
 """What can be watched of the verification of tokens."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,7 +8,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service_kit.clock import Clock, rfc3339
-from service_kit.tokens import RemoteKeySet, RemoteStatusLists, VerifiedTokens
+from service_kit.metrics import with_samples
+from service_kit.tokens import (
+    RefusalReason,
+    RemoteKeySet,
+    RemoteStatusLists,
+    VerifiedTokens,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,8 @@ class Verification:
     keys: RemoteKeySet
     lists: RemoteStatusLists
     memory: VerifiedTokens
+    refused: Mapping[RefusalReason, int]
+    """How many tokens were not trusted."""
     clock: Clock
 
     def report(self) -> dict[str, object]:
@@ -39,6 +47,7 @@ class Verification:
                 "failures": lists.failures,
             },
             "verified_tokens": len(self.memory),
+            "refused_tokens": dict(self.refused),
         }
 
 
@@ -50,6 +59,7 @@ class VerificationMetrics(Collector):
         self._keys = verification.keys
         self._lists = verification.lists
         self._memory = verification.memory
+        self._refused = verification.refused
         self._clock = verification.clock
 
     def collect(self) -> Iterator[Metric]:
@@ -80,6 +90,14 @@ class VerificationMetrics(Collector):
             "Verified tokens in memory",
             len(self._memory),
         )
+
+        refused = CounterMetricFamily(
+            f"{self._prefix}tokens_refused",
+            "Access tokens that were not trusted, by the reason",
+            labels=("reason",),
+        )
+        counts = {reason.value: count for reason, count in self._refused.items()}
+        yield with_samples(refused, counts)
 
     def _of_lists(self) -> Iterator[Metric]:
         lists = self._lists

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import secrets
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from identity_service.composition import Services, compose
-from identity_service.diagnosis import diagnose
+from identity_service.diagnosis.doctor import diagnose
 from identity_service.domain.errors import (
     DatabaseUnavailableError,
     KeysUnopenedError,
@@ -232,7 +233,7 @@ async def verify_audit(settings: Settings, _: Namespace, say: Say) -> int:
 async def doctor(settings: Settings, _: Namespace, say: Say) -> int:
     """Say of each thing that identity needs whether it is as it should be."""
     async with _composed(settings) as services:
-        return await report(diagnose(settings, services), say)
+        return await report(diagnose(settings, services, os.environ), say)
 
 
 def _given_or_made(arguments: Namespace) -> tuple[str, bool]:

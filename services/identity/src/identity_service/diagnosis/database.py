@@ -1,0 +1,93 @@
+"""Look at the database: schema, settings, privileges, encryption."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from identity_service.settings import Settings
+from identity_service.storage import schema
+from identity_service.storage.faults import database_fault, reason
+from service_kit.doctor import Finding, away, fault, note
+
+_LONGEST_SECONDS: Final = 5.0
+
+_NEEDED: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
+_ALL: Final = "ALL PRIVILEGES"
+_GRANT: Final = re.compile(r"GRANT (?P<privileges>.+?) ON (?P<place>\S+) TO ")
+_TOO_MUCH: Final = frozenset({_ALL, "ALTER", "CREATE", "DROP", "FILE", "SUPER"})
+"""What would let somebody who took identity over change the schema, or more."""
+
+_OWN_HOST: Final = frozenset({None, "", "localhost", "127.0.0.1", "::1"})
+
+
+async def examine_database(
+    settings: Settings, engine: AsyncEngine
+) -> AsyncIterator[Finding]:
+    """Yield whether identity can work with its database, and how safely."""
+    known = await asyncio.to_thread(schema.known_versions)
+    dialect = engine.dialect.name
+    try:
+        async with asyncio.timeout(_LONGEST_SECONDS):
+            present = await schema.present_version(engine)
+            if found := await database_fault(engine, known):
+                advice = "identity-service migrate" if "migrate" in found else ""
+                yield fault("database", found, advice)
+            else:
+                yield Finding("database", f"{dialect}, schema {present}")
+            if dialect != "sqlite":
+                async with engine.connect() as connection:
+                    yield await _grants(connection)
+                    yield await _encryption(settings, connection)
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        found, advice = f"no answer: {reason(error)}", "see that it runs, and its URL"
+        yield away("database", found, advice)
+
+
+async def _grants(connection: AsyncConnection) -> Finding:
+    database = connection.engine.url.database or ""
+    rows = await connection.execute(text("SHOW GRANTS"))
+    granted = set(privileges((str(row[0]) for row in rows), database))
+    missing = set() if _ALL in granted else _NEEDED - granted
+    if missing:
+        advice = f"GRANT {', '.join(sorted(missing))} ON {database}.* TO its user"
+        return fault("grants", f"lacks {', '.join(sorted(missing))}", advice)
+    if extra := granted & _TOO_MUCH:
+        return note(
+            "grants",
+            f"{', '.join(sorted(extra))}, which identity does not need",
+            "give migrations an account of their own",
+        )
+    return Finding("grants", ", ".join(sorted(granted & _NEEDED)))
+
+
+def privileges(grants: Iterator[str], database: str) -> Iterator[str]:
+    """Return the privileges on a database, whatever part of it they are on.
+
+    Patterns in names of databases are taken for the database: MySQL escapes ``_``.
+    """
+    for grant in grants:
+        found = _GRANT.match(grant)
+        if found is None:
+            continue
+        place = found["place"].replace("`", "").replace("\\", "").partition(".")[0]
+        if place in {"*", "%", database}:
+            for privilege in found["privileges"].split(","):
+                yield privilege.partition("(")[0].strip().upper()
+
+
+async def _encryption(settings: Settings, connection: AsyncConnection) -> Finding:
+    row = (await connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'"))).first()
+    cipher = "" if row is None else str(row[1])
+    if cipher:
+        return Finding("connection to the database", f"encrypted, {cipher}")
+    url = make_url(settings.database_url)
+    if url.host in _OWN_HOST or "unix_socket" in url.query:
+        return Finding("connection to the database", "on this host, not encrypted")
+    advice = "add ssl-mode=VERIFY_IDENTITY and ssl-ca=FILE to the URL"
+    return note("connection to the database", "not encrypted", advice)

@@ -1,0 +1,72 @@
+"""Look at everything that identity needs, and at the process that runs."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from typing import Final
+
+from identity_service.composition import Services
+from identity_service.diagnosis.database import examine_database
+from identity_service.diagnosis.issuer import examine_issuer
+from identity_service.diagnosis.keys import examine_keys
+from identity_service.diagnosis.secrets import examine_secrets
+from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.domain.throttling import Limit
+from identity_service.settings import Settings
+from identity_service.storage.database_clock import DatabaseClock
+from service_kit.doctor import Finding, fault, good_unless
+from service_kit.running_process import ask_process
+
+_ANY_LIMIT: Final = (Limit(1, timedelta(minutes=1)),)
+
+
+async def diagnose(
+    settings: Settings, services: Services, environ: Mapping[str, str]
+) -> AsyncIterator[Finding]:
+    """Yield a finding for each thing looked at, whatever is wrong."""
+    process = await ask_process(
+        "identity", settings.internal_host, settings.internal_port
+    )
+    for finding in process.findings:
+        yield finding
+    yield examine_secrets(environ)
+    async for finding in examine_database(settings, services.engine):
+        yield finding
+    yield await _clock(services.database_clock)
+    missing = await services.roles.fault()
+    yield good_unless(
+        "roles",
+        missing,
+        "all that identity and its settings name",
+        "identity-service roles add NAME --description TEXT",
+    )
+    async for finding in examine_keys(settings, services):
+        yield finding
+    yield await _throttle(settings, services)
+    async for finding in examine_issuer(settings, services.keys.kids()):
+        yield finding
+
+
+async def _clock(clock: DatabaseClock) -> Finding:
+    """Compare our clock with the database's, by which all replicas judge."""
+    try:
+        await clock.measure()
+    except DatabaseUnavailableError as error:
+        return fault("clock", f"no answer: {error}", "see the database")
+    return good_unless(
+        "clock",
+        await clock.warning(),
+        f"{clock():%Y-%m-%dT%H:%M:%SZ}",
+        "have both hosts follow a time server",
+    )
+
+
+async def _throttle(settings: Settings, services: Services) -> Finding:
+    if not settings.throttle:
+        found = "off: for load tests and benchmarks only"
+        return fault("throttle", found, "IDENTITY_THROTTLE=on")
+    await services.counters.clear("doctor", _ANY_LIMIT)
+    if services.counters.is_away:
+        advice = "see that Valkey runs, and IDENTITY_THROTTLE_URL"
+        return fault("throttle", "its store does not answer", advice)
+    scheme = settings.throttle_url.partition("://")[0]
+    return Finding("throttle", f"counts in {scheme}")

@@ -1,0 +1,235 @@
+"""The doctor of identity names what is wrong, and what to do about it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from prometheus_client import CollectorRegistry
+from sqlalchemy import update
+from tests.support.identity import (
+    PASSWORD,
+    give_signing_keys,
+    identity_settings,
+    random_key,
+)
+
+from identity_service.composition import Services, compose
+from identity_service.diagnosis.database import examine_database, privileges
+from identity_service.diagnosis.doctor import diagnose
+from identity_service.diagnosis.issuer import examine_issuer
+from identity_service.diagnosis.keys import examine_keys
+from identity_service.diagnosis.secrets import examine_secrets
+from identity_service.domain.sessions import Device
+from identity_service.settings import Settings
+from identity_service.storage.engines import create_engine
+from identity_service.storage.tables import users
+from identity_service.usecases.sign_up import SignUp
+from service_kit.doctor import Finding, Severity
+
+HERE = Device(name="test", address="127.0.0.1")
+
+
+async def lines(findings: AsyncIterator[Finding]) -> list[str]:
+    return [str(finding) async for finding in findings]
+
+
+@asynccontextmanager
+async def composed(settings: Settings) -> AsyncIterator[Services]:
+    services = compose(settings, CollectorRegistry())
+    try:
+        yield services
+    finally:
+        await services.close()
+
+
+async def test_every_fault_comes_with_advice(tmp_path: Path) -> None:
+    settings = identity_settings(
+        f"sqlite+aiosqlite:///{tmp_path}/none.sqlite",
+        IDENTITY_THROTTLE="off",
+        IDENTITY_INTERNAL_PORT="1",
+    )
+    async with composed(settings) as services:
+        findings = [each async for each in diagnose(settings, services, {})]
+
+    faults = [each for each in findings if each.severity is Severity.FAULT]
+    assert {each.name for each in faults} >= {"database", "signing keys", "throttle"}
+    assert all(each.advice for each in faults), faults
+
+
+def test_secrets_in_the_environment_are_named() -> None:
+    exposed = examine_secrets({"IDENTITY_PASSWORD_PEPPERS": "hidden"})
+    kept = examine_secrets({"IDENTITY_PASSWORD_PEPPERS_FILE": "/run/secrets/x"})
+
+    assert (exposed.severity, kept.severity) == (Severity.NOTE, Severity.GOOD)
+    assert "IDENTITY_PASSWORD_PEPPERS" in exposed.text
+    assert "hidden" not in str(exposed)
+
+
+async def test_a_pepper_that_is_gone_or_still_needed_is_told(database_url: str) -> None:
+    first, second = random_key(), random_key()
+    settings = identity_settings(database_url, IDENTITY_PASSWORD_PEPPERS=first)
+    await give_signing_keys(settings)
+    async with composed(settings) as services:
+        alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
+        await services.sign_ups.sign_up(alice, HERE)
+        well = await lines(examine_keys(settings, services))
+        rotated = identity_settings(
+            database_url, IDENTITY_PASSWORD_PEPPERS=f"{second},{first}"
+        )
+        needed = await lines(examine_keys(rotated, services))
+        lost = identity_settings(database_url, IDENTITY_PASSWORD_PEPPERS=second)
+        gone = await lines(examine_keys(lost, services))
+        async with services.engine.begin() as connection:
+            await connection.execute(update(users).values(password_hash="x"))
+        other = await lines(examine_keys(lost, services))
+
+    assert well[1] == other[1] == "ok    password peppers: one made all hashes"
+    assert needed[1].startswith("note  password peppers: 1 users' hashes still need")
+    assert gone[1].startswith("fault password peppers: 1 users have a hash that no")
+    assert well[0] == "ok    signing keys: 2 published, one signs"
+
+
+async def test_privileges_and_encryption_of_a_server_are_told(
+    database_url: str,
+) -> None:
+    settings = identity_settings(database_url)
+    engine = create_engine(database_url, pool_size=1)
+    try:
+        found = await lines(examine_database(settings, engine))
+    finally:
+        await engine.dispose()
+
+    assert found[0].startswith("ok    database: ")
+    names = [line[6:].partition(":")[0] for line in found[1:]]
+    is_server = database_url.startswith("mysql")
+    assert names == (["grants", "connection to the database"] if is_server else [])
+    assert not [line for line in found if line.startswith("fault")]
+
+
+@pytest.mark.parametrize(
+    ("grants", "expected"),
+    [
+        (["GRANT USAGE ON *.* TO `x`@`%`"], set()),
+        (["GRANT SELECT, INSERT ON `identity`.* TO `x`@`%`"], {"SELECT", "INSERT"}),
+        (["GRANT DELETE ON `other`.* TO `x`@`%`"], set()),
+        (["GRANT ALL PRIVILEGES ON *.* TO `x`@`%`"], {"ALL PRIVILEGES"}),
+        (["GRANT UPDATE (`a`) ON `identity`.`users` TO `x`@`%`"], {"UPDATE"}),
+        (["GRANT `role`@`%` TO `x`@`%`"], set()),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_privileges_on_our_database_are_read(
+    grants: list[str], expected: set[str]
+) -> None:
+    assert set(privileges(iter(grants), "identity")) - {"USAGE"} == expected
+
+
+@asynccontextmanager
+async def public_side(
+    kids: list[str], *, issuer: str | None = None, cors: dict[str, str] | None = None
+) -> AsyncIterator[str]:
+    """What clients see of an issuer: its two documents, and a gateway's preflight."""
+
+    async def metadata(request: web.Request) -> web.Response:
+        own = f"http://{request.host}"
+        return web.json_response(
+            {"issuer": issuer or own, "jwks_uri": f"{own}/.well-known/jwks.json"}
+        )
+
+    async def jwks(_: web.Request) -> web.Response:
+        return web.json_response({"keys": [{"kid": kid} for kid in kids]})
+
+    async def preflight(_: web.Request) -> web.Response:
+        return web.Response(status=204, headers=cors or {})
+
+    app = web.Application()
+    app.router.add_get("/.well-known/oauth-authorization-server", metadata)
+    app.router.add_get("/.well-known/jwks.json", jwks)
+    app.router.add_route("OPTIONS", "/api/auth/refreshtoken", preflight)
+    async with TestServer(app) as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+def settings_for(issuer: str, **more: str) -> Settings:
+    return identity_settings(
+        "sqlite+aiosqlite://", **{"IDENTITY_ISSUER": issuer, **more}
+    )
+
+
+async def test_documents_that_clients_get_are_compared_with_our_own() -> None:
+    async with public_side(["a", "b"]) as issuer:
+        settings = settings_for(issuer)
+        well = await lines(examine_issuer(settings, ["b", "a"]))
+        other = await lines(examine_issuer(settings, ["c"]))
+
+    assert [line.split(":")[0] for line in well] == [
+        "ok    cookies",
+        "ok    discovery",
+        "ok    JWKS",
+    ]
+    assert other[-1].startswith("fault JWKS: ")
+    assert "has other keys than the database -> route" in other[-1]
+
+
+async def test_another_issuers_name_is_a_fault() -> None:
+    async with public_side(["a"], issuer="https://elsewhere.example") as issuer:
+        found = await lines(examine_issuer(settings_for(issuer), ["a"]))
+
+    assert found[-1].startswith("fault discovery: ")
+    assert "names https://elsewhere.example" in found[-1]
+
+
+async def test_an_issuer_that_cannot_be_reached_from_here_is_no_fault() -> None:
+    found = await lines(examine_issuer(settings_for("http://127.0.0.1:1"), []))
+
+    assert found[-1].startswith("note  issuer: http://127.0.0.1:1 is not reachable")
+    assert "curl" in found[-1]
+
+
+ORIGIN = "https://shop.example"
+ALLOWED = {"Access-Control-Allow-Origin": ORIGIN}
+WITH_CREDENTIALS = {**ALLOWED, "Access-Control-Allow-Credentials": "true"}
+
+
+@pytest.mark.parametrize(
+    ("cors", "expected"),
+    [
+        ({}, f"-> GATEWAY_ALLOWED_ORIGINS={ORIGIN}"),
+        (ALLOWED, "-> GATEWAY_ALLOW_CREDENTIALS=true"),
+        (WITH_CREDENTIALS, f"ok    origin {ORIGIN}: may use cookies"),
+    ],
+    ids=["refused", "without credentials", "allowed"],
+)
+async def test_the_gateways_cors_is_compared_with_the_origins_that_use_cookies(
+    cors: dict[str, str], expected: str
+) -> None:
+    async with public_side(["a"], cors=cors) as issuer:
+        settings = settings_for(issuer, IDENTITY_ALLOWED_ORIGINS=ORIGIN)
+        found = await lines(examine_issuer(settings, ["a"]))
+
+    assert expected in found[-1]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "secure", "transport", "expected"),
+    [
+        ("https://id.invalid", "true", "cookie", "ok    cookies: Secure"),
+        ("https://id.invalid", "false", "cookie", "fault cookies: lack Secure"),
+        ("http://id.invalid", "true", "cookie", "fault cookies: are Secure"),
+        ("http://id.invalid", "false", "body", "note  tokens: and passwords"),
+        ("http://localhost:1", "false", "both", "ok    cookies: for this machine"),
+    ],
+)
+async def test_the_issuers_scheme_is_compared_with_the_cookies(
+    issuer: str, secure: str, transport: str, expected: str
+) -> None:
+    settings = settings_for(
+        issuer, IDENTITY_COOKIE_SECURE=secure, IDENTITY_TOKEN_TRANSPORT=transport
+    )
+
+    found = await lines(examine_issuer(settings, []))
+
+    assert found[0].startswith(expected)
