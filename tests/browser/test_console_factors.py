@@ -58,23 +58,48 @@ def begin_sign_in(console: Console, name: str) -> None:
     console.page.get_by_role("button", name="Sign in", exact=True).click()
 
 
-def give_authenticator(page: Page) -> None:
-    """Plug in a device that holds passkeys, and that agrees to everything."""
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("WebAuthn.enable")
-    devtools.send(
-        "WebAuthn.addVirtualAuthenticator",
-        {
-            "options": {
-                "protocol": "ctap2",
-                "transport": "internal",
-                "hasResidentKey": True,
-                "hasUserVerification": True,
-                "isUserVerified": True,
-                "automaticPresenceSimulation": True,
-            }
-        },
-    )
+_NO_AUTOFILL: Final = (
+    "PublicKeyCredential.isConditionalMediationAvailable = async () => false"
+)
+"""A virtual device accepts at once what autofill offers, before anybody can click."""
+
+
+class Authenticator:
+    """A device that holds passkeys, and agrees to everything."""
+
+    def __init__(self, page: Page) -> None:
+        self._devtools = page.context.new_cdp_session(page)
+        self._devtools.send("WebAuthn.enable")
+        options = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        made = self._devtools.send(
+            "WebAuthn.addVirtualAuthenticator", {"options": options}
+        )
+        self._id = {"authenticatorId": made["authenticatorId"]}
+
+    def lose(self) -> None:
+        """Forget all passkeys."""
+        self._devtools.send("WebAuthn.clearCredentials", self._id)
+
+
+def register_passkey(console: Console, name: str) -> list[str]:
+    """Register the first passkey, and return the recovery codes."""
+    console.follow("Passkeys")
+    console.page.get_by_label("Name", exact=True).fill(name)
+    console.page.get_by_role("button", name="Add a passkey").click()
+    console.expect_said(f"The passkey {name} is registered.")
+    return console.page.locator("main pre").inner_text().split()
+
+
+def sign_out(console: Console) -> None:
+    console.page.get_by_role("button", name="Sign out").click()
+    console.expect_said("You've been signed out!")
 
 
 def test_an_authenticator_app_is_the_second_step(
@@ -115,11 +140,8 @@ def test_a_passkey_signs_in_by_itself(stack: Stack, browser: Browser) -> None:
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.sign_in("modern", PASSWORD)
-        give_authenticator(page)
-        console.follow("Passkeys")
-        page.get_by_label("Name", exact=True).fill("Laptop")
-        page.get_by_role("button", name="Add a passkey").click()
-        console.expect_said("The passkey Laptop is registered.")
+        Authenticator(page)
+        register_passkey(console, "Laptop")
         console.follow("Start")
         console.follow("Passkeys")
         expect(page.locator("tbody th")).to_have_text("Laptop")
@@ -137,6 +159,53 @@ def test_a_passkey_signs_in_by_itself(stack: Stack, browser: Browser) -> None:
         page.get_by_role("button", name="Remove the passkey Work").click()
         page.get_by_role("dialog").get_by_role("button", name="Remove").click()
         console.expect_said("Passkey removed.")
+
+
+def test_a_passkey_is_the_second_step_or_the_only_one(
+    stack: Stack, browser: Browser
+) -> None:
+    sign_up(stack, "doubly")
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        page.add_init_script(_NO_AUTOFILL)
+        console.sign_in("doubly", PASSWORD)
+        Authenticator(page)
+        register_passkey(console, "Laptop")
+        sign_out(console)
+        begin_sign_in(console, "doubly")
+        console.expect_said("This account signs in with a second factor.")
+        page.get_by_role("button", name="Use a passkey").click()
+        console.expect_said("You are signed in as doubly.")
+
+        sign_out(console)
+        console.open("/sign-in")
+        page.get_by_role("button", name="Sign in with a passkey").click()
+        console.expect_said("You are signed in as doubly.")
+
+
+def test_a_lost_device_is_replaced_by_a_recovery_code(
+    stack: Stack, browser: Browser
+) -> None:
+    sign_up(stack, "unlucky")
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in("unlucky", PASSWORD)
+        device = Authenticator(page)
+        codes = register_passkey(console, "Phone")
+        device.lose()
+        sign_out(console)
+        begin_sign_in(console, "unlucky")
+        console.expect_said("This account signs in with a second factor.")
+        page.get_by_label("Code").fill(codes[1])
+        page.get_by_role("button", name="Confirm").click()
+        console.expect_said("You are signed in as unlucky.")
+
+        console.follow("Passkeys")
+        page.get_by_role("button", name="Remove the passkey Phone").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        console.expect_said("Passkey removed.")
+        sign_out(console)
+        console.sign_in("unlucky", PASSWORD)
 
 
 def test_a_forgotten_password_is_replaced_by_a_mail(

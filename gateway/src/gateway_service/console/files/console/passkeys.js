@@ -4,11 +4,21 @@ import { call } from "./api.js";
 
 export const canUsePasskeys = () => "PublicKeyCredential" in window && "parseRequestOptionsFromJSON" in PublicKeyCredential;
 
-/** Have a passkey of this service sign; return what the API takes for a proof. */
-export async function usePasskey(more = {}) {
+/** Milliseconds after which an offer is made anew: less than the five minutes that a challenge lives. */
+const OFFER_LIVES = 4 * 60 * 1000;
+
+let offer = new AbortController();
+
+async function sign(more) {
   const { data } = await call("POST", "/api/auth/passkeys/options");
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(data);
   return (await navigator.credentials.get({ publicKey, ...more })).toJSON();
+}
+
+/** Have a passkey of this service sign; return what the API takes for a proof. */
+export function usePasskey() {
+  offer.abort(); // a browser asks for one passkey at a time
+  return sign({});
 }
 
 /** Have the browser make a passkey; return what the API takes. */
@@ -18,9 +28,10 @@ export async function makePasskey() {
   return (await navigator.credentials.create({ publicKey })).toJSON();
 }
 
+const beginBy = async (credential) => (await call("POST", "/api/auth/passkeys", { credential })).data;
+
 /** Begin a session by a passkey alone; return what the API says of it. */
-export const signInByPasskey = async (more) =>
-  (await call("POST", "/api/auth/passkeys", { credential: await usePasskey(more) })).data;
+export const signInByPasskey = async () => beginBy(await usePasskey());
 
 /**
  * Let the browser offer passkeys in the field for the user name, until the visitor leaves or one is chosen.
@@ -28,9 +39,13 @@ export const signInByPasskey = async (more) =>
  */
 export async function offerPasskeys(leaving, begin) {
   if (!canUsePasskeys() || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+  offer = new AbortController();
+  const late = AbortSignal.timeout(OFFER_LIVES);
   try {
-    begin(await signInByPasskey({ mediation: "conditional", signal: leaving }));
+    const signal = AbortSignal.any([leaving, offer.signal, late]);
+    begin(await beginBy(await sign({ mediation: "conditional", signal })));
   } catch {
-    // The form is still there.
+    if (late.aborted && !leaving.aborted && !offer.signal.aborted) await offerPasskeys(leaving, begin);
+    // Otherwise the form is still there.
   }
 }
