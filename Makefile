@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-package service-kit $(foreach name,$(notdir $(wildcard services/*)) gateway,--no-emit-package $(name)-service)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint types imports docs test check up down reload identity new-service clean wheels lock bench faults test-compose test-compose-faults test-3.14
+.PHONY: help setup format lint types imports docs test check up down reload identity new-service clean wheels lock picture bench faults test-compose test-compose-faults test-3.14
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9.-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -56,6 +56,9 @@ test-3.14: ## the suite on Python 3.14 in a container (needs a Docker engine)
 
 faults: setup ## the long fault experiments
 	$(BIN)/pytest -m "faults and not compose" --log-cli-level=INFO $(ARGS)
+
+picture: setup ## draw docs/console.png, the picture of the console in the README
+	$(BIN)/python -m tests.browser.picture
 
 bench: setup ## measure beside the peers that are installed
 	$(BIN)/python -m tests.bench $(ARGS)
