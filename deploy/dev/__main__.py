@@ -75,7 +75,10 @@ def reload() -> int:
         raise StartError("no gateway runs from here; start it with `make up`")
     environ = development_environment(os.environ)
     check = [str(BIN / "gateway-service"), "check"]
-    if subprocess.run(check, env=environ, check=False).returncode != 0:  # noqa: S603 - ours
+    checked = subprocess.run(  # noqa: S603 - our own command
+        check, env=environ, stdout=subprocess.DEVNULL, check=False
+    )
+    if checked.returncode != 0:
         raise StartError("the gateway goes on with what it has")
     os.kill(gateway, signal.SIGHUP)
     print(f"reload: the gateway (process {gateway}) reads its configuration again")

@@ -1,7 +1,7 @@
 """Follow a document: paste its commands, write its files, compare what it shows.
 
-- A block of `sh` is pasted into one shell, which stays; a line `make up` in it starts
-  the system and goes on once that is ready.
+- A block of `sh` is pasted into one shell, which stays; a line `make up` in it, with
+  variables before it, starts the system and goes on once that is ready.
 - A block of `text` or `json` after it is what must have been printed; `…` stands for
   anything.
 - A block that begins with a comment that names a file (`# docs/a.py`, `// a.mjs`) is
@@ -23,6 +23,8 @@ from tests.support.make_up import Running, Tree
 
 _BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _FILE: Final = re.compile(r"(?:#|//|--) (\S+[./]\S+)\n")
+_UP: Final = re.compile(r"^((?:[A-Z_]+=\S+ )*)make up\n", re.MULTILINE)
+_VARIABLE: Final = re.compile(r"([A-Z_]+)=(\S+)")
 _ADDRESS: Final = "http://localhost:8080"
 _OWN_PORT: Final = "8010"
 """Where documents have a service of the reader's own listen."""
@@ -89,14 +91,14 @@ class Walkthrough:
 
     def _paste(self, commands: str) -> str:
         """Return what the commands print; `make up` goes on beside the rest."""
-        before, is_started, after = commands.partition("make up\n")
-        printed = self._run(before)
-        if is_started:
-            if self._running is not None:
-                self._running.ended()
-            self._running = Running(self._tree)
-            printed += self._running.printed + self._run(after)
-        return printed
+        start = _UP.search(commands)
+        if start is None:
+            return self._run(commands)
+        printed = self._run(commands[: start.start()])
+        if self._running is not None:
+            self._running.ended()
+        self._running = Running(self._tree, **dict(_VARIABLE.findall(start[1])))
+        return printed + self._running.printed + self._run(commands[start.end() :])
 
     def _run(self, commands: str) -> str:
         assert self._shell.stdin is not None
