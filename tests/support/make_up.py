@@ -136,6 +136,10 @@ class FreshTree(Tree):
 
     patience_seconds = 240.0
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        del self.environment["IDENTITY_STATUS_LIST_TTL"]  # as newcomers have it
+
     _port_names = (*PORTS, "NOTES_PORT", "NOTES_INTERNAL_PORT", "HELLO_PORT")
 
     def _copy_sources(self) -> None:
