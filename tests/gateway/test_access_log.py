@@ -15,6 +15,8 @@ from tests.support.gateway_process import gateway_process
 from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import RawUpstream, once
 
+from service_kit.log_format import LogFormat
+
 SECRET = "s3cr3t-t0ken"
 
 
@@ -64,6 +66,27 @@ async def test_no_request_forges_a_line_or_leaves_a_secret(
     text = (tmp_path / "access.log").read_text("ascii")
     assert SECRET not in text
     assert max(map(len, text.splitlines())) < 2_000
+
+
+async def test_a_line_for_people_is_one_line_without_colours_in_a_file(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    requests = [
+        f"GET /api/x?access_token={SECRET} HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /api/%1b[2J HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n",
+    ]
+    config = config_for(upstream.port)
+    async with running_gateway(config, tmp_path, log_format=LogFormat.TEXT) as gateway:
+        answers = [await ask(gateway.port, each.encode()) for each in requests]
+    lines = gateway.access_log.read_text("ascii").splitlines()
+    assert len(lines) == len(requests)
+    assert all(line.isprintable() for line in lines)
+    assert SECRET not in "".join(lines)
+    for line, answer in zip(lines, answers, strict=True):
+        assert f" status={answer.status} " in line
+        assert line.endswith(f"request_id={answer.value('X-Request-Id')}")
+    assert "INFO    gateway  GET /api/x " in lines[0]
 
 
 async def test_a_client_that_left_is_logged_as_499(
