@@ -53,7 +53,7 @@ class Walkthrough:
         self._shell = subprocess.Popen(
             ["sh"],
             cwd=tree.folder,
-            env={**tree.environment, "HOME": os.environ.get("HOME", str(tree.folder))},
+            env={**os.environ, **tree.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
