@@ -31,6 +31,8 @@ def told(config: Config, method: str, url: str, *headers: str) -> str:
         ("GET http://localhost:8080/api/test/all?a=b", 0, "sent to content"),
         ("GET /api/test", 0, "sent to content"),
         ("GET /", 0, "the gateway's own page"),
+        ("GET /console", 0, "the gateway's own page"),
+        ("DELETE /console", 1, "405 method_not_allowed"),
         ("GET /api/tests", 1, "404 not_found"),
         ("GET /api/test/../users", 1, "404 not_found"),
         ("POST /api/test/all", 1, "405 method_not_allowed"),

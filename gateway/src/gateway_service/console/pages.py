@@ -34,7 +34,7 @@ _MEDIA_TYPES: Final = {
 }
 """By the end of a file's name."""
 
-_METHODS: Final = frozenset({"GET", "HEAD"})
+PAGE_METHODS: Final = frozenset({"GET", "HEAD"})
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
 _ETAG_LENGTH: Final = 32
@@ -69,8 +69,8 @@ class Page:
 
 def send_page(exchange: Exchange, page: Page) -> None:
     """Respond with a page, or with 304 if the client has it (RFC 9110, 13.1.2)."""
-    if exchange.request.method not in _METHODS:
-        exchange.send_problem(method_not_allowed(", ".join(sorted(_METHODS))))
+    if exchange.request.method not in PAGE_METHODS:
+        exchange.send_problem(method_not_allowed(", ".join(sorted(PAGE_METHODS))))
         return
     lines = page.lines + date_line()
     if {page.etag, b"*"} & set(_known_etags(exchange.request.lines)):

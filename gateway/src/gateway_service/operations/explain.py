@@ -5,7 +5,7 @@ The request is read and judged by what serves: the same parser, routes and CORS 
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,12 +13,14 @@ from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.config.values import Address
+from gateway_service.console.pages import PAGE_METHODS
 from gateway_service.http1.parsing.grammar import MalformedError
 from gateway_service.http1.parsing.requests import Request, read_request
 from gateway_service.operations.doctor import BAD_CONFIGURATION
 from gateway_service.proxy.cors import VARY, Cors, is_preflight
 from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.routing import Route, Routes
+from gateway_service.proxy.state import pages_of
 
 _REFUSED: Final = 1
 _LABEL_WIDTH: Final = 12
@@ -75,7 +77,10 @@ def explanation_of(config: Config, asked: Asked) -> Explanation:
     routes = Routes(config)
     route = routes.match(request.path)
     cors = routes.default_cors if route is None else route.cors
-    outcome, is_served = _outcome(request, route)
+    if route is None:
+        outcome, is_served = _without_route(request, pages_of(config))
+    else:
+        outcome, is_served = _on_route(request, route)
     lines = [_line("request", f"{request.method} {request.target.decode('ascii')}")]
     if route is not None:
         upstream = next(u for u in config.upstreams if u.name == route.upstream)
@@ -96,12 +101,17 @@ def _head(asked: Asked) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def _outcome(request: Request, route: Route | None) -> tuple[str, bool]:
+def _without_route(request: Request, pages: Container[str]) -> tuple[str, bool]:
     """Return what happens, in words, and whether it is what the client wants."""
-    if route is None:
-        if request.path == "/" and request.method in {"GET", "HEAD"}:
-            return "200: the gateway's own page", True
-        return "404 not_found: no route has this path", False
+    if request.path not in pages:
+        return "404 not_found: no route and no page has this path", False
+    if request.method not in PAGE_METHODS:
+        return "405 method_not_allowed: it is a page", False
+    return "200: the gateway's own page", True
+
+
+def _on_route(request: Request, route: Route) -> tuple[str, bool]:
+    """Return the same for a request on a route."""
     wanted = request.values.get(_PREFLIGHT_METHOD)
     if is_preflight(request.method, request.origin, wanted[0] if wanted else None):
         return "204: a preflight, which the gateway itself responds to", True

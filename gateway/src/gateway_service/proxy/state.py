@@ -45,8 +45,13 @@ def compile_state(
         hsts=_hsts_line(config.tls),
         rate_limits=rate_limits,
         upstreams=upstreams,
-        pages={**FILES, **REFERENCE, **PROBLEM_PAGES, "/": front_page(config)},
+        pages=pages_of(config),
     )
+
+
+def pages_of(config: Config) -> Mapping[str, Page]:
+    """Return the gateway's own pages by their paths."""
+    return {**FILES, **REFERENCE, **PROBLEM_PAGES, "/": front_page(config)}
 
 
 def _hsts_line(tls: TlsConfig | None) -> bytes:
