@@ -5,20 +5,27 @@ from email.headerregistry import Address
 from typing import Final
 from urllib.parse import urlsplit
 
+from identity_service.domain.emails import Verification
 from identity_service.domain.mail import MailRequestKind
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.mail.delivery import deliveries_to
 from identity_service.mail.messages import MessageWriter
 from identity_service.security.keyrings import Sealer
+from identity_service.security.one_time_tokens import MailedCodes
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.settings import Settings
 from identity_service.storage.database import Database
+from identity_service.usecases.accounts.email_changes import EmailChanges
+from identity_service.usecases.accounts.email_verifications import EmailVerifications
+from identity_service.usecases.accounts.mailed_codes import CodeSignIns
 from identity_service.usecases.accounts.one_time_tokens import OneTimeTokens
 from identity_service.usecases.accounts.password_resets import PasswordResets
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.second_steps import SecondSteps
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.mail.requests import MailRequests
+from identity_service.usecases.mail.requests import Answers, MailRequests
 from identity_service.usecases.mail.sending import MailSender
+from identity_service.usecases.session_starts import SessionStarts
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
@@ -35,6 +42,9 @@ class AccountServices:
     mail_sender: MailSender | None
     """None without a mail server."""
     password_resets: PasswordResets
+    email_verifications: EmailVerifications
+    email_changes: EmailChanges
+    code_sign_ins: CodeSignIns
 
 
 def compose_accounts(
@@ -45,6 +55,8 @@ def compose_accounts(
     hasher: PasswordHasher,
     sealer: Sealer,
     throttle: Throttle,
+    session_starts: SessionStarts,
+    second_steps: SecondSteps,
     audit: Audit,
     clock: Clock,
 ) -> AccountServices:
@@ -61,7 +73,32 @@ def compose_accounts(
         audit=audit,
         clock=clock,
     )
-    answers = {MailRequestKind.PASSWORD_RESET: password_resets.answer}
+    email_verifications = EmailVerifications(
+        database,
+        mode=settings.email_verification,
+        tokens=tokens,
+        throttle=throttle,
+        outbox=outbox,
+        audit=audit,
+        clock=clock,
+    )
+    code_sign_ins = CodeSignIns(
+        database,
+        codes=MailedCodes(settings.key_encryption_keys),
+        tokens=tokens,
+        session_starts=session_starts,
+        second_steps=second_steps,
+        throttle=throttle,
+        outbox=outbox,
+        audit=audit,
+        clock=clock,
+        is_offered=settings.sign_in_codes,
+    )
+    answers: Answers = {
+        MailRequestKind.PASSWORD_RESET: password_resets.answer,
+        MailRequestKind.EMAIL_VERIFICATION: email_verifications.answer,
+        MailRequestKind.SIGN_IN_CODE: code_sign_ins.answer,
+    }
     sender = None
     if settings.mail is not None:
         sender = MailSender(
@@ -75,11 +112,38 @@ def compose_accounts(
     return AccountServices(
         outbox=outbox,
         mail_requests=MailRequests(
-            database, outbox=outbox, throttle=throttle, clock=clock
+            database,
+            outbox=outbox,
+            throttle=throttle,
+            clock=clock,
+            offered=_offered(settings),
         ),
         mail_sender=sender,
         password_resets=password_resets,
+        email_verifications=email_verifications,
+        email_changes=EmailChanges(
+            database,
+            tokens=tokens,
+            password_resets=password_resets,
+            hasher=hasher,
+            throttle=throttle,
+            outbox=outbox,
+            audit=audit,
+            clock=clock,
+            mode=settings.email_verification,
+        ),
+        code_sign_ins=code_sign_ins,
     )
+
+
+def _offered(settings: Settings) -> frozenset[MailRequestKind]:
+    """Return what strangers may have mailed."""
+    turned_off = set()
+    if settings.email_verification is Verification.OFF:
+        turned_off.add(MailRequestKind.EMAIL_VERIFICATION)
+    if not settings.sign_in_codes:
+        turned_off.add(MailRequestKind.SIGN_IN_CODE)
+    return frozenset(MailRequestKind) - turned_off
 
 
 def _message_writer(settings: Settings) -> MessageWriter:

@@ -143,16 +143,6 @@ def compose(
     entries = StatusEntries(database, clock)
     session_entries = SessionEntries(database, entries, clock)
     users = Users(database, audit=audit, clock=clock)
-    accounts = compose_accounts(
-        settings,
-        database,
-        policy=policy,
-        hasher=hasher,
-        sealer=sealer,
-        throttle=throttle,
-        audit=audit,
-        clock=clock,
-    )
     refresh_tokens = RefreshTokens(settings.key_encryption_keys)
     access_tokens = AccessTokens(
         keys,
@@ -187,6 +177,18 @@ def compose(
         hasher=hasher,
         policy=policy,
         throttle=throttle,
+        second_steps=factors.second_steps,
+        audit=audit,
+        clock=clock,
+    )
+    accounts = compose_accounts(
+        settings,
+        database,
+        policy=policy,
+        hasher=hasher,
+        sealer=sealer,
+        throttle=throttle,
+        session_starts=session_starts,
         second_steps=factors.second_steps,
         audit=audit,
         clock=clock,
@@ -267,6 +269,7 @@ def compose(
             throttle=throttle,
             audit=audit,
             clock=clock,
+            verifications=accounts.email_verifications,
             self_assignable_roles=settings.self_assignable_roles,
         ),
         sign_ins=SignIns(passwords, session_starts),

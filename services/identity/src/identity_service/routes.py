@@ -4,6 +4,7 @@ from typing import Final
 
 from identity_service.handlers import (
     audit,
+    email_addresses,
     factors,
     keys,
     me,
@@ -14,6 +15,7 @@ from identity_service.handlers import (
     password_resets,
     roles,
     sessions,
+    sign_in_codes,
     status_lists,
     users,
 )
@@ -21,7 +23,8 @@ from service_kit.operations import Operation, operations_in
 
 OPERATIONS: Final[tuple[Operation, ...]] = operations_in(
     (
-        *(me, sessions, factors, passkeys, password_resets, users, roles, audit),
+        *(me, sessions, sign_in_codes, factors, passkeys),
+        *(password_resets, email_addresses, users, roles, audit),
         *(operating, status_lists, keys, metadata, oauth),
     )
 )

@@ -3,23 +3,16 @@
 import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
-from email.headerregistry import Address
-from email.utils import parseaddr
 from enum import StrEnum
-from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from identity_service.domain.emails import EmailAddress
-from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import (
     InvalidRoleNameError,
     RoleName,
     parse_role_name,
 )
-from identity_service.mail import templates
-from identity_service.mail.servers import MailDestination
-from identity_service.mail.templates import MailTemplates
+from identity_service.mail_settings import MailSettings
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from identity_service.security.passkeys import RelyingParty
@@ -54,24 +47,6 @@ def _keyring(value: str) -> Keyring:
 
 def _client_secrets(value: str) -> ClientSecrets:
     return ClientSecrets.parse(parse.comma_list(value))
-
-
-def _sender(value: str) -> Address | None:
-    if not value:
-        return None
-    name, address = parseaddr(value)
-    try:
-        return Address(name, addr_spec=EmailAddress.parse(address).text)
-    except InvalidFieldError:
-        raise ValueError("is neither address nor Name <address>") from None
-
-
-def _pages_url(value: str) -> str | None:
-    return parse.http_url(value) if value else None
-
-
-def _templates(value: str) -> MailTemplates:
-    return MailTemplates.read(Path(value)) if value else templates.OWN
 
 
 def _networks(value: str) -> tuple[IpNetwork, ...]:
@@ -113,7 +88,7 @@ class DatabaseSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ListenerSettings, DatabaseSettings):
+class Settings(MailSettings, ListenerSettings, DatabaseSettings):
     """What the operator decides. docs/identity.md says what each is for."""
 
     prefix: ClassVar = "IDENTITY_"
@@ -288,32 +263,6 @@ class Settings(ListenerSettings, DatabaseSettings):
         default="memory://",
         secret=True,
         description="memory://, or valkey://… or redis://… when there are replicas",
-    )
-    mail: MailDestination | None = setting(
-        "IDENTITY_MAIL_URL",
-        MailDestination.parse,
-        secret=True,
-        optional=True,
-        description="smtps://user:password@host (TLS), smtp://… (STARTTLS) or"
-        " file:///folder; unset: no mail",
-    )
-    mail_sender: Address | None = setting(
-        "IDENTITY_MAIL_FROM",
-        _sender,
-        default="",
-        description="Name <address> of mails; empty: no-reply at the issuer's host",
-    )
-    mail_pages: str | None = setting(
-        "IDENTITY_MAIL_PAGES",
-        _pages_url,
-        default="",
-        description="page that links in mails lead to; empty: the issuer's /console",
-    )
-    mail_templates: MailTemplates = setting(
-        "IDENTITY_MAIL_TEMPLATES",
-        _templates,
-        default="",
-        description="folder of templates in place of ours; empty: ours",
     )
     trusted_proxies: tuple[IpNetwork, ...] = setting(
         "IDENTITY_TRUSTED_PROXIES",

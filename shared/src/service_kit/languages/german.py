@@ -211,6 +211,18 @@ TEXTS: Final[Mapping[str, str]] = {
     "This link or code is not valid any more. Please ask for a new one.": (
         "Dieser Link oder Code gilt nicht mehr. Bitte einen neuen anfordern."
     ),
+    "A new e-mail address has to be confirmed first.": (
+        "Eine neue E-Mail-Adresse muss erst bestätigt werden."
+    ),
+    "A user name cannot be somebody else's e-mail address.": (
+        "Die E-Mail-Adresse anderer kann kein Benutzername sein."
+    ),
+    "E-mail address confirmed.": "Die E-Mail-Adresse ist bestätigt.",
+    "E-mail address changed.": "Die E-Mail-Adresse ist geändert.",
+    "The old e-mail address is back. A mail to choose a new password is on its way.": (
+        "Die alte E-Mail-Adresse gilt wieder. Eine Mail, um ein neues Passwort zu"
+        " wählen, ist unterwegs."
+    ),
     "This is not offered here.": "Das gibt es hier nicht.",
     "Password changed.": "Das Passwort ist geändert.",
     "Account deleted.": "Das Konto ist gelöscht.",

@@ -60,6 +60,13 @@ TOKEN_REFUSED: Final = Problem(
     "The token or the code of a mail is wrong, has been used, or has expired.",
     "Have a new mail sent: a token is good once, and for as long as the mail says.",
 )
+EMAIL_UNCONFIRMED: Final = Problem(
+    HTTPStatus.CONFLICT,
+    "email_unconfirmed",
+    "A new e-mail address has to be confirmed first.",
+    "Here an address is changed by a link that is mailed to the new one.",
+    "Use POST /api/users/me/email.",
+)
 NOT_OFFERED: Final = Problem(
     HTTPStatus.NOT_FOUND,
     "not_offered",

@@ -1,6 +1,7 @@
 """E-mail addresses: as shown, and as compared (docs/decisions/0031)."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, Final, Self
 
 from email_validator import (
@@ -18,6 +19,16 @@ SPECIAL_USE_DOMAIN_NAMES.clear()
 
 EMAIL_MAX_LENGTH: Final = 254
 """Code points, of the address as of its key (RFC 5321, as its erratum 1690 has it)."""
+
+
+class Verification(StrEnum):
+    """Whether people have to show that an address is theirs."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    """They are asked to, and may sign in before they do."""
+    REQUIRED = "required"
+    """There is no account before they do."""
 
 
 class InvalidEmailError(InvalidFieldError):

@@ -75,6 +75,14 @@ class InvalidCredentialsError(IdentityError):
     """Unknown user, wrong password or disabled user: one and the same."""
 
 
+class NotOfferedError(IdentityError):
+    """It needs mail, and no mail server is configured; or a setting turns it off."""
+
+
+class EmailUnconfirmedError(IdentityError):
+    """An address is changed by a mail to the new one here, not at once."""
+
+
 class OneTimeTokenRefusedError(IdentityError):
     """A token from a mail is unknown, used or expired: one and the same."""
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from identity_service.domain.errors import IdentityError
-
 
 class MailKind(StrEnum):
     """What a mail is about; its templates have this name."""
@@ -72,10 +70,6 @@ class MailRequest:
     language: str
     address: str
     """Where it was asked from."""
-
-
-class MailNotConfiguredError(IdentityError):
-    """What is asked for needs mail, and no mail server is configured."""
 
 
 class MailServerUnavailableError(Exception):

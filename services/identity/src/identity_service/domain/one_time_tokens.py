@@ -31,6 +31,11 @@ LIFETIMES: Final[Mapping[Purpose, timedelta]] = {
 SETS_PASSWORD: Final = frozenset({Purpose.PASSWORD_RESET, Purpose.INVITATION})
 
 
+OF_MAILBOX: Final = frozenset(Purpose) - {Purpose.EMAIL_CHANGE_UNDO}
+"""What whoever reads an account's mailbox may have. Once the account has another
+address, none of it is good any more, but for what brings the old address back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToken:
     """What is kept of a token."""

@@ -8,11 +8,28 @@ from typing import Final
 
 from identity_service.domain.authentication import Authentication
 from identity_service.domain.emails import EmailAddress
+from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import RoleName
-from identity_service.domain.usernames import Username
+from identity_service.domain.usernames import InvalidUsernameError, Username
 
 _SUBJECT_SIZE: Final = 16
 """Random bytes, so that no name is given twice, whatever is lost and restored."""
+
+
+def refuse_foreign_address(username: Username, email: EmailAddress) -> None:
+    """Raise `InvalidUsernameError` for a name that is another e-mail address.
+
+    People sign in by either, so whoever has an address must not find it taken.
+    """
+    try:
+        named = EmailAddress.parse(username.text)
+    except InvalidFieldError:
+        return
+    if named.key != email.key:
+        raise InvalidUsernameError(
+            "username_is_address",
+            "A user name cannot be somebody else's e-mail address.",
+        )
 
 
 def new_subject() -> str:
@@ -88,3 +105,18 @@ class NewUser:
     email_verified_at: datetime | None = None
     id: int | None = None
     """Set only where users are brought from elsewhere with their ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingSignUp:
+    """A sign-up whose address has yet to be verified."""
+
+    id: str
+    """16 random bytes in hex: the id of the token that verifies it."""
+    digest: bytes = field(repr=False)
+    username: Username
+    email: EmailAddress
+    password_hash: str = field(repr=False)
+    roles: frozenset[RoleName]
+    created_at: datetime
+    expires_at: datetime

@@ -78,6 +78,7 @@ async def show_me(request: web.Request) -> web.Response:
     problems=(
         accounts.USERNAME_TAKEN,
         accounts.EMAIL_TAKEN,
+        accounts.EMAIL_UNCONFIRMED,
         accounts.FRESH_CHECK_REQUIRED,
     ),
 )
@@ -88,6 +89,7 @@ async def change_me(request: web.Request) -> web.Response:
     changes = profile_changes(await read_payload(request, ProfilePayload))
     if changes.email is not None:
         context.require_fresh(caller)
+        context.services.accounts.email_changes.refuse_unconfirmed()
     user = await context.services.users.change(caller.user_id, changes, caller)
     return json_response(UserBody.of(user))
 

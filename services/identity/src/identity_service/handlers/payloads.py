@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from identity_service.handlers.field_errors import invalid_members
 from identity_service.handlers.schemas import (
     ClientText,
+    CodeText,
     DescriptionText,
     EmailText,
     MailedTokenText,
@@ -79,6 +80,19 @@ class EmailPayload(Payload):
     """POST /api/auth/password-reset, and whatever else sends mail to an address."""
 
     email: EmailText
+
+
+class MailedTokenPayload(Payload):
+    """POST /api/auth/email-verification, email-change/confirm and /undo."""
+
+    token: MailedTokenText = Field(repr=False)
+
+
+class SignInCodePayload(Payload):
+    """POST /api/auth/signin/code/confirm."""
+
+    email: EmailText
+    code: CodeText = Field(repr=False)
 
 
 class NewPasswordPayload(Payload):

@@ -10,7 +10,6 @@ from aiohttp import hdrs
 from identity_service.domain import errors
 from identity_service.domain.factors import MOST_PASSKEYS
 from identity_service.domain.fields import InvalidFieldError
-from identity_service.domain.mail import MailNotConfiguredError
 from identity_service.domain.roles import MOST_ROLES
 from identity_service.handlers.field_errors import invalid_fields
 from identity_service.security.password_hashing import HashingBusyError
@@ -88,7 +87,6 @@ PROBLEMS: Final[ProblemTable] = {
     errors.RoleNotSelfAssignableError: _role_not_self_assignable,
     errors.InvalidCredentialsError: accounts.INVALID_CREDENTIALS,
     errors.OneTimeTokenRefusedError: accounts.TOKEN_REFUSED,
-    MailNotConfiguredError: accounts.NOT_OFFERED,
     errors.SecondFactorRequiredError: _second_factor_required,
     errors.FactorNotFoundError: accounts.FACTOR_NOT_FOUND,
     errors.TotpPresentError: accounts.TOTP_PRESENT,
@@ -96,6 +94,8 @@ PROBLEMS: Final[ProblemTable] = {
         most=MOST_PASSKEYS
     ),
     errors.SecretsUnopenedError: _UNAVAILABLE,
+    errors.NotOfferedError: accounts.NOT_OFFERED,
+    errors.EmailUnconfirmedError: accounts.EMAIL_UNCONFIRMED,
     errors.WrongPasswordError: accounts.WRONG_PASSWORD.at("currentPassword"),
     errors.WrongProofError: accounts.WRONG_PROOF,
     errors.FreshCheckRequiredError: accounts.FRESH_CHECK_REQUIRED,

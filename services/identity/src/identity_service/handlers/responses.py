@@ -83,6 +83,8 @@ class UserBody(Body):
     id: Id
     username: UsernameText
     email: EmailText
+    email_verified: bool
+    """Whether the user has shown that the address is theirs."""
     roles: RolesInResponses
     disabled: bool
     password_change_required: bool
@@ -96,6 +98,7 @@ class UserBody(Body):
             id=user.id,
             username=user.username,
             email=user.email,
+            email_verified=user.email_verified_at is not None,
             roles=role_names(user.roles),
             disabled=user.disabled_at is not None,
             password_change_required=user.password_is_temporary,

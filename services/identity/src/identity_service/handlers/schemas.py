@@ -79,6 +79,10 @@ TokenText = Annotated[str, text(8192, "0123456789abcdef" * 4 + "ABCDEFGH", minLe
 """A token of either kind."""
 MailedTokenText = Annotated[str, text(64, "0123456789abcdef" * 4)]
 """A token that was mailed."""
+CodeText = Annotated[
+    str, StringConstraints(strip_whitespace=True), text(64, "01234567")
+]
+"""A code that a person copies."""
 TokenTypeText = Annotated[
     str, described(enum=["access_token", "refresh_token"], example="refresh_token")
 ]

@@ -10,6 +10,7 @@ from identity_service.storage.imported_users import ImportedUserRepository
 from identity_service.storage.one_time_tokens import OneTimeTokenRepository
 from identity_service.storage.outbox import OutboxRepository
 from identity_service.storage.passkeys import PasskeyRepository
+from identity_service.storage.pending_sign_ups import PendingSignUpRepository
 from identity_service.storage.restoring import RestoringRepository
 from identity_service.storage.roles import RoleRepository
 from identity_service.storage.search_words import SearchWordRepository
@@ -33,6 +34,7 @@ class Repositories:
         self.signing_keys = SigningKeyRepository(connection)
         self.status_lists = StatusListRepository(connection)
         self.one_time_tokens = OneTimeTokenRepository(connection)
+        self.pending_sign_ups = PendingSignUpRepository(connection)
         self.outbox = OutboxRepository(connection)
         self.factors = FactorRepository(connection)
         self.passkeys = PasskeyRepository(connection)

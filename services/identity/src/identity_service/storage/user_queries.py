@@ -41,6 +41,12 @@ _WITH_SITE: Final = users_with_roles().add_columns(
     .label("is_known")
 )
 BY_KEY_AND_SITE: Final = _WITH_SITE.where(users.c.username_key == bindparam("key"))
+BY_LOGIN_AND_SITE: Final = _WITH_SITE.where(
+    or_(
+        users.c.username_key == bindparam("key"),
+        users.c.email_key == bindparam("email_key"),
+    )
+)
 BY_EMAIL_AND_SITE: Final = _WITH_SITE.where(users.c.email_key == bindparam("key"))
 BY_ID_AND_SITE: Final = _WITH_SITE.where(users.c.id == bindparam("key"))
 BY_SESSION: Final = (

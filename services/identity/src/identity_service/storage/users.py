@@ -40,6 +40,7 @@ from identity_service.storage.user_queries import (
     BY_ID,
     BY_ID_AND_SITE,
     BY_KEY_AND_SITE,
+    BY_LOGIN_AND_SITE,
     BY_SESSION,
     LOCK,
     read_users,
@@ -87,13 +88,23 @@ class UserRepository:
         )
         return await self.get(user_id)
 
-    async def get_by_username_key_and_site(
-        self, key: str, address: str
+    async def get_by_login_and_site(
+        self, key: str, email_key: str | None, address: str
     ) -> tuple[User | None, bool]:
-        """Return the user, and whether it signed in from this site before.
+        """Return whose name or else address this is, and whether the site is known.
 
         One statement, so that a user that is there takes no longer than none.
         """
+        if email_key is None:
+            return await self._one_at_site(BY_KEY_AND_SITE, key, address)
+        return await self._one_at_site(
+            BY_LOGIN_AND_SITE, key, address, email_key=email_key
+        )
+
+    async def get_by_username_key_and_site(
+        self, key: str, address: str
+    ) -> tuple[User | None, bool]:
+        """Return the user of a name, and whether the site is known; likewise."""
         return await self._one_at_site(BY_KEY_AND_SITE, key, address)
 
     async def get_by_email_key_and_site(
@@ -168,9 +179,15 @@ class UserRepository:
         return user_id
 
     async def rename(
-        self, user_id: int, username: Username, email: EmailAddress, now: datetime
+        self,
+        user_id: int,
+        username: Username,
+        email: EmailAddress,
+        now: datetime,
+        *,
+        email_verified_at: datetime | None,
     ) -> None:
-        """Set a user's name and address.
+        """Set a user's name and address, and when that was verified.
 
         Raises
         ------
@@ -183,6 +200,7 @@ class UserRepository:
                 username_key=username.key,
                 email=email.text,
                 email_key=email.key,
+                email_verified_at=email_verified_at,
                 updated_at=now,
             )
         except IntegrityError:
@@ -273,14 +291,22 @@ class UserRepository:
         return next(iter(read_users(rows.all())), None)
 
     async def _one_at_site(
-        self, query: Select[Any], key: str | int, address: str
+        self, query: Select[Any], key: str | int, address: str, **values: str
     ) -> tuple[User | None, bool]:
+        """Return the user, and whether the site is known; of two, the one so named."""
         like, or_like = patterns_of_site(address)
         rows = await self._connection.execute(
-            query, {"key": key, "like": like, "or_like": or_like}
+            query, {"key": key, "like": like, "or_like": or_like, **values}
         )
         found = rows.all()
-        return next(iter(read_users(found)), None), any(row.is_known for row in found)
+        users_found = read_users(found)
+        user = next(
+            (each for each in users_found if each.username_key == key),
+            next(iter(users_found), None),
+        )
+        return user, any(
+            row.is_known for row in found if user is not None and row.id == user.id
+        )
 
     async def _set(self, which: ColumnElement[bool], **values: object) -> None:
         await self._connection.execute(update(users).where(which).values(**values))

@@ -1,5 +1,6 @@
 """Check passwords, and change them."""
 
+import contextlib
 import logging
 from collections import Counter
 from typing import Final
@@ -59,8 +60,8 @@ class Passwords:
         self.verdicts: Counter[Verdict] = Counter()
         """What checks of passwords came to."""
 
-    async def authenticate(self, username: str, password: str, device: Device) -> User:
-        """Return the user whose name and password these are, as it was just now.
+    async def authenticate(self, login: str, password: str, device: Device) -> User:
+        """Return the user whose name or address and password these are, as it was now.
 
         Raises
         ------
@@ -73,8 +74,8 @@ class Passwords:
             Not now.
         """
         self._hasher.expect_room(device)
-        key = Username.key_of(username)
-        user, is_known_device, factors = await self._find(username, device)
+        user, is_known_device, factors = await self._find(login, device)
+        key = Username.key_of(login) if user is None else user.username_key
         reservation = await self._throttle.reserve_sign_in(
             key, device.address, known_device=is_known_device
         )
@@ -155,17 +156,21 @@ class Passwords:
         await reservation.succeeded()
 
     async def _find(
-        self, username: str, device: Device
+        self, login: str, device: Device
     ) -> tuple[User | None, bool, Factors]:
         """Return the user, whether the device is known to them, and their factors."""
-        try:
-            key = Username.parse(username).key
-        except InvalidFieldError:
+        key, email_key = "", None
+        with contextlib.suppress(InvalidFieldError):
+            key = Username.parse(login).key
+        if "@" in login:
+            with contextlib.suppress(InvalidFieldError):
+                email_key = EmailAddress.parse(login).key
+        if not key and email_key is None:
             return None, False, NO_FACTORS
 
         async def work(unit: Repositories) -> tuple[User | None, bool, Factors]:
-            user, is_known = await unit.users.get_by_username_key_and_site(
-                key, device.address
+            user, is_known = await unit.users.get_by_login_and_site(
+                key, email_key, device.address
             )
             return user, is_known, await unit.factors.of(user.id if user else 0)
 

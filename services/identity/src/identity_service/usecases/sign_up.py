@@ -4,17 +4,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.errors import InvalidFieldsError
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.roles import ADMIN, USER, RoleName, roles_at_sign_up
 from identity_service.domain.sessions import Device
 from identity_service.domain.usernames import Username
-from identity_service.domain.users import AdminOutcome, NewUser
+from identity_service.domain.users import (
+    AdminOutcome,
+    NewUser,
+    refuse_foreign_address,
+)
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.email_verifications import EmailVerifications
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
@@ -42,6 +47,7 @@ class SignUps:
         throttle: Throttle,
         audit: Audit,
         clock: Clock,
+        verifications: EmailVerifications,
         self_assignable_roles: frozenset[RoleName],
     ) -> None:
         self._database = database
@@ -50,10 +56,13 @@ class SignUps:
         self._throttle = throttle
         self._audit = audit
         self._clock = clock
+        self._verifications = verifications
         self._self_assignable_roles = self_assignable_roles
 
-    async def sign_up(self, wanted: SignUp, device: Device) -> int:
-        """Create a user and return its id.
+    async def sign_up(self, wanted: SignUp, device: Device) -> None:
+        """Create a user; where addresses must be verified, once this one is.
+
+        There, nobody learns whether the address has an account.
 
         Raises
         ------
@@ -69,8 +78,14 @@ class SignUps:
         await self._throttle.reserve_sign_up(device.address)
         username, email = self._checked(wanted)
 
+        is_pending = self._verifications.mode is Verification.REQUIRED
+
         async def look(unit: Repositories) -> frozenset[RoleName]:
-            await unit.users.refuse_taken(username.key, email.key)
+            if is_pending:
+                now = self._clock()
+                await unit.pending_sign_ups.refuse_taken(username.key, now)
+            else:
+                await unit.users.refuse_taken(username.key, email.key)
             return await unit.roles.names()
 
         roles = roles_at_sign_up(
@@ -86,8 +101,12 @@ class SignUps:
             created_at=self._clock(),
         )
 
-        async def work(unit: Repositories) -> int:
+        async def work(unit: Repositories) -> None:
+            if is_pending:
+                await self._verifications.begin_sign_up(unit, user, device)
+                return
             user_id = await unit.users.add(user)
+            await self._verifications.ask(unit, user_id, email)
             await self._audit.append(
                 unit,
                 AuditEvent(
@@ -97,9 +116,8 @@ class SignUps:
                     address=device.address,
                 ),
             )
-            return user_id
 
-        return await self._database.write(work)
+        await self._database.write(work)
 
     async def create_admin(
         self, username: str, email: str, password: str, *, temporary: bool
@@ -157,6 +175,11 @@ class SignUps:
             email = EmailAddress.parse(wanted.email)
         except InvalidFieldError as error:
             faults.append(error)
+        if not faults:
+            try:
+                refuse_foreign_address(username, email)
+            except InvalidFieldError as error:
+                faults.append(error)
         try:
             self._policy.check(wanted.password, username, email)
         except InvalidFieldError as error:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import LastAdminError, UserNotFoundError
+from identity_service.domain.one_time_tokens import OF_MAILBOX
 from identity_service.domain.roles import ADMIN, existing_roles
 from identity_service.domain.sessions import Caller, EndReason
 from identity_service.domain.usernames import Username
-from identity_service.domain.users import User
+from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
@@ -107,6 +108,8 @@ class Users:
             await unit.roles.lock_admin()
             user = await _locked(unit, user_id)
             await self._end_sessions(unit, user_id, EndReason.ENDED_BY_ADMIN)
+            await unit.one_time_tokens.remove_of_user(user_id)
+            await unit.outbox.remove_of_user(user_id)
             await unit.users.delete(user_id)
             await _refuse_loss_of_last_admin(unit, user)
             await self._record(unit, Action.ACCOUNT_DELETED, user_id, caller)
@@ -142,7 +145,17 @@ class Users:
         email = changes.email or EmailAddress(user.email, user.email_key)
         if (username.text, email.text) == (user.username, user.email):
             return
-        await unit.users.rename(user.id, username, email, self._clock())
+        refuse_foreign_address(username, email)
+        is_same = email.key == user.email_key
+        await unit.users.rename(
+            user.id,
+            username,
+            email,
+            self._clock(),
+            email_verified_at=user.email_verified_at if is_same else None,
+        )
+        if not is_same:
+            await unit.one_time_tokens.remove_of_user(user.id, OF_MAILBOX)
         changed = {
             "username": username.text != user.username,
             "email": email.text != user.email,

@@ -85,7 +85,7 @@ class PasswordResets:
 
         Raises
         ------
-        UserNotFoundError, MailNotConfiguredError
+        UserNotFoundError, NotOfferedError
         """
         self._outbox.require_server()
 

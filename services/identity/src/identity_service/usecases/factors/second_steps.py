@@ -37,6 +37,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FORM: Final = struct.Struct(">?Bqq")
 """As long whatever was found, so that a challenge's length says nothing."""
+_KEY_SIZE: Final = 256
+_FILLER: Final = b"\0"
+"""Bytes that the key of a name is filled up to: people may sign in by their address,
+and the length of a challenge must not say whose name is found by it."""
 _METHODS: Final = (Method.PASSWORD, Method.MAILED_CODE)
 
 
@@ -45,7 +49,7 @@ class FirstStep:
     """What the first step of a sign-in found."""
 
     username_key: str
-    """As it was typed, whether there is such a user or not."""
+    """The user's, or the key of what was typed where there is no such user."""
     method: Method
     user_id: int = 0
     """0 for nobody."""
@@ -82,14 +86,15 @@ class FirstStep:
             _METHODS.index(self.method),
             self.user_id,
             (self.password_changed_at - _EPOCH) // _MICROSECOND,
-        ) + self.username_key.encode("utf-8", "surrogatepass")
+        ) + self.username_key.encode("utf-8", "surrogatepass").ljust(_KEY_SIZE, _FILLER)
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Self:
         """Return what `packed` made bytes of."""
         is_right, method, user_id, changed_at = _FORM.unpack_from(packed)
+        key = packed[_FORM.size :].rstrip(_FILLER)
         return cls(
-            username_key=packed[_FORM.size :].decode("utf-8", "surrogatepass"),
+            username_key=key.decode("utf-8", "surrogatepass"),
             method=_METHODS[method],
             user_id=user_id,
             is_right=is_right,

@@ -5,12 +5,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from identity_service.domain.mail import (
-    Letter,
-    MailKind,
-    MailNotConfiguredError,
-    StoredLetter,
-)
+from identity_service.domain.errors import NotOfferedError
+from identity_service.domain.mail import Letter, MailKind, StoredLetter
 from identity_service.security.keyrings import Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
@@ -34,9 +30,9 @@ class Outbox:
         self._has_server = has_server
 
     def require_server(self) -> None:
-        """Return if mail can be sent, else raise `MailNotConfiguredError`."""
+        """Return if mail can be sent, else raise `NotOfferedError`."""
         if not self._has_server:
-            raise MailNotConfiguredError
+            raise NotOfferedError
 
     async def post(self, unit: Repositories, letter: Letter) -> None:
         """Put a letter in, within the caller's transaction.

@@ -4,9 +4,10 @@ Who has the address, if anybody, is looked up later and elsewhere: so neither th
 response nor its time can say. All that asking costs is one row.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from identity_service.domain.emails import EmailAddress
+from identity_service.domain.errors import NotOfferedError
 from identity_service.domain.mail import MailRequest, MailRequestKind
 from identity_service.domain.sessions import Device
 from identity_service.storage.database import Database
@@ -26,12 +27,19 @@ class MailRequests:
     """Takes note of what is asked for."""
 
     def __init__(
-        self, database: Database, *, outbox: Outbox, throttle: Throttle, clock: Clock
+        self,
+        database: Database,
+        *,
+        outbox: Outbox,
+        throttle: Throttle,
+        clock: Clock,
+        offered: Collection[MailRequestKind],
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._throttle = throttle
         self._clock = clock
+        self._offered = offered
 
     async def ask(
         self, kind: MailRequestKind, untrusted_email: str, device: Device
@@ -40,13 +48,15 @@ class MailRequests:
 
         Raises
         ------
-        MailNotConfiguredError
+        NotOfferedError
         InvalidEmailError
             This can be nobody's address.
         TooManyAttemptsError
             Not now: of this address, from this source, or in all.
         """
         self._outbox.require_server()
+        if kind not in self._offered:
+            raise NotOfferedError
         email = EmailAddress.parse(untrusted_email)
         await self._throttle.reserve_mail(email.key, device.address)
         request = MailRequest(

@@ -1,0 +1,127 @@
+"""Verify and change e-mail addresses."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from identity_service.domain.mail import MailRequestKind
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.operations import operation
+from identity_service.handlers.password_resets import ACCEPTED, ask_for_mail
+from identity_service.handlers.payloads import (
+    EmailPayload,
+    MailedTokenPayload,
+    read_payload,
+)
+from identity_service.handlers.responses import MessageBody, message_response
+from service_kit.operations import ANYBODY, USERS, Tag
+from service_kit.problems import accounts
+
+
+@operation(
+    "POST",
+    "/api/auth/email-verification",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    body=MailedTokenPayload,
+    returns=MessageBody,
+    problems=(
+        accounts.TOKEN_REFUSED,
+        accounts.USERNAME_TAKEN,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
+)
+async def verify_email(request: web.Request) -> web.Response:
+    """Verify an e-mail address with the token of a mail.
+
+    Where addresses must be verified, this is what makes the account.
+    """
+    context = RequestContext(request)
+    payload = await read_payload(request, MailedTokenPayload)
+    await context.services.accounts.email_verifications.confirm(
+        payload.token, context.device
+    )
+    return message_response("E-mail address confirmed.")
+
+
+@operation(
+    "POST",
+    "/api/auth/email-verification/resend",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    body=EmailPayload,
+    returns=ACCEPTED,
+    problems=(accounts.NOT_OFFERED, accounts.TOO_MANY_ATTEMPTS),
+)
+async def resend_email_verification(request: web.Request) -> web.Response:
+    """Have the link that verifies an e-mail address mailed again.
+
+    The response is the same whether the address has an account or not.
+    """
+    return await ask_for_mail(request, MailRequestKind.EMAIL_VERIFICATION)
+
+
+@operation(
+    "POST",
+    "/api/users/me/email",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    body=EmailPayload,
+    returns=ACCEPTED,
+    problems=(
+        accounts.NOT_OFFERED,
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
+)
+async def ask_for_email_change(request: web.Request) -> web.Response:
+    """Change the caller's e-mail address, by a link that is mailed to the new one.
+
+    The response is the same whether the new address has an account or not.
+    """
+    context = RequestContext(request)
+    caller = await context.caller()
+    context.require_fresh(caller)
+    payload = await read_payload(request, EmailPayload)
+    await context.services.accounts.email_changes.ask(caller, payload.email)
+    return message_response("A mail is on its way.", HTTPStatus.ACCEPTED)
+
+
+@operation(
+    "POST",
+    "/api/auth/email-change/confirm",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    body=MailedTokenPayload,
+    returns=MessageBody,
+    problems=(accounts.TOKEN_REFUSED, accounts.TOO_MANY_ATTEMPTS),
+)
+async def confirm_email_change(request: web.Request) -> web.Response:
+    """Confirm a new e-mail address with the token of the mail to it."""
+    context = RequestContext(request)
+    payload = await read_payload(request, MailedTokenPayload)
+    await context.services.accounts.email_changes.confirm(payload.token, context.device)
+    return message_response("E-mail address changed.")
+
+
+@operation(
+    "POST",
+    "/api/auth/email-change/undo",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    body=MailedTokenPayload,
+    returns=MessageBody,
+    problems=(accounts.TOKEN_REFUSED, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
+)
+async def undo_email_change(request: web.Request) -> web.Response:
+    """Bring the old e-mail address back, with the token of the mail to it.
+
+    Every session ends, and the password is good no more: a mail to the old address
+    lets its reader choose a new one.
+    """
+    context = RequestContext(request)
+    payload = await read_payload(request, MailedTokenPayload)
+    await context.services.accounts.email_changes.undo(payload.token, context.device)
+    return message_response(
+        "The old e-mail address is back. A mail to choose a new password is on its way."
+    )

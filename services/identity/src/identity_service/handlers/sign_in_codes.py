@@ -1,0 +1,60 @@
+"""Sign in by codes that are mailed."""
+
+from aiohttp import web
+
+from identity_service.domain.mail import MailRequestKind
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.operations import operation
+from identity_service.handlers.password_resets import ACCEPTED, ask_for_mail
+from identity_service.handlers.payloads import (
+    EmailPayload,
+    SignInCodePayload,
+    read_payload,
+)
+from identity_service.handlers.responses import SignInBody
+from identity_service.handlers.sessions import signed_in_response
+from service_kit.operations import ANYBODY, Tag
+from service_kit.problems import accounts
+
+
+@operation(
+    "POST",
+    "/api/auth/signin/code",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    body=EmailPayload,
+    returns=ACCEPTED,
+    problems=(accounts.NOT_OFFERED, accounts.TOO_MANY_ATTEMPTS),
+)
+async def ask_for_sign_in_code(request: web.Request) -> web.Response:
+    """Have a code mailed that signs in once, to an address that has been verified.
+
+    The response is the same whether the address has an account or not.
+    """
+    return await ask_for_mail(request, MailRequestKind.SIGN_IN_CODE)
+
+
+@operation(
+    "POST",
+    "/api/auth/signin/code/confirm",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    body=SignInCodePayload,
+    returns=SignInBody,
+    problems=(
+        accounts.NOT_OFFERED,
+        accounts.INVALID_CREDENTIALS,
+        accounts.SECOND_FACTOR_REQUIRED,
+        accounts.CROSS_SITE_REQUEST,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
+)
+async def sign_in_with_code(request: web.Request) -> web.Response:
+    """Begin a session with a mailed code, and get a token pair."""
+    context = RequestContext(request)
+    transport = context.transport.to_page(context.page)
+    payload = await read_payload(request, SignInCodePayload)
+    user, pair = await context.services.accounts.code_sign_ins.sign_in(
+        payload.email, payload.code, context.device
+    )
+    return signed_in_response(transport, user, pair)

@@ -1,0 +1,92 @@
+"""The settings of mail, and of what people do by it."""
+
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.utils import parseaddr
+from pathlib import Path
+
+from identity_service.domain.emails import EmailAddress, Verification
+from identity_service.domain.fields import InvalidFieldError
+from identity_service.mail import templates
+from identity_service.mail.servers import MailDestination
+from identity_service.mail.templates import MailTemplates
+from service_kit import settings as parse
+from service_kit.settings import SettingsError, setting
+
+
+def _verification(value: str) -> Verification:
+    return Verification(parse.one_of(*Verification)(value))
+
+
+def _sender(value: str) -> Address | None:
+    if not value:
+        return None
+    name, address = parseaddr(value)
+    try:
+        return Address(name, addr_spec=EmailAddress.parse(address).text)
+    except InvalidFieldError:
+        raise ValueError("is neither address nor Name <address>") from None
+
+
+def _pages_url(value: str) -> str | None:
+    return parse.http_url(value) if value else None
+
+
+def _templates(value: str) -> MailTemplates:
+    return MailTemplates.read(Path(value)) if value else templates.OWN
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailSettings:
+    """Where mail goes, what it says, and what it is good for."""
+
+    mail: MailDestination | None = setting(
+        "IDENTITY_MAIL_URL",
+        MailDestination.parse,
+        secret=True,
+        optional=True,
+        description="smtps://user:password@host (TLS), smtp://… (STARTTLS) or"
+        " file:///folder; unset: no mail",
+    )
+    email_verification: Verification = setting(
+        "IDENTITY_EMAIL_VERIFICATION",
+        _verification,
+        default="off",
+        description="off, optional, or required: no account before its address is"
+        " verified",
+    )
+    sign_in_codes: bool = setting(
+        "IDENTITY_SIGN_IN_CODES",
+        parse.boolean,
+        default="off",
+        description="on: people may sign in by a code mailed to a verified address",
+    )
+    mail_sender: Address | None = setting(
+        "IDENTITY_MAIL_FROM",
+        _sender,
+        default="",
+        description="Name <address> of mails; empty: no-reply at the issuer's host",
+    )
+    mail_pages: str | None = setting(
+        "IDENTITY_MAIL_PAGES",
+        _pages_url,
+        default="",
+        description="page that links in mails lead to; empty: the issuer's /console",
+    )
+    mail_templates: MailTemplates = setting(
+        "IDENTITY_MAIL_TEMPLATES",
+        _templates,
+        default="",
+        description="folder of templates in place of ours; empty: ours",
+    )
+
+    def __post_init__(self) -> None:
+        """Raise `SettingsError` where one setting needs another."""
+        if self.mail is None and self.email_verification is not Verification.OFF:
+            raise SettingsError(
+                ["IDENTITY_EMAIL_VERIFICATION is not off: IDENTITY_MAIL_URL is needed"]
+            )
+        if self.sign_in_codes and self.email_verification is Verification.OFF:
+            raise SettingsError(
+                ["IDENTITY_SIGN_IN_CODES is on: IDENTITY_EMAIL_VERIFICATION is needed"]
+            )

@@ -1,0 +1,119 @@
+"""Sign-ups whose address has yet to be verified."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, literal, select, union_all, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.errors import UsernameTakenError
+from identity_service.domain.roles import RoleName
+from identity_service.domain.usernames import Username
+from identity_service.domain.users import PendingSignUp
+from identity_service.storage.tables import pending_sign_ups, users
+
+
+class PendingSignUpRepository:
+    """Pending sign-ups, within one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def refuse_taken(self, username_key: str, now: datetime) -> None:
+        """Raise `UsernameTakenError` if a user or a pending sign-up has the name."""
+        found = await self._connection.scalar(
+            union_all(
+                select(literal(1)).where(users.c.username_key == username_key),
+                select(literal(1)).where(
+                    pending_sign_ups.c.username_key == username_key,
+                    pending_sign_ups.c.expires_at > now,
+                ),
+            ).limit(1)
+        )
+        if found is not None:
+            raise UsernameTakenError
+
+    async def add(self, pending: PendingSignUp) -> None:
+        """Insert a sign-up, in place of one with this name that has expired.
+
+        Raises
+        ------
+        UsernameTakenError
+        """
+        await self._connection.execute(
+            delete(pending_sign_ups).where(
+                pending_sign_ups.c.username_key == pending.username.key,
+                pending_sign_ups.c.expires_at <= pending.created_at,
+            )
+        )
+        try:
+            await self._connection.execute(
+                insert(pending_sign_ups).values(
+                    id=pending.id,
+                    digest=pending.digest,
+                    username=pending.username.text,
+                    username_key=pending.username.key,
+                    email=pending.email.text,
+                    email_key=pending.email.key,
+                    password_hash=pending.password_hash,
+                    roles=" ".join(sorted(pending.roles)),
+                    created_at=pending.created_at,
+                    expires_at=pending.expires_at,
+                )
+            )
+        except IntegrityError:
+            raise UsernameTakenError from None
+
+    async def get(self, token_id: str) -> PendingSignUp | None:
+        """Return the sign-up that a token of this id verifies."""
+        rows = await self._connection.execute(
+            select(pending_sign_ups).where(pending_sign_ups.c.id == token_id)
+        )
+        row = rows.one_or_none()
+        return None if row is None else _pending(row)
+
+    async def newest_of(self, email_key: str, now: datetime) -> PendingSignUp | None:
+        """Return the last sign-up with an address that has not expired."""
+        rows = await self._connection.execute(
+            select(pending_sign_ups)
+            .where(
+                pending_sign_ups.c.email_key == email_key,
+                pending_sign_ups.c.expires_at > now,
+            )
+            .order_by(pending_sign_ups.c.created_at.desc())
+            .limit(1)
+        )
+        row = rows.one_or_none()
+        return None if row is None else _pending(row)
+
+    async def replace_token(
+        self, pending: PendingSignUp, token_id: str, digest: bytes, until: datetime
+    ) -> None:
+        """Have another token verify a sign-up, until then."""
+        await self._connection.execute(
+            update(pending_sign_ups)
+            .where(pending_sign_ups.c.id == pending.id)
+            .values(id=token_id, digest=digest, expires_at=until)
+        )
+
+    async def spend(self, token_id: str) -> bool:
+        """Remove a sign-up; of any number of simultaneous uses one alone gets True."""
+        removed = await self._connection.execute(
+            delete(pending_sign_ups).where(pending_sign_ups.c.id == token_id)
+        )
+        return removed.rowcount == 1
+
+
+def _pending(row: Row[Any]) -> PendingSignUp:
+    return PendingSignUp(
+        id=row.id,
+        digest=row.digest,
+        username=Username(row.username, row.username_key),
+        email=EmailAddress(row.email, row.email_key),
+        password_hash=row.password_hash,
+        roles=frozenset(map(RoleName, row.roles.split())),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )

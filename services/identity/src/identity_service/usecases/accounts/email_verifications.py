@@ -1,0 +1,277 @@
+"""Have people show that an e-mail address is theirs."""
+
+import hmac
+from datetime import timedelta
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.emails import EmailAddress, Verification
+from identity_service.domain.errors import (
+    EmailTakenError,
+    OneTimeTokenRefusedError,
+)
+from identity_service.domain.mail import Letter, MailKind, MailRequest
+from identity_service.domain.one_time_tokens import LIFETIMES, Purpose
+from identity_service.domain.sessions import Device
+from identity_service.domain.users import NewUser, PendingSignUp, User
+from identity_service.security.one_time_tokens import (
+    OneTimeToken,
+    make_token,
+    read_token,
+)
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.one_time_tokens import (
+    OneTimeTokens,
+    address_of,
+    in_words,
+)
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.throttling import Throttle
+from service_kit.clock import Clock
+from service_kit.languages.accepting import preferred_language
+
+
+class EmailVerifications:
+    """Verifies addresses: of users, and of those who have yet to become users."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        mode: Verification,
+        tokens: OneTimeTokens,
+        throttle: Throttle,
+        outbox: Outbox,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self.mode = mode
+        self._database = database
+        self._tokens = tokens
+        self._throttle = throttle
+        self._outbox = outbox
+        self._audit = audit
+        self._clock = clock
+
+    async def begin_sign_up(
+        self, unit: Repositories, user: NewUser, device: Device
+    ) -> None:
+        """Note a sign-up until its address is verified, and mail to the address.
+
+        The name is taken meanwhile. If the address has an account, the mail says so,
+        and nothing else is different: nobody else learns it, now or later.
+
+        Raises
+        ------
+        UsernameTakenError
+        """
+        token, made = make_token()
+        now = self._clock()
+        await unit.pending_sign_ups.add(
+            PendingSignUp(
+                id=made.id,
+                digest=made.digest,
+                username=user.username,
+                email=user.email,
+                password_hash=user.password_hash,
+                roles=user.roles,
+                created_at=now,
+                expires_at=now + LIFETIMES[Purpose.EMAIL_VERIFICATION],
+            )
+        )
+        owner = await unit.users.get_by_email_key(user.email.key)
+        if owner is None:
+            letter = _letter(
+                MailKind.SIGN_UP, user.email, user.username.text, token, user_id=None
+            )
+        else:
+            letter = already_signed_up(owner)
+        await self._outbox.post(unit, letter)
+        await self._audit.append(
+            unit,
+            AuditEvent(action=Action.SIGN_UP_REQUESTED, address=device.address),
+        )
+
+    async def ask(self, unit: Repositories, user_id: int, email: EmailAddress) -> None:
+        """Mail a new user a link that verifies their address, where that is wanted."""
+        if self.mode is Verification.OFF:
+            return
+        user = await unit.users.get(user_id)
+        if user is not None and user.email_key == email.key:
+            await self._post(unit, user, preferred_language.get())
+
+    async def answer(self, unit: Repositories, request: MailRequest) -> None:
+        """Mail the link again, to whoever has not used it yet."""
+        user = await unit.users.get_by_email_key(request.email_key)
+        if user is not None:
+            if user.email_verified_at is None and user.disabled_at is None:
+                await self._post(unit, user, request.language)
+                await self._record_sent(unit, user.id, request)
+            return
+        now = self._clock()
+        pending = await unit.pending_sign_ups.newest_of(request.email_key, now)
+        if pending is None:
+            return
+        token, made = make_token()
+        await unit.pending_sign_ups.replace_token(
+            pending,
+            made.id,
+            made.digest,
+            now + LIFETIMES[Purpose.EMAIL_VERIFICATION],
+        )
+        await self._outbox.post(
+            unit,
+            _letter(
+                MailKind.SIGN_UP,
+                pending.email,
+                pending.username.text,
+                token,
+                user_id=None,
+                language=request.language,
+            ),
+        )
+        await self._record_sent(unit, None, request)
+
+    async def confirm(self, untrusted_token: str, device: Device) -> None:
+        """Verify an address; where a sign-up waits for it, create the user.
+
+        Raises
+        ------
+        OneTimeTokenRefusedError
+            It has expired, or the address has become another user's meanwhile.
+        UsernameTakenError
+        TooManyAttemptsError
+        """
+        presented = read_token(untrusted_token)
+        if presented is None:
+            raise OneTimeTokenRefusedError
+        await self._throttle.reserve_sign_up(device.address)
+
+        async def work(unit: Repositories) -> bool:
+            return await self._verify_user(
+                unit, presented, device
+            ) or await self._create_user(unit, presented, device)
+
+        try:
+            is_good = await self._database.write(work)
+        except EmailTakenError:
+            is_good = False
+        if not is_good:
+            raise OneTimeTokenRefusedError
+
+    async def _verify_user(
+        self, unit: Repositories, presented: OneTimeToken, device: Device
+    ) -> bool:
+        stored = await unit.one_time_tokens.get(presented.id)
+        purposes = {Purpose.EMAIL_VERIFICATION}
+        if stored is None or not self._tokens.is_good(stored, presented, purposes):
+            return False
+        await unit.users.lock(stored.user_id)
+        if not await unit.one_time_tokens.spend(stored.id):
+            return False
+        if not await unit.users.set_email_verified(
+            stored.user_id, stored.email_key, self._clock()
+        ):
+            return False
+        await self._record(unit, Action.EMAIL_VERIFIED, stored.user_id, device)
+        return True
+
+    async def _create_user(
+        self, unit: Repositories, presented: OneTimeToken, device: Device
+    ) -> bool:
+        pending = await unit.pending_sign_ups.get(presented.id)
+        now = self._clock()
+        if (
+            pending is None
+            or not hmac.compare_digest(pending.digest, presented.digest)
+            or now >= pending.expires_at
+            or not await unit.pending_sign_ups.spend(pending.id)
+        ):
+            return False
+        user_id = await unit.users.add(
+            NewUser(
+                username=pending.username,
+                email=pending.email,
+                password_hash=pending.password_hash,
+                roles=pending.roles,
+                created_at=now,
+                email_verified_at=now,
+            )
+        )
+        await self._record(unit, Action.SIGNED_UP, user_id, device)
+        return True
+
+    async def _post(self, unit: Repositories, user: User, language: str) -> None:
+        email = address_of(user)
+        token = await self._tokens.issue(
+            unit, Purpose.EMAIL_VERIFICATION, user.id, email
+        )
+        await self._outbox.post(
+            unit,
+            _letter(
+                MailKind.EMAIL_VERIFICATION,
+                email,
+                user.username,
+                token,
+                user_id=user.id,
+                language=language,
+            ),
+        )
+
+    async def _record_sent(
+        self, unit: Repositories, user_id: int | None, request: MailRequest
+    ) -> None:
+        await self._audit.append(
+            unit,
+            AuditEvent(
+                action=Action.EMAIL_VERIFICATION_SENT,
+                subject_id=user_id,
+                address=request.address,
+            ),
+        )
+
+    async def _record(
+        self, unit: Repositories, action: Action, user_id: int, device: Device
+    ) -> None:
+        await self._audit.append(
+            unit,
+            AuditEvent(
+                action=action,
+                actor_id=user_id,
+                subject_id=user_id,
+                address=device.address,
+            ),
+        )
+
+
+def already_signed_up(owner: User) -> Letter:
+    """Return the letter to whoever has the address that somebody wants to use."""
+    return Letter(
+        kind=MailKind.ALREADY_SIGNED_UP,
+        to=owner.email,
+        language=preferred_language.get(),
+        user_id=owner.id,
+    )
+
+
+def _letter(
+    kind: MailKind,
+    email: EmailAddress,
+    username: str,
+    token: str,
+    *,
+    user_id: int | None,
+    language: str | None = None,
+) -> Letter:
+    return Letter(
+        kind=kind,
+        to=email.text,
+        language=language or preferred_language.get(),
+        user_id=user_id,
+        values={
+            "username": username,
+            "token": token,
+            "hours": in_words(Purpose.EMAIL_VERIFICATION, timedelta(hours=1)),
+        },
+    )

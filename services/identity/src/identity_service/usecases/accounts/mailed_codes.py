@@ -1,0 +1,199 @@
+"""Sign in by a code that was mailed."""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.authentication import Method
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.errors import InvalidCredentialsError, NotOfferedError
+from identity_service.domain.factors import Factors
+from identity_service.domain.mail import Letter, MailKind, MailRequest
+from identity_service.domain.one_time_tokens import Purpose, StoredToken
+from identity_service.domain.sessions import Device
+from identity_service.domain.usernames import Username
+from identity_service.domain.users import User
+from identity_service.security.one_time_tokens import (
+    ID_SIZE,
+    MailedCodes,
+    OneTimeToken,
+)
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.one_time_tokens import (
+    OneTimeTokens,
+    address_of,
+    in_words,
+)
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
+from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.session_starts import SessionStarts
+from identity_service.usecases.throttling import Throttle
+from identity_service.usecases.token_pairs import TokenPair
+from service_kit.clock import Clock
+
+_NO_TOKEN: Final = "0" * (2 * ID_SIZE)
+"""The id of no token: that is spent where a code is wrong, for it takes as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Whose address was given, if anybody's, and what they may sign in by."""
+
+    user: User | None
+    is_known_device: bool
+    tokens: list[StoredToken]
+    factors: Factors
+
+
+class CodeSignIns:
+    """Begins sessions by mailed codes, for users whose address is verified."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        codes: MailedCodes,
+        tokens: OneTimeTokens,
+        session_starts: SessionStarts,
+        second_steps: SecondSteps,
+        throttle: Throttle,
+        outbox: Outbox,
+        audit: Audit,
+        clock: Clock,
+        is_offered: bool,
+    ) -> None:
+        self._database = database
+        self._codes = codes
+        self._tokens = tokens
+        self._session_starts = session_starts
+        self._second_steps = second_steps
+        self._throttle = throttle
+        self._outbox = outbox
+        self._audit = audit
+        self._clock = clock
+        self._is_offered = is_offered
+
+    async def answer(self, unit: Repositories, request: MailRequest) -> None:
+        """Mail a code to whoever has the address, if they have shown that it is theirs.
+
+        Else the account may be of somebody who only claims the address, and would share
+        it with whoever gets the code.
+        """
+        user = await unit.users.get_by_email_key(request.email_key)
+        if user is None or user.disabled_at or user.email_verified_at is None:
+            return
+        code, digest = self._codes.make(user.id)
+        made = OneTimeToken(secrets.token_hex(ID_SIZE), digest)
+        purpose = Purpose.SIGN_IN_CODE
+        await self._tokens.store(unit, purpose, user.id, address_of(user), made)
+        await self._outbox.post(
+            unit,
+            Letter(
+                kind=MailKind.SIGN_IN_CODE,
+                to=user.email,
+                language=request.language,
+                user_id=user.id,
+                values={
+                    "username": user.username,
+                    "code": code,
+                    "minutes": in_words(purpose, timedelta(minutes=1)),
+                },
+            ),
+        )
+        await self._audit.append(
+            unit,
+            AuditEvent(
+                action=Action.SIGN_IN_CODE_SENT,
+                subject_id=user.id,
+                address=request.address,
+            ),
+        )
+
+    async def sign_in(
+        self, untrusted_email: str, untrusted_code: str, device: Device
+    ) -> tuple[User, TokenPair]:
+        """Begin a session by a code, which is good once.
+
+        Raises
+        ------
+        NotOfferedError, InvalidEmailError
+        InvalidCredentialsError
+            Unknown address, wrong or spent code, disabled user: nobody can tell which.
+        SecondFactorRequiredError
+            The user has one, whether the code was right or not.
+        TooManyAttemptsError
+        """
+        if not self._is_offered:
+            raise NotOfferedError
+        email = EmailAddress.parse(untrusted_email)
+        found = await self._find(email, device)
+        user, key = found.user, Username.key_of(email.text)
+        if user is not None:
+            key = user.username_key
+        reservation = await self._throttle.reserve_sign_in(
+            key, device.address, known_device=found.is_known_device
+        )
+        token = self._matching(found, untrusted_code)
+        is_right = token is not None and user is not None and user.disabled_at is None
+        token_id = _NO_TOKEN if token is None else token.id
+
+        async def spend(unit: Repositories) -> bool:
+            return await unit.one_time_tokens.spend(token_id)
+
+        first = FirstStep.of(user, key, Method.MAILED_CODE, is_right=is_right)
+        if asked := self._second_steps.asked(first, found.factors):
+            is_spent_now = await self._database.write(spend)
+            first = replace(first, is_right=is_right and is_spent_now)
+            raise await self._second_steps.ask(first, asked, device)
+        if user is None or not is_right:
+            await self._refused(user, device)
+            raise InvalidCredentialsError
+        methods = frozenset({Method.MAILED_CODE})
+        signed_in = await self._session_starts.start(user, device, methods, spend=spend)
+        await reservation.succeeded()
+        return signed_in
+
+    async def _find(self, email: EmailAddress, device: Device) -> _Found:
+        """Look up whose address it is: as much work if nobody's."""
+
+        async def look(unit: Repositories) -> _Found:
+            user, is_known_device = await unit.users.get_by_email_key_and_site(
+                email.key, device.address
+            )
+            user_id = 0 if user is None else user.id
+            return _Found(
+                user,
+                is_known_device,
+                await unit.one_time_tokens.of_user(user_id),
+                await unit.factors.of(user_id),
+            )
+
+        return await self._database.read(look)
+
+    def _matching(self, found: _Found, code: str) -> StoredToken | None:
+        """Return the stored code that this is, if there is one that has not expired."""
+        now, user = self._clock(), found.user
+        for each in found.tokens:
+            if (
+                user is not None
+                and each.purpose == Purpose.SIGN_IN_CODE
+                and now < each.expires_at
+                and each.email_key == user.email_key
+                and self._codes.matches(code, user.id, each.digest)
+            ):
+                return each
+        return None
+
+    async def _refused(self, user: User | None, device: Device) -> None:
+        await self._audit.record(
+            AuditEvent(
+                action=Action.SIGN_IN_REFUSED,
+                subject_id=None if user is None else user.id,
+                address=device.address,
+                details={"method": Method.MAILED_CODE},
+            )
+        )

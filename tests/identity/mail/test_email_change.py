@@ -1,0 +1,187 @@
+from datetime import timedelta
+from typing import Final
+
+from tests.support.identity import (
+    OTHER_PASSWORD,
+    Answer,
+    IdentityClient,
+    MovableClock,
+    identity_settings,
+    running_identity,
+)
+from tests.support.mail_server import Mail, MailServer
+
+OLD: Final = "alice@example.test"
+NEW: Final = "alice@elsewhere.test"
+
+
+async def ask(identity: IdentityClient, access_token: str, email: str = NEW) -> Answer:
+    return await identity.call(
+        "POST", "/api/users/me/email", access_token, json={"email": email}
+    )
+
+
+async def use(identity: IdentityClient, what: str, token: str) -> Answer:
+    return await identity.send(
+        "POST", f"/api/auth/email-change/{what}", json={"token": token}
+    )
+
+
+async def changed(identity: IdentityClient, mail_server: MailServer) -> Mail:
+    """Change alice's address; return the mail that undoes it."""
+    user = await identity.signed_in("alice")
+    assert (await ask(identity, user["accessToken"])).status == 202
+    mail = await mail_server.next_to(NEW)
+    assert mail.page == "/email-change"
+    assert (await use(identity, "confirm", mail.token)).status == 200
+    return await mail_server.next_to(OLD)
+
+
+async def email_of_alice(identity: IdentityClient) -> str:
+    user = (await identity.sign_in("alice")).json
+    assert user["email"] in {OLD, NEW}
+    return str(user["email"])
+
+
+async def test_an_address_is_changed_once_the_new_one_confirms_it(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    user = await identity.signed_in("alice")
+    await ask(identity, user["accessToken"])
+    assert await email_of_alice(identity) == OLD
+    mail = await mail_server.next_to(NEW)
+    await use(identity, "confirm", mail.token)
+
+    assert await email_of_alice(identity) == NEW
+    told = await mail_server.next_to(OLD)
+    assert NEW in told.text
+    assert (await use(identity, "confirm", mail.token)).status == 400
+
+
+async def test_the_old_address_undoes_the_change_and_locks_everybody_out(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    undo = await changed(identity, mail_server)
+    thief = (await identity.sign_in("alice")).json
+    assert undo.page == "/email-change-undo"
+
+    assert (await use(identity, "undo", undo.token)).status == 200
+
+    assert not await identity.is_accepted(thief["accessToken"])
+    assert (await identity.sign_in("alice")).status == 401
+    reset = await mail_server.next_to(OLD)
+    answer = await identity.send(
+        "POST",
+        "/api/auth/password-reset/confirm",
+        json={"token": reset.token, "password": OTHER_PASSWORD},
+    )
+    assert answer.status == 200
+    signed_in = (await identity.sign_in("alice", OTHER_PASSWORD)).json
+    assert signed_in["email"] == OLD
+
+
+async def test_a_reset_by_the_new_address_does_not_keep_the_old_one_from_undoing(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    undo = await changed(identity, mail_server)
+    await identity.send("POST", "/api/auth/password-reset", json={"email": NEW})
+    reset = await mail_server.next_to(NEW)
+    await identity.send(
+        "POST",
+        "/api/auth/password-reset/confirm",
+        json={"token": reset.token, "password": OTHER_PASSWORD},
+    )
+
+    assert (await use(identity, "undo", undo.token)).status == 200
+    assert (await identity.sign_in("alice", OTHER_PASSWORD)).status == 401
+
+
+async def test_a_change_can_be_undone_for_72_hours(
+    identity: IdentityClient, mail_server: MailServer, clock: MovableClock
+) -> None:
+    undo = await changed(identity, mail_server)
+    clock.advance(timedelta(hours=72))
+
+    assert (await use(identity, "undo", undo.token)).status == 400
+    assert await email_of_alice(identity) == NEW
+
+
+async def test_what_was_mailed_to_the_old_address_is_good_no_more(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    user = await identity.signed_in("alice")
+    await identity.send("POST", "/api/auth/password-reset", json={"email": OLD})
+    reset = await mail_server.next_to(OLD)
+    await ask(identity, user["accessToken"])
+    await use(identity, "confirm", (await mail_server.next_to(NEW)).token)
+
+    answer = await identity.send(
+        "POST",
+        "/api/auth/password-reset/confirm",
+        json={"token": reset.token, "password": OTHER_PASSWORD},
+    )
+    assert answer.status == 400
+
+
+async def test_nobody_learns_that_a_new_address_has_an_account(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    await identity.sign_up("bob", email=NEW)
+    user = await identity.signed_in("alice")
+    taken = await ask(identity, user["accessToken"])
+    free = await ask(identity, user["accessToken"], "free@elsewhere.test")
+
+    assert (taken.status, taken.text) == (free.status, free.text)
+    mail = await mail_server.next_to(NEW)
+    assert mail.subject == "You have an account already"
+    assert "http" not in mail.text
+
+
+async def test_an_address_taken_meanwhile_stays_with_whoever_has_it(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    user = await identity.signed_in("alice")
+    await ask(identity, user["accessToken"])
+    mail = await mail_server.next_to(NEW)
+    await identity.sign_up("bob", email=NEW)
+
+    assert (await use(identity, "confirm", mail.token)).status == 400
+    assert await email_of_alice(identity) == OLD
+
+
+async def test_a_change_asks_for_a_fresh_check(
+    identity: IdentityClient, clock: MovableClock
+) -> None:
+    user = await identity.signed_in("alice")
+    clock.advance(timedelta(minutes=11))
+    answer = await ask(identity, user["accessToken"])
+    assert (answer.status, answer.json["code"]) == (403, "fresh_check_required")
+
+
+async def test_a_token_for_one_thing_is_good_for_no_other(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    undo = await changed(identity, mail_server)
+    assert (await use(identity, "confirm", undo.token)).status == 400
+    reset = await identity.send(
+        "POST",
+        "/api/auth/password-reset/confirm",
+        json={"token": undo.token, "password": OTHER_PASSWORD},
+    )
+    assert reset.status == 400
+
+
+async def test_where_addresses_are_verified_none_is_just_set(
+    database_url: str, mail_server: MailServer
+) -> None:
+    settings = identity_settings(
+        database_url,
+        IDENTITY_MAIL_URL=mail_server.url,
+        IDENTITY_EMAIL_VERIFICATION="optional",
+    )
+    async with running_identity(settings) as identity:
+        user = await identity.signed_in("alice")
+        answer = await identity.call(
+            "PATCH", "/api/users/me", user["accessToken"], json={"email": NEW}
+        )
+    assert (answer.status, answer.json["code"]) == (409, "email_unconfirmed")

@@ -1,0 +1,167 @@
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from tests.support.identity import (
+    OTHER_PASSWORD,
+    Answer,
+    IdentityClient,
+    MovableClock,
+    create_admin,
+    identity_settings,
+    running_identity,
+)
+from tests.support.mail_server import MailServer
+
+from service_kit.settings import SettingsError
+
+ALICE: Final = "alice@example.test"
+
+
+@pytest.fixture
+def mode() -> str:
+    return "required"
+
+
+@pytest.fixture
+async def identity(
+    database_url: str, mail_server: MailServer, clock: MovableClock, mode: str
+) -> AsyncIterator[IdentityClient]:
+    settings = identity_settings(
+        database_url,
+        IDENTITY_MAIL_URL=mail_server.url,
+        IDENTITY_EMAIL_VERIFICATION=mode,
+    )
+    async with running_identity(settings, clock=clock) as client:
+        yield client
+
+
+async def verify(identity: IdentityClient, token: str) -> Answer:
+    return await identity.send(
+        "POST", "/api/auth/email-verification", json={"token": token}
+    )
+
+
+async def resend(identity: IdentityClient, email: str = ALICE) -> Answer:
+    return await identity.send(
+        "POST", "/api/auth/email-verification/resend", json={"email": email}
+    )
+
+
+async def me(identity: IdentityClient, access_token: str) -> Any:  # noqa: ANN401 - JSON
+    return (await identity.call("GET", "/api/users/me", access_token)).json
+
+
+async def test_there_is_no_account_before_its_address_is_verified(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    assert (await identity.sign_up("alice")).message == "User registered successfully!"
+    assert (await identity.sign_in("alice")).status == 401
+    mail = await mail_server.next_to(ALICE)
+
+    assert mail.page == "/email-verification"
+    assert (await verify(identity, mail.token)).status == 200
+    signed_in = await identity.sign_in("alice")
+    assert signed_in.status == 200
+    assert (await me(identity, signed_in.json["accessToken"]))["emailVerified"] is True
+    assert (await verify(identity, mail.token)).status == 400
+
+
+async def test_a_known_address_gets_a_mail_and_whoever_signs_up_learns_nothing(
+    identity: IdentityClient, mail_server: MailServer, database_url: str
+) -> None:
+    await create_admin(database_url, "alice")
+    known = await identity.sign_up("mallory", email=ALICE)
+    new = await identity.sign_up("malory2", email="new@example.test")
+
+    assert (known.status, known.text) == (new.status, new.text)
+    mail = await mail_server.next_to(ALICE)
+    assert mail.subject == "You have an account already"
+    assert "http" not in mail.text
+    # A name is taken alike, so it does not betray whether its sign-up made an account.
+    for name in ("mallory", "malory2"):
+        again = await identity.sign_up(name, email=f"{name}@elsewhere.test")
+        assert again.json["code"] == "username_taken"
+    for name in ("mallory", "malory2"):
+        assert (await identity.sign_in(name)).status == 401
+
+
+async def test_a_pending_sign_up_is_forgotten_after_a_day(
+    identity: IdentityClient, mail_server: MailServer, clock: MovableClock
+) -> None:
+    await identity.sign_up("alice")
+    mail = await mail_server.next_to(ALICE)
+    clock.advance(timedelta(hours=24))
+
+    assert (await verify(identity, mail.token)).json["code"] == "token_refused"
+    assert (await identity.sign_up("alice")).status == 200
+
+
+async def test_the_first_of_two_sign_ups_that_verifies_gets_the_address(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    await identity.sign_up("alice")
+    first = await mail_server.next_to(ALICE)
+    await identity.sign_up("alice2", email=ALICE)
+    second = await mail_server.next_to(ALICE)
+
+    assert (await verify(identity, second.token)).status == 200
+    assert (await verify(identity, first.token)).status == 400
+    assert (await identity.sign_in("alice2")).status == 200
+
+
+async def test_the_mail_is_sent_again(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    await identity.sign_up("alice")
+    first = await mail_server.next_to(ALICE)
+    known, unknown = await resend(identity), await resend(identity, "x@example.test")
+    second = await mail_server.next_to(ALICE)
+
+    assert (known.status, known.text) == (unknown.status, unknown.text)
+    assert known.status == 202
+    assert (await verify(identity, first.token)).status == 400
+    assert (await verify(identity, second.token)).status == 200
+    await resend(identity)
+    await resend(identity, "x@example.test")
+    assert not mail_server.to("x@example.test")
+
+
+@pytest.mark.parametrize("mode", ["optional"])
+async def test_where_it_is_optional_people_sign_in_before(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    user = await identity.signed_in("alice")
+    assert (await me(identity, user["accessToken"]))["emailVerified"] is False
+    mail = await mail_server.next_to(ALICE)
+
+    assert (await verify(identity, mail.token)).status == 200
+    assert (await me(identity, user["accessToken"]))["emailVerified"] is True
+
+
+@pytest.mark.parametrize("mode", ["optional"])
+async def test_a_reset_by_mail_verifies_the_address(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    await identity.sign_up("alice")
+    await mail_server.next_to(ALICE)
+    await identity.send("POST", "/api/auth/password-reset", json={"email": ALICE})
+    mail = await mail_server.next_to(ALICE)
+    await identity.send(
+        "POST",
+        "/api/auth/password-reset/confirm",
+        json={"token": mail.token, "password": OTHER_PASSWORD},
+    )
+
+    signed_in = (await identity.sign_in("alice", OTHER_PASSWORD)).json
+    assert (await me(identity, signed_in["accessToken"]))["emailVerified"] is True
+
+
+def test_verification_needs_mail_and_codes_need_verification() -> None:
+    for environ in (
+        {"IDENTITY_EMAIL_VERIFICATION": "required"},
+        {"IDENTITY_SIGN_IN_CODES": "on", "IDENTITY_MAIL_URL": "smtps://mail.test"},
+    ):
+        with pytest.raises(SettingsError):
+            identity_settings("sqlite+aiosqlite:///x", **environ)
