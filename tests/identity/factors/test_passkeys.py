@@ -50,6 +50,21 @@ async def test_passkey_signs_in_without_a_username(identity: IdentityClient) -> 
         assert (claims["amr"], claims["acr"]) == (["mfa", "pop", "user"], "aal2")
 
 
+async def test_first_passkey_alone_ends_the_sessions_that_began_without(
+    identity: IdentityClient,
+) -> None:
+    here = (await identity.signed_in("alice"))["accessToken"]
+    there = (await identity.sign_in("alice")).json["accessToken"]
+    device = Authenticator()
+    await registered(identity, here, device)
+    assert not await identity.is_accepted(there)
+
+    strong = (await signed_in_by(identity, device)).json["accessToken"]
+    await registered(identity, here, Authenticator())
+
+    assert await identity.is_accepted(strong)
+
+
 async def test_several_passkeys_are_listed_named_and_removed(
     identity: IdentityClient,
 ) -> None:

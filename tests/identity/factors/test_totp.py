@@ -63,6 +63,23 @@ async def test_enrolment_counts_for_the_session_that_did_it(
     assert claims_of(refreshed["accessToken"])["acr"] == "aal2"
 
 
+async def test_first_factor_ends_the_sessions_that_began_without(
+    identity: IdentityClient, clock: MovableClock
+) -> None:
+    here = await identity.signed_in("alice")
+    there = (await identity.sign_in("alice")).json
+    token = here["accessToken"]
+    secret = (await identity.call("POST", TOTP, token)).json["secret"]
+    assert await identity.is_accepted(there["accessToken"])
+
+    body = {"code": code_at(secret, clock())}
+    await identity.call("POST", f"{TOTP}/confirm", token, json=body)
+
+    assert not await identity.is_accepted(there["accessToken"])
+    assert (await identity.refresh(there["refreshToken"])).status == 403
+    assert await identity.is_accepted(token)
+
+
 async def test_unconfirmed_app_is_asked_of_nobody(
     identity: IdentityClient, clock: MovableClock
 ) -> None:

@@ -45,6 +45,7 @@ class EndReason(StrEnum):
     SIGNED_OUT = "signed_out"
     ENDED_BY_USER = "ended_by_user"
     ENDED_BY_ADMIN = "ended_by_admin"
+    FACTOR_ADDED = "factor_added"
     FACTORS_RESET = "factors_reset"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a reason

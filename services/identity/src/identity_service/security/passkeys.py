@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import webauthn
 from webauthn.helpers import base64url_to_bytes, parse_attestation_object
+from webauthn.helpers.cose import COSEAlgorithmIdentifier
 from webauthn.helpers.structs import (
     AttestationFormat,
     AuthenticatorSelectionCriteria,
@@ -33,6 +34,16 @@ LONGEST_CREDENTIAL_ID: Final = 1023
 
 _TIMEOUT: Final = int(CHALLENGE_LIFETIME.total_seconds() * 1000)
 """Milliseconds."""
+
+LONGEST_PUBLIC_KEY: Final = 1024
+"""Bytes: an RSA key of 4096 bits has about 530, and greater ones cost time."""
+
+_ALGORITHMS: Final = [
+    COSEAlgorithmIdentifier.ECDSA_SHA_256,
+    COSEAlgorithmIdentifier.EDDSA,
+    COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
+]
+"""Those that the standard names for every relying party (WebAuthn section 5.4)."""
 
 _FORMATS: Final = frozenset({AttestationFormat.NONE, AttestationFormat.PACKED})
 """What browsers send where no attestation is asked for: none, or the key's own."""
@@ -105,6 +116,7 @@ class PasskeyCeremonies:
                 resident_key=ResidentKeyRequirement.REQUIRED,
                 user_verification=UserVerificationRequirement.PREFERRED,
             ),
+            supported_pub_key_algs=_ALGORITHMS,
             exclude_credentials=[
                 PublicKeyCredentialDescriptor(id=each.credential_id) for each in present
             ],
@@ -143,10 +155,14 @@ class PasskeyCeremonies:
                 expected_challenge=encoded,
                 expected_rp_id=self._party.id,
                 expected_origin=list(self._party.origins),
+                supported_pub_key_algs=_ALGORITHMS,
             )
         )
-        if len(verified.credential_id) > LONGEST_CREDENTIAL_ID:
-            raise CeremonyRefusedError("the credential id is too long")
+        if (
+            len(verified.credential_id) > LONGEST_CREDENTIAL_ID
+            or len(verified.credential_public_key) > LONGEST_PUBLIC_KEY
+        ):
+            raise CeremonyRefusedError("the credential is too long")
         return NewCredential(
             id=_passkey_id(verified.credential_id),
             credential_id=verified.credential_id,

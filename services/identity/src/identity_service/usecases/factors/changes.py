@@ -4,7 +4,7 @@ from datetime import datetime
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.authentication import Method
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions import Caller, EndReason
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
@@ -40,6 +40,18 @@ async def renew_authentication(
     renewed = session.authentication.renewed(now, methods)
     await unit.sessions.set_authentication(session.id, renewed)
     return True
+
+
+async def end_weaker_sessions(unit: Repositories, caller: Caller, now: datetime) -> int:
+    """End the other sessions of a caller without a factor, who is to get the first.
+
+    They began with the password alone. Return how many.
+    """
+    if (await unit.factors.of(caller.user_id)).kinds:
+        return 0
+    return await unit.sessions.end_all(
+        caller.user_id, EndReason.FACTOR_ADDED, now, but=caller.session_id
+    )
 
 
 async def give_recovery_codes(

@@ -29,6 +29,7 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.changes import (
     drop_useless_recovery_codes,
+    end_weaker_sessions,
     give_recovery_codes,
     record,
     renew_authentication,
@@ -87,12 +88,12 @@ class Passkeys:
         """Register a passkey of the caller's.
 
         Return it, and recovery codes if it is the first factor: they are shown once.
+        Then the caller's other sessions end.
 
         Raises
         ------
         WrongProofError
             What the browser brought is not to be trusted, or served before.
-        TooManyPasskeysError
         """
         try:
             made = self._ceremonies.judge_registration(untrusted, caller.session_id)
@@ -110,13 +111,21 @@ class Passkeys:
             challenge = made.challenge
             if not await unit.spent_challenges.spend(
                 challenge.digest, challenge.expires_at
-            ) or not await unit.passkeys.add(passkey):
+            ):
+                return None
+            ended = await end_weaker_sessions(unit, caller, now)
+            if not await unit.passkeys.add(passkey):
                 return None
             await renew_authentication(
                 unit, caller, passkey_methods(verified=made.is_user_verified), now
             )
             await record(
-                self._audit, unit, Action.PASSKEY_ADDED, caller, passkey=passkey.id
+                self._audit,
+                unit,
+                Action.PASSKEY_ADDED,
+                caller,
+                passkey=passkey.id,
+                sessions_ended=ended,
             )
             if factors.recovery_codes:
                 return []

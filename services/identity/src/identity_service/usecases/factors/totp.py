@@ -20,6 +20,7 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.changes import (
     drop_useless_recovery_codes,
+    end_weaker_sessions,
     give_recovery_codes,
     record,
     renew_authentication,
@@ -102,7 +103,8 @@ class TotpEnrolment:
     async def confirm(self, caller: Caller, untrusted_code: str) -> list[str]:
         """Have codes asked for from now on; return new recovery codes, once.
 
-        The caller's session counts as one with two factors from now on.
+        The caller's session counts as one with two factors from now on. If it is the
+        first factor, the others end.
 
         Raises
         ------
@@ -128,10 +130,13 @@ class TotpEnrolment:
                 unit, caller, frozenset({Method.ONE_TIME_CODE}), now
             ):
                 return None
+            ended = await end_weaker_sessions(unit, caller, now)
             await unit.factors.confirm_totp(user_id, now)
             await unit.factors.spend_step(user_id, step)
             codes = await give_recovery_codes(unit, self._recovery_codes, user_id)
-            await record(self._audit, unit, Action.TOTP_ENROLLED, caller)
+            await record(
+                self._audit, unit, Action.TOTP_ENROLLED, caller, sessions_ended=ended
+            )
             return codes
 
         codes = await self._database.write(work)
