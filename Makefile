@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-package service-kit $(foreach name,$(notdir $(wildcard services/*)) gateway,--no-emit-package $(name)-service)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint types imports docs test check up down reload identity new-service clean wheels lock picture bench faults test-compose test-compose-faults test-3.14
+.PHONY: help setup format lint types imports docs test check up down reload identity new-service clean wheels lock sbom picture bench faults test-compose test-compose-faults test-3.14
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9.-]+):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -59,6 +59,9 @@ faults: setup ## the long fault experiments
 
 picture: setup ## draw docs/console.png, the picture of the console in the README
 	$(BIN)/python -m tests.browser.picture
+
+sbom: setup ## list what each image is made of, as CycloneDX, in dist/sbom
+	@$(BIN)/python deploy/sbom.py dist/sbom
 
 bench: setup ## measure beside the peers that are installed
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 import pytest
-from tests.support.containers import Containers, crash, docker, engine_answers
+from tests.support.containers import ROOT, Containers, crash, docker, engine_answers
 from tests.support.contract_walk import ROWS, Walk, walking
 from tests.support.missing import skip_missing
 
@@ -106,7 +106,7 @@ assert os.getuid() == os.getgid() == 10001
 assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
 assert status["NoNewPrivs"].strip() == "1"
 try:
-    pathlib.Path("/opt/service/written").touch()
+    pathlib.Path("/service/written").touch()
 except OSError:
     print("confined")
 """
@@ -272,6 +272,27 @@ def test_the_database_logs_to_its_container(containers: WalkedContainers) -> Non
     assert "ready for connections" in containers.compose("logs", "mysql")
     listed = containers.compose("exec", "-T", "mysql", "ls", "/var/lib/mysql")
     assert ".err" not in listed
+
+
+def test_the_same_sources_give_the_same_layers() -> None:
+    if not engine_answers():
+        skip_missing("no Docker engine with Compose v2 answers here")
+    arguments = {
+        "PACKAGE": "services/content",
+        "INTERNAL_PORT": "9002",
+        "SOURCE_DATE_EPOCH": "1767225600",
+    }
+    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    build = ("build", "--quiet", "--no-cache", "--file", "deploy/Dockerfile", *options)
+    images = [docker(*build, str(ROOT)).strip() for _ in range(2)]
+    layers = {
+        docker("inspect", "--format", "{{json .RootFS.Layers}}", image)
+        for image in images
+    }
+    dated = docker("inspect", "--format", "{{.Created}}", images[0])
+    assert len(layers) == 1
+    if dated.startswith("2026-01-01T"):  # BuildKit from 0.11 on dates the image, too
+        assert len(set(images)) == 1
 
 
 def test_no_log_holds_a_secret(containers: WalkedContainers) -> None:

@@ -36,7 +36,7 @@ def test_the_final_stage_runs_nothing_while_it_is_built() -> None:
     assert "RUN" not in names
     assert "ADD" not in names
     copied = [rest for name, rest in _final_stage() if name == "COPY"]
-    assert copied == ["--from=build /opt/service /opt/service"]
+    assert copied == ["--from=build /image/ /"]
 
 
 def test_the_process_is_not_root() -> None:

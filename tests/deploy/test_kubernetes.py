@@ -276,7 +276,7 @@ def test_rendered_objects_are_valid(rendered: Path) -> None:
 def test_checkov_finds_nothing_unexplained(rendered: Path) -> None:
     checked = subprocess.run(
         [
-            *(_tool("checkov"), "--config-file", ROOT / "deploy" / "k8s/checkov.yaml"),
+            *(_tool("checkov"), "--skip-download"),
             *("--framework", "kubernetes", "--file", rendered, "--output", "json"),
         ],
         check=False,
