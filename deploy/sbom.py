@@ -78,14 +78,15 @@ def licence(name: str) -> str:
         found = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return ""
-    if expression := found.get("License-Expression"):
-        return expression
+    if "License-Expression" in found:
+        return found["License-Expression"]
     names = [
         each.rpartition(" :: ")[2]
         for each in found.get_all("Classifier") or []
         if each.startswith("License :: ")
     ]
-    return " OR ".join(names) or (found.get("License") or "").partition("\n")[0]
+    stated = found["License"] if "License" in found else ""
+    return " OR ".join(names) or stated.partition("\n")[0]
 
 
 if __name__ == "__main__":

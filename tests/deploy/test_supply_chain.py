@@ -50,7 +50,8 @@ def test_document_lists_the_whole_lock(image: str) -> None:
 
 def test_the_same_locks_give_the_same_documents(tmp_path: Path) -> None:
     for folder in ("one", "other"):
-        command = [sys.executable, ROOT / "deploy" / "sbom.py", tmp_path / folder]
+        script, target = ROOT / "deploy" / "sbom.py", tmp_path / folder
+        command = [sys.executable, str(script), str(target)]
         subprocess.run(command, check=True, capture_output=True)
     for image in IMAGES:
         one, other = (tmp_path / f / f"{image}.cdx.json" for f in ("one", "other"))
