@@ -85,8 +85,7 @@ def licence(name: str) -> str:
         for each in found.get_all("Classifier") or []
         if each.startswith("License :: ")
     ]
-    stated = found["License"] if "License" in found else ""
-    return " OR ".join(names) or stated.partition("\n")[0]
+    return " OR ".join(names or found.get_all("License") or []).partition("\n")[0]
 
 
 if __name__ == "__main__":
