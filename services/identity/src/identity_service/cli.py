@@ -17,6 +17,7 @@ from identity_service.app import create_app
 from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.handlers.context import SERVICES
+from identity_service.plans import PlanFileError
 from identity_service.settings import DatabaseSettings, ImportSettings, Settings
 from identity_service.status import status_of
 from identity_service.storage.database_url import checked_url, file_fault
@@ -80,6 +81,9 @@ async def _run(
         return _UNUSABLE
     except (SQLAlchemyError, OSError) as error:
         sys.stderr.write(f"database: {reason(error)}\n")
+        return _UNUSABLE
+    except PlanFileError as error:
+        sys.stderr.write(f"{error}\n")
         return _UNUSABLE
     except (IdentityError, InvalidFieldError) as error:
         why = str(error) or (type(error).__doc__ or "").partition("\n")[0]
@@ -174,6 +178,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_mail_commands(add("mail", None, "list and resend mail"))
     _add_role_commands(add("roles", None, "list, add and remove roles"))
+    for name, command, text in (
+        ("plan", commands.plan_file, "say how a file of roles and settings differs"),
+        ("apply", commands.apply_file, "bring roles to what such a file says"),
+    ):
+        add(name, command, text).add_argument("file", type=Path, metavar="FILE")
     _add_rotation_arguments(
         add(
             "rotate-signing-key",

@@ -20,6 +20,7 @@ from identity_service.domain.errors import (
 )
 from identity_service.domain.roles import Role
 from identity_service.domain.users import AdminOutcome
+from identity_service.plans import plan, read_wanted
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import DatabaseSettings, Settings
 from identity_service.storage import schema
@@ -164,6 +165,35 @@ async def remove_role(settings: Settings, arguments: Namespace, say: Say) -> int
         await services.roles.remove(arguments.name)
     say(f"{arguments.name} is no role any more")
     return 0
+
+
+async def plan_file(settings: Settings, arguments: Namespace, say: Say) -> int:
+    """Say how roles, clients and settings differ from a file; 1 if they do."""
+    wanted = await asyncio.to_thread(read_wanted, arguments.file)
+    async with _composed(settings) as services:
+        steps = await plan(wanted, services.roles, settings, os.environ)
+    for step in steps:
+        say(step.text)
+    if not steps:
+        say("nothing differs")
+    return 1 if steps else 0
+
+
+async def apply_file(settings: Settings, arguments: Namespace, say: Say) -> int:
+    """Bring roles to what a file says; 1 if something is left for a deployment."""
+    wanted = await asyncio.to_thread(read_wanted, arguments.file)
+    async with _composed(settings) as services:
+        steps = await plan(wanted, services.roles, settings, os.environ)
+        for step in steps:
+            if step.work is not None:
+                await step.work()
+            say(step.text)
+    left = [step for step in steps if step.work is None]
+    if left:
+        say(f"{len(left)} left: change the environment of identity and restart it")
+    elif not steps:
+        say("nothing differs")
+    return 1 if left else 0
 
 
 async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say) -> int:

@@ -61,6 +61,7 @@ class Action(StrEnum):
     PASSKEY_REMOVED = "factor.passkey_removed"
     FACTORS_RESET = "factor.all_removed"
     ROLE_ADDED = "role.added"
+    ROLE_DESCRIBED = "role.described"
     ROLE_REMOVED = "role.removed"
     KEY_PUBLISHED = "signing_key.published"
     KEY_ACTIVATED = "signing_key.activated"

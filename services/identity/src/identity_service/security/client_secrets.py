@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Self
 
 _ENTRY: Final = re.compile(r"([\x21-\x39\x3b-\x7e]{1,64}):([0-9a-f]{64})", re.ASCII)
@@ -36,6 +36,17 @@ class ClientSecrets:
                 raise ValueError(f"names the client of entry {place} twice")
             digests[found[1]] = bytes.fromhex(found[2])
         return cls(digests)
+
+    def changes(self, wanted: Self) -> Iterator[tuple[str, str]]:
+        """Yield how the clients would have to change, and which, in order of ids."""
+        for name in sorted(self._digests.keys() | wanted._digests.keys()):
+            now, then = self._digests.get(name), wanted._digests.get(name)
+            if now is None:
+                yield "to be added", name
+            elif then is None:
+                yield "to be removed", name
+            elif not hmac.compare_digest(now, then):
+                yield "to get another digest", name
 
     def match(self, untrusted_id: str, untrusted_secret: str) -> bool:
         """Return whether the secret is that client's; takes the same time for all."""

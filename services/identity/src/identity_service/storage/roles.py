@@ -1,6 +1,6 @@
 """Roles in the database. The tutorial's three come with the migrations."""
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,6 +49,18 @@ class RoleRepository:
             await self._connection.execute(insert(roles).values(values))
         except IntegrityError:
             raise RoleExistsError from None
+
+    async def describe(self, role: Role) -> None:
+        """Replace the description of a role.
+
+        Raises
+        ------
+        RoleNotFoundError
+        """
+        changing = update(roles).where(roles.c.name == role.name)
+        values = {"description": role.description}
+        if not (await self._connection.execute(changing.values(values))).rowcount:
+            raise RoleNotFoundError
 
     async def remove(self, name: str) -> None:
         """Delete a role.

@@ -72,6 +72,26 @@ class Roles:
 
         await self._database.write(work)
 
+    @property
+    def needed(self) -> AbstractSet[RoleName]:
+        """Those that identity or its settings name, which nobody removes."""
+        return self._needed
+
+    async def describe(self, role: Role, caller: Caller | None = None) -> None:
+        """Give a role another description.
+
+        Raises
+        ------
+        RoleNotFoundError
+        """
+
+        async def work(unit: Repositories) -> None:
+            await unit.roles.lock_admin()
+            await unit.roles.describe(role)
+            await self._record(unit, Action.ROLE_DESCRIBED, role.name, caller)
+
+        await self._database.write(work)
+
     async def remove(self, name: str, caller: Caller | None = None) -> None:
         """Remove a role that no user has.
 
