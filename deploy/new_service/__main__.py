@@ -174,7 +174,7 @@ def _write_deployment(service: NewService, entries: dict[str, str]) -> list[str]
     for name in copied:
         text = (ROOT / name).read_text("utf-8")
         target = ROOT / service.named(name)
-        target.write_text(_name_alone(text, service, name), "utf-8")
+        target.write_text(_copied(text, service, name), "utf-8")
     made = [service.named(name) for name in copied]
     return [*made, *_CONFIGURATIONS, *_REPEATED]
 
@@ -186,8 +186,8 @@ def _sort_imports() -> None:
     subprocess.run([*command, "--fix-only", *folders], cwd=ROOT, check=True)  # noqa: S603 - ours
 
 
-def _name_alone(text: str, service: NewService, name: str) -> str:
-    """Return a file with the new name; a lock's hashes hold no port."""
+def _copied(text: str, service: NewService, name: str) -> str:
+    """Return content's own file with the new name; a lock's hashes hold no port."""
     if name.endswith(".txt"):
         return text.replace("content-service", f"{service.name}-service")
     return service.named(text)

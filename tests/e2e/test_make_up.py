@@ -147,6 +147,17 @@ def test_a_terminal_gets_lines_for_people(tree: Tree) -> None:
     assert "{" not in printed
 
 
+def test_a_terminal_that_is_gone_ends_everything(tree: Tree) -> None:
+    ours, theirs = os.openpty()
+    process = tree.command("up", stdout=theirs)
+    os.close(theirs)
+    _read_until(ours, "make down")
+    os.close(ours)
+    urllib.request.urlopen(f"{tree.base_url}/api/test/all", timeout=10).close()
+    assert process.wait(PATIENCE_SECONDS) == 0
+    assert not tree.someone_listens()
+
+
 def _read_until(descriptor: int, words: str) -> str:
     printed = ""
     while words not in printed:
