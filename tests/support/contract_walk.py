@@ -238,6 +238,7 @@ async def access_token_claims(walk: Walk) -> None:
     assert set(claims) == {
         *("iss", "sub", "aud", "client_id", "iat", "exp"),
         *("jti", "sid", "roles", "status"),
+        *("auth_time", "amr", "acr"),
     }
     assert claims["client_id"] == "first-party"
     assert claims["roles"] == ["user"]
