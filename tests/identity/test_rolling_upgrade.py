@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import io
-import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -22,10 +19,9 @@ from tests.support.identity import (
     IdentityClient,
     identity_environment,
 )
+from tests.support.versions import ROOT, python_path, sources_at
 
 from identity_service.storage import schema
-
-ROOT: Final = Path(__file__).parents[2]
 
 BEFORE: Final = "7485cd0"
 """The last commit whose schema is 0001, and for which a role is a member of an enum."""
@@ -37,31 +33,15 @@ LIVES: Final = 4
 @pytest.fixture(scope="module")
 def old_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packages as they were at `BEFORE`."""
-    archive = subprocess.run(
-        ["git", "archive", BEFORE, "shared/src", "services/identity/src"],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-    )
-    if archive.returncode != 0:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must have the history back to {BEFORE}")
-        pytest.skip(f"the history back to {BEFORE} is not here")
-    folder = tmp_path_factory.mktemp("before")
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as sources:
-        sources.extractall(folder, filter="data")
-    return folder
+    return sources_at(BEFORE, tmp_path_factory.mktemp("before"))
 
 
 class Version:
     """One version of identity, run as an operator runs it."""
 
     def __init__(self, folder: Path, url: str, sources: Path = ROOT) -> None:
-        paths = (sources / "shared/src", sources / "services/identity/src")
         name = "new" if sources == ROOT else "old"
-        environment = identity_environment(
-            url, PYTHONPATH=os.pathsep.join(map(str, paths))
-        )
+        environment = identity_environment(url, PYTHONPATH=python_path(sources))
         self.replica = Process("identity", folder / f"{name}.log", environment)
 
     def run(self, *arguments: str, stdin: str = "") -> str:
