@@ -9,7 +9,7 @@ import { go } from "../router.js";
 import { session } from "../session.js";
 
 /** Begin the session that the API describes, and go where the visitor wanted to go. */
-function begin(signedIn) {
+export function begin(signedIn) {
   session.begin(signedIn);
   const said = `You are signed in as ${signedIn.username}.`;
   if (signedIn.passwordChangeRequired) go("/password", `${said} Please choose a password of your own first.`);
@@ -42,18 +42,21 @@ function secondStep({ challenge, factors }) {
   ];
 }
 
+/** Take the first step of a sign-in, and show the second one in place of `page` if there has to be one. */
+export async function firstStep(page, path, body) {
+  try {
+    begin((await call("POST", path, body)).data);
+  } catch (error) {
+    if (error.code !== "second_factor_required") throw error;
+    page.replaceChildren(h("div", {}, secondStep(error.problem)));
+    page.querySelector("input").focus();
+    announce(error.message, "wait");
+  }
+}
+
 export function render(leaving) {
   const page = h("div", { class: "narrow" });
-  async function submit({ username, password }) {
-    try {
-      begin((await call("POST", "/api/auth/signin", { username, password })).data);
-    } catch (error) {
-      if (error.code !== "second_factor_required") throw error;
-      page.replaceChildren(h("div", {}, secondStep(error.problem)));
-      page.querySelector("input").focus();
-      announce(error.message, "wait");
-    }
-  }
+  const submit = ({ username, password }) => firstStep(page, "/api/auth/signin", { username, password });
   page.append(
     form(
       [
@@ -70,6 +73,7 @@ export function render(leaving) {
     offerPasskeys(leaving, begin);
   }
   page.append(
+    h("p", {}, h("a", { href: "#/sign-in-code" }, "Sign in by a mailed code")),
     h("p", {}, h("a", { href: "#/password-reset" }, "The password is forgotten")),
     h("p", {}, "There is no account yet? ", h("a", { href: "#/sign-up" }, "Sign up")),
   );

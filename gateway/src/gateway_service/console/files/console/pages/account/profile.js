@@ -2,16 +2,33 @@
 
 import { call } from "../../api.js";
 import { facts, h, tag, time } from "../../dom.js";
-import { field, form } from "../../forms.js";
+import { action, field, form } from "../../forms.js";
+import { announce } from "../../notices.js";
 import { go } from "../../router.js";
 import { session } from "../../session.js";
+
+/** Change what the API lets people just set; an address may have to be confirmed by a mail to it. */
+async function change({ username, email }) {
+  try {
+    await call("PATCH", "/api/users/me", { username, email });
+    return "Your profile is changed.";
+  } catch (error) {
+    if (error.code !== "email_unconfirmed") throw error;
+    await call("PATCH", "/api/users/me", { username });
+    return (await call("POST", "/api/users/me/email", { email })).data.message;
+  }
+}
 
 export async function render() {
   const { data: user } = await call("GET", "/api/users/me");
   async function submit({ username, email }) {
-    await call("PATCH", "/api/users/me", { username, email });
+    const said = await change({ username, email });
     await session.reload();
-    go("/profile", "Your profile is changed.");
+    go("/profile", said);
+  }
+  async function resend() {
+    const { data } = await call("POST", "/api/auth/email-verification/resend", { email: user.email });
+    announce(data.message);
   }
   return h(
     "div",
@@ -20,6 +37,8 @@ export async function render() {
       ["Roles", user.roles.map((role) => tag(role.replace("ROLE_", "").toLowerCase()))],
       ["Member since", time(user.createdAt)],
     ]),
+    user.emailVerified === false &&
+      h("div", { class: "row" }, tag("Address not confirmed", "wait"), action("Send the mail", resend)),
     form(
       [
         field("username", "User name", { value: user.username, autocomplete: "username", required: true }),

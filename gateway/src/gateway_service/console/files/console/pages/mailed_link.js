@@ -1,0 +1,40 @@
+// What links in mails about addresses lead to. Each asks first: programs open links, too.
+
+import { call } from "../api.js";
+import { h } from "../dom.js";
+import { action, field, form } from "../forms.js";
+import { announce } from "../notices.js";
+import { go, takeToken } from "../router.js";
+import { pageAt } from "../routes.js";
+import { session } from "../session.js";
+
+const LINKS = {
+  "/email-verification": ["/api/auth/email-verification", "Confirm that this address is yours.", "Confirm"],
+  "/email-change": ["/api/auth/email-change/confirm", "Confirm that the new address is yours.", "Confirm"],
+  "/email-change-undo": [
+    "/api/auth/email-change/undo",
+    "Bring the old address back. All sessions end, and you choose a new password by a further mail.",
+    "Bring it back",
+  ],
+};
+
+/** Without a token there is nothing to confirm, but a mail can be had again. */
+function resend() {
+  async function submit({ email }) {
+    announce((await call("POST", "/api/auth/email-verification/resend", { email })).data.message);
+  }
+  const email = field("email", "E-mail address", { type: "email", autocomplete: "email", required: true });
+  return form(email, "Send the mail again", submit);
+}
+
+export function render() {
+  const [path, text, label] = LINKS[pageAt(location.hash).path];
+  const token = takeToken();
+  if (!token) return h("div", { class: "narrow" }, resend());
+  async function confirm() {
+    const { data } = await call("POST", path, { token });
+    if (session.user) await session.reload();
+    go(session.user ? "/profile" : "/sign-in", data.message);
+  }
+  return [h("p", {}, text), h("div", { class: "row" }, action(label, confirm, { class: "main" }))];
+}

@@ -1,0 +1,24 @@
+// Begin a session by a code that is mailed.
+
+import { call } from "../api.js";
+import { h } from "../dom.js";
+import { field, form } from "../forms.js";
+import { announce } from "../notices.js";
+import { firstStep } from "./sign_in.js";
+
+const ASK = "/api/auth/signin/code";
+
+export function render() {
+  const page = h("div", { class: "narrow" });
+  async function ask({ email }) {
+    const { data } = await call("POST", ASK, { email });
+    const code = field("code", "Code", { autocomplete: "one-time-code", required: true });
+    const confirm = (values) => firstStep(page, `${ASK}/confirm`, { email, code: values.code.trim() });
+    page.replaceChildren(form(code, "Sign in", confirm));
+    page.querySelector("input").focus();
+    announce(data.message);
+  }
+  const email = field("email", "E-mail address", { type: "email", autocomplete: "email", required: true });
+  page.append(form(email, "Send the code", ask));
+  return page;
+}
