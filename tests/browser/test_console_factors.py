@@ -1,16 +1,14 @@
 """Second factors, passkeys and links of mails, in the console."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import chromium
-from tests.support.console import Console, console_in, running_browser
+from tests.support.console import Console, console_in, mailed, running_browser
 from tests.support.factors import code_at
 from tests.support.requests import send
 from tests.support.stack import Stack
@@ -222,27 +220,16 @@ def test_a_forgotten_password_is_replaced_by_a_mail(
         console.expect_said("If this address has an account, a mail is on its way.")
         console.judge("password-reset")
 
-        page.goto(link_for(mails, "forgetful@example.org", page))
+        link = mailed(
+            mails, "forgetful@example.org", r"http\S+#/password-reset\S+", page
+        )
+        page.goto(link)
         console.settle()
         page.get_by_label("New password").fill(f"{PASSWORD}, at last")
         assert "token" not in page.url
         page.get_by_role("button", name="Change the password").click()
         console.expect_said("Please sign in with it.")
         console.sign_in("forgetful", f"{PASSWORD}, at last")
-
-
-def link_for(mails: Path, address: str, page: Page) -> str:
-    """Return the link to choose a password in the mail to an address."""
-    for _ in range(100):
-        for file in mails.glob("*.eml"):
-            mail = message_from_bytes(file.read_bytes(), policy=policy.default)
-            body = mail.get_body(("plain",))
-            if mail["To"] == address and body is not None:
-                found = re.search(r"http\S+#/password-reset\S+", body.get_content())
-                if found:
-                    return found[0]
-        page.wait_for_timeout(100)
-    raise AssertionError("no mail came")
 
 
 def test_what_matters_asks_for_the_password_again(

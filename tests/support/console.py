@@ -1,8 +1,10 @@
 """The console in a real browser, watched for whatever must not happen there."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -159,3 +161,17 @@ def watched(context: BrowserContext, base_url: str) -> Console:
     )
     console.page.on("request", console.note_request)
     return console
+
+
+def mailed(folder: Path, address: str, pattern: str, page: Page) -> str:
+    """Return what matches a pattern in a mail to an address, as soon as it came."""
+    for _ in range(200):
+        for file in folder.glob("*.eml"):
+            mail = message_from_bytes(file.read_bytes(), policy=policy.default)
+            body = mail.get_body(("plain",))
+            if mail["To"] == address and body is not None:
+                found = re.search(pattern, body.get_content(), re.MULTILINE)
+                if found:
+                    return found[0]
+        page.wait_for_timeout(100)
+    raise AssertionError("no mail came")
