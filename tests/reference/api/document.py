@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from aiohttp import hdrs
 from openapi_pydantic import (
     Components,
     Header,
@@ -52,7 +53,7 @@ from identity_service.handlers.schemas import MOST_ID
 from identity_service.routes import OPERATIONS as IDENTITY
 from service_kit.credentials import access_token_cookie
 from service_kit.operations import Credentials, Operation, PathParameter, Reply, Tag
-from service_kit.problems import MEDIA_TYPE, Problem, accounts, common
+from service_kit.problems import MEDIA_TYPE, Problem, accounts
 
 ROOT: Final = Path(__file__).parents[3]
 FILE: Final = ROOT / "gateway/src/gateway_service/console/files/openapi.json"
@@ -79,7 +80,7 @@ _SCHEMES: Final = {
         type="http",
         scheme="bearer",
         bearerFormat="JWT",
-        description="The access token (RFC 6750, RFC 9068).",
+        description="The access token: a JWT as RFC 9068 has it, judged by RFC8725.",
     ),
     "accessTokenHeader": SecurityScheme(
         type="apiKey",
@@ -123,7 +124,7 @@ _HEADERS: Final = {
         _text(255, "https://app.example"),
     ),
     "RateLimit": _header(
-        "What is left of the limit, and when it is whole again.",
+        "What is left of the limit, where the operator has set one.",
         _text(255, '"/api/auth";r=599;t=1'),
     ),
     "RateLimit-Policy": _header(
@@ -137,7 +138,7 @@ _HEADERS: Final = {
         "What is missing (RFC 6750).", _text(512, 'Bearer error="invalid_token"')
     ),
     "Content-Language": _header("The language of the message.", _text(16, "en")),
-    "ETag": _header("For If-None-Match.", _text(128, '"0123456789abcdef"')),
+    hdrs.ETAG: _header("For If-None-Match.", _text(128, '"0123456789abcdef"')),
     "Cache-Control": _header("How long it may be stored.", _text(128, "no-cache")),
     "Location": _header("Where it is now.", _text(2048, "/api/roles/editor")),
 }
@@ -183,11 +184,8 @@ class _Document:
     def _operation(
         self, operation: Operation, further: Sequence[Problem] = ()
     ) -> ApiOperation:
-        route = _route(_path(operation))
         problems = [*problems_of(operation), *further]
-        if route.rate_limit is not None:
-            problems.append(common.TOO_MANY_REQUESTS)
-        return self._described(operation, problems, route)
+        return self._described(operation, problems, _route(_path(operation)))
 
     def _described(
         self,
@@ -195,7 +193,6 @@ class _Document:
         problems: Iterable[Problem],
         route: RouteConfig | None,
     ) -> ApiOperation:
-        limits = ("RateLimit", "RateLimit-Policy") if _is_limited(route) else ()
         refused = {each.code: each for each in problems}
         self.problems |= refused
         return ApiOperation(
@@ -207,10 +204,10 @@ class _Document:
             requestBody=self._body(operation),
             responses={
                 **{
-                    str(int(each.status)): self._reply(each, limits)
+                    str(int(each.status)): self._reply(each)
                     for each in operation.replies
                 },
-                **self._refusals(refused.values(), limits),
+                **self._refusals(refused.values()),
             },
             security=_security(operation),
         )
@@ -248,7 +245,7 @@ class _Document:
             example=example_of(schema, self.schemas),
         )
 
-    def _reply(self, reply: Reply, limits: Sequence[str]) -> Response:
+    def _reply(self, reply: Reply) -> Response:
         content = None
         if reply.media_type is not None:
             shown = (
@@ -264,30 +261,26 @@ class _Document:
             content = {reply.media_type: shown}
         return Response(
             description=_phrase(reply.status),
-            headers=_headers(*limits, *reply.headers),
+            headers=_headers(*reply.headers),
             content=content,
         )
 
-    def _refusals(
-        self, problems: Iterable[Problem], limits: Sequence[str]
-    ) -> dict[str, Response]:
+    def _refusals(self, problems: Iterable[Problem]) -> dict[str, Response]:
         by_status: dict[HTTPStatus, list[Problem]] = defaultdict(list)
         for each in sorted(problems, key=lambda each: (each.status, each.code)):
             by_status[each.status].append(each)
         return {
-            str(int(status)): self._refusal(status, each, limits)
+            str(int(status)): self._refusal(status, each)
             for status, each in by_status.items()
         }
 
-    def _refusal(
-        self, status: HTTPStatus, problems: Sequence[Problem], limits: Sequence[str]
-    ) -> Response:
+    def _refusal(self, status: HTTPStatus, problems: Sequence[Problem]) -> Response:
         told = {name for each in problems for name in each.headers if name in _HEADERS}
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             told.add("Retry-After")
         return Response(
             description=_phrase(status),
-            headers=_headers(*limits, "Content-Language", *sorted(told)),
+            headers=_headers("Content-Language", *sorted(told)),
             content={
                 MEDIA_TYPE: MediaType(
                     media_type_schema=Reference(
@@ -347,7 +340,12 @@ def document() -> OpenAPI:
 
 def text() -> str:
     """Return the file's text."""
-    return document().model_dump_json(by_alias=True, exclude_none=True, indent=1) + "\n"
+    return (
+        document().model_dump_json(
+            by_alias=True, exclude_none=True, exclude_unset=True, indent=1
+        )
+        + "\n"
+    )
 
 
 def _path(operation: Operation) -> str:
@@ -368,10 +366,6 @@ def _route(path: str) -> RouteConfig:
     return max(matching, key=lambda each: len(each.prefix))
 
 
-def _is_limited(route: RouteConfig | None) -> bool:
-    return route is not None and route.rate_limit is not None
-
-
 def _sentences(operation: Operation, route: RouteConfig | None) -> Iterable[str]:
     if operation.description:
         yield operation.description
@@ -385,7 +379,9 @@ def _sentences(operation: Operation, route: RouteConfig | None) -> Iterable[str]
 
 
 def _security(operation: Operation) -> list[dict[str, list[str]]]:
-    required = _SECURITY[operation.access.credentials]
+    access = operation.access
+    roles = [] if access.role is None else [access.role]
+    required = [dict.fromkeys(each, roles) for each in _SECURITY[access.credentials]]
     if operation.body is not None and operation.body.__name__ == "RefreshTokenPayload":
         return [*required, {"refreshTokenCookie": []}]
     return required
@@ -427,7 +423,12 @@ def _not_null(schema: JsonSchema) -> JsonSchema:
 
 
 def _headers(*names: str) -> dict[str, Header | Reference]:
-    everywhere = ("X-Request-Id", "Access-Control-Allow-Origin")
+    everywhere = (
+        "X-Request-Id",
+        "Access-Control-Allow-Origin",
+        "RateLimit",
+        "RateLimit-Policy",
+    )
     return {
         name: Reference(**{"$ref": f"#/components/headers/{name}"})
         for name in (*everywhere, *names)

@@ -21,6 +21,7 @@ from identity_service.handlers.schemas import (
     Id,
     MessageText,
     Moment,
+    Number,
     RefreshTokenText,
     RoleNameText,
     RolesInResponses,
@@ -184,7 +185,7 @@ class AuditEventBody(Body):
     address: Annotated[str, text(45, "192.0.2.7")]
     request_id: Annotated[str, text(64, "0123456789abcdef01234567")]
     details: Annotated[
-        dict[str, Annotated[str, text(256, "signed_out")] | int | bool | None],
+        dict[str, Annotated[str, text(256, "signed_out")] | Number | bool | None],
         described(maxProperties=32, example={"sessions_ended": 1}),
     ]
     hash: Annotated[str, text(64, "0" * 64, pattern="^[0-9a-f]{64}$")]

@@ -53,7 +53,9 @@ EmailText = Annotated[Trimmed, text(EMAIL_MAX_LENGTH, "alice@example.com", minLe
 PasswordText = Annotated[
     str, text(PASSWORD_MAX_LENGTH, "a lamp, a fern, a quiet river", format="password")
 ]
-RoleText = Annotated[str, text(37, "user", pattern=f"^(ROLE_)?(?i:{ROLE_NAME})$")]
+RoleText = Annotated[
+    str, text(37, "user", pattern="^(ROLE_)?[A-Za-z][A-Za-z0-9_-]{0,31}$")
+]
 RoleNameText = Annotated[str, text(32, "editor", pattern=f"^{ROLE_NAME}$")]
 DescriptionText = Annotated[str, text(MOST_DESCRIPTION, "Edits texts.", minLength=1)]
 Roles = Annotated[list[RoleText], described(maxItems=MOST_ROLES)]
@@ -89,6 +91,9 @@ TokenTypeText = Annotated[
 ClientText = Annotated[str, text(256, "orders")]
 
 Id = Annotated[int, described(format="int64", minimum=1, maximum=MOST_ID, example=2)]
+Number = Annotated[
+    int, described(format="int64", minimum=-(2**63), maximum=2**63 - 1, example=1)
+]
 Count = Annotated[
     int, described(format="int64", minimum=0, maximum=2**31 - 1, example=1)
 ]
