@@ -51,6 +51,7 @@ from gateway_service.config.model import RouteConfig
 from identity_service.handlers.cookies import SECURE_REFRESH_TOKEN_COOKIE
 from identity_service.handlers.schemas import MOST_ID
 from identity_service.routes import OPERATIONS as IDENTITY
+from service_kit.bodies import JSON
 from service_kit.credentials import access_token_cookie
 from service_kit.operations import Credentials, Operation, PathParameter, Reply, Tag
 from service_kit.problems import MEDIA_TYPE, Problem, accounts
@@ -64,6 +65,9 @@ _DESCRIPTION: Final = """\
 Users, roles, sessions and tokens, and the resources they open. Every error is a problem
 (RFC 9457) whose `code` is a stable word, whose `type` is a page that explains it, and
 whose `message` is in the language that `Accept-Language` prefers (English, German)."""
+
+_PLAIN: Final = "[A-Za-z0-9_-]+"
+"""What a part of a path may be that aiohttp takes whatever it is."""
 
 _SECURITY: Final[Mapping[Credentials, list[dict[str, list[str]]]]] = {
     Credentials.NONE: [{}],
@@ -229,8 +233,11 @@ class _Document:
     def _body(self, operation: Operation) -> RequestBody | None:
         if operation.body is None:
             return None
+        required = self.schemas[operation.body.__name__].get("required")
         return RequestBody(
-            required=bool(self.schemas[operation.body.__name__].get("required")),
+            # No body is an empty one, whose members are missing. The generator of
+            # Python clients forgets an import where one of two types is required.
+            required=bool(required) and len(operation.body_types) == 1,
             content={
                 each: self._content(operation.body) for each in operation.body_types
             },
@@ -253,7 +260,9 @@ class _Document:
                 if reply.model is not None
                 else MediaType(
                     media_type_schema=Schema.model_validate(
-                        {"type": "string", "maxLength": 2_097_152}
+                        {"type": "object"}
+                        if reply.media_type == JSON
+                        else {"type": "string", "maxLength": 2_097_152}
                     ),
                     example=reply.example,
                 )
@@ -409,8 +418,12 @@ def _schema(about: PathParameter, pattern: str | None) -> JsonSchema:
             "minimum": 1,
             "maximum": MOST_ID,
         }
-    schema: JsonSchema = {"type": "string", "minLength": 1, "maxLength": 64}
-    return {**schema, "pattern": f"^{pattern}$"} if pattern else schema
+    return {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 1_400,
+        "pattern": f"^{pattern or _PLAIN}$",
+    }
 
 
 def _not_null(schema: JsonSchema) -> JsonSchema:

@@ -28,6 +28,8 @@ from service_kit.operations import ANYBODY, USERS, PathParameter, Reply, Tag
 from service_kit.problems import accounts
 
 _PASSKEYS: Final = "/api/users/me/passkeys"
+_PASSKEY: Final = f"{_PASSKEYS}/{{passkey_id:[A-Za-z0-9_-]{{16,1364}}}}"
+"""As long as ids of credentials are (WebAuthn, section 4): "options" is none."""
 _ID: Final = {"passkey_id": PathParameter("The passkey's id.", "A" * 43)}
 
 
@@ -119,7 +121,7 @@ async def list_passkeys(request: web.Request) -> web.Response:
 
 @operation(
     "PATCH",
-    f"{_PASSKEYS}/{{passkey_id}}",
+    _PASSKEY,
     tag=Tag.ACCOUNT,
     access=USERS,
     path_parameters=_ID,
@@ -140,7 +142,7 @@ async def rename_passkey(request: web.Request) -> web.Response:
 
 @operation(
     "DELETE",
-    f"{_PASSKEYS}/{{passkey_id}}",
+    _PASSKEY,
     tag=Tag.ACCOUNT,
     access=USERS,
     path_parameters=_ID,

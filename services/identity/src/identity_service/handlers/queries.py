@@ -71,6 +71,7 @@ ShortText = Annotated[
 WholeNumber = Annotated[
     int,
     BeforeValidator(_digits),
+    Field(le=MOST_ID),
     described(type="integer", format="int64", minimum=0, maximum=MOST_ID),
 ]
 Instant = Annotated[

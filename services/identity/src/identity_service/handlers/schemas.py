@@ -14,8 +14,8 @@ from identity_service.domain.passwords import PASSWORD_MAX_LENGTH
 from identity_service.domain.roles import MOST_DESCRIPTION, MOST_ROLES, ROLE_NAME
 from identity_service.domain.usernames import USERNAME_MAX_LENGTH
 
-MOST_ID: Final = 10**18 - 1
-"""Any number up to this fits every database."""
+MOST_ID: Final = 2**53 - 1
+"""Any number up to this fits every database, and JavaScript."""
 
 _ROLE_IN_RESPONSES: Final = "ROLE_"
 
@@ -92,7 +92,7 @@ ClientText = Annotated[str, text(256, "orders")]
 
 Id = Annotated[int, described(format="int64", minimum=1, maximum=MOST_ID, example=2)]
 Number = Annotated[
-    int, described(format="int64", minimum=-(2**63), maximum=2**63 - 1, example=1)
+    int, described(format="int64", minimum=-MOST_ID, maximum=MOST_ID, example=1)
 ]
 Count = Annotated[
     int, described(format="int64", minimum=0, maximum=2**31 - 1, example=1)
