@@ -157,7 +157,7 @@ def cpu(process: Process) -> float:
 
 
 @pytest.mark.parametrize("name", ["content", "gateway"])
-def test_p99_holds_while_the_load_rises_tenfold(
+def test_latency_holds_while_the_load_rises_tenfold(
     seconds_per_request: dict[str, float], name: str
 ) -> None:
     deployment = Deployment(name, seconds_per_request[name])
