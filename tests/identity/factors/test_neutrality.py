@@ -73,10 +73,12 @@ async def test_where_factors_are_hidden_everybody_is_asked_for_one(
                 ("alice", "correct horse battery staple"),
                 ("alice", WRONG),
                 ("bobby", WRONG),
-                ("nobod", WRONG),
+                ("nobody of any length", WRONG),
+                ("alice@example.test", WRONG),
+                ("nobody@elsewhere.example.test", WRONG),
             )
         ]
-        assert [shown(each) for each in asked] == 4 * [shown(asked[0])]
+        assert [shown(each) for each in asked] == 6 * [shown(asked[0])]
         statuses = [
             (
                 await second_step(
@@ -85,7 +87,7 @@ async def test_where_factors_are_hidden_everybody_is_asked_for_one(
             ).status
             for each in asked
         ]
-        assert statuses == [200, 401, 401, 401]
+        assert statuses == [200, 401, 401, 401, 401, 401]
         assert (await identity.sign_in("bobby")).status == 200
 
 
