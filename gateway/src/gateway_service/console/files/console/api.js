@@ -1,13 +1,11 @@
 // The one client of the API. The access token is in this module's memory and nowhere else; the refresh token is in a
 // cookie that no script can read.
 
-const LANGUAGE = "Content-Language";
-
 /** Why a request was refused, in the words of the API. */
 export class Refusal extends Error {
-  constructor(message, { status = 0, code = "", requestId = "", errors = [], problem = {} } = {}) {
+  constructor(message, { status = 0, code = "", requestId = "", errors = [], problem = {}, language = null } = {}) {
     super(message);
-    Object.assign(this, { status, code, requestId, errors, problem });
+    Object.assign(this, { status, code, requestId, errors, problem, language });
   }
 }
 
@@ -90,6 +88,6 @@ async function read(response) {
     requestId,
     errors: data?.errors ?? [],
     problem: data ?? {},
-    language: response.headers.get(LANGUAGE),
+    language: response.headers.get("Content-Language"),
   });
 }

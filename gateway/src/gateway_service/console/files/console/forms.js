@@ -29,13 +29,12 @@ export const check = (name, label, attributes = {}) =>
  */
 export function form(children, label, submit, { tone = "", name } = {}) {
   const submitButton = h("button", { class: `main ${tone}` }, label);
-  const element = h(
+  return h(
     "form",
     { novalidate: true, "aria-label": name, on: { submit: (event) => run(event, submit, submitButton) } },
     children,
     h("div", { class: "row" }, submitButton),
   );
-  return element;
 }
 
 async function run(event, submit, submitButton) {
