@@ -1,0 +1,47 @@
+"""Each metric of verification moves when that happens which it is there to show."""
+
+from tests.support.content import Content
+from tests.support.issuer import Issuer
+from tests.support.tokens import mint
+from tests.support.waiting import until
+
+from service_kit.tokens import RefusalReason
+
+
+def refused(service: Content, reason: RefusalReason) -> float:
+    labels = {"reason": reason.value}
+    found = service.registry.get_sample_value("content_tokens_refused_total", labels)
+    return found or 0.0
+
+
+async def test_refused_tokens_are_counted_by_reason(
+    issuer: Issuer, service: Content
+) -> None:
+    assert (await service.get(token=issuer.mint())).status == 200
+    for claims in ({"aud": "billing"}, {"exp": 1}, {"exp": 2}):
+        answer = await service.get(token=mint(claims=claims))
+        assert answer.status == 401
+
+    assert refused(service, RefusalReason.AUDIENCE) == 1
+    assert refused(service, RefusalReason.EXPIRED) == 2
+    assert refused(service, RefusalReason.SIGNATURE) == 0
+
+
+async def test_ages_of_keys_and_lists_grow_while_the_issuer_is_away(
+    issuer: Issuer, service: Content
+) -> None:
+    assert (await service.get(token=issuer.mint())).status == 200
+    left = service.metric("status_list_expiry_seconds")
+    await issuer.stop()
+    await until(lambda: service.metric("status_list_failures_total"), seconds=30)
+
+    assert service.metric("status_list_age_seconds") > 0
+    assert service.metric("verification_keys_age_seconds") > 0
+    assert 0 < service.metric("status_list_expiry_seconds") < left
+
+
+async def test_problems_are_counted_by_code(service: Content) -> None:
+    await service.get()
+    labels = {"route": "/api/test/user", "code": "missing_token"}
+
+    assert service.registry.get_sample_value("content_problems_total", labels) == 1
