@@ -3,12 +3,13 @@
 
 const PREFER = { Prefer: "refresh-token=cookie" };
 
-/** What the gateway refused: `status`, and the problem's `code` and `message`. */
+/** What the gateway refused: `status`, the `problem`, and its `code` and `message`. */
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.message ?? `Status ${status}`);
     this.status = status;
     this.code = problem.code;
+    this.problem = problem;
   }
 }
 
