@@ -12,13 +12,12 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 from tests.reference import metrics
 from tests.reference.pages import SERVICES
 from tests.support.contract_walk import ROWS, Walk, claims_of, walking
-from tests.support.make_up import PATIENCE_SECONDS, PORTS, ROOT, Running, Tree
+from tests.support.make_up import AWKWARD, PATIENCE_SECONDS, PORTS, ROOT, Running, Tree
 from tests.support.missing import skip_missing
 
 
@@ -30,10 +29,6 @@ def _processes_in(folder: Path) -> list[str]:
             if cwd.readlink() == folder:
                 found.append((cwd.parent / "cmdline").read_text())
     return found
-
-
-AWKWARD: Final = "a tree? 100%"
-"""A path with what URLs and templates take for their own."""
 
 
 @pytest.fixture

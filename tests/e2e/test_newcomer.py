@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.support.make_up import ROOT, FreshTree
+from tests.support.make_up import AWKWARD, ROOT, FreshTree
 from tests.support.missing import skip_missing
 from tests.support.walkthrough import Walkthrough
 
@@ -18,13 +18,13 @@ GUIDES: Final = (
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> FreshTree:
     """One copy of the tree for all guides: each takes half a minute to set up."""
-    return FreshTree(tmp_path_factory.mktemp("guides") / "gatehouse")
+    return FreshTree(tmp_path_factory.mktemp("guides") / AWKWARD)
 
 
 @pytest.mark.timeout(600)
 def test_the_readme_leads_from_a_clone_to_a_service_of_ones_own(tmp_path: Path) -> None:
     """Each command is run as pasted, and prints what the README shows."""
-    tree = FreshTree(tmp_path / "gatehouse")
+    tree = FreshTree(tmp_path / AWKWARD)
     with Walkthrough(tree) as walkthrough:
         walkthrough.follow((ROOT / "README.md").read_text("utf-8"))
 

@@ -19,6 +19,8 @@ from tests.support.ports import free_ports
 
 ROOT: Final = Path(__file__).parents[2]
 PATIENCE_SECONDS: Final = 60.0
+AWKWARD: Final = "a tree? 100%"
+"""A folder's name with what URLs and templates take for their own."""
 PORTS: Final = tuple(
     f"{service}_{kind}"
     for service in ("GATEWAY", "IDENTITY", "CONTENT")
@@ -139,6 +141,7 @@ class FreshTree(Tree):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         del self.environment["IDENTITY_STATUS_LIST_TTL"]  # as newcomers have it
+        self.environment["PIP_USER"] = "1"  # as some have it
 
     _port_names = (*PORTS, "NOTES_PORT", "NOTES_INTERNAL_PORT", "HELLO_PORT")
 
