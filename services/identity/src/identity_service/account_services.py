@@ -15,11 +15,15 @@ from identity_service.security.one_time_tokens import MailedCodes
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.settings import Settings
 from identity_service.storage.database import Database
+from identity_service.usecases.accounts.departures import Departures
 from identity_service.usecases.accounts.email_changes import EmailChanges
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
+from identity_service.usecases.accounts.invitations import Invitations
 from identity_service.usecases.accounts.mailed_codes import CodeSignIns
 from identity_service.usecases.accounts.one_time_tokens import OneTimeTokens
 from identity_service.usecases.accounts.password_resets import PasswordResets
+from identity_service.usecases.accounts.personal_data import PersonalDataExports
+from identity_service.usecases.accounts.user_lines import UserLines
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import SecondSteps
 from identity_service.usecases.mail.outbox import Outbox
@@ -45,6 +49,10 @@ class AccountServices:
     email_verifications: EmailVerifications
     email_changes: EmailChanges
     code_sign_ins: CodeSignIns
+    invitations: Invitations
+    departures: Departures
+    personal_data: PersonalDataExports
+    user_lines: UserLines
 
 
 def compose_accounts(
@@ -133,6 +141,23 @@ def compose_accounts(
             mode=settings.email_verification,
         ),
         code_sign_ins=code_sign_ins,
+        invitations=Invitations(
+            database,
+            hasher=hasher,
+            password_resets=password_resets,
+            outbox=outbox,
+            audit=audit,
+            clock=clock,
+        ),
+        departures=Departures(
+            database,
+            outbox=outbox,
+            audit=audit,
+            clock=clock,
+            grace=settings.deletion_grace,
+        ),
+        personal_data=PersonalDataExports(database, audit),
+        user_lines=UserLines(database, audit=audit, clock=clock),
     )
 
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from identity_service import commands
+from identity_service import commands, moving_commands
 from identity_service.app import create_app
 from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
 from identity_service.domain.fields import InvalidFieldError
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if "read_password" in parsed:
             parsed.password = _password(parsed)
-        if "source" in parsed:
+        if "source" in parsed and parsed.lines is None:
             parsed.source = _tutorial_url(parsed.source, settings)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
@@ -164,9 +164,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_import_arguments(
         add(
             "import-users",
-            commands.import_tutorial_users,
-            "bring the users of the tutorial's database over",
+            moving_commands.import_users,
+            "bring users over, from lines or from the tutorial's database",
             ImportSettings,
+        )
+    )
+    moving_commands.add_export_arguments(
+        add(
+            "export-users",
+            moving_commands.export_users,
+            "write every user, with their password hash, as a line of JSON",
         )
     )
     _add_reset_arguments(
@@ -292,3 +299,4 @@ def _add_import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--after-id", type=int, default=0, help="go on after this id (default: all)"
     )
+    moving_commands.add_import_arguments(parser)

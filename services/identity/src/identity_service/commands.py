@@ -55,7 +55,7 @@ async def migrate(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
 async def create_admin(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Create an administrator; leave one who is there already as they are."""
     password, generated = _given_or_made(arguments)
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         outcome = await services.sign_ups.create_admin(
             arguments.username, arguments.email, password, temporary=generated
         )
@@ -79,7 +79,7 @@ async def import_tutorial_users(
         say(f"{report.done} of {report.total}, up to id {report.last_id}")
 
     try:
-        async with _composed(settings) as services:
+        async with composed_services(settings) as services:
             report = await import_users(
                 TutorialTables(tutorial),
                 StoredImportedUsers(
@@ -103,7 +103,7 @@ async def import_tutorial_users(
 async def reset_password(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Give a user a temporary password, and end all their sessions."""
     password, generated = _given_or_made(arguments)
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         await services.accounts.password_resets.set_temporary(
             arguments.username, password
         )
@@ -115,7 +115,7 @@ async def reset_password(settings: Settings, arguments: Namespace, say: Say) -> 
 
 async def list_mail(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Name the letters that could not be sent, or those that wait."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         waiting, dead = await services.accounts.outbox.count()
         letters = await services.accounts.outbox.page(dead=not arguments.waiting)
     say(f"{waiting} wait, {dead} could not be sent")
@@ -130,7 +130,7 @@ async def list_mail(settings: Settings, arguments: Namespace, say: Say) -> int:
 
 async def resend_mail(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Have letters that could not be sent sent again."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         revived = await services.accounts.outbox.resend(arguments.ids)
     say(f"{revived} will be sent again")
     return 0 if revived or not arguments.ids else 1
@@ -138,7 +138,7 @@ async def resend_mail(settings: Settings, arguments: Namespace, say: Say) -> int
 
 async def list_roles(settings: Settings, _: Namespace, say: Say) -> int:
     """Name every role, and what it is for."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         roles = await services.roles.all()
     width = max(len(role.name) for role in roles)
     for role in roles:
@@ -149,7 +149,7 @@ async def list_roles(settings: Settings, _: Namespace, say: Say) -> int:
 async def add_role(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Add a role; if it is there already, leave it as it is."""
     role = Role.parse(arguments.name, arguments.description)
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         try:
             await services.roles.add(role)
         except RoleExistsError:
@@ -161,7 +161,7 @@ async def add_role(settings: Settings, arguments: Namespace, say: Say) -> int:
 
 async def remove_role(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Remove a role that no user has."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         await services.roles.remove(arguments.name)
     say(f"{arguments.name} is no role any more")
     return 0
@@ -170,7 +170,7 @@ async def remove_role(settings: Settings, arguments: Namespace, say: Say) -> int
 async def plan_file(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Say how roles, clients and settings differ from a file; 1 if they do."""
     wanted = await asyncio.to_thread(read_wanted, arguments.file)
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         steps = await plan(wanted, services.roles, settings, os.environ)
     for step in steps:
         say(step.text)
@@ -182,7 +182,7 @@ async def plan_file(settings: Settings, arguments: Namespace, say: Say) -> int:
 async def apply_file(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Bring roles to what a file says; 1 if something is left for a deployment."""
     wanted = await asyncio.to_thread(read_wanted, arguments.file)
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         steps = await plan(wanted, services.roles, settings, os.environ)
         for step in steps:
             if step.work is not None:
@@ -198,7 +198,7 @@ async def apply_file(settings: Settings, arguments: Namespace, say: Say) -> int:
 
 async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Let the next key sign; with ``--now``, withdraw the active one at once."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         rotation = services.key_rotation
         try:
             replaces_unopened = getattr(arguments, "replace_unopened", False)
@@ -221,7 +221,7 @@ async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say)
 
 async def reseal_signing_keys(settings: Settings, _: Namespace, say: Say) -> int:
     """Seal the signing keys, and apps' secrets, under the first key-encryption key."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         resealed = await services.key_rotation.reseal()
         resealed += await services.factors.upkeep.reseal()
     say(f"sealed anew: {resealed}; all are sealed under the first key now")
@@ -230,7 +230,7 @@ async def reseal_signing_keys(settings: Settings, _: Namespace, say: Say) -> int
 
 async def reset_factors(settings: Settings, arguments: Namespace, say: Say) -> int:
     """Remove the second factors of a user who has lost them."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         removed = await services.factors.upkeep.reset(arguments.username)
     say(f"{arguments.username}: {removed} second factors removed, all sessions ended")
     return 0
@@ -238,7 +238,7 @@ async def reset_factors(settings: Settings, arguments: Namespace, say: Say) -> i
 
 async def after_restore(settings: Settings, _: Namespace, say: Say) -> int:
     """End whatever a restored database brings back to life."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         present = await schema.present_version(services.engine)
         known = await asyncio.to_thread(schema.known_versions)
         if (fault := schema.fault(present, known)) is not None:
@@ -251,7 +251,7 @@ async def after_restore(settings: Settings, _: Namespace, say: Say) -> int:
 
 async def verify_audit(settings: Settings, _: Namespace, say: Say) -> int:
     """Follow the chain of audit events from its start to its end."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         verification = await services.audit.verify()
     if verification.broken_at is not None:
         say(f"broken at event {verification.broken_at}")
@@ -262,7 +262,7 @@ async def verify_audit(settings: Settings, _: Namespace, say: Say) -> int:
 
 async def doctor(settings: Settings, _: Namespace, say: Say) -> int:
     """Say of each thing that identity needs whether it is as it should be."""
-    async with _composed(settings) as services:
+    async with composed_services(settings) as services:
         return await report(diagnose(settings, services, os.environ), say)
 
 
@@ -274,7 +274,8 @@ def _given_or_made(arguments: Namespace) -> tuple[str, bool]:
 
 
 @contextlib.asynccontextmanager
-async def _composed(settings: Settings) -> AsyncIterator[Services]:
+async def composed_services(settings: Settings) -> AsyncIterator[Services]:
+    """Compose the services for one command, and let go of them after it."""
     services = compose(settings, CollectorRegistry())
     try:
         with contextlib.suppress(DatabaseUnavailableError):  # the command will say so

@@ -222,7 +222,12 @@ def compose(
     )
     bearers = Bearers(database, verifier, issuer=settings.issuer)
     housekeeping = Housekeeping(
-        [*expired_rows_chores(database, clock), audit, SearchWordsChore(database)]
+        [
+            *expired_rows_chores(database, clock),
+            audit,
+            SearchWordsChore(database),
+            accounts.departures,
+        ]
     )
     refreshes = Refreshes(
         database,

@@ -1,9 +1,11 @@
 """The settings of mail, and of what people do by it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Final
 
 from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.fields import InvalidFieldError
@@ -12,6 +14,9 @@ from identity_service.mail.servers import MailDestination
 from identity_service.mail.templates import MailTemplates
 from service_kit import settings as parse
 from service_kit.settings import SettingsError, setting
+
+_DAY: Final = 86_400
+_LONGEST_GRACE: Final = 365 * _DAY
 
 
 def _verification(value: str) -> Verification:
@@ -60,6 +65,12 @@ class MailSettings:
         parse.boolean,
         default="off",
         description="on: people may sign in by a code mailed to a verified address",
+    )
+    deletion_grace: timedelta = setting(
+        "IDENTITY_DELETION_GRACE",
+        parse.seconds(0, _LONGEST_GRACE),
+        default=str(14 * _DAY),
+        description="seconds from a user's wish to be deleted until it is done",
     )
     mail_sender: Address | None = setting(
         "IDENTITY_MAIL_FROM",

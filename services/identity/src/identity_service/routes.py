@@ -7,6 +7,7 @@ from identity_service.handlers import (
     email_addresses,
     factors,
     keys,
+    leaving,
     me,
     metadata,
     oauth,
@@ -24,7 +25,7 @@ from service_kit.operations import Operation, operations_in
 OPERATIONS: Final[tuple[Operation, ...]] = operations_in(
     (
         *(me, sessions, sign_in_codes, factors, passkeys),
-        *(password_resets, email_addresses, users, roles, audit),
+        *(leaving, password_resets, email_addresses, users, roles, audit),
         *(operating, status_lists, keys, metadata, oauth),
     )
 )

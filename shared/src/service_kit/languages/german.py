@@ -223,6 +223,9 @@ TEXTS: Final[Mapping[str, str]] = {
         "Die alte E-Mail-Adresse gilt wieder. Eine Mail, um ein neues Passwort zu"
         " wählen, ist unterwegs."
     ),
+    "Your account will be deleted. To keep it, sign in before that.": (
+        "Ihr Konto wird gelöscht. Um es zu behalten, melden Sie sich vorher an."
+    ),
     "This is not offered here.": "Das gibt es hier nicht.",
     "Password changed.": "Das Passwort ist geändert.",
     "Account deleted.": "Das Konto ist gelöscht.",

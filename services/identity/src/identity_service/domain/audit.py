@@ -138,6 +138,8 @@ class AuditQuery:
     before_id: int | None = None
     actor_id: int | None = None
     subject_id: int | None = None
+    about_id: int | None = None
+    """A user who did it, or to whom it was done."""
     action: str | None = None
     since: datetime | None = None
     until: datetime | None = None

@@ -69,6 +69,15 @@ class UserPayload(ProfilePayload):
     disabled: bool | None = None
 
 
+class NewUserPayload(Payload):
+    """POST /api/users."""
+
+    username: UsernameText
+    email: EmailText
+    roles: Roles | None = None
+    invite: bool = False
+
+
 class PasswordPayload(Payload):
     """POST /api/users/me/password."""
 

@@ -108,6 +108,19 @@ class UserBody(Body):
         )
 
 
+class CreatedUserBody(UserBody):
+    """A user whom an administrator has made."""
+
+    temporary_password: Annotated[str, text(64, "0123456789abcdefghijklmn")] = ""
+    """Shown once, to be changed at the first sign-in; not for who is invited."""
+
+
+class DepartureBody(MessageBody):
+    """When an account will be deleted."""
+
+    deleted_at: Moment
+
+
 class Page(Body):
     """Some entries of a list."""
 

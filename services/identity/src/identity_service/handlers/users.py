@@ -1,16 +1,25 @@
 """Users, as administrators see them."""
 
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
+from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import UserNotFoundError
+from identity_service.domain.usernames import Username
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.me import profile_changes
 from identity_service.handlers.operations import ADMINS, USER_ID, operation
-from identity_service.handlers.payloads import RolesPayload, UserPayload, read_payload
+from identity_service.handlers.payloads import (
+    NewUserPayload,
+    RolesPayload,
+    UserPayload,
+    read_payload,
+)
 from identity_service.handlers.queries import MAX_DIGITS, UsersQuery, read_query
 from identity_service.handlers.responses import (
+    CreatedUserBody,
     EndedBody,
     MessageBody,
     UserBody,
@@ -19,7 +28,8 @@ from identity_service.handlers.responses import (
     json_response,
     message_response,
 )
-from service_kit.operations import Tag
+from identity_service.usecases.accounts.invitations import WantedUser
+from service_kit.operations import Reply, Tag
 from service_kit.problems import accounts
 
 USER: Final = r"/api/users/{user_id:\d+}"
@@ -48,6 +58,43 @@ async def list_users(request: web.Request) -> web.Response:
             next_cursor=str(shown[-1].id) if len(found) > query.limit else None,
         )
     )
+
+
+@operation(
+    "POST",
+    "/api/users",
+    tag=Tag.ADMINISTRATION,
+    access=ADMINS,
+    body=NewUserPayload,
+    returns=Reply(CreatedUserBody, HTTPStatus.CREATED),
+    problems=(
+        accounts.USERNAME_TAKEN,
+        accounts.EMAIL_TAKEN,
+        accounts.UNKNOWN_ROLE,
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.NOT_OFFERED,
+        accounts.BUSY,
+    ),
+)
+async def create_user(request: web.Request) -> web.Response:
+    """Make a user, who is invited by mail or gets a temporary password."""
+    context = RequestContext(request)
+    admin = await context.admin()
+    context.require_fresh(admin)
+    payload = await read_payload(request, NewUserPayload)
+    wanted = WantedUser(
+        username=Username.parse(payload.username),
+        email=EmailAddress.parse(payload.email),
+        roles=[role_name(each) for each in payload.roles or ()],
+    )
+    invitations = context.services.accounts.invitations
+    members: dict[str, str] = {}
+    if payload.invite:
+        user = await invitations.invite(wanted, admin)
+    else:
+        user, members["temporary_password"] = await invitations.create(wanted, admin)
+    body = CreatedUserBody(**UserBody.of(user).model_dump(), **members)
+    return json_response(body, HTTPStatus.CREATED)
 
 
 @operation(
@@ -138,7 +185,7 @@ async def set_roles(request: web.Request) -> web.Response:
     admin = await context.admin()
     context.require_fresh(admin)
     payload = await read_payload(request, RolesPayload)
-    names = (name.removeprefix("ROLE_").lower() for name in payload.roles)
+    names = map(role_name, payload.roles)
     user = await context.services.users.set_roles(user_id_in(request), names, admin)
     return json_response(UserBody.of(user))
 
@@ -158,6 +205,11 @@ async def end_sessions(request: web.Request) -> web.Response:
     admin = await context.admin()
     ended = await context.services.users.end_sessions(user_id_in(request), admin)
     return ended_response("Sessions ended.", ended)
+
+
+def role_name(in_request: str) -> str:
+    """Return the name of a role that a request calls so or ``ROLE_…``."""
+    return in_request.removeprefix("ROLE_").lower()
 
 
 def user_id_in(request: web.Request) -> int:

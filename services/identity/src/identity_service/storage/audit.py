@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.audit import (
@@ -101,6 +101,8 @@ def _conditions(query: AuditQuery) -> Iterator[ColumnElement[bool]]:
         yield event.actor_id == query.actor_id
     if query.subject_id is not None:
         yield event.subject_id == query.subject_id
+    if query.about_id is not None:
+        yield or_(event.actor_id == query.about_id, event.subject_id == query.about_id)
     if query.action is not None:
         yield event.action == query.action
     if query.since is not None:

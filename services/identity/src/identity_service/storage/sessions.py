@@ -224,6 +224,16 @@ class SessionRepository:
         found = (_session(row) for row in rows)
         return sorted(found, key=lambda each: each.rotated_at, reverse=True)
 
+    async def all_of(self, user_id: int) -> list[Session]:
+        """Return a user's newest sessions, those that have ended included."""
+        rows = await self._connection.execute(
+            select(sessions)
+            .where(sessions.c.user_id == user_id)
+            .order_by(sessions.c.created_at.desc())
+            .limit(BATCH)
+        )
+        return [_session(row) for row in rows]
+
     async def _lock_unended(self, user_id: int, now: datetime) -> list[Session]:
         """Lock the sessions of a user that live, or of which a token may live."""
         rows = await self._connection.execute(

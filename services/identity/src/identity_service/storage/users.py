@@ -237,6 +237,22 @@ class UserRepository:
         """Disable a user, or enable it with None."""
         await self._set(users.c.id == user_id, disabled_at=disabled_at, updated_at=now)
 
+    async def set_deletion_due_at(
+        self, user_id: int, due_at: datetime | None, now: datetime
+    ) -> None:
+        """Have a user deleted then, or not at all with None."""
+        await self._set(users.c.id == user_id, deletion_due_at=due_at, updated_at=now)
+
+    async def due_for_deletion(self, now: datetime) -> int | None:
+        """Return the user who has been due for deletion for longest."""
+        found = await self._connection.scalar(
+            select(users.c.id)
+            .where(users.c.deletion_due_at <= now)
+            .order_by(users.c.deletion_due_at)
+            .limit(1)
+        )
+        return None if found is None else int(found)
+
     async def upgrade_password_hash(self, user_id: int, old: str, new: str) -> None:
         """Replace a hash of the same password, unless the password was changed."""
         await self._set(

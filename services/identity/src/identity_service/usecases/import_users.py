@@ -38,11 +38,12 @@ class Outcome(Enum):
     BAD_ID = "id is not from 1 to 2**52"
     BAD_USERNAME = "not a user name"
     BAD_EMAIL = "not an e-mail address"
-    BAD_PASSWORD_HASH = "not a bcrypt hash"  # noqa: S105 - an outcome
+    BAD_PASSWORD_HASH = "not a password hash"  # noqa: S105 - an outcome
     UNKNOWN_ROLE = "unknown role"
+    BAD_LINE = "not a JSON object"
 
 
-_DONE: Final = frozenset({Outcome.IMPORTED, Outcome.ALREADY_HERE, Outcome.DELETED})
+DONE: Final = frozenset({Outcome.IMPORTED, Outcome.ALREADY_HERE, Outcome.DELETED})
 """What leaves nobody behind."""
 
 
@@ -123,7 +124,7 @@ async def import_users(
         for row, user in zip(batch, judged, strict=True):
             outcome = next(added) if isinstance(user, ImportedUser) else user
             report.outcomes[outcome] += 1
-            if outcome not in _DONE:
+            if outcome not in DONE:
                 report.refusals.append(Refusal(row.id, outcome))
             report.last_id = row.id
         progress(report)

@@ -83,6 +83,8 @@ class SessionStarts:
             ended = await unit.sessions.end_surplus(
                 user.id, self._rules.most, session.created_at
             )
+            if user.deletion_due_at is not None:
+                await self._keep(unit, user.id, device)
             await self._audit.append(unit, _signed_in(session, ended))
             return user
 
@@ -96,6 +98,19 @@ class SessionStarts:
             session.generation,
             entry,
             session.authentication,
+        )
+
+    async def _keep(self, unit: Repositories, user_id: int, device: Device) -> None:
+        """Keep an account whose owner has signed in after they wanted it deleted."""
+        await unit.users.set_deletion_due_at(user_id, None, self._clock())
+        await self._audit.append(
+            unit,
+            AuditEvent(
+                action=Action.DELETION_CANCELLED,
+                actor_id=user_id,
+                subject_id=user_id,
+                address=device.address,
+            ),
         )
 
     def _new_session(

@@ -58,10 +58,10 @@ class Users:
         async def work(unit: Repositories) -> User:
             if changes.disabled is not None:
                 await unit.roles.lock_admin()
-            user = await _locked(unit, user_id)
+            user = await locked_user(unit, user_id)
             await self._rename(unit, user, changes, caller)
             await self._set_disabled(unit, user, changes, caller)
-            return await _locked(unit, user_id)
+            return await locked_user(unit, user_id)
 
         return await self._database.write(work)
 
@@ -81,7 +81,7 @@ class Users:
         async def work(unit: Repositories) -> User:
             await unit.roles.lock_admin()
             roles = existing_roles(wanted, await unit.roles.names())
-            user = await _locked(unit, user_id)
+            user = await locked_user(unit, user_id)
             if roles == frozenset(user.roles):
                 return user
             await unit.users.set_roles(user_id, roles)
@@ -92,7 +92,7 @@ class Users:
                 "after": " ".join(sorted(roles)),
             }
             await self._record(unit, Action.ROLES_CHANGED, user_id, caller, **change)
-            return await _locked(unit, user_id)
+            return await locked_user(unit, user_id)
 
         return await self._database.write(work)
 
@@ -106,7 +106,7 @@ class Users:
 
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
-            user = await _locked(unit, user_id)
+            user = await locked_user(unit, user_id)
             await self._end_sessions(unit, user_id, EndReason.ENDED_BY_ADMIN)
             await unit.one_time_tokens.remove_of_user(user_id)
             await unit.outbox.remove_of_user(user_id)
@@ -125,7 +125,7 @@ class Users:
         """
 
         async def work(unit: Repositories) -> int:
-            await _locked(unit, user_id)
+            await locked_user(unit, user_id)
             reason = EndReason.ENDED_BY_ADMIN
             ended = await self._end_sessions(unit, user_id, reason)
             details = {"reason": reason.value, "sessions": ended}
@@ -207,7 +207,8 @@ class Users:
         )
 
 
-async def _locked(unit: Repositories, user_id: int) -> User:
+async def locked_user(unit: Repositories, user_id: int) -> User:
+    """Return a user, locked, or raise `UserNotFoundError`."""
     user = await unit.users.lock(user_id)
     if user is None:
         raise UserNotFoundError

@@ -1,0 +1,54 @@
+"""Leave, and take along what is held."""
+
+from aiohttp import web
+
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.operations import operation
+from identity_service.handlers.personal_data import PersonalDataBody
+from identity_service.handlers.responses import (
+    DepartureBody,
+    in_their_language,
+    json_response,
+    told,
+)
+from service_kit.operations import USERS, Tag
+from service_kit.problems import accounts
+
+
+@operation(
+    "DELETE",
+    "/api/users/me",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    returns=DepartureBody,
+    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.LAST_ADMIN),
+)
+async def delete_me(request: web.Request) -> web.Response:
+    """Delete the caller's account, after a grace.
+
+    Every session ends now. Signing in before the account is deleted keeps it.
+    """
+    context = RequestContext(request)
+    caller = await context.caller()
+    context.require_fresh(caller)
+    due_at = await context.services.accounts.departures.ask(caller)
+    body = DepartureBody(
+        message=told("Your account will be deleted. To keep it, sign in before that."),
+        deleted_at=due_at,
+    )
+    return in_their_language(json_response(body))
+
+
+@operation(
+    "GET",
+    "/api/users/me/export",
+    tag=Tag.ACCOUNT,
+    access=USERS,
+    returns=PersonalDataBody,
+)
+async def export_me(request: web.Request) -> web.Response:
+    """Show all that is held of the caller."""
+    context = RequestContext(request)
+    caller = await context.caller()
+    held = await context.services.accounts.personal_data.export(caller)
+    return json_response(PersonalDataBody.of(held, caller.session_id))

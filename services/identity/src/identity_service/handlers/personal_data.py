@@ -1,0 +1,86 @@
+"""All that is held of a user, as a response says it."""
+
+from typing import Annotated, Self
+
+from identity_service.handlers.responses import (
+    AuditEventBody,
+    Body,
+    SessionBody,
+    UserBody,
+)
+from identity_service.handlers.schemas import Count, EmailText, Moment, described, text
+from identity_service.usecases.accounts.personal_data import MOST_EVENTS, PersonalData
+
+
+class HeldTokenBody(Body):
+    """A token that was mailed and has not been used; its secret is not held."""
+
+    purpose: Annotated[str, text(24, "password_reset")]
+    email: EmailText
+    created_at: Moment
+    expires_at: Moment
+
+
+class HeldMailBody(Body):
+    """A mail that has not been sent."""
+
+    kind: Annotated[str, text(32, "password_reset")]
+    created_at: Moment
+
+
+class HeldPasskeyBody(Body):
+    """A passkey; only its public key is held."""
+
+    name: Annotated[str, text(64, "phone")]
+    created_at: Moment
+    last_used_at: Moment | None
+
+
+class PersonalDataBody(Body):
+    """All that is held of a user; of the password, a hash."""
+
+    user: UserBody
+    email_verified_at: Moment | None
+    has_totp: bool
+    recovery_codes_left: Count
+    passkeys: Annotated[list[HeldPasskeyBody], described(maxItems=100)]
+    sessions: Annotated[list[SessionBody], described(maxItems=1000)]
+    tokens: Annotated[list[HeldTokenBody], described(maxItems=10_000)]
+    mails: Annotated[list[HeldMailBody], described(maxItems=10_000)]
+    events: Annotated[list[AuditEventBody], described(maxItems=MOST_EVENTS)]
+
+    @classmethod
+    def of(cls, held: PersonalData, session_id: str) -> Self:
+        """Return what a response says of it; ``session_id`` is the caller's."""
+        return cls(
+            user=UserBody.of(held.user),
+            email_verified_at=held.user.email_verified_at,
+            has_totp=held.factors.has_totp,
+            recovery_codes_left=held.factors.recovery_codes,
+            passkeys=[
+                HeldPasskeyBody(
+                    name=each.name,
+                    created_at=each.created_at,
+                    last_used_at=each.last_used_at,
+                )
+                for each in held.passkeys
+            ],
+            sessions=[
+                SessionBody.of(each, current=each.id == session_id)
+                for each in held.sessions
+            ],
+            tokens=[
+                HeldTokenBody(
+                    purpose=each.purpose,
+                    email=each.email,
+                    created_at=each.created_at,
+                    expires_at=each.expires_at,
+                )
+                for each in held.tokens
+            ],
+            mails=[
+                HeldMailBody(kind=each.kind, created_at=each.created_at)
+                for each in held.letters
+            ],
+            events=[AuditEventBody.of(each) for each in held.events],
+        )

@@ -1,0 +1,124 @@
+"""Let people leave: after a grace, in which signing in keeps the account."""
+
+from datetime import datetime, timedelta
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import LastAdminError
+from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.roles import ADMIN
+from identity_service.domain.sessions import Caller, EndReason
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.users import locked_user
+from service_kit.clock import Clock
+from service_kit.languages.accepting import preferred_language
+
+
+class Departures:
+    """Deletes accounts whose owners want it; as a chore, those whose grace is over."""
+
+    name = "departures"
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        outbox: Outbox,
+        audit: Audit,
+        clock: Clock,
+        grace: timedelta,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._audit = audit
+        self._clock = clock
+        self._grace = grace
+
+    async def ask(self, caller: Caller) -> datetime:
+        """End the caller's sessions, and return when their account is deleted.
+
+        Signing in before that keeps it. Without a grace it is deleted at once.
+
+        Raises
+        ------
+        UserNotFoundError, LastAdminError
+        """
+        due_at = self._clock() + self._grace
+
+        async def work(unit: Repositories) -> None:
+            await unit.roles.lock_admin()
+            user = await locked_user(unit, caller.user_id)
+            await _refuse_last_admin(unit, user.roles)
+            now = self._clock()
+            await unit.users.set_deletion_due_at(user.id, due_at, now)
+            await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT, now)
+            await self._outbox.post(
+                unit,
+                Letter(
+                    kind=MailKind.ACCOUNT_DELETION,
+                    to=user.email,
+                    language=preferred_language.get(),
+                    user_id=user.id,
+                    values={"username": user.username, "date": f"{due_at:%Y-%m-%d}"},
+                ),
+            )
+            await self._record(unit, Action.DELETION_REQUESTED, caller)
+
+        async def work_at_once(unit: Repositories) -> None:
+            await unit.roles.lock_admin()
+            user = await locked_user(unit, caller.user_id)
+            await _refuse_last_admin(unit, user.roles)
+            await self._delete(unit, user.id)
+            await self._record(unit, Action.ACCOUNT_DELETED, caller)
+
+        await self._database.write(work if self._grace else work_at_once)
+        return due_at
+
+    async def prune(self) -> int:
+        """Delete one account whose grace is over, if there is one."""
+
+        async def work(unit: Repositories) -> int:
+            await unit.roles.lock_admin()
+            user_id = await unit.users.due_for_deletion(self._clock())
+            user = None if user_id is None else await unit.users.lock(user_id)
+            if user is None:
+                return 0
+            try:
+                await _refuse_last_admin(unit, user.roles)
+            except LastAdminError:  # since they asked, all others have gone
+                await unit.users.set_deletion_due_at(user.id, None, self._clock())
+                return 1
+            await self._delete(unit, user.id)
+            event = AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id)
+            await self._audit.append(unit, event)
+            return 1
+
+        return await self._database.write(work)
+
+    async def backlog(self) -> timedelta:
+        """Return nothing: an account that stays a minute longer does no harm."""
+        return timedelta()
+
+    async def _delete(self, unit: Repositories, user_id: int) -> None:
+        await unit.sessions.end_all(user_id, EndReason.ACCOUNT_LEFT, self._clock())
+        await unit.one_time_tokens.remove_of_user(user_id)
+        await unit.outbox.remove_of_user(user_id)
+        await unit.users.delete(user_id)
+
+    async def _record(self, unit: Repositories, action: Action, caller: Caller) -> None:
+        await self._audit.append(
+            unit,
+            AuditEvent(
+                action=action,
+                actor_id=caller.user_id,
+                subject_id=caller.user_id,
+                address=caller.device.address,
+            ),
+        )
+
+
+async def _refuse_last_admin(unit: Repositories, roles: tuple[str, ...]) -> None:
+    if ADMIN in roles and await unit.users.count_active_admins() <= 1:
+        raise LastAdminError

@@ -1,0 +1,119 @@
+"""Make accounts for others, and invite them."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.one_time_tokens import Purpose
+from identity_service.domain.roles import USER, existing_roles
+from identity_service.domain.sessions import Caller
+from identity_service.domain.usernames import Username
+from identity_service.domain.users import NewUser, User, refuse_foreign_address
+from identity_service.security.password_hashing import PasswordHasher
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.password_resets import PasswordResets
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.outbox import Outbox
+from service_kit.clock import Clock
+from service_kit.languages.accepting import preferred_language
+
+_PASSWORD_BYTES: Final = 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedUser:
+    """Whom an administrator wants to make a user."""
+
+    username: Username
+    email: EmailAddress
+    roles: Iterable[str]
+
+
+class Invitations:
+    """Makes users who have not signed up themselves."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        hasher: PasswordHasher,
+        password_resets: PasswordResets,
+        outbox: Outbox,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._hasher = hasher
+        self._password_resets = password_resets
+        self._outbox = outbox
+        self._audit = audit
+        self._clock = clock
+
+    async def invite(self, wanted: WantedUser, caller: Caller) -> User:
+        """Create a user, and mail them a link to choose a password.
+
+        Raises
+        ------
+        NotOfferedError
+        InvalidUsernameError, UsernameTakenError, EmailTakenError, UnknownRoleError,
+        HashingBusyError
+        """
+        self._outbox.require_server()
+        unknown = secrets.token_urlsafe(_PASSWORD_BYTES)
+        return await self._create(wanted, caller, unknown, is_invited=True)
+
+    async def create(self, wanted: WantedUser, caller: Caller) -> tuple[User, str]:
+        """Create a user; return the password that they have to change at once.
+
+        Raises
+        ------
+        InvalidUsernameError, UsernameTakenError, EmailTakenError, UnknownRoleError,
+        HashingBusyError
+        """
+        password = secrets.token_urlsafe(_PASSWORD_BYTES)
+        user = await self._create(wanted, caller, password, is_invited=False)
+        return user, password
+
+    async def _create(
+        self, wanted: WantedUser, caller: Caller, password: str, *, is_invited: bool
+    ) -> User:
+        refuse_foreign_address(wanted.username, wanted.email)
+        password_hash = await self._hasher.hash(password, caller.device)
+        names = tuple(wanted.roles)
+
+        async def work(unit: Repositories) -> User | None:
+            roles = existing_roles(names, await unit.roles.names())
+            user_id = await unit.users.add(
+                NewUser(
+                    username=wanted.username,
+                    email=wanted.email,
+                    password_hash=password_hash,
+                    password_is_temporary=not is_invited,
+                    roles=roles or frozenset({USER}),
+                    created_at=self._clock(),
+                )
+            )
+            user = await unit.users.get(user_id)
+            if user is not None and is_invited:
+                await self._password_resets.post(
+                    unit, user, Purpose.INVITATION, preferred_language.get()
+                )
+            await self._audit.append(
+                unit,
+                AuditEvent(
+                    action=Action.INVITED if is_invited else Action.ACCOUNT_CREATED,
+                    actor_id=caller.user_id,
+                    subject_id=user_id,
+                    address=caller.device.address,
+                ),
+            )
+            return user
+
+        user = await self._database.write(work)
+        if user is None:
+            raise RuntimeError("a user that was added is not there")
+        return user

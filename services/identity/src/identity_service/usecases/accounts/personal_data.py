@@ -1,0 +1,89 @@
+"""Tell people all that is held of them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from identity_service.domain.audit import Action, AuditEvent, AuditQuery, AuditRecord
+from identity_service.domain.errors import UserNotFoundError
+from identity_service.domain.factors import Factors, Passkey
+from identity_service.domain.mail import StoredLetter
+from identity_service.domain.one_time_tokens import StoredToken
+from identity_service.domain.sessions import Caller, Session
+from identity_service.domain.users import User
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+
+_PAGE: Final = 500
+"""Audit events read in one transaction."""
+
+MOST_EVENTS: Final = 20_000
+"""Audit events in one response, the newest: some 10 MB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonalData:
+    """All that is held of a user."""
+
+    user: User
+    sessions: list[Session]
+    tokens: list[StoredToken]
+    letters: list[StoredLetter]
+    factors: Factors
+    passkeys: list[Passkey]
+    events: list[AuditRecord]
+
+
+class PersonalDataExports:
+    """Gathers what is held of users."""
+
+    def __init__(self, database: Database, audit: Audit) -> None:
+        self._database = database
+        self._audit = audit
+
+    async def export(self, caller: Caller) -> PersonalData:
+        """Return all that is held of the caller; that they asked is recorded.
+
+        Raises
+        ------
+        UserNotFoundError
+        """
+        user_id = caller.user_id
+        await self._audit.record(
+            AuditEvent(
+                action=Action.EXPORTED,
+                actor_id=user_id,
+                subject_id=user_id,
+                address=caller.device.address,
+            )
+        )
+        events = await self._events(user_id)
+
+        async def look(unit: Repositories) -> PersonalData:
+            user = await unit.users.get(user_id)
+            if user is None:
+                raise UserNotFoundError
+            return PersonalData(
+                user=user,
+                sessions=await unit.sessions.all_of(user_id),
+                tokens=await unit.one_time_tokens.of_user(user_id),
+                letters=await unit.outbox.of_user(user_id),
+                factors=await unit.factors.of(user_id),
+                passkeys=await unit.passkeys.of(user_id),
+                events=events,
+            )
+
+        return await self._database.read(look)
+
+    async def _events(self, user_id: int) -> list[AuditRecord]:
+        events: list[AuditRecord] = []
+        before_id = None
+        while len(events) < MOST_EVENTS:
+            page = await self._audit.search(
+                AuditQuery(limit=_PAGE, before_id=before_id, about_id=user_id)
+            )
+            events += page
+            if len(page) < _PAGE:
+                break
+            before_id = page[-1].id
+        return events

@@ -1,0 +1,190 @@
+"""Users as lines of JSON, to move them between deployments (docs/identity.md).
+
+Hashes are moved as they are: who imports peppered ones needs the pepper in its list.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.emails import EmailAddress, InvalidEmailError
+from identity_service.domain.errors import (
+    EmailTakenError,
+    UnknownRoleError,
+    UsernameTakenError,
+)
+from identity_service.domain.roles import RoleName, existing_roles
+from identity_service.domain.usernames import InvalidUsernameError, Username
+from identity_service.domain.users import NewUser, User
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.import_users import DEFAULT_ROLES, Outcome
+from service_kit.clock import Clock
+
+PAGE: Final = 500
+"""Users read at a time."""
+
+BATCH: Final = 50
+"""Users in one transaction: it stays well within the time a unit of work has."""
+
+IsHash = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class UserLine:
+    """A user that a line describes."""
+
+    user: NewUser
+    is_disabled: bool
+
+
+def to_line(user: User) -> str:
+    """Return the line of a user, without its end."""
+    verified_at = user.email_verified_at
+    return json.dumps(
+        {
+            "username": user.username,
+            "email": user.email,
+            "emailVerifiedAt": verified_at and verified_at.isoformat(),
+            "passwordHash": user.password_hash,
+            "passwordIsTemporary": user.password_is_temporary,
+            "roles": list(user.roles),
+            "disabled": user.disabled_at is not None,
+            "createdAt": user.created_at.isoformat(),
+        },
+        ensure_ascii=False,
+    )
+
+
+class _LineError(Exception):
+    """A line describes nobody who could be added."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.value)
+        self.outcome = outcome
+
+
+def from_line(
+    line: str, *, roles: AbstractSet[RoleName], is_password_hash: IsHash, now: datetime
+) -> UserLine | Outcome:
+    """Return the user that a line describes, or what is wrong with it.
+
+    Only name, address and hash are needed. Members that are not known are ignored.
+    """
+    try:
+        return _user_in(_members(line), roles, is_password_hash, now)
+    except _LineError as error:
+        return error.outcome
+    except InvalidUsernameError:
+        return Outcome.BAD_USERNAME
+    except InvalidEmailError:
+        return Outcome.BAD_EMAIL
+    except UnknownRoleError:
+        return Outcome.UNKNOWN_ROLE
+
+
+def _members(line: str) -> dict[str, object]:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise _LineError(Outcome.BAD_LINE)
+    return said
+
+
+def _user_in(
+    said: dict[str, object],
+    roles: AbstractSet[RoleName],
+    is_password_hash: IsHash,
+    now: datetime,
+) -> UserLine:
+    names = said.get("roles") or []
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise _LineError(Outcome.UNKNOWN_ROLE)
+    password_hash = _text(said.get("passwordHash"))
+    user = NewUser(
+        username=Username.parse(_text(said.get("username"))),
+        email=EmailAddress.parse(_text(said.get("email"))),
+        password_hash=password_hash,
+        password_is_temporary=said.get("passwordIsTemporary") is True,
+        roles=existing_roles(names, roles) or DEFAULT_ROLES,
+        created_at=_moment(said.get("createdAt"), now) or now,
+        email_verified_at=_moment(said.get("emailVerifiedAt"), now),
+    )
+    if not is_password_hash(password_hash):
+        raise _LineError(Outcome.BAD_PASSWORD_HASH)
+    return UserLine(user, is_disabled=said.get("disabled") is True)
+
+
+class UserLines:
+    """Reads all users, and adds users of another deployment."""
+
+    def __init__(self, database: Database, *, audit: Audit, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+
+    async def pages(self, after_id: int) -> AsyncIterator[list[User]]:
+        """Yield all users with a greater id, in order of it, a page at a time."""
+        while True:
+            work = partial(_page, after_id)
+            users = await self._database.read(work)
+            if not users:
+                return
+            yield users
+            after_id = users[-1].id
+
+    async def add(self, lines: Sequence[UserLine]) -> list[Outcome]:
+        """Create who is not here, in one transaction; return an outcome for each."""
+
+        async def work(unit: Repositories) -> list[Outcome]:
+            outcomes = [await self._add_one(unit, line) for line in lines]
+            if imported := outcomes.count(Outcome.IMPORTED):
+                event = AuditEvent(
+                    action=Action.ACCOUNT_CREATED, details={"imported": imported}
+                )
+                await self._audit.append(unit, event)
+            return outcomes
+
+        return await self._database.write(work)
+
+    async def _add_one(self, unit: Repositories, line: UserLine) -> Outcome:
+        present = await unit.users.get_by_username_key(line.user.username.key)
+        if present is not None:
+            is_same = present.email_key == line.user.email.key
+            return Outcome.ALREADY_HERE if is_same else Outcome.USERNAME_TAKEN
+        try:
+            user_id = await unit.users.add(line.user)
+        except UsernameTakenError:
+            return Outcome.USERNAME_TAKEN
+        except EmailTakenError:
+            return Outcome.EMAIL_TAKEN
+        if line.is_disabled:
+            now = self._clock()
+            await unit.users.set_disabled_at(user_id, now, now)
+        return Outcome.IMPORTED
+
+
+async def _page(after_id: int, unit: Repositories) -> list[User]:
+    return await unit.users.page("", after_id, PAGE)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _moment(value: object, now: datetime) -> datetime | None:
+    """Return a moment that was, None for what says none."""
+    try:
+        moment = datetime.fromisoformat(_text(value))
+    except ValueError:
+        return None
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return aware if aware <= now else None

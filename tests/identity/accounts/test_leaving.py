@@ -1,0 +1,112 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.support.identity import (
+    Answer,
+    IdentityClient,
+    MovableClock,
+    identity_settings,
+    running_identity,
+)
+
+from identity_service.composition import compose
+
+
+async def leave(identity: IdentityClient, access_token: str) -> Answer:
+    return await identity.call("DELETE", "/api/users/me", access_token)
+
+
+async def prune(database_url: str, clock: MovableClock) -> int:
+    services = compose(
+        identity_settings(database_url), CollectorRegistry(), clock=clock
+    )
+    try:
+        return await services.accounts.departures.prune()
+    finally:
+        await services.close()
+
+
+async def test_who_leaves_is_deleted_after_the_grace(
+    identity: IdentityClient, clock: MovableClock, database_url: str
+) -> None:
+    user = await identity.signed_in("alice")
+    answer = await leave(identity, user["accessToken"])
+    assert answer.status == 200
+    assert answer.json["deletedAt"]
+    assert not await identity.is_accepted(user["accessToken"])
+
+    clock.advance(timedelta(days=13))
+    assert await prune(database_url, clock) == 0
+    clock.advance(timedelta(days=1, seconds=1))
+    assert await prune(database_url, clock) == 1
+
+    assert (await identity.sign_in("alice")).status == 401
+    assert (await identity.sign_up("alice")).status == 200
+
+
+async def test_signing_in_within_the_grace_keeps_the_account(
+    identity: IdentityClient, clock: MovableClock, database_url: str
+) -> None:
+    user = await identity.signed_in("alice")
+    await leave(identity, user["accessToken"])
+    clock.advance(timedelta(days=13))
+    assert (await identity.sign_in("alice")).status == 200
+
+    clock.advance(timedelta(days=2))
+    assert await prune(database_url, clock) == 0
+    assert (await identity.sign_in("alice")).status == 200
+
+
+async def test_leaving_asks_for_a_fresh_check(
+    identity: IdentityClient, clock: MovableClock
+) -> None:
+    user = await identity.signed_in("alice")
+    clock.advance(timedelta(minutes=11))
+    answer = await leave(identity, user["accessToken"])
+    assert answer.json["code"] == "fresh_check_required"
+
+
+async def test_the_last_administrator_stays(
+    identity: IdentityClient, admin: str
+) -> None:
+    answer = await leave(identity, admin)
+    assert (answer.status, answer.json["code"]) == (409, "last_admin")
+
+
+async def test_without_a_grace_the_account_is_gone_at_once(database_url: str) -> None:
+    settings = identity_settings(database_url, IDENTITY_DELETION_GRACE="0")
+    async with running_identity(settings) as identity:
+        user = await identity.signed_in("alice")
+        assert (await leave(identity, user["accessToken"])).status == 200
+        assert (await identity.sign_up("alice")).status == 200
+
+
+@pytest.fixture
+async def exported(identity: IdentityClient) -> Any:  # noqa: ANN401 - parsed JSON
+    user = await identity.signed_in("alice")
+    await identity.sign_in("alice", "not the password")
+    await identity.signed_in("bob")
+    answer = await identity.call("GET", "/api/users/me/export", user["accessToken"])
+    assert answer.status == 200
+    return answer.json
+
+
+async def test_people_get_all_that_is_held_of_them(exported: Any) -> None:  # noqa: ANN401
+    assert exported["user"]["email"] == "alice@example.test"
+    assert len(exported["sessions"]) == 1
+    actions = {event["action"] for event in exported["events"]}
+    assert {
+        "account.signed_up",
+        "session.signed_in",
+        "session.sign_in_refused",
+        "account.exported",
+    } <= actions
+
+
+async def test_people_get_nothing_of_others(exported: Any) -> None:  # noqa: ANN401
+    mine = exported["user"]["id"]
+    assert all(mine in (each["actor"], each["subject"]) for each in exported["events"])
+    assert "bob" not in str(exported)
+    assert "$hmac" not in str(exported)

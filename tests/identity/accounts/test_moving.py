@@ -1,0 +1,92 @@
+"""Users move to another deployment as lines of JSON."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.support.database import migrate
+from tests.support.identity import (
+    KEYS,
+    PASSWORD,
+    create_admin,
+    identity_settings,
+    random_key,
+    running_identity,
+)
+from tests.support.operator import Operator
+
+BCRYPT: Final = "$2b$04$bjeJVpYhLZOgyXE8iDP2lO4aXl36o2fzAIJcnFyQT/gR1yzW5sJ7y"
+
+
+@pytest.fixture
+async def elsewhere(tmp_path: Path) -> str:
+    """The database of another deployment."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/elsewhere.sqlite"
+    await migrate(url)
+    return url
+
+
+async def test_who_was_exported_and_deleted_signs_in_elsewhere(
+    database_url: str, elsewhere: str, tmp_path: Path
+) -> None:
+    await create_admin(database_url)
+    async with running_identity(identity_settings(database_url)) as identity:
+        alice = await identity.signed_in("alice")
+        admin = (await identity.sign_in("boss")).json["accessToken"]
+        lines = tmp_path / "users.jsonl"
+        exported = await Operator(database_url).run("export-users", "--to", str(lines))
+        assert exported.code == 0, exported.err
+        path = f"/api/users/{alice['id']}"
+        assert (await identity.call("DELETE", path, admin)).status == 200
+    assert lines.stat().st_mode & 0o077 == 0
+
+    peppers = f"{random_key()},{KEYS['IDENTITY_PASSWORD_PEPPERS']}"
+    there = Operator(elsewhere, IDENTITY_PASSWORD_PEPPERS=peppers)
+    imported = await there.run("import-users", "--lines", str(lines))
+    again = await there.run("import-users", "--lines", str(lines))
+    assert (imported.code, imported.out) == (0, "2 imported\n"), imported.err
+    assert (again.code, again.out) == (0, "2 already here\n")
+
+    settings = identity_settings(elsewhere, IDENTITY_PASSWORD_PEPPERS=peppers)
+    async with running_identity(settings) as identity:
+        signed_in = await identity.sign_in("alice", PASSWORD)
+        assert signed_in.status == 200
+        boss = await identity.sign_in("boss", PASSWORD)
+        assert "ROLE_ADMIN" in boss.json["roles"]
+
+
+async def test_lines_that_describe_nobody_are_named_and_the_rest_goes_on(
+    elsewhere: str,
+) -> None:
+    good = {"username": "zoe", "email": "zoe@example.test", "passwordHash": BCRYPT}
+    lines = [
+        good,
+        good | {"username": "mallory"},
+        good | {"username": "bob", "email": "no address"},
+        good | {"username": "", "email": "bob@example.test"},
+        good | {"username": "bob", "email": "bob@example.test", "passwordHash": "x"},
+        good | {"username": "bob", "email": "bob@example.test", "roles": ["root"]},
+        good | {"username": "bob", "email": "bob@example.test", "roles": "user"},
+        good | {"username": "bob", "email": "bob@example.test", "roles": ["user"]},
+    ]
+    text = "".join(f"{json.dumps(line)}\n" for line in lines) + "not JSON\n[]\n"
+    ended = await Operator(elsewhere).run("import-users", "--lines", "-", stdin=text)
+
+    assert ended.code == 1
+    assert ended.out.splitlines()[:8] == [
+        "left behind: line 2: e-mail address taken",
+        "left behind: line 3: not an e-mail address",
+        "left behind: line 4: not a user name",
+        "left behind: line 5: not a password hash",
+        "left behind: line 6: unknown role",
+        "left behind: line 7: unknown role",
+        "left behind: line 9: not a JSON object",
+        "left behind: line 10: not a JSON object",
+    ]
+    assert "2 imported" in ended.out
+    assert "up to line 10" in ended.err
+    resumed = await Operator(elsewhere).run(
+        "import-users", "--lines", "-", "--after-line", "7", stdin=text
+    )
+    assert "1 already here" in resumed.out
