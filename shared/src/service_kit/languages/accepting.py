@@ -7,6 +7,9 @@ from typing import Final
 
 from service_kit.languages.text import ENGLISH, LANGUAGES
 
+_ANY: Final = "*"
+"""Every language that no other range names."""
+
 _LONGEST: Final = 256
 """Characters of a field that is read; browsers send some fifty."""
 
@@ -29,14 +32,11 @@ def _language_of(accepted: str) -> str:
     for element in accepted.split(","):
         language_range, *parameters = element.split(";")
         primary = language_range.strip().lower().partition("-")[0]
-        for language in LANGUAGES if primary == "*" else (primary,):
-            weight = _weight(parameters)
-            if primary == "*":
-                weights.setdefault(language, weight)
-            elif language in LANGUAGES:
-                weights[language] = max(weight, weights.get(language, 0.0))
-    best = max(weights, key=weights.__getitem__, default=ENGLISH)
-    return best if weights.get(best) else ENGLISH
+        if primary in {*LANGUAGES, _ANY}:
+            weights[primary] = max(_weight(parameters), weights.get(primary, 0.0))
+    others = weights.pop(_ANY, 0.0)
+    best = max((*weights, *LANGUAGES), key=lambda each: weights.get(each, others))
+    return best if weights.get(best, others) else ENGLISH
 
 
 def _weight(parameters: list[str]) -> float:
