@@ -82,3 +82,38 @@ def test_an_address_is_confirmed_changed_and_signed_in_by(
         page.get_by_label("Code").fill(code)
         page.get_by_role("button", name="Sign in", exact=True).click()
         console.expect_said("You are signed in as reader.")
+
+
+@pytest.mark.timeout(300)
+def test_somebody_is_invited_and_leaves(stack: Stack, mails: Path) -> None:
+    with (
+        running_browser() as browser,
+        console_in(browser, stack.base_url) as console,
+    ):
+        page = console.page
+        console.sign_in(stack.admin_name, stack.admin_password)
+        console.follow("New user")
+        page.get_by_label("User name").fill("guest")
+        page.get_by_label("E-mail address").fill("guest@example.org")
+        page.get_by_label("Invite by a mail").check()
+        page.get_by_role("button", name="Make the user").click()
+        console.expect_said("guest is invited by a mail.")
+        page.get_by_role("button", name="Sign out").click()
+        console.expect_said("You've been signed out!")
+
+        link = r"http\S+#/password-reset\S+"
+        page.goto(mailed(mails, "guest@example.org", link, page))
+        console.settle()
+        page.get_by_label("New password").fill(PASSWORD)
+        page.get_by_role("button", name="Change the password").click()
+        console.expect_said("Please sign in with it.")
+        console.sign_in("guest", PASSWORD)
+        console.follow("Leaving")
+        console.judge("leaving")
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="Save the file").click()
+        assert saved.value.suggested_filename == "guest.json"
+        page.get_by_role("button", name="Delete my account").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        console.expect_said("It is deleted on")
+        expect(page.locator("#who")).to_contain_text("Sign in")

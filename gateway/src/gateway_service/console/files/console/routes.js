@@ -32,12 +32,14 @@ export const SECTIONS = [
       page("/second-factor", "Second factor", "account/second_factor", FOR_USERS),
       page("/passkeys", "Passkeys", "account/passkeys", FOR_USERS),
       page("/sessions", "Sessions", "account/sessions", FOR_USERS),
+      page("/leaving", "Leaving", "account/leaving", FOR_USERS),
     ],
   },
   {
     title: "Administration",
     pages: [
       page("/users", "Users", "admin/users", FOR_ADMINS),
+      page("/new-user", "New user", "admin/new_user", FOR_ADMINS),
       page("/user", "User", "admin/user", { ...FOR_ADMINS, inMenu: false }),
       page("/roles", "Roles", "admin/roles", FOR_ADMINS),
       page("/audit", "Audit trail", "admin/audit", FOR_ADMINS),

@@ -26,6 +26,9 @@ export async function render() {
     const { data } = await call("DELETE", `${path}/sessions`);
     announce(`${data.message} Ended: ${data.ended}.`);
   }
+  async function sendReset() {
+    announce((await call("POST", `${path}/password-reset`)).data.message);
+  }
   async function remove() {
     const text = `${user.username} is deleted with all sessions. Nobody can bring the account back.`;
     if (!(await confirm(`Delete ${user.username}?`, text, "Delete"))) return;
@@ -50,6 +53,7 @@ export async function render() {
       "div",
       { class: "card row" },
       action("End all sessions", endSessions),
+      action("Mail a link for a new password", sendReset),
       action(user.disabled ? "Enable" : "Disable", setDisabled),
       action("Delete", remove, { class: "danger" }),
       h("a", { href: address("/audit", { subject: id }) }, "What was done to this user"),

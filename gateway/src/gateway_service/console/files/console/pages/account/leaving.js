@@ -1,0 +1,39 @@
+// All that is held of one, and the way out.
+
+import { call } from "../../api.js";
+import { confirm } from "../../dialogs.js";
+import { h, time } from "../../dom.js";
+import { action } from "../../forms.js";
+import { announce } from "../../notices.js";
+import { go } from "../../router.js";
+import { session } from "../../session.js";
+
+/** Hand a document to the browser as a file. */
+function save(name, text) {
+  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  h("a", { href: url, download: name }).click();
+  URL.revokeObjectURL(url);
+}
+
+async function exportAll() {
+  const { data } = await call("GET", "/api/users/me/export");
+  save(`${session.user.username}.json`, JSON.stringify(data, null, 2));
+  announce("All that is held of you is in the file that was saved.");
+}
+
+async function leave() {
+  const text = "You are signed out everywhere, and the account is deleted after a grace. Signing in before keeps it.";
+  if (!(await confirm("Delete your account?", text, "Delete"))) return;
+  const { data } = await call("DELETE", "/api/users/me");
+  session.forget();
+  go("/", `${data.message} It is deleted on ${time(data.deletedAt).textContent}.`, "wait");
+}
+
+export const render = () => [
+  h("h2", {}, "Take your data along"),
+  h("p", {}, "A file with all that is held of you: profile, sessions, factors and what was recorded."),
+  action("Save the file", exportAll),
+  h("h2", {}, "Leave"),
+  h("p", {}, "Your account is deleted after a grace, in which signing in keeps it."),
+  action("Delete my account", leave, { class: "danger" }),
+];

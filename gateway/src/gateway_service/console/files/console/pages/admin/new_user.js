@@ -1,0 +1,39 @@
+// Make a user: by a mail that invites them, or with a password that they have to change.
+
+import { call } from "../../api.js";
+import { h } from "../../dom.js";
+import { check, field, form } from "../../forms.js";
+import { announce } from "../../notices.js";
+import { address, go } from "../../router.js";
+
+export function render() {
+  const made = h("div");
+  async function submit({ username, email }, element) {
+    const invite = element.elements.namedItem("invite").checked;
+    const { data } = await call("POST", "/api/users", { username, email, invite });
+    if (invite) {
+      go(address("/user", { id: data.id }).slice(1), `${data.username} is invited by a mail.`);
+      return;
+    }
+    made.replaceChildren(
+      h("h2", {}, "Temporary password"),
+      h("p", {}, `${data.username} has to change it at the first sign-in. It is not shown again.`),
+      h("pre", { class: "wrap", tabindex: "0" }, data.temporaryPassword),
+    );
+    announce(`${data.username} is made.`);
+  }
+  return h(
+    "div",
+    { class: "narrow" },
+    form(
+      [
+        field("username", "User name", { required: true, autocapitalize: "none" }),
+        field("email", "E-mail address", { type: "email", required: true }),
+        check("invite", "Invite by a mail, with a link to choose a password"),
+      ],
+      "Make the user",
+      submit,
+    ),
+    made,
+  );
+}
