@@ -10,7 +10,7 @@ import pytest
 from service_kit.builds import COMPILED, INTERPRETED, build_of
 
 HOT = {
-    "gateway": "gateway_service.http1.connection",
+    "gateway": "gateway_service.http1.parsing.reader",
     "identity": "service_kit.tokens.verifier",
     "content": "service_kit.tokens.verifier",
 }
