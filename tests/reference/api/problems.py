@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from openapi_pydantic import Example
 from pydantic import BaseModel, ConfigDict
 
-from identity_service.handlers.schemas import Count, described, text
+from identity_service.handlers.schemas import Number, described, text
 from service_kit.bodies import FORM
 from service_kit.operations import Credentials, Operation
 from service_kit.problems import Problem, accounts, common, problem_body
@@ -58,7 +58,7 @@ class ErrorBody(BaseModel):
     code: Annotated[str, text(64, "password_too_short")]
     message: Annotated[str, text(500, "A password has at least 8 characters.")]
     parameters: Annotated[
-        dict[str, Annotated[str, text(64, "root")] | Count],
+        dict[str, Annotated[str, text(64, "root")] | Number],
         described(maxProperties=8, example={"minimum": 8}),
     ]
     """What the code says exactly: a limit, a name."""
