@@ -1,9 +1,9 @@
 """A database that was restored from a backup."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.sessions import EndReason
@@ -22,12 +22,15 @@ from identity_service.storage.tables import (
     users,
 )
 
-_ADVANCE: Final = {
-    "sqlite": "UPDATE sqlite_sequence SET seq = {next} - 1 WHERE name = 'users'",
-    "mysql": "ALTER TABLE users AUTO_INCREMENT = {next}",
-    "mariadb": "ALTER TABLE users AUTO_INCREMENT = {next}",
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_NOBODY: Final = {
+    **dict.fromkeys(("username", "username_key", "email", "email_key"), ""),
+    "password_hash": "",
+    "password_is_temporary": False,
+    **dict.fromkeys(("password_changed_at", "created_at", "updated_at"), _LONG_AGO),
 }
-"""Only whole numbers of our own are put in."""
+"""A user with no name, which nobody can have."""
 
 
 class RestoringRepository:
@@ -46,10 +49,12 @@ class RestoringRepository:
             greatest = await self._connection.scalar(select(func.max(known)))
             last = max(last, greatest or 0)
         following = last + margin + 1
-        dialect = self._connection.dialect.name
-        if dialect == "sqlite":
-            await self._ensure_sequence()
-        await self._connection.execute(text(_ADVANCE[dialect].format(next=following)))
+        # A row that comes and goes: setting the counter would be a change of the schema,
+        # for which identity's own account has no privilege.
+        await self._connection.execute(
+            insert(users).values(id=following - 1, **_NOBODY)
+        )
+        await self._connection.execute(delete(users).where(users.c.id == following - 1))
         return following
 
     async def end_sessions(
@@ -107,11 +112,3 @@ class RestoringRepository:
         for column in (revoked_entries.c.until, access_tokens.c.expires_at):
             removed += await remove_some(self._connection, column, limit)
         return removed
-
-    async def _ensure_sequence(self) -> None:
-        """Have SQLite count ids, which it does from the first insertion on."""
-        counted = "SELECT 1 FROM sqlite_sequence WHERE name = 'users'"
-        if await self._connection.scalar(text(counted)) is None:
-            await self._connection.execute(
-                text("INSERT INTO sqlite_sequence (name, seq) VALUES ('users', 0)")
-            )
