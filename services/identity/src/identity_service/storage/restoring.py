@@ -49,8 +49,8 @@ class RestoringRepository:
             greatest = await self._connection.scalar(select(func.max(known)))
             last = max(last, greatest or 0)
         following = last + margin + 1
-        # A row that comes and goes: setting the counter would be a change of the schema,
-        # for which identity's own account has no privilege.
+        # A row that comes and goes: setting the counter is a change of the schema, for
+        # which identity's own account has no privilege.
         await self._connection.execute(
             insert(users).values(id=following - 1, **_NOBODY)
         )
