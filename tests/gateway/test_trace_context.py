@@ -61,6 +61,7 @@ async def test_a_clients_trace_goes_on_with_a_request_id_of_our_own(
         "00",
         CALLER.upper(),
         f"{CALLER}-00",
+        f"{CALLER.replace('00-', '01-', 1)}-\xe9",
         CALLER.replace("00-", "ff-", 1),
         CALLER.replace(TRACE, "0" * 32),
         CALLER.replace("00f067aa0ba902b7", "0" * 16),

@@ -22,10 +22,10 @@ traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 _FIELD: Final = re.compile(
     r"(?:00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
     r"|(?!00|ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-    r"(?:-.*)?)",
+    r"(?:-[ -~]*)?)",
     re.ASCII,
 )
-"""Version 00 has four parts; a later one may have more of them, but not fewer."""
+"""Version 00 has four parts; a later one may have more, of ASCII, but not fewer."""
 
 _TRACE_ID: Final = re.compile(r"(?!0{32})[0-9a-f]{32}", re.ASCII)
 
