@@ -7,6 +7,7 @@ the folder's. Pages are found by their whole path, in memory: no path leads to a
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final, Self
@@ -39,6 +40,10 @@ _OK: Final = 200
 _NOT_MODIFIED: Final = 304
 _ETAG_LENGTH: Final = 32
 """Hex digits."""
+
+_PIECE: Final = 65_536
+"""Bytes written at once: a client that reads nothing costs no more memory than that,
+and one that reads slowly has the time for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,17 @@ def send_page(exchange: Exchange, page: Page) -> None:
     lines = page.lines + date_line()
     if {page.etag, b"*"} & set(_known_etags(exchange.request.lines)):
         exchange.respond(_NOT_MODIFIED, lines, b"")
-    else:
+    elif exchange.request.method == "HEAD" or len(page.body) <= _PIECE:
         exchange.respond(_OK, lines, page.body)
+    else:
+        exchange.spawn(partial(_send_in_pieces, exchange, lines, page.body))
+
+
+async def _send_in_pieces(exchange: Exchange, lines: bytes, body: bytes) -> None:
+    exchange.begin(_OK, lines, len(body))
+    for start in range(0, len(body), _PIECE):
+        await exchange.send(body[start : start + _PIECE])
+    exchange.end()
 
 
 def _known_etags(lines: list[bytes]) -> Iterator[bytes]:
