@@ -67,6 +67,17 @@ def test_where_rows_are_full_those_least_needed_make_room() -> None:
     assert all(rows.read(str(number))[0] == number + 1 for number in kept[-1_000:])
 
 
+def test_a_count_that_is_not_known_makes_no_row_go() -> None:
+    counts = SharedMemory.create(1).client_counts(0)
+    clients = [str(number) for number in range(40_000)]
+    for each in clients:
+        counts.add(each)
+    kept = sum(map(counts.of, clients))
+    for number in range(40_000):
+        counts.remove(f"another {number}")
+    assert sum(map(counts.of, clients)) == kept
+
+
 def test_a_process_that_stops_with_a_lock_holds_nobody_up() -> None:
     memory = SharedMemory.create(1)
     rows = rows_of(memory)

@@ -47,7 +47,7 @@ class SharedRows:
         self._descriptor = descriptor
         self._start = start
         self._places = rows // _WAYS
-        self._columns = columns
+        self._zeros = (0.0,) * columns
         self._row = struct.Struct(f"{_DIGEST_SIZE}s{columns}d")
         self._secret = secret
         self._need = need
@@ -69,21 +69,24 @@ class SharedRows:
             found, *numbers = self._row.unpack_from(self._memory, at)
             if found == digest:
                 return tuple(numbers)
-        return (0.0,) * self._columns
+        return self._zeros
 
     def change(self, key: str, change: Callable[[Numbers], Numbers]) -> None:
         """Replace a key's row by what ``change`` makes of it."""
         digest, start = self._place(key)
+        is_known = False
         with self._locked(start):
-            chosen, least, before = start, float("inf"), (0.0,) * self._columns
+            chosen, least, before = start, float("inf"), self._zeros
             for at in self._rows_at(start):
                 found, *numbers = self._row.unpack_from(self._memory, at)
                 if found == digest:
-                    chosen, before = at, tuple(numbers)
+                    chosen, before, is_known = at, tuple(numbers), True
                     break
                 if (need := self._need(tuple(numbers))) < least:
                     chosen, least = at, need
-            self._row.pack_into(self._memory, chosen, digest, *change(before))
+            after = change(before)
+            if is_known or after != self._zeros:  # a row of zeros takes nobody's place
+                self._row.pack_into(self._memory, chosen, digest, *after)
 
     def clear_column(self, column: int) -> None:
         """Set one number of every row to zero."""
