@@ -92,10 +92,13 @@ class SharedRows:
         """Set one number of every row to zero."""
         offset = struct.calcsize(f"{_DIGEST_SIZE}s{column}d")
         zero = struct.pack("d", 0.0)
-        for at in range(self._start, self._start + self.size, self._row.size):
-            cell = slice(at + offset, at + offset + len(zero))
-            if self._memory[cell] != zero:
-                self._memory[cell] = zero
+        length = _WAYS * self._row.size
+        for start in range(self._start, self._start + self.size, length):
+            for at in self._rows_at(start):
+                cell = slice(at + offset, at + offset + len(zero))
+                if self._memory[cell] != zero:
+                    with self._locked(start):  # or `change` would write it back
+                        self._memory[cell] = zero
 
     def _place(self, key: str) -> tuple[bytes, int]:
         """Return the name of a key's row, and where the rows begin it may be among."""
