@@ -8,6 +8,7 @@ import asyncio
 import importlib.util
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -119,8 +120,10 @@ class SpanSender:
         )
 
     async def close(self) -> None:
-        """Send what waits, if the collector is there."""
-        await asyncio.to_thread(self._processor.shutdown)
+        """Send what waits, if the collector takes it in the time for one batch."""
+        closing = threading.Thread(target=self._processor.shutdown, daemon=True)
+        closing.start()
+        await asyncio.to_thread(closing.join, _SEND_SECONDS)
 
 
 def trace_requests(app: web.Application, service: str, collector: str | None) -> None:
