@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from openapi_pydantic import Reference
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
@@ -26,6 +27,11 @@ class _Schemas(GenerateJsonSchema):
 
 
 Mode = Literal["validation", "serialization"]
+
+
+def reference(kind: str, name: str) -> Reference:
+    """Return a reference to a component."""
+    return Reference(**{"$ref": f"#/components/{kind}/{name}"})
 
 
 def schemas_of(models: Iterable[tuple[type[BaseModel], Mode]]) -> dict[str, JsonSchema]:

@@ -1,0 +1,75 @@
+"""The responses of an operation: its replies, and the problems instead of one."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+
+from openapi_pydantic import MediaType, Response, Schema
+from tests.reference.api.bodies import content_of
+from tests.reference.api.headers import HEADERS, headers_of
+from tests.reference.api.schemas import JsonSchema, reference
+
+from service_kit.bodies import JSON
+from service_kit.operations import Reply
+from service_kit.problems import MEDIA_TYPE, Problem
+
+
+def replies_of(
+    replies: Iterable[Reply], schemas: Mapping[str, JsonSchema]
+) -> dict[str, Response]:
+    """Return what an operation that succeeds says, by status."""
+    return {
+        str(int(each.status)): Response(
+            description=_phrase(each.status),
+            headers=headers_of(*each.headers),
+            content=_content(each, schemas),
+        )
+        for each in replies
+    }
+
+
+def refusals_of(problems: Iterable[Problem]) -> dict[str, Response]:
+    """Return what an operation says that does not succeed, by status."""
+    by_status: dict[HTTPStatus, list[Problem]] = defaultdict(list)
+    for each in sorted(problems, key=lambda each: (each.status, each.code)):
+        by_status[each.status].append(each)
+    return {
+        str(int(status)): _refusal(status, each) for status, each in by_status.items()
+    }
+
+
+def _content(
+    reply: Reply, schemas: Mapping[str, JsonSchema]
+) -> dict[str, MediaType] | None:
+    if reply.media_type is None:
+        return None
+    if reply.model is not None:
+        return {reply.media_type: content_of(reply.model, schemas)}
+    schema: JsonSchema = (
+        {"type": "object"}
+        if reply.media_type == JSON
+        else {"type": "string", "maxLength": 2_097_152}
+    )
+    shown = MediaType(
+        media_type_schema=Schema.model_validate(schema), example=reply.example
+    )
+    return {reply.media_type: shown}
+
+
+def _refusal(status: HTTPStatus, problems: Sequence[Problem]) -> Response:
+    told = {name for each in problems for name in each.headers if name in HEADERS}
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        told.add("Retry-After")
+    content = MediaType(
+        media_type_schema=reference("schemas", "ProblemBody"),
+        examples={each.code: reference("examples", each.code) for each in problems},
+    )
+    return Response(
+        description=_phrase(status),
+        headers=headers_of("Content-Language", *sorted(told)),
+        content={MEDIA_TYPE: content},
+    )
+
+
+def _phrase(status: HTTPStatus) -> str:
+    return f"{status.phrase}."
