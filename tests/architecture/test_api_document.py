@@ -1,12 +1,16 @@
 """The API's document says what runs, and nothing else."""
 
 import json
+import re
 from collections import Counter
 from typing import Final
 
+import pytest
 from aiohttp import web
+from openapi_pydantic import Response
 from prometheus_client import CollectorRegistry
 from tests.reference.api import document
+from tests.reference.api.components import Shared
 from tests.reference.api.pages import PAGES
 from tests.support.identity import identity_settings
 
@@ -21,7 +25,8 @@ from identity_service.routes import OPERATIONS as IDENTITY
 from service_kit.health import Readiness
 from service_kit.problems import PROBLEMS
 
-DOCUMENT: Final = json.loads(document.FILE.read_text("utf-8"))
+TEXT: Final = document.FILE.read_text("utf-8")
+DOCUMENT: Final = json.loads(TEXT)
 DESCRIBED: Final = {
     (method.upper(), path)
     for path, methods in DOCUMENT["paths"].items()
@@ -38,7 +43,7 @@ def running(app: web.Application) -> set[tuple[str, str]]:
 
 
 def test_the_document_is_what_make_docs_writes() -> None:
-    assert document.FILE.read_text("utf-8") == document.text(), "run `make docs`"
+    assert document.text() == TEXT, "run `make docs`"
 
 
 def test_every_route_that_runs_is_described_and_the_other_way_round() -> None:
@@ -77,3 +82,44 @@ def test_every_problem_that_a_client_can_meet_is_described() -> None:
     }
     known = {each.code for each in PROBLEMS}
     assert known - elsewhere == set(DOCUMENT["components"]["examples"])
+
+
+def test_components_are_all_referred_to_and_references_all_have_one() -> None:
+    referred = set(re.findall(r'"\$ref": "#/components/([^"]+)"', TEXT))
+    components = {
+        f"{kind}/{name}"
+        for kind, members in DOCUMENT["components"].items()
+        for name in members
+        if kind != "securitySchemes"
+    }
+    assert referred == components
+
+
+def test_what_operations_share_stands_once() -> None:
+    parts = Counter(
+        json.dumps(part)
+        for methods in DOCUMENT["paths"].values()
+        for operation in methods.values()
+        for part in (
+            *operation["responses"].values(),
+            *operation.get("parameters", ()),
+            operation.get("requestBody", {}),
+        )
+        if part and "$ref" not in part
+    )
+    assert [part for part, number in parts.items() if number > 1] == []
+
+
+def test_different_components_have_different_names() -> None:
+    shared = Shared[Response]("responses")
+    shared.refer("OK", Response(description="OK."))
+    shared.refer("OK", Response(description="OK."))
+
+    with pytest.raises(ValueError, match="two different responses are called OK"):
+        shared.refer("OK", Response(description="Fine."))
+
+
+def test_integers_are_written_as_integers() -> None:
+    written: list[str] = []
+    json.loads(TEXT, parse_float=written.append)
+    assert [number for number in written if number.endswith(".0")] == []

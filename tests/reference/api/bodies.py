@@ -2,27 +2,29 @@
 
 from collections.abc import Mapping
 
-from openapi_pydantic import MediaType, RequestBody
+from openapi_pydantic import MediaType, Reference, RequestBody
+from tests.reference.api.components import SharedComponents
 from tests.reference.api.schemas import JsonSchema, example_of, reference
 
 from service_kit.operations import Operation
 
 
-def request_body(
-    operation: Operation, schemas: Mapping[str, JsonSchema]
-) -> RequestBody | None:
+def request_body(operation: Operation, shared: SharedComponents) -> Reference | None:
     """Return what an operation reads, if it reads a body."""
     if operation.body is None:
         return None
-    required = schemas[operation.body.__name__].get("required")
-    return RequestBody(
+    name = operation.body.__name__
+    required = shared.schemas[name].get("required")
+    body = RequestBody(
         # No body is an empty one, whose members are missing. The generator of
         # Python clients forgets an import where one of two types is required.
         required=bool(required) and len(operation.body_types) == 1,
         content={
-            each: content_of(operation.body, schemas) for each in operation.body_types
+            each: content_of(operation.body, shared.schemas)
+            for each in operation.body_types
         },
     )
+    return shared.bodies.refer(name, body)
 
 
 def content_of(model: type, schemas: Mapping[str, JsonSchema]) -> MediaType:

@@ -3,18 +3,20 @@
 ``make docs`` runs this. The gateway serves the file it writes as /openapi.json.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Final
 
 from openapi_pydantic import Components, Info, License, OpenAPI, Schema, Server
 from openapi_pydantic import Tag as ApiTag
 from pydantic import BaseModel
+from tests.reference.api.components import SharedComponents
 from tests.reference.api.headers import HEADERS
+from tests.reference.api.layout import laid_out, whole
 from tests.reference.api.operations import SERVED, paths_of, refused_by
 from tests.reference.api.problems import ProblemBody, example_of_problem
 from tests.reference.api.routes import ROOT
-from tests.reference.api.schemas import JsonSchema, Mode, schemas_of
+from tests.reference.api.schemas import Mode, schemas_of
 from tests.reference.api.security import SCHEMES
 
 from service_kit.operations import Tag
@@ -43,25 +45,23 @@ _SERVER: Final = Server.model_validate(
 
 def document() -> OpenAPI:
     """Return the document."""
-    schemas = schemas_of(_models())
+    shared = SharedComponents(schemas_of(_models()))
     return OpenAPI(
         openapi="3.1.1",
         info=_INFO,
         servers=[_SERVER],
         tags=[ApiTag(name=each.value, description=each.description) for each in Tag],
-        paths=paths_of(schemas),
-        components=_components(schemas),
+        paths=paths_of(shared),
+        components=_components(shared),
     )
 
 
 def text() -> str:
     """Return the file's text."""
-    return (
-        document().model_dump_json(
-            by_alias=True, exclude_none=True, exclude_unset=True, indent=1
-        )
-        + "\n"
+    members = document().model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude_unset=True
     )
+    return laid_out(whole(members)) + "\n"
 
 
 def _models() -> Iterator[tuple[type[BaseModel], Mode]]:
@@ -79,7 +79,7 @@ def _models() -> Iterator[tuple[type[BaseModel], Mode]]:
                 yield reply.model, "serialization"
 
 
-def _components(schemas: Mapping[str, JsonSchema]) -> Components:
+def _components(shared: SharedComponents) -> Components:
     queries = {each.query.__name__ for each in SERVED if each.query}
     problems = {
         code: problem for each in SERVED for code, problem in refused_by(each).items()
@@ -87,9 +87,12 @@ def _components(schemas: Mapping[str, JsonSchema]) -> Components:
     return Components(
         schemas={
             name: Schema.model_validate(schema)
-            for name, schema in schemas.items()
+            for name, schema in shared.schemas.items()
             if name not in queries
         },
+        responses=shared.responses.by_name(),
+        parameters=shared.parameters.by_name(),
+        requestBodies=shared.bodies.by_name(),
         headers=HEADERS,
         examples={
             code: example_of_problem(problem)

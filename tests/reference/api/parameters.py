@@ -1,10 +1,11 @@
 """What varies in the path and the query string of an operation."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
-from openapi_pydantic import Parameter, Schema
+from openapi_pydantic import Parameter, Reference, Schema
+from tests.reference.api.components import SharedComponents
 from tests.reference.api.schemas import JsonSchema
 
 from identity_service.handlers.schemas import MOST_ID
@@ -19,12 +20,14 @@ def path_of(operation: Operation) -> str:
     return re.sub(r"\{(\w+):(?:[^{}]|\{[^{}]*\})*\}", r"{\1}", operation.path)
 
 
-def path_parameters(operation: Operation) -> Iterator[Parameter]:
+def path_parameters(
+    operation: Operation, shared: SharedComponents
+) -> Iterator[Reference]:
     """Yield the parts of the path that vary."""
     patterns = _patterns(operation.path)
     for name in re.findall(r"\{([a-z_]+)", operation.path):
         about = operation.path_parameters[name]
-        yield Parameter(
+        parameter = Parameter(
             name=name,
             **{"in": "path"},
             required=True,
@@ -32,24 +35,32 @@ def path_parameters(operation: Operation) -> Iterator[Parameter]:
             example=about.example,
             param_schema=Schema.model_validate(_schema(about, patterns.get(name))),
         )
+        yield shared.parameters.refer(_component(about), parameter)
 
 
 def query_parameters(
-    operation: Operation, schemas: Mapping[str, JsonSchema]
-) -> Iterator[Parameter]:
+    operation: Operation, shared: SharedComponents
+) -> Iterator[Reference]:
     """Yield the members of the query's model."""
     if operation.query is None:
         return
-    schema = schemas[operation.query.__name__]
+    schema = shared.schemas[operation.query.__name__]
     for name, member in schema["properties"].items():
         described = dict(member)
-        yield Parameter(
+        parameter = Parameter(
             name=name,
             **{"in": "query"},
             description=described.pop("description", None),
             required=name in schema.get("required", ()),
             param_schema=Schema.model_validate(_not_null(described)),
         )
+        yield shared.parameters.refer(f"query.{name}", parameter)
+
+
+def _component(about: PathParameter) -> str:
+    """Return the component's name: `path.user-id` of "The user's id."."""
+    words = about.description.removeprefix("The ").removesuffix(".")
+    return "path." + words.replace("'s", "").replace(" ", "-")
 
 
 def _patterns(path: str) -> dict[str, str]:
