@@ -1,13 +1,16 @@
 """The rules, with counters in memory and a clock that the test turns."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.errors import TooManyAttemptsError
+from identity_service.domain.sessions import Caller, Device
 from identity_service.domain.throttling import (
     REFRESHES_OF_SOURCE,
     SIGN_INS_OF_SOURCE,
@@ -227,6 +230,21 @@ async def test_p8_known_devices_may_not_guess_for_ever(
     looked_at = [await fails(throttle, "alice", HOME, known=True) for _ in range(50)]
 
     assert sum(looked_at) == SIGN_INS_OF_USER[0].amount
+
+
+async def test_p8_stolen_token_does_not_guess_from_site_after_site(
+    throttle: Throttle,
+) -> None:
+    proven = Authentication(datetime.now(UTC), frozenset({Method.PASSWORD}))
+    looked_at = 0
+    for number in range(50):
+        device = Device("a thief", elsewhere(256 * number))
+        with contextlib.suppress(TooManyAttemptsError):
+            await throttle.reserve_proof("alice", Caller(1, "1" * 32, device, proven))
+            looked_at += 1
+
+    assert looked_at == SIGN_INS_OF_USER[0].amount
+    assert await succeeds(throttle, "alice", HOME, known=True)
 
 
 async def test_p9_an_attempt_that_nobody_looked_at_does_not_count(

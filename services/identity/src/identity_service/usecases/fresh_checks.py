@@ -53,7 +53,7 @@ class FreshChecks:
         """
         user = await self._users.get(caller.user_id)
         try:
-            await self._passwords.confirm(user, password, caller.device)
+            await self._passwords.confirm(user, password, caller)
         except WrongPasswordError:
             raise WrongProofError from None
         await self._note(caller, user, _known(Method.PASSWORD))
@@ -68,9 +68,7 @@ class FreshChecks:
             Not now.
         """
         user = await self._users.get(caller.user_id)
-        reservation = await self._throttle.reserve_sign_in(
-            user.username_key, caller.device.address, known_device=True
-        )
+        reservation = await self._throttle.reserve_proof(user.username_key, caller)
         proof = await self._proofs.judge(user.id, untrusted)
         if proof is None:
             await self._database.write(

@@ -107,7 +107,7 @@ class Passwords:
         user = await self._database.read(lambda unit: unit.users.get(user_id))
         if user is None:
             raise UserNotFoundError
-        await self.confirm(user, present, caller.device)
+        await self.confirm(user, present, caller)
         self._policy.check(
             new, Username.parse(user.username), EmailAddress.parse(user.email)
         )
@@ -137,7 +137,7 @@ class Passwords:
         if not await self._database.write(work):
             raise WrongPasswordError
 
-    async def confirm(self, user: User, password: str, device: Device) -> None:
+    async def confirm(self, user: User, password: str, caller: Caller) -> None:
         """Return if this is the password of a user that is signed in.
 
         Raises
@@ -146,9 +146,8 @@ class Passwords:
         TooManyAttemptsError, HashingBusyError
             Not now.
         """
-        reservation = await self._throttle.reserve_sign_in(
-            user.username_key, device.address, known_device=True
-        )
+        device = caller.device
+        reservation = await self._throttle.reserve_proof(user.username_key, caller)
         verdict = await self._verify(user, password, reservation, device)
         if not verdict.matches:
             await self._refused(Action.PASSWORD_REFUSED, user, verdict, device)

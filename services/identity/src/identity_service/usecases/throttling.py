@@ -14,6 +14,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from identity_service.domain.errors import TooManyAttemptsError
+from identity_service.domain.sessions import Caller
 from identity_service.domain.sources import networks_of, site_of
 from identity_service.domain.throttling import (
     LONGEST_WAIT_OF_NEWCOMERS,
@@ -178,6 +179,28 @@ class Throttle:
         attempt.counts += [
             each for each in attempt.counts if each.at_success is AtSuccess.GIVE_BACK
         ]
+        return attempt
+
+    async def reserve_proof(self, username_key: str, caller: Caller) -> Reservation:
+        """Count an attempt of somebody signed in to prove again who they are.
+
+        It counts at its site as a known device's does, and with its session wherever
+        that is used: whoever stole a token may not guess from site after site.
+
+        Raises
+        ------
+        TooManyAttemptsError
+            Not now.
+        """
+        attempt = await self.reserve_sign_in(
+            username_key, caller.device.address, known_device=True
+        )
+        streak = f"proof/{_digest(caller.session_id)}"
+        try:
+            await attempt.take(streak, SIGN_INS_OF_USER, AtSuccess.CLEAR)
+        except TooManyAttemptsError:
+            await attempt.was_not_tried()
+            raise
         return attempt
 
     async def reserve_passkey(self, source: str) -> Reservation:

@@ -113,13 +113,11 @@ class TotpEnrolment:
         TooManyAttemptsError
             Not now.
         """
-        user_id, device = caller.user_id, caller.device
+        user_id = caller.user_id
         user = await self._database.read(lambda unit: unit.users.get(user_id))
         if user is None:
             raise UserNotFoundError
-        reservation = await self._throttle.reserve_sign_in(
-            user.username_key, device.address, known_device=True
-        )
+        reservation = await self._throttle.reserve_proof(user.username_key, caller)
 
         async def work(unit: Repositories) -> list[str] | None:
             await unit.users.lock(user_id)
