@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import pytest
+from tests.support.factors import enrolled
 from tests.support.identity import (
     OTHER_PASSWORD,
     Answer,
     IdentityClient,
+    MovableClock,
     identity_settings,
     running_identity,
 )
@@ -77,3 +79,24 @@ async def test_p8_guesses_count_alike_whatever_credential_they_are_at(
     assert {name: answer.status for name, answer in refused.items()} == dict.fromkeys(
         every, 429
     )
+
+
+async def test_p8_reset_does_not_end_the_row_of_who_has_a_second_factor(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    await enrolled(identity, MovableClock())
+    await mail_server.next_to(ALICE)
+    await identity.send("POST", "/api/auth/password-reset", json={"email": ALICE})
+    token = (await mail_server.next_to(ALICE)).token
+    guess = guesses(identity, token)["mailed code"]
+    for _ in range(ALLOWED - 1):
+        await guess()
+
+    body = {"token": token, "password": OTHER_PASSWORD}
+    source = {"X-Forwarded-For": "198.51.100.7"}
+    reset = await identity.send(
+        "POST", "/api/auth/password-reset/confirm", json=body, headers=source
+    )
+
+    assert reset.status == 200
+    assert [(await guess()).status for _ in range(2)] == [401, 429]

@@ -164,7 +164,10 @@ class PasswordResets:
         password_hash = await self._hash(user, password, reservation, device)
         if not await self._set(user, stored, password_hash, device):
             raise OneTimeTokenRefusedError
-        await reservation.succeeded()
+        if await self._has_second_factor(user):  # it is yet to be shown
+            await reservation.was_not_tried()
+        else:
+            await reservation.succeeded()
 
     async def set_temporary(self, username: str, password: str) -> None:
         """Give a user a password of the operator's, to be changed at the next sign-in.
@@ -215,6 +218,10 @@ class PasswordResets:
             return stored, user, is_known_device
 
         return await self._database.read(look)
+
+    async def _has_second_factor(self, user: User) -> bool:
+        factors = await self._database.read(lambda unit: unit.factors.of(user.id))
+        return bool(factors.kinds)
 
     async def _hash(
         self, user: User, password: str, reservation: Reservation, device: Device
