@@ -1,6 +1,8 @@
 from datetime import timedelta
 from typing import Final
 
+import pytest
+from prometheus_client import CollectorRegistry
 from tests.support.identity import (
     OTHER_PASSWORD,
     Answer,
@@ -10,6 +12,11 @@ from tests.support.identity import (
     running_identity,
 )
 from tests.support.mail_server import Mail, MailServer
+
+from identity_service.composition import compose
+from identity_service.domain.errors import OneTimeTokenRefusedError
+from identity_service.domain.sessions import Device
+from identity_service.settings import Settings
 
 OLD: Final = "alice@example.test"
 NEW: Final = "alice@elsewhere.test"
@@ -185,3 +192,16 @@ async def test_where_addresses_are_verified_none_is_just_set(
             "PATCH", "/api/users/me", user["accessToken"], json={"email": NEW}
         )
     assert (answer.status, answer.json["code"]) == (409, "email_unconfirmed")
+
+
+@pytest.mark.usefixtures("identity")
+async def test_only_a_token_that_undoes_something_costs_a_hash(
+    settings: Settings,
+) -> None:
+    services = compose(settings, CollectorRegistry())
+    services.hasher.close()  # whoever asks it for a hash fails
+    try:
+        with pytest.raises(OneTimeTokenRefusedError):
+            await services.accounts.email_changes.undo("A" * 64, Device("test", "::1"))
+    finally:
+        await services.close()

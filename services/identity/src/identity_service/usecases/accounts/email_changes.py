@@ -127,7 +127,8 @@ class EmailChanges:
             )
             await self._record(unit, Action.EMAIL_CHANGED, user.id, device)
 
-        await self._spend(untrusted_token, Purpose.EMAIL_CHANGE, device, work)
+        presented = await self._presented(untrusted_token, device)
+        await self._spend(presented, Purpose.EMAIL_CHANGE, work)
 
     async def undo(self, untrusted_token: str, device: Device) -> None:
         """Bring the old address back, lock everybody out, and mail a reset to it.
@@ -138,6 +139,12 @@ class EmailChanges:
         ------
         OneTimeTokenRefusedError, TooManyAttemptsError, HashingBusyError
         """
+        presented = await self._presented(untrusted_token, device)
+        purpose = Purpose.EMAIL_CHANGE_UNDO
+        if not await self._database.read(
+            lambda unit: self._good(unit, presented, purpose)
+        ):
+            raise OneTimeTokenRefusedError
         unknown = secrets.token_urlsafe(_RANDOM_PASSWORD_BYTES)
         password_hash = await self._hasher.hash(unknown, device)
 
@@ -155,20 +162,20 @@ class EmailChanges:
                 )
             await self._record(unit, Action.EMAIL_CHANGE_UNDONE, user.id, device)
 
-        await self._spend(untrusted_token, Purpose.EMAIL_CHANGE_UNDO, device, work)
+        await self._spend(presented, purpose, work)
 
-    async def _spend(
-        self,
-        untrusted_token: str,
-        purpose: Purpose,
-        device: Device,
-        change: Change,
-    ) -> None:
-        """Make a change with a good token, which is spent by it."""
+    async def _presented(self, untrusted_token: str, device: Device) -> OneTimeToken:
+        """Return what somebody presents, once the attempt is counted."""
         presented = read_token(untrusted_token)
         if presented is None:
             raise OneTimeTokenRefusedError
         await self._throttle.reserve_sign_up(device.address)
+        return presented
+
+    async def _spend(
+        self, presented: OneTimeToken, purpose: Purpose, change: Change
+    ) -> None:
+        """Make a change with a good token, which is spent by it."""
 
         async def work(unit: Repositories) -> bool:
             stored = await self._good(unit, presented, purpose)
