@@ -93,7 +93,8 @@ class Passkeys:
         Raises
         ------
         WrongProofError
-            What the browser brought is not to be trusted, or served before.
+            What the browser brought is not to be trusted, or served before; or the
+            session has ended meanwhile.
         """
         try:
             made = self._ceremonies.judge_registration(untrusted, caller.session_id)
@@ -103,22 +104,23 @@ class Passkeys:
         now = self._clock()
         passkey = _passkey(made, caller.user_id, name, now)
 
-        async def work(unit: Repositories) -> list[str] | None:
+        async def work(unit: Repositories) -> list[str]:
             await unit.users.lock(caller.user_id)
             factors = await unit.factors.of(caller.user_id)
             if factors.passkeys >= MOST_PASSKEYS:
-                return None
+                raise WrongProofError
             challenge = made.challenge
             if not await unit.spent_challenges.spend(
                 challenge.digest, challenge.expires_at
             ):
-                return None
+                raise WrongProofError
             ended = await end_weaker_sessions(unit, caller, now)
-            if not await unit.passkeys.add(passkey):
-                return None
-            await renew_authentication(
-                unit, caller, passkey_methods(verified=made.is_user_verified), now
-            )
+            methods = passkey_methods(verified=made.is_user_verified)
+            if not (
+                await unit.passkeys.add(passkey)
+                and await renew_authentication(unit, caller, methods, now)
+            ):
+                raise WrongProofError  # nothing of all this is to stay
             await record(
                 self._audit,
                 unit,
@@ -131,10 +133,7 @@ class Passkeys:
                 return []
             return await give_recovery_codes(unit, self._recovery_codes, caller.user_id)
 
-        codes = await self._database.write(work)
-        if codes is None:
-            raise WrongProofError
-        return passkey, codes
+        return passkey, await self._database.write(work)
 
     async def all(self, user_id: int) -> list[Passkey]:
         """Return a user's passkeys, the oldest first."""

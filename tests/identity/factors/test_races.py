@@ -1,0 +1,50 @@
+"""What a session or an account becomes while something is done for it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import jwt
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.support.authenticators import Authenticator
+from tests.support.factors import PASSKEYS
+from tests.support.identity import IdentityClient, MovableClock, identity_settings
+
+from identity_service.composition import Services, compose
+from identity_service.domain.authentication import Authentication, Method
+from identity_service.domain.errors import WrongProofError
+from identity_service.domain.sessions import Caller, Device
+
+DEVICE = Device("test", "127.0.0.1")
+
+
+@pytest.fixture
+async def services(database_url: str, clock: MovableClock) -> AsyncIterator[Services]:
+    """Return another replica, without HTTP before it."""
+    made = compose(identity_settings(database_url), CollectorRegistry(), clock=clock)
+    yield made
+    await made.close()
+
+
+def caller_of(signed_in: Any, clock: MovableClock) -> Caller:  # noqa: ANN401 - parsed JSON
+    claims = jwt.decode(signed_in["accessToken"], options={"verify_signature": False})
+    proven = Authentication(clock(), frozenset({Method.PASSWORD}))
+    return Caller(signed_in["id"], claims["sid"], DEVICE, proven)
+
+
+async def test_ended_session_registers_no_passkey(
+    identity: IdentityClient, services: Services, clock: MovableClock
+) -> None:
+    thief = caller_of(await identity.signed_in("alice"), clock)
+    owner = (await identity.sign_in("alice")).json["accessToken"]
+    options = await services.factors.passkeys.options(thief)
+    await identity.call("DELETE", "/api/users/me/sessions", owner)
+
+    with pytest.raises(WrongProofError):
+        await services.factors.passkeys.register(
+            thief, Authenticator().create(options), "Phone"
+        )
+
+    assert await identity.is_accepted(owner)
+    listed = await identity.call("GET", PASSKEYS, owner)
+    assert listed.json == {"passkeys": []}
