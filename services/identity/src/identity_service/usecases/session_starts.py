@@ -62,8 +62,9 @@ class SessionStarts:
         Raises
         ------
         InvalidCredentialsError
-            The user has been disabled, or has changed their password, since then; or
-            there is nothing to ``spend`` any more.
+            The user has been disabled, has changed their password, or has got a second
+            factor that they did not show, since then; or there is nothing to ``spend``
+            any more.
         """
         prepared = await self._token_pairs.prepare()
         entry = await self._entries.allocate()
@@ -74,6 +75,11 @@ class SessionStarts:
         async def work(unit: Repositories) -> User | None:
             user = await unit.users.lock(verified.id)
             if user is None or not user.still_admits(verified):
+                return None
+            if (
+                session.authentication.factors == 1
+                and (await unit.factors.of(user.id)).kinds
+            ):
                 return None
             if not await spend(unit):
                 return None
