@@ -41,3 +41,15 @@ async def test_a_name_that_is_no_address_may_have_an_at_sign(
 ) -> None:
     assert (await identity.sign_up("a@b", email=ADDRESS)).status == 200
     assert (await identity.sign_in("a@b")).status == 200
+
+
+async def test_name_that_looks_like_an_address_stands_behind_it(
+    identity: IdentityClient,
+) -> None:
+    look_alike = "\N{CYRILLIC SMALL LETTER A}lice@example.test"
+    mallory = await identity.sign_up(look_alike, email=look_alike)
+    assert mallory.status == 200
+    await identity.sign_up("alice")
+
+    assert (await identity.sign_in(ADDRESS)).json["username"] == "alice"
+    assert (await identity.sign_in(look_alike)).json["username"] == look_alike

@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.authentication import Authentication
+from identity_service.domain.case_folding import folded
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import (
     EmailTakenError,
@@ -309,16 +310,24 @@ class UserRepository:
     async def _one_at_site(
         self, query: Select[Any], key: str | int, address: str, **values: str
     ) -> tuple[User | None, bool]:
-        """Return the user, and whether the site is known; of two, the one so named."""
+        """Return the user, and whether the site is known.
+
+        Of two, the one of exactly this name, or else whose address it is: a name that
+        only looks like the address comes last.
+        """
         like, or_like = patterns_of_site(address)
         rows = await self._connection.execute(
             query, {"key": key, "like": like, "or_like": or_like, **values}
         )
         found = rows.all()
-        users_found = read_users(found)
-        user = next(
-            (each for each in users_found if each.username_key == key),
-            next(iter(users_found), None),
+        email_key = values.get("email_key")
+        user = min(
+            read_users(found),
+            key=lambda each: (
+                folded(each.username) != email_key,
+                each.email_key != email_key,
+            ),
+            default=None,
         )
         return user, any(
             row.is_known for row in found if user is not None and row.id == user.id
