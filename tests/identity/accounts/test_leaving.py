@@ -7,6 +7,7 @@ from tests.support.identity import (
     Answer,
     IdentityClient,
     MovableClock,
+    create_admin,
     identity_settings,
     running_identity,
 )
@@ -73,6 +74,21 @@ async def test_the_last_administrator_stays(
 ) -> None:
     answer = await leave(identity, admin)
     assert (answer.status, answer.json["code"]) == (409, "last_admin")
+
+
+async def test_disabled_administrator_who_wanted_to_leave_is_deleted(
+    identity: IdentityClient, clock: MovableClock, database_url: str, admin: str
+) -> None:
+    await create_admin(database_url, "dora")
+    dora = (await identity.sign_in("dora")).json
+    assert (await leave(identity, dora["accessToken"])).status == 200
+    path, body = f"/api/users/{dora['id']}", {"disabled": True}
+    assert (await identity.call("PATCH", path, admin, json=body)).status == 200
+
+    clock.advance(timedelta(days=15))
+    await prune(database_url, clock)
+
+    assert (await identity.sign_up("dora")).status == 200
 
 
 async def test_without_a_grace_the_account_is_gone_at_once(database_url: str) -> None:

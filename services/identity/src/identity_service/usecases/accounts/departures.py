@@ -7,6 +7,7 @@ from identity_service.domain.errors import LastAdminError
 from identity_service.domain.mail import Letter, MailKind
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, EndReason
+from identity_service.domain.users import User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
@@ -50,7 +51,7 @@ class Departures:
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             user = await locked_user(unit, caller.user_id)
-            await _refuse_last_admin(unit, user.roles)
+            await _refuse_last_admin(unit, user)
             now = self._clock()
             await unit.users.set_deletion_due_at(user.id, due_at, now)
             await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT, now)
@@ -69,7 +70,7 @@ class Departures:
         async def work_at_once(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             user = await locked_user(unit, caller.user_id)
-            await _refuse_last_admin(unit, user.roles)
+            await _refuse_last_admin(unit, user)
             await self._delete(unit, user.id)
             await self._record(unit, Action.ACCOUNT_DELETED, caller)
 
@@ -86,7 +87,7 @@ class Departures:
             if user is None:
                 return 0
             try:
-                await _refuse_last_admin(unit, user.roles)
+                await _refuse_last_admin(unit, user)
             except LastAdminError:  # since they asked, all others have gone
                 await unit.users.set_deletion_due_at(user.id, None, self._clock())
                 return 1
@@ -119,6 +120,7 @@ class Departures:
         )
 
 
-async def _refuse_last_admin(unit: Repositories, roles: tuple[str, ...]) -> None:
-    if ADMIN in roles and await unit.users.count_active_admins() <= 1:
+async def _refuse_last_admin(unit: Repositories, user: User) -> None:
+    is_admin = ADMIN in user.roles and user.disabled_at is None
+    if is_admin and await unit.users.count_active_admins() <= 1:
         raise LastAdminError
