@@ -1,3 +1,4 @@
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
@@ -5,6 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support.identity import (
     OTHER_PASSWORD,
+    PASSWORD,
     Answer,
     IdentityClient,
     MovableClock,
@@ -205,3 +207,34 @@ async def test_only_a_token_that_undoes_something_costs_a_hash(
             await services.accounts.email_changes.undo("A" * 64, Device("test", "::1"))
     finally:
         await services.close()
+
+
+async def reset_password(identity: IdentityClient, mail_server: MailServer) -> None:
+    body = {"email": OLD}
+    await identity.send("POST", "/api/auth/password-reset", json=body)
+    new = {"token": (await mail_server.next_to(OLD)).token, "password": OTHER_PASSWORD}
+    path = "/api/auth/password-reset/confirm"
+    assert (await identity.send("POST", path, json=new)).status == 200
+
+
+async def change_password(identity: IdentityClient, mail_server: MailServer) -> None:
+    del mail_server
+    owner = (await identity.sign_in("alice")).json["accessToken"]
+    body = {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD}
+    answer = await identity.call("POST", "/api/users/me/password", owner, json=body)
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("act", [reset_password, change_password])
+async def test_change_that_a_thief_asked_for_ends_with_the_password(
+    identity: IdentityClient,
+    mail_server: MailServer,
+    act: Callable[[IdentityClient, MailServer], Awaitable[None]],
+) -> None:
+    thief = await identity.signed_in("alice")
+    await ask(identity, thief["accessToken"])
+    mail = await mail_server.next_to(NEW)
+
+    await act(identity, mail_server)
+
+    assert (await use(identity, "confirm", mail.token)).status == 400

@@ -30,6 +30,12 @@ LIFETIMES: Final[Mapping[Purpose, timedelta]] = {
 
 SETS_PASSWORD: Final = frozenset({Purpose.PASSWORD_RESET, Purpose.INVITATION})
 
+SPENT_WITH_A_PASSWORD: Final = SETS_PASSWORD | {
+    Purpose.SIGN_IN_CODE,
+    Purpose.EMAIL_CHANGE,
+}
+"""Whoever else holds one of these must not get in, or have the next reset mailed to
+them, after the password was changed or the account disabled."""
 
 OF_MAILBOX: Final = frozenset(Purpose) - {Purpose.EMAIL_CHANGE_UNDO}
 """What whoever reads an account's mailbox may have. Once the account has another

@@ -15,6 +15,7 @@ from identity_service.domain.errors import (
 )
 from identity_service.domain.factors import NO_FACTORS, Factors
 from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.one_time_tokens import SPENT_WITH_A_PASSWORD
 from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import Caller, Device, EndReason
 from identity_service.domain.usernames import Username
@@ -122,6 +123,7 @@ class Passwords:
             ended = await unit.sessions.end_all(
                 user_id, EndReason.PASSWORD_CHANGED, now, but=caller.session_id
             )
+            await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
             await self._audit.append(
                 unit,
                 AuditEvent(

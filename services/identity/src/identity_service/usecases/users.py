@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import LastAdminError, UserNotFoundError
-from identity_service.domain.one_time_tokens import OF_MAILBOX
+from identity_service.domain.one_time_tokens import OF_MAILBOX, SPENT_WITH_A_PASSWORD
 from identity_service.domain.roles import ADMIN, existing_roles
 from identity_service.domain.sessions import Caller, EndReason
 from identity_service.domain.usernames import Username
@@ -177,6 +177,7 @@ class Users:
             await unit.users.set_disabled_at(user.id, now, now)
             await _refuse_loss_of_last_admin(unit, user)
             await self._end_sessions(unit, user.id, EndReason.ACCOUNT_DISABLED)
+            await unit.one_time_tokens.remove_of_user(user.id, SPENT_WITH_A_PASSWORD)
             await self._record(unit, Action.ACCOUNT_DISABLED, user.id, caller)
         else:
             await unit.users.set_disabled_at(user.id, None, now)

@@ -1,7 +1,6 @@
 """Choose a new password by a token that was mailed."""
 
 from datetime import timedelta
-from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import (
@@ -12,6 +11,7 @@ from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.mail import Letter, MailKind, MailRequest
 from identity_service.domain.one_time_tokens import (
     SETS_PASSWORD,
+    SPENT_WITH_A_PASSWORD,
     Purpose,
     StoredToken,
 )
@@ -36,9 +36,6 @@ from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.throttling import Reservation, Throttle
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
-
-_SPENT_WITH_A_PASSWORD: Final = (*SETS_PASSWORD, Purpose.SIGN_IN_CODE)
-"""Whoever else holds one of these must not get in after the password was reset."""
 
 
 class PasswordResets:
@@ -288,7 +285,7 @@ class PasswordResets:
         now = self._clock()
         await unit.users.set_password(user_id, password_hash, now, temporary=temporary)
         ended = await unit.sessions.end_all(user_id, EndReason.PASSWORD_RESET, now)
-        await unit.one_time_tokens.remove_of_user(user_id, _SPENT_WITH_A_PASSWORD)
+        await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
         return ended
 
     async def _refused(self, user: User | None, device: Device) -> None:
