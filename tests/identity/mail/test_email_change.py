@@ -238,3 +238,20 @@ async def test_change_that_a_thief_asked_for_ends_with_the_password(
     await act(identity, mail_server)
 
     assert (await use(identity, "confirm", mail.token)).status == 400
+
+
+async def test_address_that_is_ones_name_is_not_left_behind(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    assert (await identity.sign_up(OLD, email=OLD)).status == 200
+    token = (await identity.sign_in(OLD)).json["accessToken"]
+    refused = await ask(identity, token)
+    assert refused.json["errors"][0]["code"] == "username_is_address"
+
+    body = {"username": "alice"}
+    await identity.call("PATCH", "/api/users/me", token, json=body)
+    assert (await ask(identity, token)).status == 202
+    body = {"username": OLD}
+    await identity.call("PATCH", "/api/users/me", token, json=body)
+    mail = await mail_server.next_to(NEW)
+    assert (await use(identity, "confirm", mail.token)).status == 400

@@ -20,8 +20,8 @@ from identity_service.domain.errors import (
 from identity_service.domain.mail import Letter, MailKind
 from identity_service.domain.one_time_tokens import OF_MAILBOX, Purpose, StoredToken
 from identity_service.domain.sessions import Caller, Device, EndReason
-from identity_service.domain.usernames import Username
-from identity_service.domain.users import User
+from identity_service.domain.usernames import InvalidUsernameError, Username
+from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.security.one_time_tokens import OneTimeToken, read_token
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
@@ -83,6 +83,8 @@ class EmailChanges:
         Raises
         ------
         NotOfferedError, InvalidEmailError, UserNotFoundError, TooManyAttemptsError
+        InvalidUsernameError
+            The caller's name is the present address, which somebody else may have next.
         """
         self._outbox.require_server()
         email = EmailAddress.parse(untrusted_email)
@@ -92,6 +94,7 @@ class EmailChanges:
             user = await unit.users.get(caller.user_id)
             if user is None:
                 raise UserNotFoundError
+            refuse_foreign_address(_name_of(user), email)
             owner = await unit.users.get_by_email_key(email.key)
             token = await self._tokens.issue(unit, Purpose.EMAIL_CHANGE, user.id, email)
             if owner is None or owner.id == user.id:
@@ -114,6 +117,11 @@ class EmailChanges:
         """
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
+            email = EmailAddress(token.email, token.email_key)
+            try:
+                refuse_foreign_address(_name_of(user), email)
+            except InvalidUsernameError:
+                raise OneTimeTokenRefusedError from None
             await self._set_address(unit, user, token)
             await unit.one_time_tokens.remove_of_user(user.id, OF_MAILBOX)
             undo = await self._tokens.issue(
@@ -206,7 +214,7 @@ class EmailChanges:
         now = self._clock()
         await unit.users.rename(
             user.id,
-            Username(user.username, user.username_key),
+            _name_of(user),
             EmailAddress(token.email, token.email_key),
             now,
             email_verified_at=now,
@@ -224,6 +232,10 @@ class EmailChanges:
                 address=device.address,
             ),
         )
+
+
+def _name_of(user: User) -> Username:
+    return Username(user.username, user.username_key)
 
 
 def _letter(kind: MailKind, to: str, user: User, token: str, **values: str) -> Letter:
