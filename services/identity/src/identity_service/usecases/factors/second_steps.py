@@ -40,7 +40,8 @@ _FORM: Final = struct.Struct(">?Bqq")
 _KEY_SIZE: Final = 256
 _FILLER: Final = b"\0"
 """Bytes that the key of a name is filled up to: people may sign in by their address,
-and the length of a challenge must not say whose name is found by it."""
+and the length of a challenge must not say whose name is found by it. Every name's key
+fits (`domain.usernames`); what is nobody's may be longer, and is cut."""
 _METHODS: Final = (Method.PASSWORD, Method.MAILED_CODE)
 
 
@@ -81,12 +82,13 @@ class FirstStep:
 
     def packed(self) -> bytes:
         """Return it in bytes."""
+        key = self.username_key.encode("utf-8", "replace")[:_KEY_SIZE]
         return _FORM.pack(
             self.is_right,
             _METHODS.index(self.method),
             self.user_id,
             (self.password_changed_at - _EPOCH) // _MICROSECOND,
-        ) + self.username_key.encode("utf-8", "surrogatepass").ljust(_KEY_SIZE, _FILLER)
+        ) + key.ljust(_KEY_SIZE, _FILLER)
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Self:
@@ -94,7 +96,7 @@ class FirstStep:
         is_right, method, user_id, changed_at = _FORM.unpack_from(packed)
         key = packed[_FORM.size :].rstrip(_FILLER)
         return cls(
-            username_key=key.decode("utf-8", "surrogatepass"),
+            username_key=key.decode("utf-8", "ignore"),
             method=_METHODS[method],
             user_id=user_id,
             is_right=is_right,
