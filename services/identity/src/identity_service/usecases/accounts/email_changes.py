@@ -82,7 +82,9 @@ class EmailChanges:
 
         Raises
         ------
-        NotOfferedError, InvalidEmailError, UserNotFoundError, TooManyAttemptsError
+        NotOfferedError, InvalidEmailError, TooManyAttemptsError
+        UserNotFoundError
+            They, or their session, ended meanwhile.
         InvalidUsernameError
             The caller's name is the present address, which somebody else may have next.
         """
@@ -91,8 +93,9 @@ class EmailChanges:
         await self._throttle.reserve_mail(email.key, caller.device.address)
 
         async def work(unit: Repositories) -> None:
-            user = await unit.users.get(caller.user_id)
-            if user is None:
+            user = await unit.users.lock(caller.user_id)
+            session = await unit.sessions.lock(caller.session_id)
+            if user is None or session is None or session.ended_at is not None:
                 raise UserNotFoundError
             refuse_foreign_address(_name_of(user), email)
             owner = await unit.users.get_by_email_key(email.key)
