@@ -38,6 +38,9 @@ _TIMEOUT: Final = int(CHALLENGE_LIFETIME.total_seconds() * 1000)
 LONGEST_PUBLIC_KEY: Final = 1024
 """Bytes: an RSA key of 4096 bits has about 530, and greater ones cost time."""
 
+_LONGEST_REASON: Final = 200
+"""Characters in a log: what a stranger sent may be quoted in it."""
+
 _ALGORITHMS: Final = [
     COSEAlgorithmIdentifier.ECDSA_SHA_256,
     COSEAlgorithmIdentifier.EDDSA,
@@ -274,4 +277,5 @@ def _checked(judge: Callable[[], T]) -> T:
     except CeremonyRefusedError:
         raise
     except Exception as error:
-        raise CeremonyRefusedError(f"{type(error).__name__}: {error}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise CeremonyRefusedError(reason[:_LONGEST_REASON]) from error
