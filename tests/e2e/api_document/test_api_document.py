@@ -10,13 +10,15 @@ from typing import Final
 
 import pytest
 from tests.e2e.api_document.conftest import ADMINS, PASSWORD
-from tests.reference.api.document import FILE, ROOT
+from tests.reference.api.document import FILE
+from tests.reference.api.routes import ROOT
 from tests.support.node import installed
 from tests.support.stack import Stack
 
 HERE: Final = Path(__file__).parent
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(420)
 def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
     found = subprocess.run(

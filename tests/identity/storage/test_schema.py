@@ -75,15 +75,22 @@ async def upgrade_until(url: str, statements: int) -> bool:
     return False
 
 
-@pytest.mark.timeout(400)  # it migrates anew for each statement that there is
+@pytest.mark.timeout(900)  # it migrates anew for each statement
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(7, id="some"),
+        pytest.param(1, id="each", marks=[pytest.mark.faults]),
+    ],
+)
 @pytest.mark.parametrize("server", SERVERS)
 async def test_a_migration_killed_after_any_statement_goes_on(
-    request: pytest.FixtureRequest, server: str
+    request: pytest.FixtureRequest, server: str, step: int
 ) -> None:
-    where, statements = server_url(request, server), 0
+    where, statements = server_url(request, server), 1 - step
     was_killed = True
     while was_killed:
-        statements += 1
+        statements += step
         async with empty_database(where) as url:
             was_killed = await upgrade_until(url, statements)
             await upgrade_until(url, 1)
