@@ -32,6 +32,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield running
 
 
+@pytest.mark.faults  # three minutes
 @pytest.mark.timeout(400)
 def test_lighthouse_finds_every_page_accessible_and_well_made(
     stack: Stack, lighthouse: Path, tmp_path: Path
