@@ -23,7 +23,10 @@ def _run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=tree,
-        env={**os.environ, "PYTHONPATH": str(tree / "services/notes/src")},
+        env={
+            **{k: v for k, v in os.environ.items() if k != "TEST_COMPLETE"},
+            "PYTHONPATH": str(tree / "services/notes/src"),
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -205,6 +206,22 @@ async def test_a_reload_takes_the_gateways_configuration_over(tree: Tree) -> Non
     assert tree.run("reload")[0] == 1
 
 
+def text_once_usable(url: str, seconds: float = 10) -> str:
+    """Return a response's text, once the gateway has noticed that its service is back.
+
+    Until its next probe it responds 503.
+    """
+    give_up_at = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url) as response:
+                return str(response.read(), "utf-8")
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+            assert time.monotonic() < give_up_at
+            time.sleep(0.1)
+
+
 def test_a_changed_source_starts_its_service_again(tree: Tree) -> None:
     sources = tree.folder / "services" / "content" / "src"
     shutil.copytree(ROOT / "services" / "content" / "src", sources)
@@ -216,8 +233,7 @@ def test_a_changed_source_starts_its_service_again(tree: Tree) -> None:
         printed = running.until("content is ready again")
         assert "content starts again: resources.py changed" in printed
         assert "identity starts again" not in printed
-        with urllib.request.urlopen(f"{tree.base_url}/api/test/all") as response:
-            assert response.read() == b"Changed Content."
+        assert text_once_usable(f"{tree.base_url}/api/test/all") == "Changed Content."
 
         module.write_text("no Python")
         assert "SyntaxError" in running.until("the next change starts it again")

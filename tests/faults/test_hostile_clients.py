@@ -235,7 +235,7 @@ TOO_LARGE = {
 }
 
 
-@pytest.mark.parametrize(("status", "bytes"), TOO_LARGE.values(), ids=TOO_LARGE)
+@pytest.mark.parametrize(("status", "data"), TOO_LARGE.values(), ids=TOO_LARGE)
 def test_what_is_too_large_is_refused_at_once(
     edge: Edge, status: int, data: bytes
 ) -> None:

@@ -172,17 +172,17 @@ async def test_no_client_takes_every_place_at_an_upstream(
 
     upstream.script = script
     long = Timeouts(response_head=30.0)
-    config = config_for(upstream.port, max_in_flight=40, timeouts=long)
+    config = config_for(upstream.port, max_in_flight=160, timeouts=long)
     async with (
         running_gateway(config, tmp_path) as gateway,
         AsyncExitStack() as stack,
     ):
         greedy = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(40)
+            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
         ]
         for each in greedy:
             await each.send(b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n")
-        await until(lambda: len(upstream.requests) == 20)
+        await until(lambda: len(upstream.requests) == 80)
         refused = await greedy[-1].answer()
         assert (refused.status, refused.value("Retry-After")) == (503, "1")
 

@@ -44,6 +44,11 @@ def blocks(document: str) -> Iterator[Block]:
         yield Block(language, text)
 
 
+def _environment() -> dict[str, str]:
+    """Return this process's environment, but for what `make` tells those it starts."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+
+
 class Walkthrough:
     """A reader of documents in a tree of their own; a context manager."""
 
@@ -53,7 +58,7 @@ class Walkthrough:
         self._shell = subprocess.Popen(
             ["sh"],
             cwd=tree.folder,
-            env={**os.environ, **tree.environment},
+            env={**_environment(), **tree.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -68,7 +68,7 @@ async def test_t14_the_access_token_names_nobody(identity: IdentityClient) -> No
     )
     assert set(claims) == {
         *("iss", "aud", "sub", "client_id", "iat", "exp"),
-        *("jti", "sid", "roles", "status"),
+        *("jti", "sid", "roles", "status", "auth_time", "amr", "acr"),
     }
 
 

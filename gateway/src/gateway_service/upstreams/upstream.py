@@ -37,8 +37,8 @@ CROWDED: Final = 0.5
 LARGEST_CLIENT: Final = 0.125
 """That share. Eight such clients are no longer one that keeps others out."""
 
-SMALL_CLIENT: Final = 16
-"""Connections that any client may have: a page in a few browsers behind one address."""
+SMALL_CLIENT: Final = 64
+"""Connections that any client may have: an office behind one address."""
 
 
 class Upstream:
