@@ -159,16 +159,6 @@ async def test_workers_share_the_port_and_drain_together(
             os.kill(pid, 0)
 
 
-async def test_a_signal_to_every_process_has_the_workers_drain_too(
-    upstream: RawUpstream, tmp_path: Path
-) -> None:
-    async with gateway_process(tmp_path, upstream.port, workers=2) as gateway:
-        for pid in (gateway.process.pid, *worker_pids(gateway)):
-            os.kill(pid, signal.SIGTERM)
-        assert await gateway.exit_code() == 0
-        assert "stopped_at_once" not in gateway.events()
-
-
 async def test_a_rolling_restart_of_workers_costs_no_request(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

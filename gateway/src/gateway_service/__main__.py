@@ -48,10 +48,6 @@ Large bodies pass in pieces of up to 256 kB. What they leave free is given back,
 mapped and unmapped for each piece, as it would be if it were said by one of them alone.
 """
 
-_SIGNALS_APART: Final = 1.0
-"""Seconds in which a worker takes signals for one: systemd, or a terminal, signals each
-process, and the parent passes on its own."""
-
 _FAILURE: Final = 1
 
 
@@ -164,7 +160,6 @@ async def _serve_here(
         app.readiness,
         settings,
         ports.internal,
-        signals_apart=0.0 if shared is None else _SIGNALS_APART,
     )
     return 0
 

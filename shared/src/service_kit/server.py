@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NoReturn, TypeVar
@@ -91,12 +90,8 @@ async def serve_until_stopped(
     readiness: Readiness,
     listening: ListenerSettings,
     internal_sockets: list[socket.socket],
-    *,
-    signals_apart: float = 0.0,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
-
-    Signals that are not so many seconds apart are one.
 
     ``public`` serves the public side inside of its block, and gives its address.
     It is started before the internal port opens, so whoever can ask for readiness gets
@@ -105,7 +100,7 @@ async def serve_until_stopped(
     internal = web.AppRunner(
         internal_app, access_log=None, shutdown_timeout=_INTERNAL_GRACE_SECONDS
     )
-    with _stop_signals(signals_apart) as stop:
+    with _stop_signals() as stop:
         async with _set_up(internal), public as address:
             for each in internal_sockets:
                 listen(each)
@@ -182,16 +177,12 @@ async def _set_up(runner: web.BaseRunner) -> AsyncIterator[None]:
 
 
 @contextlib.contextmanager
-def _stop_signals(apart: float) -> Iterator[asyncio.Event]:
+def _stop_signals() -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    first_at = 0.0
 
     def on_signal(number: int) -> None:
-        nonlocal first_at
-        if not stop.is_set():
-            first_at = time.monotonic()
-        elif time.monotonic() - first_at >= apart:
+        if stop.is_set():
             _logger.warning("stopped_at_once")
             flush_logs(_LAST_WORDS_SECONDS)
             os._exit(_SIGNALLED + number)
