@@ -63,7 +63,7 @@ test-compose: setup ## build the images, start the whole stack, walk the contrac
 	$(BIN)/pytest -m "compose and not faults" tests/compose $(ARGS)
 
 test-compose-faults: setup ## break the containers one by one under traffic, and print what came of it
-	$(BIN)/pytest -m "compose and faults" --capture=no tests/compose/test_faults.py $(ARGS)
+	$(BIN)/pytest -m "compose and faults" --capture=no tests/compose $(ARGS)
 
 test-3.14: ## the suite on Python 3.14 in a container (needs a Docker engine)
 	deploy/test-3.14

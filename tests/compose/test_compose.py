@@ -252,9 +252,19 @@ def test_internal_ports_are_reached_from_the_network_telemetry(
     containers: WalkedContainers,
 ) -> None:
     code = """
-import urllib.request as u
+import time, urllib.request as u
+until = time.monotonic() + 60  # gateways may be following an edge that is new
 for place in ("gateway:9080", "gateway:9081", "identity:9001", "content:9002"):
-    assert "# TYPE" in u.urlopen(f"http://{place}/metrics", timeout=5).read().decode()
+    while True:
+        try:
+            found = u.urlopen(f"http://{place}/metrics", timeout=5).read().decode()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+        else:
+            break
+    assert "# TYPE" in found
 print("scraped")
 """
     network = ("--network", f"{containers.project}_telemetry")

@@ -11,7 +11,7 @@ import pytest
 from tests.support.containers import ROOT, Containers, engine_answers
 from tests.support.missing import skip_missing
 
-pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.compose, pytest.mark.faults, pytest.mark.timeout(900)]
 
 DOCUMENT: Final = (ROOT / "docs" / "operations.md").read_text()
 BLOCKS: Final = re.findall(r"^```sh\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
