@@ -4,16 +4,25 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from email.headerregistry import Address
 from typing import Final
 
 import pytest
 from prometheus_client import CollectorRegistry
+from tests.support.database import SERVERS
 from tests.support.identity import MovableClock, identity_settings
 from tests.support.mail_server import MailServer
 from tests.support.operator import Operator
 
 from identity_service.composition import Services, compose
-from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.mail import (
+    Letter,
+    MailKind,
+    MailRequest,
+    MailRequestKind,
+)
+from identity_service.mail.delivery import deliveries_to
+from identity_service.mail.messages import MessageWriter
 from identity_service.settings import Settings
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.sending import (
@@ -74,6 +83,67 @@ async def test_of_several_senders_one_sends_each_letter(
         )
         assert one.sent + other.sent == 25
         assert await services.accounts.outbox.count() == (0, 0)
+
+
+def request_for(email_key: str) -> MailRequest:
+    return MailRequest(
+        kind=MailRequestKind.PASSWORD_RESET,
+        email_key=email_key,
+        language="en",
+        address="192.0.2.1",
+    )
+
+
+@pytest.mark.parametrize("database_url", SERVERS, indirect=True)
+async def test_a_request_that_cannot_be_answered_costs_no_other(
+    settings: Settings, clock: MovableClock
+) -> None:
+    """While one replica answers the older request, another fails at the younger."""
+    is_taken, is_over = asyncio.Event(), asyncio.Event()
+
+    async def give_up(unit: Repositories) -> None:
+        await unit.outbox.take_request()
+        is_taken.set()
+        await is_over.wait()
+        raise RuntimeError
+
+    async with composed(settings, clock) as (services, _):
+        database, accounts = services.database, services.accounts
+        for name in ("older", "younger"):
+            await database.write(
+                lambda unit, name=name: unit.outbox.add_request(  # type: ignore[misc]
+                    request_for(name), clock()
+                )
+            )
+        replica = asyncio.create_task(database.write(give_up))
+        await is_taken.wait()
+
+        answered = []
+
+        async def answer(_: Repositories, request: MailRequest) -> None:
+            answered.append(request.email_key)
+            if request.email_key == "younger":
+                is_over.set()
+                await asyncio.wait([replica])
+                raise RuntimeError
+
+        assert settings.mail is not None
+        sender = MailSender(
+            database,
+            outbox=accounts.outbox,
+            answers={MailRequestKind.PASSWORD_RESET: answer},
+            deliveries=deliveries_to(settings.mail),
+            writer=MessageWriter(
+                templates=settings.mail_templates,
+                sender=Address("a", "b", "c.test"),
+                pages_url="",
+            ),
+            clock=clock,
+        )
+        await send_all(sender)
+
+    assert isinstance(replica.exception(), RuntimeError)
+    assert answered == ["younger", "older"]
 
 
 async def test_a_transaction_that_fails_sends_nothing(

@@ -117,8 +117,8 @@ class OutboxRepository:
             insert(mail_requests).values(**asdict(request), created_at=now)
         )
 
-    async def take_request(self) -> MailRequest | None:
-        """Remove the oldest request and return it; of several takers one gets it."""
+    async def take_request(self) -> tuple[int, MailRequest] | None:
+        """Remove the oldest request that nobody else takes; return its id and it."""
         rows = await self._connection.execute(
             select(mail_requests)
             .where(mail_requests.c.kind.in_(list(MailRequestKind)))
@@ -129,14 +129,18 @@ class OutboxRepository:
         row = rows.one_or_none()
         if row is None:
             return None
-        await self._connection.execute(
-            delete(mail_requests).where(mail_requests.c.id == row.id)
-        )
-        return MailRequest(
+        await self.remove_request(row.id)
+        return row.id, MailRequest(
             kind=MailRequestKind(row.kind),
             email_key=row.email_key,
             language=row.language,
             address=row.address,
+        )
+
+    async def remove_request(self, request_id: int) -> None:
+        """Remove a request, if it is still there."""
+        await self._connection.execute(
+            delete(mail_requests).where(mail_requests.c.id == request_id)
         )
 
     async def _set(self, letter_id: str, **values: object) -> None:

@@ -124,20 +124,26 @@ class MailSender:
 
     async def _answer_one(self) -> bool:
         """Do what the oldest request asks for; drop one that cannot be answered."""
+        taken: int | None = None
 
         async def work(unit: Repositories) -> bool:
-            request = await unit.outbox.take_request()
-            if request is not None:
-                await self._answers[request.kind](unit, request)
-            return request is not None
+            nonlocal taken
+            found = await unit.outbox.take_request()
+            if found is None:
+                return False
+            taken, request = found
+            await self._answers[request.kind](unit, request)
+            return True
 
         try:
             return await self._database.write(work)
         except DatabaseUnavailableError:
             raise
         except Exception:
+            if (failed := taken) is None:
+                raise
             _logger.exception("mail_request_dropped")
-            await self._database.write(lambda unit: unit.outbox.take_request())
+            await self._database.write(lambda unit: unit.outbox.remove_request(failed))
             return True
 
     async def _send_all(self, due: list[StoredLetter]) -> None:
