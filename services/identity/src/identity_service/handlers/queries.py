@@ -69,10 +69,10 @@ ShortText = Annotated[
     text(_MAX_TEXT_LENGTH, "ali"),
 ]
 WholeNumber = Annotated[
-    int,
-    BeforeValidator(_digits),
-    Field(le=MOST_ID),
-    described(type="integer", format="int64", minimum=0, maximum=MOST_ID),
+    int, Field(ge=0, le=MOST_ID), BeforeValidator(_digits), described(format="int64")
+]
+PageLength = Annotated[
+    int, Field(ge=1, le=MAX_PAGE), BeforeValidator(_digits), described(format="int32")
 ]
 Instant = Annotated[
     datetime,
@@ -90,7 +90,7 @@ class Query(BaseModel):
 class PageQuery(Query):
     """Which part of a list to show."""
 
-    limit: Annotated[WholeNumber, Field(ge=1, le=MAX_PAGE)] = _DEFAULT_PAGE
+    limit: PageLength = _DEFAULT_PAGE
     """How many entries a page may have."""
     cursor: WholeNumber | None = None
     """The ``nextCursor`` of the page before."""
