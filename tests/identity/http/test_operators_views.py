@@ -100,9 +100,7 @@ async def test_a_verdict_is_renewed_and_names_the_first_changed_event(
     assert (verdict["intact"], verdict["brokenAt"]) == (False, 1)
 
 
-async def test_a_long_chain_makes_nobody_wait_for_its_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_long_chain_makes_nobody_wait_for_its_end() -> None:
     done = asyncio.Event()
 
     class LongChain:
@@ -110,8 +108,7 @@ async def test_a_long_chain_makes_nobody_wait_for_its_end(
             await done.wait()
             return Verification(3, None, "last")
 
-    monkeypatch.setattr("identity_service.usecases.audit_chain._LONGEST_WAIT", 0.01)
-    chain = AuditChain(LongChain(), MovableClock())  # type: ignore[arg-type]
+    chain = AuditChain(LongChain(), MovableClock(), longest_wait=0.01)  # type: ignore[arg-type]
     first = await chain.verdict()
     done.set()
     await asyncio.sleep(0)

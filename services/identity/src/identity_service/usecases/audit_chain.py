@@ -12,7 +12,7 @@ from service_kit.clock import Clock
 _FRESH: Final = timedelta(seconds=30)
 """How long a verdict is given again: following the chain makes sign-ins wait a bit."""
 
-_LONGEST_WAIT: Final = 3.0
+LONGEST_WAIT: Final = 3.0
 """Seconds in which a request waits for a verdict; a long chain takes longer."""
 
 
@@ -27,7 +27,10 @@ class Verdict:
 class AuditChain:
     """Follows the chain when somebody asks, once for all who ask meanwhile."""
 
-    def __init__(self, audit: Audit, clock: Clock) -> None:
+    def __init__(
+        self, audit: Audit, clock: Clock, *, longest_wait: float = LONGEST_WAIT
+    ) -> None:
+        self._longest_wait = longest_wait
         self._audit = audit
         self._clock = clock
         self._latest: Verdict | None = None
@@ -39,7 +42,7 @@ class AuditChain:
         if latest is not None and self._clock() - latest.verified_at < _FRESH:
             return latest
         try:
-            async with asyncio.timeout(_LONGEST_WAIT):
+            async with asyncio.timeout(self._longest_wait):
                 return await self._following.join()
         except TimeoutError:
             return None
