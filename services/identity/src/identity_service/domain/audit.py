@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 GENESIS: Final = "0" * 64
 """What stands for the hash of the event before the first."""
@@ -87,6 +87,19 @@ class AuditEvent:
     address: str = ""
     """Where the actor called from."""
     details: Mapping[str, Detail] = field(default_factory=dict)
+
+    @classmethod
+    def by_user(
+        cls, action: Action, user_id: int, address: str, **details: Detail
+    ) -> Self:
+        """Return what a user did to their own account."""
+        return cls(
+            action=action,
+            actor_id=user_id,
+            subject_id=user_id,
+            address=address,
+            details=details,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,12 +126,11 @@ class Passwords:
             await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
             await self._audit.append(
                 unit,
-                AuditEvent(
-                    action=Action.PASSWORD_CHANGED,
-                    actor_id=user_id,
-                    subject_id=user_id,
-                    address=caller.device.address,
-                    details={"sessions_ended": ended},
+                AuditEvent.by_user(
+                    Action.PASSWORD_CHANGED,
+                    user_id,
+                    caller.device.address,
+                    sessions_ended=ended,
                 ),
             )
             return True

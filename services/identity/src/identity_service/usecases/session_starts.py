@@ -111,12 +111,7 @@ class SessionStarts:
         await unit.users.set_deletion_due_at(user_id, None, self._clock())
         await self._audit.append(
             unit,
-            AuditEvent(
-                action=Action.DELETION_CANCELLED,
-                actor_id=user_id,
-                subject_id=user_id,
-                address=device.address,
-            ),
+            AuditEvent.by_user(Action.DELETION_CANCELLED, user_id, device.address),
         )
 
     def _new_session(

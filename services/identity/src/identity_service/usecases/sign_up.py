@@ -109,12 +109,7 @@ class SignUps:
             await self._verifications.ask(unit, user_id, email)
             await self._audit.append(
                 unit,
-                AuditEvent(
-                    action=Action.SIGNED_UP,
-                    actor_id=user_id,
-                    subject_id=user_id,
-                    address=device.address,
-                ),
+                AuditEvent.by_user(Action.SIGNED_UP, user_id, device.address),
             )
 
         await self._database.write(work)

@@ -111,12 +111,7 @@ class Departures:
     async def _record(self, unit: Repositories, action: Action, caller: Caller) -> None:
         await self._audit.append(
             unit,
-            AuditEvent(
-                action=action,
-                actor_id=caller.user_id,
-                subject_id=caller.user_id,
-                address=caller.device.address,
-            ),
+            AuditEvent.by_user(action, caller.user_id, caller.device.address),
         )
 
 

@@ -228,12 +228,7 @@ class EmailChanges:
     ) -> None:
         await self._audit.append(
             unit,
-            AuditEvent(
-                action=action,
-                actor_id=user_id,
-                subject_id=user_id,
-                address=device.address,
-            ),
+            AuditEvent.by_user(action, user_id, device.address),
         )
 
 

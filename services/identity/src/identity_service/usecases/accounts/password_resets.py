@@ -266,12 +266,12 @@ class PasswordResets:
             )
             await self._audit.append(
                 unit,
-                AuditEvent(
-                    action=Action.PASSWORD_RESET,
-                    actor_id=user.id,
-                    subject_id=user.id,
-                    address=device.address,
-                    details={"sessions_ended": ended, "by": token.purpose},
+                AuditEvent.by_user(
+                    Action.PASSWORD_RESET,
+                    user.id,
+                    device.address,
+                    sessions_ended=ended,
+                    by=token.purpose,
                 ),
             )
             return True

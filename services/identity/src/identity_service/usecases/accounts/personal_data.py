@@ -50,12 +50,7 @@ class PersonalDataExports:
         """
         user_id = caller.user_id
         await self._audit.record(
-            AuditEvent(
-                action=Action.EXPORTED,
-                actor_id=user_id,
-                subject_id=user_id,
-                address=caller.device.address,
-            )
+            AuditEvent.by_user(Action.EXPORTED, user_id, caller.device.address)
         )
         events = await self._events(user_id)
 

@@ -20,13 +20,7 @@ async def record(
     """Append the event of a caller's change to their own factors."""
     await audit.append(
         unit,
-        AuditEvent(
-            action=action,
-            actor_id=caller.user_id,
-            subject_id=caller.user_id,
-            address=caller.device.address,
-            details=details,
-        ),
+        AuditEvent.by_user(action, caller.user_id, caller.device.address, **details),
     )
 
 

@@ -184,11 +184,8 @@ class Passkeys:
     async def _refuse(self, caller: Caller, error: CeremonyRefusedError) -> None:
         _logger.info("passkey_refused", extra={"reason": str(error)})
         await self._audit.record(
-            AuditEvent(
-                action=Action.PASSKEY_REFUSED,
-                actor_id=caller.user_id,
-                subject_id=caller.user_id,
-                address=caller.device.address,
+            AuditEvent.by_user(
+                Action.PASSKEY_REFUSED, caller.user_id, caller.device.address
             )
         )
 
