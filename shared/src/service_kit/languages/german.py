@@ -203,7 +203,7 @@ TEXTS: Final[Mapping[str, str]] = {
     # What was done
     "User registered successfully!": "Das Konto ist angelegt!",
     "You've been signed out!": "Sie sind abgemeldet!",
-    "Thank you. Go on.": "Danke. Es kann weitergehen.",
+    "Identity confirmed.": "Identität bestätigt.",
     "If this address has an account, a mail is on its way.": (
         "Wenn diese Adresse ein Konto hat, ist eine Mail unterwegs."
     ),

@@ -69,7 +69,7 @@ async def check_afresh(request: web.Request) -> web.Response:
         await context.services.fresh_checks.by_password(caller, password)
     else:
         await context.services.fresh_checks.by_factor(caller, payload.proof)
-    return message_response("Thank you. Go on.")
+    return message_response("Identity confirmed.")
 
 
 @operation(
