@@ -71,7 +71,7 @@ class VerificationMetrics(Collector):
         )
         yield _age(
             f"{self._prefix}verification_keys_age_seconds",
-            "How long ago the issuer last told its keys, in seconds",
+            "Seconds since the issuer last confirmed its keys",
             self._keys.age,
         )
         yield CounterMetricFamily(
@@ -106,7 +106,7 @@ class VerificationMetrics(Collector):
         )
         yield _age(
             f"{self._prefix}status_list_age_seconds",
-            "How long ago the issuer last told the list that is longest untold",
+            "Seconds since the status list that is oldest was confirmed",
             lists.age,
         )
         expiry = GaugeMetricFamily(

@@ -100,7 +100,7 @@ class RemoteKeySet:
 
     @property
     def age(self) -> timedelta | None:
-        """How long ago the issuer last told them, None if it never did."""
+        """How long ago the issuer last confirmed them, None if it never did."""
         return self._document.age
 
     def fault(self) -> str | None:

@@ -145,7 +145,7 @@ class RemoteStatusLists:
 
     @property
     def age(self) -> timedelta | None:
-        """How long ago the issuer last told the one that is longest untold."""
+        """How long ago the issuer confirmed the one it confirmed longest ago."""
         ages = [each.document.age for each in self._in_use()]
         return max((age for age in ages if age is not None), default=None)
 

@@ -55,7 +55,7 @@ class AttemptMetrics(Collector):
         )
         yield CounterMetricFamily(
             "identity_throttle_fallbacks",
-            "Questions that memory answered because Valkey did not",
+            "Checks counted in memory because Valkey did not respond",
             self._counters.fallbacks,
         )
         yield GaugeMetricFamily(

@@ -208,7 +208,7 @@ class ValkeyCounters:
             "throttle_store", timeout=STORE_TIMEOUT, now=monotonic
         )
         self.fallbacks = 0
-        """Questions that memory answered because Valkey did not."""
+        """Checks counted in memory because Valkey did not respond."""
 
     @property
     def is_away(self) -> bool:
