@@ -110,21 +110,19 @@ async def test_privileges_and_encryption_of_a_server_are_told(
 
 
 @pytest.mark.parametrize(
-    ("grants", "expected"),
+    ("grant", "expected"),
     [
-        (["GRANT USAGE ON *.* TO `x`@`%`"], set()),
-        (["GRANT SELECT, INSERT ON `identity`.* TO `x`@`%`"], {"SELECT", "INSERT"}),
-        (["GRANT DELETE ON `other`.* TO `x`@`%`"], set()),
-        (["GRANT ALL PRIVILEGES ON *.* TO `x`@`%`"], {"ALL PRIVILEGES"}),
-        (["GRANT UPDATE (`a`) ON `identity`.`users` TO `x`@`%`"], {"UPDATE"}),
-        (["GRANT `role`@`%` TO `x`@`%`"], set()),
+        ("GRANT USAGE ON *.* TO `x`@`%`", ""),
+        ("GRANT SELECT, INSERT ON `identity`.* TO `x`@`%`", "INSERT SELECT"),
+        ("GRANT DELETE ON `other`.* TO `x`@`%`", ""),
+        ("GRANT ALL PRIVILEGES ON *.* TO `x`@`%`", "ALL-PRIVILEGES"),
+        ("GRANT UPDATE (`a`) ON `identity`.`users` TO `x`@`%`", "UPDATE"),
+        ("GRANT `role`@`%` TO `x`@`%`", ""),
     ],
-    ids=lambda value: str(value)[:40],
 )
-def test_privileges_on_our_database_are_read(
-    grants: list[str], expected: set[str]
-) -> None:
-    assert set(privileges(iter(grants), "identity")) - {"USAGE"} == expected
+def test_privileges_on_our_database_are_read(grant: str, expected: str) -> None:
+    found = {name.replace(" ", "-") for name in privileges(iter([grant]), "identity")}
+    assert found - {"USAGE"} == set(expected.split())
 
 
 @asynccontextmanager
