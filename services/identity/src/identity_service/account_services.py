@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from identity_service.domain.emails import Verification
 from identity_service.domain.mail import MailRequestKind
-from identity_service.domain.passwords import PasswordPolicy
 from identity_service.mail.delivery import deliveries_to
 from identity_service.mail.messages import MessageWriter
 from identity_service.security.keyrings import Sealer
@@ -29,6 +28,7 @@ from identity_service.usecases.factors.second_steps import SecondSteps
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.mail.requests import Answers, MailRequests
 from identity_service.usecases.mail.sending import MailSender
+from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.session_starts import SessionStarts
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
@@ -59,7 +59,7 @@ def compose_accounts(
     settings: Settings,
     database: Database,
     *,
-    policy: PasswordPolicy,
+    new_passwords: NewPasswords,
     hasher: PasswordHasher,
     sealer: Sealer,
     throttle: Throttle,
@@ -73,7 +73,7 @@ def compose_accounts(
     tokens = OneTimeTokens(clock)
     password_resets = PasswordResets(
         database,
-        policy=policy,
+        new_passwords=new_passwords,
         hasher=hasher,
         throttle=throttle,
         tokens=tokens,

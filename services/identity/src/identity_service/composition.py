@@ -18,6 +18,7 @@ from identity_service.metrics.housekeeping import HousekeepingMetrics
 from identity_service.metrics.keys import KeyMetrics
 from identity_service.metrics.load import LoadMetrics
 from identity_service.metrics.mail import MailMetrics
+from identity_service.security.breached_passwords import BreachedPasswords
 from identity_service.security.common_passwords import COMMON_PASSWORDS
 from identity_service.security.csrf import CsrfGuard
 from identity_service.security.keyrings import Sealer
@@ -41,6 +42,7 @@ from identity_service.usecases.housekeeping import (
     expired_rows_chores,
 )
 from identity_service.usecases.key_rotation import KeyRotation
+from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.refresh import Refreshes
 from identity_service.usecases.request_ages import RequestAges
@@ -81,6 +83,7 @@ class Services:
     """By which everything here is judged."""
     database_clock: DatabaseClock
     hasher: PasswordHasher
+    breached_passwords: BreachedPasswords | None
     counters: ValkeyCounters | StoreCounters
     audit: Audit
     accounts: AccountServices
@@ -114,6 +117,8 @@ class Services:
         self.hasher.close()
         await self.counters.close()
         await self.gateways.close()
+        if self.breached_passwords is not None:
+            await self.breached_passwords.close()
         await self.engine.dispose()
 
 
@@ -135,6 +140,10 @@ def compose(
         common=COMMON_PASSWORDS,
         context=_SERVICE_WORDS,
     )
+    breached_passwords = None
+    if settings.breached_passwords_url is not None:
+        breached_passwords = BreachedPasswords(settings.breached_passwords_url)
+    new_passwords = NewPasswords(policy, breached_passwords)
     counters = open_counters(settings.throttle_url)
     throttle = Throttle(counters if settings.throttle else NoCounters())
     schedule = key_schedule(settings)
@@ -175,7 +184,7 @@ def compose(
     passwords = Passwords(
         database,
         hasher=hasher,
-        policy=policy,
+        new_passwords=new_passwords,
         throttle=throttle,
         second_steps=factors.second_steps,
         audit=audit,
@@ -184,7 +193,7 @@ def compose(
     accounts = compose_accounts(
         settings,
         database,
-        policy=policy,
+        new_passwords=new_passwords,
         hasher=hasher,
         sealer=sealer,
         throttle=throttle,
@@ -245,7 +254,9 @@ def compose(
     registry.register(MailMetrics(accounts.mail_sender))
     registry.register(FactorMetrics(factors.proofs))
     registry.register(KeyMetrics(keys, entries, status_lists, clock))
-    registry.register(AttemptMetrics(passwords, refreshes, throttle, counters))
+    registry.register(
+        AttemptMetrics(passwords, breached_passwords, refreshes, throttle, counters)
+    )
     registry.register(
         LoadMetrics(
             database,
@@ -262,6 +273,7 @@ def compose(
         clock=clock,
         database_clock=database_clock,
         hasher=hasher,
+        breached_passwords=breached_passwords,
         counters=counters,
         audit=audit,
         accounts=accounts,
@@ -269,7 +281,7 @@ def compose(
         gateways=Gateways(settings.gateway_status_urls),
         sign_ups=SignUps(
             database,
-            policy=policy,
+            new_passwords=new_passwords,
             hasher=hasher,
             throttle=throttle,
             audit=audit,

@@ -205,6 +205,13 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
         default="8",
         description="code points a new password must have",
     )
+    breached_passwords_url: str | None = setting(
+        "IDENTITY_BREACHED_PASSWORDS_URL",
+        parse.http_url,
+        optional=True,
+        description="your mirror of the range API of leaked passwords: https://host/range;"
+        " unset: none is asked",
+    )
     self_assignable_roles: frozenset[RoleName] = setting(
         "IDENTITY_SELF_ASSIGNABLE_ROLES",
         _roles,

@@ -186,6 +186,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "Many people use this password: choose another.": (
         "Dieses Passwort benutzen viele: bitte ein anderes wählen."
     ),
+    "This password is known from a leak: choose another.": (
+        "Dieses Passwort ist aus einem Datenleck bekannt: bitte ein anderes wählen."
+    ),
     "This password is too close to the user name, the e-mail address or the name of"
     " this service.": (
         "Dieses Passwort ähnelt zu sehr dem Benutzernamen, der E-Mail-Adresse oder dem"

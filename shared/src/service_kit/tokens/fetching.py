@@ -20,6 +20,8 @@ _CONNECT_SECONDS: Final = 1.0
 _HEADERS: Final[Mapping[str, str]] = {hdrs.ACCEPT_ENCODING: "identity"}
 """A compressed answer could be a bomb, and the documents are small."""
 
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
 _PREFERENCE: Final = "Prefer"
 _APPLIED: Final = "Preference-Applied"
 _WAITED: Final = re.compile(r"(?:^|[\s,])wait\s*=", re.ASCII | re.IGNORECASE)
@@ -60,10 +62,12 @@ async def fetch(
     max_bytes: int,
     wait: timedelta = timedelta(),
     etag: str | None = None,
+    headers: Mapping[str, str] = _NO_HEADERS,
 ) -> Fetched:
     """Return the document, following no redirect and reading no more than allowed.
 
-    With ``etag``, the server may wait as long as ``wait`` for another version.
+    ``headers`` are sent besides. With ``etag``, the server may wait as long as ``wait``
+    for another version.
 
     Raises
     ------
@@ -71,17 +75,17 @@ async def fetch(
         It could not be had, whatever the reason.
     """
     seconds = int(wait.total_seconds())
-    headers = dict(_HEADERS)
+    sent = {**headers, **_HEADERS}
     total = _TOTAL_SECONDS
     if seconds:
-        headers[_PREFERENCE] = f"wait={seconds}"
+        sent[_PREFERENCE] = f"wait={seconds}"
     if etag is not None:
-        headers[hdrs.IF_NONE_MATCH] = etag
+        sent[hdrs.IF_NONE_MATCH] = etag
         total = max(_TOTAL_SECONDS, seconds + _LATE_SECONDS)
     try:
         async with session.get(
             url,
-            headers=headers,
+            headers=sent,
             timeout=aiohttp.ClientTimeout(total, sock_connect=_CONNECT_SECONDS),
             allow_redirects=False,
             auto_decompress=False,

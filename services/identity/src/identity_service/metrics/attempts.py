@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from identity_service.security.breached_passwords import BreachedPasswords
 from identity_service.storage.throttle_counters import StoreCounters, ValkeyCounters
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.refresh import Refreshes
@@ -18,11 +19,13 @@ class AttemptMetrics(Collector):
     def __init__(
         self,
         passwords: Passwords,
+        breached_passwords: BreachedPasswords | None,
         refreshes: Refreshes,
         throttle: Throttle,
         counters: StoreCounters | ValkeyCounters,
     ) -> None:
         self._passwords = passwords
+        self._breached_passwords = breached_passwords
         self._refreshes = refreshes
         self._throttle = throttle
         self._counters = counters
@@ -36,6 +39,17 @@ class AttemptMetrics(Collector):
                 labels=("verdict",),
             ),
             {each.value: n for each, n in self._passwords.verdicts.items()},
+        )
+        breached = self._breached_passwords
+        yield with_samples(
+            CounterMetricFamily(
+                "identity_breached_password_lookups",
+                "New passwords looked up among those known from leaks, by outcome",
+                labels=("outcome",),
+            ),
+            {}
+            if breached is None
+            else {each.value: n for each, n in breached.outcomes.items()},
         )
         yield with_samples(
             CounterMetricFamily(

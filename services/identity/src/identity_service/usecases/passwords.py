@@ -16,7 +16,6 @@ from identity_service.domain.errors import (
 from identity_service.domain.factors import NO_FACTORS, Factors
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.one_time_tokens import SPENT_WITH_A_PASSWORD
-from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import Caller, Device, EndReason
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import User
@@ -29,6 +28,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
+from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.throttling import Reservation, Throttle
 from service_kit.clock import Clock
 
@@ -45,7 +45,7 @@ class Passwords:
         database: Database,
         *,
         hasher: PasswordHasher,
-        policy: PasswordPolicy,
+        new_passwords: NewPasswords,
         throttle: Throttle,
         second_steps: SecondSteps,
         audit: Audit,
@@ -53,7 +53,7 @@ class Passwords:
     ) -> None:
         self._database = database
         self._hasher = hasher
-        self._policy = policy
+        self._new_passwords = new_passwords
         self._throttle = throttle
         self._second_steps = second_steps
         self._audit = audit
@@ -109,7 +109,7 @@ class Passwords:
         if user is None:
             raise UserNotFoundError
         await self.confirm(user, present, caller)
-        self._policy.check(
+        await self._new_passwords.check(
             new, Username.parse(user.username), EmailAddress.parse(user.email)
         )
         password_hash = await self._hasher.hash(new, caller.device)

@@ -7,7 +7,6 @@ from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.errors import InvalidFieldsError
 from identity_service.domain.fields import InvalidFieldError
-from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.roles import ADMIN, USER, RoleName, roles_at_sign_up
 from identity_service.domain.sessions import Device
 from identity_service.domain.usernames import Username
@@ -21,6 +20,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
@@ -42,7 +42,7 @@ class SignUps:
         self,
         database: Database,
         *,
-        policy: PasswordPolicy,
+        new_passwords: NewPasswords,
         hasher: PasswordHasher,
         throttle: Throttle,
         audit: Audit,
@@ -51,7 +51,7 @@ class SignUps:
         self_assignable_roles: frozenset[RoleName],
     ) -> None:
         self._database = database
-        self._policy = policy
+        self._new_passwords = new_passwords
         self._hasher = hasher
         self._throttle = throttle
         self._audit = audit
@@ -76,7 +76,7 @@ class SignUps:
         """
         self._hasher.expect_room(device)
         await self._throttle.reserve_sign_up(device.address)
-        username, email = self._checked(wanted)
+        username, email = await self._checked(wanted)
 
         is_pending = self._verifications.mode is Verification.REQUIRED
 
@@ -126,7 +126,7 @@ class SignUps:
             By a user that is no administrator: it is left as it is.
         """
         wanted = SignUp(username=username, email=email, password=password)
-        name, address = self._checked(wanted)
+        name, address = await self._checked(wanted)
         present = await self._database.read(
             lambda unit: unit.users.get_by_username_key(name.key)
         )
@@ -158,7 +158,7 @@ class SignUps:
         await self._database.write(work)
         return AdminOutcome.CREATED
 
-    def _checked(self, wanted: SignUp) -> tuple[Username, EmailAddress]:
+    async def _checked(self, wanted: SignUp) -> tuple[Username, EmailAddress]:
         """Return the name and the address, if the password suits them, too."""
         faults: list[InvalidFieldError] = []
         username, email = Username("", ""), EmailAddress("", "")
@@ -176,7 +176,7 @@ class SignUps:
             except InvalidFieldError as error:
                 faults.append(error)
         try:
-            self._policy.check(wanted.password, username, email)
+            await self._new_passwords.check(wanted.password, username, email)
         except InvalidFieldError as error:
             faults.append(error)
         if faults:

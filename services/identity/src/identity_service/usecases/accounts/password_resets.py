@@ -15,7 +15,6 @@ from identity_service.domain.one_time_tokens import (
     Purpose,
     StoredToken,
 )
-from identity_service.domain.passwords import PasswordPolicy
 from identity_service.domain.sessions import OPERATOR, Caller, Device, EndReason
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import User
@@ -33,6 +32,7 @@ from identity_service.usecases.accounts.one_time_tokens import (
 )
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.throttling import Reservation, Throttle
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
@@ -45,7 +45,7 @@ class PasswordResets:
         self,
         database: Database,
         *,
-        policy: PasswordPolicy,
+        new_passwords: NewPasswords,
         hasher: PasswordHasher,
         throttle: Throttle,
         tokens: OneTimeTokens,
@@ -54,7 +54,7 @@ class PasswordResets:
         clock: Clock,
     ) -> None:
         self._database = database
-        self._policy = policy
+        self._new_passwords = new_passwords
         self._hasher = hasher
         self._throttle = throttle
         self._tokens = tokens
@@ -179,7 +179,7 @@ class PasswordResets:
         )
         if user is None:
             raise UserNotFoundError
-        self._check(user, password)
+        await self._check(user, password)
         password_hash = await self._hasher.hash(password)
 
         async def work(unit: Repositories) -> None:
@@ -224,14 +224,14 @@ class PasswordResets:
         self, user: User, password: str, reservation: Reservation, device: Device
     ) -> str:
         try:
-            self._check(user, password)
+            await self._check(user, password)
             return await self._hasher.hash(password, device)
         except (InvalidFieldError, HashingBusyError):
             await reservation.was_not_tried()
             raise
 
-    def _check(self, user: User, password: str) -> None:
-        self._policy.check(
+    async def _check(self, user: User, password: str) -> None:
+        await self._new_passwords.check(
             password, Username(user.username, user.username_key), address_of(user)
         )
 
