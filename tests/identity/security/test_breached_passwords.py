@@ -256,7 +256,7 @@ async def test_many_at_once_wait_together_and_share_few_connections() -> None:
         lasted = time.monotonic() - began_at
 
     assert lasted < 2
-    assert len(mirror.requests) <= 16
+    assert len(mirror.requests) <= 48  # 16 connections, each cut off after a second
 
 
 async def test_a_mirror_that_is_back_is_asked_again() -> None:
