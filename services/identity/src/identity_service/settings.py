@@ -209,8 +209,7 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
         "IDENTITY_BREACHED_PASSWORDS_URL",
         parse.http_url,
         optional=True,
-        description="your mirror of the range API of leaked passwords: https://host/range;"
-        " unset: none is asked",
+        description="mirror of the range API of leaked passwords (https://host/range)",
     )
     self_assignable_roles: frozenset[RoleName] = setting(
         "IDENTITY_SELF_ASSIGNABLE_ROLES",
