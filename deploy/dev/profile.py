@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from service_kit.origins import is_loopback
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCAL: Final = ROOT / ".local"
 ADMIN_CREDENTIALS: Final = LOCAL / "admin-credentials.json"
@@ -70,6 +72,8 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
     for name in ("IDENTITY_KEY_ENCRYPTION_KEYS", "IDENTITY_PASSWORD_PEPPERS"):
         if name not in environ:
             defaults[f"{name}_FILE"] = str(_kept_key(name))
+    if _keeps_mails_here(environ) and is_loopback(settings["IDENTITY_ISSUER"]):
+        defaults["IDENTITY_MAILBOX"] = "on"
     for name in ("IDENTITY_DATABASE_URL", "IDENTITY_MAIL_URL"):
         if f"{name}_FILE" in environ:
             del defaults[name]
@@ -109,6 +113,10 @@ def gives_cookies(environ: Mapping[str, str]) -> bool:
     """Return whether clients get cookies."""
     compat = environ.get("TUTORIAL_COMPAT", "").lower() in {"true", "1", "yes", "on"}
     return compat or environ.get("IDENTITY_TOKEN_TRANSPORT") in {"cookie", "both"}
+
+
+def _keeps_mails_here(environ: Mapping[str, str]) -> bool:
+    return not {"IDENTITY_MAIL_URL", "IDENTITY_MAIL_URL_FILE"} & environ.keys()
 
 
 def _upstream(service: str, settings: Mapping[str, str]) -> dict[str, str]:

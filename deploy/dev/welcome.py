@@ -18,13 +18,15 @@ Gatehouse is ready: {url}
 
   Try it       open that address, or follow "Two minutes" in README.md
   First admin  {admin}
-  Front-ends   from any port of http://localhost and http://127.0.0.1;
+{mailbox}  Front-ends   from any port of http://localhost and http://127.0.0.1;
                {cookies}
   Stop         Ctrl-C, or `make down` elsewhere; the data stays in .local/
 """
 
 _COOKIES: Final = "those with cookies: open them under http://localhost"
 _NO_COOKIES: Final = "those with cookies need TUTORIAL_COMPAT=true make up"
+
+_MAILBOX: Final = "  Mail         is kept: {url}/console#/mailbox\n"
 
 _ADMIN: Final = {
     AdminOutcome.CREATED: "{username}, password {password} (kept in {file})",
@@ -38,8 +40,10 @@ def welcome(environ: Mapping[str, str], outcome: AdminOutcome) -> str:
     admin = _ADMIN[outcome].format(
         **admin_credentials(), file=ADMIN_CREDENTIALS.relative_to(ROOT)
     )
+    url = public_url(environ)
     return _WELCOME.format(
-        url=public_url(environ),
+        url=url,
+        mailbox=_MAILBOX.format(url=url) if "IDENTITY_MAILBOX" in environ else "",
         admin=admin,
         cookies=_COOKIES if gives_cookies(environ) else _NO_COOKIES,
     )

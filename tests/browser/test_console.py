@@ -347,3 +347,12 @@ def test_a_gateway_that_is_away_is_told_of_in_words(
         console.page.get_by_role("button", name="Read public").click()
         console.expect_refused("The gateway cannot be reached.")
         console.faults.clear()  # Chromium notes the request that failed
+
+
+def test_without_a_mailbox_there_is_no_page_for_it(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        console.open("/mailbox")
+        console.expect_refused("There is no such page on this system.")
+        assert "Mailbox" not in console.menu()

@@ -1,4 +1,4 @@
-"""What the console makes of mails about addresses, and of mailed codes."""
+"""What the console makes of mails, of links in them, and of mailed codes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import expect
 from tests.support.browser import chromium
-from tests.support.console import console_in, mailed, running_browser
+from tests.support.console import PHONE, console_in, mailed, running_browser
 from tests.support.stack import Stack
 
 PASSWORD: Final = "a phrase for those who read their mail"
@@ -26,6 +26,7 @@ def stack(tmp_path: Path, mails: Path) -> Iterator[Stack]:
     overrides = {
         "IDENTITY_EMAIL_VERIFICATION": "optional",
         "IDENTITY_MAIL_URL": f"file://{mails}",
+        "IDENTITY_MAILBOX": "on",
         "IDENTITY_SIGN_IN_CODES": "on",
         "IDENTITY_THROTTLE": "off",
     }
@@ -117,3 +118,48 @@ def test_somebody_is_invited_and_leaves(stack: Stack, mails: Path) -> None:
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         console.expect_said("It is deleted on")
         expect(page.locator("#who")).to_contain_text("Sign in")
+
+
+HOSTILE: Final = "<b>https://evil.example/"
+"""A user name, as far as the rules for names go."""
+
+
+@pytest.mark.timeout(300)
+def test_a_forgotten_password_is_replaced_by_way_of_the_mailbox(stack: Stack) -> None:
+    with (
+        running_browser() as browser,
+        console_in(browser, stack.base_url, PHONE) as console,
+    ):
+        page = console.page
+        console.open("/sign-up")
+        page.get_by_label("User name").fill(HOSTILE)
+        page.get_by_label("E-mail address").fill("forgetful@example.org")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign up").click()
+        console.expect_said("User registered successfully!")
+        page.get_by_role("link", name="The password is forgotten").click()
+        console.settle()
+        page.get_by_label("E-mail address").fill("forgetful@example.org")
+        page.get_by_role("button", name="Send the mail").click()
+        console.expect_said("a mail is on its way")
+
+        console.follow("Mailbox")
+        mail = page.get_by_role("link", name="Choose a new password")
+        for _ in range(100):
+            if mail.count():
+                break
+            page.get_by_role("button", name="Look again").click()
+            console.expect_said("These are the mails as they are now.")
+            page.wait_for_timeout(100)
+        console.judge("mailbox")
+        mail.click()
+        expect(page.get_by_role("heading", name="Mail", exact=True)).to_be_visible()
+        expect(page.locator("pre")).to_contain_text(f"Hello {HOSTILE}")
+        console.judge("mail")
+        links = page.locator("pre a")
+        expect(links).to_have_count(1)  # only what leads back to this machine
+        links.click()
+        page.get_by_label("New password").fill("another phrase that is kept")
+        page.get_by_role("button", name="Change the password").click()
+        console.expect_said("Please sign in with it.")
+        console.sign_in(HOSTILE, "another phrase that is kept")

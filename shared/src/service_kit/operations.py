@@ -29,6 +29,7 @@ class Tag(Enum):
     ADMINISTRATION = "Administration"
     TOKENS = "Tokens"
     PAGES = "Pages"
+    DEVELOPMENT = "Development"
 
     @property
     def description(self) -> str:
@@ -43,6 +44,7 @@ _TAGS: Final = {
     Tag.ADMINISTRATION: "Users, roles and the audit log, for administrators.",
     Tag.TOKENS: "What services need to verify and to revoke tokens.",
     Tag.PAGES: "Pages for people, and this document.",
+    Tag.DEVELOPMENT: "There on a developer's own machine alone; 404 elsewhere.",
 }
 
 

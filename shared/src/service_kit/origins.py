@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
 ORIGIN: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])"
@@ -15,8 +16,16 @@ ANY_PORT: Final = ":*"
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
-_OWN_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_OWN_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 """Where every port is the same person's: that of whoever sits at the machine."""
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL's host is this machine, by a name that means no other."""
+    try:
+        return urlsplit(url).hostname in _OWN_HOSTS
+    except ValueError:
+        return False
 
 
 def is_origin(text: str) -> bool:
@@ -24,7 +33,7 @@ def is_origin(text: str) -> bool:
     match = ORIGIN.fullmatch(text)
     if match is None or match["port"] == _DEFAULT_PORTS[match["scheme"]]:
         return False
-    return match["port"] != "*" or match["host"] in _OWN_HOSTS
+    return match["port"] != "*" or match["host"].strip("[]") in _OWN_HOSTS
 
 
 class AllowedOrigins:

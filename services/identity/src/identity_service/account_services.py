@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from identity_service.domain.emails import Verification
 from identity_service.domain.mail import MailRequestKind
 from identity_service.mail.delivery import deliveries_to
+from identity_service.mail.mailbox import Mailbox
 from identity_service.mail.messages import MessageWriter
 from identity_service.security.keyrings import Sealer
 from identity_service.security.one_time_tokens import MailedCodes
@@ -45,6 +46,8 @@ class AccountServices:
     mail_requests: MailRequests
     mail_sender: MailSender | None
     """None without a mail server."""
+    mailbox: Mailbox | None
+    """None but in development."""
     password_resets: PasswordResets
     email_verifications: EmailVerifications
     email_changes: EmailChanges
@@ -127,6 +130,7 @@ def compose_accounts(
             offered=_offered(settings),
         ),
         mail_sender=sender,
+        mailbox=_mailbox(settings),
         password_resets=password_resets,
         email_verifications=email_verifications,
         email_changes=EmailChanges(
@@ -169,6 +173,11 @@ def _offered(settings: Settings) -> frozenset[MailRequestKind]:
     if not settings.sign_in_codes:
         turned_off.add(MailRequestKind.SIGN_IN_CODE)
     return frozenset(MailRequestKind) - turned_off
+
+
+def _mailbox(settings: Settings) -> Mailbox | None:
+    folder = settings.mail_folder if settings.mailbox else None
+    return None if folder is None else Mailbox(folder)
 
 
 def _message_writer(settings: Settings) -> MessageWriter:

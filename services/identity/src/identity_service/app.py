@@ -23,6 +23,7 @@ from service_kit.clock import Clock
 from service_kit.health import Readiness
 from service_kit.metrics import RequestMetrics
 from service_kit.middleware import request_middleware
+from service_kit.operations import Tag
 from service_kit.tracing import trace_requests
 
 BODY_LIMIT: Final = 100 * 1024
@@ -82,7 +83,13 @@ def create_app(
 
     app.cleanup_ctx.append(services)
     app.on_shutdown.append(end_waits)
-    app.add_routes([each.route for each in OPERATIONS])
+    app.add_routes(
+        [
+            each.route
+            for each in OPERATIONS
+            if settings.mailbox or each.tag is not Tag.DEVELOPMENT
+        ]
+    )
     trace_requests(app, "identity", settings.otlp_endpoint)
     return app
 

@@ -10,7 +10,7 @@ from typing import Final
 from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.mail import templates
-from identity_service.mail.servers import MailDestination
+from identity_service.mail.servers import MailDestination, MailFolder
 from identity_service.mail.templates import MailTemplates
 from service_kit import settings as parse
 from service_kit.settings import SettingsError, setting
@@ -53,6 +53,12 @@ class MailSettings:
         description="smtps://user:password@host (TLS), smtp://… (STARTTLS) or"
         " file:///folder; unset: no mail",
     )
+    mailbox: bool = setting(
+        "IDENTITY_MAILBOX",
+        parse.boolean,
+        default="off",
+        description="on: everybody reads the mails in that folder, in development",
+    )
     email_verification: Verification = setting(
         "IDENTITY_EMAIL_VERIFICATION",
         _verification,
@@ -90,6 +96,15 @@ class MailSettings:
         default="",
         description="folder of templates in place of ours; empty: ours",
     )
+
+    @property
+    def mail_folder(self) -> Path | None:
+        """The folder that keeps mails, None if they go to a server or nowhere."""
+        match self.mail:
+            case MailDestination(MailFolder(path)):
+                return path
+            case _:
+                return None
 
     def __post_init__(self) -> None:
         """Raise `SettingsError` where one setting needs another."""

@@ -8,6 +8,7 @@ from identity_service.handlers import (
     factors,
     keys,
     leaving,
+    mailbox,
     me,
     metadata,
     oauth,
@@ -26,6 +27,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = operations_in(
     (
         *(me, sessions, sign_in_codes, factors, passkeys),
         *(leaving, password_resets, email_addresses, users, roles, audit),
-        *(operating, status_lists, keys, metadata, oauth),
+        *(operating, status_lists, keys, metadata, oauth, mailbox),
     )
 )

@@ -19,7 +19,8 @@ from identity_service.security.passkeys import RelyingParty
 from identity_service.storage.database_url import checked_url
 from service_kit import settings as parse
 from service_kit.listener import ListenerSettings, internal_port, public_port
-from service_kit.settings import setting
+from service_kit.origins import is_loopback
+from service_kit.settings import SettingsError, setting
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -301,6 +302,18 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
         default="false",
         description="what only the tutorial's clients need; see docs/tutorial.md",
     )
+
+    def __post_init__(self) -> None:
+        """Raise `SettingsError` where one setting needs another."""
+        super().__post_init__()
+        if self.mailbox and self.mail_folder is None:
+            raise SettingsError(
+                ["IDENTITY_MAILBOX is on: IDENTITY_MAIL_URL must be file:///folder"]
+            )
+        if self.mailbox and not is_loopback(self.issuer):
+            raise SettingsError(
+                ["IDENTITY_MAILBOX is on: IDENTITY_ISSUER must be at localhost"]
+            )
 
     @property
     def own_origins(self) -> tuple[str, ...]:

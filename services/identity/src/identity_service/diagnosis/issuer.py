@@ -9,6 +9,7 @@ import aiohttp
 
 from identity_service.settings import Settings, Transport
 from service_kit.doctor import Finding, fault, note
+from service_kit.origins import is_loopback
 
 _SECONDS: Final = 3.0
 
@@ -16,8 +17,6 @@ _METADATA: Final = "/.well-known/oauth-authorization-server"
 _WITH_COOKIES: Final = "/api/auth/refreshtoken"
 _ANY_PORT: Final = "8081"
 """Stands for the port of an origin that has any."""
-
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _ROUTE: Final = "route /.well-known to identity at the gateway, or correct the issuer"
 
@@ -46,7 +45,7 @@ def _scheme(settings: Settings) -> Finding:
             return Finding("cookies", "Secure, over TLS")
         text = "lack Secure, though the issuer has TLS"
         return fault("cookies", text, "IDENTITY_COOKIE_SECURE=true")
-    if parts.hostname in _LOOPBACK:
+    if is_loopback(settings.issuer):
         return Finding("cookies", "for this machine alone, without TLS")
     if settings.cookie_secure and settings.token_transport is not Transport.BODY:
         text = "are Secure, so browsers do not store them over plain HTTP"

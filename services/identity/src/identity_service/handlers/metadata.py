@@ -15,7 +15,7 @@ from service_kit.tokens import ALGORITHM
 _CACHE_CONTROL: Final = "public, max-age=300"
 
 
-def _metadata(issuer: str) -> bytes:
+def _metadata(issuer: str, *, has_mailbox: bool) -> bytes:
     """Return the document that names every endpoint under the issuer.
 
     There is no authorization endpoint, so the response type is ``none``: members that
@@ -38,6 +38,8 @@ def _metadata(issuer: str) -> bytes:
         "revocation_endpoint_auth_methods_supported": ["none"],
         "status_list_aggregation_endpoint": f"{issuer}/api/auth/statuslists",
     }
+    if has_mailbox:
+        members["mailbox_endpoint"] = f"{issuer}/api/auth/mailbox"
     return json.dumps(members, indent=1).encode()
 
 
@@ -66,9 +68,10 @@ async def show_openid_configuration(request: web.Request) -> web.Response:
 
 
 def _show(request: web.Request) -> web.Response:
+    settings = RequestContext(request).services.settings
     return conditional_response(
         request,
-        _metadata(RequestContext(request).services.settings.issuer),
+        _metadata(settings.issuer, has_mailbox=settings.mailbox),
         media_type="application/json",
         cache_control=_CACHE_CONTROL,
     )

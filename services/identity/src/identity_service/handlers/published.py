@@ -56,6 +56,8 @@ class MetadataBody(BaseModel):
     revocation_endpoint: Url
     revocation_endpoint_auth_methods_supported: Words
     status_list_aggregation_endpoint: Url
+    mailbox_endpoint: Url = ""
+    """In development alone."""
 
 
 class IntrospectionBody(BaseModel):

@@ -28,7 +28,7 @@ MAX_DIGITS: Final = 18
 """Any number of so many digits fits every database."""
 
 MAX_PAGE: Final = 200
-_DEFAULT_PAGE: Final = 50
+DEFAULT_PAGE: Final = 50
 _MAX_TEXT_LENGTH: Final = 256
 
 Q = TypeVar("Q", bound=BaseModel)
@@ -90,7 +90,7 @@ class Query(BaseModel):
 class PageQuery(Query):
     """Which part of a list to show."""
 
-    limit: PageLength = _DEFAULT_PAGE
+    limit: PageLength = DEFAULT_PAGE
     """How many entries a page may have."""
     cursor: WholeNumber | None = None
     """The ``nextCursor`` of the page before."""

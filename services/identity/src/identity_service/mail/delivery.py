@@ -16,6 +16,7 @@ from identity_service.domain.mail import (
     LetterRefusedError,
     MailServerUnavailableError,
 )
+from identity_service.mail.mailbox import FILE_TIME
 from identity_service.mail.servers import (
     Encryption,
     MailDestination,
@@ -160,7 +161,7 @@ class FolderDeliveries:
             raise MailServerUnavailableError(_reason(error)) from error
 
     def _write(self, message: EmailMessage) -> None:
-        at = message["Date"].datetime.strftime("%Y%m%dT%H%M%S")
+        at = message["Date"].datetime.strftime(FILE_TIME)
         name = message["Message-ID"].strip("<>").partition("@")[0]
         path = self._folder / f"{at}-{name}.eml"
         unfinished = path.with_suffix(".new")

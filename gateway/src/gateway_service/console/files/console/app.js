@@ -3,6 +3,7 @@
 import "./dialogs.js";
 import { h } from "./dom.js";
 import { announceRefusal } from "./notices.js";
+import { readOffers } from "./offers.js";
 import { go, start } from "./router.js";
 import { SECTIONS, pageAt } from "./routes.js";
 import { session } from "./session.js";
@@ -72,5 +73,6 @@ document.getElementById("skip").addEventListener("click", (event) => {
   document.getElementById("main").focus();
 });
 
+await readOffers();
 await session.restore();
 start();

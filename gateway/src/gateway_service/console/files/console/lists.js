@@ -5,12 +5,12 @@ import { address, parameters } from "./router.js";
 
 export const PAGE_SIZE = 20;
 
-/** Links to the first and the next page of a list that the API cuts by a cursor. */
-export function cursorLinks(path, values, nextCursor) {
-  const isFirst = !values.cursor;
+/** Links to the first and the next page of a list that the API cuts by a cursor, the parameter `name`. */
+export function cursorLinks(path, values, next, name = "cursor") {
+  const isFirst = !values[name];
   return links([
-    !isFirst && ["First page", address(path, { ...values, cursor: null })],
-    nextCursor && ["Next page", address(path, { ...values, cursor: nextCursor })],
+    !isFirst && ["First page", address(path, { ...values, [name]: null })],
+    next && ["Next page", address(path, { ...values, [name]: next })],
   ]);
 }
 

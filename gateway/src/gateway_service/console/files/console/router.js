@@ -42,6 +42,11 @@ export function address(path, values = {}) {
   return `#${path}${query && `?${query}`}`;
 }
 
+function whyClosed({ needs, onlyVisitors }) {
+  if (needs) return "There is no such page on this system.";
+  return onlyVisitors ? "You are signed in already." : "This page is for administrators.";
+}
+
 async function open() {
   leaving.abort();
   const visit = (leaving = new AbortController());
@@ -62,7 +67,7 @@ async function open() {
   isFirst = false;
   scrollTo(0, 0);
   try {
-    if (!session.mayOpen(page)) throw new Error(page.onlyVisitors ? "You are signed in already." : "This page is for administrators.");
+    if (!session.mayOpen(page)) throw new Error(whyClosed(page));
     const { render } = await page.load();
     const rendered = await render(visit.signal);
     if (!visit.signal.aborted) content.replaceChildren(h("div", {}, rendered));

@@ -3,6 +3,7 @@
 const page = (path, title, module, more = {}) => ({ path, title, load: () => import(`./pages/${module}.js`), ...more });
 
 const FOR_USERS = { role: "user" };
+const WITH_MAILBOX = { needs: "mailbox" };
 const FOR_ADMINS = { role: "admin" };
 
 export const HOME = page("/", "Start", "home");
@@ -22,6 +23,13 @@ export const SECTIONS = [
       page("/email-change", "New address", "mailed_link", { inMenu: false }),
       page("/email-change-undo", "Old address", "mailed_link", { inMenu: false }),
       page("/password-reset", "Forgotten password", "password_reset", { inMenu: false }),
+    ],
+  },
+  {
+    title: "Development",
+    pages: [
+      page("/mailbox", "Mailbox", "development/mailbox", WITH_MAILBOX),
+      page("/mail", "Mail", "development/mail", { ...WITH_MAILBOX, inMenu: false }),
     ],
   },
   {

@@ -1,6 +1,7 @@
 // Who is signed in. The browser keeps a note that somebody is, so that a visitor's first page asks for no session.
 
 import { call, hold, renew, whenLost } from "./api.js";
+import { offers } from "./offers.js";
 
 const NOTE = "gatehouse-signed-in";
 
@@ -12,7 +13,8 @@ class Session extends EventTarget {
   }
 
   /** Whether the one who is here may open a page of `routes.js`. */
-  mayOpen({ role, onlyVisitors }) {
+  mayOpen({ role, onlyVisitors, needs }) {
+    if (needs) return offers[needs];
     if (onlyVisitors) return this.user === null;
     return !role || this.hasRole(role);
   }

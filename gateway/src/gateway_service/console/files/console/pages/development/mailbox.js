@@ -1,0 +1,20 @@
+// The mails that were sent, newest first.
+
+import { call } from "../../api.js";
+import { h, table, time } from "../../dom.js";
+import { action } from "../../forms.js";
+import { PAGE_SIZE, cursorLinks } from "../../lists.js";
+import { address, go, parameters } from "../../router.js";
+
+const row = ({ id, to, subject, keptAt }) => [h("a", { href: address("/mail", { id }) }, subject), to, time(keptAt)];
+
+export async function render() {
+  const values = Object.fromEntries(parameters());
+  const { data } = await call("GET", `/api/auth/mailbox?${new URLSearchParams({ ...values, limit: PAGE_SIZE })}`);
+  return [
+    h("p", {}, "On this machine mails are kept in place of being sent. A new one is here within a second or two."),
+    h("div", { class: "row" }, action("Look again", () => go("/mailbox", "These are the mails as they are now."))),
+    data.mails.length ? table("Mails", ["Subject", "To", "When"], data.mails.map(row)) : h("p", {}, "There is no mail yet."),
+    cursorLinks("/mailbox", values, data.nextBefore, "before"),
+  ];
+}
