@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from identity_service.domain.authentication import Authentication, Method
+from identity_service.domain.interruptions import LONGEST, Interruption, Interruptions
 from identity_service.domain.sessions import Session, SessionRules, Verdict, judge
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -72,6 +73,39 @@ def test_a_token_whose_request_was_on_its_way_for_long(
     session = replace(SESSION, rotated_at=NOW - 30 * SECOND)
     began_at = NOW - waited
     assert judge(session, generation, NOW, RULES, began_at=began_at) is verdict
+
+
+@pytest.mark.parametrize(
+    ("generation", "age", "failed", "verdict"),
+    [
+        pytest.param(6, 60, (55, 3), Verdict.REPLAYED, id="R8 soon after it"),
+        pytest.param(6, 60, (61, 3), Verdict.REPLAYED, id="R8 rotated during it"),
+        pytest.param(6, 60, (55, 11), Verdict.REUSED, id="R3 long after it"),
+        pytest.param(6, 60, (49, 3), Verdict.REUSED, id="R3 it began too late"),
+        pytest.param(5, 60, (55, 3), Verdict.REUSED, id="R3 its successor was used"),
+        pytest.param(6, 599, (598, 3), Verdict.REPLAYED, id="R8 a long one"),
+        pytest.param(6, 601, (600, 3), Verdict.REUSED, id="R3 too long a one"),
+    ],
+)
+def test_a_token_after_refreshes_have_failed(
+    generation: int, age: int, failed: tuple[int, int], verdict: Verdict
+) -> None:
+    session = replace(SESSION, rotated_at=NOW - age * SECOND)
+    interruption = Interruption(NOW - failed[0] * SECOND, NOW - failed[1] * SECOND)
+    found = judge(
+        session, generation, NOW, RULES, began_at=NOW, interruption=interruption
+    )
+    assert found is verdict
+
+
+def test_failures_close_together_are_one_interruption() -> None:
+    moments = iter([0, 9, 19, 30])
+    interruptions = Interruptions(lambda: NOW + next(moments) * SECOND, RULES.grace)
+    assert interruptions.latest is None
+    for began, last in ((0, 0), (0, 9), (0, 19), (30, 30)):
+        interruptions.note()
+        assert interruptions.latest == (NOW + began * SECOND, NOW + last * SECOND)
+    assert timedelta(minutes=5) < LONGEST < timedelta(minutes=15)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -24,6 +25,7 @@ from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.identity import (
     Answer,
     IdentityClient,
+    MovableClock,
     give_signing_keys,
     identity_settings,
     running_identity,
@@ -33,6 +35,7 @@ from tests.support.identity import (
 
 from identity_service.composition import compose
 from identity_service.storage import tables
+from service_kit.health import Readiness
 
 USER: Final = "identity"
 SECRET: Final = "only-what-it-needs"
@@ -190,6 +193,43 @@ async def test_r8_a_connection_cut_after_any_packet_halves_nothing(
                 assert again.status == 200
                 assert (await identity.refresh(token)).status == 403
     await nothing_is_halved(url, names)
+
+
+async def test_r8_a_lost_answer_is_forgiven_after_an_outage(
+    server: DatabaseServer, url: str
+) -> None:
+    """Its client came again at once, but nobody could answer it."""
+    clock, readiness = MovableClock(), Readiness()
+    async with FaultProxy(server.port) as proxy:
+        through = make_url(url).set(port=proxy.port)
+        settings = identity_settings(through.render_as_string(hide_password=False))
+        async with (
+            running_identity(settings, clock=clock) as identity,
+            running_identity(settings, clock=clock, readiness=readiness) as other,
+        ):
+            tokens = [
+                (await identity.signed_in(name))["refreshToken"]
+                for name in ("alice", "bob", "carol")
+            ]
+            successors = [await identity.refresh(token) for token in tokens]
+            proxy.set(Fault.REFUSE)
+            for _ in range(5):
+                clock.advance(timedelta(seconds=8))
+                assert (await identity.refresh(tokens[0])).status == 503
+                assert "database" in await readiness.faults()
+            proxy.set(Fault.NONE)
+            clock.advance(timedelta(seconds=8))
+            for replica, token, successor in zip(
+                (identity, other), tokens, successors, strict=False
+            ):
+                again = await until_not_unavailable(partial(replica.refresh, token))
+                assert again.status == 200
+                assert again.json["refreshToken"] == successor.json["refreshToken"]
+
+            clock.advance(timedelta(seconds=11))
+            assert (await identity.refresh(tokens[2])).status == 403
+            ended = await identity.refresh(successors[2].json["refreshToken"])
+            assert ended.status == 403, "a spent token that comes so late is reuse"
 
 
 async def until_not_unavailable(ask: Callable[[], Awaitable[Answer]]) -> Answer:

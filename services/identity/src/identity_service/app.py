@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from identity_service.composition import compose
+from identity_service.composition import Services, compose
 from identity_service.handlers.context import SERVICES
 from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
@@ -60,9 +60,7 @@ def create_app(
         app[SERVICES] = composed
         if readiness is not None:
             known = await asyncio.to_thread(schema.known_versions)
-            readiness.checks["database"] = partial(
-                database_fault, composed.engine, known
-            )
+            readiness.checks["database"] = partial(_database_fault, composed, known)
             readiness.checks["clock"] = composed.database_clock.fault
             readiness.warnings["clock"] = composed.database_clock.warning
             readiness.checks["roles"] = composed.roles.fault
@@ -92,6 +90,20 @@ def create_app(
     )
     trace_requests(app, "identity", settings.otlp_endpoint)
     return app
+
+
+async def _database_fault(composed: Services, known: Sequence[str]) -> str | None:
+    """Return why the database cannot be worked with; while it can't, no refresh can.
+
+    So a replica without any traffic knows of interruptions as well.
+    """
+    fault: str | None = "no answer in time"
+    try:
+        fault = await database_fault(composed.engine, known)
+    finally:
+        if fault is not None:
+            composed.refreshes.interruptions.note()
+    return fault
 
 
 @contextlib.asynccontextmanager

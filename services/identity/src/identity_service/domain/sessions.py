@@ -7,6 +7,7 @@ from enum import Enum, StrEnum, auto
 from typing import Final
 
 from identity_service.domain.authentication import Authentication
+from identity_service.domain.interruptions import Interruption
 from identity_service.domain.status_entries import StatusEntry
 
 
@@ -125,6 +126,7 @@ def judge(
     rules: SessionRules,
     *,
     began_at: datetime,
+    interruption: Interruption | None = None,
 ) -> Verdict:
     """Judge a token of ``generation`` that the atomic rotation refused.
 
@@ -134,7 +136,8 @@ def judge(
     Only the token before the current one is forgiven, and only for the grace: as
     soon as its successor is used, it is two generations old. A rotation that seems yet
     to come, because clocks differ by less than the grace, counts as one of now; one
-    that is further ahead forgives nothing, or the grace would last until then.
+    that is further ahead forgives nothing, or the grace would last until then. While
+    refreshes fail by an ``interruption``, the grace goes on.
     """
     if session.ended_at is not None or generation > session.generation:
         return Verdict.ENDED
@@ -143,10 +146,10 @@ def judge(
     if not rules.grace:
         return Verdict.REUSED
     is_ahead = session.rotated_at - now > rules.grace
-    if (
-        generation == session.generation - 1
-        and not is_ahead
-        and began_at - session.rotated_at <= rules.grace
-    ):
+    is_timely = began_at - session.rotated_at <= rules.grace or (
+        interruption is not None
+        and interruption.lengthened(session.rotated_at, began_at, rules.grace)
+    )
+    if generation == session.generation - 1 and is_timely and not is_ahead:
         return Verdict.REPLAYED
     return Verdict.LATE if began_at < session.rotated_at <= now else Verdict.REUSED

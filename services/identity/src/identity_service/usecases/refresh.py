@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from identity_service.domain.authentication import Authentication
 from identity_service.domain.errors import (
+    DatabaseUnavailableError,
     IdentityError,
     RefreshTokenExpiredError,
     RefreshTokenReusedError,
     RequestTooOldError,
     UnknownRefreshTokenError,
 )
+from identity_service.domain.interruptions import Interruptions
 from identity_service.domain.sessions import (
     Device,
     EndReason,
@@ -59,6 +61,8 @@ class Refreshes:
         self._throttle = throttle
         self._clock = clock
         self._rules = rules
+        self.interruptions = Interruptions(clock, rules.grace)
+        """When refreshes failed for want of the database."""
         self.outcomes: Counter[str] = Counter()
         """What refresh tokens came to, by verdict; `continued` gave a new one."""
 
@@ -81,9 +85,13 @@ class Refreshes:
             raise UnknownRefreshTokenError
         # Without a grace each use is one of its own, and one alone succeeds.
         use = token.generation if self._rules.grace else object()
-        return await self._turns.share(
-            token.session_id, use, lambda: self._refresh(token, device)
-        )
+        try:
+            return await self._turns.share(
+                token.session_id, use, lambda: self._refresh(token, device)
+            )
+        except DatabaseUnavailableError:
+            self.interruptions.note()
+            raise
 
     async def refresh_one(
         self, untrusted_tokens: Sequence[str], device: Device
@@ -182,6 +190,7 @@ class Refreshes:
             now,
             self._rules,
             began_at=now - device.waited(),
+            interruption=self.interruptions.latest,
         )
         if verdict is Verdict.REUSED:
             await self._sessions.end_within(
