@@ -10,7 +10,6 @@ from identity_service.domain.mail import MailRequestKind
 from identity_service.mail.delivery import deliveries_to
 from identity_service.mail.mailbox import Mailbox
 from identity_service.mail.messages import MessageWriter
-from identity_service.security.keyrings import Sealer
 from identity_service.security.one_time_tokens import MailedCodes
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.settings import Settings
@@ -18,14 +17,17 @@ from identity_service.storage.database import Database
 from identity_service.usecases.accounts.departures import Departures
 from identity_service.usecases.accounts.email_changes import EmailChanges
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
+from identity_service.usecases.accounts.factor_undos import FactorUndos
 from identity_service.usecases.accounts.invitations import Invitations
 from identity_service.usecases.accounts.mailed_codes import CodeSignIns
-from identity_service.usecases.accounts.one_time_tokens import OneTimeTokens
 from identity_service.usecases.accounts.password_resets import PasswordResets
 from identity_service.usecases.accounts.personal_data import PersonalDataExports
+from identity_service.usecases.accounts.token_uses import TokenUses
+from identity_service.usecases.accounts.undoing import Undoing
 from identity_service.usecases.accounts.user_lines import UserLines
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import SecondSteps
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.mail.requests import Answers, MailRequests
 from identity_service.usecases.mail.sending import MailSender
@@ -51,6 +53,7 @@ class AccountServices:
     password_resets: PasswordResets
     email_verifications: EmailVerifications
     email_changes: EmailChanges
+    factor_undos: FactorUndos
     code_sign_ins: CodeSignIns
     invitations: Invitations
     departures: Departures
@@ -64,7 +67,7 @@ def compose_accounts(
     *,
     new_passwords: NewPasswords,
     hasher: PasswordHasher,
-    sealer: Sealer,
+    outbox: Outbox,
     throttle: Throttle,
     session_starts: SessionStarts,
     second_steps: SecondSteps,
@@ -72,7 +75,6 @@ def compose_accounts(
     clock: Clock,
 ) -> AccountServices:
     """Return the services that these settings describe."""
-    outbox = Outbox(database, sealer, clock, has_server=settings.mail is not None)
     tokens = OneTimeTokens(clock)
     password_resets = PasswordResets(
         database,
@@ -81,6 +83,14 @@ def compose_accounts(
         throttle=throttle,
         tokens=tokens,
         outbox=outbox,
+        audit=audit,
+        clock=clock,
+    )
+    token_uses = TokenUses(database, tokens=tokens, throttle=throttle)
+    undoing = Undoing(
+        token_uses,
+        hasher=hasher,
+        password_resets=password_resets,
         audit=audit,
         clock=clock,
     )
@@ -136,14 +146,15 @@ def compose_accounts(
         email_changes=EmailChanges(
             database,
             tokens=tokens,
-            password_resets=password_resets,
-            hasher=hasher,
+            token_uses=token_uses,
+            undoing=undoing,
             throttle=throttle,
             outbox=outbox,
             audit=audit,
             clock=clock,
             mode=settings.email_verification,
         ),
+        factor_undos=FactorUndos(undoing),
         code_sign_ins=code_sign_ins,
         invitations=Invitations(
             database,

@@ -42,6 +42,7 @@ from identity_service.usecases.housekeeping import (
     expired_rows_chores,
 )
 from identity_service.usecases.key_rotation import KeyRotation
+from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.refresh import Refreshes
@@ -172,12 +173,14 @@ def compose(
         clock=clock,
         rules=rules,
     )
+    outbox = Outbox(database, sealer, clock, has_server=settings.mail is not None)
     factors = compose_factors(
         settings,
         database,
         sealer=sealer,
         session_starts=session_starts,
         throttle=throttle,
+        outbox=outbox,
         audit=audit,
         clock=clock,
     )
@@ -195,7 +198,7 @@ def compose(
         database,
         new_passwords=new_passwords,
         hasher=hasher,
-        sealer=sealer,
+        outbox=outbox,
         throttle=throttle,
         session_starts=session_starts,
         second_steps=factors.second_steps,

@@ -11,9 +11,12 @@ from identity_service.storage.database import Database
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.passkeys import Passkeys, PasskeySignIns
 from identity_service.usecases.factors.proofs import FactorProofs
+from identity_service.usecases.factors.records import FactorRecords
 from identity_service.usecases.factors.second_steps import SecondSteps
 from identity_service.usecases.factors.totp import TotpEnrolment
 from identity_service.usecases.factors.upkeep import FactorUpkeep
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
+from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.session_starts import SessionStarts
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
@@ -38,6 +41,7 @@ def compose_factors(
     sealer: Sealer,
     session_starts: SessionStarts,
     throttle: Throttle,
+    outbox: Outbox,
     audit: Audit,
     clock: Clock,
 ) -> FactorServices:
@@ -52,6 +56,7 @@ def compose_factors(
         ceremonies=ceremonies,
         clock=clock,
     )
+    records = FactorRecords(audit, outbox, OneTimeTokens(clock))
     return FactorServices(
         proofs=proofs,
         second_steps=SecondSteps(
@@ -69,7 +74,7 @@ def compose_factors(
             recovery_codes=recovery_codes,
             proofs=proofs,
             throttle=throttle,
-            audit=audit,
+            records=records,
             clock=clock,
             issuer_name=settings.relying_party.id,
         ),
@@ -77,6 +82,7 @@ def compose_factors(
             database,
             ceremonies=ceremonies,
             recovery_codes=recovery_codes,
+            records=records,
             audit=audit,
             clock=clock,
         ),
@@ -88,5 +94,5 @@ def compose_factors(
             throttle=throttle,
             audit=audit,
         ),
-        upkeep=FactorUpkeep(database, sealer=sealer, audit=audit, clock=clock),
+        upkeep=FactorUpkeep(database, sealer=sealer, records=records, clock=clock),
     )

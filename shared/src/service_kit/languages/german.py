@@ -226,6 +226,10 @@ TEXTS: Final[Mapping[str, str]] = {
         "Die alte E-Mail-Adresse gilt wieder. Eine Mail, um ein neues Passwort zu"
         " wählen, ist unterwegs."
     ),
+    "Nobody is signed in any more. A mail to choose a new password is on its way.": (
+        "Niemand ist mehr angemeldet. Eine Mail, um ein neues Passwort zu wählen, ist"
+        " unterwegs."
+    ),
     "Your account will be deleted. To keep it, sign in before that.": (
         "Ihr Konto wird gelöscht. Um es zu behalten, melden Sie sich vorher an."
     ),

@@ -60,6 +60,7 @@ class Action(StrEnum):
     PASSKEY_RENAMED = "factor.passkey_renamed"
     PASSKEY_REMOVED = "factor.passkey_removed"
     FACTORS_RESET = "factor.all_removed"
+    FACTOR_CHANGE_UNDONE = "factor.change_undone"
     ROLE_ADDED = "role.added"
     ROLE_DESCRIBED = "role.described"
     ROLE_REMOVED = "role.removed"

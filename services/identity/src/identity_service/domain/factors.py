@@ -23,6 +23,10 @@ class Factor(StrEnum):
     PASSKEY = "passkey"
 
 
+APP: Final = Factor.TOTP.value
+"""What a token is about that undoes the enrolment of an app: no passkey's id."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TotpSecret:
     """What the authenticator app of a user makes its codes of."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class MailKind(StrEnum):
@@ -17,8 +18,25 @@ class MailKind(StrEnum):
     EMAIL_VERIFICATION = "email_verification"
     EMAIL_CHANGE = "email_change"
     EMAIL_CHANGED = "email_changed"
+    TOTP_ENROLLED = "totp_enrolled"
+    TOTP_REMOVED = "totp_removed"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REMOVED = "passkey_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    FACTORS_RESET = "factors_reset"
     SIGN_IN_CODE = "sign_in_code"
     ACCOUNT_DELETION = "account_deletion"
+
+
+FACTOR_MAILS: Final = (
+    MailKind.TOTP_ENROLLED,
+    MailKind.TOTP_REMOVED,
+    MailKind.PASSKEY_ADDED,
+    MailKind.PASSKEY_REMOVED,
+    MailKind.RECOVERY_CODES_MADE,
+    MailKind.FACTORS_RESET,
+)
+"""What announces a change of second factors, with a link that undoes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

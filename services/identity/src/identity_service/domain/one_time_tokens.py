@@ -15,6 +15,7 @@ class Purpose(StrEnum):
     EMAIL_VERIFICATION = "email_verification"
     EMAIL_CHANGE = "email_change"
     EMAIL_CHANGE_UNDO = "email_change_undo"
+    FACTOR_CHANGE_UNDO = "factor_change_undo"
     SIGN_IN_CODE = "sign_in_code"
 
 
@@ -24,6 +25,7 @@ LIFETIMES: Final[Mapping[Purpose, timedelta]] = {
     Purpose.EMAIL_VERIFICATION: timedelta(hours=24),
     Purpose.EMAIL_CHANGE: timedelta(hours=24),
     Purpose.EMAIL_CHANGE_UNDO: timedelta(hours=72),
+    Purpose.FACTOR_CHANGE_UNDO: timedelta(hours=72),
     Purpose.SIGN_IN_CODE: timedelta(minutes=10),
 }
 """Of the purposes whose token sets a password or signs in, what is usual: minutes."""
@@ -37,9 +39,13 @@ SPENT_WITH_A_PASSWORD: Final = SETS_PASSWORD | {
 """Whoever else holds one of these must not get in, or have the next reset mailed to
 them, after the password was changed or the account disabled."""
 
-OF_MAILBOX: Final = frozenset(Purpose) - {Purpose.EMAIL_CHANGE_UNDO}
+UNDOES: Final = frozenset({Purpose.EMAIL_CHANGE_UNDO, Purpose.FACTOR_CHANGE_UNDO})
+"""By these, owners undo what others did to their account. No password, and no address,
+that a thief sets makes it worthless."""
+
+OF_MAILBOX: Final = frozenset(Purpose) - UNDOES
 """What whoever reads an account's mailbox may have. Once the account has another
-address, none of it is good any more, but for what brings the old address back."""
+address, none of it is good any more, but for what undoes something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +62,5 @@ class StoredToken:
     email_key: str
     created_at: datetime
     expires_at: datetime
+    about: str | None = None
+    """What it undoes; None of what the other fields say."""

@@ -51,6 +51,7 @@ class EndReason(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a reason
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a reason
     EMAIL_CHANGE_UNDONE = "email_change_undone"
+    FACTOR_CHANGE_UNDONE = "factor_change_undone"
     ACCOUNT_LEFT = "account_left"
     """Its owner asked for its deletion."""
     ACCOUNT_DISABLED = "account_disabled"

@@ -12,7 +12,7 @@ from identity_service.handlers.factor_models import (
     TotpBody,
 )
 from identity_service.handlers.operations import operation
-from identity_service.handlers.payloads import read_payload
+from identity_service.handlers.payloads import MailedTokenPayload, read_payload
 from identity_service.handlers.responses import (
     MessageBody,
     SignInBody,
@@ -164,3 +164,26 @@ async def renew_recovery_codes(request: web.Request) -> web.Response:
     caller = await context.fresh_caller()
     codes = await context.services.factors.totp.renew_recovery_codes(caller)
     return json_response(RecoveryCodesBody(recovery_codes=codes))
+
+
+@operation(
+    "POST",
+    "/api/auth/factor-change/undo",
+    tag=Tag.SIGN_IN,
+    access=ANYBODY,
+    body=MailedTokenPayload,
+    returns=MessageBody,
+    problems=(accounts.TOKEN_REFUSED, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
+)
+async def undo_factor_change(request: web.Request) -> web.Response:
+    """Undo a change of second factors, with the token of the mail that announced it.
+
+    What was added is removed, recovery codes too. Every session ends, and the password
+    is good no more: a mail lets its reader choose a new one.
+    """
+    context = RequestContext(request)
+    payload = await read_payload(request, MailedTokenPayload)
+    await context.services.accounts.factor_undos.undo(payload.token, context.device)
+    return message_response(
+        "Nobody is signed in any more. A mail to choose a new password is on its way."
+    )

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import Final
 from urllib.parse import quote
 
-from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.mail import FACTOR_MAILS, Letter, MailKind
 from identity_service.mail.templates import MailTemplates
 
 PAGES: Final[Mapping[MailKind, str]] = {
@@ -20,6 +20,7 @@ PAGES: Final[Mapping[MailKind, str]] = {
     MailKind.EMAIL_VERIFICATION: "email-verification",
     MailKind.EMAIL_CHANGE: "email-change",
     MailKind.EMAIL_CHANGED: "email-change-undo",
+    **dict.fromkeys(FACTOR_MAILS, "factor-change-undo"),
 }
 """What the fragment of a mail's link names, before the token."""
 

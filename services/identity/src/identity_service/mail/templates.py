@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import Final, Self
 
-from identity_service.domain.mail import MailKind
+from identity_service.domain.mail import FACTOR_MAILS, MailKind
 from service_kit.languages.text import ENGLISH
 
 VALUES: Final[Mapping[MailKind, frozenset[str]]] = {
@@ -26,6 +26,7 @@ VALUES: Final[Mapping[MailKind, frozenset[str]]] = {
         MailKind.EMAIL_VERIFICATION: ("username", "link", "hours"),
         MailKind.EMAIL_CHANGE: ("username", "link", "hours"),
         MailKind.EMAIL_CHANGED: ("username", "link", "hours", "address"),
+        **dict.fromkeys(FACTOR_MAILS, ("username", "link", "hours")),
         MailKind.SIGN_IN_CODE: ("username", "code", "minutes"),
         MailKind.ACCOUNT_DELETION: ("username", "date"),
     }.items()

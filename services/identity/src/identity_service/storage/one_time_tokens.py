@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select
@@ -46,15 +47,20 @@ class OneTimeTokenRepository:
         return removed.rowcount == 1
 
     async def remove_of_user(
-        self, user_id: int, purposes: Iterable[Purpose] = Purpose
+        self,
+        user_id: int,
+        purposes: Iterable[Purpose] = Purpose,
+        *,
+        since: datetime | None = None,
     ) -> None:
-        """Remove a user's tokens of these purposes."""
-        await self._connection.execute(
-            delete(one_time_tokens).where(
-                one_time_tokens.c.user_id == user_id,
-                one_time_tokens.c.purpose.in_(list(purposes)),
-            )
+        """Remove a user's tokens of these purposes, or those made since then."""
+        removing = delete(one_time_tokens).where(
+            one_time_tokens.c.user_id == user_id,
+            one_time_tokens.c.purpose.in_(list(purposes)),
         )
+        if since is not None:
+            removing = removing.where(one_time_tokens.c.created_at >= since)
+        await self._connection.execute(removing)
 
 
 def _token(row: Row[Any]) -> StoredToken:

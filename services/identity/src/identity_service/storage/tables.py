@@ -348,11 +348,13 @@ one_time_tokens: Final = Table(
     Column("email_key", _Email, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
+    Column("about", String(64)),
     Index("ix_one_time_tokens_user_id", "user_id"),
     Index("ix_one_time_tokens_expires_at", "expires_at"),
     **_KEYLESS,
 )
-"""The address is the one that the token is about, which may not be the user's."""
+"""The address is the one that the token is about, which may not be the user's; `about`
+is what it undoes besides."""
 
 pending_sign_ups: Final = Table(
     "pending_sign_ups",

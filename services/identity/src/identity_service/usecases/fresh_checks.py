@@ -1,6 +1,6 @@
 """Have signed-in users prove again who they are."""
 
-from identity_service.domain.audit import Action
+from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.authentication import Method
 from identity_service.domain.errors import WrongPasswordError, WrongProofError
 from identity_service.domain.sessions import Caller
@@ -8,7 +8,7 @@ from identity_service.domain.users import User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.factors.changes import record, renew_authentication
+from identity_service.usecases.factors.changes import renew_authentication
 from identity_service.usecases.factors.proofs import (
     FactorProofs,
     Proof,
@@ -72,9 +72,7 @@ class FreshChecks:
         proof = await self._proofs.judge(user.id, untrusted)
         if proof is None:
             await self._database.write(
-                lambda unit: record(
-                    self._audit, unit, Action.FRESH_CHECK_REFUSED, caller
-                )
+                lambda unit: self._record(unit, Action.FRESH_CHECK_REFUSED, caller)
             )
             raise WrongProofError
         await self._note(caller, user, proof)
@@ -101,11 +99,19 @@ class FreshChecks:
             ):
                 return False
             methods = " ".join(sorted(proof.methods))
-            await record(self._audit, unit, Action.FRESH_CHECK, caller, methods=methods)
+            await self._record(unit, Action.FRESH_CHECK, caller, methods=methods)
             return True
 
         if not await self._database.write(work):
             raise WrongProofError
+
+    async def _record(
+        self, unit: Repositories, action: Action, caller: Caller, **details: Detail
+    ) -> None:
+        event = AuditEvent.by_user(
+            action, caller.user_id, caller.device.address, **details
+        )
+        await self._audit.append(unit, event)
 
 
 def _known(method: Method) -> Proof:

@@ -22,6 +22,7 @@ export const SECTIONS = [
       page("/email-verification", "Confirm an address", "mailed_link", { inMenu: false }),
       page("/email-change", "New address", "mailed_link", { inMenu: false }),
       page("/email-change-undo", "Old address", "mailed_link", { inMenu: false }),
+      page("/factor-change-undo", "Change of factors", "mailed_link", { inMenu: false }),
       page("/password-reset", "Forgotten password", "password_reset", { inMenu: false }),
     ],
   },

@@ -4,46 +4,44 @@ Nothing tells whoever asks whether the new address has an account: if it has, th
 to it says so, and no token that could confirm it leaves the house.
 """
 
-import secrets
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.errors import (
-    EmailTakenError,
     EmailUnconfirmedError,
     OneTimeTokenRefusedError,
     UserNotFoundError,
 )
 from identity_service.domain.mail import Letter, MailKind
-from identity_service.domain.one_time_tokens import OF_MAILBOX, Purpose, StoredToken
-from identity_service.domain.sessions import Caller, Device, EndReason
+from identity_service.domain.one_time_tokens import (
+    OF_MAILBOX,
+    UNDOES,
+    Purpose,
+    StoredToken,
+)
+from identity_service.domain.sessions import Caller, Device
 from identity_service.domain.usernames import InvalidUsernameError, Username
 from identity_service.domain.users import User, refuse_foreign_address
-from identity_service.security.one_time_tokens import OneTimeToken, read_token
-from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.email_verifications import already_signed_up
-from identity_service.usecases.accounts.one_time_tokens import (
+from identity_service.usecases.accounts.factor_undos import remove_factors_since
+from identity_service.usecases.accounts.token_uses import TokenUses
+from identity_service.usecases.accounts.undoing import Undoing
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
     in_words,
 )
-from identity_service.usecases.accounts.password_resets import PasswordResets
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
 
 _HOUR: Final = timedelta(hours=1)
-_RANDOM_PASSWORD_BYTES: Final = 32
-
-Change = Callable[[Repositories, User, StoredToken], Awaitable[None]]
-"""What a good token does to its user, who is locked."""
 
 
 class EmailChanges:
@@ -54,8 +52,8 @@ class EmailChanges:
         database: Database,
         *,
         tokens: OneTimeTokens,
-        password_resets: PasswordResets,
-        hasher: PasswordHasher,
+        token_uses: TokenUses,
+        undoing: Undoing,
         throttle: Throttle,
         outbox: Outbox,
         audit: Audit,
@@ -64,8 +62,8 @@ class EmailChanges:
     ) -> None:
         self._database = database
         self._tokens = tokens
-        self._password_resets = password_resets
-        self._hasher = hasher
+        self._token_uses = token_uses
+        self._undoing = undoing
         self._throttle = throttle
         self._outbox = outbox
         self._audit = audit
@@ -138,78 +136,29 @@ class EmailChanges:
             )
             await self._record(unit, Action.EMAIL_CHANGED, user.id, device)
 
-        presented = await self._presented(untrusted_token, device)
-        await self._spend(presented, Purpose.EMAIL_CHANGE, work)
+        presented = await self._token_uses.present(untrusted_token, device)
+        await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, work)
 
     async def undo(self, untrusted_token: str, device: Device) -> None:
         """Bring the old address back, lock everybody out, and mail a reset to it.
 
-        Whoever changed the address knows the password, so that is good no more.
+        Second factors that were added since go as well: the mails that announced them
+        went to the other address. So does what would undo later changes.
 
         Raises
         ------
         OneTimeTokenRefusedError, TooManyAttemptsError, HashingBusyError
         """
-        presented = await self._presented(untrusted_token, device)
-        purpose = Purpose.EMAIL_CHANGE_UNDO
-        if not await self._database.read(
-            lambda unit: self._good(unit, presented, purpose)
-        ):
-            raise OneTimeTokenRefusedError
-        unknown = secrets.token_urlsafe(_RANDOM_PASSWORD_BYTES)
-        password_hash = await self._hasher.hash(unknown, device)
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
-            now = self._clock()
             await self._set_address(unit, user, token)
-            await unit.users.set_password(user.id, password_hash, now, temporary=False)
-            reason = EndReason.EMAIL_CHANGE_UNDONE
-            await unit.sessions.end_all(user.id, reason, now)
-            await unit.one_time_tokens.remove_of_user(user.id)
-            restored = await unit.users.get(user.id)
-            if restored is not None:
-                await self._password_resets.post(
-                    unit, restored, Purpose.PASSWORD_RESET, preferred_language.get()
-                )
-            await self._record(unit, Action.EMAIL_CHANGE_UNDONE, user.id, device)
+            changed_at = token.created_at
+            await unit.one_time_tokens.remove_of_user(user.id, UNDOES, since=changed_at)
+            await remove_factors_since(unit, user.id, changed_at)
 
-        await self._spend(presented, purpose, work)
-
-    async def _presented(self, untrusted_token: str, device: Device) -> OneTimeToken:
-        """Return what somebody presents, once the attempt is counted."""
-        presented = read_token(untrusted_token)
-        if presented is None:
-            raise OneTimeTokenRefusedError
-        await self._throttle.reserve_sign_up(device.address)
-        return presented
-
-    async def _spend(
-        self, presented: OneTimeToken, purpose: Purpose, change: Change
-    ) -> None:
-        """Make a change with a good token, which is spent by it."""
-
-        async def work(unit: Repositories) -> bool:
-            stored = await self._good(unit, presented, purpose)
-            user = None if stored is None else await unit.users.lock(stored.user_id)
-            if stored is None or user is None:
-                return False
-            if not await unit.one_time_tokens.spend(stored.id):
-                return False
-            await change(unit, user, stored)
-            return True
-
-        try:
-            is_good = await self._database.write(work)
-        except EmailTakenError:
-            is_good = False
-        if not is_good:
-            raise OneTimeTokenRefusedError
-
-    async def _good(
-        self, unit: Repositories, presented: OneTimeToken, purpose: Purpose
-    ) -> StoredToken | None:
-        stored = await unit.one_time_tokens.get(presented.id)
-        return stored if self._tokens.is_good(stored, presented, {purpose}) else None
+        await self._undoing.undo(
+            untrusted_token, Purpose.EMAIL_CHANGE_UNDO, device, work
+        )
 
     async def _set_address(
         self, unit: Repositories, user: User, token: StoredToken

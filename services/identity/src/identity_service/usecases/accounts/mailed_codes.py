@@ -22,13 +22,13 @@ from identity_service.security.one_time_tokens import (
 )
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.accounts.one_time_tokens import (
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
+from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
     in_words,
 )
-from identity_service.usecases.audit import Audit
-from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.session_starts import SessionStarts
 from identity_service.usecases.throttling import Throttle

@@ -25,12 +25,12 @@ from identity_service.security.password_hashing import (
 )
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.accounts.one_time_tokens import (
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
     in_words,
 )
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.throttling import Reservation, Throttle

@@ -2,26 +2,10 @@
 
 from datetime import datetime
 
-from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.authentication import Method
 from identity_service.domain.sessions import Caller, EndReason
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
-
-
-async def record(
-    audit: Audit,
-    unit: Repositories,
-    action: Action,
-    caller: Caller,
-    **details: Detail,
-) -> None:
-    """Append the event of a caller's change to their own factors."""
-    await audit.append(
-        unit,
-        AuditEvent.by_user(action, caller.user_id, caller.device.address, **details),
-    )
 
 
 async def renew_authentication(

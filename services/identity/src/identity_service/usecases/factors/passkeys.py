@@ -31,10 +31,10 @@ from identity_service.usecases.factors.changes import (
     drop_useless_recovery_codes,
     end_weaker_sessions,
     give_recovery_codes,
-    record,
     renew_authentication,
 )
 from identity_service.usecases.factors.proofs import FactorProofs, passkey_methods
+from identity_service.usecases.factors.records import FactorRecords
 from identity_service.usecases.session_starts import SessionStarts
 from identity_service.usecases.throttling import Throttle
 from identity_service.usecases.token_pairs import TokenPair
@@ -52,12 +52,14 @@ class Passkeys:
         *,
         ceremonies: PasskeyCeremonies,
         recovery_codes: RecoveryCodes,
+        records: FactorRecords,
         audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
         self._ceremonies = ceremonies
         self._recovery_codes = recovery_codes
+        self._records = records
         self._audit = audit
         self._clock = clock
 
@@ -121,11 +123,11 @@ class Passkeys:
                 and await renew_authentication(unit, caller, methods, now)
             ):
                 raise WrongProofError  # nothing of all this is to stay
-            await record(
-                self._audit,
+            await self._records.by_caller(
                 unit,
                 Action.PASSKEY_ADDED,
                 caller,
+                added=passkey.id,
                 passkey=passkey.id,
                 sessions_ended=ended,
             )
@@ -150,8 +152,8 @@ class Passkeys:
         async def work(unit: Repositories) -> Passkey | None:
             if not await unit.passkeys.rename(caller.user_id, passkey_id, name):
                 return None
-            await record(
-                self._audit, unit, Action.PASSKEY_RENAMED, caller, passkey=passkey_id
+            await self._records.by_caller(
+                unit, Action.PASSKEY_RENAMED, caller, passkey=passkey_id
             )
             return await unit.passkeys.get(passkey_id)
 
@@ -173,8 +175,8 @@ class Passkeys:
             if not await unit.passkeys.remove(caller.user_id, passkey_id):
                 return False
             await drop_useless_recovery_codes(unit, caller.user_id)
-            await record(
-                self._audit, unit, Action.PASSKEY_REMOVED, caller, passkey=passkey_id
+            await self._records.by_caller(
+                unit, Action.PASSKEY_REMOVED, caller, passkey=passkey_id
             )
             return True
 

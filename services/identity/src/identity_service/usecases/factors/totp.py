@@ -10,22 +10,21 @@ from identity_service.domain.errors import (
     UserNotFoundError,
     WrongProofError,
 )
-from identity_service.domain.factors import Factors, TotpSecret
+from identity_service.domain.factors import APP, Factors, TotpSecret
 from identity_service.domain.sessions import Caller
 from identity_service.security import totp
 from identity_service.security.keyrings import Sealer
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.changes import (
     drop_useless_recovery_codes,
     end_weaker_sessions,
     give_recovery_codes,
-    record,
     renew_authentication,
 )
 from identity_service.usecases.factors.proofs import FactorProofs, totp_place
+from identity_service.usecases.factors.records import FactorRecords
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
@@ -52,7 +51,7 @@ class TotpEnrolment:
         recovery_codes: RecoveryCodes,
         proofs: FactorProofs,
         throttle: Throttle,
-        audit: Audit,
+        records: FactorRecords,
         clock: Clock,
         issuer_name: str,
     ) -> None:
@@ -61,7 +60,7 @@ class TotpEnrolment:
         self._recovery_codes = recovery_codes
         self._proofs = proofs
         self._throttle = throttle
-        self._audit = audit
+        self._records = records
         self._clock = clock
         self._issuer_name = issuer_name
 
@@ -132,8 +131,8 @@ class TotpEnrolment:
             await unit.factors.confirm_totp(user_id, now)
             await unit.factors.spend_step(user_id, step)
             codes = await give_recovery_codes(unit, self._recovery_codes, user_id)
-            await record(
-                self._audit, unit, Action.TOTP_ENROLLED, caller, sessions_ended=ended
+            await self._records.by_caller(
+                unit, Action.TOTP_ENROLLED, caller, added=APP, sessions_ended=ended
             )
             return codes
 
@@ -156,7 +155,7 @@ class TotpEnrolment:
             if not await unit.factors.remove_totp(caller.user_id):
                 return False
             await drop_useless_recovery_codes(unit, caller.user_id)
-            await record(self._audit, unit, Action.TOTP_REMOVED, caller)
+            await self._records.by_caller(unit, Action.TOTP_REMOVED, caller)
             return True
 
         if not await self._database.write(work):
@@ -175,7 +174,7 @@ class TotpEnrolment:
             await unit.users.lock(caller.user_id)
             if not (await unit.factors.of(caller.user_id)).kinds:
                 return None
-            await record(self._audit, unit, Action.RECOVERY_CODES_MADE, caller)
+            await self._records.by_caller(unit, Action.RECOVERY_CODES_MADE, caller)
             return await give_recovery_codes(unit, self._recovery_codes, caller.user_id)
 
         codes = await self._database.write(work)

@@ -11,8 +11,8 @@ from identity_service.domain.usernames import Username
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.proofs import totp_place
+from identity_service.usecases.factors.records import FactorRecords
 from service_kit.clock import Clock
 
 _BATCH: Final = 200
@@ -23,11 +23,16 @@ class FactorUpkeep:
     """Removes lost factors, and seals secrets anew."""
 
     def __init__(
-        self, database: Database, *, sealer: Sealer, audit: Audit, clock: Clock
+        self,
+        database: Database,
+        *,
+        sealer: Sealer,
+        records: FactorRecords,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._sealer = sealer
-        self._audit = audit
+        self._records = records
         self._clock = clock
 
     async def reset(self, username: str) -> int:
@@ -49,7 +54,7 @@ class FactorUpkeep:
             ended = await unit.sessions.end_all(
                 found.id, EndReason.FACTORS_RESET, self._clock()
             )
-            await self._audit.append(
+            await self._records.append(
                 unit,
                 AuditEvent(
                     action=Action.FACTORS_RESET,

@@ -27,11 +27,12 @@ class Outbox:
         self._database = database
         self._sealer = sealer
         self._clock = clock
-        self._has_server = has_server
+        self.has_server = has_server
+        """Whether mail can be sent."""
 
     def require_server(self) -> None:
         """Return if mail can be sent, else raise `NotOfferedError`."""
-        if not self._has_server:
+        if not self.has_server:
             raise NotOfferedError
 
     async def post(self, unit: Repositories, letter: Letter) -> None:
@@ -39,7 +40,7 @@ class Outbox:
 
         Without a mail server nothing is: what depends on mail asks for one before.
         """
-        if not self._has_server:
+        if not self.has_server:
             return
         now, letter_id = self._clock(), secrets.token_hex(_ID_SIZE)
         said = {

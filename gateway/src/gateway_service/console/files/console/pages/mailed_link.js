@@ -1,4 +1,4 @@
-// What links in mails about addresses lead to. Each asks first: programs open links, too.
+// What links in mails about addresses and second factors lead to. Each asks first: programs open links, too.
 
 import { call } from "../api.js";
 import { h } from "../dom.js";
@@ -15,6 +15,11 @@ const LINKS = {
     "/api/auth/email-change/undo",
     "Bring the old address back. All sessions end, and you choose a new password by a further mail.",
     "Bring it back",
+  ],
+  "/factor-change-undo": [
+    "/api/auth/factor-change/undo",
+    "Remove what was added, and recovery codes. All sessions end, and you choose a new password by a further mail.",
+    "Undo the change",
   ],
 };
 

@@ -29,6 +29,8 @@ class OneTimeTokens:
         purpose: Purpose,
         user_id: int,
         email: EmailAddress,
+        *,
+        about: str | None = None,
     ) -> str:
         """Store a new token about an address, and return it as it travels.
 
@@ -36,7 +38,7 @@ class OneTimeTokens:
         somebody else goes on asking for more.
         """
         token, made = make_token()
-        await self.store(unit, purpose, user_id, email, made)
+        await self.store(unit, purpose, user_id, email, made, about=about)
         return token
 
     async def store(
@@ -46,6 +48,8 @@ class OneTimeTokens:
         user_id: int,
         email: EmailAddress,
         made: OneTimeToken,
+        *,
+        about: str | None = None,
     ) -> None:
         """Store a token or a code that has been made."""
         now = self._clock()
@@ -59,6 +63,7 @@ class OneTimeTokens:
                 email_key=email.key,
                 created_at=now,
                 expires_at=now + LIFETIMES[purpose],
+                about=about,
             )
         )
 

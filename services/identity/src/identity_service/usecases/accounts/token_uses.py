@@ -1,0 +1,80 @@
+"""Do what tokens are good for that were mailed: confirm something, or undo it."""
+
+from collections.abc import Awaitable, Callable
+
+from identity_service.domain.errors import EmailTakenError, OneTimeTokenRefusedError
+from identity_service.domain.one_time_tokens import Purpose, StoredToken
+from identity_service.domain.sessions import Device
+from identity_service.domain.users import User
+from identity_service.security.one_time_tokens import OneTimeToken, read_token
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
+from identity_service.usecases.throttling import Throttle
+
+Change = Callable[[Repositories, User, StoredToken], Awaitable[None]]
+"""What a good token does to its user, who is locked."""
+
+
+class TokenUses:
+    """Spends tokens by what they do."""
+
+    def __init__(
+        self, database: Database, *, tokens: OneTimeTokens, throttle: Throttle
+    ) -> None:
+        self._database = database
+        self._tokens = tokens
+        self._throttle = throttle
+
+    async def present(self, untrusted_token: str, device: Device) -> OneTimeToken:
+        """Return what somebody presents, once the attempt is counted.
+
+        Raises
+        ------
+        OneTimeTokenRefusedError, TooManyAttemptsError
+        """
+        presented = read_token(untrusted_token)
+        if presented is None:
+            raise OneTimeTokenRefusedError
+        await self._throttle.reserve_sign_up(device.address)
+        return presented
+
+    async def require(self, presented: OneTimeToken, purpose: Purpose) -> None:
+        """Return if the token is good now, else raise `OneTimeTokenRefusedError`."""
+        if not await self._database.read(
+            lambda unit: self._good(unit, presented, purpose)
+        ):
+            raise OneTimeTokenRefusedError
+
+    async def spend(
+        self, presented: OneTimeToken, purpose: Purpose, change: Change
+    ) -> None:
+        """Make a change with a good token, which is spent by it.
+
+        Raises
+        ------
+        OneTimeTokenRefusedError
+        """
+
+        async def work(unit: Repositories) -> bool:
+            stored = await self._good(unit, presented, purpose)
+            user = None if stored is None else await unit.users.lock(stored.user_id)
+            if stored is None or user is None:
+                return False
+            if not await unit.one_time_tokens.spend(stored.id):
+                return False
+            await change(unit, user, stored)
+            return True
+
+        try:
+            is_good = await self._database.write(work)
+        except EmailTakenError:
+            is_good = False
+        if not is_good:
+            raise OneTimeTokenRefusedError
+
+    async def _good(
+        self, unit: Repositories, presented: OneTimeToken, purpose: Purpose
+    ) -> StoredToken | None:
+        stored = await unit.one_time_tokens.get(presented.id)
+        return stored if self._tokens.is_good(stored, presented, {purpose}) else None

@@ -1,0 +1,93 @@
+"""Record changes of second factors: in the audit log, and by mail to their owner."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from identity_service.domain.audit import Action, AuditEvent, Detail
+from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.one_time_tokens import Purpose
+from identity_service.domain.sessions import Caller
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.one_time_tokens import (
+    OneTimeTokens,
+    address_of,
+    in_words,
+)
+from identity_service.usecases.mail.outbox import Outbox
+from service_kit.languages.accepting import preferred_language
+
+_HOUR: Final = timedelta(hours=1)
+
+_MAILS: Final[Mapping[Action, MailKind]] = {
+    Action.TOTP_ENROLLED: MailKind.TOTP_ENROLLED,
+    Action.TOTP_REMOVED: MailKind.TOTP_REMOVED,
+    Action.PASSKEY_ADDED: MailKind.PASSKEY_ADDED,
+    Action.PASSKEY_REMOVED: MailKind.PASSKEY_REMOVED,
+    Action.RECOVERY_CODES_MADE: MailKind.RECOVERY_CODES_MADE,
+    Action.FACTORS_RESET: MailKind.FACTORS_RESET,
+}
+"""Of what changes who gets in."""
+
+
+class FactorRecords:
+    """Records changes within the transaction that makes them.
+
+    The mail has a link that undoes the change, for the owner whom somebody else made it
+    for (docs/decisions/0066).
+    """
+
+    def __init__(self, audit: Audit, outbox: Outbox, tokens: OneTimeTokens) -> None:
+        self._audit = audit
+        self._outbox = outbox
+        self._tokens = tokens
+
+    async def by_caller(
+        self,
+        unit: Repositories,
+        action: Action,
+        caller: Caller,
+        *,
+        added: str | None = None,
+        **details: Detail,
+    ) -> None:
+        """Record what a caller did to their own factors.
+
+        ``added`` is what undoing it removes: `APP`, or the id of a passkey.
+        """
+        event = AuditEvent.by_user(
+            action, caller.user_id, caller.device.address, **details
+        )
+        await self.append(unit, event, added=added)
+
+    async def append(
+        self, unit: Repositories, event: AuditEvent, *, added: str | None = None
+    ) -> None:
+        """Record what was done to the factors of the event's subject."""
+        await self._audit.append(unit, event)
+        kind, user_id = _MAILS.get(event.action), event.subject_id
+        if kind is None or user_id is None or not self._outbox.has_server:
+            return
+        user = await unit.users.get(user_id)
+        if user is None:
+            return
+        purpose = Purpose.FACTOR_CHANGE_UNDO
+        token = await self._tokens.issue(
+            unit, purpose, user.id, address_of(user), about=added
+        )
+        values = {
+            "username": user.username,
+            "token": token,
+            "hours": in_words(purpose, _HOUR),
+        }
+        await self._outbox.post(
+            unit,
+            Letter(
+                kind=kind,
+                to=user.email,
+                language=preferred_language.get(),
+                user_id=user.id,
+                values=values,
+            ),
+        )
