@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from gateway_service.console.problems import HEADINGS, LABELS
 from identity_service.handlers.field_errors import TEMPLATES
 from service_kit.languages.text import CATALOGUES
 from service_kit.problems import PROBLEMS
@@ -34,7 +35,9 @@ def calls() -> Iterator[ast.Call]:
 
 
 def templates() -> Iterator[str]:
-    yield from (each.message for each in PROBLEMS)
+    for problem in PROBLEMS:
+        yield from (problem.title, problem.message, problem.why, problem.advice)
+    yield from (*LABELS.values(), *HEADINGS)
     yield from TEMPLATES
     for call in calls():
         name = ast.unparse(call.func).rpartition(".")[2]

@@ -8,6 +8,7 @@ from tests.support.gateway import RunningGateway
 from tests.support.raw_client import Received, ask
 
 from gateway_service.console.pages import FILES
+from gateway_service.console.problems import PROBLEM_PAGES
 from gateway_service.console.reference import REFERENCE
 
 PATHS: Final = ["/", *sorted({**FILES, **REFERENCE}), "/problems/not_found"]
@@ -93,6 +94,55 @@ async def test_the_types_of_files_are_named(gateway: RunningGateway) -> None:
         "/console/icon.svg": "image/svg+xml",
     }.items():
         assert (await get(gateway, path)).value("Content-Type") == media_type
+
+
+IN_GERMAN: Final = {
+    "/problems": "<h1>Probleme</h1>",
+    "/problems/not_found": "<p>Den Pfad prüfen, und die Routen des Gateways.</p>",
+}
+
+
+@pytest.mark.parametrize("path", IN_GERMAN)
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [("de-AT, en;q=0.5", "de"), ("en, de;q=0.5", "en"), ("fr", "en"), ("", "en")],
+)
+async def test_problems_are_explained_in_the_readers_language(
+    gateway: RunningGateway, path: str, accepted: str, language: str
+) -> None:
+    page = await get(gateway, path, f"Accept-Language: {accepted}")
+
+    assert page.value("Content-Language") == language
+    assert "Accept-Language" in page.values("Vary")
+    assert f'<html lang="{language}">' in page.body.decode()
+    assert (IN_GERMAN[path] in page.body.decode()) == (language == "de")
+
+
+async def test_each_language_of_a_page_has_an_etag_of_its_own(
+    gateway: RunningGateway,
+) -> None:
+    path, german = "/problems/not_found", "Accept-Language: de"
+    etags = [
+        (await get(gateway, path, *fields)).value("ETag") for fields in ([], [german])
+    ]
+
+    assert etags[0] != etags[1]
+    known = [f"If-None-Match: {etag}" for etag in etags]
+    assert (await get(gateway, path, known[0], german)).status == 200
+    assert (await get(gateway, path, known[1], german)).status == 304
+
+
+def test_no_english_is_left_on_a_german_page() -> None:
+    for path, page in PROBLEM_PAGES.items():
+        german = page.translations["de"].body.decode()
+        for english in re.findall(r"<(?:h1|h2|p)>([^<]{9,})<", page.body.decode()):
+            assert f">{english}<" not in german, path
+
+
+async def test_a_query_string_changes_no_page(gateway: RunningGateway) -> None:
+    for path in PATHS:
+        page = await get(gateway, f"{path}?utm_source=mail&code=%3Cscript%3E")
+        assert (page.status, page.body) == (200, (await get(gateway, path)).body), path
 
 
 async def test_the_front_page_says_what_runs_here(gateway: RunningGateway) -> None:

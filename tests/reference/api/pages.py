@@ -11,6 +11,10 @@ from service_kit.problems import common
 _HTML: Final = "text/html; charset=utf-8"
 _HEADERS: Final = (hdrs.ETAG, hdrs.CACHE_CONTROL)
 
+_ANY_QUERY: Final = (
+    "A query string is ignored: mail programs and sites add parameters to links."
+)
+
 
 async def _never(_: web.Request) -> NoReturn:
     raise AssertionError("the gateway serves its pages without aiohttp")
@@ -23,6 +27,7 @@ def _page(name: str, path: str, summary: str, media_type: str = _HTML) -> Operat
         path=path,
         handler=_never,
         summary=summary,
+        description=_ANY_QUERY,
         tag=Tag.PAGES,
         access=ANYBODY,
         ignores_unknown_parameters=True,

@@ -6,7 +6,7 @@ the folder's. Pages are found by their whole path, in memory: no path leads to a
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -54,10 +54,22 @@ class Page:
     etag: bytes
     lines: bytes
     """Header lines, but for Date."""
+    translations: Mapping[str, "Page"] = field(default_factory=dict)
+    """The same page in other languages."""
 
     @classmethod
-    def of(cls, body: bytes, media_type: str, *, policy: str = POLICY) -> Self:
-        """Return the page with this body; browsers revalidate it at each use."""
+    def of(
+        cls,
+        body: bytes,
+        media_type: str,
+        *,
+        policy: str = POLICY,
+        language: str | None = None,
+    ) -> Self:
+        """Return the page with this body; browsers revalidate it at each use.
+
+        With a ``language`` it is one of several, and chosen by Accept-Language.
+        """
         etag = f'"{hashlib.sha256(body).hexdigest()[:_ETAG_LENGTH]}"'
         lines = (
             f"Content-Type: {media_type}\r\n"
@@ -69,6 +81,8 @@ class Page:
             "Cross-Origin-Resource-Policy: same-origin\r\n"
             "Cross-Origin-Opener-Policy: same-origin\r\n"
         )
+        if language is not None:
+            lines += f"Content-Language: {language}\r\nVary: Accept-Language\r\n"
         return cls(body, etag.encode("ascii"), lines.encode("ascii"))
 
 
@@ -77,6 +91,7 @@ def send_page(exchange: Exchange, page: Page) -> None:
     if exchange.request.method not in PAGE_METHODS:
         exchange.send_problem(method_not_allowed(", ".join(sorted(PAGE_METHODS))))
         return
+    page = page.translations.get(exchange.language, page)
     lines = page.lines + date_line()
     if {page.etag, b"*"} & set(_known_etags(exchange.request.lines)):
         exchange.respond(_NOT_MODIFIED, lines, b"")

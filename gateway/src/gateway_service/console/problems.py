@@ -1,52 +1,105 @@
 """A page for each kind of problem, where its `type` leads (RFC 9457 section 3.1.1)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from html import escape
 from importlib.resources import files
 from string import Template
 from typing import Final
 
 from gateway_service.console.pages import HTML, Page
+from service_kit.languages.text import ENGLISH, LANGUAGES, Text
 from service_kit.problems import PROBLEMS, Problem
 
 _TEMPLATE: Final = Template(
     files(__package__).joinpath("problem.html").read_text("utf-8")
 )
 
+LABELS: Final = {
+    "skip": "Skip to the content",
+    "pages": "Pages",
+    "console": "Console",
+    "reference": "API reference",
+    "problems": "Problems",
+}
+"""What the template names, besides title and content."""
 
-def _page(title: str, content: str) -> Page:
-    body = _TEMPLATE.substitute(title=escape(title), content=content)
-    return Page.of(body.encode(), HTML)
+HEADINGS: Final = (
+    *("Code", "Status", "Message"),
+    *("What happened", "Why", "What to do"),
+)
+
+_Translate = Callable[[str | Text], str]
+"""Returns a text in one language, as HTML."""
 
 
-def _of_problem(problem: Problem) -> Page:
+def _in(language: str) -> _Translate:
+    def translate(text: str | Text) -> str:
+        told = text if isinstance(text, Text) else Text(text)
+        return escape(told.in_language(language))
+
+    return translate
+
+
+def _page(language: str, title: str, content: str) -> Page:
+    translate = _in(language)
+    labels = {name: translate(text) for name, text in LABELS.items()}
+    title = translate(title)
+    body = _TEMPLATE.substitute(labels, title=title, content=content, language=language)
+    return Page.of(body.encode(), HTML, language=language)
+
+
+def _of_problem(problem: Problem, language: str) -> Page:
+    translate = _in(language)
     status = f"{problem.status.value} {problem.status.phrase}"
+    sections: dict[str, str | Text] = {
+        "What happened": problem.text,
+        "Why": problem.why,
+        "What to do": problem.advice,
+    }
     return _page(
+        language,
         problem.title,
-        f"<p class='lead'>Code <code>{problem.code}</code>, status {status}.</p>\n"
-        f"<h2>What happened</h2>\n<p>{escape(str(problem.text))}</p>\n"
-        f"<h2>Why</h2>\n<p>{escape(problem.why)}</p>\n"
-        f"<h2>What to do</h2>\n<p>{escape(problem.advice)}</p>",
+        f"<p class='lead'>{translate('Code')} <code>{problem.code}</code>,"
+        f" {translate('Status')} <span lang='en'>{status}</span></p>\n"
+        + "\n".join(
+            f"<h2>{translate(heading)}</h2>\n<p>{translate(text)}</p>"
+            for heading, text in sections.items()
+        ),
     )
 
 
-def _index() -> Page:
+def _index(language: str) -> Page:
+    translate = _in(language)
+    columns = "".join(
+        f"<th scope='col'>{translate(each)}</th>"
+        for each in ("Code", "Status", "Message")
+    )
     rows = "\n".join(
         f"<tr><td><a href='/problems/{each.code}'><code>{each.code}</code></a></td>"
-        f"<td>{each.status.value}</td><td>{escape(str(each.text))}</td></tr>"
+        f"<td>{each.status.value}</td><td>{translate(each.text)}</td></tr>"
         for each in PROBLEMS
     )
     return _page(
+        language,
         "Problems",
-        "<table>\n<thead><tr><th scope='col'>Code</th><th scope='col'>Status</th>"
-        f"<th scope='col'>Message</th></tr></thead>\n<tbody>\n{rows}\n</tbody></table>",
+        f"<table>\n<thead><tr>{columns}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>",
+    )
+
+
+def _translated(make: Callable[[str], Page]) -> Page:
+    """Return a page with its translations."""
+    return replace(
+        make(ENGLISH),
+        translations={each: make(each) for each in LANGUAGES if each != ENGLISH},
     )
 
 
 def _pages() -> Iterator[tuple[str, Page]]:
-    yield "/problems", _index()
+    yield "/problems", _translated(_index)
     for each in PROBLEMS:
-        yield f"/problems/{each.code}", _of_problem(each)
+        yield f"/problems/{each.code}", _translated(partial(_of_problem, each))
 
 
 PROBLEM_PAGES: Final[Mapping[str, Page]] = dict(_pages())

@@ -154,13 +154,18 @@ class Exchange:
             if task is not current:
                 task.cancel()
 
+    @property
+    def language(self) -> str:
+        """The language of ours that the client prefers."""
+        return language_of(_accepted_languages(self.request.lines))
+
     def send_problem(self, problem: Problem) -> None:
         """Respond with a problem."""
         self.problem = problem
         lines, body = render_problem(
             problem,
             self.request_id,
-            language=language_of(_accepted_languages(self.request.lines)),
+            language=self.language,
             public_url=self.public_url,
         )
         self.respond(int(problem.status), lines + date_line(), body)

@@ -243,6 +243,18 @@ TEXTS: Final[Mapping[str, str]] = {
     "Session ended.": "Die Sitzung ist beendet.",
     "Sessions ended.": "Die Sitzungen sind beendet.",
     "Other sessions ended.": "Die anderen Sitzungen sind beendet.",
+    # Pages of problems
+    "Skip to the content": "Zum Inhalt springen",
+    "Pages": "Seiten",
+    "Console": "Konsole",
+    "API reference": "API-Referenz",
+    "Problems": "Probleme",
+    "Code": "Code",
+    "Status": "Status",
+    "Message": "Meldung",
+    "What happened": "Was ist passiert",
+    "Why": "Warum",
+    "What to do": "Was tun",
     # Second factors
     "This account signs in with a second factor. Enter its code, or use a passkey.": (
         "Dieses Konto hat einen zweiten Faktor. Bitte dessen Code eingeben oder einen"

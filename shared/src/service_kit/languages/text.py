@@ -4,11 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from service_kit.languages import german
+from service_kit.languages import (
+    german,
+    german_advice,
+    german_reasons,
+    german_titles,
+)
 
 ENGLISH: Final = "en"
 
-CATALOGUES: Final[Mapping[str, Mapping[str, str]]] = {"de": german.TEXTS}
+CATALOGUES: Final[Mapping[str, Mapping[str, str]]] = {
+    "de": {
+        **german.TEXTS,
+        **german_titles.TEXTS,
+        **german_reasons.TEXTS,
+        **german_advice.TEXTS,
+    }
+}
 """By language: the translation of each English template. A further language is a
 further line here; a test names the templates that it lacks."""
 
