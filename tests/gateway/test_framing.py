@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -12,8 +13,17 @@ from tests.support.hostile_framings import SMUGGLED, hostile_framings
 from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import RawUpstream, parsed_requests, raw_upstream
 
-from gateway_service.http1.parsing.grammar import MalformedError, split_lines
+from gateway_service.http1.parsing.fields import FieldPolicy
+from gateway_service.http1.parsing.grammar import (
+    MalformedError,
+    check_line,
+    split_lines,
+)
 from gateway_service.http1.parsing.limits import HeadLimits
+from gateway_service.http1.parsing.requests import read_request
+from gateway_service.http1.parsing.responses import read_response
+from gateway_service.proxy.headers import request_fields
+from gateway_service.upstreams.response_fields import RESPONSE_FIELDS
 
 HOSTILE = dict(hostile_framings())
 FAMILIES = 16
@@ -28,11 +38,36 @@ def test_g4_lines_end_with_cr_and_lf_and_nothing_else_does() -> None:
             head = b"".join(pieces)
             try:
                 lines = split_lines(head, HeadLimits())
+                for line in lines:
+                    check_line(line)
             except MalformedError:
                 assert not strict.fullmatch(head), head
             else:
                 assert strict.fullmatch(head), head
                 assert b"\r\n".join(lines) == head
+
+
+@pytest.mark.parametrize("bad", [b"\r", b"\n", b"\0", b"\x1c", b"\x7f"])
+@pytest.mark.parametrize("line", range(4), ids=["start", "read", "cached", "other"])
+def test_g4_no_line_of_a_message_holds_a_control_character(
+    line: int, bad: bytes
+) -> None:
+    fields = request_fields(())
+    rest = [b"Host: a", b"Accept: b", b"X-Other: c"]
+    for good, read in (
+        ([b"GET / HTTP/1.1", *rest], partial(read_request, fields=fields)),
+        ([b"HTTP/1.1 200 OK", *rest], partial(_read_response, RESPONSE_FIELDS)),
+    ):
+        assert read(b"\r\n".join(good), HeadLimits()) is not None  # it is cached now
+        for at in range(len(good[line]) + 1):
+            lines = [*good]
+            lines[line] = good[line][:at] + bad + good[line][at:]
+            with pytest.raises(MalformedError):
+                read(b"\r\n".join(lines), HeadLimits())
+
+
+def _read_response(fields: FieldPolicy, head: bytes, limits: HeadLimits) -> object:
+    return read_response(head, limits, fields, "GET", is_upgrade=False)
 
 
 def test_g4_the_table_is_large() -> None:

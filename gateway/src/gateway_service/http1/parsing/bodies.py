@@ -9,6 +9,7 @@ from gateway_service.http1.parsing.grammar import (
     HEAD_END,
     UNTIL_CLOSE,
     MalformedError,
+    check_line,
     field_name,
     split_lines,
 )
@@ -162,6 +163,7 @@ class ChunkedDecoder:
                 raise MalformedError("The trailers are too large.")
             return at
         for line in split_lines(data[at:end], HeadLimits()):
+            check_line(line)
             field_name(line)
         self.complete = True
         return end + len(HEAD_END)

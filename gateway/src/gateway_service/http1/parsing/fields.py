@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from gateway_service.http1.parsing.cache import Cache
-from gateway_service.http1.parsing.grammar import CHUNKED, field_name
+from gateway_service.http1.parsing.grammar import CHUNKED, check_line, field_name
 
 Values = dict[bytes, list[bytes]]
 """The values of each field that is read, by lower-case name."""
@@ -139,6 +139,7 @@ class FieldPolicy:
         return passed, values
 
     def _parse(self, line: bytes) -> bool | Field:
+        check_line(line)
         end = line.find(b":") + 1
         name, passes, is_cached = self._names.get(line[:end]) or self._rule_for(line)
         found = (name, line[end:].strip(b" \t"), passes) if name else passes

@@ -85,6 +85,7 @@ _status_lines: Final[Cache[bytes, StatusLine]] = Cache()
 
 def parse_request_line(line: bytes) -> RequestLine:
     """Parse the first line of a request."""
+    check_line(line)
     try:
         method, target, version = line.split(b" ")
     except ValueError:
@@ -116,10 +117,20 @@ def parse_status_line(line: bytes) -> StatusLine:
     known = _status_lines.get(line)
     if known is not None:
         return known
+    check_line(line)
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise MalformedError("The status line is malformed.")
     return _status_lines.store(line, StatusLine(int(match[2]), match[1] == b"0"))
+
+
+def check_line(line: bytes) -> None:
+    """Raise MalformedError if a line holds a control character.
+
+    So there is no folding, no bare LF or CR and no NUL for anyone to read differently.
+    """
+    if line.translate(None, _FIELD_BYTES):
+        raise MalformedError("A line of the head holds a control character.")
 
 
 def field_name(line: bytes) -> bytes:
@@ -131,16 +142,13 @@ def field_name(line: bytes) -> bytes:
 
 
 def split_lines(head: bytes, limits: HeadLimits) -> list[bytes]:
-    """Split a head into lines.
+    """Split a head into lines, within the limits.
 
-    Each must end in CRLF and hold no control character; so there is no folding, no
-    bare LF or CR and no NUL for anyone to read differently.
+    What a line holds is checked by whoever reads it first: see `check_line`.
     """
     lines = head.split(CRLF)
     if len(head) > min(limits.start_line, limits.field):
         _check_sizes(lines, limits)
-    if head.translate(None, _FIELD_BYTES) != CRLF * (len(lines) - 1):
-        raise MalformedError("A line of the head holds a control character.")
     if len(lines) > limits.field_count + 1:
         raise _fields_too_large()
     return lines

@@ -61,9 +61,9 @@ def read_response(
     start = parse_status_line(next(head_lines))
     if start.status == SWITCHING_PROTOCOLS:
         return _switch(head_lines, fields, is_upgrade=is_upgrade)
+    lines, values = fields.sort(head_lines)
     if start.status == _CONTINUE:
         return None
-    lines, values = fields.sort(head_lines)
     if start.status < FIRST_FINAL_STATUS:
         return ResponseHead(start.status, lines, values, 0, b"", closes=False)
     lengths = values.get(b"content-length", [])
