@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway_service.config.clients import RateLimit
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import parse_config, read_config
-from gateway_service.config.model import Config, RateLimit
+from gateway_service.config.model import Config
 from gateway_service.config.values import Address, Balance, CorsAccess
 
 PRODUCT_FILE = Path(__file__).parents[2] / "deploy" / "gateway.toml"

@@ -7,7 +7,8 @@ from tests.support.gateway import ALLOWED_ORIGIN, config_for, running_gateway
 from tests.support.raw_client import ask
 from tests.support.raw_upstream import RawUpstream
 
-from gateway_service.config.model import Config, RateLimit
+from gateway_service.config.clients import RateLimit
+from gateway_service.config.model import Config
 from gateway_service.operations.explain import Asked, explain, explanation_of
 
 FILE = """

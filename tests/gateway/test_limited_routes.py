@@ -15,8 +15,8 @@ from tests.support.gateway_process import gateway_process
 from tests.support.raw_client import ask
 from tests.support.raw_upstream import RawUpstream
 
+from gateway_service.config.clients import RateLimit
 from gateway_service.config.file import read_config
-from gateway_service.config.model import RateLimit
 from gateway_service.proxy.rate_limits import RateLimits
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"

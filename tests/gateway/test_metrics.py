@@ -18,8 +18,8 @@ from tests.support.raw_upstream import OK, RawUpstream, once, raw_upstream
 from tests.support.replica_server import not_ready, replica_servers
 from tests.support.waiting import until
 
-from gateway_service.config.clients import TlsConfig
-from gateway_service.config.model import EjectionConfig, HealthConfig, RateLimit
+from gateway_service.config.clients import RateLimit, TlsConfig
+from gateway_service.config.model import EjectionConfig, HealthConfig
 from gateway_service.config.values import Balance
 from gateway_service.operations.x509 import not_after
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.missing import skip_missing
 from tests.support.ports import free_ports
 
-from gateway_service.config.model import RateLimit
+from gateway_service.config.clients import RateLimit
 from gateway_service.proxy.rate_limits import (
     MOST_CLIENTS,
     MemoryCounter,

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import time
 
-from gateway_service.config.model import RateLimit
+from gateway_service.config.clients import RateLimit
 from gateway_service.operations.shared_memory import SharedMemory
 from gateway_service.shared_rows import SharedRows
 

@@ -125,3 +125,15 @@ class TlsConfig:
         "`Strict-Transport-Security: max-age`; 0 sends none",
         default=31_536_000,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """Limits how often one client may use a route; 429 with Retry-After beyond.
+
+    A burst up to the limit passes at once, then requests pass at an even rate. An IPv4
+    address or an IPv6 /64 network counts as one client.
+    """
+
+    requests: int = value(whole(1, 1_000_000), "number of requests")
+    seconds: int = value(whole(1, _DAY), "the time in which they may be made")

@@ -12,6 +12,7 @@ from gateway_service.config.clients import (
     ClientTimeoutsConfig,
     CorsConfig,
     Limits,
+    RateLimit,
     TlsConfig,
 )
 from gateway_service.config.keys import NAME, array_of, named, table, value
@@ -56,18 +57,6 @@ class Timeouts:
     def waiting(self, seconds: float) -> "Timeouts":
         """Return these for a request whose response may take so much longer."""
         return replace(self, response_head=self.response_head + seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """Limits how often one client may use a route; 429 with Retry-After beyond.
-
-    A burst up to the limit passes at once, then requests pass at an even rate. An IPv4
-    address or an IPv6 /64 network counts as one client.
-    """
-
-    requests: int = value(whole(1, 1_000_000), "number of requests")
-    seconds: int = value(whole(1, _DAY), "the time in which they may be made")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from gateway_service.config.clients import TlsConfig
+from gateway_service.config.clients import RateLimit, TlsConfig
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
-from gateway_service.config.model import Config, RateLimit, UpstreamConfig
+from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.config.values import MEMORY
 from gateway_service.http1.descriptors import (
     raise_limit,

@@ -6,13 +6,11 @@ delivered at most once (RFC 9110, 9.2.2). A GET whose response takes its time is
 another replica is asked as well, and the first response is passed on.
 """
 
-import contextlib
 from functools import partial
 from typing import Final
 
 from gateway_service.http1.deadlines import NEVER
 from gateway_service.http1.exchange import Exchange
-from gateway_service.http1.parsing.grammar import CHUNKED
 from gateway_service.http1.parsing.responses import SWITCHING_PROTOCOLS, ResponseHead
 from gateway_service.http1.streams import Stream
 from gateway_service.proxy import problems
@@ -23,6 +21,7 @@ from gateway_service.proxy.messages import (
     request_head,
     response_lines,
 )
+from gateway_service.proxy.request_body import RequestBody
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.tunnel import tunnel
 from gateway_service.proxy.waiting import asks_for_stream, preferred_wait
@@ -37,18 +36,6 @@ from gateway_service.upstreams.response import (
 )
 from gateway_service.upstreams.upstream import Upstream
 from service_kit.problems import Problem, ProblemError
-
-GATHERED: Final = 65_536
-"""Bytes of a body that are awaited before a replica is asked.
-
-A small body goes out whole, so that a slow client holds no replica's connection.
-"""
-
-GATHERED_CHUNKED: Final = 131_072
-"""The same for a body of unknown length.
-
-More than the limit of most routes, so what exceeds it reaches no replica.
-"""
 
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _SAFE: Final = frozenset({"GET", "HEAD"})
@@ -68,12 +55,12 @@ class Forwarding:
     """
 
     _request: UpstreamRequest
+    _body: RequestBody
+    """Only of a request that has one."""
     _in_flight: tuple[Attempt, ...] = ()
     """More than one only while a response takes its time."""
     _attempts = 0
     """How many were made."""
-    _received = 0
-    """Bytes of the request's body."""
     _tried: tuple[Replica, ...] = ()
     """Replicas that are not asked again."""
     _problem = problems.UNAVAILABLE
@@ -108,15 +95,9 @@ class Forwarding:
     # The request
 
     async def _gather_and_send(self) -> None:
-        """Wait for the whole body if it is small, else for its beginning."""
-        exchange = self._exchange
-        is_chunked = exchange.request.length == CHUNKED
-        gathered = GATHERED_CHUNKED if is_chunked else GATHERED
-        first = await exchange.read_body(min(gathered, self._route.body_limit))
-        self._count(first)
-        body = exchange.body
-        is_whole = body is None or (body.is_complete and body.is_empty)
-        self._request = self._make_request(first, is_whole=is_whole)
+        self._body = body = RequestBody(self._exchange, self._route.body_limit)
+        first = await body.gather()
+        self._request = self._make_request(first, is_whole=body.is_whole)
         self._begin_attempt()
 
     def _make_request(self, first: bytes, *, is_whole: bool) -> UpstreamRequest:
@@ -127,7 +108,7 @@ class Forwarding:
         framing = request_framing(request, length, is_upgrade=is_upgrade)
         head = request_head(exchange, self._upstream.name, self._headers, framing)
         if first and not is_whole:
-            first = self._chunk(first)
+            first = self._body.framed(first)
         wait = preferred_wait(request)
         is_timed = is_whole and not wait and not is_upgrade
         may_be_hedged = is_timed and request.method in _SAFE and exchange.body is None
@@ -148,28 +129,6 @@ class Forwarding:
     def _is_repeatable(self) -> bool:
         exchange = self._exchange
         return exchange.body is None and exchange.request.method in _IDEMPOTENT
-
-    def _count(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > self._route.body_limit:
-            raise ProblemError(problems.BODY_TOO_LARGE)
-
-    def _chunk(self, data: bytes) -> bytes:
-        if self._exchange.request.length != CHUNKED:
-            return data
-        return b"%x\r\n%b\r\n" % (len(data), data)
-
-    async def _send_body(self, connection: UpstreamConnection) -> None:
-        """Send the rest of a body that does not fit into the first write."""
-        body = self._exchange.body
-        if body is None:
-            return
-        with contextlib.suppress(ConnectionResetError):
-            while data := await body.read():
-                self._count(data)
-                await connection.send(self._chunk(data))
-            await connection.send(self._chunk(b""))
-            connection.end_request()
 
     # The attempts
 
@@ -204,7 +163,7 @@ class Forwarding:
     def _send(self, attempt: Attempt, connection: UpstreamConnection) -> None:
         attempt.send(connection)
         if not self._request.is_whole:
-            self._exchange.spawn(partial(self._send_body, connection))
+            self._exchange.spawn(partial(self._body.send_to, connection))
 
     def _end_attempts(self) -> None:
         attempts, self._in_flight = self._in_flight, ()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from gateway_service.config.model import RateLimit
+from gateway_service.config.clients import RateLimit
 from gateway_service.config.values import METHODS
 from gateway_service.console.pages import send_page
 from gateway_service.http1.exchange import Exchange

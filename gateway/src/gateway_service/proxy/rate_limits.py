@@ -14,7 +14,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-from gateway_service.config.model import Config, RateLimit
+from gateway_service.config.clients import RateLimit
+from gateway_service.config.model import Config
 from gateway_service.config.values import MEMORY
 from gateway_service.shared_rows import Numbers, SharedRows
 from service_kit.addresses import client_network

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gateway_service.config.clients import CorsConfig
-from gateway_service.config.model import Config, RateLimit, RouteConfig, Timeouts
+from gateway_service.config.clients import CorsConfig, RateLimit
+from gateway_service.config.model import Config, RouteConfig, Timeouts
 from gateway_service.config.values import METHODS, CorsAccess, Priority
 from gateway_service.proxy.cors import Cors
 from gateway_service.proxy.rate_limits import FIELDS
