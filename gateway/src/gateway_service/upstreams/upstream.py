@@ -13,8 +13,9 @@ from math import inf
 from typing import Final
 
 from gateway_service.config.model import UpstreamConfig
-from gateway_service.config.values import Balance, Concurrency
+from gateway_service.config.values import Concurrency
 from gateway_service.http1.client import Client
+from gateway_service.upstreams.balancing import Balancer, usable_of
 from gateway_service.upstreams.concurrency import AdaptiveLimit
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind, ProbeResult
@@ -70,8 +71,7 @@ class Upstream:
         """What probes of its replicas found."""
         self.replicas: tuple[Replica, ...] = ()
         self._usable: list[Replica] = []
-        self._turn = 0
-        self._round_robin = config.balance is Balance.ROUND_ROBIN
+        self._balancer = Balancer(config.balance, chance)
         self._bound = _bound(config)
         self._normal_bound = self._bound * NORMAL_SHARE
         self.adaptive: AdaptiveLimit | None = None
@@ -84,7 +84,6 @@ class Upstream:
         """Requests refused because there were too many."""
         self._make_pool = make_pool
         self._now = now
-        self._chance = chance
         self._ticked_at = now()
 
     @property
@@ -134,8 +133,8 @@ class Upstream:
                 return None
             case 1:
                 chosen = usable[0]
-            case count:
-                chosen = self._one_of_two(usable, count)
+            case _:
+                chosen = self._balancer.pick(usable)
         chosen.in_flight += 1
         chosen.requests += 1
         self.in_flight += 1
@@ -156,22 +155,6 @@ class Upstream:
         replica.in_flight -= 1
         if replica.retired and not replica.in_flight:
             replica.pool.close()
-
-    def _one_of_two(self, usable: list[Replica], count: int) -> Replica:
-        if self._round_robin:
-            self._turn = first = (self._turn + 1) % count
-            second = (first + 1) % count
-        else:
-            first = int(self._chance() * count)
-            second = int(self._chance() * (count - 1))
-            second += second >= first
-        chosen, other = usable[first], usable[second]
-        if not self._round_robin and other.in_flight < chosen.in_flight:
-            chosen, other = other, chosen
-        share = chosen.share
-        if share < 1 and share < other.share and self._chance() > share:
-            return other
-        return chosen
 
     def assign(self, endpoints: Iterable[Endpoint]) -> None:
         """Make these the upstream's replicas, keeping those it has already.
@@ -276,26 +259,7 @@ class Upstream:
         return out < min(allowed, count - 1)
 
     def _choose_usable(self) -> None:
-        """Prefer those that are ready, then those of which no probe knows anything.
-
-        Silent ones, which a busy machine may have made so, are used when few others
-        are ready, unless they hang. Where there is none of these, one that says it is
-        not ready may still do some of its work. One that was there and whose port is
-        closed is never used.
-        """
-        ready = self._with_health(ReplicaHealth.READY)
-        silent = [r for r in self._with_health(ReplicaHealth.SILENT) if not r.hangs]
-        if len(ready) < self.config.health.panic_share * len(self.replicas):
-            ready += silent
-        candidates = (
-            ready
-            or self._with_health(ReplicaHealth.UNKNOWN) + silent
-            or self._with_health(ReplicaHealth.NOT_READY)
-        )
-        self._usable = [r for r in candidates if not r.ejected_until] or candidates
-
-    def _with_health(self, health: ReplicaHealth) -> list[Replica]:
-        return [r for r in self.replicas if r.health is health]
+        self._usable = usable_of(self.replicas, self.config.health.panic_share)
 
     def ejected_for(self, replica: Replica) -> float:
         """Return for how many seconds more a replica is ejected; 0 if it is not."""
