@@ -25,7 +25,8 @@ from gateway_service.operations.shared_memory import SharedMemory
 from gateway_service.operations.status import status_of
 from gateway_service.operations.tracing import ExchangeTracing
 from gateway_service.proxy.rate_limits import without_limits
-from gateway_service.server import GatewayServer, running
+from gateway_service.server import GatewayServer
+from gateway_service.serving import running
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.following import Followed

@@ -1,14 +1,10 @@
-"""The gateway's public side: its limits, what becomes of requests, and its end."""
+"""The gateway's public side: its limits, and what becomes of requests."""
 
 import asyncio
-import contextlib
 import logging
-import socket
 import time
-from collections.abc import AsyncIterator
 from typing import Final
 
-from gateway_service.http1.acceptor import Acceptor
 from gateway_service.http1.client import Client
 from gateway_service.http1.client_counts import ClientCounts
 from gateway_service.http1.deadlines import Deadlines
@@ -24,7 +20,6 @@ from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.proxy import Proxy
 from service_kit.health import Readiness
 from service_kit.problems import Problem
-from service_kit.sockets import host_port, listen
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -102,43 +97,3 @@ class GatewayServer(EdgeServer):
         proxies = self._control.state.proxies
         client = proxies.client_behind(exchange.client.address, exchange.request.values)
         self._access_log.record(exchange, client, seconds)
-
-
-@contextlib.asynccontextmanager
-async def running(
-    server: GatewayServer,
-    control: ControlPlane,
-    access_log: AccessLog,
-    sockets: list[socket.socket],
-    *,
-    grace: float,
-    shares_port: bool = False,
-) -> AsyncIterator[str]:
-    """Serve what comes to bound sockets, and yield the address of the first.
-
-    Where others listen on the port, too, leave it to them while no replica is known.
-    In the end accept nothing more, let requests in flight end, then stop all else.
-    """
-    certificate = control.certificate
-    context = certificate.context if certificate is not None else None
-    try:
-        await control.start()
-        if shares_port:
-            await control.until_started()
-        for each in sockets:
-            listen(each)
-        address = host_port(sockets[0].getsockname())
-        accepting = [
-            Acceptor(server, each, context, server.descriptors) for each in sockets
-        ]
-        try:
-            yield address
-        finally:
-            await asyncio.gather(*(each.close() for each in accepting))
-            await server.stop(grace)
-    finally:
-        await control.close()
-        server.deadlines.close()
-        await access_log.close()
-        if server.tracing is not None:
-            await server.tracing.close()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from typing import Final
+from typing import Final, cast
 
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.descriptors import Descriptors
@@ -93,7 +93,7 @@ class Acceptor:
         try:
             with contextlib.suppress(OSError):
                 await self._loop.connect_accepted_socket(
-                    lambda: connection,
+                    lambda: cast("asyncio.Protocol", connection),
                     sock,
                     ssl=self._context,
                     ssl_handshake_timeout=seconds,

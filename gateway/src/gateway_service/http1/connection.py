@@ -20,8 +20,12 @@ _RESPONSE: Final = State.RESPONSE
 _ON_RESPONSE: Final = TRANSITIONS[Event.RESPONDED]
 
 
-class ClientConnection(Receiver, asyncio.Protocol):
-    """Does in each state what the event calls for."""
+class ClientConnection(Receiver):
+    """Does in each state what the event calls for.
+
+    It is an `asyncio.Protocol` in all but its base, which costs a compiled class a
+    dictionary for each instance.
+    """
 
     _lingered = 0
 

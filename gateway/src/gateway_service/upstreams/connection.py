@@ -3,33 +3,26 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from enum import Enum
 from typing import Final, cast
 
-from gateway_service.config.model import Timeouts
 from gateway_service.http1.deadlines import NEVER
 from gateway_service.http1.parsing.grammar import MalformedError
 from gateway_service.http1.parsing.limits import HeadLimits
-from gateway_service.http1.parsing.reader import ResponseReader, Signal
+from gateway_service.http1.parsing.reader import Signal
 from gateway_service.http1.parsing.responses import (
     FIRST_FINAL_STATUS,
     SWITCHING_PROTOCOLS,
     ResponseHead,
 )
-from gateway_service.http1.streams import Stream, WriteBuffer
+from gateway_service.http1.streams import Stream
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.failures import FailureKind
+from gateway_service.upstreams.request_sender import RequestSender, State
 from gateway_service.upstreams.response import (
-    ResponseHandler,
     Result,
     UpstreamError,
-    UpstreamRequest,
     UpstreamResponse,
 )
-from gateway_service.upstreams.response_fields import RESPONSE_FIELDS
-
-_TUNNEL_IDLE: Final = 600.0
-"""Seconds without a byte in either direction; WebSocket peers ping more often."""
 
 _RECEIVED_AT_ONCE: Final = 98_304
 """Bytes of SO_RCVBUF, which the system doubles for what it keeps beside them.
@@ -38,37 +31,19 @@ One read takes all that there is, and is held for a client that is slow to take 
 """
 
 
-class State(Enum):
-    """What is expected of the replica."""
-
-    IDLE = 1
-    """Nothing: the connection waits in its pool."""
-    HEAD = 2
-    """The head of a response."""
-    BODY = 3
-    """The rest of a response."""
-    TUNNEL = 4
-    """Bytes of another protocol."""
-    CLOSED = 5
-    """Nothing more."""
-
-
 # What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
 _IDLE: Final = State.IDLE
 _HEAD: Final = State.HEAD
 _END: Final = Signal.END
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(RequestSender):
     """Sends requests and reads responses, strictly.
 
     What is not exactly one well-framed response fails with `BAD_ANSWER`, and the
-    connection is never used again.
+    connection is never used again. It is an `asyncio.Protocol` in all but its base, as
+    `ClientConnection` is.
     """
-
-    _transport: asyncio.Transport
-    _timeouts: Timeouts
-    _body: Stream
 
     def __init__(
         self,
@@ -77,96 +52,13 @@ class UpstreamConnection(asyncio.Protocol):
         limits: HeadLimits,
         on_lost: Callable[["UpstreamConnection"], None],
     ) -> None:
-        self._loop = loop
-        self._batch = batch
+        super().__init__(loop, batch, limits)
         self._on_lost = on_lost
-        self._reader = ResponseReader(limits, RESPONSE_FIELDS)
-        self._write_buffer = WriteBuffer(loop)
-        self._state = State.IDLE
-        self._handler: ResponseHandler | None = None
-        self._batch_number = 0
-        self._is_sent = True
-        """Whether the request is complete."""
-        self._closes = False
-        """Whether the response is the last on this connection."""
-        self._head_at = NEVER
-        self._total_at = NEVER
-        self.deadline = NEVER
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether a request may be sent.
-
-        Not while reading is paused: a client left the end of a response untaken.
-        """
-        return (
-            self._state is _IDLE
-            and self._transport.is_reading()
-            and not self._transport.is_closing()
-        )
-
-    def send_request(self, request: UpstreamRequest, handler: ResponseHandler) -> None:
-        """Send a request, or the beginning of one; ``handler`` gets what comes of it.
-
-        The sender has the connection to itself until it gives it back to its pool.
-        """
-        self._state = _HEAD
-        self._timeouts = request.timeouts
-        self._handler = handler
-        self._total_at = request.total_at
-        self._is_sent = request.is_whole
-        self._reader.expect(request.method, is_upgrade=request.is_upgrade)
-        self._batch.add(self._transport, request.data)
-        self._batch_number = self._batch.number
-        now = self._loop.time()
-        self._head_at = min(now + request.timeouts.response_head, request.total_at)
-        self.deadline = min(self._head_at, now + request.hedge_after)
-
-    async def send(self, data: bytes) -> None:
-        """Send a piece of the request's body, waiting while the replica is slow.
-
-        Raises
-        ------
-        ConnectionResetError
-            The connection is gone, perhaps after a response that came early.
-        """
-        if self._transport.is_closing():
-            raise ConnectionResetError
-        self._batch.flush()
-        self._transport.write(data)
-        self._expect_more()
-        await self._write_buffer.drain()
-
-    def end_request(self) -> None:
-        """Take note that the request is complete."""
-        self._is_sent = True
-        if self._state is State.HEAD:
-            head_at = self._loop.time() + self._timeouts.response_head
-            self.deadline = self._head_at = min(head_at, self._total_at)
-
-    def suspect(self) -> None:
-        """Say that the replica seems gone, if the head of a response is waited for.
-
-        The request may have been acted on, so the response is waited for all the same.
-        """
-        if self._state is State.HEAD and self._handler is not None:
-            self._handler.on_slow(is_gone=True)
 
     def abort(self) -> None:
         """Close at once: nobody wants what may still come."""
         self._handler = None
         self._fail(UpstreamError(FailureKind.RESET))
-
-    def close(self) -> None:
-        """Close a connection that has nothing to do."""
-        self._state = State.CLOSED
-        self._transport.close()
-
-    def _expect_more(self) -> None:
-        idle = self._timeouts.idle
-        if self._state is State.TUNNEL:
-            idle, self._total_at = _TUNNEL_IDLE, NEVER
-        self.deadline = min(self._loop.time() + idle, self._total_at)
 
     # What the event loop calls
 
@@ -198,13 +90,8 @@ class UpstreamConnection(asyncio.Protocol):
         except MalformedError:
             self._fail(UpstreamError(FailureKind.BAD_ANSWER))
 
-    def pause_writing(self) -> None:
-        """Make `send` wait."""
-        self._write_buffer.pause()
-
-    def resume_writing(self) -> None:
-        """Let `send` go on."""
-        self._write_buffer.resume()
+    def eof_received(self) -> None:
+        """Let the connection close: a response may end with it."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail whatever is waited for."""

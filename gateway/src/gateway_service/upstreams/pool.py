@@ -2,6 +2,7 @@
 
 import asyncio
 from contextvars import Context
+from typing import cast
 
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.http1.deadlines import Deadlines
@@ -93,8 +94,11 @@ class ConnectionPool:
 
     async def _connect(self) -> UpstreamConnection:
         """Open it outside of the request's context: it will serve others, too."""
-        _, connection = await self._loop.create_connection(
-            self._new_connection, self._endpoint.host, self._endpoint.port
+        connection = self._new_connection()
+        await self._loop.create_connection(
+            lambda: cast("asyncio.Protocol", connection),
+            self._endpoint.host,
+            self._endpoint.port,
         )
         return connection
 
