@@ -41,6 +41,16 @@ def test_what_a_worker_counted_ends_with_it() -> None:
     assert second.of("192.0.2.2") == 0
 
 
+def test_a_worker_knows_its_own_part_of_a_clients_connections() -> None:
+    memory = SharedMemory.create(2)
+    first, second = memory.client_counts(0), memory.client_counts(1)
+    for counts in (first, first, second):
+        counts.add("192.0.2.1")
+    assert (first.own("192.0.2.1"), second.own("192.0.2.1")) == (2, 1)
+    assert first.own("192.0.2.2") == 0
+    assert first.of("192.0.2.1") == second.of("192.0.2.1") == 3
+
+
 async def test_a_limit_is_one_limit() -> None:
     memory = SharedMemory.create(2)
     first, second = memory.rate_counter(), memory.rate_counter()

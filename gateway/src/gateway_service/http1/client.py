@@ -75,7 +75,10 @@ class Client(ABC):
     @property
     @abstractmethod
     def siblings(self) -> int:
-        """How many connections its client has, this one included; 0 of a proxy."""
+        """How many connections its client has here, with this one; 0 of a proxy.
+
+        Those at other workers are not counted: each worker has bounds of its own.
+        """
 
     @property
     @abstractmethod

@@ -18,6 +18,9 @@ class ClientCounts(Protocol):
     def of(self, network: str) -> int:
         """Return how many a client has."""
 
+    def own(self, network: str) -> int:
+        """Return how many of them this process has."""
+
 
 class OwnClientCounts:
     """Counts those of this process."""
@@ -39,6 +42,8 @@ class OwnClientCounts:
         """Return how many a client has."""
         return self._counts[network]
 
+    own = of
+
 
 class SharedClientCounts:
     """Counts those of all workers: each has a column, which ends with it."""
@@ -58,6 +63,10 @@ class SharedClientCounts:
     def of(self, network: str) -> int:
         """Return how many a client has."""
         return int(sum(self._rows.read(network)))
+
+    def own(self, network: str) -> int:
+        """Return how many of them this process has."""
+        return int(self._rows.read(network)[self._worker])
 
     def _change(self, network: str, by: int) -> None:
         def changed(numbers: Numbers) -> Numbers:

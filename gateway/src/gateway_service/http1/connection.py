@@ -157,8 +157,8 @@ class ClientConnection(Receiver):
 
     @property
     def siblings(self) -> int:
-        """How many connections its client has, this one included; 0 of a proxy."""
-        return self._server.share_of(self)
+        """How many connections its client has here, with this one; 0 of a proxy."""
+        return self._server.own_share_of(self)
 
     @property
     def stays_open(self) -> bool:

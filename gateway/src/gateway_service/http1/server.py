@@ -173,6 +173,12 @@ class EdgeServer(ABC):
             return 0
         return self._client_counts.of(connection.network)
 
+    def own_share_of(self, connection: Client) -> int:
+        """Return how many of them this process has."""
+        if self.trusts(connection):
+            return 0
+        return self._client_counts.own(connection.network)
+
     def _give_up_place(self, connection: Client) -> None:
         self._connections.discard(connection)
         self._client_counts.remove(connection.network)
