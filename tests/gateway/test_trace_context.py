@@ -9,6 +9,9 @@ from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.raw_client import ask
 from tests.support.raw_upstream import RawUpstream, Recorded
 
+from gateway_service.operations.tracing import ExchangeTracing
+from service_kit.tracing import ServerSpan, SpanSender
+
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = f"00-{TRACE}-00f067aa0ba902b7-01"
 STATE = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"
@@ -103,6 +106,38 @@ async def test_only_a_trusted_proxy_decides_that_a_trace_is_recorded(
         recorded = await sent_on(gateway, upstream, f"traceparent: {CALLER}")
 
     assert parts(recorded)[3] == flags
+
+
+class UnsentSpans(SpanSender):
+    """Takes spans and sends nothing."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def send(self, span: ServerSpan) -> None:
+        self.names.append(span.trace_id)
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("proxies", "recorded"), [((), {"00"}), (("127.0.0.1/32",), {"01"})]
+)
+async def test_a_client_cannot_choose_a_trace_id_that_is_recorded(
+    proxies: tuple[str, ...], recorded: set[str], upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """One in a hundred is recorded; this id always was, whoever sent it."""
+    caller = f"traceparent: 00-{'1' * 24}{'0' * 8}-00f067aa0ba902b7-00"
+    config = config_for(upstream.port, trusted_proxies=proxies)
+    async with running_gateway(config, tmp_path) as gateway:
+        spans = UnsentSpans()
+        gateway.app.server.tracing = ExchangeTracing(spans, percent=1)
+        flags = [parts(await sent_on(gateway, upstream, caller))[3] for _ in range(10)]
+
+    assert recorded <= set(flags)
+    assert flags.count("01") in {0, 1, 2, 3} or recorded == {"01"}
+    assert len(spans.names) == flags.count("01")
 
 
 async def test_the_access_log_names_the_trace(

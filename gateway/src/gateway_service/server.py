@@ -81,7 +81,8 @@ class GatewayServer(EdgeServer):
     def handle(self, exchange: Exchange) -> None:
         """Respond to a request, now or later."""
         if self.tracing is not None:
-            self.tracing.begin(exchange)
+            is_trusted = self.trusts(exchange.client)
+            self.tracing.begin(exchange, is_trusted=is_trusted)
         self._proxy.handle(exchange)
 
     def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:

@@ -6,22 +6,25 @@ from gateway_service.http1.exchange import CLIENT_GONE, Exchange
 from service_kit.tracing import ServerSpan, SpanSender
 
 _DIGITS: Final = 8
-"""Of a trace id, which decide whether the trace is recorded: they are random."""
+"""Of an id, which decide whether the trace is recorded: they are random."""
 
 
 class ExchangeTracing:
     """Decides which exchanges are recorded, and records them.
 
-    All gateways decide alike of one trace, and never for less of it than the rest.
+    What a client says of its trace decides nothing, unless a trusted proxy says it:
+    else a client could choose to be recorded, and have the operator pay for it (W3C
+    Trace Context, 7). All gateways behind one proxy decide alike of one trace.
     """
 
     def __init__(self, sender: SpanSender, percent: int) -> None:
         self._sender = sender
         self._below = percent * 16**_DIGITS // 100
 
-    def begin(self, exchange: Exchange) -> None:
+    def begin(self, exchange: Exchange, *, is_trusted: bool) -> None:
         """Decide whether an exchange is recorded."""
-        exchange.is_sampled = int(exchange.trace_id[-_DIGITS:], 16) < self._below
+        decisive = exchange.trace_id if is_trusted else exchange.request_id
+        exchange.is_sampled = int(decisive[-_DIGITS:], 16) < self._below
 
     def end(self, exchange: Exchange, seconds: float) -> None:
         """Record an exchange that is over, if it is one to be recorded."""
