@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 from tests.support.memory import pss_mib
 from tests.support.ports import free_ports
 
-GATEWAY_CORE, _LOAD_CORE = "0", "1"
+GATEWAY_CORE, LOAD_CORE = "0", "1"
 SERVE: Final = (sys.executable, "-m", "gateway_service", "serve")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 PEERS: Final = Path(__file__).parent / "gateway_peers"
@@ -126,7 +126,7 @@ def load(gateway: Gateway, work: Work, script: Path, seconds: float) -> Run:
     before = gateway.cpu_seconds()
     output = subprocess.run(
         [
-            *("taskset", "-c", _LOAD_CORE, "wrk", "-t1", f"-c{work.connections}"),
+            *("taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{work.connections}"),
             *(f"-d{seconds:g}s", "--latency", "-s", str(script)),
             f"http://127.0.0.1:{gateway.port}",
         ],
@@ -304,7 +304,7 @@ def measure(
         [port] = free_ports(1)
         bench = Bench(folder, port)
         upstream = ["nginx", "-c", bench.filled_in("upstream.conf", port)]
-        stack.enter_context(running("upstream", upstream, port, _LOAD_CORE))
+        stack.enter_context(running("upstream", upstream, port, LOAD_CORE))
         found = gateways(bench, stack, policies=policies)
         for key in works:
             work, script = WORKS[key], scripts[key]

@@ -1,0 +1,39 @@
+"""Charts of what the benches measured, as SVG files that the documents show."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import pygal  # type: ignore[import-untyped] # it has no types
+from pygal.style import CleanStyle  # type: ignore[import-untyped]
+
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "figures"
+
+
+def draw(
+    name: str,
+    title: str,
+    x: tuple[str, Sequence[object]],
+    y: str,
+    lines: Mapping[str, Sequence[float | None]],
+) -> Path:
+    """Write a chart of lines over the same points, and return its path."""
+    chart = pygal.Line(
+        title=title,
+        x_title=x[0],
+        y_title=y,
+        x_labels=[f"{each}" for each in x[1]],
+        style=CleanStyle,
+        js=(),  # a document's picture asks no other site for a script
+        width=760,
+        height=420,
+        range=(0, max(v for line in lines.values() for v in line if v is not None)),
+        legend_at_bottom=True,
+        no_prefix=True,
+    )
+    for label, values in lines.items():
+        chart.add(label, [None if v is None else round(v, 2) for v in values])
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{name}.svg"
+    path.write_bytes(chart.render(is_unicode=False))
+    return path

@@ -1,0 +1,213 @@
+"""How the gateway's cost grows, drawn: ``python -m tests.bench.curves``.
+
+Processor time of a request over the number of connections, header bytes, routes and
+replicas, beside nginx and Envoy where these apply, and the latency at a constant rate.
+It takes some five minutes; the pictures are in docs/figures.
+"""
+
+import argparse
+import contextlib
+import json
+import re
+import secrets
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.bench.charts import draw
+from tests.bench.gateway_bench import (
+    BROWSER_HEADERS,
+    LOAD_CORE,
+    SERVE,
+    WORKS,
+    Bench,
+    Gateway,
+    load,
+    running,
+    say,
+    write_script,
+)
+from tests.support.ports import free_ports
+
+_CONNECTIONS: Final = (1, 8, 32, 128, 512, 2_000, 5_000)
+_HEADER_BYTES: Final = (250, 500, 1_000, 2_000, 4_000, 7_000)
+_ROUTES: Final = (1, 10, 100, 1_000)
+_REPLICAS: Final = (1, 2, 5, 10, 20, 50)
+
+_TOKENS: Final = 1_000
+_SECONDS: Final = 2.0
+_ROUNDS: Final = 3
+_LINE: Final = 100
+"""Bytes of a header line that fills a head up."""
+
+_CAPACITY: Final = 0.7
+"""The part of its capacity at which a server's latency is measured."""
+
+_ROOM: Final = "max_in_flight = 20000\nidle_connections = 10000"
+"""Of the upstream: its bounds are not what is measured."""
+
+_Y: Final = "CPU µs a request"
+
+
+class Curves:
+    """Runs servers in front of one upstream, and loads them."""
+
+    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        self._folder = folder
+        self._ports = free_ports(max(_REPLICAS))
+        self._bench = Bench(folder, self._ports[0])
+        self._tokens = [secrets.token_urlsafe(560) for _ in range(_TOKENS)]
+        path = Path(self._bench.filled_in("upstream.conf", self._ports[0]))
+        listens = "".join(f"listen 127.0.0.1:{port};\n" for port in self._ports[1:])
+        text = path.read_text().replace("location / {", f"{listens}location / {{", 1)
+        path.write_text(text)
+        command = ["nginx", "-c", str(path)]
+        stack.enter_context(running("upstream", command, self._ports[0], LOAD_CORE))
+
+    @contextlib.contextmanager
+    def gateway(self, *, routes: int = 1, replicas: int = 1) -> Iterator[Gateway]:
+        """Run our gateway with a configuration of some size."""
+        port, internal_port = free_ports(2)
+        environ = self._bench.environ(port, internal_port)
+        path = Path(environ["GATEWAY_CONFIG"])
+        text = re.sub(r"(addresses = .*)", rf"\1\n{_ROOM}", path.read_text())
+        text += "[limits]\nconnections_per_client = 10000\n"
+        for number in range(routes - 1):
+            text += f'[[routes]]\nprefix = "/other/{number}"\nupstream = "content"\n'
+        path.write_text(text)
+        environ["GATEWAY_UPSTREAM_CONTENT"] = ",".join(
+            f"http://127.0.0.1:{each}" for each in self._ports[:replicas]
+        )
+        with running("gateway", SERVE, port, **environ) as found:
+            yield found
+
+    @contextlib.contextmanager
+    def all(self) -> Iterator[list[Gateway]]:
+        """Run our gateway and its peers."""
+        with contextlib.ExitStack() as stack:
+            found = [stack.enter_context(self.gateway())]
+            commands = self._bench.commands()
+            for name in ("nginx", "Envoy"):
+                [port] = free_ports(1)
+                command = commands[name](port)
+                if shutil.which(command[0]) is None:
+                    say(f"{name} is left out: {command[0]} is not installed")
+                    continue
+                found.append(stack.enter_context(running(name, command, port)))
+            yield found
+
+    def cost(
+        self, gateways: Sequence[Gateway], connections: int = 32, filler: int = 0
+    ) -> list[float]:
+        """Return what a request costs each of them: the median of a few rounds."""
+        lines = {f"X-Filler-{n}": "f" * (_LINE - 15) for n in range(filler // _LINE)}
+        work = WORKS["small"]._replace(connections=connections)
+        script = write_script(
+            self._folder / "curve", work, self._tokens, {**BROWSER_HEADERS, **lines}
+        )
+        runs: dict[str, list[float]] = {each.name: [] for each in gateways}
+        for _ in range(_ROUNDS):
+            for each in gateways:
+                run = load(each, work, script, _SECONDS)
+                runs[each.name].append(run.cpu_microseconds)
+        return [statistics.median(each) for each in runs.values()]
+
+    def steady(self, gateway: Gateway) -> dict[str, float]:
+        """Return the latencies at a constant part of a server's capacity, in ms."""
+        work, lines = WORKS["small"], [f"{k}: {v}" for k, v in BROWSER_HEADERS.items()]
+        script = write_script(self._folder / "steady", work, self._tokens)
+        capacity = load(gateway, work, script, _SECONDS).per_second
+        start = f"GET {work.path} HTTP/1.1"
+        requests = [
+            "\r\n".join([start, "Host: a", f"x-access-token: {token}", *lines, "", ""])
+            for token in self._tokens
+        ]
+        path = self._folder / "requests.json"
+        path.write_text(json.dumps(requests))
+        found = subprocess.run(
+            [
+                *("taskset", "-c", LOAD_CORE, sys.executable, "-m"),
+                *("tests.bench.steady_load", str(gateway.port), str(path)),
+                *("--rate", f"{capacity * _CAPACITY:.0f}", "--seconds", "10"),
+                *("--connections", "32"),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        latencies: dict[str, float] = json.loads(found.stdout)
+        return latencies
+
+
+def _by_name(
+    gateways: Sequence[Gateway], rows: Sequence[Sequence[float]]
+) -> dict[str, list[float | None]]:
+    """Return each server's costs, point by point."""
+    return {each.name: [row[at] for row in rows] for at, each in enumerate(gateways)}
+
+
+def _show(
+    name: str,
+    title: str,
+    x: tuple[str, Sequence[object]],
+    lines: Mapping[str, Sequence[float | None]],
+) -> None:
+    """Print a curve, and draw it."""
+    say(f"\n{title}, {_Y}\n{x[0]:18} " + " ".join(f"{each:>7}" for each in x[1]))
+    for label, values in lines.items():
+        say(f"{label:18} " + " ".join(f"{value:7.1f}" for value in values if value))
+    draw(f"gateway-{name}", title, x, _Y, lines)
+
+
+def beside_peers(curves: Curves) -> None:
+    """Draw the cost over connections and header bytes, and say the latencies."""
+    with curves.all() as found:
+        rows = [curves.cost(found, connections=each) for each in _CONNECTIONS]
+        costs = _by_name(found, rows)
+        _show(
+            "connections", "Cost by connections", ("connections", _CONNECTIONS), costs
+        )
+        rows = [curves.cost(found, filler=each) for each in _HEADER_BYTES]
+        x = "header bytes beyond a browser's"
+        _show(
+            "headers", "Cost by header bytes", (x, _HEADER_BYTES), _by_name(found, rows)
+        )
+        for each in found:
+            latencies = curves.steady(each)
+            text = ", ".join(f"{name} {value:.2f}" for name, value in latencies.items())
+            say(f"{each.name:18} at {_CAPACITY:.0%} of capacity, ms: {text}")
+
+
+def alone(curves: Curves) -> None:
+    """Draw the cost over the size of the configuration."""
+    for name, points in (("routes", _ROUTES), ("replicas", _REPLICAS)):
+        costs: list[float | None] = []
+        for number in points:
+            with curves.gateway(**{name: number}) as gateway:
+                costs += curves.cost([gateway])
+        _show(name, f"Cost by {name}", (name, points), {"gateway": costs})
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, measure and draw."""
+    parts: dict[str, Callable[[Curves], None]] = {
+        "peers": beside_peers,
+        "alone": alone,
+    }
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
+    chosen = parser.parse_args(arguments)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        curves = Curves(folder, stack)
+        for part in chosen.parts:
+            parts[part](curves)
+
+
+if __name__ == "__main__":
+    main()
