@@ -54,8 +54,7 @@ compile: setup ## build the packages with their hot modules compiled, into .loca
 
 test-compiled: compile ## the tests of what is compiled, on the compiled build
 	PYTHONPATH=$(COMPILED)/packages TEST_BUILD=compiled $(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" \
-		tests/gateway/http1 tests/gateway/test_headers.py tests/gateway/test_framing.py tests/gateway/test_requests.py \
-		tests/shared/tokens tests/shared/test_builds.py $(ARGS)
+		tests/gateway tests/shared $(ARGS)
 
 check: lint types imports test ## all of the above, quickest first
 

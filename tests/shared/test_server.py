@@ -14,6 +14,8 @@ import aiohttp
 import pytest
 from tests.support.ports import free_ports, until_ready
 
+from service_kit.builds import BUILD
+
 SERVICE = textwrap.dedent("""
     import asyncio, sys
     from datetime import timedelta
@@ -174,7 +176,7 @@ async def test_where_it_serves_is_said_as_people_write_it(service: Running) -> N
     (line,) = (x for x in map(json.loads, log.splitlines()) if x["event"] == "serving")
     assert f"http://{line['address']}" == service.url
     assert f"http://{line['internal_address']}" == service.internal_url
-    assert line["build"] == "interpreted"
+    assert line["build"] == BUILD
 
 
 async def test_a_client_hello_on_the_plain_port_is_refused_at_once(
