@@ -1,6 +1,7 @@
 import socket
 import ssl
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,17 @@ def test_new_handshakes_see_the_exchanged_certificate(
 
     assert certificate.reload_if_changed()
     assert shown_by(certificate.context) == "second.test"
+
+
+def test_when_it_expires_is_read_once_from_each_certificate(
+    config: TlsConfig, tmp_path: Path
+) -> None:
+    certificate = Certificate(config)
+    first = certificate.expires_at
+    assert certificate.expires_at is first
+    write_certificate(tmp_path, "second.test", lasts=timedelta(days=400))
+    assert certificate.reload_if_changed()
+    assert certificate.expires_at - first > timedelta(days=30)
 
 
 def test_half_exchanged_pair_is_left_until_it_fits(

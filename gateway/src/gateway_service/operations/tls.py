@@ -48,11 +48,8 @@ class Certificate:
         self.pair = KeyPair.read(config) if pair is None else pair
         self.context = _context()
         _load(self.context, self.pair)
-
-    @property
-    def expires_at(self) -> datetime:
+        self.expires_at: datetime = not_after(self.pair.certificate)
         """When browsers begin to refuse the certificate."""
-        return not_after(self.pair.certificate)
 
     def reload_if_changed(self) -> bool:
         """Show the files' present content to new handshakes, if it has changed.
@@ -71,7 +68,7 @@ class Certificate:
                 "certificate_not_reloaded", extra={"error": type(error).__name__}
             )
             return False
-        self.pair = pair
+        self.pair, self.expires_at = pair, not_after(pair.certificate)
         _logger.info("certificate_reloaded")
         return True
 
