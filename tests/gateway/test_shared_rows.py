@@ -4,6 +4,9 @@ import fcntl
 import multiprocessing
 import os
 import time
+from mmap import mmap
+
+import pytest
 
 from gateway_service.config.clients import RateLimit
 from gateway_service.operations.shared_memory import SharedMemory
@@ -86,6 +89,24 @@ def test_a_count_that_is_not_known_makes_no_row_go() -> None:
     for number in range(40_000):
         counts.remove(f"another {number}")
     assert sum(map(counts.of, clients)) == kept
+
+
+def test_a_lock_that_cannot_be_had_at_all_is_an_error() -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    memory = mmap(-1, SharedRows.size_for(64, 1))
+    rows = SharedRows(
+        memory,
+        reading,
+        start=0,
+        rows=64,
+        columns=1,
+        secret=b"s" * 32,
+        need=lambda numbers: numbers[0],
+    )
+    os.close(reading)
+    with pytest.raises(OSError, match="descriptor"):
+        rows.change("a", lambda numbers: (numbers[0] + 1,))
 
 
 def test_a_process_that_stops_with_a_lock_holds_nobody_up() -> None:

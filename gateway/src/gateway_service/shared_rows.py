@@ -133,6 +133,6 @@ class SharedRows:
         how = fcntl.LOCK_EX | fcntl.LOCK_NB
         try:
             fcntl.lockf(self._descriptor, how, length, start)
-        except OSError:
+        except (BlockingIOError, PermissionError):  # EAGAIN or EACCES: others hold it
             return False
         return True
