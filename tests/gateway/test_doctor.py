@@ -182,6 +182,28 @@ async def test_doctor_examines_the_gateway_that_runs_here(
     assert not [line for line in lines if "listen on" in line]
 
 
+async def test_doctor_of_another_version_says_so_in_a_line(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = b'{"service": "gateway", "version": "0.0.1", "pid": 7}'
+    async with replica_servers(2) as [server, older]:
+        older.answer = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+        ) % (len(status), status)
+        code, lines = await examined(
+            capsys,
+            settings(path, internal_port=older.port),
+            {"GATEWAY_UPSTREAM_CONTENT": f"http://127.0.0.1:{server.port}"},
+        )
+
+    place = f"process on internal port {older.port}"
+    assert code == 0
+    assert lines[1] == f"ok    {place}: gateway 0.0.1, pid 7, up 0 s"
+    assert lines[2].startswith(f"note  {place}: its version is another")
+    assert " -> " in lines[2]
+
+
 async def test_doctor_names_a_stranger_on_the_internal_port(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,7 +51,7 @@ async def ask_process(service: str, host: str, port: int) -> ProcessReport:
         return ProcessReport(None, [fault(place, found, _ANOTHER)])
     if not isinstance(status, dict) or status.get("service") != service:
         return ProcessReport(None, [fault(place, f"is not {service}'s", _ANOTHER)])
-    return ProcessReport(status, [*_findings(place, service, status)])
+    return ProcessReport(status, _findings(place, service, status))
 
 
 def _findings(place: str, service: str, status: Mapping[str, Any]) -> list[Finding]:
@@ -59,6 +59,12 @@ def _findings(place: str, service: str, status: Mapping[str, Any]) -> list[Findi
     uptime = status.get("uptime_seconds", 0)
     return [
         Finding(place, f"{service} {version}, pid {pid}, up {uptime:.0f} s"),
-        *(fault(f"not ready: {k}", str(v)) for k, v in status["faults"].items()),
-        *(note(f"ready, but {k}", str(v)) for k, v in status["warnings"].items()),
+        *(fault(f"not ready: {k}", str(v)) for k, v in _reasons(status, "faults")),
+        *(note(f"ready, but {k}", str(v)) for k, v in _reasons(status, "warnings")),
     ]
+
+
+def _reasons(status: Mapping[str, Any], kind: str) -> list[tuple[str, str]]:
+    """Return what a process says is amiss; one of another version may say less."""
+    reasons = status.get(kind)
+    return [*reasons.items()] if isinstance(reasons, dict) else []

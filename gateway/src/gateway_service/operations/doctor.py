@@ -97,7 +97,11 @@ async def _examine_processes(settings: GatewaySettings) -> AsyncIterator[Finding
         if report.status is not None:
             is_running = True
             changed_at = (await asyncio.to_thread(settings.config.stat)).st_mtime
-            for finding in _running_configuration(report.status, changed_at):
+            try:
+                findings = [*_running_configuration(report.status, changed_at)]
+            except KeyError:
+                findings = [_of_another_version(port)]
+            for finding in findings:
                 yield finding
     if not is_running:
         yield await asyncio.to_thread(_port_is_free, settings.host, settings.port)
@@ -125,6 +129,14 @@ def _running_configuration(
             "each gateway counts alone",
             f"see why {limits['store']} does not answer",
         )
+
+
+def _of_another_version(port: int) -> Finding:
+    return note(
+        f"process on internal port {port}",
+        "its version is another, and says nothing of its configuration",
+        "use the doctor of that version, or start the gateway anew",
+    )
 
 
 def _descriptors(config: Config) -> Finding:
