@@ -91,7 +91,7 @@ def _failures_and_probes(upstreams: list[Upstream]) -> Iterator[Metric]:
     )
     probes = CounterMetricFamily(
         "gateway_probes",
-        "Probes of replicas, by what they found",
+        "Probes of replicas, by what they found; the first worker counts those of all",
         labels=("upstream", "result"),
     )
     for upstream in upstreams:

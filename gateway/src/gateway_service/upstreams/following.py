@@ -7,11 +7,13 @@ tells each worker in lines of JSON.
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.failures import ProbeResult
 from gateway_service.upstreams.replica import ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching import Watch
@@ -25,18 +27,25 @@ class Finding:
     replicas: Mapping[Endpoint, ReplicaHealth]
     faults: Mapping[str, str]
     """The names that cannot be resolved, and why."""
+    probes: Mapping[ProbeResult, int]
+    """What came of the probes so far."""
 
     @classmethod
     def of(cls, watch: Watch) -> Self:
         """Return what a watch has found."""
         upstream = watch.upstream
         replicas = {each.endpoint: each.health for each in upstream.replicas}
-        return cls(upstream.name, replicas, dict(watch.faults))
+        return cls(upstream.name, replicas, dict(watch.faults), upstream.probes)
 
     def to_line(self) -> bytes:
         """Return all of it, for `from_line`."""
         replicas = [(*each, health.value) for each, health in self.replicas.items()]
-        said = {"upstream": self.upstream, "replicas": replicas, "faults": self.faults}
+        said = {
+            "upstream": self.upstream,
+            "replicas": replicas,
+            "faults": self.faults,
+            "probes": {result.value: count for result, count in self.probes.items()},
+        }
         return json.dumps(said).encode() + b"\n"
 
     @classmethod
@@ -47,7 +56,8 @@ class Finding:
             Endpoint(host, port, probe_port): ReplicaHealth(health)
             for host, port, probe_port, health in said["replicas"]
         }
-        return cls(said["upstream"], replicas, said["faults"])
+        probes = {ProbeResult(name): count for name, count in said["probes"].items()}
+        return cls(said["upstream"], replicas, said["faults"], probes)
 
 
 @dataclass(eq=False)
@@ -55,6 +65,8 @@ class FollowedWatch:
     """Gives an upstream the replicas that it is told of."""
 
     upstream: Upstream
+    counts_probes: bool
+    """Whether the probes, which another process sends, are counted here."""
     faults: Mapping[str, str] = field(default_factory=dict)
     _is_told: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -71,6 +83,8 @@ class FollowedWatch:
     def follow(self, finding: Finding) -> None:
         """Take over what was found."""
         self.faults = finding.faults
+        if self.counts_probes:
+            self.upstream.probes = Counter(finding.probes)
         self.upstream.assign(finding.replicas)
         for replica in self.upstream.replicas:
             self.upstream.report(replica, finding.replicas[replica.endpoint])
@@ -78,15 +92,21 @@ class FollowedWatch:
 
 
 class Followed:
-    """The latest findings, and the watches that follow them."""
+    """The latest findings, and the watches that follow them.
 
-    def __init__(self) -> None:
+    Of several workers one alone counts the probes, or their sum would be wrong.
+    """
+
+    def __init__(self, *, counts_probes: bool) -> None:
+        self._counts_probes = counts_probes
         self._findings: dict[str, Finding] = {}
         self._watches: dict[str, FollowedWatch] = {}
 
     def watch(self, upstream: Upstream) -> FollowedWatch:
         """Return a watch of an upstream, in place of an older one of its name."""
-        watch = self._watches[upstream.name] = FollowedWatch(upstream)
+        watch = self._watches[upstream.name] = FollowedWatch(
+            upstream, self._counts_probes
+        )
         if upstream.name in self._findings:
             watch.follow(self._findings[upstream.name])
         return watch
