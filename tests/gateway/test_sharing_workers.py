@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import time
 import urllib.request
@@ -9,7 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.gateway.test_workers import replace_workers, until
+from tests.gateway.test_workers import replace_workers, until, worker_pids
 from tests.support.gateway_process import GatewayProcess, gateway_process
 from tests.support.raw_client import RawClient, ask, raw_client
 from tests.support.raw_upstream import RawUpstream
@@ -116,6 +117,70 @@ async def test_a_reload_gives_every_worker_the_new_upstreams(
             found = (await status_of(gateway, worker))["upstreams"]["probed"]
             assert found["replicas"][0]["address"] == f"127.0.0.1:{second.port}"
             assert found["replicas"][0]["readiness"] == "ready"
+
+
+async def test_workers_use_the_file_as_their_supervisor_read_it(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """They get to it only when it holds something else."""
+    async with (
+        replica_servers(2) as (first, second),
+        gateway_process(
+            tmp_path,
+            upstream.port,
+            workers=2,
+            more_config=PROBED.format(port=first.port),
+        ) as gateway,
+    ):
+        await until_readiness(gateway, 2, "ready")
+        for pid in worker_pids(gateway):
+            os.kill(pid, signal.SIGSTOP)
+        text = gateway.config.read_text()
+        gateway.config.write_text(text.replace(str(first.port), str(second.port)))
+        gateway.process.send_signal(signal.SIGHUP)
+        await until(lambda: second.requests != [])  # the supervisor's probe
+        await asyncio.sleep(0.5)
+        gateway.config.write_text("routes = [")
+        for pid in worker_pids(gateway):
+            os.kill(pid, signal.SIGCONT)
+        await until(lambda: gateway.events().count("configuration_reloaded") >= 2)
+        for worker in range(2):
+            found = (await status_of(gateway, worker))["upstreams"]["probed"]
+            assert found["replicas"][0]["address"] == f"127.0.0.1:{second.port}"
+    assert "configuration_refused" not in gateway.events()
+
+
+async def test_one_worker_alone_counts_the_probes(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async with (
+        replica_servers(1) as (replica,),
+        gateway_process(
+            tmp_path,
+            upstream.port,
+            workers=2,
+            more_config=PROBED.format(port=replica.port),
+        ) as gateway,
+    ):
+        await until_readiness(gateway, 2, "ready")
+        replica.answer = not_ready()
+        await until_readiness(gateway, 2, "not_ready")
+        first, second = [
+            await probes_of(gateway, worker, 'result="ready"') for worker in range(2)
+        ]
+        assert 1 <= first <= len(replica.requests)
+        assert second == 0
+
+
+async def probes_of(gateway: GatewayProcess, worker: int, labels: str) -> float:
+    def read() -> str:
+        port = gateway.internal_port + worker
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            return str(answer.read().decode())
+
+    lines = (await asyncio.to_thread(read)).splitlines()
+    found = [line for line in lines if line.startswith("gateway_probes_total{")]
+    return sum(float(line.split()[-1]) for line in found if labels in line)
 
 
 async def test_a_limit_of_rates_is_one_limit_for_all_workers(

@@ -13,14 +13,15 @@ from typing import Final
 
 import uvloop
 
-from gateway_service.app import Shared, create_app
+from gateway_service.app import GatewayApp, Shared, create_app
 from gateway_service.config.faults import ConfigError
-from gateway_service.config.file import read_config
+from gateway_service.config.file import parse_config, read_config
 from gateway_service.http1.descriptors import raise_limit
 from gateway_service.operations.access_log import target_fault
 from gateway_service.operations.doctor import check, diagnose
 from gateway_service.operations.explain import Asked, explain
-from gateway_service.operations.last_good import LastGood, Loaded, from_line
+from gateway_service.operations.handed_over import HandedOver
+from gateway_service.operations.last_good import LastGood, from_line
 from gateway_service.operations.parent import Parent
 from gateway_service.operations.ports import Ports
 from gateway_service.operations.shared_memory import SharedMemory
@@ -120,7 +121,14 @@ def _serve(settings: GatewaySettings, ports: str | None, shared: str | None) -> 
         exit_unusable(str(error))
     if settings.workers > 1:
         return asyncio.run(Supervisor(all_ports, last_good).run())
-    return uvloop.run(_serve_here(settings, all_ports[0], last_good.loaded))
+
+    async def serve() -> int:
+        raise_limit()
+        read = partial(read_config, settings.config, os.environ)
+        app = create_app(settings, read, last_good.loaded)
+        return await _serve_here(settings, all_ports[0], app)
+
+    return uvloop.run(serve())
 
 
 def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> int:
@@ -128,32 +136,32 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
     if not (line := parent.read_line()):
         return _FAILURE  # it is gone already
     start = from_line(line, settings.config, os.environ)
+    name = str(settings.config)
+    handed = HandedOver(start.config, lambda text: parse_config(text, name, os.environ))
     descriptor, worker = map(int, shared.split("/"))
     memory = SharedMemory(descriptor, settings.workers)
 
     async def serve() -> int:
-        followed = Followed()
-        parent.follow(asyncio.get_running_loop(), followed.tell)
-        return await _serve_here(
-            settings, ports, start, Shared(followed, memory, worker)
+        raise_limit()
+        followed = Followed(counts_probes=worker == 0)
+        parent.follow(
+            asyncio.get_running_loop(), lambda lines: followed.tell(handed.take(lines))
         )
+        shared = Shared(followed, memory, worker)
+        app = create_app(settings, handed.read, start, shared)
+        handed.follow(app.reload)
+        return await _serve_here(settings, ports, app)
 
     return uvloop.run(serve())
 
 
-async def _serve_here(
-    settings: GatewaySettings, ports: Ports, start: Loaded, shared: Shared | None = None
-) -> int:
-    loop = asyncio.get_running_loop()
-    raise_limit()
-    read = partial(read_config, settings.config, os.environ)
-    app = create_app(settings, read, start, shared)
+async def _serve_here(settings: GatewaySettings, ports: Ports, app: GatewayApp) -> int:
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         for parameter, value in _MALLOC_SETTINGS.items():
             mallopt(parameter, value)
-    loop.add_signal_handler(signal.SIGHUP, app.reload)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
     await serve_until_stopped(
         app.serving(ports.public),
         app.internal_app,

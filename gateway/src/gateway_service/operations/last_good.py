@@ -56,11 +56,12 @@ class LastGood:
         self._certificate = self.loaded.certificate
         self.config = self.loaded.config
 
-    def take_over(self) -> None:
-        """Take over what the file holds now; ConfigError leaves all as it was."""
+    def take_over(self) -> str:
+        """Take over what the file holds, and return it; ConfigError changes nothing."""
         text = read_text(self._path)
         self.config = parse_config(text, str(self._path), self._environ)
         self._text = text
+        return text
 
     def follow_certificate(self) -> None:
         """Take over a new certificate, if there is one."""

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from gateway_service.config.faults import ConfigError
 from gateway_service.operations.control import TIDY_SECONDS
+from gateway_service.operations.handed_over import good_line, refusal_line
 from gateway_service.operations.last_good import LastGood
 from gateway_service.operations.lookout import Lookout
 from gateway_service.operations.ports import Ports
@@ -93,14 +94,16 @@ class Supervisor:
         self._spawn(self._reload())
 
     async def _reload(self) -> None:
-        """Have workers read the file again; those to come start with what is good."""
+        """Read the file again, for all workers there are and will be."""
         async with self._reloading:
             try:
-                await asyncio.to_thread(self._last_good.take_over)
+                text = await asyncio.to_thread(self._last_good.take_over)
                 await self._lookout.adopt(self._last_good.config)
             except ConfigError as error:
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
-            self._pass_on(signal.SIGHUP)
+                self._tell(refusal_line(error.faults))
+            else:
+                self._tell(good_line(text))
 
     async def _tidy(self) -> None:
         self._lookout.tell_all()
