@@ -168,6 +168,68 @@ async def test_p8_newcomers_of_very_many_networks_are_a_few(
     assert looked_at <= 100
 
 
+async def under_attack(throttle: Throttle, clock: TurnedClock) -> None:
+    """Have strangers fail until nobody but newcomers may try."""
+    for _ in range(2):
+        while await fails(throttle, "alice", elsewhere(1)):
+            pass
+        clock.turn(timedelta(minutes=1))
+
+
+async def second_step(throttle: Throttle, source: str, challenge: str) -> bool:
+    """Do a second step; return whether it was looked at."""
+    try:
+        await throttle.reserve_second_step(
+            "alice", source, challenge, known_device=False
+        )
+    except TooManyAttemptsError:
+        return False
+    return True
+
+
+async def test_p8_both_steps_of_a_newcomer_are_one_newcomer(
+    throttle: Throttle, clock: TurnedClock
+) -> None:
+    await under_attack(throttle, clock)
+
+    assert await fails(throttle, "alice", HOME)
+    assert not await fails(throttle, "alice", elsewhere(256))
+    assert await second_step(throttle, HOME, "challenge")
+
+
+async def test_p8_one_second_step_goes_with_a_first_one(
+    throttle: Throttle, clock: TurnedClock
+) -> None:
+    await under_attack(throttle, clock)
+    assert await fails(throttle, "alice", HOME)
+
+    looked_at = await asyncio.gather(
+        *(second_step(throttle, elsewhere(256 * n), "challenge") for n in range(9))
+    )
+
+    assert sum(looked_at) == 1
+
+
+async def test_p8_newcomers_places_are_good_for_one_more_second_step_each(
+    throttle: Throttle, clock: TurnedClock
+) -> None:
+    """Who holds thousands of networks has a place a minute, and two steps in it."""
+    await under_attack(throttle, clock)
+    minutes, looked_at = 60, 0
+    sources = (elsewhere(256 * number) for number in itertools.count(1))
+    for minute in range(minutes):
+        for number in range(10):
+            challenge = f"{minute} {number}"
+            if await fails(throttle, "alice", next(sources)):
+                looked_at += 1
+                for _ in range(5):
+                    looked_at += await second_step(throttle, next(sources), challenge)
+        clock.turn(timedelta(minutes=1))
+
+    of_strangers = SIGN_INS_OF_USER[2].amount
+    assert looked_at <= 2 * minutes + of_strangers
+
+
 async def test_p9_right_sign_ins_count_too(throttle: Throttle) -> None:
     limit = SIGN_INS_OF_USER_AT_SITE[0].amount
     for known in (False, True):

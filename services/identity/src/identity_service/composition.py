@@ -1,5 +1,7 @@
 """Put the service together: what the server and the commands have in common."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -124,11 +126,15 @@ class Services:
 
 
 def compose(
-    settings: Settings, registry: CollectorRegistry, *, clock: Clock | None = None
+    settings: Settings,
+    registry: CollectorRegistry,
+    *,
+    clock: Clock | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Services:
     """Return the services that these settings describe, judging by the database's time.
 
-    ``clock`` is another time to judge by.
+    ``clock`` is another time to judge by, ``monotonic`` another to count attempts by.
     """
     engine = create_engine(settings.database_url, pool_size=settings.database_pool_size)
     database = Database(engine)
@@ -145,7 +151,7 @@ def compose(
     if settings.breached_passwords_url is not None:
         breached_passwords = BreachedPasswords(settings.breached_passwords_url)
     new_passwords = NewPasswords(policy, breached_passwords)
-    counters = open_counters(settings.throttle_url)
+    counters = open_counters(settings.throttle_url, monotonic)
     throttle = Throttle(counters if settings.throttle else NoCounters())
     schedule = key_schedule(settings)
     sealer = Sealer(settings.key_encryption_keys)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from identity_service.domain.factors import CHALLENGE_LIFETIME
+
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -37,6 +39,10 @@ an IPv6 /48. With those of the user, a guesser with one network has 100 in a mon
 
 NEWCOMERS_TO_USER: Final = (Limit(1, MINUTE),)
 """Newcomers' failures on one user, from all networks together."""
+
+SECOND_STEPS_OF_NEWCOMER: Final = (Limit(1, CHALLENGE_LIFETIME),)
+"""Second steps for each first one that take none of the user's newcomers' places: a
+sign-in with two factors is one newcomer."""
 
 SIGN_INS_OF_USER_AT_SITE: Final = (Limit(120, MINUTE), Limit(1200, HOUR))
 """Attempts on one user from one site, right ones too: each costs a hash."""

@@ -239,15 +239,17 @@ class ValkeyCounters:
         return await self._store.ask(lambda: question(self._shared), alone)
 
 
-def open_counters(url: str) -> StoreCounters | ValkeyCounters:
+def open_counters(
+    url: str, monotonic: Callable[[], float] = time.monotonic
+) -> StoreCounters | ValkeyCounters:
     """Return the counters that ``memory://``, ``valkey://…`` or ``redis://…`` names.
 
     Connects to nothing yet. Raises ``ValueError`` for another URL.
     """
     if url == MEMORY_URL:
-        return StoreCounters(MemoryCounts(), time.monotonic)
+        return StoreCounters(MemoryCounts(monotonic), monotonic)
     if is_store_url(url):
-        return ValkeyCounters(url)
+        return ValkeyCounters(url, monotonic=monotonic)
     raise ValueError("not memory://, valkey://… or redis://…")
 
 

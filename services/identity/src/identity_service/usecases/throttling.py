@@ -24,6 +24,7 @@ from identity_service.domain.throttling import (
     NEWCOMERS_TO_USER,
     REFRESHES_OF_SESSION,
     REFRESHES_OF_SOURCE,
+    SECOND_STEPS_OF_NEWCOMER,
     SIGN_INS_OF_NEWCOMER,
     SIGN_INS_OF_SOURCE,
     SIGN_INS_OF_USER,
@@ -124,7 +125,12 @@ class Throttle:
         """How often an attempt met a limit that was reached, by what it is of."""
 
     async def reserve_sign_in(
-        self, username_key: str, source: str, *, known_device: bool = False
+        self,
+        username_key: str,
+        source: str,
+        *,
+        known_device: bool = False,
+        first_step: str | None = None,
     ) -> Reservation:
         """Count an attempt against the source and the user, before any work for it.
 
@@ -134,7 +140,8 @@ class Throttle:
         sign-in has: whoever knows one credential of two may not clear the count.
 
         A known device has a count of its own with its user, which no other source
-        can fill, and does not suffer for what else comes from its address.
+        can fill, and does not suffer for what else comes from its address. A second
+        step names the challenge of its ``first_step``.
 
         Raises
         ------
@@ -151,7 +158,7 @@ class Throttle:
                 await attempt.take(
                     f"source/{site}", SIGN_INS_OF_SOURCE, AtSuccess.GIVE_BACK
                 )
-                await self._reserve_of_stranger(attempt, name, source)
+                await self._reserve_of_stranger(attempt, name, source, first_step)
             await attempt.take(
                 f"tries/{name}/{site}", SIGN_INS_OF_USER_AT_SITE, AtSuccess.KEEP
             )
@@ -161,12 +168,13 @@ class Throttle:
         return attempt
 
     async def reserve_second_step(
-        self, username_key: str, source: str, *, known_device: bool
+        self, username_key: str, source: str, first_step: str, *, known_device: bool
     ) -> Reservation:
         """Count the second step of a sign-in like an attempt of its own.
 
         The first one has counted as failed, lest it tell whether the password was
-        right: when this one succeeds, both are taken back.
+        right: when this one succeeds, both are taken back. ``first_step`` names the
+        challenge, whose first use shares the newcomer's place that the first step took.
 
         Raises
         ------
@@ -174,7 +182,7 @@ class Throttle:
             Not now.
         """
         attempt = await self.reserve_sign_in(
-            username_key, source, known_device=known_device
+            username_key, source, known_device=known_device, first_step=first_step
         )
         attempt.counts += [
             each for each in attempt.counts if each.at_success is AtSuccess.GIVE_BACK
@@ -219,9 +227,8 @@ class Throttle:
         )
         return attempt
 
-    @staticmethod
     async def _reserve_of_stranger(
-        attempt: Reservation, name: str, source: str
+        self, attempt: Reservation, name: str, source: str, first_step: str | None
     ) -> None:
         """Count with all strangers, or else as one of the user's newcomers."""
         try:
@@ -234,11 +241,17 @@ class Throttle:
             try:
                 streak = f"newcomer/{name}/{network}"
                 await attempt.take(streak, SIGN_INS_OF_NEWCOMER, AtSuccess.CLEAR)
-                streak = f"newcomers/{name}"
-                await attempt.take(streak, NEWCOMERS_TO_USER, AtSuccess.GIVE_BACK)
+                if first_step is None or not await self._follows(first_step):
+                    streak = f"newcomers/{name}"
+                    await attempt.take(streak, NEWCOMERS_TO_USER, AtSuccess.GIVE_BACK)
             except TooManyAttemptsError as newcomer:
                 wait = min(refused.retry_after, newcomer.retry_after)
                 raise TooManyAttemptsError(wait) from None
+
+    async def _follows(self, first_step: str) -> bool:
+        """Return whether this is the one second step that goes with a first one."""
+        key, limits = f"step/{_digest(first_step)}", SECOND_STEPS_OF_NEWCOMER
+        return await self._counters.take(key, limits) is None
 
     async def reserve_sign_up(self, source: str) -> None:
         """Count a sign-up, or raise `TooManyAttemptsError`."""

@@ -176,7 +176,10 @@ class SecondSteps:
             )
         )
         reservation = await self._throttle.reserve_second_step(
-            first.username_key, device.address, known_device=is_known_device
+            first.username_key,
+            device.address,
+            challenge.digest,
+            known_device=is_known_device,
         )
         proof = await self._proofs.judge(first.user_id, untrusted)
         if (
