@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.support.identity import (
 from tests.support.missing import skip_missing
 
 from identity_service.composition import compose
+from identity_service.domain.mail import MailRequest, MailRequestKind
 
 Restore = Callable[[], None]
 
@@ -209,3 +211,44 @@ async def test_nothing_that_was_ended_lives_and_no_name_comes_back(
         boss = (await identity.sign_in("boss")).json["accessToken"]
         events = await identity.call("GET", "/api/audit?action=database.restored", boss)
         assert len(events.json["events"]) == 2
+
+
+async def test_nobody_is_deleted_by_a_date_of_the_past(url: str) -> None:
+    brief = identity_settings(url, IDENTITY_DELETION_GRACE="1")
+    async with running_identity(brief) as identity:
+        alice = await identity.signed_in("alice")
+        await identity.call("DELETE", "/api/users/me", alice["accessToken"])
+    await asyncio.sleep(1.1)
+
+    said = await asyncio.to_thread(after_restore, url)
+
+    assert "accounts that are to be deleted, 14 days from now: 1" in said
+    composed = compose(brief, CollectorRegistry())
+    try:
+        assert await composed.accounts.departures.prune() == 0
+    finally:
+        await composed.close()
+    async with running_identity(brief) as identity:
+        assert (await identity.sign_in("alice")).status == 200
+
+
+async def test_mail_is_forgotten_a_bounded_number_at_a_time(url: str) -> None:
+    request = MailRequest(
+        kind=MailRequestKind.PASSWORD_RESET,
+        email_key="alice@example.test",
+        language="en",
+        address="192.0.2.1",
+    )
+    composed = compose(identity_settings(url), CollectorRegistry())
+    try:
+        for _ in range(5):
+            await composed.database.write(
+                lambda unit: unit.outbox.add_request(request, datetime.now(UTC))
+            )
+        removed = [
+            await composed.database.write(lambda unit: unit.restoring.forget_mail(2))
+            for _ in range(4)
+        ]
+    finally:
+        await composed.close()
+    assert removed == [2, 2, 1, 0]

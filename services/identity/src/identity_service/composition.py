@@ -334,7 +334,13 @@ def compose(
             audience=settings.audience,
         ),
         housekeeping=housekeeping,
-        restoring=Restoring(database, rotation=key_rotation, audit=audit, clock=clock),
+        restoring=Restoring(
+            database,
+            rotation=key_rotation,
+            audit=audit,
+            clock=clock,
+            grace=settings.deletion_grace,
+        ),
     )
 
 

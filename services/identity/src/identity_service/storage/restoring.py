@@ -96,15 +96,40 @@ class RestoringRepository:
         await self._connection.execute(delete(rollouts))
         return (await self._connection.execute(delete(status_lists))).rowcount
 
-    async def forget_mail(self) -> int:
-        """Remove unsent mail, and the tokens that mails brought; return how many.
+    async def postpone_deletions(
+        self, due_at: datetime, now: datetime, limit: int
+    ) -> int:
+        """Have some users who are to be deleted sooner deleted then; return how many.
+
+        Those with the earliest dates come first.
+        """
+        found = await self._connection.scalars(
+            select(users.c.id)
+            .where(users.c.deletion_due_at < due_at)
+            .order_by(users.c.deletion_due_at)
+            .limit(limit)
+        )
+        await self._connection.execute(
+            update(users)
+            .where(users.c.id.in_(ids := found.all()))
+            .values(deletion_due_at=due_at, updated_at=now)
+        )
+        return len(ids)
+
+    async def forget_mail(self, limit: int) -> int:
+        """Remove some unsent mail and tokens that mails brought; return how many.
 
         What was sent and used since the backup would be sent and be good again.
         """
-        removed = 0
-        for table in (outbox, mail_requests, one_time_tokens, pending_sign_ups):
-            removed += (await self._connection.execute(delete(table))).rowcount
-        return removed
+        for key in (
+            outbox.c.id,
+            mail_requests.c.id,
+            one_time_tokens.c.id,
+            pending_sign_ups.c.id,
+        ):
+            if removed := await remove_some(self._connection, key, limit):
+                return removed
+        return 0
 
     async def forget_entries(self, limit: int) -> int:
         """Remove some entries of lists that are no more; return how many."""

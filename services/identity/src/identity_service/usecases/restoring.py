@@ -1,12 +1,13 @@
 """End whatever a restored database brings back to life."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.sessions import EndReason
-from identity_service.storage.database import Database
+from identity_service.storage.database import Database, Work
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.key_rotation import KeyRotation
@@ -17,6 +18,9 @@ ID_MARGIN: Final = 1_000_000
 
 _BATCH: Final = 1000
 """Rows changed in one transaction."""
+
+LEAST_GRACE: Final = timedelta(days=7)
+"""How long people can keep an account at least which they wanted to be deleted."""
 
 Say = Callable[[str], None]
 """Writes one line for the operator."""
@@ -30,12 +34,19 @@ class Restoring:
     """
 
     def __init__(
-        self, database: Database, *, rotation: KeyRotation, audit: Audit, clock: Clock
+        self,
+        database: Database,
+        *,
+        rotation: KeyRotation,
+        audit: Audit,
+        clock: Clock,
+        grace: timedelta,
     ) -> None:
         self._database = database
         self._rotation = rotation
         self._audit = audit
         self._clock = clock
+        self._grace = max(grace, LEAST_GRACE)
 
     async def restore(self, say: Say) -> None:
         """End all sessions and tokens, and have no id or name given a second time.
@@ -53,10 +64,17 @@ class Restoring:
         say(f"signing keys withdrawn: {withdrawn}; signs now: {kid}")
         sessions = await self._end_sessions()
         say(f"sessions ended: {sessions}")
-        letters = await self._database.write(lambda unit: unit.restoring.forget_mail())
+        postponed = await self._postpone_deletions()
+        say(
+            f"accounts that are to be deleted, {self._grace.days} days from now: "
+            f"{postponed}"
+        )
+        letters = await self._repeated(lambda unit: unit.restoring.forget_mail(_BATCH))
         say(f"letters and tokens of mails forgotten: {letters}")
         lists = await self._database.write(lambda unit: unit.restoring.forget_lists())
-        entries = await self._forget_entries()
+        entries = await self._repeated(
+            lambda unit: unit.restoring.forget_entries(_BATCH)
+        )
         say(f"status lists forgotten: {lists}, with {entries} entries")
         await self._database.write(
             lambda unit: self._audit.append(
@@ -65,6 +83,7 @@ class Restoring:
                     action=Action.RESTORED,
                     details={
                         "sessions_ended": sessions,
+                        "deletions_postponed": postponed,
                         "keys_withdrawn": withdrawn,
                         "kid": kid,
                         "next_user_id": first_id,
@@ -88,10 +107,22 @@ class Restoring:
             after, EndReason.RESTORED, self._clock(), _BATCH
         )
 
-    async def _forget_entries(self) -> int:
-        forgotten = 0
-        while some := await self._database.write(
-            lambda unit: unit.restoring.forget_entries(_BATCH)
-        ):
-            forgotten += some
-        return forgotten
+    async def _postpone_deletions(self) -> int:
+        """Give those who wanted to leave the whole grace to think better of it.
+
+        Who has signed in after the backup has kept their account, and doesn't know that
+        it is lost again.
+        """
+        now = self._clock()
+        return await self._repeated(
+            lambda unit: unit.restoring.postpone_deletions(
+                now + self._grace, now, _BATCH
+            )
+        )
+
+    async def _repeated(self, work: Work[int]) -> int:
+        """Do a bounded work until it has nothing left; return how much was done."""
+        done = 0
+        while some := await self._database.write(work):
+            done += some
+        return done
