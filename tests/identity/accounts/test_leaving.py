@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.support.identity import (
 )
 
 from identity_service.composition import compose
+from identity_service.storage.repositories import Repositories
 
 
 async def leave(identity: IdentityClient, access_token: str) -> Answer:
@@ -57,6 +59,34 @@ async def test_signing_in_within_the_grace_keeps_the_account(
 
     clock.advance(timedelta(days=2))
     assert await prune(database_url, clock) == 0
+    assert (await identity.sign_in("alice")).status == 200
+
+
+async def test_who_signs_in_while_accounts_are_deleted_keeps_theirs(
+    identity: IdentityClient, clock: MovableClock, database_url: str
+) -> None:
+    user = await identity.signed_in("alice")
+    await leave(identity, user["accessToken"])
+    clock.advance(timedelta(days=14, seconds=1))
+    is_kept = asyncio.Event()
+
+    async def keep(unit: Repositories) -> None:
+        """Do what a sign-in does, and commit when somebody waits for the lock."""
+        await unit.users.lock(user["id"])
+        await unit.users.set_deletion_due_at(user["id"], None, clock())
+        is_kept.set()
+        await asyncio.sleep(0.3)
+
+    services = compose(
+        identity_settings(database_url), CollectorRegistry(), clock=clock
+    )
+    try:
+        keeping = asyncio.create_task(services.database.write(keep))
+        await is_kept.wait()
+        assert await prune(database_url, clock) == 0
+        await keeping
+    finally:
+        await services.close()
     assert (await identity.sign_in("alice")).status == 200
 
 

@@ -75,6 +75,10 @@ class User:
             return self.roles
         return tuple(role for role in self.roles if role not in guarded)
 
+    def is_due_for_deletion(self, now: datetime) -> bool:
+        """Return whether its owner wanted it deleted by now."""
+        return self.deletion_due_at is not None and self.deletion_due_at <= now
+
     def still_admits(self, verified: "User") -> bool:
         """Return whether a password that was right for ``verified`` still is, here."""
         return (

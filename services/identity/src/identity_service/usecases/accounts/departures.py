@@ -82,14 +82,15 @@ class Departures:
 
         async def work(unit: Repositories) -> int:
             await unit.roles.lock_admin()
-            user_id = await unit.users.due_for_deletion(self._clock())
+            now = self._clock()
+            user_id = await unit.users.due_for_deletion(now)
             user = None if user_id is None else await unit.users.lock(user_id)
-            if user is None:
-                return 0
+            if user is None or not user.is_due_for_deletion(now):
+                return 0  # they have signed in since the first look, which locks nobody
             try:
                 await _refuse_last_admin(unit, user)
             except LastAdminError:  # since they asked, all others have gone
-                await unit.users.set_deletion_due_at(user.id, None, self._clock())
+                await unit.users.set_deletion_due_at(user.id, None, now)
                 return 1
             await self._delete(unit, user.id)
             event = AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id)
