@@ -173,6 +173,26 @@ async def test_retention_prunes_the_oldest_and_the_rest_still_verifies(
         assert await connection.scalar(select(audit_head.c.last_event_id)) == 6
 
 
+async def test_event_from_the_future_goes_with_those_after_it(
+    audit: Audit, still_clock: ManualClock
+) -> None:
+    await record(audit, 1)
+    still_clock.advance(3 * RETENTION)
+    await record(audit, 1)
+    still_clock.advance(-3 * RETENTION)
+    await record(audit, 1)
+    still_clock.advance(RETENTION + timedelta(seconds=1))
+    await record(audit, 1)
+
+    assert await audit.prune() == 3
+    verification = await audit.verify()
+    assert (verification.records, verification.broken_at) == (1, None)
+
+
+async def test_empty_log_is_not_behind(audit: Audit) -> None:
+    assert await audit.backlog() == timedelta()
+
+
 async def test_pruning_does_a_bounded_part_of_the_work(
     audit: Audit, still_clock: ManualClock, database_url: str
 ) -> None:

@@ -1,8 +1,8 @@
 """Record who did what, and verify that nobody has changed the record."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from itertools import takewhile
+from datetime import datetime, timedelta
 from typing import Final
 
 from identity_service.domain.audit import (
@@ -83,16 +83,16 @@ class Audit:
         """Return for how long the oldest event has been beyond retention."""
         oldest = await self._database.read(lambda unit: unit.audit.after(0, 1))
         due_before = self._clock() - self._retention
-        return max(timedelta(), *(due_before - record.at for record in oldest))
+        ages = [due_before - record.at for record in oldest]
+        return max([timedelta(), *ages])
 
     async def prune(self) -> int:
         """Remove some events beyond retention, oldest first; return how many."""
-        cutoff = self._clock() - self._retention
+        now = self._clock()
 
         async def work(unit: Repositories) -> int:
             await unit.audit.lock_head()
-            oldest = await unit.audit.after(0, _BATCH)
-            expired = list(takewhile(lambda record: record.at < cutoff, oldest))
+            expired = _expired(await unit.audit.after(0, _BATCH), now, self._retention)
             if expired:
                 await unit.audit.remove_up_to(expired[-1])
             return len(expired)
@@ -109,6 +109,22 @@ class Audit:
             return head, await unit.audit.after(after_id, _BATCH)
 
         return await self._database.write(work)
+
+
+def _expired(
+    oldest: Sequence[AuditRecord], now: datetime, retention: timedelta
+) -> Sequence[AuditRecord]:
+    """Return those at the start that are beyond retention.
+
+    One from the future, when a clock was wrong, is as old as the next of the past.
+    """
+    expired = 0
+    for count, record in enumerate(oldest, 1):
+        if record.at < now - retention:
+            expired = count
+        elif record.at <= now:
+            break
+    return oldest[:expired]
 
 
 def _follows(record: AuditRecord, last_hash: str | None, head: AuditHead) -> bool:
