@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -78,6 +79,18 @@ async def test_a_bad_body_is_a_problem_and_never_a_500(
     client: Client, body: bytes, content_type: str, status: int
 ) -> None:
     assert (await post(client, body, content_type))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"), [(bodies.JSON, 400), (bodies.FORM, 200)]
+)
+async def test_a_string_without_an_end_does_not_hold_the_loop_up(
+    client: Client, content_type: str, status: int
+) -> None:
+    body = b'{"' + b"[" * 33 + b'":"' + b'\\"' * 49_000
+    started_at = time.thread_time()
+    assert (await post(client, body, content_type))[0] == status
+    assert time.thread_time() - started_at < 0.2
 
 
 async def test_a_client_that_leaves_in_its_body_leaves_no_traceback(

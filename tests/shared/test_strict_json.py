@@ -1,5 +1,7 @@
 """Which JSON is read at all."""
 
+import time
+
 import pytest
 
 from service_kit.strict_json import parse_object
@@ -38,3 +40,12 @@ def test_every_kind_of_value_is_read() -> None:
 def test_anything_else_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_object(text)
+
+
+@pytest.mark.parametrize("end", [b"", b"\\", b"x", b'"', b'\\"}'])
+def test_a_string_without_an_end_costs_no_more_than_its_length(end: bytes) -> None:
+    text = b'{"' + b"[" * 9 + b'":"' + b'\\"' * 50_000 + end
+    started_at = time.thread_time()
+    with pytest.raises(ValueError, match=r"."):
+        parse_object(text)
+    assert time.thread_time() - started_at < 0.1

@@ -323,6 +323,7 @@ def _encodings() -> Iterator[tuple[str, Make]]:
         "nested-20000-arrays": b'{"a":' + b"[" * 3000 + b"]" * 3000 + b"}",
         "nested-unclosed": b'{"a":' + b"[" * 5900,
         "nested-objects": b'{"a":' * 900 + b"1" + b"}" * 900,
+        "string-without-end": b'{"' + b"[" * 9 + b'":"' + b'\\"' * 2900,
         "trailing-comma": b'{"a":1,}',
         "comment": b'{"a":1}//',
     }
