@@ -24,10 +24,18 @@ _MOST_HOPS: Final = 32
 _CACHED_PEERS: Final = 4_096
 """Parsing an address is slow."""
 
-_ELEMENT: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+_PAIR: Final = (
+    r"([!#$%&'*+.^_`|~0-9A-Za-z-]++)="
+    r"""(?:"((?:[^"\\]|\\.)*+)"|([^\s",;]*+))"""
+)
+_PAIRS: Final = rf"(?:{_PAIR})?+(?:[ \t]*+;[ \t]*+(?:{_PAIR})?+)*+"
+_FORWARDED: Final = re.compile(rf"[ \t]*+{_PAIRS}(?:[ \t]*+,[ \t]*+{_PAIRS})*+[ \t]*+")
+"""`Forwarded` (RFC 7239 section 4). Addresses count without their quotes as well."""
+
+_ELEMENT: Final = re.compile(r'(?:[^,"]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))++')
 """What stands between two commas, of which a quoted string may hold more."""
 
-_PARAMETER: Final = re.compile(r'([^\s=;]+)=(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
+_PARAMETER: Final = re.compile(rf"(?:^|;)[ \t]*+{_PAIR}")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 _SCHEMES: Final = frozenset({"http", "https"})
@@ -89,7 +97,8 @@ class TrustedProxies:
 
         Read from right to left, each entry was written by the hop after it; so the
         first entry that no trusted proxy owns is the client, and what stands to the
-        left of it is hearsay. What the other header says is never looked at.
+        left of it is hearsay. What the other header says is never looked at, and
+        nothing of a `Forwarded` that is malformed anywhere is believed.
         """
         addresses = [normalised(peer)]
         if not self.trusts(peer):
@@ -125,7 +134,8 @@ class TrustedProxies:
         if self.header == X_FORWARDED_FOR:
             for value in reversed(values):
                 yield from map(_Hop, reversed(value.split(",")))
-        else:
+        elif all(map(_FORWARDED.fullmatch, values)):
+            # Else a client's quote without an end could hide what a proxy appended.
             for value in reversed(values):
                 yield from map(_forwarded_hop, reversed(_ELEMENT.findall(value)))
 
@@ -133,7 +143,7 @@ class TrustedProxies:
 def _forwarded_hop(element: str) -> _Hop:
     """Return what one element of `Forwarded` says (RFC 7239)."""
     said = {
-        name.lower(): quoted or plain.strip()
+        name.lower(): quoted or plain
         for name, quoted, plain in _PARAMETER.findall(element)
     }
     return _Hop(
