@@ -9,7 +9,7 @@ PREFERENCE_APPLIED: Final = "Preference-Applied"
 """The response's header with the preferences that were granted."""
 
 _PREFERENCE: Final = re.compile(
-    r'\s*([!#$%&\'*+.^_`|~0-9a-z-]+)\s*=\s*"?([^";\s]*)"?\s*(?:;.*)?',
+    r'\s*+([!#$%&\'*+.^_`|~0-9a-z-]++)\s*+=\s*+"?([^";\s]*+)"?\s*+(?:;.*+)?',
     re.ASCII | re.IGNORECASE,
 )
 
