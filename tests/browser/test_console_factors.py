@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import chromium
 from tests.support.console import Console, console_in, mailed, running_browser
 from tests.support.factors import code_at
+from tests.support.qr_codes import read_picture
 from tests.support.requests import send
 from tests.support.stack import Stack
 
@@ -111,6 +112,9 @@ def test_an_authenticator_app_is_the_second_step(
         page.get_by_role("button", name="Set up an authenticator app").click()
         secret = page.locator("main pre").inner_text()
         console.judge("factor-setup")
+        uri = read_picture(page.get_by_role("img", name="QR code").screenshot())
+        assert uri.startswith("otpauth://totp/")
+        assert f"secret={secret}" in uri
         code = page.get_by_label("Code that the app shows")
         code.fill("000000")
         page.get_by_role("button", name="Confirm").click()
@@ -232,28 +236,73 @@ def test_a_forgotten_password_is_replaced_by_a_mail(
         console.sign_in("forgetful", f"{PASSWORD}, at last")
 
 
-def test_what_matters_asks_for_the_password_again(
-    tmp_path: Path, browser: Browser
+@pytest.fixture(scope="module")
+def stale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Where a proof counts for a moment only."""
+    chromium()
+    overrides = {"IDENTITY_FRESH_CHECK_LIFETIME": "4", "IDENTITY_THROTTLE": "off"}
+    folder = tmp_path_factory.mktemp("stale")
+    with Stack(folder, overrides, host="localhost") as running:
+        yield running
+
+
+def ask_for_codes(console: Console) -> None:
+    """Do what needs a fresh proof, once the last one is too old."""
+    console.follow("Start")
+    console.follow("Second factor")
+    console.page.wait_for_timeout(5000)
+    console.page.get_by_role("button", name="New recovery codes").click()
+
+
+def test_what_matters_takes_whatever_proof_the_account_has(
+    stale: Stack, browser: Browser
 ) -> None:
-    overrides = {"IDENTITY_FRESH_CHECK_LIFETIME": "1"}
-    with Stack(tmp_path, overrides) as stale:
-        sign_up(stale, "changer")
-        with console_in(browser, stale.base_url) as console:
-            page = console.page
-            console.sign_in("changer", PASSWORD)
-            page.wait_for_timeout(1500)
-            console.follow("Profile")
-            page.get_by_label("E-mail address").fill("another@example.org")
-            page.get_by_role("button", name="Save").click()
-            dialog = page.get_by_role("dialog")
-            expect(dialog.get_by_label("Your password")).to_be_focused()
-            console.judge("fresh-check")
-            dialog.get_by_label("Your password").fill("a wrong one")
-            dialog.get_by_role("button", name="Confirm").click()
-            console.expect_refused("That is not right.")
-            dialog.get_by_label("Your password").fill(PASSWORD)
-            dialog.get_by_role("button", name="Confirm").click()
-            expect(page.get_by_label("E-mail address")).to_have_value(
-                "another@example.org"
-            )
-            console.expect_said("Your profile is changed.")
+    sign_up(stale, "prover")
+    with console_in(browser, stale.base_url) as console:
+        page = console.page
+        page.add_init_script(_NO_AUTOFILL)
+        console.sign_in("prover", PASSWORD)
+        Authenticator(page)
+        codes = register_passkey(console, "Phone")
+        ask_for_codes(console)
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_label("Your password")).to_be_focused()
+        console.judge("fresh-check-all")
+        code = dialog.get_by_label("Or a code")
+        code.fill("abcd-efgh-ijkl-mnop")
+        dialog.get_by_role("button", name="Confirm by the code").click()
+        console.expect_refused("That is not right.")
+        code.fill(codes[0])
+        dialog.get_by_role("button", name="Confirm by the code").click()
+        console.expect_said("The old recovery codes do not work any more.")
+
+        ask_for_codes(console)
+        dialog.get_by_role("button", name="Use a passkey").click()
+        console.expect_said("The old recovery codes do not work any more.")
+        ask_for_codes(console)
+        dialog.get_by_role("button", name="Cancel").click()
+        console.expect_refused("Please prove again who you are.")
+
+
+def test_what_matters_asks_for_the_password_again(
+    stale: Stack, browser: Browser
+) -> None:
+    sign_up(stale, "changer")
+    with console_in(browser, stale.base_url) as console:
+        page = console.page
+        console.sign_in("changer", PASSWORD)
+        page.wait_for_timeout(5000)
+        console.follow("Profile")
+        page.get_by_label("E-mail address").fill("another@example.org")
+        page.get_by_role("button", name="Save").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_label("Your password")).to_be_focused()
+        expect(dialog.get_by_label("Or a code")).to_have_count(0)
+        console.judge("fresh-check")
+        dialog.get_by_label("Your password").fill("a wrong one")
+        dialog.get_by_role("button", name="Confirm").click()
+        console.expect_refused("That is not right.")
+        dialog.get_by_label("Your password").fill(PASSWORD)
+        dialog.get_by_role("button", name="Confirm").click()
+        expect(page.get_by_label("E-mail address")).to_have_value("another@example.org")
+        console.expect_said("Your profile is changed.")

@@ -22,6 +22,7 @@ from tests.support.identity import (
     identity_settings,
     running_identity,
 )
+from tests.support.qr_codes import read_rows
 
 
 def claims_of(access_token: str) -> Any:  # noqa: ANN401 - parsed JSON
@@ -48,6 +49,17 @@ async def test_sign_in_takes_password_and_code(
     claims = claims_of(second.json["accessToken"])
     assert (claims["amr"], claims["acr"]) == (["mfa", "otp", "pwd"], "aal2")
     assert (await identity.refresh(second.json["refreshToken"])).status == 200
+
+
+@pytest.mark.parametrize("name", ["alice", "Zoë & the <others>", "名" * 20])
+async def test_the_qr_code_says_what_the_uri_says(
+    identity: IdentityClient, name: str
+) -> None:
+    await identity.sign_up(name, email="alice@example.test")
+    pair = (await identity.sign_in(name)).json
+    new = (await identity.call("POST", TOTP, pair["accessToken"])).json
+
+    assert read_rows(new["qrCode"]) == new["uri"]
 
 
 async def test_enrolment_counts_for_the_session_that_did_it(

@@ -130,6 +130,11 @@ class TotpBody(Body):
 
     secret: Annotated[str, text(64, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")]
     uri: Annotated[str, text(512, "otpauth://totp/id.example:alice?secret=JBSWY3DP")]
+    qr_code: Annotated[
+        list[Annotated[str, text(177, "1110111", pattern="^[01]+$")]],
+        described(maxItems=177, minItems=21),
+    ]
+    """The URI as rows of a QR code, 1 for dark; leave four light modules around it."""
 
 
 class RecoveryCodesBody(Body):

@@ -1,5 +1,7 @@
 """Second factors of the caller, and the second step of a sign-in."""
 
+import asyncio
+
 from aiohttp import web
 
 from identity_service.handlers.context import RequestContext
@@ -20,6 +22,7 @@ from identity_service.handlers.responses import (
     message_response,
 )
 from identity_service.handlers.sessions import signed_in_response
+from identity_service.security import totp
 from service_kit.operations import ANYBODY, USERS, Tag
 from service_kit.problems import accounts
 
@@ -109,7 +112,8 @@ async def begin_totp(request: web.Request) -> web.Response:
     context = RequestContext(request)
     caller = await context.fresh_caller()
     new = await context.services.factors.totp.begin(caller)
-    return json_response(TotpBody(secret=new.secret, uri=new.uri))
+    qr_code = await asyncio.to_thread(totp.qr_code, new.uri)
+    return json_response(TotpBody(secret=new.secret, uri=new.uri, qr_code=qr_code))
 
 
 @operation(

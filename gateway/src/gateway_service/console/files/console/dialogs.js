@@ -2,7 +2,8 @@
 
 import { call, whenProofIsWanted } from "./api.js";
 import { button, h } from "./dom.js";
-import { form, passwordField } from "./forms.js";
+import { action, field, form, passwordField } from "./forms.js";
+import { canUsePasskeys, usePasskey } from "./passkeys.js";
 
 /** Show a dialog until it is closed; return whether it was closed with `done`. */
 function show(title, text, fill) {
@@ -11,7 +12,7 @@ function show(title, text, fill) {
   dialog.append(
     h("h2", { id: "dialog-title" }, title),
     h("p", { id: "dialog-text" }, text),
-    ...fill(() => close("done"), () => close("")),
+    ...fill(() => close("done"), () => close("")).filter(Boolean),
   );
   const notices = document.querySelector(".notices");
   dialog.append(notices); // whatever is outside of a dialog is neither seen nor read out
@@ -37,13 +38,37 @@ export const confirm = (title, text, yes) =>
     ),
   ]);
 
-whenProofIsWanted((message) =>
-  show("Is it still you?", message, (done, cancel) => {
-    async function submit({ password }) {
-      await call("POST", "/api/users/me/fresh", { password });
+/** Which proofs the account has besides its password. */
+async function otherProofs() {
+  try {
+    const { data } = await call("GET", "/api/users/me/factors");
+    return { code: data.totp || data.recoveryCodesLeft > 0, passkey: data.passkeys > 0 && canUsePasskeys() };
+  } catch {
+    return {}; // the password is asked for in any case
+  }
+}
+
+whenProofIsWanted(async (message) => {
+  const has = await otherProofs();
+  return show("Is it still you?", message, (done, cancel) => {
+    async function prove(proof) {
+      await call("POST", "/api/users/me/fresh", proof);
       done();
     }
-    const field = passwordField("password", "Your password", { autocomplete: "current-password", autofocus: true });
-    return [form(field, "Confirm", submit), button("Cancel", cancel)];
-  }),
-);
+    const password = passwordField("password", "Your password", { autocomplete: "current-password", autofocus: true });
+    const code = field("code", "Or a code of your authenticator app, or a recovery code", {
+      autocomplete: "one-time-code",
+      required: true,
+    });
+    return [
+      form(password, "Confirm", prove),
+      has.code && form(code, "Confirm by the code", ({ code: given }) => prove({ code: given.trim() })),
+      h(
+        "div",
+        { class: "row" },
+        has.passkey && action("Use a passkey", async () => prove({ credential: await usePasskey() })),
+        button("Cancel", cancel),
+      ),
+    ];
+  });
+});

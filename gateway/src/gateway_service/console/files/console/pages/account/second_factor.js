@@ -5,6 +5,7 @@ import { confirm } from "../../dialogs.js";
 import { facts, h, tag } from "../../dom.js";
 import { action, field, form } from "../../forms.js";
 import { announce } from "../../notices.js";
+import { qrCode } from "../../qr_code.js";
 import { go } from "../../router.js";
 
 const TOTP = "/api/users/me/totp";
@@ -36,7 +37,9 @@ export async function render() {
     }
     shown.replaceChildren(
       h("h2", { tabindex: "-1" }, "Set up an authenticator app"),
-      h("p", {}, "Add an account in the app by this secret, or ", h("a", { href: data.uri }, "open the app on this device"), "."),
+      h("p", {}, "Have the app read this code, or ", h("a", { href: data.uri }, "open the app on this device"), "."),
+      qrCode(data.qrCode, "QR code for the authenticator app; the secret below says the same"),
+      h("p", {}, "Or type this secret:"),
       h("pre", { class: "wrap", tabindex: "0" }, data.secret),
       form(
         field("code", "Code that the app shows", { autocomplete: "one-time-code", inputmode: "numeric", required: true }),
