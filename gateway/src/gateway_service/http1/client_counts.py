@@ -42,7 +42,9 @@ class OwnClientCounts:
         """Return how many a client has."""
         return self._counts[network]
 
-    own = of
+    def own(self, network: str) -> int:
+        """Return how many of them this process has: all."""
+        return self._counts[network]
 
 
 class SharedClientCounts:
