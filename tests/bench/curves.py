@@ -27,6 +27,7 @@ from tests.bench.gateway_bench import (
     WORKS,
     Bench,
     Gateway,
+    builds,
     load,
     running,
     say,
@@ -41,7 +42,7 @@ _REPLICAS: Final = (1, 2, 5, 10, 20, 50)
 
 _TOKENS: Final = 1_000
 _SECONDS: Final = 2.0
-_ROUNDS: Final = 3
+_ROUNDS: Final = 2
 _LINE: Final = 100
 """Bytes of a header line that fills a head up."""
 
@@ -70,7 +71,9 @@ class Curves:
         stack.enter_context(running("upstream", command, self._ports[0], LOAD_CORE))
 
     @contextlib.contextmanager
-    def gateway(self, *, routes: int = 1, replicas: int = 1) -> Iterator[Gateway]:
+    def gateway(
+        self, name: str = "gateway", *, routes: int = 1, replicas: int = 1
+    ) -> Iterator[Gateway]:
         """Run our gateway with a configuration of some size."""
         port, internal_port = free_ports(2)
         environ = self._bench.environ(port, internal_port)
@@ -83,14 +86,15 @@ class Curves:
         environ["GATEWAY_UPSTREAM_CONTENT"] = ",".join(
             f"http://127.0.0.1:{each}" for each in self._ports[:replicas]
         )
-        with running("gateway", SERVE, port, **environ) as found:
+        environ |= builds()[name]
+        with running(name, SERVE, port, **environ) as found:
             yield found
 
     @contextlib.contextmanager
     def all(self) -> Iterator[list[Gateway]]:
         """Run our gateway and its peers."""
         with contextlib.ExitStack() as stack:
-            found = [stack.enter_context(self.gateway())]
+            found = [stack.enter_context(self.gateway(name)) for name in builds()]
             commands = self._bench.commands()
             for name in ("nginx", "Envoy"):
                 [port] = free_ports(1)
@@ -110,6 +114,8 @@ class Curves:
         script = write_script(
             self._folder / "curve", work, self._tokens, {**BROWSER_HEADERS, **lines}
         )
+        for each in gateways:
+            load(each, work, script, 0.5)
         runs: dict[str, list[float]] = {each.name: [] for each in gateways}
         for _ in range(_ROUNDS):
             for each in gateways:
@@ -188,7 +194,9 @@ def alone(curves: Curves) -> None:
     for name, points in (("routes", _ROUTES), ("replicas", _REPLICAS)):
         costs: list[float | None] = []
         for number in points:
-            with curves.gateway(**{name: number}) as gateway:
+            routes = number if name == "routes" else 1
+            replicas = number if name == "replicas" else 1
+            with curves.gateway(routes=routes, replicas=replicas) as gateway:
                 costs += curves.cost([gateway])
         _show(name, f"Cost by {name}", (name, points), {"gateway": costs})
 

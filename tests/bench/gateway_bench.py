@@ -32,6 +32,8 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 PEERS: Final = Path(__file__).parent / "gateway_peers"
 _MEBIBYTE: Final = 1_048_576
 _OURS: Final = "gateway"
+_COMPILED: Final = Path(__file__).parents[2] / ".local" / "compiled" / "packages"
+"""Where `make compile` puts what it builds."""
 _TOKENS: Final = 10_000
 _TOKEN_BYTES: Final = 560
 """As long as an access token signed with RSA-3072."""
@@ -245,6 +247,16 @@ def _wait_for(name: str, url: str, token: str) -> None:
     raise SystemExit(f"{name} does not answer")
 
 
+def builds() -> dict[str, dict[str, str]]:
+    """Return the variables of our gateway as it is, and of its compiled build."""
+    found: dict[str, dict[str, str]] = {_OURS: {}}
+    if _COMPILED.is_dir():
+        found["compiled"] = {"PYTHONPATH": str(_COMPILED)}
+    else:
+        say("the compiled build is left out: `make compile` makes it")
+    return found
+
+
 def gateways(
     bench: Bench, stack: contextlib.ExitStack, *, policies: bool
 ) -> list[Gateway]:
@@ -259,7 +271,8 @@ def gateways(
         context = running(name, SERVE, port, **environ)
         found.append(stack.enter_context(context))
 
-    ours(_OURS)
+    for name, variables in builds().items():
+        ours(name, **variables)
     if policies:
         ours("no access log", GATEWAY_ACCESS_LOG="off")
         ours("and a rate limit", rate_limit=True)
