@@ -106,6 +106,7 @@ wheels: setup ## build this tree's packages as wheels, in .local/wheels
 lock: setup ## pin again what changed in the pyproject files (UPGRADE=1: newest of everything)
 	$(COMPILE) $(LOCKS)/build.in -o $(LOCKS)/build.txt
 	$(COMPILE) $(LOCKS)/dev.in -c $(LOCKS)/build.txt -o $(LOCKS)/dev.txt
+	$(COMPILE) $(LOCKS)/compile.in -c $(LOCKS)/dev.txt -o $(LOCKS)/compile.txt
 	for name in $(notdir $(wildcard services/*)); do \
 	  printf "./shared[tokens]\n./services/$$name\n" | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/$$name.txt || exit 1; done
 	printf './shared\n./gateway\n' | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/gateway.txt

@@ -86,7 +86,7 @@ class Curves:
         environ["GATEWAY_UPSTREAM_CONTENT"] = ",".join(
             f"http://127.0.0.1:{each}" for each in self._ports[:replicas]
         )
-        environ |= builds()[name]
+        environ["PYTHONPATH"] = builds()[name]
         with running(name, SERVE, port, **environ) as found:
             yield found
 

@@ -247,11 +247,11 @@ def _wait_for(name: str, url: str, token: str) -> None:
     raise SystemExit(f"{name} does not answer")
 
 
-def builds() -> dict[str, dict[str, str]]:
-    """Return the variables of our gateway as it is, and of its compiled build."""
-    found: dict[str, dict[str, str]] = {_OURS: {}}
+def builds() -> dict[str, str]:
+    """Return the Python path of our gateway as it is, and of its compiled build."""
+    found = {_OURS: os.environ.get("PYTHONPATH", "")}
     if _COMPILED.is_dir():
-        found["compiled"] = {"PYTHONPATH": str(_COMPILED)}
+        found["compiled"] = str(_COMPILED)
     else:
         say("the compiled build is left out: `make compile` makes it")
     return found
@@ -271,8 +271,8 @@ def gateways(
         context = running(name, SERVE, port, **environ)
         found.append(stack.enter_context(context))
 
-    for name, variables in builds().items():
-        ours(name, **variables)
+    for name, python_path in builds().items():
+        ours(name, PYTHONPATH=python_path)
     if policies:
         ours("no access log", GATEWAY_ACCESS_LOG="off")
         ours("and a rate limit", rate_limit=True)

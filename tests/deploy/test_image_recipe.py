@@ -27,8 +27,10 @@ def _all(name: str) -> list[str]:
 
 
 def test_both_stages_stand_on_one_pinned_image() -> None:
-    assert [line.split()[0] for line in _all("FROM")] == ["${PYTHON_IMAGE}"] * 2
+    first, last = (line.split()[0] for line in _all("FROM"))
+    assert (first, last) == ("${BUILD_IMAGE}", "${PYTHON_IMAGE}")
     assert "PYTHON_IMAGE=python:3.14-slim-trixie" in _all("ARG")
+    assert "BUILD_IMAGE=${PYTHON_IMAGE}" in _all("ARG")
 
 
 def test_the_final_stage_runs_nothing_while_it_is_built() -> None:
@@ -56,8 +58,8 @@ def test_commands_need_no_shell() -> None:
 
 
 def test_nothing_is_installed_without_its_hash() -> None:
-    installs = re.findall(r"pip [^&]*?install [^&]*", " ".join(_all("RUN")))
-    assert len(installs) == 3
+    installs = re.findall(r"pip [^&]*?install [^&]*", " && ".join(_all("RUN")))
+    assert len(installs) == 4
     for install in installs:
         assert "--require-hashes" in install or "--no-index" in install
 
@@ -65,7 +67,11 @@ def test_nothing_is_installed_without_its_hash() -> None:
 def test_no_compiler_and_no_package_manager_is_called() -> None:
     commands = " ".join(_all("RUN"))
     assert not re.search(r"\b(apt|apt-get|apk|gcc|cc|make|curl|wget)\b", commands)
-    assert commands.count("--only-binary :all:") == 2
+    assert commands.count("--only-binary :all:") == 3
+
+
+def test_modules_are_compiled_only_where_it_is_asked_for() -> None:
+    assert "COMPILE=false" in _all("ARG")
 
 
 def test_the_image_says_what_it_is() -> None:

@@ -103,13 +103,13 @@ class Forwarding:
     def _make_request(self, first: bytes, *, is_whole: bool) -> UpstreamRequest:
         exchange, route = self._exchange, self._route
         request = exchange.request
-        is_upgrade = request.is_upgrade
+        is_upgrade = b"upgrade" in request.values and request.is_upgrade
         length = len(first) if is_whole else request.length
         framing = request_framing(request, length, is_upgrade=is_upgrade)
         head = request_head(exchange, self._upstream.name, self._headers, framing)
         if first and not is_whole:
             first = self._body.framed(first)
-        wait = preferred_wait(request)
+        wait = preferred_wait(request) if b"prefer" in request.values else 0
         is_timed = is_whole and not wait and not is_upgrade
         may_be_hedged = is_timed and request.method in _SAFE and exchange.body is None
         hedge_after = self._upstream.config.retries.attempt_timeout
@@ -143,10 +143,13 @@ class Forwarding:
         exchange.on_abandoned = self._end_attempts
         attempt = Attempt(upstream, replica, self, self._request, is_hedge=is_hedge)
         self._in_flight = (*self._in_flight, attempt)
-        if attempt.connection is None:
+        connection = attempt.connection
+        if connection is None:
             exchange.spawn(partial(self._connect, attempt))
+        elif self._request.is_whole:
+            connection.send_request(self._request, attempt)
         else:
-            self._send(attempt, attempt.connection)
+            self._send(attempt, connection)
 
     async def _connect(self, attempt: Attempt) -> None:
         try:

@@ -50,22 +50,21 @@ def request_head(
         host = origin.host.encode("ascii") or host
     else:
         forwarded = _forwarded(client.address, _scheme(client))
+    via = (b"1.0 " if request.is_http_10 else b"1.1 ") + headers.pseudonym
+    if b"via" in values:
+        via = _after_others(values[b"via"], via, headers.pseudonym)
     return _REQUEST % (
         request.method.encode("ascii"),
         request.target,
         request.host or upstream.encode("ascii"),
-        _joined(request.lines),
+        CRLF.join(request.lines) + CRLF if request.lines else b"",
         forwarded,
         host,
-        _via(request, headers.pseudonym),
+        via,
         _trace_lines(exchange, is_trusted=is_trusted),
         _unix_milliseconds(exchange.started_at),
         framing,
     )
-
-
-def _joined(lines: list[bytes]) -> bytes:
-    return CRLF.join(lines) + CRLF if lines else b""
 
 
 def _trace_lines(exchange: Exchange, *, is_trusted: bool) -> bytes:
@@ -113,11 +112,8 @@ def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes
     return lines
 
 
-def _via(request: Request, pseudonym: bytes) -> bytes:
-    before = request.values.get(b"via")
-    hop = (b"1.0 " if request.is_http_10 else b"1.1 ") + pseudonym
-    if before is None:
-        return hop
+def _after_others(before: list[bytes], hop: bytes, pseudonym: bytes) -> bytes:
+    """Return what Via says of this hop and of those before it."""
     hops = [element.split() for element in b",".join(before).lower().split(b",")]
     if any(pseudonym.lower() in each[1:2] for each in hops):
         raise ProblemError(problems.LOOP_DETECTED)
@@ -148,4 +144,4 @@ def response_lines(head: ResponseHead) -> bytes:
     """Return the fields of an upstream's response that a client may see."""
     date = head.values.get(b"date")
     dated = date_line() if date is None else b"Date: %b\r\n" % date[0]
-    return _joined(head.lines) + dated
+    return CRLF.join([*head.lines, dated])

@@ -117,7 +117,8 @@ def read_request(head: bytes, limits: HeadLimits, fields: FieldPolicy) -> Reques
         lines,
         values,
         length,
-        start.is_http_10 or b"close" in connection_options(values),
+        start.is_http_10
+        or (b"connection" in values and b"close" in connection_options(values)),
     )
 
 
