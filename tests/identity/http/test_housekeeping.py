@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select
 from tests.support.database import connected
@@ -10,6 +11,8 @@ from tests.support.identity import (
 )
 
 from identity_service.composition import compose
+from identity_service.domain.mail import MailRequestKind
+from identity_service.domain.sessions import Device
 from identity_service.storage import tables
 
 
@@ -45,3 +48,23 @@ async def test_what_is_long_over_is_forgotten_and_nothing_else(
     assert after_its_end == (1, 0)
     assert a_week_later == (0, 0)
     assert done["sessions"] == 1
+
+
+@pytest.mark.usefixtures("identity")
+async def test_mail_that_nobody_sends_is_not_wanted_for_ever(
+    database_url: str, clock: MovableClock
+) -> None:
+    settings = identity_settings(
+        database_url, IDENTITY_MAIL_URL="smtp-plain://127.0.0.1:9"
+    )
+    composed = compose(settings, CollectorRegistry(), clock=clock)
+    requests = composed.accounts.mail_requests
+    kind = MailRequestKind.PASSWORD_RESET
+    await requests.ask(kind, "alice@example.test", Device("", "192.0.2.7"))
+    done = []
+    for wait in (timedelta(), timedelta(hours=23), timedelta(hours=2)):
+        clock.advance(wait)
+        done.append((await composed.housekeeping.once())["mail_requests"])
+    await composed.close()
+
+    assert done == [0, 0, 1]

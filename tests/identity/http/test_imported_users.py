@@ -3,8 +3,10 @@ from typing import Final
 
 import bcrypt
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select
+from sqlalchemy import select, update
+from tests.support.authenticators import Authenticator
 from tests.support.database import connected
+from tests.support.factors import registered
 from tests.support.identity import IdentityClient, identity_settings
 
 from identity_service.composition import compose
@@ -148,3 +150,28 @@ async def test_people_sign_up_after_the_greatest_id(
     await bring_over(database_url, imported(MAX_ID, "alice", "alice@example.test"))
 
     assert (await identity.signed_in("bob"))["id"] == MAX_ID + 1
+
+
+async def stored_hash(url: str) -> str:
+    async with connected(url) as engine, engine.connect() as connection:
+        return str(await connection.scalar(select(tables.users.c.password_hash)))
+
+
+async def test_p6_who_has_a_second_factor_gets_a_hash_of_today_at_a_fresh_check(
+    identity: IdentityClient, database_url: str
+) -> None:
+    await bring_over(database_url, imported(17, "alice", "alice@example.test"))
+    token = (await identity.sign_in("alice", OLD_PASSWORD)).json["accessToken"]
+    assert (await registered(identity, token, Authenticator())).status == 201
+    async with connected(database_url) as engine, engine.begin() as connection:
+        await connection.execute(update(tables.users).values(password_hash=OLD_HASH))
+
+    first_step = await identity.sign_in("alice", OLD_PASSWORD)
+    at_sign_in = await stored_hash(database_url)
+    body = {"password": OLD_PASSWORD}
+    fresh = await identity.call("POST", "/api/users/me/fresh", token, json=body)
+
+    assert first_step.json["code"] == "second_factor_required"
+    assert at_sign_in == OLD_HASH, "its time would tell that the password was right"
+    assert fresh.status == 200, fresh.text
+    assert (await stored_hash(database_url)).startswith("$hmac-sha384$")

@@ -131,3 +131,43 @@ async def test_p8_the_next_address_of_a_known_network_is_known(
     elsewhere = await identity.sign_in("alice", headers=source("2001:db8:1:3::7"))
     assert is_throttled(elsewhere)
     assert (await identity.sign_in("alice", headers=source(later))).status == 200
+
+
+async def test_exports_of_ones_own_data_are_limited(identity: IdentityClient) -> None:
+    alice = (await identity.signed_in("alice"))["accessToken"]
+    bob = (await identity.signed_in("bob"))["accessToken"]
+    path = "/api/users/me/export"
+
+    answers = [await identity.call("GET", path, alice) for _ in range(6)]
+
+    assert [answer.status for answer in answers[:5]] == [200] * 5
+    assert is_throttled(answers[5])
+    assert (await identity.call("GET", path, bob)).status == 200
+
+
+CHANGES = [
+    ("PATCH", "/api/users/me", {"username": "alice"}),
+    ("POST", "/api/users/me/totp", None),
+    ("DELETE", "/api/users/me/totp", None),
+    ("POST", "/api/users/me/recovery-codes", None),
+    ("POST", "/api/users/me/passkeys/options", None),
+    ("POST", "/api/users/me/passkeys", {"name": "a", "credential": {"id": "A" * 22}}),
+    ("PATCH", f"/api/users/me/passkeys/{'A' * 43}", {"name": "a"}),
+    ("DELETE", f"/api/users/me/passkeys/{'A' * 43}", None),
+]
+
+
+async def test_changes_of_ones_own_account_are_limited_together(
+    identity: IdentityClient,
+) -> None:
+    alice = (await identity.signed_in("alice"))["accessToken"]
+
+    async def change(number: int) -> Answer:
+        method, path, body = CHANGES[number % len(CHANGES)]
+        return await identity.call(method, path, alice, json=body)
+
+    answers = [await change(number) for number in range(20)]
+    refused = [await change(number) for number in range(len(CHANGES))]
+
+    assert 429 not in {answer.status for answer in answers}
+    assert all(map(is_throttled, refused)), [answer.status for answer in refused]

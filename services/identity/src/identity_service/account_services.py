@@ -171,7 +171,7 @@ def compose_accounts(
             clock=clock,
             grace=settings.deletion_grace,
         ),
-        personal_data=PersonalDataExports(database, audit),
+        personal_data=PersonalDataExports(database, throttle, audit),
         user_lines=UserLines(database, audit=audit, clock=clock),
     )
 

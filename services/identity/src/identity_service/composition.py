@@ -158,7 +158,7 @@ def compose(
     keys = SigningKeys(database, sealer, schedule, clock)
     entries = StatusEntries(database, clock)
     session_entries = SessionEntries(database, entries, clock)
-    users = Users(database, audit=audit, clock=clock)
+    users = Users(database, throttle=throttle, audit=audit, clock=clock)
     refresh_tokens = RefreshTokens(settings.key_encryption_keys)
     access_tokens = AccessTokens(
         keys,

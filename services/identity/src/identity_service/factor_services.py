@@ -83,6 +83,7 @@ def compose_factors(
             ceremonies=ceremonies,
             recovery_codes=recovery_codes,
             records=records,
+            throttle=throttle,
             audit=audit,
             clock=clock,
         ),

@@ -70,6 +70,13 @@ MAILS_OF_SOURCE: Final = (Limit(20, HOUR), Limit(100, DAY))
 MAILS_OF_ALL: Final = (Limit(300, MINUTE), Limit(5000, HOUR))
 """Mails that strangers have sent in all: what a mail server takes without offence."""
 
+CHANGES_OF_USER: Final = (Limit(20, MINUTE), Limit(60, HOUR), Limit(100, DAY))
+"""Changes of one's own name, address and second factors: each is audited and most are
+mailed, so many would hide the one that matters."""
+
+EXPORTS_OF_USER: Final = (Limit(5, MINUTE), Limit(20, HOUR))
+"""Exports of one's own data: thousands of rows each."""
+
 REFRESHES_OF_SOURCE: Final = (Limit(1200, MINUTE),)
 """Refreshes from one address: far above what an office of thousands needs."""
 

@@ -102,7 +102,11 @@ async def show_factors(request: web.Request) -> web.Response:
     tag=Tag.ACCOUNT,
     access=USERS,
     returns=TotpBody,
-    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.TOTP_PRESENT),
+    problems=(
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.TOTP_PRESENT,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
 )
 async def begin_totp(request: web.Request) -> web.Response:
     """Get a secret for an authenticator app.
@@ -144,7 +148,11 @@ async def confirm_totp(request: web.Request) -> web.Response:
     tag=Tag.ACCOUNT,
     access=USERS,
     returns=MessageBody,
-    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.FACTOR_NOT_FOUND),
+    problems=(
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.FACTOR_NOT_FOUND,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
 )
 async def remove_totp(request: web.Request) -> web.Response:
     """Remove the caller's authenticator app."""
@@ -160,7 +168,11 @@ async def remove_totp(request: web.Request) -> web.Response:
     tag=Tag.ACCOUNT,
     access=USERS,
     returns=RecoveryCodesBody,
-    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.FACTOR_NOT_FOUND),
+    problems=(
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.FACTOR_NOT_FOUND,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
 )
 async def renew_recovery_codes(request: web.Request) -> web.Response:
     """Get new recovery codes in place of the old."""

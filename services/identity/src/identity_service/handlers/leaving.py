@@ -45,6 +45,7 @@ async def delete_me(request: web.Request) -> web.Response:
     tag=Tag.ACCOUNT,
     access=USERS,
     returns=PersonalDataBody,
+    problems=(accounts.TOO_MANY_ATTEMPTS,),
 )
 async def export_me(request: web.Request) -> web.Response:
     """Show all that is held of the caller."""

@@ -80,6 +80,7 @@ async def show_me(request: web.Request) -> web.Response:
         accounts.EMAIL_TAKEN,
         accounts.EMAIL_UNCONFIRMED,
         accounts.FRESH_CHECK_REQUIRED,
+        accounts.TOO_MANY_ATTEMPTS,
     ),
 )
 async def change_me(request: web.Request) -> web.Response:

@@ -76,7 +76,11 @@ async def sign_in_by_passkey(request: web.Request) -> web.Response:
     tag=Tag.ACCOUNT,
     access=USERS,
     returns=OptionsBody,
-    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.TOO_MANY_PASSKEYS),
+    problems=(
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.TOO_MANY_PASSKEYS,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
 )
 async def begin_passkey(request: web.Request) -> web.Response:
     """Get what a browser makes a passkey by."""
@@ -92,7 +96,11 @@ async def begin_passkey(request: web.Request) -> web.Response:
     access=USERS,
     body=NewPasskeyPayload,
     returns=Reply(NewPasskeyBody, HTTPStatus.CREATED, headers=(hdrs.LOCATION,)),
-    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.WRONG_PROOF),
+    problems=(
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.WRONG_PROOF,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
 )
 async def register_passkey(request: web.Request) -> web.Response:
     """Register a passkey that a browser has made."""
@@ -127,7 +135,7 @@ async def list_passkeys(request: web.Request) -> web.Response:
     path_parameters=_ID,
     body=PasskeyNamePayload,
     returns=PasskeyBody,
-    problems=(accounts.FACTOR_NOT_FOUND,),
+    problems=(accounts.FACTOR_NOT_FOUND, accounts.TOO_MANY_ATTEMPTS),
 )
 async def rename_passkey(request: web.Request) -> web.Response:
     """Name one of the caller's passkeys."""
@@ -147,7 +155,11 @@ async def rename_passkey(request: web.Request) -> web.Response:
     access=USERS,
     path_parameters=_ID,
     returns=MessageBody,
-    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.FACTOR_NOT_FOUND),
+    problems=(
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.FACTOR_NOT_FOUND,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
 )
 async def remove_passkey(request: web.Request) -> web.Response:
     """Remove one of the caller's passkeys."""

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity_service.storage.tables import (
     access_tokens,
     deleted_users,
+    mail_requests,
     one_time_tokens,
     outbox,
     pending_sign_ups,
@@ -29,6 +30,7 @@ class Expiring(Enum):
     ACCESS_TOKENS = access_tokens.c.expires_at
     ONE_TIME_TOKENS = one_time_tokens.c.expires_at
     PENDING_SIGN_UPS = pending_sign_ups.c.expires_at
+    MAIL_REQUESTS = mail_requests.c.created_at
     DEAD_LETTERS = outbox.c.dead_at
     SPENT_CHALLENGES = spent_challenges.c.expires_at
 

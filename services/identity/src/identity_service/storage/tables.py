@@ -333,6 +333,7 @@ mail_requests: Final = Table(
     Column("language", String(8), nullable=False),
     Column("address", String(45), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Index("ix_mail_requests_created_at", "created_at"),
     **OPTIONS,
 )
 """What strangers ask to be sent to an address; nobody has looked whose it is."""

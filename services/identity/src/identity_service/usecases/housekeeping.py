@@ -28,6 +28,10 @@ KEPT_SESSION: Final = timedelta(days=7)
 KEPT_DEAD_LETTER: Final = timedelta(days=30)
 """How long the operator has to look at a letter that could not be sent."""
 
+KEPT_MAIL_REQUEST: Final = timedelta(days=1)
+"""How long a mail that somebody asked for is worth sending. Requests wait while nobody
+sends mail, because it was turned off or only a later version knows their kind."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -126,6 +130,9 @@ def expired_rows_chores(database: Database, clock: Clock) -> list[Chore]:
         ExpiredRowsChore("one_time_tokens", database, clock, Expiring.ONE_TIME_TOKENS),
         ExpiredRowsChore(
             "pending_sign_ups", database, clock, Expiring.PENDING_SIGN_UPS
+        ),
+        ExpiredRowsChore(
+            "mail_requests", database, clock, Expiring.MAIL_REQUESTS, KEPT_MAIL_REQUEST
         ),
         ExpiredRowsChore(
             "dead_letters", database, clock, Expiring.DEAD_LETTERS, KEPT_DEAD_LETTER

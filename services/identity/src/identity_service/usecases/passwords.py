@@ -108,7 +108,7 @@ class Passwords:
         user = await self._database.read(lambda unit: unit.users.get(user_id))
         if user is None:
             raise UserNotFoundError
-        await self.confirm(user, present, caller)
+        await self._confirm(user, present, caller)
         await self._new_passwords.check(
             new, Username.parse(user.username), EmailAddress.parse(user.email)
         )
@@ -141,12 +141,20 @@ class Passwords:
     async def confirm(self, user: User, password: str, caller: Caller) -> None:
         """Return if this is the password of a user that is signed in.
 
+        A hash that is outdated is renewed: the first step of a sign-in with two factors
+        can't, lest its time tell that the password was right.
+
         Raises
         ------
         WrongPasswordError
         TooManyAttemptsError, HashingBusyError
             Not now.
         """
+        verdict = await self._confirm(user, password, caller)
+        if verdict is Verdict.MATCH_OUTDATED:
+            await self._upgrade(user, password, caller.device)
+
+    async def _confirm(self, user: User, password: str, caller: Caller) -> Verdict:
         device = caller.device
         reservation = await self._throttle.reserve_proof(user.username_key, caller)
         verdict = await self._verify(user, password, reservation, device)
@@ -154,6 +162,7 @@ class Passwords:
             await self._refused(Action.PASSWORD_REFUSED, user, verdict, device)
             raise WrongPasswordError
         await reservation.succeeded()
+        return verdict
 
     async def _find(
         self, login: str, device: Device
@@ -210,8 +219,11 @@ class Passwords:
         )
 
     async def _upgrade(self, user: User, password: str, device: Device) -> None:
-        """Store the same password as it is hashed today."""
-        upgraded = await self._hasher.hash(password, device)
+        """Store the same password as it is hashed today, unless there is no time."""
+        try:
+            upgraded = await self._hasher.hash(password, device)
+        except HashingBusyError:
+            return
         await self._database.write(
             lambda unit: unit.users.upgrade_password_hash(
                 user.id, user.password_hash, upgraded

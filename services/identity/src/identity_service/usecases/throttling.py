@@ -17,6 +17,8 @@ from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.sessions import Caller
 from identity_service.domain.sources import networks_of, site_of
 from identity_service.domain.throttling import (
+    CHANGES_OF_USER,
+    EXPORTS_OF_USER,
     LONGEST_WAIT_OF_NEWCOMERS,
     MAILS_OF_ALL,
     MAILS_OF_SOURCE,
@@ -256,6 +258,14 @@ class Throttle:
     async def reserve_sign_up(self, source: str) -> None:
         """Count a sign-up, or raise `TooManyAttemptsError`."""
         await self._take(f"sign-up/{_digest(site_of(source))}", SIGN_UPS_OF_SOURCE)
+
+    async def reserve_change(self, user_id: int) -> None:
+        """Count a user's change of their own account, or `TooManyAttemptsError`."""
+        await self._take(f"change/{user_id}", CHANGES_OF_USER)
+
+    async def reserve_export(self, user_id: int) -> None:
+        """Count a user's export of their own data, or `TooManyAttemptsError`."""
+        await self._take(f"export/{user_id}", EXPORTS_OF_USER)
 
     async def reserve_mail(self, email_key: str, source: str) -> None:
         """Count a mail that a stranger asks for, or raise `TooManyAttemptsError`."""

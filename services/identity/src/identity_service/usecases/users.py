@@ -14,6 +14,7 @@ from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 
@@ -29,8 +30,11 @@ class UserChanges:
 class Users:
     """All users. An administrator is whoever the handlers let through."""
 
-    def __init__(self, database: Database, *, audit: Audit, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, *, throttle: Throttle, audit: Audit, clock: Clock
+    ) -> None:
         self._database = database
+        self._throttle = throttle
         self._audit = audit
         self._clock = clock
 
@@ -53,7 +57,11 @@ class Users:
         Raises
         ------
         UserNotFoundError, UsernameTakenError, EmailTakenError, LastAdminError
+        TooManyAttemptsError
+            They change themselves, and have done so too often.
         """
+        if user_id == caller.user_id:
+            await self._throttle.reserve_change(user_id)
 
         async def work(unit: Repositories) -> User:
             if changes.disabled is not None:

@@ -13,6 +13,7 @@ from identity_service.domain.users import User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.throttling import Throttle
 
 _PAGE: Final = 500
 """Audit events read in one transaction."""
@@ -37,8 +38,9 @@ class PersonalData:
 class PersonalDataExports:
     """Gathers what is held of users."""
 
-    def __init__(self, database: Database, audit: Audit) -> None:
+    def __init__(self, database: Database, throttle: Throttle, audit: Audit) -> None:
         self._database = database
+        self._throttle = throttle
         self._audit = audit
 
     async def export(self, caller: Caller) -> PersonalData:
@@ -46,9 +48,10 @@ class PersonalDataExports:
 
         Raises
         ------
-        UserNotFoundError
+        UserNotFoundError, TooManyAttemptsError
         """
         user_id = caller.user_id
+        await self._throttle.reserve_export(user_id)
         await self._audit.record(
             AuditEvent.by_user(Action.EXPORTED, user_id, caller.device.address)
         )

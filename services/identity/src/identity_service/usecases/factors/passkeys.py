@@ -53,6 +53,7 @@ class Passkeys:
         ceremonies: PasskeyCeremonies,
         recovery_codes: RecoveryCodes,
         records: FactorRecords,
+        throttle: Throttle,
         audit: Audit,
         clock: Clock,
     ) -> None:
@@ -60,6 +61,7 @@ class Passkeys:
         self._ceremonies = ceremonies
         self._recovery_codes = recovery_codes
         self._records = records
+        self._throttle = throttle
         self._audit = audit
         self._clock = clock
 
@@ -68,8 +70,9 @@ class Passkeys:
 
         Raises
         ------
-        TooManyPasskeysError
+        TooManyPasskeysError, TooManyAttemptsError
         """
+        await self._throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> tuple[User | None, list[Passkey]]:
             user = await unit.users.get(caller.user_id)
@@ -97,7 +100,9 @@ class Passkeys:
         WrongProofError
             What the browser brought is not to be trusted, or served before; or the
             session has ended meanwhile.
+        TooManyAttemptsError
         """
+        await self._throttle.reserve_change(caller.user_id)
         try:
             made = self._ceremonies.judge_registration(untrusted, caller.session_id)
         except CeremonyRefusedError as error:
@@ -146,8 +151,9 @@ class Passkeys:
 
         Raises
         ------
-        FactorNotFoundError
+        FactorNotFoundError, TooManyAttemptsError
         """
+        await self._throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> Passkey | None:
             if not await unit.passkeys.rename(caller.user_id, passkey_id, name):
@@ -167,8 +173,9 @@ class Passkeys:
 
         Raises
         ------
-        FactorNotFoundError
+        FactorNotFoundError, TooManyAttemptsError
         """
+        await self._throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> bool:
             await unit.users.lock(caller.user_id)

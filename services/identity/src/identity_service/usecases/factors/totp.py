@@ -75,7 +75,9 @@ class TotpEnrolment:
         ------
         TotpPresentError
             They have an app already.
+        TooManyAttemptsError
         """
+        await self._throttle.reserve_change(caller.user_id)
         user_id, secret = caller.user_id, totp.new_secret()
         stored = TotpSecret(
             user_id=user_id,
@@ -147,8 +149,9 @@ class TotpEnrolment:
 
         Raises
         ------
-        FactorNotFoundError
+        FactorNotFoundError, TooManyAttemptsError
         """
+        await self._throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> bool:
             await unit.users.lock(caller.user_id)
@@ -168,7 +171,9 @@ class TotpEnrolment:
         ------
         FactorNotFoundError
             They have no factor that the codes could stand in for.
+        TooManyAttemptsError
         """
+        await self._throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> list[str] | None:
             await unit.users.lock(caller.user_id)
