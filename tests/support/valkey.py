@@ -24,6 +24,7 @@ class ValkeyServer:
     program: str
     folder: Path
     port: int
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -41,6 +42,7 @@ class ValkeyServer:
                 *("--dir", str(self.folder)),
                 *("--save", ""),
                 *("--appendonly", "no"),
+                *self.options,
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -78,13 +80,18 @@ class ValkeyServer:
             return False
 
 
-@pytest.fixture
-def valkey_server(tmp_path: Path) -> Iterator[ValkeyServer]:
-    """A running server; skip where none is installed."""
+def valkey_program() -> str:
+    """Return the server's program; skip where none is installed."""
     program = shutil.which("valkey-server") or shutil.which("redis-server")
     if program is None:
         skip_missing("neither valkey-server nor redis-server is installed")
-    server = ValkeyServer(program, tmp_path, free_ports(1)[0])
+    return program
+
+
+@pytest.fixture
+def valkey_server(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A running server; skip where none is installed."""
+    server = ValkeyServer(valkey_program(), tmp_path, free_ports(1)[0])
     try:
         server.start()
         yield server

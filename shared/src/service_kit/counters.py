@@ -14,13 +14,38 @@ RETRY_SECONDS: Final = 1.0
 
 _SCHEMES: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
 
+SENTINEL_SCHEMES: Final = frozenset({"valkey+sentinel", "redis+sentinel"})
+"""Of URLs that name Sentinels, and the service that they watch."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
 def is_store_url(url: str) -> bool:
-    """Whether a URL names a Valkey, or a Redis, on some host."""
+    """Whether a URL names a Valkey, or a Redis, on some host or behind Sentinels.
+
+    ``valkey+sentinel://[USER]:PASSWORD@host:26379,other:26379/SERVICE[/DATABASE]``;
+    ``?sentinel_password=…`` if the Sentinels themselves want one.
+    """
     parts = urlsplit(url)
-    return parts.scheme in _SCHEMES and bool(parts.hostname)
+    if parts.scheme not in SENTINEL_SCHEMES:
+        return parts.scheme in _SCHEMES and bool(parts.hostname)
+    service, _, database = parts.path.strip("/").partition("/")
+    return (
+        bool(sentinels_of(url))
+        and bool(service)
+        and database.isdecimal() | (not database)
+    )
+
+
+def sentinels_of(url: str) -> list[tuple[str, int]]:
+    """Return hosts and ports of the Sentinels in a URL, none where it is wrong."""
+    found = []
+    for place in urlsplit(url).netloc.rpartition("@")[2].split(","):
+        host, _, port = place.rpartition(":") if ":" in place else (place, "", "26379")
+        if not host or not port.isdecimal():
+            return []
+        found.append((host, int(port)))
+    return found
 
 
 class SharedStore:

@@ -18,10 +18,10 @@ from identity_service.storage.throttle_counters import (
     STORE_TIMEOUT,
     ValkeyCounters,
     open_counters,
-    valkey_pool,
 )
 from identity_service.usecases.throttling import Throttle
 from service_kit.counters import RETRY_SECONDS
+from service_kit.valkey_pools import open_pool
 
 __all__ = ["valkey_server"]
 
@@ -219,6 +219,7 @@ def test_other_urls_are_refused(url: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["valkey", "redis"])
 def test_a_host_may_be_called_redis(scheme: str) -> None:
-    place = valkey_pool(f"{scheme}://redis:6379/0").connection_kwargs
+    pool = open_pool(f"{scheme}://redis:6379/0", seconds=1, most=1)
+    place = pool.connection_kwargs
 
     assert (place["host"], place["port"], place["db"]) == ("redis", 6379, 0)

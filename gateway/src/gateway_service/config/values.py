@@ -160,7 +160,11 @@ ports of this machine."""
 address = Rule("like http://name:8002 or srv://_http._tcp.name", _address)
 network = Rule("networks like 10.0.0.0/8", _network)
 method = word("|".join(METHODS), f"of {', '.join(sorted(METHODS))}")
-store = Rule('"memory" or a URL like valkey://host:6379', _store)
+store = Rule(
+    '"memory" or a URL like valkey://host:6379'
+    " or valkey+sentinel://host:26379,other:26379/service",
+    _store,
+)
 prefix = word(
     r"/|(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,=:@-]+)+/?",
     "a path of plain segments like /api/auth",

@@ -30,6 +30,9 @@ FIELDS: Final = ("RateLimit", "RateLimit-Policy")
 STORE_SECONDS: Final = 0.25
 """How long one request waits for the shared store."""
 
+MOST_CONNECTIONS: Final = 256
+"""To the shared store, for each gateway process."""
+
 T = TypeVar("T")
 
 
@@ -135,14 +138,12 @@ class SharedCounter:
         from limits.aio.strategies import (  # noqa: PLC0415
             SlidingWindowCounterRateLimiter,
         )
-        from valkey.asyncio import ConnectionPool  # noqa: PLC0415
 
-        self._connections = ConnectionPool.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout
-        )
+        from service_kit.valkey_pools import open_pool  # noqa: PLC0415
+
+        self._connections = open_pool(url, seconds=timeout, most=MOST_CONNECTIONS)
         storage = RedisStorage(
-            f"async+{url}",
-            implementation="valkey",
+            "async+valkey://",
             key_prefix="gateway",
             connection_pool=self._connections,  # type: ignore[arg-type] # its docs say so
         )
@@ -169,7 +170,7 @@ class SharedCounter:
 
     async def close(self) -> None:
         """Close the connections to Valkey."""
-        await self._connections.disconnect()
+        await self._connections.aclose()
 
 
 class RateLimits:

@@ -269,7 +269,7 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
         "IDENTITY_THROTTLE_URL",
         default="memory://",
         secret=True,
-        description="memory://, or valkey://… or redis://… when there are replicas",
+        description="memory://, with replicas valkey://… or valkey+sentinel://…",
     )
     trusted_proxies: tuple[IpNetwork, ...] = setting(
         "IDENTITY_TRUSTED_PROXIES",

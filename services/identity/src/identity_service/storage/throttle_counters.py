@@ -18,6 +18,7 @@ from valkey.asyncio import BlockingConnectionPool, Valkey
 
 from identity_service.domain.throttling import Limit
 from service_kit.counters import SharedStore, is_store_url
+from service_kit.valkey_pools import open_pool
 
 T = TypeVar("T")
 
@@ -178,17 +179,6 @@ class StoreCounters:
         return timedelta(seconds=math.ceil(free_at - self._now()))
 
 
-def valkey_pool(url: str) -> BlockingConnectionPool:
-    """Return connections to a Valkey, bounded in number and in time."""
-    return BlockingConnectionPool.from_url(
-        url,
-        max_connections=MAX_CONNECTIONS,
-        timeout=COMMAND_TIMEOUT,
-        socket_timeout=COMMAND_TIMEOUT,
-        socket_connect_timeout=COMMAND_TIMEOUT,
-    )
-
-
 class ValkeyCounters:
     """Counters that all replicas share, with counters of our own while those are away.
 
@@ -201,7 +191,7 @@ class ValkeyCounters:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pool = valkey_pool(url)
+        self._pool = open_pool(url, seconds=COMMAND_TIMEOUT, most=MAX_CONNECTIONS)
         self._shared = StoreCounters(SharedCounts(self._pool), time.time)
         self._own = StoreCounters(MemoryCounts(monotonic), monotonic)
         self._store = SharedStore(
@@ -242,7 +232,7 @@ class ValkeyCounters:
 def open_counters(
     url: str, monotonic: Callable[[], float] = time.monotonic
 ) -> StoreCounters | ValkeyCounters:
-    """Return the counters that ``memory://``, ``valkey://…`` or ``redis://…`` names.
+    """Return the counters that ``memory://`` or the URL of a Valkey or Redis names.
 
     Connects to nothing yet. Raises ``ValueError`` for another URL.
     """
