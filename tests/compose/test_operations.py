@@ -37,7 +37,7 @@ def installation(tmp_path: Path) -> Iterator[Containers]:
 
 
 def test_somebody_gets_from_nothing_to_a_rotated_key(installation: Containers) -> None:
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
     for block in BLOCKS:
         installation.run("bash", "-euo", "pipefail", "-c", block)
     production = installation.compose("config")

@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from email.headerregistry import Address
-from typing import Final
+from typing import Final, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.support.database import SERVERS
-from tests.support.identity import MovableClock, identity_settings
+from tests.support.identity import MovableClock, identity_settings, random_key
 from tests.support.mail_server import MailServer
 from tests.support.operator import Operator
 
@@ -29,6 +30,8 @@ from identity_service.usecases.mail.sending import (
     CLAIMED_FOR,
     LONGEST_RETRY,
     MOST_ATTEMPTS,
+    READABLE_AFTER,
+    UNREADABLE_RETRY,
     MailSender,
 )
 
@@ -229,27 +232,94 @@ async def test_the_operator_lists_and_resends_what_was_given_up(
     assert [mail.to for mail in mail_server.received] == [TO]
 
 
-async def test_a_letter_that_no_key_opens_is_given_up_and_the_next_is_sent(
-    settings: Settings,
-    clock: MovableClock,
-    mail_server: MailServer,
-    database_url: str,
-) -> None:
-    other = identity_settings(
+@pytest.fixture
+def strange(mail_server: MailServer, database_url: str) -> Settings:
+    """Those of a replica with another key-encryption key."""
+    return identity_settings(
         database_url,
         IDENTITY_MAIL_URL=mail_server.url,
         IDENTITY_KEY_ENCRYPTION_KEYS="A" * 43,
     )
+
+
+async def test_a_letter_that_no_key_opens_waits_for_whoever_has_the_key(
+    settings: Settings,
+    strange: Settings,
+    clock: MovableClock,
+    mail_server: MailServer,
+) -> None:
     async with (
-        composed(other, clock) as (strange, _),
+        composed(strange, clock) as (stranger, its_sender),
         composed(settings, clock) as (services, sender),
     ):
-        await post(strange)
+        await post(stranger)
         await post(services, "bob@example.test")
-        await send_all(sender)
+        for _ in range(MOST_ATTEMPTS + 1):
+            await send_all(sender)
+            clock.advance(UNREADABLE_RETRY)
+        assert [mail.to for mail in mail_server.received] == ["bob@example.test"]
+        (left,) = await services.accounts.outbox.page(dead=False)
+        assert (left.attempts, left.error) == (0, "cannot be read: SealBrokenError")
 
+        await send_all(its_sender)
+    assert [mail.to for mail in mail_server.received] == ["bob@example.test", TO]
+
+
+async def test_a_letter_of_a_later_version_waits_for_it(
+    settings: Settings, clock: MovableClock
+) -> None:
+    later = replace(letter_to(TO), kind=cast("MailKind", "news_of_tomorrow"))
+    async with composed(settings, clock) as (services, sender):
+        await services.database.write(
+            lambda unit: services.accounts.outbox.post(unit, later)
+        )
+        await send_all(sender)
+        assert await services.accounts.outbox.count() == (1, 0)
+
+
+async def test_a_letter_that_nobody_can_read_is_given_up_after_a_day(
+    settings: Settings, strange: Settings, clock: MovableClock
+) -> None:
+    async with (
+        composed(strange, clock) as (stranger, _),
+        composed(settings, clock) as (services, sender),
+    ):
+        await post(stranger)
+        await send_all(sender)
+        clock.advance(READABLE_AFTER)
+        await send_all(sender)
         assert await services.accounts.outbox.count() == (0, 1)
-    assert [mail.to for mail in mail_server.received] == ["bob@example.test"]
+
+
+async def test_letters_are_sealed_anew_before_their_key_goes(
+    strange: Settings, clock: MovableClock, mail_server: MailServer, database_url: str
+) -> None:
+    new = random_key()
+    async with composed(strange, clock) as (services, _):
+        await post(services)
+    lost, both = (
+        Operator(
+            database_url,
+            IDENTITY_MAIL_URL=mail_server.url,
+            IDENTITY_KEY_ENCRYPTION_KEYS=keys,
+        )
+        for keys in (new, f"{new},{'A' * 43}")
+    )
+
+    refused = await lost.run("reseal-signing-keys")
+    resealed = await both.run("reseal-signing-keys")
+
+    assert refused.out == "sealed anew: 0; 1 letters do not open\n"
+    assert refused.code == 1
+    assert resealed.out == "sealed anew: 1; all are sealed under the first key now\n"
+    alone = identity_settings(
+        database_url,
+        IDENTITY_MAIL_URL=mail_server.url,
+        IDENTITY_KEY_ENCRYPTION_KEYS=new,
+    )
+    async with composed(alone, clock) as (_, sender):
+        await send_all(sender)
+    assert [mail.to for mail in mail_server.received] == [TO]
 
 
 async def test_after_restore_sends_nothing_again(

@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "reseal-signing-keys",
         commands.reseal_signing_keys,
-        "seal signing keys and apps' secrets under the first key-encryption key",
+        "seal all that is sealed under the first key-encryption key",
     )
     add(
         "reset-factors",

@@ -220,11 +220,15 @@ async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say)
 
 
 async def reseal_signing_keys(settings: Settings, _: Namespace, say: Say) -> int:
-    """Seal the signing keys, and apps' secrets, under the first key-encryption key."""
+    """Seal keys, apps' secrets and unsent mail under the first key-encryption key."""
     async with composed_services(settings) as services:
         resealed = await services.key_rotation.reseal()
         resealed += await services.factors.upkeep.reseal()
-    say(f"sealed anew: {resealed}; all are sealed under the first key now")
+        letters, unopened = await services.accounts.outbox.reseal()
+    if unopened:
+        say(f"sealed anew: {resealed + letters}; {unopened} letters do not open")
+        return 1
+    say(f"sealed anew: {resealed + letters}; all are sealed under the first key now")
     return 0
 
 

@@ -60,6 +60,34 @@ class OutboxRepository:
         """Have a letter tried again then."""
         await self._set(letter_id, due_at=due_at, error=error[:_LONGEST_ERROR])
 
+    async def leave(self, letter: StoredLetter, due_at: datetime, error: str) -> None:
+        """Have a letter tried again then, as if it had not been claimed."""
+        await self._set(
+            letter.id,
+            due_at=due_at,
+            attempts=letter.attempts,
+            error=error[:_LONGEST_ERROR],
+        )
+
+    async def after(self, letter_id: str, limit: int) -> list[StoredLetter]:
+        """Return letters in order of their ids, dead ones too."""
+        rows = await self._connection.execute(
+            select(outbox)
+            .where(outbox.c.id > letter_id)
+            .order_by(outbox.c.id)
+            .limit(limit)
+        )
+        return [_letter(row) for row in rows]
+
+    async def reseal(self, letter_id: str, sealed: bytes, anew: bytes) -> bool:
+        """Replace what is sealed, unless the letter was sent meanwhile."""
+        replaced = await self._connection.execute(
+            update(outbox)
+            .where(outbox.c.id == letter_id, outbox.c.sealed == sealed)
+            .values(sealed=anew)
+        )
+        return replaced.rowcount == 1
+
     async def bury(self, letter_id: str, now: datetime, error: str) -> None:
         """Give a letter up; the operator may have it sent again."""
         await self._set(

@@ -3,11 +3,12 @@
 import json
 import secrets
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from identity_service.domain.errors import NotOfferedError
 from identity_service.domain.mail import Letter, MailKind, StoredLetter
-from identity_service.security.keyrings import Sealer
+from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from service_kit.clock import Clock
@@ -16,6 +17,10 @@ _ID_SIZE: Final = 16
 
 _PAGE: Final = 1000
 """Letters that the operator sees or revives at a time."""
+
+
+_BATCH: Final = 200
+"""Letters read at a time where all are."""
 
 
 class Outbox:
@@ -82,6 +87,30 @@ class Outbox:
             values=said["values"],
         )
 
+    async def reseal(self) -> tuple[int, int]:
+        """Seal anew what the first key did not seal.
+
+        Returns how many letters were, and how many do not open with any key.
+        """
+        resealed, unopened, after = 0, 0, ""
+        while batch := await self._database.read(partial(_letters_after, after)):
+            for stored in batch:
+                try:
+                    resealed += await self._reseal(stored)
+                except SealBrokenError:
+                    unopened += 1
+            after = batch[-1].id
+        return resealed, unopened
+
+    async def _reseal(self, stored: StoredLetter) -> bool:
+        place = _place(stored.id, stored.kind)
+        anew = self._sealer.reseal(stored.sealed, place)
+        if anew is None:
+            return False
+        return await self._database.write(
+            lambda unit: unit.outbox.reseal(stored.id, stored.sealed, anew)
+        )
+
     async def page(self, *, dead: bool) -> list[StoredLetter]:
         """Return dead letters, or those that wait, the oldest first."""
         return await self._database.read(
@@ -102,6 +131,10 @@ class Outbox:
     async def count(self) -> tuple[int, int]:
         """Return how many letters wait, and how many are dead."""
         return await self._database.read(lambda unit: unit.outbox.count())
+
+
+async def _letters_after(letter_id: str, unit: Repositories) -> list[StoredLetter]:
+    return await unit.outbox.after(letter_id, _BATCH)
 
 
 def _place(letter_id: str, kind: str) -> bytes:

@@ -43,6 +43,11 @@ MOST_ATTEMPTS: Final = 20
 """A letter that the server defers is tried again after 5 s, 10 s, 20 s …, for half a
 day. While the server is away altogether, no letter's attempts are counted."""
 
+UNREADABLE_RETRY: Final = timedelta(seconds=30)
+READABLE_AFTER: Final = timedelta(days=1)
+"""A letter that this process cannot read waits for one that can, and counts no attempt:
+while versions or lists of keys differ between replicas, one of the others wrote it."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -164,8 +169,12 @@ class MailSender:
             return
         try:
             opened = self._outbox.unseal(letter)
+        except (SealBrokenError, ValueError) as error:
+            await self._leave(letter, f"cannot be read: {type(error).__name__}")
+            return
+        try:
             message = self._writer.write(opened, letter.id, now)
-        except (SealBrokenError, ValueError, KeyError) as error:
+        except (ValueError, KeyError) as error:
             await self._bury(letter, f"cannot be written: {type(error).__name__}")
             return
         try:
@@ -181,6 +190,16 @@ class MailSender:
         else:
             await self._database.write(lambda unit: unit.outbox.remove(letter.id))
             self.sent += 1
+
+    async def _leave(self, letter: StoredLetter, error: str) -> None:
+        """Leave a letter to whoever can read it, but not for ever."""
+        now = self._clock()
+        if now - letter.created_at >= READABLE_AFTER:
+            await self._bury(letter, error)
+            return
+        await self._database.write(
+            lambda unit: unit.outbox.leave(letter, now + UNREADABLE_RETRY, error)
+        )
 
     async def _put_off(self, letter: StoredLetter, error: str) -> None:
         if letter.attempts + 1 >= MOST_ATTEMPTS:
