@@ -46,7 +46,9 @@ def create_app(issuer: str, identity: str | None = None) -> web.Application:
                 keys, issuer=issuer, audience="content", statuses=statuses
             )
             cookie = access_token_cookie(secure=issuer.startswith("https"))
-            app[AUTHENTICATOR] = Authenticator(verifier, cookie=cookie)
+            app[AUTHENTICATOR] = Authenticator(
+                verifier, cookie=cookie, own_origins=[issuer]
+            )
             yield
 
     app = web.Application(
@@ -54,6 +56,7 @@ def create_app(issuer: str, identity: str | None = None) -> web.Application:
     )
     app.cleanup_ctx.append(verify_tokens)
     app.router.add_get("/api/hello", hello)
+    app.router.add_post("/api/hello", hello)
     return app
 
 

@@ -18,6 +18,7 @@ from service_kit.credentials import (
     access_token_cookie,
     read_access_token,
 )
+from service_kit.csrf import CrossSiteRequestError, CsrfGuard
 from service_kit.tokens import (
     AccessClaims,
     InvalidTokenError,
@@ -30,16 +31,24 @@ from service_kit.tokens import (
 
 
 async def current_claims(request: Request) -> AccessClaims:
-    """Return the claims of the access token in a header or a cookie, or refuse it."""
+    """Return the claims of the access token in a header or a cookie, or refuse it.
+
+    Browsers send cookies for any page: for unsafe methods the page has to be ours.
+    """
     headers = CIMultiDictProxy(CIMultiDict(request.headers.items()))
     try:
         credentials = read_access_token(headers, cookie=request.app.state.cookie)
         if credentials is None:
             raise HTTPException(401, "No token.", {"WWW-Authenticate": "Bearer"})
+        request.app.state.csrf_guard.check(credentials, request.method, headers)
         return await verify_one(request.app.state.verifier.verify, credentials)
     except MalformedCredentialsError as error:
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_request"'}
-        raise HTTPException(400, "More than one token.", challenge) from error
+        raise HTTPException(
+            400, "The token must be given once, in one header.", challenge
+        ) from error
+    except CrossSiteRequestError as error:
+        raise HTTPException(403, "Cookies are for pages of this site.") from error
     except InvalidTokenError as error:
         challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         raise HTTPException(401, "Not a valid token.", challenge) from error
@@ -65,6 +74,7 @@ def create_app(issuer: str, identity: str | None = None) -> FastAPI:
                 {f"{issuer}{lists}": f"{fetched}{lists}"}, keys, http
             ) as statuses,
         ):
+            app.state.csrf_guard = CsrfGuard([issuer])
             app.state.cookie = access_token_cookie(secure=issuer.startswith("https"))
             app.state.verifier = TokenVerifier(
                 keys, issuer=issuer, audience="content", statuses=statuses
@@ -74,6 +84,7 @@ def create_app(issuer: str, identity: str | None = None) -> FastAPI:
     app = FastAPI(lifespan=verify_tokens)
 
     @app.get("/api/hello")
+    @app.post("/api/hello")
     async def hello(
         claims: Annotated[AccessClaims, Depends(current_claims)],
     ) -> dict[str, str]:

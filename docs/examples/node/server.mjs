@@ -11,7 +11,7 @@ const protectedBy = protect({
 
 const app = express().disable("x-powered-by");
 
-app.get("/api/hello", protectedBy, (request, response) => {
+app.all("/api/hello", protectedBy, (request, response) => {
   response.json({ caller: request.claims.sub });
 });
 

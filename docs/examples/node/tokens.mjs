@@ -7,12 +7,16 @@ const MOST_LISTS = 32;
 const LONGEST_LIST = 16 * 1024 * 1024; // bytes, unpacked
 const LONGEST_TOKEN = 8192; // characters
 const FETCH_MILLISECONDS = 5000;
+const NEWER_LIST_MILLISECONDS = 300; // that requests wait for one while the old one is good
+const CLOCK_SKEW = 30; // seconds
+const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
+const OWN_SITES = ["same-origin", "same-site"];
 const OF_THE_TOKEN = /^ERR_(JWT_|JWS_|JWKS_NO_MATCHING_KEY|JOSE_ALG|JOSE_NOT_SUPPORTED)/;
 
-/** A refused request: `status` 400, 401 or 503, and the headers of the response. */
+/** A refused request: `status` 400, 401, 403 or 503, and the headers of the response. */
 export class Refusal extends Error {
-  constructor(status, message, headers) {
-    super(message);
+  constructor(status, message, headers, cause) {
+    super(message, { cause });
     this.status = status;
     this.headers = headers;
   }
@@ -21,21 +25,30 @@ export class Refusal extends Error {
 const missing = () => new Refusal(401, "No token.", { "WWW-Authenticate": "Bearer" });
 const malformed = (why) =>
   new Refusal(400, why, { "WWW-Authenticate": 'Bearer error="invalid_request"' });
-const invalid = (why) =>
-  new Refusal(401, why, { "WWW-Authenticate": 'Bearer error="invalid_token"' });
-const unavailable = (why) => new Refusal(503, why, { "Retry-After": "5" });
+const invalid = (why, cause) =>
+  new Refusal(401, why, { "WWW-Authenticate": 'Bearer error="invalid_token"' }, cause);
+const foreign = () => new Refusal(403, "Cookies are for pages of this site.", {});
+const unavailable = (cause) =>
+  new Refusal(503, "Tokens cannot be verified now.", { "Retry-After": "5" }, cause);
 
-/** Returns the token in x-access-token, Authorization or the cookie; throws a Refusal. */
-export function readToken(headers, cookie = "__Secure-access_token") {
+/**
+ * Returns the token in x-access-token, Authorization or the cookie; throws a Refusal.
+ * Browsers send cookies for any page: for unsafe methods the page has to be ours.
+ */
+export function readToken({ method, headers }, { cookie, ownOrigins }) {
   const own = headers["x-access-token"] ?? "";
   const authorization = headers.authorization ?? "";
-  const bearer = /^bearer +([\w.~+/-]+=*)$/i.exec(authorization)?.[1] ?? "";
-  if (/^bearer\b/i.test(authorization) && !bearer) throw malformed("Not a bearer token.");
+  const inHeader = /^bearer(?: ([\w.~+/-]+=*))?$/i.exec(authorization);
+  if (/^bearer/i.test(authorization) && !inHeader) throw malformed("Not a bearer token.");
+  const bearer = inHeader?.[1] ?? "";
   if (own && bearer && own !== bearer) throw malformed("More than one token.");
   const pairs = (headers.cookie ?? "").split(";").map((pair) => pair.trim());
   const inCookie = pairs.find((pair) => pair.startsWith(`${cookie}=`));
   const token = own || bearer || inCookie?.slice(cookie.length + 1);
   if (!token) throw missing();
+  const isOurs =
+    OWN_SITES.includes(headers["sec-fetch-site"]) || ownOrigins.includes(headers.origin);
+  if (!(own || bearer || SAFE_METHODS.includes(method) || isOurs)) throw foreign();
   return token;
 }
 
@@ -44,19 +57,25 @@ export function readToken(headers, cookie = "__Secure-access_token") {
  * `identity` is where the issuer is reached from here, if not by its own name.
  */
 export function createVerifier({ issuer, identity = issuer, audience = "content" }) {
-  const keys = createRemoteJWKSet(new URL(`${identity}/.well-known/jwks.json`), {
+  const jwks = createRemoteJWKSet(new URL(`${identity}/.well-known/jwks.json`), {
     timeoutDuration: FETCH_MILLISECONDS,
   });
   const lists = new Map(); // by uri: { bits, octets, fresh, expires }, moments in seconds
-  const fetching = new Map();
+  const fetching = new Map(); // by uri: { list, late }, promises
+
+  function keys(header, jws) {
+    if (typeof header.kid !== "string" || !header.kid) throw invalid("No kid.");
+    return jwks(header, jws);
+  }
 
   async function checked(token, options) {
     try {
-      const checks = { algorithms: ["RS256"], clockTolerance: 30, ...options };
+      const checks = { algorithms: ["RS256"], clockTolerance: CLOCK_SKEW, ...options };
       return (await jwtVerify(token, keys, checks)).payload;
     } catch (error) {
-      if (OF_THE_TOKEN.test(error.code ?? "")) throw invalid(error.code);
-      throw unavailable(`No keys: ${error.message}`);
+      if (error instanceof Refusal) throw error;
+      if (OF_THE_TOKEN.test(error.code ?? "")) throw invalid("Not a valid token.", error);
+      throw unavailable(error);
     }
   }
 
@@ -68,7 +87,11 @@ export function createVerifier({ issuer, identity = issuer, audience = "content"
     });
     if (!response.ok) throw new Error(`status list: ${response.status}`);
     const signed = (await response.text()).trim();
-    const claims = await checked(signed, { subject: uri, typ: "statuslist+jwt" });
+    const claims = await checked(signed, {
+      subject: uri,
+      typ: "statuslist+jwt",
+      requiredClaims: ["exp", "iat"],
+    });
     const { bits, lst } = claims.status_list;
     const packed = Buffer.from(lst, "base64url");
     const octets = inflateSync(packed, { maxOutputLength: LONGEST_LIST });
@@ -85,19 +108,36 @@ export function createVerifier({ issuer, identity = issuer, audience = "content"
     const now = Date.now() / 1000;
     if (kept && now < kept.fresh) return kept;
     if (!fetching.has(uri)) {
-      fetching.set(uri, fetchList(uri).finally(() => fetching.delete(uri)));
+      const list = fetchList(uri).finally(() => fetching.delete(uri));
+      const late = new Promise((resolve) => setTimeout(resolve, NEWER_LIST_MILLISECONDS));
+      fetching.set(uri, { list, late });
+      list.catch(() => {}); // whoever waits for it has the error
     }
+    const { list, late } = fetching.get(uri);
+    const isGood = kept && now < kept.expires;
     try {
-      return await fetching.get(uri);
+      return await (isGood ? Promise.race([list, late.then(() => kept)]) : list);
     } catch (error) {
-      if (kept && now < kept.expires) return kept;
-      throw unavailable(`No status list: ${error.message}`);
+      if (isGood) return kept;
+      throw unavailable(error);
     }
   }
 
   return async function verify(token) {
     if (token.length > LONGEST_TOKEN) throw invalid("Too long.");
-    const claims = await checked(token, { issuer, audience, typ: "at+jwt" });
+    const claims = await checked(token, {
+      issuer,
+      audience,
+      typ: "at+jwt",
+      requiredClaims: ["exp", "iat", "jti", "sub", "client_id"],
+    });
+    const names = [claims.jti, claims.sub, claims.client_id];
+    if (!names.every((name) => name && typeof name === "string")) throw invalid("No names.");
+    if (claims.iat > Date.now() / 1000 + CLOCK_SKEW) throw invalid("From the future.");
+    const { roles } = claims;
+    if (!Array.isArray(roles) || !roles.every((role) => typeof role === "string")) {
+      throw invalid("No roles.");
+    }
     const { idx, uri } = claims.status?.status_list ?? {};
     if (!Number.isSafeInteger(idx) || idx < 0 || typeof uri !== "string") {
       throw invalid("No status.");
@@ -113,12 +153,17 @@ export function createVerifier({ issuer, identity = issuer, audience = "content"
   };
 }
 
-/** Express: puts the claims into `request.claims`, or responds with the refusal. */
-export function protect({ cookie, ...options }) {
+/**
+ * Express: puts the claims into `request.claims`, or responds with the refusal.
+ * `ownOrigins` are those whose pages may send the cookie with unsafe methods, besides
+ * those of this site.
+ */
+export function protect({ cookie = "__Secure-access_token", ownOrigins, ...options }) {
   const verify = createVerifier(options);
+  const carrier = { cookie, ownOrigins: ownOrigins ?? [new URL(options.issuer).origin] };
   return async (request, response, next) => {
     try {
-      request.claims = await verify(readToken(request.headers, cookie));
+      request.claims = await verify(readToken(request, carrier));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       response.status(error.status).set(error.headers).json({ message: error.message });

@@ -14,7 +14,7 @@ from docs.examples import aiohttp_service, fastapi_service, plain_asyncio
 from tests.support.issuer import Issuer
 from tests.support.node import installed
 from tests.support.ports import free_ports
-from tests.support.tokens import mint
+from tests.support.tokens import OMIT, mint
 
 from service_kit.tokens import InvalidTokenError
 
@@ -143,6 +143,62 @@ async def test_what_is_no_valid_token_is_refused(
     both = {"x-access-token": good, "Authorization": f"Bearer {revoked}"}
     async with http.get(url, headers=both) as response:
         assert response.status == 400
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": PUBLIC}, 200),
+    ],
+)
+async def test_c7_a_cookie_counts_for_unsafe_methods_from_our_own_pages_alone(
+    url: str, issuer: Issuer, http: ClientSession, page: dict[str, str], status: int
+) -> None:
+    token = token_of(issuer)
+    in_cookie = {"Cookie": f"access_token={token}", **page}
+    async with http.post(url, headers=in_cookie) as response:
+        assert response.status == status
+    async with http.post(url, headers={"x-access-token": token, **page}) as response:
+        assert response.status == 200
+
+
+async def test_a_token_without_a_claim_that_it_has_to_have_is_refused(
+    url: str, issuer: Issuer, http: ClientSession
+) -> None:
+    assert await status_of(http, url, {"x-access-token": token_of(issuer)}) == 200
+    status = {"status_list": {"idx": 0, "uri": f"{PUBLIC}/api/auth/statuslists/1"}}
+    for name in ("exp", "iat", "jti", "sub", "client_id", "roles"):
+        token = mint(claims={"iss": PUBLIC, "status": status, name: OMIT})
+        assert await status_of(http, url, {"x-access-token": token}) == 401, name
+
+
+async def test_a_token_that_names_no_key_is_the_clients_fault(
+    url: str, issuer: Issuer, http: ClientSession
+) -> None:
+    issuer.keys = ["first", "second"]
+    token = mint(header={"kid": OMIT}, claims={"iss": PUBLIC})
+    assert await status_of(http, url, {"x-access-token": token}) == 401
+
+
+async def test_a_list_serves_on_while_the_issuer_hangs(
+    url: str, issuer: Issuer, http: ClientSession
+) -> None:
+    headers = {"x-access-token": token_of(issuer)}
+    assert await status_of(http, url, headers) == 200
+
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    issuer.answer_list = hang
+    await asyncio.sleep(1.1)  # the list's ttl
+    async with asyncio.timeout(3):
+        for _ in range(4):
+            assert await status_of(http, url, headers) == 200
 
 
 async def test_while_the_issuer_is_away_a_client_may_try_again(
