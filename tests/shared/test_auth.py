@@ -2,6 +2,7 @@
 
 import time
 from http import HTTPStatus
+from typing import Final
 
 import pytest
 from aiohttp import web
@@ -31,6 +32,8 @@ from service_kit.tokens import (
     StatusUnavailableError,
     TokenVerifier,
 )
+
+OWN_ORIGIN: Final = "https://app.example"
 
 
 def told(error: Exception, *, compat: bool = False) -> Problem:
@@ -133,7 +136,9 @@ async def client(
     registry.register(metrics)
     problems = auth_problems(tutorial_compat=False)
     app = web.Application(middlewares=[request_middleware(problems, metrics)])
-    app[AUTHENTICATOR] = Authenticator(verifier, cookie="access_token")
+    app[AUTHENTICATOR] = Authenticator(
+        verifier, cookie="access_token", own_origins=[OWN_ORIGIN]
+    )
     app.router.add_put("/things/{name}", rename)
     app.router.add_post("/things", publish)
     app.router.add_get("/cached", cached_by_browsers)
@@ -279,3 +284,44 @@ async def test_odd_word_of_a_sign_in_is_no_token(change: dict[str, object]) -> N
 def test_nobody_can_ask_for_three_factors() -> None:
     with pytest.raises(ValueError, match="factors"):
         protected(factors=3)
+
+
+COOKIE: Final = "Cookie"
+HEADER: Final = "x-access-token"
+
+
+@pytest.mark.parametrize(
+    ("carrier", "page", "status"),
+    [
+        pytest.param(COOKIE, {"Sec-Fetch-Site": "cross-site"}, 403, id="C7-foreign"),
+        pytest.param(COOKIE, {"Origin": "https://evil.example"}, 403, id="C7-origin"),
+        pytest.param(COOKIE, {"Sec-Fetch-Site": "none"}, 403, id="C7-no-page"),
+        pytest.param(COOKIE, {}, 403, id="C7-nobody-says"),
+        pytest.param(COOKIE, {"Sec-Fetch-Site": "same-origin"}, 200, id="C7-ours"),
+        pytest.param(COOKIE, {"Origin": OWN_ORIGIN}, 200, id="C7-allowed-origin"),
+        pytest.param(HEADER, {"Origin": "https://evil.example"}, 200, id="C7-header"),
+        pytest.param(HEADER, {}, 200, id="C7-no-browser"),
+    ],
+)
+async def test_a_cookie_counts_for_unsafe_methods_from_our_own_pages_alone(
+    client: TestClient[web.Request, web.Application],
+    carrier: str,
+    page: dict[str, str],
+    status: int,
+) -> None:
+    token = mint(claims={"roles": ["editor"]})
+    value = f"access_token={token}" if carrier == COOKIE else token
+
+    response = await client.put("/things/a", headers={carrier: value, **page})
+
+    assert response.status == status
+    if status == HTTPStatus.FORBIDDEN:
+        assert (await response.json())["code"] == "cross_site_request"
+
+
+async def test_c7_a_cookie_reads_from_any_page(
+    client: TestClient[web.Request, web.Application],
+) -> None:
+    headers = {"Cookie": f"access_token={mint()}", "Sec-Fetch-Site": "cross-site"}
+
+    assert (await client.get("/cached", headers=headers)).status == 200

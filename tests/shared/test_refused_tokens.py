@@ -66,7 +66,7 @@ async def client(aiohttp_client: AiohttpClient) -> Client:
     )
     problems = auth_problems(tutorial_compat=False)
     app = web.Application(middlewares=[request_middleware(problems)])
-    app[AUTHENTICATOR] = Authenticator(verifier, cookie="access_token")
+    app[AUTHENTICATOR] = Authenticator(verifier, cookie="access_token", own_origins=())
     app.router.add_get("/", show)
     return await aiohttp_client(app)
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -17,6 +17,7 @@ from service_kit.credentials import (
     MalformedCredentialsError,
     read_access_token,
 )
+from service_kit.csrf import CrossSiteRequestError, CsrfGuard
 from service_kit.problems import Problem, ProblemTable, common
 from service_kit.refused_tokens import RefusedTokens
 from service_kit.tokens import (
@@ -57,13 +58,23 @@ class InsufficientAuthenticationError(Exception):
 
 
 class Authenticator:
-    """Verifies the access token of a request, from a header or from one cookie."""
+    """Verifies the access token of a request, from a header or from one cookie.
+
+    A cookie counts for an unsafe method only if a page of ``own_origins`` or of this
+    site made the request.
+    """
 
     def __init__(
-        self, verifier: TokenVerifier, *, cookie: str, clock: Clock = utc_now
+        self,
+        verifier: TokenVerifier,
+        *,
+        cookie: str,
+        own_origins: Iterable[str],
+        clock: Clock = utc_now,
     ) -> None:
         self._verifier = verifier
         self._cookie = cookie
+        self._csrf_guard = CsrfGuard(own_origins)
         self.clock = clock
         self.refused: Counter[RefusalReason] = Counter()
         """Access tokens of `protected` handlers' requests that were not trusted."""
@@ -75,12 +86,15 @@ class Authenticator:
         ------
         MissingTokenError, MalformedCredentialsError, InvalidTokenError
             There is none, there is not exactly one, or it is not to be trusted.
+        CrossSiteRequestError
+            It is in a cookie, and may be another page's doing.
         KeysUnavailableError, StatusUnavailableError
             It cannot be judged now.
         """
         credentials = read_access_token(request.headers, cookie=self._cookie)
         if credentials is None:
             raise MissingTokenError
+        self._csrf_guard.check(credentials, request.method, request.headers)
         return verify_one(self._verifier.verify, credentials)
 
 
@@ -222,6 +236,7 @@ def auth_problems(*, tutorial_compat: bool) -> ProblemTable:
         else common.MISSING_TOKEN,
         MalformedCredentialsError: malformed_credentials,
         InvalidTokenError: invalid_token,
+        CrossSiteRequestError: common.CROSS_SITE_REQUEST,
         MissingRoleError: _missing_role,
         InsufficientAuthenticationError: _insufficient_authentication,
         KeysUnavailableError: _UNAVAILABLE,

@@ -1,13 +1,22 @@
 """Protect against cross-site request forgery."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from typing import Final
 
+from aiohttp import hdrs
+
+from service_kit.credentials import Credentials, CredentialsSource
 from service_kit.origins import AllowedOrigins
 
 _OWN_SITES: Final = frozenset({"same-origin", "same-site"})
 """Values of ``Sec-Fetch-Site`` that only our own pages cause."""
+
+_SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
+
+
+class CrossSiteRequestError(Exception):
+    """A cookie came with a request that no page of ours is known to have made."""
 
 
 class Page(Enum):
@@ -26,12 +35,28 @@ class CsrfGuard:
     proves nothing (OWASP Cross-Site Request Forgery Prevention, fetch metadata).
     """
 
-    def __init__(self, allowed_origins: AllowedOrigins) -> None:
-        self._allowed_origins = allowed_origins
+    def __init__(self, own_origins: Iterable[str]) -> None:
+        self._own_origins = AllowedOrigins(own_origins)
 
     def page(self, headers: Mapping[str, str]) -> Page:
         """Return whose page made the request."""
         site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
-        if site in _OWN_SITES or (origin or "") in self._allowed_origins:
+        if site in _OWN_SITES or (origin or "") in self._own_origins:
             return Page.OURS
         return Page.NONE if site is None and origin is None else Page.FOREIGN
+
+    def check(
+        self, credentials: Credentials, method: str, headers: Mapping[str, str]
+    ) -> None:
+        """Refuse a cookie that comes with an unsafe method from no page of ours.
+
+        Raises
+        ------
+        CrossSiteRequestError
+        """
+        if (
+            credentials.source is CredentialsSource.COOKIE
+            and method not in _SAFE_METHODS
+            and self.page(headers) is not Page.OURS
+        ):
+            raise CrossSiteRequestError

@@ -28,6 +28,13 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def origin_of(url: str) -> str:
+    """Return the origin of an absolute URL, as browsers write it."""
+    parts = urlsplit(url.lower())
+    host = parts.netloc.removesuffix(f":{_DEFAULT_PORTS.get(parts.scheme)}")
+    return f"{parts.scheme}://{host}"
+
+
 def is_origin(text: str) -> bool:
     """Return whether this names one origin, or every port of this machine."""
     match = ORIGIN.fullmatch(text)

@@ -15,6 +15,7 @@ from service_kit.clock import Clock, utc_now
 from service_kit.credentials import access_token_cookie
 from service_kit.health import Check, Readiness
 from service_kit.listener import ListenerSettings
+from service_kit.origins import origin_of
 from service_kit.settings import PREFIX, SettingsError, setting
 from service_kit.tokens import (
     CopiesOnDisk,
@@ -107,6 +108,12 @@ class VerificationSettings(ListenerSettings):
         default="true",
         description="false reads the cookie of plain HTTP, as the issuer is set to",
     )
+    allowed_origins: tuple[str, ...] = setting(
+        f"{PREFIX}ALLOWED_ORIGINS",
+        parse.origins,
+        default="",
+        description="origins whose pages may use the cookie for unsafe methods",
+    )
     tutorial_compat: bool = setting(
         "TUTORIAL_COMPAT",
         parse.boolean,
@@ -166,6 +173,7 @@ def verify_tokens(
             app[AUTHENTICATOR] = Authenticator(
                 verifier,
                 cookie=access_token_cookie(secure=settings.cookie_secure),
+                own_origins=(origin_of(settings.issuer), *settings.allowed_origins),
                 clock=clock,
             )
             readiness.checks["keys"] = _check(keys.fault)

@@ -100,7 +100,7 @@ def problems_of(operation: Operation) -> Iterator[Problem]:
     if operation.access.credentials is Credentials.ACCESS_TOKEN:
         yield from _EVERY_ACCESS_TOKEN
         if operation.method != "GET":
-            yield accounts.CROSS_SITE_REQUEST
+            yield common.CROSS_SITE_REQUEST
         if operation.access.role is not None:
             yield common.INSUFFICIENT_SCOPE
 

@@ -22,7 +22,6 @@ from identity_service.metrics.load import LoadMetrics
 from identity_service.metrics.mail import MailMetrics
 from identity_service.security.breached_passwords import BreachedPasswords
 from identity_service.security.common_passwords import COMMON_PASSWORDS
-from identity_service.security.csrf import CsrfGuard
 from identity_service.security.keyrings import Sealer
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.security.refresh_tokens import RefreshTokens
@@ -68,7 +67,7 @@ from identity_service.usecases.users import Users
 from identity_service.usecases.watching import Waiters
 from service_kit.client_addresses import TrustedProxies
 from service_kit.clock import Clock
-from service_kit.origins import AllowedOrigins
+from service_kit.csrf import CsrfGuard
 from service_kit.tokens import TokenVerifier
 
 _SERVICE_WORDS: Final = ("identity", "gateway")
@@ -312,7 +311,7 @@ def compose(
         ),
         factors=factors,
         sessions=sessions,
-        csrf_guard=CsrfGuard(AllowedOrigins(settings.own_origins)),
+        csrf_guard=CsrfGuard(settings.own_origins),
         trusted_proxies=TrustedProxies(settings.trusted_proxies),
         users=users,
         roles=Roles(

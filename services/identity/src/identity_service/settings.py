@@ -19,7 +19,7 @@ from identity_service.security.passkeys import RelyingParty
 from identity_service.storage.database_url import checked_url
 from service_kit import settings as parse
 from service_kit.listener import ListenerSettings, internal_port, public_port
-from service_kit.origins import is_loopback
+from service_kit.origins import is_loopback, origin_of
 from service_kit.settings import SettingsError, setting
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -318,7 +318,7 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
     @property
     def own_origins(self) -> tuple[str, ...]:
         """Origins whose pages are ours: the gateway's, and those that are allowed."""
-        return self._issuers_origin, *self.allowed_origins
+        return origin_of(self.issuer), *self.allowed_origins
 
     @property
     def relying_party(self) -> RelyingParty:
@@ -326,13 +326,8 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
         host = urlsplit(self.issuer).hostname or ""
         return RelyingParty(
             id=self.passkey_rp_id or host,
-            origins=(self._issuers_origin, *self.passkey_origins),
+            origins=(origin_of(self.issuer), *self.passkey_origins),
         )
-
-    @property
-    def _issuers_origin(self) -> str:
-        issuer = urlsplit(self.issuer)
-        return f"{issuer.scheme}://{issuer.netloc}"
 
 
 @dataclass(frozen=True, kw_only=True)

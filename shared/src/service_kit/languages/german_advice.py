@@ -20,10 +20,11 @@ TEXTS: Final[Mapping[str, str]] = {
         "Nach der Zeit in Retry-After noch einmal versuchen. Mehr Repliken oder Kerne"
         " melden mehr Menschen an."
     ),
-    "Open the page under the host name of the API, let IDENTITY_ALLOWED_ORIGINS"
-    " name its origin, or send the token in a header.": (
-        "Die Seite unter dem Hostnamen der API öffnen, ihren Origin in"
-        " IDENTITY_ALLOWED_ORIGINS nennen, oder das Token in einem Header senden."
+    "Open the page under the host name of the API, let the service's ALLOWED_ORIGINS"
+    " name its origin (IDENTITY_ALLOWED_ORIGINS), or send the token in a header.": (
+        "Die Seite unter dem Hostnamen der API öffnen, ihren Origin in ALLOWED_ORIGINS"
+        " des Dienstes nennen (IDENTITY_ALLOWED_ORIGINS), oder das Token in einem"
+        " Header senden."
     ),
     "Use another e-mail address, or sign in to the account that has it.": (
         "Eine andere E-Mail-Adresse nehmen, oder sich mit dem Konto anmelden, das sie"

@@ -141,15 +141,6 @@ REFRESH_TOKEN_EXPIRED: Final = Problem(
     "The session was idle for too long, or has reached its longest life.",
     "Sign in again.",
 )
-CROSS_SITE_REQUEST: Final = Problem(
-    HTTPStatus.FORBIDDEN,
-    "cross_site_request",
-    "Cookies are for pages of this site, and localhost is another than 127.0.0.1.",
-    "Cookies count only in requests that pages of this site or of an allowed origin"
-    " make.",
-    "Open the page under the host name of the API, let IDENTITY_ALLOWED_ORIGINS name"
-    " its origin, or send the token in a header.",
-)
 FRESH_CHECK_REQUIRED: Final = Problem(
     HTTPStatus.FORBIDDEN,
     "fresh_check_required",

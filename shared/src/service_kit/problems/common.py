@@ -44,6 +44,15 @@ INVALID_TOKEN: Final = Problem(
     "Refresh the access token; if that is refused too, sign in again.",
     {"WWW-Authenticate": 'Bearer error="invalid_token"'},
 )
+CROSS_SITE_REQUEST: Final = Problem(
+    HTTPStatus.FORBIDDEN,
+    "cross_site_request",
+    "Cookies are for pages of this site, and localhost is another than 127.0.0.1.",
+    "Cookies count only in requests that pages of this site or of an allowed origin"
+    " make.",
+    "Open the page under the host name of the API, let the service's ALLOWED_ORIGINS"
+    " name its origin (IDENTITY_ALLOWED_ORIGINS), or send the token in a header.",
+)
 INSUFFICIENT_SCOPE: Final = Problem(
     HTTPStatus.FORBIDDEN,
     "insufficient_scope",

@@ -144,10 +144,6 @@ class RefreshTokenExpiredError(IdentityError):
     """The session's idle or absolute life is over."""
 
 
-class CrossSiteRequestError(IdentityError):
-    """A cookie came with a request that no page of ours is known to have made."""
-
-
 class NoRefreshTokenError(IdentityError):
     """Neither body nor cookie holds a refresh token."""
 

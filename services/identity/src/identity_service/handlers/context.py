@@ -6,23 +6,19 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from identity_service.composition import Services
-from identity_service.domain.errors import (
-    CrossSiteRequestError,
-    FreshCheckRequiredError,
-)
+from identity_service.domain.errors import FreshCheckRequiredError
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, Device
 from identity_service.handlers.cookies import TokenTransport
 from identity_service.handlers.devices import device_of
-from identity_service.security.csrf import Page
 from identity_service.usecases.access_tokens import Bearer
 from service_kit.auth import MissingTokenError, require_role, verify_one
 from service_kit.credentials import (
-    CredentialsSource,
     MalformedCredentialsError,
     access_token_cookie,
     read_access_token,
 )
+from service_kit.csrf import CrossSiteRequestError, Page
 from service_kit.tokens import InvalidTokenError
 
 SERVICES: Final = web.AppKey("SERVICES", Services)
@@ -32,8 +28,6 @@ _COOKIE_SETTINGS: Final = "TUTORIAL_COMPAT=true or IDENTITY_TOKEN_TRANSPORT=cook
 _LONGEST_ORIGIN: Final = 100
 
 _logger: Final = logging.getLogger(__name__)
-
-_SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 
 
 class RequestContext:
@@ -139,11 +133,9 @@ class RequestContext:
         credentials = read_access_token(self._request.headers, cookie=cookie)
         if credentials is None:
             raise MissingTokenError
-        if (
-            credentials.source is CredentialsSource.COOKIE
-            and self._request.method not in _SAFE_METHODS
-        ):
-            self.require_own_page()
+        self.services.csrf_guard.check(
+            credentials, self._request.method, self._request.headers
+        )
         return await verify_one(self.services.bearers.verify, credentials)
 
     def _caller(self, bearer: Bearer) -> Caller:

@@ -8,13 +8,12 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
-from identity_service.domain.errors import CrossSiteRequestError
 from identity_service.handlers.preferences import PREFERENCE_APPLIED, preference
 from identity_service.handlers.responses import TokenPairBody, json_response
-from identity_service.security.csrf import Page
 from identity_service.settings import Settings, Transport
 from identity_service.usecases.token_pairs import TokenPair
 from service_kit.credentials import access_token_cookie, read_cookies
+from service_kit.csrf import CrossSiteRequestError, Page
 
 SECURE_REFRESH_TOKEN_COOKIE: Final = "__Secure-refresh_token"  # noqa: S105 - a name
 PLAIN_REFRESH_TOKEN_COOKIE: Final = "refresh_token"  # noqa: S105 - a cookie's name

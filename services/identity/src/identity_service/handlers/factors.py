@@ -24,7 +24,7 @@ from identity_service.handlers.responses import (
 from identity_service.handlers.sessions import signed_in_response
 from identity_service.security import totp
 from service_kit.operations import ANYBODY, USERS, Tag
-from service_kit.problems import accounts
+from service_kit.problems import accounts, common
 
 
 @operation(
@@ -36,7 +36,7 @@ from service_kit.problems import accounts
     returns=SignInBody,
     problems=(
         accounts.INVALID_CREDENTIALS,
-        accounts.CROSS_SITE_REQUEST,
+        common.CROSS_SITE_REQUEST,
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )

@@ -23,7 +23,7 @@ from identity_service.usecases.sign_up import SignUp
 from identity_service.usecases.users import UserChanges
 from service_kit.bodies import JSON_OR_FORM
 from service_kit.operations import ANYBODY, USERS, Tag
-from service_kit.problems import accounts
+from service_kit.problems import accounts, common
 
 
 @operation(
@@ -40,7 +40,7 @@ from service_kit.problems import accounts
         accounts.EMAIL_TAKEN,
         accounts.UNKNOWN_ROLE,
         accounts.ROLE_NOT_SELF_ASSIGNABLE,
-        accounts.CROSS_SITE_REQUEST,
+        common.CROSS_SITE_REQUEST,
         accounts.TOO_MANY_ATTEMPTS,
         accounts.BUSY,
     ),

@@ -25,7 +25,7 @@ from identity_service.handlers.responses import (
 )
 from identity_service.handlers.sessions import signed_in_response
 from service_kit.operations import ANYBODY, USERS, PathParameter, Reply, Tag
-from service_kit.problems import accounts
+from service_kit.problems import accounts, common
 
 _PASSKEYS: Final = "/api/users/me/passkeys"
 _PASSKEY: Final = f"{_PASSKEYS}/{{passkey_id:[A-Za-z0-9_-]{{16,1364}}}}"
@@ -55,7 +55,7 @@ async def begin_passkey_use(request: web.Request) -> web.Response:
     returns=SignInBody,
     problems=(
         accounts.INVALID_CREDENTIALS,
-        accounts.CROSS_SITE_REQUEST,
+        common.CROSS_SITE_REQUEST,
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )

@@ -106,7 +106,6 @@ PROBLEMS: Final[ProblemTable] = {
     errors.UnknownRefreshTokenError: accounts.INVALID_GRANT,
     errors.RefreshTokenReusedError: accounts.INVALID_GRANT,
     errors.RefreshTokenExpiredError: accounts.REFRESH_TOKEN_EXPIRED,
-    errors.CrossSiteRequestError: accounts.CROSS_SITE_REQUEST,
     errors.StatusListNotFoundError: common.NOT_FOUND,
     errors.KeyTooNewError: _UNAVAILABLE,
     errors.UnsupportedTokenTypeError: accounts.UNSUPPORTED_TOKEN_TYPE,

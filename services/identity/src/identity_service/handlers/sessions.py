@@ -24,11 +24,11 @@ from identity_service.handlers.responses import (
     message_response,
     role_names,
 )
-from identity_service.security.csrf import Page
 from identity_service.usecases.token_pairs import TokenPair
 from service_kit.bodies import JSON_OR_FORM, read_members
+from service_kit.csrf import Page
 from service_kit.operations import ANYBODY, USERS, PathParameter, Tag
-from service_kit.problems import ProblemError, accounts
+from service_kit.problems import ProblemError, accounts, common
 
 
 @operation(
@@ -43,7 +43,7 @@ from service_kit.problems import ProblemError, accounts
     problems=(
         accounts.INVALID_CREDENTIALS,
         accounts.SECOND_FACTOR_REQUIRED,
-        accounts.CROSS_SITE_REQUEST,
+        common.CROSS_SITE_REQUEST,
         accounts.TOO_MANY_ATTEMPTS,
         accounts.BUSY,
     ),
@@ -92,7 +92,7 @@ def signed_in_response(
         accounts.REFRESH_TOKEN_REQUIRED,
         accounts.INVALID_GRANT,
         accounts.REFRESH_TOKEN_EXPIRED,
-        accounts.CROSS_SITE_REQUEST,
+        common.CROSS_SITE_REQUEST,
     ),
 )
 async def refresh(request: web.Request) -> web.Response:

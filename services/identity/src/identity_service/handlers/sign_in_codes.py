@@ -14,7 +14,7 @@ from identity_service.handlers.payloads import (
 from identity_service.handlers.responses import SignInBody
 from identity_service.handlers.sessions import signed_in_response
 from service_kit.operations import ANYBODY, Tag
-from service_kit.problems import accounts
+from service_kit.problems import accounts, common
 
 
 @operation(
@@ -45,7 +45,7 @@ async def ask_for_sign_in_code(request: web.Request) -> web.Response:
         accounts.NOT_OFFERED,
         accounts.INVALID_CREDENTIALS,
         accounts.SECOND_FACTOR_REQUIRED,
-        accounts.CROSS_SITE_REQUEST,
+        common.CROSS_SITE_REQUEST,
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )
