@@ -155,7 +155,7 @@ async def test_what_is_no_valid_token_is_refused(
         ({"Origin": PUBLIC}, 200),
     ],
 )
-async def test_c7_a_cookie_counts_for_unsafe_methods_from_our_own_pages_alone(
+async def test_c7_pages_of_other_sites_change_nothing(
     url: str, issuer: Issuer, http: ClientSession, page: dict[str, str], status: int
 ) -> None:
     token = token_of(issuer)
