@@ -92,6 +92,33 @@ async def test_where_factors_are_hidden_everybody_is_asked_for_one(
         assert (await identity.sign_in("bobby")).status == 200
 
 
+async def test_where_addresses_are_verified_a_factor_tells_of_no_address(
+    database_url: str, clock: MovableClock
+) -> None:
+    async with running_identity(identity_settings(database_url), clock=clock) as open_:
+        await enrolled(open_, clock)
+        await open_.sign_up("bobby")
+    settings = identity_settings(
+        database_url,
+        IDENTITY_EMAIL_VERIFICATION="required",
+        IDENTITY_MAIL_URL="smtp-plain://127.0.0.1:9",
+    )
+    async with running_identity(settings, clock=clock) as identity:
+        asked = [
+            await identity.sign_in(f"{name}@example.test", WRONG)
+            for name in ("alice", "bobby", "nobody")
+        ]
+        by_name = [await identity.sign_in(name, WRONG) for name in ("alice", "nobody")]
+        let_in = await identity.sign_in("bobby@example.test")
+
+    assert [shown(each) for each in asked] == 3 * [shown(asked[0])]
+    assert [each.json["code"] for each in by_name] == [
+        "second_factor_required",
+        "invalid_credentials",
+    ]
+    assert let_in.status == 200
+
+
 async def test_guesses_of_every_kind_count_together(
     database_url: str, clock: MovableClock
 ) -> None:

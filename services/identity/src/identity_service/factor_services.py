@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from identity_service.domain.emails import Verification
 from identity_service.security.challenges import Challenges
 from identity_service.security.keyrings import Sealer
 from identity_service.security.passkeys import PasskeyCeremonies
@@ -12,7 +13,7 @@ from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.passkeys import Passkeys, PasskeySignIns
 from identity_service.usecases.factors.proofs import FactorProofs
 from identity_service.usecases.factors.records import FactorRecords
-from identity_service.usecases.factors.second_steps import SecondSteps
+from identity_service.usecases.factors.second_steps import Hiding, SecondSteps
 from identity_service.usecases.factors.totp import TotpEnrolment
 from identity_service.usecases.factors.upkeep import FactorUpkeep
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
@@ -66,7 +67,7 @@ def compose_factors(
             session_starts=session_starts,
             throttle=throttle,
             audit=audit,
-            hides=settings.hide_second_factors,
+            hides=_hiding(settings),
         ),
         totp=TotpEnrolment(
             database,
@@ -97,3 +98,10 @@ def compose_factors(
         ),
         upkeep=FactorUpkeep(database, sealer=sealer, records=records, clock=clock),
     )
+
+
+def _hiding(settings: Settings) -> Hiding:
+    if settings.hide_second_factors:
+        return Hiding.ALL
+    is_required = settings.email_verification is Verification.REQUIRED
+    return Hiding.ADDRESSES if is_required else Hiding.NOBODY

@@ -34,6 +34,9 @@ from service_kit.clock import Clock
 
 _UNREADABLE: Final = frozenset({Verdict.MALFORMED_HASH, Verdict.UNKNOWN_PEPPER})
 
+_AT: Final = "@"
+"""In what is typed to sign in: an address, or a name that is its owner's address."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -83,7 +86,7 @@ class Passwords:
         verdict = await self._verify(user, password, reservation, device)
         is_right = verdict.matches and user is not None and user.disabled_at is None
         first = FirstStep.of(user, key, Method.PASSWORD, is_right=is_right)
-        if asked := self._second_steps.asked(first, factors):
+        if asked := self._second_steps.asked(first, factors, by_address=_AT in login):
             raise await self._second_steps.ask(first, asked, device)
         if user is None or not is_right:
             await self._refused(Action.SIGN_IN_REFUSED, user, verdict, device)
@@ -171,7 +174,7 @@ class Passwords:
         key, email_key = "", None
         with contextlib.suppress(InvalidFieldError):
             key = Username.parse(login).key
-        if "@" in login:
+        if _AT in login:
             with contextlib.suppress(InvalidFieldError):
                 email_key = EmailAddress.parse(login).key
         if not key and email_key is None:

@@ -145,7 +145,7 @@ class CodeSignIns:
             return await unit.one_time_tokens.spend(token_id)
 
         first = FirstStep.of(user, key, Method.MAILED_CODE, is_right=is_right)
-        if asked := self._second_steps.asked(first, found.factors):
+        if asked := self._second_steps.asked(first, found.factors, by_address=True):
             is_spent_now = await self._database.write(spend)
             first = replace(first, is_right=is_right and is_spent_now)
             raise await self._second_steps.ask(first, asked, device)

@@ -8,6 +8,7 @@ the password (docs/decisions/0063).
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import Final, Self
 
 from identity_service.domain.audit import Action, AuditEvent
@@ -43,6 +44,15 @@ _FILLER: Final = b"\0"
 and the length of a challenge must not say whose name is found by it. Every name's key
 fits (`domain.usernames`); what is nobody's may be longer, and is cut."""
 _METHODS: Final = (Method.PASSWORD, Method.MAILED_CODE)
+
+
+class Hiding(Enum):
+    """Of whom it is hidden that they have a second factor, and so an account."""
+
+    NOBODY = auto()
+    ADDRESSES = auto()
+    """Of who signs in by an address: sign-up does not say either who has one."""
+    ALL = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +126,7 @@ class SecondSteps:
         session_starts: SessionStarts,
         throttle: Throttle,
         audit: Audit,
-        hides: bool,
+        hides: Hiding,
     ) -> None:
         self._database = database
         self._challenges = challenges
@@ -126,12 +136,17 @@ class SecondSteps:
         self._audit = audit
         self._hides = hides
 
-    def asked(self, first: FirstStep, factors: Factors) -> tuple[Factor, ...]:
+    def asked(
+        self, first: FirstStep, factors: Factors, *, by_address: bool
+    ) -> tuple[Factor, ...]:
         """Return what somebody is asked for after a first step; nothing: no more.
 
         Where it is hidden who has a second factor, whoever is refused is asked for any.
         """
-        if self._hides and (factors.kinds or not first.is_right):
+        is_hidden = self._hides is Hiding.ALL or (
+            self._hides is Hiding.ADDRESSES and by_address
+        )
+        if is_hidden and (factors.kinds or not first.is_right):
             return tuple(Factor)
         return factors.kinds
 
