@@ -110,3 +110,4 @@ lock: setup ## pin again what changed in the pyproject files (UPGRADE=1: newest 
 	for name in $(notdir $(wildcard services/*)); do \
 	  printf "./shared[tokens]\n./services/$$name\n" | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/$$name.txt || exit 1; done
 	printf './shared\n./gateway\n' | $(COMPILE) - -c $(LOCKS)/dev.txt -o $(LOCKS)/gateway.txt
+	$(COMPILE) $(LOCKS)/mail.in -c $(LOCKS)/dev.txt -o $(LOCKS)/mail.txt

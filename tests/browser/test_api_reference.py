@@ -1,12 +1,16 @@
-"""The API reference in a real browser: drawn, and asking nobody but the gateway."""
+"""The API reference in a real browser: drawn, tried, and asking only the gateway."""
 
 import asyncio
+import json
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Locator, expect
 from tests.support.browser import FLAGS, chromium
+from tests.support.console import console_in, running_browser
+from tests.support.requests import send
 from tests.support.stack import Stack
 
 
@@ -38,3 +42,58 @@ async def test_the_reference_shows_every_operation_under_its_own_policy(
     assert b"operations-Content-readAdmin" in shown
     assert b'class="btn execute' in shown, "deep links open an operation to try it"
     assert [line for line in logged.splitlines() if b"CONSOLE" in line] == []
+
+
+def sign_in(stack: Stack) -> str:
+    port = int(stack.environment["GATEWAY_PORT"])
+    who = {"username": stack.admin_name, "password": stack.admin_password}
+    token: str = send(port, "POST", "/api/auth/signin", who).json()["accessToken"]
+    return token
+
+
+def execute(operation: Locator, expected: str) -> None:
+    """Send the request, and wait until the response with a status is shown."""
+    operation.get_by_role("button", name="Execute").click()
+    shown = operation.locator(".live-responses-table tbody .response-col_status")
+    expect(shown).to_contain_text(expected, timeout=30_000)
+
+
+@pytest.mark.timeout(120)
+def test_an_operation_is_tried_without_and_with_a_token(stack: Stack) -> None:
+    with (
+        running_browser() as browser,
+        console_in(browser, stack.base_url) as console,
+    ):
+        page = console.page
+        page.goto(f"{stack.base_url}/docs#/Content/readUser")
+        operation = page.locator("#operations-Content-readUser")
+        execute(operation, "401")
+
+        page.locator(".auth-wrapper .authorize").first.click()
+        dialog = page.locator(".dialog-ux")
+        bearer = dialog.locator(".auth-container", has_text="(http, Bearer)")
+        bearer.locator("input").fill(sign_in(stack))
+        bearer.get_by_role("button", name="Apply credentials").click()
+        dialog.get_by_role("button", name="Close").first.click()
+
+        execute(operation, "200")
+        shown = operation.locator(".live-responses-table")
+        expect(shown).to_contain_text("User Content.")
+
+
+@pytest.mark.timeout(120)
+def test_a_body_of_ones_own_is_sent(stack: Stack) -> None:
+    with (
+        running_browser() as browser,
+        console_in(browser, stack.base_url) as console,
+    ):
+        page = console.page
+        page.goto(f"{stack.base_url}/docs#/Signing%20in/signUp")
+        operation = page.locator("#operations-Signing_in-signUp")
+        who = {"username": "tried", "email": "tried@example.org", "password": "short"}
+        operation.locator("textarea.body-param__text").fill(json.dumps(who))
+        execute(operation, "400")
+        expect(operation.locator(".live-responses-table")).to_contain_text("password")
+        who["password"] = "a phrase of my own"
+        operation.locator("textarea.body-param__text").fill(json.dumps(who))
+        execute(operation, "200")

@@ -22,7 +22,7 @@ OURS: Final = {
     "gateway-service",
 }
 
-each_lock = pytest.mark.parametrize("name", ["build", "dev", *DEPLOYABLES])
+each_lock = pytest.mark.parametrize("name", ["build", "dev", "mail", *DEPLOYABLES])
 each_deployable = pytest.mark.parametrize("name", DEPLOYABLES)
 
 
@@ -81,7 +81,7 @@ def test_lock_has_all_that_its_packages_ask_for(name: str) -> None:
             assert any(requirement.specifier.contains(v) for v in versions), requirement
 
 
-@each_deployable
+@pytest.mark.parametrize("name", ["mail", *DEPLOYABLES])
 def test_lock_is_in_step_with_development(name: str) -> None:
     development = _pins("dev")
     for package, versions in _pins(name).items():

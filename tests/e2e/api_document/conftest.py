@@ -14,12 +14,15 @@ ADMINS: Final = [f"keeper{number}" for number in range(40)]
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("document")
     overrides = {
+        "IDENTITY_MAIL_URL": f"file://{folder}/mails",
+        "IDENTITY_MAILBOX": "on",
         "IDENTITY_THROTTLE": "off",
         "GATEWAY_RATE_LIMITS": "off",
         "IDENTITY_BCRYPT_COST": "4",
     }
-    with Stack(tmp_path_factory.mktemp("document"), overrides) as running:
+    with Stack(folder, overrides) as running:
         asyncio.run(make_administrators(running))
         yield running
 

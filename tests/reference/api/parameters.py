@@ -41,7 +41,7 @@ def path_parameters(
 def query_parameters(
     operation: Operation, shared: SharedComponents
 ) -> Iterator[Reference]:
-    """Yield the members of the query's model."""
+    """Yield the members of the query's model; an empty one counts as absent."""
     if operation.query is None:
         return
     schema = shared.schemas[operation.query.__name__]
@@ -52,6 +52,7 @@ def query_parameters(
             **{"in": "query"},
             description=described.pop("description", None),
             required=name in schema.get("required", ()),
+            allowEmptyValue=True,
             param_schema=Schema.model_validate(_not_null(described)),
         )
         yield shared.parameters.refer(f"query.{name}", parameter)
