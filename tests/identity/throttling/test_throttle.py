@@ -19,7 +19,8 @@ from identity_service.domain.throttling import (
     SIGN_UPS_OF_SOURCE,
 )
 from identity_service.storage.throttle_counters import MemoryCounts, StoreCounters
-from identity_service.usecases.throttling import NoCounters, Throttle
+from identity_service.usecases.reservations import NoCounters
+from identity_service.usecases.throttling import Throttle
 
 HOME = "198.51.100.7"
 DAY = timedelta(days=1)

@@ -20,6 +20,7 @@ from identity_service.usecases.accounts.email_verifications import EmailVerifica
 from identity_service.usecases.accounts.factor_undos import FactorUndos
 from identity_service.usecases.accounts.invitations import Invitations
 from identity_service.usecases.accounts.mailed_codes import CodeSignIns
+from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.accounts.password_resets import PasswordResets
 from identity_service.usecases.accounts.personal_data import PersonalDataExports
 from identity_service.usecases.accounts.token_uses import TokenUses
@@ -50,6 +51,7 @@ class AccountServices:
     """None without a mail server."""
     mailbox: Mailbox | None
     """None but in development."""
+    password_letters: PasswordLetters
     password_resets: PasswordResets
     email_verifications: EmailVerifications
     email_changes: EmailChanges
@@ -76,6 +78,9 @@ def compose_accounts(
 ) -> AccountServices:
     """Return the services that these settings describe."""
     tokens = OneTimeTokens(clock)
+    password_letters = PasswordLetters(
+        database, tokens=tokens, outbox=outbox, audit=audit
+    )
     password_resets = PasswordResets(
         database,
         new_passwords=new_passwords,
@@ -90,7 +95,7 @@ def compose_accounts(
     undoing = Undoing(
         token_uses,
         hasher=hasher,
-        password_resets=password_resets,
+        password_letters=password_letters,
         audit=audit,
         clock=clock,
     )
@@ -116,7 +121,7 @@ def compose_accounts(
         is_offered=settings.sign_in_codes,
     )
     answers: Answers = {
-        MailRequestKind.PASSWORD_RESET: password_resets.answer,
+        MailRequestKind.PASSWORD_RESET: password_letters.answer,
         MailRequestKind.EMAIL_VERIFICATION: email_verifications.answer,
         MailRequestKind.SIGN_IN_CODE: code_sign_ins.answer,
     }
@@ -141,6 +146,7 @@ def compose_accounts(
         ),
         mail_sender=sender,
         mailbox=_mailbox(settings),
+        password_letters=password_letters,
         password_resets=password_resets,
         email_verifications=email_verifications,
         email_changes=EmailChanges(
@@ -159,7 +165,7 @@ def compose_accounts(
         invitations=Invitations(
             database,
             hasher=hasher,
-            password_resets=password_resets,
+            password_letters=password_letters,
             outbox=outbox,
             audit=audit,
             clock=clock,

@@ -48,6 +48,7 @@ from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.refresh import Refreshes
 from identity_service.usecases.request_ages import RequestAges
+from identity_service.usecases.reservations import NoCounters
 from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
 from identity_service.usecases.search_words import SearchWordsChore
@@ -60,7 +61,7 @@ from identity_service.usecases.sign_up import SignUps
 from identity_service.usecases.signing_keys import SigningKeys
 from identity_service.usecases.status_entries import StatusEntries
 from identity_service.usecases.status_lists import StatusLists
-from identity_service.usecases.throttling import NoCounters, Throttle
+from identity_service.usecases.throttling import Throttle
 from identity_service.usecases.token_introspection import TokenIntrospection
 from identity_service.usecases.token_pairs import TokenPairs
 from identity_service.usecases.users import Users

@@ -86,5 +86,5 @@ async def send_password_reset(request: web.Request) -> web.Response:
     """Mail a user a link to choose a new password."""
     context = RequestContext(request)
     admin = await context.admin()
-    await context.services.accounts.password_resets.send(user_id_in(request), admin)
+    await context.services.accounts.password_letters.send(user_id_in(request), admin)
     return message_response("A mail is on its way.", HTTPStatus.ACCEPTED)

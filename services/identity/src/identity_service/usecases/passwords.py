@@ -29,7 +29,8 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.new_passwords import NewPasswords
-from identity_service.usecases.throttling import Reservation, Throttle
+from identity_service.usecases.reservations import Reservation
+from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 _UNREADABLE: Final = frozenset({Verdict.MALFORMED_HASH, Verdict.UNKNOWN_PEPPER})

@@ -15,7 +15,7 @@ from identity_service.domain.users import NewUser, User, refuse_foreign_address
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.accounts.password_resets import PasswordResets
+from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
@@ -41,14 +41,14 @@ class Invitations:
         database: Database,
         *,
         hasher: PasswordHasher,
-        password_resets: PasswordResets,
+        password_letters: PasswordLetters,
         outbox: Outbox,
         audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
         self._hasher = hasher
-        self._password_resets = password_resets
+        self._password_letters = password_letters
         self._outbox = outbox
         self._audit = audit
         self._clock = clock
@@ -99,7 +99,7 @@ class Invitations:
             )
             user = await unit.users.get(user_id)
             if user is not None and is_invited:
-                await self._password_resets.post(
+                await self._password_letters.post(
                     unit, user, Purpose.INVITATION, preferred_language.get()
                 )
             await self._audit.append(

@@ -10,7 +10,7 @@ from identity_service.domain.sessions import Device, EndReason
 from identity_service.domain.users import User
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.accounts.password_resets import PasswordResets
+from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.accounts.token_uses import Change, TokenUses
 from identity_service.usecases.audit import Audit
 from service_kit.clock import Clock
@@ -43,13 +43,13 @@ class Undoing:
         token_uses: TokenUses,
         *,
         hasher: PasswordHasher,
-        password_resets: PasswordResets,
+        password_letters: PasswordLetters,
         audit: Audit,
         clock: Clock,
     ) -> None:
         self._token_uses = token_uses
         self._hasher = hasher
-        self._password_resets = password_resets
+        self._password_letters = password_letters
         self._audit = audit
         self._clock = clock
 
@@ -82,7 +82,7 @@ class Undoing:
             await unit.one_time_tokens.remove_of_user(user.id, set(Purpose) - UNDOES)
             restored = await unit.users.get(user.id)
             if restored is not None:
-                await self._password_resets.post(
+                await self._password_letters.post(
                     unit, restored, Purpose.PASSWORD_RESET, preferred_language.get()
                 )
             event = AuditEvent.by_user(action, user.id, device.address)

@@ -1,0 +1,99 @@
+"""Mail tokens that set a password: to those who forgot theirs, or are invited."""
+
+from datetime import timedelta
+
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import UserNotFoundError
+from identity_service.domain.mail import Letter, MailKind, MailRequest
+from identity_service.domain.one_time_tokens import Purpose
+from identity_service.domain.sessions import Caller
+from identity_service.domain.users import User
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.one_time_tokens import (
+    OneTimeTokens,
+    address_of,
+    in_words,
+)
+from identity_service.usecases.mail.outbox import Outbox
+from service_kit.languages.accepting import preferred_language
+
+
+class PasswordLetters:
+    """Posts letters whose readers may choose a password."""
+
+    def __init__(
+        self, database: Database, *, tokens: OneTimeTokens, outbox: Outbox, audit: Audit
+    ) -> None:
+        self._database = database
+        self._tokens = tokens
+        self._outbox = outbox
+        self._audit = audit
+
+    async def answer(self, unit: Repositories, request: MailRequest) -> None:
+        """Mail a token to whoever has the address, if their account is enabled."""
+        user = await unit.users.get_by_email_key(request.email_key)
+        if user is None or user.disabled_at is not None:
+            return
+        await self.post(unit, user, Purpose.PASSWORD_RESET, request.language)
+        await self._audit.append(
+            unit,
+            AuditEvent(
+                action=Action.PASSWORD_RESET_SENT,
+                subject_id=user.id,
+                address=request.address,
+            ),
+        )
+
+    async def send(self, user_id: int, caller: Caller) -> None:
+        """Mail a token to a user, because an administrator wants it.
+
+        Raises
+        ------
+        UserNotFoundError, NotOfferedError
+        """
+        self._outbox.require_server()
+
+        async def work(unit: Repositories) -> None:
+            user = await unit.users.get(user_id)
+            if user is None:
+                raise UserNotFoundError
+            await self.post(
+                unit, user, Purpose.PASSWORD_RESET, preferred_language.get()
+            )
+            await self._audit.append(
+                unit,
+                AuditEvent(
+                    action=Action.PASSWORD_RESET_SENT,
+                    actor_id=caller.user_id,
+                    subject_id=user_id,
+                    address=caller.device.address,
+                ),
+            )
+
+        await self._database.write(work)
+
+    async def post(
+        self, unit: Repositories, user: User, purpose: Purpose, language: str
+    ) -> None:
+        """Post the letter with a token that sets a password: a reset, an invitation."""
+        token = await self._tokens.issue(unit, purpose, user.id, address_of(user))
+        is_reset = purpose is Purpose.PASSWORD_RESET
+        kind = MailKind.PASSWORD_RESET if is_reset else MailKind.INVITATION
+        values = {
+            "username": user.username,
+            "token": token,
+            "minutes": in_words(purpose, timedelta(minutes=1)),
+            "days": in_words(purpose, timedelta(days=1)),
+        }
+        await self._outbox.post(
+            unit,
+            Letter(
+                kind=kind,
+                to=user.email,
+                language=language,
+                user_id=user.id,
+                values=values,
+            ),
+        )
