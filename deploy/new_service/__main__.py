@@ -63,6 +63,18 @@ _REPEATED: Final[dict[str, tuple[str, ...]]] = {
 _CONFIGURATIONS: Final = ("deploy/gateway.toml", "deploy/k8s/base/gateway.toml")
 """The gateway's, and the copy of it that kustomize can read."""
 
+_COPIED: Final = ("deploy/k8s/base/content.yaml", "deploy/requirements/content.txt")
+"""Content's own files, of which the service gets copies."""
+
+_NAMED_ALREADY: Final = {
+    r"^  {name}:": ("docker-compose.yml", "deploy/compose.production.yml"),
+    r"^metadata: \{{name: {name}[,}}]": (
+        "deploy/k8s/base/network.yaml",
+        "deploy/k8s/base/autoscaling.yaml",
+    ),
+}
+"""Patterns of other things that the files name, beside which it would stand."""
+
 _ROUTE: Final = """
 [upstreams.{name}]
 addresses = ["http://127.0.0.1:{port}"]
@@ -107,6 +119,7 @@ def main(arguments: list[str]) -> int:
     try:
         service = _checked(*arguments)
         entries = _with_entries(service)
+        _refuse_taken(service)
     except NewServiceError as error:
         print(f"new-service: {error}", file=sys.stderr)
         return 1
@@ -135,16 +148,40 @@ def _checked(name: str = "") -> NewService:
     )
 
 
+def _refuse_taken(service: NewService) -> None:
+    """Raise NewServiceError if anything of the product has the name already."""
+    name, prefix = service.name, f"/api/{service.name}"
+    made = (*_templates(service).values(), *map(service.named, _COPIED))
+    taken = [each for each in (f"tests/{name}", *made) if (ROOT / each).exists()]
+    for pattern, files in _NAMED_ALREADY.items():
+        named = re.compile(pattern.format(name=name), re.MULTILINE)
+        taken += [each for each in files if named.search((ROOT / each).read_text())]
+    for each in _CONFIGURATIONS:
+        routes = tomllib.loads((ROOT / each).read_text("utf-8"))["routes"]
+        if any(f"{route['prefix']}/".startswith(f"{prefix}/") for route in routes):
+            taken.append(f"{prefix} in {each}")
+    if taken:
+        raise NewServiceError(f"another name, please: {taken[0]} has {name} already")
+
+
+def _templates(service: NewService) -> dict[Path, str]:
+    """Return what each template becomes."""
+    return {
+        source: service.named(
+            str(source.relative_to(TEMPLATE)).removesuffix(".template")
+        )
+        for source in sorted(TEMPLATE.rglob("*.template"))
+    }
+
+
 def _write_code(service: NewService) -> list[str]:
     """Fill the template in; return the files."""
-    written = []
-    for source in sorted(TEMPLATE.rglob("*.template")):
-        relative = str(source.relative_to(TEMPLATE)).removesuffix(".template")
-        target = ROOT / service.named(relative)
+    templates = _templates(service)
+    for source, name in templates.items():
+        target = ROOT / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(service.named(source.read_text("utf-8")), "utf-8")
-        written.append(str(target.relative_to(ROOT)))
-    return written
+    return list(templates.values())
 
 
 def _with_entries(service: NewService) -> dict[str, str]:
@@ -170,12 +207,11 @@ def _write_deployment(service: NewService, entries: dict[str, str]) -> list[str]
     for name in _CONFIGURATIONS:
         with (ROOT / name).open("a", encoding="utf-8") as file:
             file.write(route)
-    copied = ("deploy/k8s/base/content.yaml", "deploy/requirements/content.txt")
-    for name in copied:
+    for name in _COPIED:
         text = (ROOT / name).read_text("utf-8")
         target = ROOT / service.named(name)
         target.write_text(_copied(text, service, name), "utf-8")
-    made = [service.named(name) for name in copied]
+    made = [service.named(name) for name in _COPIED]
     return [*made, *_CONFIGURATIONS, *_REPEATED]
 
 

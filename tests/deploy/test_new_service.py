@@ -79,3 +79,31 @@ def test_a_name_that_cannot_be_is_one_line(tree: Path, name: str, words: str) ->
     assert ran.returncode == 1
     assert words in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("network", id="a manifest"),
+        pytest.param("faults", id="a folder of tests"),
+        pytest.param("dev", id="a lock"),
+        pytest.param("mysql", id="a container"),
+        pytest.param("test", id="a route"),
+        pytest.param("auth", id="above a route"),
+    ],
+)
+def test_a_name_that_the_product_uses_changes_nothing(tree: Path, name: str) -> None:
+    before = _contents(tree)
+    ran = _run(tree, "deploy.new_service", name)
+    assert ran.returncode == 1
+    assert "another name, please" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert _contents(tree) == before
+
+
+def _contents(tree: Path) -> dict[Path, bytes]:
+    return {
+        path: path.read_bytes()
+        for path in tree.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
