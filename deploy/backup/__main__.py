@@ -10,9 +10,11 @@ elsewhere, with --secrets.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from deploy.backup.databases import Database, find_database
 from deploy.backup.files import BackupError, reading, writing
@@ -22,12 +24,19 @@ from deploy.backup.secrets import load_secrets, save_secrets
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when all is done, 1 with one line on stderr if not."""
     parsed = _parser().parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     try:
         parsed.run(parsed)
     except BackupError as error:
         print(f"{parsed.command}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """End as the signal wants it, once what is half done has been taken away."""
+    raise SystemExit(128 + number)
 
 
 def _backup(parsed: argparse.Namespace) -> None:

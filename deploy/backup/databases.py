@@ -5,13 +5,13 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 
-from deploy.backup.files import BackupError
+from deploy.backup.files import BackupError, temporary_file
+from deploy.backup.logins import Login
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 URL: Final = "IDENTITY_DATABASE_URL"
@@ -52,7 +52,7 @@ def find_database(environ: Mapping[str, str]) -> Database:
     if parts.scheme.startswith("sqlite"):
         return SqliteDatabase(Path(url.partition(":///")[2].partition("?")[0]))
     if parts.scheme.startswith("mysql"):
-        return MysqlDatabase(parts)
+        return MysqlDatabase(Login.parse(parts))
     raise BackupError(f"{URL} is neither SQLite nor MySQL")
 
 
@@ -66,7 +66,7 @@ class SqliteDatabase:
         """Write one moment of it, while it may be in use."""
         if not self._path.is_file():
             raise BackupError(f"there is no {self._path}")
-        with _temporary_file() as copy:
+        with temporary_file(self._path.parent) as copy:
             _copy(self._path, copy)
             with copy.open("rb") as file:
                 shutil.copyfileobj(file, target)
@@ -78,7 +78,7 @@ class SqliteDatabase:
 
     def load(self, source: IO[bytes]) -> None:
         """Replace all that it holds."""
-        with _temporary_file() as copy:
+        with temporary_file(self._path.parent) as copy:
             with copy.open("wb") as file:
                 shutil.copyfileobj(source, file)
             os.close(os.open(self._path, os.O_CREAT, 0o600))
@@ -95,24 +95,36 @@ class SqliteDatabase:
 class MysqlDatabase:
     """A server that the client programs on this machine reach."""
 
-    def __init__(self, url: SplitResult) -> None:
-        self._url = url
-        self._name = url.path.lstrip("/")
+    def __init__(self, login: Login) -> None:
+        self._login = login
+        self._name = login.database
 
     def dump(self, target: IO[bytes]) -> None:
         """Write one moment of it, while it may be in use."""
         program = _program("mariadb-dump", "mysqldump")
         options = [*DUMP_OPTIONS]
-        if not _is_mariadb(program):
+        is_mariadb = _is_mariadb(program)
+        if not is_mariadb:
             options += MYSQL_DUMP_OPTIONS
-        with self._login() as login:
+        with self._login.file(is_mariadb=is_mariadb) as login:
             _run(program, login, *options, self._name, stdout=target)
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
+        try:
+            # This wants the privilege without which the list below shows one's own
+            # connections alone.
+            self._client("SELECT COUNT(*) FROM information_schema.innodb_trx")
+        except BackupError as error:
+            if "PROCESS" not in str(error):
+                raise
+            raise BackupError(
+                f"{self._login.user} cannot see who uses {self._name}: it needs PROCESS"
+            ) from error
+        name = self._name.replace("\\", "\\\\").replace("'", "''")
         used = self._client(
             "SELECT COUNT(*) FROM information_schema.processlist"  # noqa: S608 - ours
-            f" WHERE db = '{self._name}' AND id <> CONNECTION_ID()"
+            f" WHERE db = '{name}' AND id <> CONNECTION_ID()"
         )
         if int(used):
             raise BackupError(f"{self._name} is in use: stop identity first")
@@ -123,8 +135,9 @@ class MysqlDatabase:
             f"DROP DATABASE IF EXISTS `{self._name}`;"
             f" CREATE DATABASE `{self._name}` CHARACTER SET utf8mb4"
         )
-        with self._login() as login:
-            _run(_program("mariadb", "mysql"), login, self._name, stdin=source)
+        program = _program("mariadb", "mysql")
+        with self._login.file(is_mariadb=_is_mariadb(program)) as login:
+            _run(program, login, self._name, stdin=source)
 
     def identity(self, *command: str) -> None:
         """Run a command of identity-service on it."""
@@ -134,22 +147,9 @@ class MysqlDatabase:
         """Leave that to whoever has stopped it."""
 
     def _client(self, statements: str) -> str:
-        with self._login() as login:
-            program = _program("mariadb", "mysql")
-            command = [program, login, "-N", "-B", "-e", statements]
-            return _output(command)
-
-    @contextlib.contextmanager
-    def _login(self) -> Iterator[str]:
-        """Yield the option that names a file with the password, which no list shows."""
-        with _temporary_file() as file:
-            file.write_text(
-                "[client]\nprotocol=tcp\n"
-                f"host={self._url.hostname}\nport={self._url.port or 3306}\n"
-                f"user={unquote(self._url.username or '')}\n"
-                f'password="{_quoted(unquote(self._url.password or ""))}"\n'
-            )
-            yield f"--defaults-file={file}"
+        program = _program("mariadb", "mysql")
+        with self._login.file(is_mariadb=_is_mariadb(program)) as login:
+            return _output([program, login, "-N", "-B", "-e", statements])
 
 
 class ComposeDatabase:
@@ -218,16 +218,6 @@ def _users_of(path: Path) -> set[str]:
     return users
 
 
-@contextlib.contextmanager
-def _temporary_file() -> Iterator[Path]:
-    descriptor, name = tempfile.mkstemp()
-    os.close(descriptor)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink()
-
-
 def _program(*names: str) -> str:
     for name in names:
         if found := shutil.which(name):
@@ -242,10 +232,6 @@ def _identity_service() -> str:
 
 def _is_mariadb(program: str) -> bool:
     return "mariadb" in _output([program, "--version"]).lower()
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _output(command: Sequence[str]) -> str:
@@ -264,13 +250,18 @@ def _run(
         stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE if stdout else None,
     )
-    with contextlib.suppress(BrokenPipeError):
-        if stdin and process.stdin:
-            shutil.copyfileobj(stdin, process.stdin)
-            process.stdin.close()
-    if stdout and process.stdout:
-        shutil.copyfileobj(process.stdout, stdout)
-    if process.wait() != 0:
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            if stdin and process.stdin:
+                shutil.copyfileobj(stdin, process.stdin)
+                process.stdin.close()
+        if stdout and process.stdout:
+            shutil.copyfileobj(process.stdout, stdout)
+        process.wait()
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode != 0:
         raise BackupError(f"{Path(command[0]).name} failed: nothing to rely on")
 
 

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -26,28 +26,34 @@ _GPG: Final = (
 
 @contextmanager
 def writing(target: Path, passphrase: Path | None) -> Iterator[IO[bytes]]:
-    """Yield where to write; the target appears when all is written, for its owner."""
+    """Yield where to write; the target appears when all is written, for its owner.
+
+    With a passphrase nothing that is not encrypted is in a file at any time.
+    """
     if target.exists():
         raise BackupError(f"{target} exists already")
     with _folder(target.absolute().parent) as folder:
-        plain = folder / "plain.gz"
-        with _own(plain) as own, gzip.GzipFile(fileobj=own, mode="wb") as file:
-            yield file  # type: ignore[misc] # a GzipFile does what is needed
-        made = plain if passphrase is None else _gpg(plain, passphrase, "--symmetric")
-        with made.open("rb") as whole:
-            os.fsync(whole.fileno())
+        made = folder / "backup"
+        with _own(made) as own:
+            with (
+                _encrypted(own, passphrase) as packed,
+                gzip.GzipFile(fileobj=packed, mode="wb") as file,
+            ):
+                yield file  # type: ignore[misc] # a GzipFile does what is needed
+            own.flush()
+            os.fsync(own.fileno())
         made.rename(target)
 
 
 @contextmanager
 def reading(source: Path, passphrase: Path | None) -> Iterator[IO[bytes]]:
-    """Yield what a backup holds, after all of it was found to be as it was written."""
+    """Yield what a backup holds, after all of it was found to be as it was written.
+
+    It is read, and decrypted, twice: nothing of it is in a file meanwhile.
+    """
     if not source.is_file():
         raise BackupError(f"there is no {source}")
-    with _folder(None) as folder:
-        packed = source
-        if passphrase is not None:
-            packed = _gpg(source, passphrase, "--decrypt", folder)
+    with _packed(source, passphrase) as packed:
         try:
             with gzip.open(packed) as file:
                 while file.read(_CHUNK):
@@ -55,8 +61,19 @@ def reading(source: Path, passphrase: Path | None) -> Iterator[IO[bytes]]:
         except (EOFError, OSError, zlib.error) as error:
             hint = "" if passphrase else ", or encrypted: --passphrase-file"
             raise BackupError(f"{source} is damaged{hint}") from error
-        with gzip.open(packed) as file:
-            yield file  # type: ignore[misc]
+    with _packed(source, passphrase) as packed, gzip.open(packed) as file:
+        yield file  # type: ignore[misc]
+
+
+@contextmanager
+def temporary_file(folder: Path | None = None) -> Iterator[Path]:
+    """Yield an empty file of our own, in a folder or the system's, gone at the end."""
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".backup-")
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink()
 
 
 @contextmanager
@@ -73,24 +90,59 @@ def _own(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "wb")
 
 
-def _gpg(source: Path, passphrase: Path, what: str, folder: Path | None = None) -> Path:
-    target = (folder or source.parent) / "gpg"
-    with _folder(None) as home:
+@contextmanager
+def _encrypted(target: IO[bytes], passphrase: Path | None) -> Iterator[IO[bytes]]:
+    """Yield where to write what goes to the target encrypted, if it is to be so."""
+    if passphrase is None:
+        yield target
+        return
+    with _gpg("--symmetric", passphrase, subprocess.PIPE, target) as process:
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
+        with process.stdin as stdin:
+            yield stdin
+
+
+@contextmanager
+def _packed(source: Path, passphrase: Path | None) -> Iterator[IO[bytes]]:
+    """Yield the compressed form of a backup."""
+    with source.open("rb") as file:
+        if passphrase is None:
+            yield file
+            return
+        with _gpg("--decrypt", passphrase, file, subprocess.PIPE) as process:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            with process.stdout as stdout:
+                yield stdout
+
+
+@contextmanager
+def _gpg(
+    what: str, passphrase: Path, stdin: IO[bytes] | int, stdout: IO[bytes] | int
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run gpg meanwhile; BackupError with its own words if it fails."""
+    with _folder(None) as home, tempfile.TemporaryFile() as errors:
         command = [
             *(*_GPG, "--homedir", str(home), "--passphrase-file", str(passphrase)),
-            *("--output", str(target), what, str(source)),
+            what,
         ]
         try:
-            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            process = subprocess.Popen(
+                command, stdin=stdin, stdout=stdout, stderr=errors
+            )
         except FileNotFoundError:
             raise BackupError("encryption needs the program gpg") from None
+        try:
+            with suppress(BrokenPipeError):  # it has ended, and says why
+                yield process
+            process.wait()
         finally:
+            process.kill()
+            process.wait()
             _end_agent(home)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["gpg failed"])[-1]
-        raise BackupError(f"{source.name}: {last}")
-    target.chmod(0o600)
-    return target
+        if process.returncode != 0:
+            errors.seek(0)
+            lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+            raise BackupError((lines or ["gpg failed"])[-1])
 
 
 def _end_agent(home: Path) -> None:

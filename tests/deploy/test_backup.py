@@ -2,14 +2,20 @@
 
 import asyncio
 import os
+import signal
+import sqlite3
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import inspect, text
+from deploy.backup.logins import Login
+from sqlalchemy import inspect, make_url, text
 from tests.support.database import (
+    SERVERS,
     connected,
     database_server,
     database_url,
@@ -141,3 +147,158 @@ def test_secrets_are_never_kept_in_the_clear(tmp_path: Path) -> None:
     refused = run("backup", "--secrets", tmp_path / "keys", environ={})
     assert refused.returncode == 1
     assert "--passphrase-file" in refused.stderr
+
+
+@pytest.fixture
+def endless_dump(tmp_path: Path) -> dict[str, str]:
+    """The environment of a backup that stands still in the middle."""
+    programs, temporary = tmp_path / "programs", tmp_path / "temporary"
+    for folder in (programs, temporary, tmp_path / "target"):
+        folder.mkdir()
+    program = programs / "mariadb-dump"
+    program.write_text(ENDLESS_DUMP)
+    program.chmod(0o700)
+    return {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": os.environ["HOME"],
+        "TMPDIR": str(temporary),
+        "IDENTITY_DATABASE_URL": "mysql+asyncmy://somebody:secret@localhost/identity",
+        "STANDS_STILL": str(tmp_path / "stands-still"),
+    }
+
+
+ENDLESS_DUMP: Final = """#!/bin/sh
+case "$*" in *--version*) echo mariadb; exit;; esac
+head -c 3000000 /dev/urandom
+touch "$STANDS_STILL"
+exec sleep 60
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_whoever_is_ended_leaves_nothing_and_wrote_nothing_plain(
+    endless_dump: dict[str, str],
+    tmp_path: Path,
+    passphrase: Path,
+    number: signal.Signals,
+) -> None:
+    target = tmp_path / "target" / "backup"
+    command = [ROOT / "deploy/backup/backup", target, "--passphrase-file", passphrase]
+    with subprocess.Popen(command, env=endless_dump) as process:
+        while not (tmp_path / "stands-still").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        written = [file for file in target.parent.rglob("*") if file.is_file()]
+        assert all(file.read_bytes()[:2] != GZIP for file in written)
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+    assert not list(target.parent.iterdir())
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+GZIP: Final = b"\x1f\x8b"
+
+
+def test_a_passphrase_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    source, target = tmp_path / "identity.sqlite", tmp_path / "backup"
+    sqlite3.connect(source).close()
+    environ = {"IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{source}"}
+    absent = ("--passphrase-file", tmp_path / "absent")
+    refused = run("backup", target, *absent, environ=environ)
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1, refused.stderr
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "mysql", "mariadb"),
+    [
+        ("", ["ssl-mode=DISABLED"], ["skip-ssl"]),
+        (
+            "?ssl-mode=required",
+            ["ssl-mode=REQUIRED"],
+            ["ssl", "disable-ssl-verify-server-cert"],
+        ),
+        (
+            "?ssl-mode=REQUIRED&ssl-ca=/ca.pem",
+            ["ssl-mode=VERIFY_CA", 'ssl-ca="/ca.pem"'],
+            ["ssl", "ssl-verify-server-cert", 'ssl-ca="/ca.pem"'],
+        ),
+        (
+            "?ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca.pem&ssl-cert=/c.pem&ssl-key=/k.pem",
+            [
+                "ssl-mode=VERIFY_IDENTITY",
+                *('ssl-ca="/ca.pem"', 'ssl-cert="/c.pem"', 'ssl-key="/k.pem"'),
+            ],
+            [
+                *("ssl", "ssl-verify-server-cert"),
+                *('ssl-ca="/ca.pem"', 'ssl-cert="/c.pem"', 'ssl-key="/k.pem"'),
+            ],
+        ),
+    ],
+)
+def test_client_programs_use_the_tls_of_the_url(
+    query: str, mysql: list[str], mariadb: list[str]
+) -> None:
+    login = Login.parse(
+        urlsplit(f"mysql+asyncmy://me:pass@db.test:3307/identity{query}")
+    )
+    for is_mariadb, words in ((False, mysql), (True, mariadb)):
+        with login.file(is_mariadb=is_mariadb) as option:
+            lines = Path(option.partition("=")[2]).read_text().splitlines()
+        address = ["[client]", "protocol=tcp", 'host="db.test"', "port=3307"]
+        account = ['user="me"', 'password="pass"']
+        assert lines == [*address, *words, *account]
+
+
+def test_client_programs_use_the_socket_of_the_url() -> None:
+    login = Login.parse(urlsplit("mysql+asyncmy://me:a%22b%0Ac@/i?unix_socket=/s"))
+    with login.file(is_mariadb=True) as option:
+        lines = Path(option.partition("=")[2]).read_text().splitlines()
+    assert lines[1:3] == ["protocol=socket", 'socket="/s"']
+    assert lines[-1] == 'password="a\\"b\\nc"'
+
+
+@pytest.mark.parametrize(
+    "query", ["?sslmode=require", "?ssl-mode=", "?ssl-mode=PREFERRED", "?ssl=1"]
+)
+def test_an_option_that_is_not_understood_is_refused(
+    query: str, tmp_path: Path
+) -> None:
+    url = f"mysql+asyncmy://me:pass@127.0.0.1:1/identity{query}"
+    environ = {"IDENTITY_DATABASE_URL": url}
+    refused = run("backup", tmp_path / "backup", environ=environ)
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1, refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("database_url", SERVERS, indirect=True)
+async def test_who_cannot_see_others_connections_restores_nothing(
+    url: str, tmp_path: Path
+) -> None:
+    where = make_url(url)
+    backup = tmp_path / "backup"
+    account = "'restorer'@'%'"
+    async with connected(url) as engine, engine.begin() as connection:
+        await connection.execute(text(f"CREATE USER {account} IDENTIFIED BY 'r'"))
+        await connection.execute(
+            text(f"GRANT ALL ON `{where.database}`.* TO {account}")
+        )
+    try:
+        restorer = where.set(username="restorer", password="r")
+        environ = identity_environment(restorer.render_as_string(hide_password=False))
+        done(run("backup", backup, environ=environ))
+        async with running_identity(identity_settings(url)) as identity:
+            await identity.signed_in("alice")
+            refused = await asyncio.to_thread(run, "restore", backup, environ=environ)
+            assert "needs PROCESS" in refused.stderr
+            async with connected(url) as engine, engine.begin() as connection:
+                await connection.execute(text(f"GRANT PROCESS ON *.* TO {account}"))
+            refused = await asyncio.to_thread(run, "restore", backup, environ=environ)
+            assert "stop identity first" in refused.stderr
+            assert (await identity.sign_in("alice")).status == 200
+        done(run("restore", backup, environ=environ))
+    finally:
+        async with connected(url) as engine, engine.begin() as connection:
+            await connection.execute(text(f"DROP USER {account}"))
