@@ -183,7 +183,8 @@ def test_whoever_is_ended_leaves_nothing_and_wrote_nothing_plain(
     number: signal.Signals,
 ) -> None:
     target = tmp_path / "target" / "backup"
-    command = [ROOT / "deploy/backup/backup", target, "--passphrase-file", passphrase]
+    command = [str(ROOT / "deploy/backup/backup"), str(target)]
+    command += ["--passphrase-file", str(passphrase)]
     with subprocess.Popen(command, env=endless_dump) as process:
         while not (tmp_path / "stands-still").exists():
             assert process.poll() is None

@@ -1,6 +1,7 @@
 """Users move to another deployment as lines of JSON."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -90,3 +91,71 @@ async def test_lines_that_describe_nobody_are_named_and_the_rest_goes_on(
         "import-users", "--lines", "-", "--after-line", "7", stdin=text
     )
     assert "1 already here" in resumed.out
+
+
+async def test_bytes_that_are_no_text_spoil_their_line_alone(
+    elsewhere: str, tmp_path: Path
+) -> None:
+    good = {"username": "zoe", "email": "zoe@example.test", "passwordHash": BCRYPT}
+    lines = tmp_path / "lines"
+    lines.write_bytes(b'{"username": "\xff"}\n' + json.dumps(good).encode() + b"\n")
+    ended = await Operator(elsewhere).run("import-users", "--lines", str(lines))
+    assert ended.code == 1
+    assert "left behind: line 1: not a JSON object\n" in ended.out
+    assert "1 imported" in ended.out
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "1969-12-31T23:59:59Z",
+        "2101-01-01T00:00:00Z",
+    ],
+)
+async def test_a_moment_that_cannot_be_is_no_moment(
+    database_url: str, moment: str
+) -> None:
+    line = json.dumps(
+        {
+            "username": "zoe",
+            "email": "zoe@example.test",
+            "passwordHash": BCRYPT,
+            "createdAt": moment,
+            "emailVerifiedAt": moment,
+        }
+    )
+    operator = Operator(database_url)
+    imported = await operator.run("import-users", "--lines", "-", stdin=f"{line}\n")
+    exported = await operator.run("export-users")
+    assert (imported.code, exported.code) == (0, 0), exported.err
+    user = json.loads(exported.out)
+    assert user["emailVerifiedAt"] is None
+    assert datetime.fromisoformat(user["createdAt"]).year in range(2000, 2100)
+
+
+async def test_a_file_that_cannot_be_used_is_named(
+    elsewhere: str, tmp_path: Path
+) -> None:
+    operator, absent = Operator(elsewhere), tmp_path / "absent" / "file"
+    for command in (("import-users", "--lines"), ("export-users", "--to")):
+        ended = await operator.run(*command, str(absent))
+        assert (ended.code, ended.err) == (2, f"{absent}: No such file or directory\n")
+
+
+async def test_an_export_replaces_no_file_and_leaves_no_half(
+    elsewhere: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    target = folder / "users.jsonl"
+    target.write_text("here already")
+    refused = await Operator(elsewhere).run("export-users", "--to", str(target))
+    assert (refused.code, refused.err) == (2, f"{target}: exists already\n")
+    assert target.read_text() == "here already"
+
+    absent = f"sqlite+aiosqlite:///{tmp_path}/absent.sqlite"
+    failed = await Operator(absent).run("export-users", "--to", f"{folder}/other")
+    assert failed.code == 2
+    assert list(folder.iterdir()) == [target]

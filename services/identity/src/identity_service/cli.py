@@ -17,6 +17,7 @@ from identity_service.app import create_app
 from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.handlers.context import SERVICES
+from identity_service.moving_commands import UserFileError
 from identity_service.plans import PlanFileError
 from identity_service.settings import DatabaseSettings, ImportSettings, Settings
 from identity_service.status import status_of
@@ -82,7 +83,7 @@ async def _run(
     except (SQLAlchemyError, OSError) as error:
         sys.stderr.write(f"database: {reason(error)}\n")
         return _UNUSABLE
-    except PlanFileError as error:
+    except (PlanFileError, UserFileError) as error:
         sys.stderr.write(f"{error}\n")
         return _UNUSABLE
     except (IdentityError, InvalidFieldError) as error:

@@ -1,12 +1,17 @@
 """Commands that move users between deployments, as lines of JSON."""
 
 import asyncio
+import contextlib
+import os
 import sys
+import tempfile
 from argparse import ArgumentParser, Namespace
 from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, TextIO
+from typing import BinaryIO, Final, TextIO
 
 from identity_service.commands import Say, composed_services, import_tutorial_users
 from identity_service.security.password_hashing import is_readable_hash
@@ -42,21 +47,20 @@ def add_import_arguments(parser: ArgumentParser) -> None:
     )
 
 
+class UserFileError(Exception):
+    """The file that is named cannot be used; the message is one line."""
+
+
 async def export_users(settings: Settings, arguments: Namespace, _: Say) -> int:
     """Write every user as a line; how far it came is said on standard error."""
-    is_standard = arguments.to == _STANDARD
-    target = sys.stdout if is_standard else await asyncio.to_thread(_open, arguments.to)
     exported = 0
-    try:
+    with _written(arguments.to) as write:
         async with composed_services(settings) as services:
             async for users in services.accounts.user_lines.pages(arguments.after_id):
                 text = "".join(f"{to_line(user)}\n" for user in users)
-                await asyncio.to_thread(_write, target, text)
+                await asyncio.to_thread(write, text)
                 exported += len(users)
                 sys.stderr.write(f"{exported} exported, up to id {users[-1].id}\n")
-    finally:
-        if not is_standard:
-            target.close()
     return 0
 
 
@@ -65,16 +69,19 @@ async def import_users(settings: Settings, arguments: Namespace, say: Say) -> in
     if arguments.lines is None:
         return await import_tutorial_users(settings, arguments, say)
     is_standard = arguments.lines == _STANDARD
-    source = (
-        sys.stdin if is_standard else await asyncio.to_thread(open, arguments.lines)
-    )
+    source = sys.stdin.buffer if is_standard else _opened(arguments.lines)
+
+    def read(count: int) -> list[bytes]:
+        with _faults_of(arguments.lines):
+            return list(islice(source, count))
+
     outcomes: Counter[Outcome] = Counter()
     number = arguments.after_line
     try:
-        await asyncio.to_thread(lambda: list(islice(source, arguments.after_line)))
+        await asyncio.to_thread(read, arguments.after_line)
         async with composed_services(settings) as services:
             roles = {role.name for role in await services.roles.all()}
-            while lines := await asyncio.to_thread(lambda: list(islice(source, BATCH))):
+            while lines := await asyncio.to_thread(read, BATCH):
                 judged = [
                     from_line(
                         line,
@@ -101,13 +108,50 @@ async def import_users(settings: Settings, arguments: Namespace, say: Say) -> in
     return 0 if set(outcomes) <= DONE else 1
 
 
-def _open(path: str) -> TextIO:
-    """Open a file that only its owner may read: it holds password hashes."""
-    file = Path(path)
-    file.touch(mode=0o600)
-    return file.open("w", encoding="utf-8")
+@contextlib.contextmanager
+def _written(name: str) -> Iterator[Callable[[str], None]]:
+    """Yield what writes text to a new file, or to standard output.
+
+    The file appears when all is written, and only its owner may read it: it holds
+    password hashes.
+    """
+    if name == _STANDARD:
+        yield partial(_write, sys.stdout, name)
+        return
+    target = Path(name)
+    with _faults_of(name):
+        if target.exists():
+            raise UserFileError(f"{name}: exists already")
+        descriptor, temporary = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}-"
+        )
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield partial(_write, file, name)
+            with _faults_of(name):
+                os.fsync(descriptor)
+        with _faults_of(name):
+            Path(temporary).rename(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
-def _write(target: TextIO, text: str) -> None:
-    target.write(text)
-    target.flush()
+def _write(target: TextIO, name: str, text: str) -> None:
+    with _faults_of(name):
+        target.write(text)
+        target.flush()
+
+
+def _opened(name: str) -> BinaryIO:
+    with _faults_of(name):
+        return Path(name).open("rb")
+
+
+@contextlib.contextmanager
+def _faults_of(name: str) -> Iterator[None]:
+    """Say of what fails that it is the file, not the database."""
+    try:
+        yield
+    except OSError as error:
+        raise UserFileError(f"{name}: {error.strerror}") from error

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -30,6 +30,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
+from identity_service.domain.moments import read_moment
 from identity_service.domain.tutorial import TutorialUser
 from identity_service.storage.database_url import DatabaseUrl
 from identity_service.storage.faults import reason
@@ -41,10 +42,6 @@ TIMEOUT: Final = 10
 """Seconds for the server to accept a connection, and to answer."""
 
 _ZONE: Final = re.compile(r" (?=[+-][0-9]{2}:)")
-
-_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-_LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class _Cell(TypeDecorator[str]):
@@ -237,9 +234,4 @@ def _after(user_id: int | None) -> ColumnElement[bool]:
 
 def _moment(cell: str | None) -> datetime | None:
     """Return the moment that Sequelize wrote, in UTC; None for what cannot be one."""
-    try:
-        found = datetime.fromisoformat(_ZONE.sub("", cell or ""))
-        moment = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-    return moment if _EARLIEST <= moment < _LATEST else None
+    return read_moment(_ZONE.sub("", cell or ""))

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -18,6 +18,7 @@ from identity_service.domain.errors import (
     UnknownRoleError,
     UsernameTakenError,
 )
+from identity_service.domain.moments import read_moment
 from identity_service.domain.roles import RoleName, existing_roles
 from identity_service.domain.usernames import InvalidUsernameError, Username
 from identity_service.domain.users import NewUser, User
@@ -71,7 +72,11 @@ class _LineError(Exception):
 
 
 def from_line(
-    line: str, *, roles: AbstractSet[RoleName], is_password_hash: IsHash, now: datetime
+    line: bytes,
+    *,
+    roles: AbstractSet[RoleName],
+    is_password_hash: IsHash,
+    now: datetime,
 ) -> UserLine | Outcome:
     """Return the user that a line describes, or what is wrong with it.
 
@@ -89,9 +94,9 @@ def from_line(
         return Outcome.UNKNOWN_ROLE
 
 
-def _members(line: str) -> dict[str, object]:
+def _members(line: bytes) -> dict[str, object]:
     try:
-        said = json.loads(line)
+        said = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
@@ -182,9 +187,5 @@ def _text(value: object) -> str:
 
 def _moment(value: object, now: datetime) -> datetime | None:
     """Return a moment that was, None for what says none."""
-    try:
-        moment = datetime.fromisoformat(_text(value))
-    except ValueError:
-        return None
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return aware if aware <= now else None
+    moment = read_moment(_text(value))
+    return moment if moment is not None and moment <= now else None
