@@ -30,7 +30,10 @@ _SETTINGS_OF_TESTS: Final = (
 _REPEATED: Final[dict[str, tuple[str, ...]]] = {
     "deploy/services.toml": (r"\[content\]\n(?:.+\n)+\n",),
     "deploy/requirements/dev.in": (r"\./services/content\n",),
-    "deploy/compose/renew": (r" \| content(?=\))", r" content(?= gateway)"),
+    "deploy/compose/renew": (
+        r" \| content(?=[ )])",
+        r"(?<=identity) content(?= [a-z0-9 ]*gateway)",
+    ),
     "deploy/compose.production.yml": (_COMPOSE_SERVICE,),
     "docker-compose.yml": (
         _COMPOSE_SERVICE,
@@ -44,7 +47,7 @@ _REPEATED: Final[dict[str, tuple[str, ...]]] = {
         r"    - (?:to|from): .*name: content\}\}\}\]\n.*\n",
         _KUBERNETES_OBJECT,
     ),
-    "deploy/k8s/components/monitoring/service-monitors.yaml": (r", content(?=\])",),
+    "deploy/k8s/components/monitoring/service-monitors.yaml": (r", content(?=[],])",),
     "deploy/k8s/overlays/production/kustomization.yaml": (
         r"      - CONTENT_ISSUER=.*\n",
         r"  - name: gatehouse-content\n(?:    .*\n)+",
@@ -118,8 +121,8 @@ def main(arguments: list[str]) -> int:
     """Make the service that the Makefile names."""
     try:
         service = _checked(*arguments)
-        entries = _with_entries(service)
         _refuse_taken(service)
+        entries = _with_entries(service)
     except NewServiceError as error:
         print(f"new-service: {error}", file=sys.stderr)
         return 1

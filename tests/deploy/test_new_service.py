@@ -101,6 +101,15 @@ def test_a_name_that_the_product_uses_changes_nothing(tree: Path, name: str) -> 
     assert _contents(tree) == before
 
 
+def test_a_second_one_is_made_beside_the_first(tree: Path) -> None:
+    made = _run(tree, "deploy.new_service", "photos")
+    assert made.returncode == 0, made.stderr
+    services = tomllib.loads((tree / "deploy/services.toml").read_text("utf-8"))
+    assert {"notes", "photos"} <= services.keys()
+    renew = (tree / "deploy/compose/renew").read_text("utf-8")
+    assert "identity | content | photos | notes)" in renew
+
+
 def _contents(tree: Path) -> dict[Path, bytes]:
     return {
         path: path.read_bytes()
