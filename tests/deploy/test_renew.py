@@ -1,0 +1,60 @@
+"""`deploy/compose/renew` with an engine that only counts containers."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+
+DOCKER: Final = """#!/usr/bin/env bash
+cd "$ENGINE" && words="$*"
+case "$*" in
+  *" config") printf 'services:\\n  identity:\\n    deploy:\\n      replicas: 2\\n' ;;
+  *" ps "*) ls containers ;;
+  *" --scale identity="*)
+    wanted=${words##*--scale identity=}
+    for n in $(seq "$(ls containers | wc -w)" $((${wanted%% *} - 1))); do
+      touch "containers/new-$(date +%N)-$n"
+    done ;;
+  "stop "*) if [ -e interrupt ]; then rm interrupt; kill -9 $PPID; fi ;;
+  "rm "*) rm "containers/$2" ;;
+esac
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    """Two replicas that run an old version."""
+    for name, text in (("docker", DOCKER), ("sleep", "#!/bin/sh\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o700)
+    (tmp_path / "containers").mkdir()
+    for n in range(2):
+        (tmp_path / "containers" / f"old-{n}").touch()
+    return tmp_path
+
+
+def renew(engine: Path) -> int:
+    environ = {"PATH": f"{engine}:{os.environ['PATH']}", "ENGINE": str(engine)}
+    command = [str(ROOT / "deploy/compose/renew"), "identity"]
+    return subprocess.run(command, env=environ, check=False).returncode
+
+
+def containers(engine: Path) -> list[str]:
+    return sorted(each.name[:3] for each in (engine / "containers").iterdir())
+
+
+def test_every_replica_is_replaced(engine: Path) -> None:
+    assert renew(engine) == 0
+    assert containers(engine) == ["new", "new"]
+
+
+def test_an_interrupted_run_leaves_no_replica_too_many(engine: Path) -> None:
+    (engine / "interrupt").touch()
+    assert renew(engine) != 0
+    assert containers(engine) == ["new", "old", "old"]
+    assert renew(engine) == 0
+    assert containers(engine) == ["new", "new"]
