@@ -7,6 +7,7 @@ from identity_service.storage.audit import AuditRepository
 from identity_service.storage.expired_rows import ExpiredRows
 from identity_service.storage.factors import FactorRepository
 from identity_service.storage.imported_users import ImportedUserRepository
+from identity_service.storage.logins import LoginRepository
 from identity_service.storage.one_time_tokens import OneTimeTokenRepository
 from identity_service.storage.outbox import OutboxRepository
 from identity_service.storage.passkeys import PasskeyRepository
@@ -26,6 +27,7 @@ class Repositories:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.users = UserRepository(connection)
+        self.logins = LoginRepository(connection)
         self.search_words = SearchWordRepository(connection)
         self.imported_users = ImportedUserRepository(connection)
         self.roles = RoleRepository(connection)

@@ -21,7 +21,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.authentication import Authentication
-from identity_service.domain.case_folding import folded
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import (
     EmailTakenError,
@@ -29,7 +28,6 @@ from identity_service.domain.errors import (
     UsernameTakenError,
 )
 from identity_service.domain.roles import ADMIN, RoleName
-from identity_service.domain.sources import patterns_of_site
 from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import NewUser, User, new_subject
@@ -37,11 +35,7 @@ from identity_service.storage.search_words import SearchWordRepository
 from identity_service.storage.sessions import read_authentication, read_entry
 from identity_service.storage.tables import deleted_users, roles, user_roles, users
 from identity_service.storage.user_queries import (
-    BY_EMAIL_AND_SITE,
     BY_ID,
-    BY_ID_AND_SITE,
-    BY_KEY_AND_SITE,
-    BY_LOGIN_AND_SITE,
     BY_SESSION,
     LOCK,
     read_users,
@@ -88,37 +82,6 @@ class UserRepository:
             subject=new_subject(),
         )
         return await self.get(user_id)
-
-    async def get_by_login_and_site(
-        self, key: str, email_key: str | None, address: str
-    ) -> tuple[User | None, bool]:
-        """Return whose name or else address this is, and whether the site is known.
-
-        One statement, so that a user that is there takes no longer than none.
-        """
-        if email_key is None:
-            return await self._one_at_site(BY_KEY_AND_SITE, key, address)
-        return await self._one_at_site(
-            BY_LOGIN_AND_SITE, key, address, email_key=email_key
-        )
-
-    async def get_by_username_key_and_site(
-        self, key: str, address: str
-    ) -> tuple[User | None, bool]:
-        """Return the user of a name, and whether the site is known; likewise."""
-        return await self._one_at_site(BY_KEY_AND_SITE, key, address)
-
-    async def get_by_email_key_and_site(
-        self, key: str, address: str
-    ) -> tuple[User | None, bool]:
-        """Return the user of an address, and whether this site is known; likewise."""
-        return await self._one_at_site(BY_EMAIL_AND_SITE, key, address)
-
-    async def get_by_id_and_site(
-        self, user_id: int, address: str
-    ) -> tuple[User | None, bool]:
-        """Return the user of an id, and whether this site is known; likewise."""
-        return await self._one_at_site(BY_ID_AND_SITE, user_id, address)
 
     async def lock(self, user_id: int) -> User | None:
         """Return the user, and keep others from changing it until the end.
@@ -306,32 +269,6 @@ class UserRepository:
     async def _one(self, statement: Select[Any], **values: object) -> User | None:
         rows = await self._connection.execute(statement, values)
         return next(iter(read_users(rows.all())), None)
-
-    async def _one_at_site(
-        self, query: Select[Any], key: str | int, address: str, **values: str
-    ) -> tuple[User | None, bool]:
-        """Return the user, and whether the site is known.
-
-        Of two, the one of exactly this name, or else whose address it is: a name that
-        only looks like the address comes last.
-        """
-        like, or_like = patterns_of_site(address)
-        rows = await self._connection.execute(
-            query, {"key": key, "like": like, "or_like": or_like, **values}
-        )
-        found = rows.all()
-        email_key = values.get("email_key")
-        user = min(
-            read_users(found),
-            key=lambda each: (
-                folded(each.username) != email_key,
-                each.email_key != email_key,
-            ),
-            default=None,
-        )
-        return user, any(
-            row.is_known for row in found if user is not None and row.id == user.id
-        )
 
     async def _set(self, which: ColumnElement[bool], **values: object) -> None:
         await self._connection.execute(update(users).where(which).values(**values))

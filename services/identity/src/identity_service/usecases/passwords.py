@@ -182,9 +182,7 @@ class Passwords:
             return None, False, NO_FACTORS
 
         async def work(unit: Repositories) -> tuple[User | None, bool, Factors]:
-            user, is_known = await unit.users.get_by_login_and_site(
-                key, email_key, device.address
-            )
+            user, is_known = await unit.logins.by_login(key, email_key, device.address)
             return user, is_known, await unit.factors.of(user.id if user else 0)
 
         return await self._database.read(work)

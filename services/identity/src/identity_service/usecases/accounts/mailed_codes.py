@@ -161,7 +161,7 @@ class CodeSignIns:
         """Look up whose address it is: as much work if nobody's."""
 
         async def look(unit: Repositories) -> _Found:
-            user, is_known_device = await unit.users.get_by_email_key_and_site(
+            user, is_known_device = await unit.logins.by_email_key(
                 email.key, device.address
             )
             user_id = 0 if user is None else user.id

@@ -186,9 +186,7 @@ class SecondSteps:
             raise InvalidCredentialsError
         first = FirstStep.unpacked(challenge.body)
         user, is_known_device = await self._database.read(
-            lambda unit: unit.users.get_by_username_key_and_site(
-                first.username_key, device.address
-            )
+            lambda unit: unit.logins.by_username_key(first.username_key, device.address)
         )
         reservation = await self._throttle.reserve_second_step(
             first.username_key,
