@@ -1,5 +1,6 @@
 """Cache a value of the database for a second."""
 
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, TypeVar
@@ -44,22 +45,29 @@ class Recent(Generic[T]):
             and self._monotonic() - self._read_at < MAX_AGE_SECONDS
         ):
             return self.value
-        return await self._reading.join()
-
-    async def renewed(self) -> T:
-        """Return the value, read no earlier than now."""
-        if self._reading.is_under_way:
-            await self._reading.join()
-        return await self._reading.join()
-
-    async def _renew(self) -> T:
-        begun_at = self._monotonic()
         try:
-            value = await self._read(self.value)
+            return await self._reading.join()
         except DatabaseUnavailableError:
             if self.value is None:
                 raise
             self._read_at = self._monotonic()
             return self.value
+
+    async def renewed(self) -> T:
+        """Return the value, read no earlier than now.
+
+        Raises
+        ------
+        DatabaseUnavailableError
+            It can't be read; the present value stands.
+        """
+        if self._reading.is_under_way:
+            with contextlib.suppress(DatabaseUnavailableError):
+                await self._reading.join()
+        return await self._reading.join()
+
+    async def _renew(self) -> T:
+        begun_at = self._monotonic()
+        value = await self._read(self.value)
         self.value, self._read_at = value, begun_at
         return value
