@@ -9,17 +9,23 @@ from typing import Final
 
 import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select
 from tests.support.database import connected
 from tests.support.identity import (
     Answer,
     IdentityClient,
+    MovableClock,
     identity_settings,
     running_identity,
 )
 
+from identity_service.composition import compose
+from identity_service.domain.errors import RequestTooOldError
+from identity_service.domain.sessions import Device
 from identity_service.domain.throttling import REFRESHES_OF_SESSION
 from identity_service.storage import tables
+from identity_service.usecases.token_pairs import TokenPair
 
 PARALLEL: Final = 150
 PATIENCE: Final = 2.0
@@ -53,6 +59,28 @@ async def replicas(
             for _ in range(number)
         ]
         yield [IdentityClient(each.base_url, http) for each in running]
+
+
+async def test_client_that_hung_up_takes_nobody_with_it(
+    identity: IdentityClient, database_url: str, clock: MovableClock
+) -> None:
+    token = (await identity.signed_in("alice"))["refreshToken"]
+    settings = identity_settings(database_url)
+    services = compose(settings, CollectorRegistry(), clock=clock)
+    gone = Device("test", "127.0.0.1", is_gone=lambda: True)
+    here = Device("test", "127.0.0.1")
+
+    try:
+        first, second = await asyncio.gather(
+            services.refreshes.refresh(token, gone),
+            services.refreshes.refresh(token, here),
+            return_exceptions=True,
+        )
+    finally:
+        await services.close()
+
+    assert isinstance(first, RequestTooOldError)
+    assert isinstance(second, TokenPair)
 
 
 async def timed_sign_ins(identity: IdentityClient) -> list[tuple[int, float]]:

@@ -85,13 +85,17 @@ class Refreshes:
             raise UnknownRefreshTokenError
         # Without a grace each use is one of its own, and one alone succeeds.
         use = token.generation if self._rules.grace else object()
-        try:
-            return await self._turns.share(
-                token.session_id, use, lambda: self._refresh(token, device)
-            )
-        except DatabaseUnavailableError:
-            self.interruptions.note()
-            raise
+        while True:
+            try:
+                return await self._turns.share(
+                    token.session_id, use, lambda: self._refresh(token, device)
+                )
+            except RequestTooOldError:
+                if device.is_gone():
+                    raise  # else it was shared with somebody who is
+            except DatabaseUnavailableError:
+                self.interruptions.note()
+                raise
 
     async def refresh_one(
         self, untrusted_tokens: Sequence[str], device: Device
