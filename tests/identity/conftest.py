@@ -1,8 +1,9 @@
 """Fixtures of all of identity's tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from tests.identity.lock_order import watched_transactions
 from tests.support.database import database_server, database_url, sqlite_template
 from tests.support.identity import (
     IdentityClient,
@@ -13,6 +14,14 @@ from tests.support.identity import (
 )
 
 __all__ = ["database_server", "database_url", "sqlite_template"]
+
+
+@pytest.fixture(autouse=True)
+def audit_log_is_locked_last() -> Iterator[None]:
+    """Of all that a transaction locks, as `Database` says."""
+    with watched_transactions() as faults:
+        yield
+    assert not faults
 
 
 @pytest.fixture

@@ -407,6 +407,26 @@ async def test_a_disabled_account_signs_in_again_only_when_enabled(
     assert (await identity.sign_in("alice")).status == 200
 
 
+async def test_account_is_renamed_and_disabled_at_once(
+    identity: IdentityClient, admin: str
+) -> None:
+    alice = await identity.signed_in("alice")
+
+    changed = await identity.call(
+        "PATCH",
+        f"/api/users/{alice['id']}",
+        admin,
+        json={"username": "alicia", "disabled": True},
+    )
+
+    assert (changed.json["username"], changed.json["disabled"]) == ("alicia", True)
+    log = (await identity.call("GET", "/api/audit?limit=2", admin)).json["events"]
+    assert [event["action"] for event in log] == [
+        "account.disabled",
+        "account.changed",
+    ]
+
+
 async def test_t14_the_id_of_a_deleted_account_is_never_given_again(
     identity: IdentityClient, admin: str
 ) -> None:

@@ -29,32 +29,43 @@ class AuditRepository:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._appended: list[AuditRecord] = []
 
-    async def append(self, event: AuditEvent, at: datetime, request_id: str) -> None:
-        """Add an event to the end of the chain.
+    def append(self, event: AuditEvent, at: datetime, request_id: str) -> None:
+        """Have an event added to the end of the chain, when the transaction ends."""
+        self._appended.append(
+            AuditRecord(
+                id=0,
+                at=at,
+                action=event.action.value,
+                actor_id=event.actor_id,
+                subject_id=event.subject_id,
+                address=event.address,
+                request_id=request_id,
+                details=details_text(event.details),
+                previous_hash="",
+                hash="",
+            )
+        )
 
-        Locks the chain's head until the transaction ends, so it comes last in it:
-        whoever holds the head waits for no other lock.
+    async def flush(self) -> None:
+        """Add the events.
+
+        It locks the chain's head until the transaction ends, so it is the last thing
+        done in it: whoever holds the head waits for no other lock.
         """
+        if not self._appended:
+            return
         head = await self.lock_head()
-        record = AuditRecord(
-            id=head.last_event_id + 1,
-            at=at,
-            action=event.action.value,
-            actor_id=event.actor_id,
-            subject_id=event.subject_id,
-            address=event.address,
-            request_id=request_id,
-            details=details_text(event.details),
-            previous_hash=head.last_hash,
-            hash="",
-        )
-        record = replace(record, hash=record.expected_hash())
+        last_id, last_hash, rows = head.last_event_id, head.last_hash, []
+        for event in self._appended:
+            record = replace(event, id=last_id + 1, previous_hash=last_hash)
+            last_id, last_hash = record.id, record.expected_hash()
+            record = replace(record, hash=last_hash)
+            rows.append({name: getattr(record, name) for name in AuditRecord.__slots__})
+        await self._connection.execute(_ADD, rows)
         await self._connection.execute(
-            _ADD, {name: getattr(record, name) for name in AuditRecord.__slots__}
-        )
-        await self._connection.execute(
-            _MOVE_END, {"last_event_id": record.id, "last_hash": record.hash}
+            _MOVE_END, {"last_event_id": last_id, "last_hash": last_hash}
         )
 
     async def lock_head(self) -> AuditHead:

@@ -125,7 +125,9 @@ class Database:
 
     async def _work(self, work: Work[T], connection: AsyncConnection) -> T:
         try:
-            return await work(Repositories(connection))
+            unit = Repositories(connection)
+            result = await work(unit)
+            await unit.audit.flush()
         except exc.DBAPIError as error:
             number = error_number(error)
             if number in _TURNED_AWAY:
@@ -134,6 +136,7 @@ class Database:
                 self.undone += 1
                 raise _UndoneError(error) from error
             raise
+        return result
 
 
 class _UndoneError(Exception):

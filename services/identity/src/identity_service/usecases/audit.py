@@ -47,12 +47,12 @@ class Audit:
         """Add an event, in the transaction that does what the event records.
 
         An id that a client gave its request itself is told apart from ours.
-        It comes last in the transaction: see `AuditRepository.append`.
+        It is added at the end of the transaction: see `AuditRepository.flush`.
         """
         if said := client_request_id.get():
             details = {**event.details, "client_request_id": said}
             event = replace(event, details=details)
-        await unit.audit.append(event, self._clock(), request_id.get())
+        unit.audit.append(event, self._clock(), request_id.get())
 
     async def record(self, event: AuditEvent) -> None:
         """Add an event that no transaction of its own goes with, such as a refusal."""
