@@ -16,6 +16,7 @@ from identity_service.handlers.problems import PROBLEMS
 from identity_service.routes import OPERATIONS
 from identity_service.settings import Settings
 from identity_service.storage import schema
+from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.faults import database_fault
 from service_kit.auth import auth_problems
 from service_kit.client_addresses import TrustedProxies
@@ -66,13 +67,14 @@ def create_app(
             readiness.checks["roles"] = composed.roles.fault
             readiness.checks["signing_keys"] = composed.keys.fault
             readiness.warnings["signing_keys"] = composed.keys.warning
-        sender = composed.accounts.mail_sender
-        async with (
-            _running(composed.database_clock.run),
-            _running(sender.run) if sender else contextlib.nullcontext(),
-            _running(composed.key_rotation.run),
-            _running(composed.housekeeping.run),
-        ):
+        time, sender = composed.database_clock, composed.accounts.mail_sender
+        async with contextlib.AsyncExitStack() as running:
+            await running.enter_async_context(_running(time.run))
+            jobs = [composed.key_rotation.run, composed.housekeeping.run]
+            for job in [*jobs, sender.run] if sender else jobs:
+                await running.enter_async_context(
+                    _running(partial(_by_time, time, job))
+                )
             yield
         await composed.close()
 
@@ -104,6 +106,14 @@ async def _database_fault(composed: Services, known: Sequence[str]) -> str | Non
         if fault is not None:
             composed.refreshes.interruptions.note()
     return fault
+
+
+async def _by_time(
+    clock: DatabaseClock, job: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Do a job that judges by the database's time, once that is known."""
+    await clock.until_known()
+    await job()
 
 
 @contextlib.asynccontextmanager

@@ -58,6 +58,9 @@ class DatabaseClock:
         self._monotonic = monotonic
         self._has_own_time = engine.dialect.name != "sqlite"
         self._zero: datetime | None = None
+        self._known = asyncio.Event()
+        if not self._has_own_time:
+            self._known.set()
 
     def __call__(self) -> datetime:
         """Return the database's time, the process's own until it was measured."""
@@ -107,11 +110,15 @@ class DatabaseClock:
         except (exc.SQLAlchemyError, OSError, TimeoutError) as error:
             raise DatabaseUnavailableError(reason(error)) from error
         self._zero = min(samples).zero
+        self._known.set()
+
+    async def until_known(self) -> None:
+        """Wait until nothing is judged by the process's own clock any more."""
+        await self._known.wait()
 
     async def fault(self) -> str | None:
         """Return why no time can be judged by, None if one can: for readiness."""
-        is_known = self._zero is not None or not self._has_own_time
-        return None if is_known else "the database has not told its time"
+        return None if self._known.is_set() else "the database has not told its time"
 
     async def warning(self) -> str | None:
         """Return by how much the process's own clock is wrong, None if it is well."""
