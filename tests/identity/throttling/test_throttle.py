@@ -231,6 +231,37 @@ async def test_p8_newcomers_places_are_good_for_one_more_second_step_each(
     assert looked_at <= 2 * minutes + of_strangers
 
 
+async def mails(throttle: Throttle, kind: str, receiver: str, source: str) -> bool:
+    """Return whether the source may have a mail sent."""
+    try:
+        await throttle.reserve_mail(kind, receiver, source)
+    except TooManyAttemptsError:
+        return False
+    return True
+
+
+async def test_one_subscriber_leaves_others_their_mail(throttle: Throttle) -> None:
+    sent = 0
+    for network in range(256):
+        for number in range(20):
+            source = f"2001:db8:0:{network:x}::1"
+            sent += await mails(throttle, "reset", f"{network}.{number}", source)
+
+    assert sent <= 30
+    assert await mails(throttle, "reset", "somebody", HOME)
+
+
+async def test_strangers_leave_the_owner_of_an_address_their_mail(
+    throttle: Throttle,
+) -> None:
+    for number in range(100):
+        await mails(throttle, "verification", "alice", elsewhere(number * 256))
+    for _ in range(100):
+        await mails(throttle, "reset", "alice", elsewhere(7))
+
+    assert await mails(throttle, "reset", "alice", HOME)
+
+
 async def test_p9_right_sign_ins_count_too(throttle: Throttle) -> None:
     limit = SIGN_INS_OF_USER_AT_SITE[0].amount
     for known in (False, True):

@@ -61,11 +61,19 @@ SIGN_UPS_OF_SOURCE: Final = (
 )
 """Sign-ups from one address, refused ones too: each tells whether a name is taken."""
 
-MAILS_TO_ADDRESS: Final = (Limit(3, 15 * MINUTE), Limit(10, DAY))
-"""Mails that strangers have sent to one address, whether anybody has it or not."""
+MAILS_TO_ADDRESS: Final = (Limit(6, 15 * MINUTE), Limit(50, DAY))
+"""Mails of one kind that strangers have sent to one address, whether anybody has it or
+not. Each kind counts by itself: who asks for another keeps nobody from a new password.
+"""
+
+MAILS_TO_ADDRESS_OF_NETWORK: Final = (Limit(3, 15 * MINUTE), Limit(10, DAY))
+"""Those that one network, an IPv4 /24 or an IPv6 /48, has sent there."""
 
 MAILS_OF_SOURCE: Final = (Limit(20, HOUR), Limit(100, DAY))
 """Mails that one source has sent, to whatever addresses."""
+
+MAILS_OF_NETWORK: Final = (Limit(30, MINUTE), Limit(250, HOUR))
+"""Mails that a network of several sources has sent: far less than all may."""
 
 MAILS_OF_ALL: Final = (Limit(300, MINUTE), Limit(5000, HOUR))
 """Mails that strangers have sent in all: what a mail server takes without offence."""

@@ -17,8 +17,10 @@ from identity_service.domain.throttling import (
     EXPORTS_OF_USER,
     LONGEST_WAIT_OF_NEWCOMERS,
     MAILS_OF_ALL,
+    MAILS_OF_NETWORK,
     MAILS_OF_SOURCE,
     MAILS_TO_ADDRESS,
+    MAILS_TO_ADDRESS_OF_NETWORK,
     NEWCOMERS_TO_USER,
     REFRESHES_OF_SESSION,
     REFRESHES_OF_SOURCE,
@@ -191,13 +193,20 @@ class Throttle:
         """Count a user's export of their own data, or `TooManyAttemptsError`."""
         await self._take(f"export/{user_id}", EXPORTS_OF_USER)
 
-    async def reserve_mail(self, email_key: str, source: str) -> None:
+    async def reserve_mail(self, kind: str, email_key: str, source: str) -> None:
         """Count a mail that a stranger asks for, or raise `TooManyAttemptsError`."""
         attempt = Reservation(self._counters, self.reached)
+        *networks, site = map(_digest, networks_of(source))
+        receiver = f"{kind}/{_digest(email_key)}"
         try:
             for key, limits in (
-                (f"mail-source/{_digest(site_of(source))}", MAILS_OF_SOURCE),
-                (f"mail-to/{_digest(email_key)}", MAILS_TO_ADDRESS),
+                (f"mail-source/{site}", MAILS_OF_SOURCE),
+                *((f"mail-source/{each}", MAILS_OF_NETWORK) for each in networks),
+                (
+                    f"mail-to/{receiver}/{(*networks, site)[0]}",
+                    MAILS_TO_ADDRESS_OF_NETWORK,
+                ),
+                (f"mail-to/{receiver}", MAILS_TO_ADDRESS),
                 ("mail", MAILS_OF_ALL),
             ):
                 await attempt.take(key, limits, AtSuccess.KEEP)

@@ -88,7 +88,9 @@ class EmailChanges:
         """
         self._outbox.require_server()
         email = EmailAddress.parse(untrusted_email)
-        await self._throttle.reserve_mail(email.key, caller.device.address)
+        await self._throttle.reserve_mail(
+            MailKind.EMAIL_CHANGE, email.key, caller.device.address
+        )
 
         async def work(unit: Repositories) -> None:
             user = await unit.users.lock(caller.user_id)

@@ -58,7 +58,7 @@ class MailRequests:
         if kind not in self._offered:
             raise NotOfferedError
         email = EmailAddress.parse(untrusted_email)
-        await self._throttle.reserve_mail(email.key, device.address)
+        await self._throttle.reserve_mail(kind, email.key, device.address)
         request = MailRequest(
             kind=kind,
             email_key=email.key,
