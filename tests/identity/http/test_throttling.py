@@ -77,6 +77,22 @@ async def test_p8_spellings_of_a_name_count_as_one_whether_it_exists_or_not(
     assert (await identity.sign_in("victim2", "a guess", headers=headers)).status == 401
 
 
+@pytest.mark.parametrize("victim_exists", [True, False])
+async def test_p8_spellings_of_an_address_count_as_one_whether_it_exists_or_not(
+    identity: IdentityClient, *, victim_exists: bool
+) -> None:
+    await identity.sign_up("victim1" if victim_exists else "victim9")
+    headers = {"X-Forwarded-For": "203.0.113.5"}
+    for _ in range(10):
+        login = "victim1@example.test"
+        assert (await identity.sign_in(login, "a guess", headers=headers)).status == 401
+
+    twins = "VICTIM1@example.test", "victim1@example\u3002test", "victim1@EXAMPLE.test"
+    answers = [await identity.sign_in(twin, "a", headers=headers) for twin in twins]
+
+    assert [answer.status for answer in answers] == [429] * len(answers)
+
+
 async def test_p8_guesses_do_not_lock_out_a_device_that_signed_in_before(
     identity: IdentityClient,
 ) -> None:

@@ -79,8 +79,11 @@ class Passwords:
             Not now.
         """
         self._hasher.expect_room(device)
-        user, is_known_device, factors = await self._find(login, device)
-        key = Username.key_of(login) if user is None else user.username_key
+        name, email_key = _name_and_address(login)
+        user, is_known_device, factors = await self._find(name, email_key, device)
+        # Whatever spellings are one account's are one unknown user's, too.
+        unknown = email_key or Username.key_of(login)
+        key = unknown if user is None else user.username_key
         reservation = await self._throttle.reserve_sign_in(
             key, device.address, known_device=is_known_device
         )
@@ -169,15 +172,9 @@ class Passwords:
         return verdict
 
     async def _find(
-        self, login: str, device: Device
+        self, key: str, email_key: str | None, device: Device
     ) -> tuple[User | None, bool, Factors]:
         """Return the user, whether the device is known to them, and their factors."""
-        key, email_key = "", None
-        with contextlib.suppress(InvalidFieldError):
-            key = Username.parse(login).key
-        if _AT in login:
-            with contextlib.suppress(InvalidFieldError):
-                email_key = EmailAddress.parse(login).key
         if not key and email_key is None:
             return None, False, NO_FACTORS
 
@@ -231,3 +228,14 @@ class Passwords:
                 user.id, user.password_hash, upgraded
             )
         )
+
+
+def _name_and_address(login: str) -> tuple[str, str | None]:
+    """Return the keys of the name and of the address that this may be."""
+    key, email_key = "", None
+    with contextlib.suppress(InvalidFieldError):
+        key = Username.parse(login).key
+    if _AT in login:
+        with contextlib.suppress(InvalidFieldError):
+            email_key = EmailAddress.parse(login).key
+    return key, email_key
