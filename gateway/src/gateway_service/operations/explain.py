@@ -14,7 +14,7 @@ from gateway_service.config.file import read_config
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.config.values import Address
 from gateway_service.console.pages import PAGE_METHODS
-from gateway_service.http1.parsing.grammar import MalformedError
+from gateway_service.http1.parsing.grammar import MalformedError, split_lines
 from gateway_service.http1.parsing.requests import Request, read_request
 from gateway_service.operations.doctor import BAD_CONFIGURATION
 from gateway_service.proxy.cors import VARY, Cors, is_preflight
@@ -67,9 +67,9 @@ def explain(path: Path, environ: Mapping[str, str], asked: Asked) -> int:
 def explanation_of(config: Config, asked: Asked) -> Explanation:
     """Return what becomes of a request."""
     try:
-        request = read_request(
-            _head(asked), config.limits.head, request_fields(config.dropped_headers)
-        )
+        limits = config.limits.head
+        fields = request_fields(config.dropped_headers)
+        request = read_request(split_lines(_head(asked), limits), limits, fields)
     except MalformedError as error:
         return Explanation(
             [_line("outcome", f"{error.status}: {error}")], is_served=False

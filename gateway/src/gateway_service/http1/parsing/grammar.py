@@ -147,11 +147,16 @@ def split_lines(head: bytes, limits: HeadLimits) -> list[bytes]:
     What a line holds is checked by whoever reads it first: see `check_line`.
     """
     lines = head.split(CRLF)
-    if len(head) > min(limits.start_line, limits.field):
-        _check_sizes(lines, limits)
+    check_sizes(lines, len(head), limits)
+    return lines
+
+
+def check_sizes(lines: list[bytes], size: int, limits: HeadLimits) -> None:
+    """Raise MalformedError if a head of so many bytes in all exceeds the limits."""
+    if size > min(limits.start_line, limits.field):
+        _check_each_size(lines, limits)
     if len(lines) > limits.field_count + 1:
         raise _fields_too_large()
-    return lines
 
 
 def _other_version(version: bytes) -> MalformedError:
@@ -163,7 +168,7 @@ def _other_version(version: bytes) -> MalformedError:
     )
 
 
-def _check_sizes(lines: list[bytes], limits: HeadLimits) -> None:
+def _check_each_size(lines: list[bytes], limits: HeadLimits) -> None:
     if len(lines[0]) > limits.start_line:
         raise _target_too_long()
     sizes = [len(line) for line in lines[1:]]

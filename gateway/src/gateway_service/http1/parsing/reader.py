@@ -17,7 +17,9 @@ from gateway_service.http1.parsing.grammar import (
     CRLF,
     HEAD_END,
     MalformedError,
+    check_sizes,
     check_unfinished_head,
+    split_lines,
 )
 from gateway_service.http1.parsing.limits import ChunkLimits, HeadLimits
 from gateway_service.http1.parsing.requests import Request, read_request
@@ -33,6 +35,13 @@ INTERIM_LIMIT: Final = 16
 
 _NO_LIMITS: Final = ChunkLimits(overhead=sys.maxsize, at_once=sys.maxsize)
 """A replica may stream its response in single bytes."""
+
+
+_USUAL_HEAD: Final = 4_096
+"""Bytes of a head that is split before it is searched for its end.
+
+Of a long buffer in which many requests wait, that would be done for each of them.
+"""
 
 
 class Signal(Enum):
@@ -146,15 +155,29 @@ class MessageReader(ABC, Generic[HeadT]):
         return self._decoder
 
     @abstractmethod
-    def _read(self, head: bytes) -> HeadT | None:
-        """Return what a head says; None skips it."""
+    def _read(self, head: list[bytes]) -> HeadT | None:
+        """Return what the lines of a head say; None skips it."""
 
     def _next_head(self) -> HeadT | Signal:
+        buffer = self.buffer
+        if len(buffer) <= _USUAL_HEAD and buffer.endswith(HEAD_END):
+            # As a rule that is one head: no empty line stands in it.
+            lines = buffer[: -len(HEAD_END)].split(CRLF)
+            if b"" not in lines:
+                check_sizes(lines, len(buffer), self.limits)
+                head = self._read(lines)
+                self.buffer, self._scanned = b"", 0
+                if head is not None:
+                    self._length = head.length
+                    return head
+        return self._search_head()
+
+    def _search_head(self) -> HeadT | Signal:
         start = 0
         if self._skips_empty_line and self.buffer.startswith(CRLF):
             start = len(CRLF)
         while (end := self.buffer.find(HEAD_END, self._scanned)) >= start:
-            head = self._read(self.buffer[start:end])
+            head = self._read(split_lines(self.buffer[start:end], self.limits))
             self.buffer = self.buffer[end + len(HEAD_END) :]
             start = self._scanned = 0
             if head is not None:
@@ -179,7 +202,7 @@ class RequestReader(MessageReader[Request]):
         super().__init__(limits, ChunkLimits())
         self._fields = fields
 
-    def _read(self, head: bytes) -> Request:
+    def _read(self, head: list[bytes]) -> Request:
         return read_request(head, self.limits, self._fields)
 
 
@@ -207,10 +230,10 @@ class ResponseReader(MessageReader[ResponseHead]):
         self._is_upgrade = is_upgrade
         self._interims = 0
 
-    def _read(self, head: bytes) -> ResponseHead | None:
+    def _read(self, head: list[bytes]) -> ResponseHead | None:
         """Skip 100, and bound the interim responses."""
         response = read_response(
-            head, self.limits, self._fields, self._method, is_upgrade=self._is_upgrade
+            head, self._fields, self._method, is_upgrade=self._is_upgrade
         )
         if response is None or response.status < FIRST_FINAL_STATUS:
             self._interims += 1

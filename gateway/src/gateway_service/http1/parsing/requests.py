@@ -16,7 +16,6 @@ from gateway_service.http1.parsing.grammar import (
     MalformedError,
     parse_request_line,
     request_body_length,
-    split_lines,
 )
 from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.parsing.targets import parse_target
@@ -91,12 +90,12 @@ class Request:
         return b"expect" in self.values and not self.is_http_10
 
 
-def read_request(head: bytes, limits: HeadLimits, fields: FieldPolicy) -> Request:
-    """Understand a head without its final empty line, or raise MalformedError.
+def read_request(head: list[bytes], limits: HeadLimits, fields: FieldPolicy) -> Request:
+    """Understand the lines of a head, or raise MalformedError.
 
     ``fields`` reads at least `READ_OF_REQUESTS`.
     """
-    head_lines = iter(split_lines(head, limits))
+    head_lines = iter(head)
     line = next(head_lines)
     start = _starts.get(line) or _read_start(line, limits)
     lines, values = fields.sort(head_lines)

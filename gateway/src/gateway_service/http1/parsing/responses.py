@@ -17,9 +17,7 @@ from gateway_service.http1.parsing.grammar import (
     MalformedError,
     parse_status_line,
     response_body_length,
-    split_lines,
 )
-from gateway_service.http1.parsing.limits import HeadLimits
 
 SWITCHING_PROTOCOLS: Final = 101
 FIRST_FINAL_STATUS: Final = 200
@@ -45,19 +43,18 @@ class ResponseHead:
 
 
 def read_response(
-    head: bytes,
-    limits: HeadLimits,
+    head: list[bytes],
     fields: FieldPolicy,
     method: str,
     *,
     is_upgrade: bool,
 ) -> ResponseHead | None:
-    """Understand a head without its final empty line, or raise MalformedError.
+    """Understand the lines of a head, or raise MalformedError.
 
     None: 100, which the gateway says itself. Other interim responses have no body.
     ``method`` and ``is_upgrade`` are the request's.
     """
-    head_lines = iter(split_lines(head, limits))
+    head_lines = iter(head)
     start = parse_status_line(next(head_lines))
     if start.status == SWITCHING_PROTOCOLS:
         return _switch(head_lines, fields, is_upgrade=is_upgrade)
