@@ -41,8 +41,8 @@ _ROUTES: Final = (1, 10, 100, 1_000)
 _REPLICAS: Final = (1, 2, 5, 10, 20, 50)
 
 _TOKENS: Final = 1_000
-_SECONDS: Final = 2.0
-_ROUNDS: Final = 2
+_SECONDS: Final = 1.0
+_ROUNDS: Final = 3
 _LINE: Final = 100
 """Bytes of a header line that fills a head up."""
 
@@ -115,7 +115,7 @@ class Curves:
             self._folder / "curve", work, self._tokens, {**BROWSER_HEADERS, **lines}
         )
         for each in gateways:
-            load(each, work, script, 0.5)
+            load(each, work, script, 1)
         runs: dict[str, list[float]] = {each.name: [] for each in gateways}
         for _ in range(_ROUNDS):
             for each in gateways:
