@@ -110,7 +110,8 @@ class DatabaseServer:
         """Wait until it greets a client."""
         deadline = time.monotonic() + _START_SECONDS
         while not self._greets():
-            if time.monotonic() > deadline:
+            has_ended = self.process is not None and not self.is_running
+            if has_ended or time.monotonic() > deadline:
                 raise TimeoutError("the database server did not start")
             time.sleep(0.05)
 
