@@ -12,6 +12,7 @@ from aiohttp import ClientSession
 from tests.faults.figures import tell
 from tests.support.cluster import Cluster, check_logs
 from tests.support.database import DatabaseServer
+from tests.support.fault_rows import row, verdict
 from tests.support.galera import Galera, Node, galera
 from tests.support.traffic import CONTENT, IDENTITY, OK, Rates, Traffic
 
@@ -79,7 +80,9 @@ async def test_a_lost_node_costs_three_seconds_and_no_write(
     ends = [each.began_at + each.seconds for each in failed]
     lost = max(ends) - min(each.began_at for each in failed) if failed else 0.0
     outcomes = Counter(each.outcome for each in failed)
-    tell(f"{len(requests)} requests", outcomes, f"{lost:.1f} s")
+    broken = [*losses, *verdict(traffic.requests, {IDENTITY: LONGEST_LOSS})]
+    name = f"Galera's writing node {lose.__name__}".replace("_", " ")
+    tell(row(name, RECOVERY_SECONDS, traffic.requests, broken), f"{lost:.1f} s")
     assert not losses
     assert all(outcome.startswith("status 503") for outcome in outcomes)
     assert lost <= LONGEST_LOSS

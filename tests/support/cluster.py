@@ -24,7 +24,7 @@ from tests.support.database import empty_database
 from tests.support.stack import new_key
 
 GATEWAY_TOML: Final = Path(__file__).parents[2] / "deploy" / "gateway.toml"
-_PATIENCE_SECONDS: Final = 30
+_PATIENCE_SECONDS: Final = 60
 
 _ports: Final = itertools.count(10_000 + os.getpid() * 64 % 20_000)
 """Below those that the kernel gives to connections.
