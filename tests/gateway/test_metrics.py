@@ -19,7 +19,7 @@ from tests.support.replica_server import not_ready, replica_servers
 from tests.support.waiting import until
 
 from gateway_service.config.clients import RateLimit, TlsConfig
-from gateway_service.config.model import EjectionConfig, HealthConfig
+from gateway_service.config.model import EjectionConfig, HealthConfig, RetryConfig
 from gateway_service.config.values import Balance
 from gateway_service.operations.x509 import not_after
 
@@ -89,6 +89,54 @@ async def test_busy_and_idle_connections_to_replicas_are_counted_apart(
     assert (busy, in_flight, connected) == (1, 1, 1)
     assert value("client_connections_limit") > 1
     await until(lambda: not value("upstream_in_flight", upstream="content"))
+
+
+async def test_what_is_refused_for_want_of_room_is_counted(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = once(ends=False)
+    config = config_for(upstream.port, max_in_flight=1)
+    async with running_gateway(config, tmp_path) as gateway:
+        value = metrics_of(gateway)
+        async with raw_client(gateway.port) as client:
+            await client.send(GET)
+            await until(lambda: upstream.requests)
+            assert (await ask(gateway.port, GET)).status == 503
+        assert value("shed_total", upstream="content") == 1
+        assert value("upstream_limit", upstream="content") == 1
+
+
+async def test_a_hedge_that_wins_is_counted(tmp_path: Path) -> None:
+    async with raw_upstream() as slow, raw_upstream() as quick:
+        slow.script = once(ends=False)
+        config = config_for(
+            slow.port,
+            quick.port,
+            balance=Balance.ROUND_ROBIN,
+            retries=RetryConfig(attempt_timeout=0.1),
+        )
+        async with running_gateway(config, tmp_path) as gateway:
+            value = metrics_of(gateway)
+            for _ in range(2):
+                assert (await ask(gateway.port, GET)).status == 200
+            assert value("hedges_total", upstream="content") >= 1
+            assert value("hedges_won_total", upstream="content") >= 1
+
+
+async def test_a_shared_store_that_is_away_shows(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    [closed] = free_ports(1)
+    config = config_for(
+        upstream.port,
+        rate_limit=RateLimit(requests=10, seconds=60),
+        rate_limit_store=f"valkey://127.0.0.1:{closed}",
+    )
+    async with running_gateway(config, tmp_path) as gateway:
+        value = metrics_of(gateway)
+        assert value("rate_limit_store_away") == 0
+        assert (await ask(gateway.port, GET)).status == 200
+        assert value("rate_limit_store_away") == 1
 
 
 async def test_an_open_connection_without_work_is_idle(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
+from tests.support.ports import free_ports
 
 from identity_service.composition import Services, compose
 from identity_service.domain.errors import (
@@ -94,6 +95,24 @@ async def test_limits_that_attempts_meet_are_counted(identity: Identity) -> None
         for each in limits
     }
     assert sum(reached.values()) >= 1, reached
+
+
+async def test_a_throttle_that_counts_alone_shows(database_url: str) -> None:
+    [closed] = free_ports(1)
+    registry = CollectorRegistry()
+    settings = identity_settings(
+        database_url,
+        IDENTITY_THROTTLE="on",
+        IDENTITY_THROTTLE_URL=f"valkey://127.0.0.1:{closed}",
+    )
+    services = compose(settings, registry)
+    counted = Identity(services, registry)
+    assert counted.value("throttle_fallbacks_total") == 0
+    with pytest.raises(InvalidCredentialsError):
+        await services.sign_ins.sign_in("nobody", "not the password", HERE)
+    assert counted.value("throttle_fallbacks_total") >= 1
+    assert counted.value("throttle_store_away") == 1
+    await services.close()
 
 
 async def test_a_full_queue_of_hashes_shows(identity: Identity) -> None:
