@@ -84,6 +84,13 @@ def test_an_address_is_confirmed_changed_and_signed_in_by(
         page.get_by_role("button", name="Sign in", exact=True).click()
         console.expect_said("You are signed in as reader.")
 
+        link = r"http\S+#/email-change-undo\S+"
+        page.goto(mailed(mails, "reader@example.org", link, page))
+        console.settle()
+        page.get_by_role("button", name="Bring it back").click()
+        console.expect_said("The old e-mail address is back.")
+        expect(page.locator("#who")).to_contain_text("Sign in")
+
 
 @pytest.mark.timeout(300)
 def test_somebody_is_invited_and_leaves(stack: Stack, mails: Path) -> None:

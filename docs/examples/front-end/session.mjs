@@ -42,8 +42,12 @@ export class Session {
 
   /** Fetches with the access token; refreshes and tries again if it has expired. */
   async fetch(path, options = {}) {
+    const before = this.#accessToken;
     const response = await this.#send(path, options);
-    if (response.status !== 401 || !(await this.restore())) return response;
+    if (response.status !== 401) return response;
+    // A request that was sent at the same time may have refreshed meanwhile.
+    const isAnother = !this.#refreshing && this.#accessToken !== before;
+    if (!(isAnother ? this.isSignedIn : await this.restore())) return response;
     return this.#send(path, options);
   }
 
@@ -56,7 +60,7 @@ export class Session {
     try {
       this.#accessToken = (await this.#post("/api/auth/refreshtoken", {})).accessToken;
     } catch (error) {
-      if (!(error instanceof Refused) || error.status >= 500) throw error;
+      if (!(error instanceof Refused) || error.status !== 403) throw error;
       this.#accessToken = "";
     }
     return this.isSignedIn;

@@ -40,15 +40,18 @@ export async function call(method, path, body) {
 }
 
 async function callOnce(method, path, body) {
-  let response = await send(method, path, body);
-  if (response.status === 401 && accessToken !== null) {
-    if (await renew()) response = await send(method, path, body);
-    else onLost();
+  const token = accessToken;
+  let response = await send(method, path, body, token);
+  if (response.status === 401 && (token !== null || refreshing)) {
+    // A request that was sent at the same time may have renewed the token meanwhile, or be about to.
+    const isAnother = !refreshing && accessToken !== token;
+    if (isAnother ? accessToken !== null : await renew()) response = await send(method, path, body, accessToken);
+    else if (!isAnother) onLost();
   }
   return read(response);
 }
 
-/** Get a new access token by the cookie; return whether there is one now. */
+/** Get a new access token by the cookie; return whether there is one now. Until then the one before is kept. */
 export function renew() {
   refreshing ??= refresh().finally(() => {
     refreshing = null;
@@ -57,16 +60,17 @@ export function renew() {
 }
 
 async function refresh() {
-  hold(null);
-  const response = await send("POST", "/api/auth/refreshtoken", {});
-  if (response.ok) hold((await response.json()).accessToken);
-  else if (response.status !== 403) await read(response); // only 403 says that the session is over
-  return response.ok;
+  const before = accessToken;
+  const response = await send("POST", "/api/auth/refreshtoken", {}, null);
+  if (!response.ok && response.status !== 403) await read(response); // only 403 says that the session is over
+  const renewed = response.ok ? (await response.json()).accessToken : null;
+  if (accessToken === before) hold(renewed); // else somebody signed in or out meanwhile
+  return accessToken !== null;
 }
 
-async function send(method, path, body) {
+async function send(method, path, body, token) {
   const headers = { Accept: "application/json, text/plain;q=0.9", Prefer: "refresh-token=cookie" };
-  if (accessToken !== null) headers.Authorization = `Bearer ${accessToken}`;
+  if (token !== null) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
     return await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });

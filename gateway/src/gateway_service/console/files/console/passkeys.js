@@ -1,6 +1,7 @@
 // Passkeys, by the browser's own means (WebAuthn).
 
 import { call } from "./api.js";
+import { announceRefusal } from "./notices.js";
 
 export const canUsePasskeys = () => "PublicKeyCredential" in window && "parseRequestOptionsFromJSON" in PublicKeyCredential;
 
@@ -35,17 +36,23 @@ export const signInByPasskey = async () => beginBy(await usePasskey());
 
 /**
  * Let the browser offer passkeys in the field for the user name, until the visitor leaves or one is chosen.
- * Nothing is said when it cannot, or when nobody chooses one.
+ * Nothing is said when it cannot, or when nobody chooses one; a chosen one that is refused is told of.
  */
 export async function offerPasskeys(leaving, begin) {
   if (!canUsePasskeys() || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
   offer = new AbortController();
   const late = AbortSignal.timeout(OFFER_LIVES);
+  let credential;
   try {
     const signal = AbortSignal.any([leaving, offer.signal, late]);
-    begin(await beginBy(await sign({ mediation: "conditional", signal })));
+    credential = await sign({ mediation: "conditional", signal });
   } catch {
     if (late.aborted && !leaving.aborted && !offer.signal.aborted) await offerPasskeys(leaving, begin);
-    // Otherwise the form is still there.
+    return; // Otherwise the form is still there.
+  }
+  try {
+    begin(await beginBy(credential));
+  } catch (error) {
+    announceRefusal(error);
   }
 }

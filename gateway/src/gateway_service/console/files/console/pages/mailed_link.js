@@ -8,6 +8,7 @@ import { go, takeToken } from "../router.js";
 import { pageAt } from "../routes.js";
 import { session } from "../session.js";
 
+/** What each is for: a path of the API, what it does, its button, and whether it ends all sessions. */
 const LINKS = {
   "/email-verification": ["/api/auth/email-verification", "Confirm that this address is yours.", "Confirm"],
   "/email-change": ["/api/auth/email-change/confirm", "Confirm that the new address is yours.", "Confirm"],
@@ -15,11 +16,13 @@ const LINKS = {
     "/api/auth/email-change/undo",
     "Bring the old address back. All sessions end, and you choose a new password by a further mail.",
     "Bring it back",
+    true,
   ],
   "/factor-change-undo": [
     "/api/auth/factor-change/undo",
     "Remove what was added, and recovery codes. All sessions end, and you choose a new password by a further mail.",
     "Undo the change",
+    true,
   ],
 };
 
@@ -33,12 +36,13 @@ function resend() {
 }
 
 export function render() {
-  const [path, text, label] = LINKS[pageAt(location.hash).path];
+  const [path, text, label, endsSessions] = LINKS[pageAt(location.hash).path];
   const token = takeToken();
   if (!token) return h("div", { class: "narrow" }, resend());
   async function confirm() {
     const { data } = await call("POST", path, { token });
-    if (session.user) await session.reload();
+    if (endsSessions) session.forget();
+    else if (session.user) await session.reload().catch(() => {}); // what was asked for is done all the same
     go(session.user ? "/profile" : "/sign-in", data.message);
   }
   return [h("p", {}, text), h("div", { class: "row" }, action(label, confirm, { class: "main" }))];
