@@ -120,6 +120,27 @@ async def test_what_aiohttp_refuses_is_a_problem_too() -> None:
         assert method.headers["Allow"] == "GET, HEAD"
 
 
+async def test_what_a_handler_says_by_an_error_of_aiohttp_is_kept() -> None:
+    async def moved(_: web.Request) -> web.Response:
+        raise web.HTTPFound("/elsewhere")
+
+    async def guarded(_: web.Request) -> web.Response:
+        raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Basic"})
+
+    app = web.Application(middlewares=[request_middleware({})])
+    app.router.add_get("/moved", moved)
+    app.router.add_get("/guarded", guarded)
+    async with TestClient(TestServer(app)) as client:
+        found = await client.get("/moved", allow_redirects=False)
+        refused = await client.get("/guarded")
+
+        assert (found.status, found.headers["Location"]) == (302, "/elsewhere")
+        assert found.headers["X-Request-Id"]
+        assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Basic")
+        assert refused.content_type == "application/problem+json"
+        assert (await refused.json())["status"] == 401
+
+
 @pytest.mark.parametrize(
     "problem", [accounts.TOO_MANY_ATTEMPTS, common.TOO_MANY_REQUESTS]
 )

@@ -72,6 +72,10 @@ def request_middleware(
         problem: Problem | None = None
         try:
             response = await handler(request)
+        except (web.HTTPSuccessful, web.HTTPRedirection) as error:
+            response = web.Response(
+                status=error.status, headers=error.headers, body=error.body
+            )
         except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
             problem = problem_for(error)
             response = problem_response(problem, public_url=public_url)

@@ -32,6 +32,9 @@ _logger: Final = logging.getLogger(__name__)
 ProblemTable = Mapping[type[Exception], Problem | Callable[[Exception], Problem]]
 """The problem for each expected failure, or a function that fits one to it."""
 
+_OF_THE_BODY: Final = ("content-", "transfer-encoding")
+"""Beginnings of fields that describe the body, which a problem's takes the place of."""
+
 _OF_STATUS: Final = {
     each.status: each
     for each in (
@@ -135,7 +138,13 @@ def problem_mapper(table: ProblemTable) -> Callable[[Exception], Problem]:
 
 
 def _of_http_exception(error: web.HTTPException) -> Problem:
-    """Return the problem for what aiohttp itself refuses: path, method or huge body."""
+    """Return the problem for what aiohttp or a handler refuses by one of its errors."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         return method_not_allowed(error.allowed_methods)
-    return problem_of_status(HTTPStatus(error.status))
+    problem = problem_of_status(HTTPStatus(error.status))
+    own = {
+        name: value
+        for name, value in error.headers.items()
+        if not name.lower().startswith(_OF_THE_BODY)
+    }
+    return replace(problem, headers={**problem.headers, **own})
