@@ -1,15 +1,18 @@
 """Content's settings: their faults, their page, the commands that read them."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, web
 from tests.support.issuer import Issuer
 
 from content_service.app import create_app
 from content_service.settings import Settings
+from service_kit.issuer_check import examine_issuer
 from service_kit.service import diagnose
 from service_kit.settings import SettingsError, read_settings, specs
 
@@ -88,6 +91,30 @@ async def test_doctor_finds_nothing_where_all_is_well() -> None:
     assert "ok    verification keys and status lists" in findings
     assert f"ok    JWKS at {settings.jwks_url}: 1 keys" in findings
     assert any(line.startswith("ok    clock: ") for line in findings)
+
+
+async def test_doctor_waits_for_the_whole_of_a_response() -> None:
+    async with Issuer() as issuer:
+        body = await keys_of(issuer)
+
+        async def in_pieces(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse(headers={"Content-Type": "application/json"})
+            await response.prepare(request)
+            for piece in (body[:50], body[50:]):
+                await response.write(piece)
+                await asyncio.sleep(0.1)
+            return response
+
+        issuer.answer_jwks = in_pieces
+        settings = read_settings(Settings, issuer.settings())
+        findings = [str(finding) async for finding in examine_issuer(settings)]
+
+    assert f"ok    JWKS at {settings.jwks_url}: 1 keys" in findings
+
+
+async def keys_of(issuer: Issuer) -> bytes:
+    async with ClientSession() as http, http.get(issuer.jwks_url) as response:
+        return await response.read()
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ import aiohttp
 from service_kit.clock import Clock, utc_now
 from service_kit.doctor import Finding, fault, note
 from service_kit.strict_json import parse_object
+from service_kit.tokens.fetching import FetchError, read_body
 from service_kit.verification import VerificationSettings
 
 _SECONDS: Final = 3.0
@@ -37,8 +38,8 @@ async def _keys(
     try:
         async with session.get(settings.jwks_url) as response:
             date = response.headers.get("Date", "")
-            status, body = response.status, await response.content.read(_MOST_BYTES)
-    except (aiohttp.ClientError, TimeoutError) as error:
+            status, body = response.status, await read_body(response, _MOST_BYTES)
+    except (aiohttp.ClientError, TimeoutError, FetchError) as error:
         yield fault(place, f"no answer: {type(error).__name__}", advice)
         return
     match _object(body) if status == HTTPStatus.OK else {}:
@@ -68,8 +69,8 @@ async def _metadata(
     url = settings.issuer + _METADATA
     try:
         async with session.get(url) as response:
-            body = await response.content.read(_MOST_BYTES)
-    except (aiohttp.ClientError, TimeoutError) as error:
+            body = await read_body(response, _MOST_BYTES)
+    except (aiohttp.ClientError, TimeoutError, FetchError) as error:
         text = f"{settings.issuer} is not reachable from here: {type(error).__name__}"
         return note("issuer", text, f"where clients are, try: curl {url}")
     name = _object(body).get("issuer")

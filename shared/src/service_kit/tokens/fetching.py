@@ -105,7 +105,7 @@ async def _fetched(
         raise FetchError("compressed, though not asked to be")
     etag = response.headers.get(hdrs.ETAG)
     return Fetched(
-        await _body(response, max_bytes),
+        await read_body(response, max_bytes),
         _max_age(response),
         etag if etag and len(etag) <= _LONGEST_ETAG else None,
         is_unchanged=is_unchanged,
@@ -113,7 +113,8 @@ async def _fetched(
     )
 
 
-async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+async def read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the whole body, or raise `FetchError` if it is longer than allowed."""
     body = bytearray()
     async for data in response.content.iter_any():
         body += data
