@@ -32,6 +32,9 @@ _LONGEST_FIELD: Final = 16_384
 """Bytes of a header field or a request line. A gateway lets less through, but it adds
 to fields."""
 
+_MOST_FIELDS: Final = 1_024
+"""A gateway lets 1,000 through where it is told to, and adds some of its own."""
+
 _LINGER_SECONDS: Final = 2.0
 """How long the rest of a body that no handler read is waited for and thrown away."""
 
@@ -61,6 +64,7 @@ def app_runner(app: web.Application, listening: ListenerSettings) -> web.AppRunn
         lingering_time=_LINGER_SECONDS,
         max_line_size=_LONGEST_FIELD,
         max_field_size=_LONGEST_FIELD,
+        max_headers=_MOST_FIELDS,
         shutdown_timeout=listening.shutdown_grace.total_seconds(),
     )
 
