@@ -48,7 +48,7 @@ _TAGS: Final = {
 }
 
 
-class Credentials(Enum):
+class CredentialsKind(Enum):
     """What a caller has to show."""
 
     NONE = auto()
@@ -60,21 +60,21 @@ class Credentials(Enum):
 class Access:
     """Who may call an operation."""
 
-    credentials: Credentials
+    credentials: CredentialsKind
     role: str | None = None
     """The role that the caller has to have."""
 
 
-ANYBODY: Final = Access(Credentials.NONE)
+ANYBODY: Final = Access(CredentialsKind.NONE)
 """An access token that comes along is ignored."""
-USERS: Final = Access(Credentials.ACCESS_TOKEN)
-CLIENTS: Final = Access(Credentials.CLIENT_SECRET)
+USERS: Final = Access(CredentialsKind.ACCESS_TOKEN)
+CLIENTS: Final = Access(CredentialsKind.CLIENT_SECRET)
 """Services that introspect tokens."""
 
 
 def users_with(role: str) -> Access:
     """Return the access of users who have a role."""
-    return Access(Credentials.ACCESS_TOKEN, role)
+    return Access(CredentialsKind.ACCESS_TOKEN, role)
 
 
 @dataclass(frozen=True, slots=True)

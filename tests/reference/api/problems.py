@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from identity_service.handlers.schemas import Number, described, text
 from service_kit.bodies import FORM
-from service_kit.operations import Credentials, Operation
+from service_kit.operations import CredentialsKind, Operation
 from service_kit.problems import Problem, accounts, common, problem_body
 
 PUBLIC_URL: Final = "https://id.example"
@@ -97,7 +97,7 @@ def problems_of(operation: Operation) -> Iterator[Problem]:
             yield common.JSON_SENT_AS_FORM
     if "{" in operation.path:
         yield common.NOT_FOUND
-    if operation.access.credentials is Credentials.ACCESS_TOKEN:
+    if operation.access.credentials is CredentialsKind.ACCESS_TOKEN:
         yield from _EVERY_ACCESS_TOKEN
         if operation.method != "GET":
             yield common.CROSS_SITE_REQUEST

@@ -7,7 +7,7 @@ from openapi_pydantic import SecurityScheme
 
 from identity_service.handlers.cookies import SECURE_REFRESH_TOKEN_COOKIE
 from service_kit.credentials import access_token_cookie
-from service_kit.operations import Credentials, Operation
+from service_kit.operations import CredentialsKind, Operation
 
 Requirements = list[dict[str, list[str]]]
 """One of them is enough; each names schemes, and the roles that are needed."""
@@ -45,14 +45,14 @@ SCHEMES: Final = {
     ),
 }
 
-_TAKEN: Final[Mapping[Credentials, Requirements]] = {
-    Credentials.NONE: [{}],
-    Credentials.ACCESS_TOKEN: [
+_TAKEN: Final[Mapping[CredentialsKind, Requirements]] = {
+    CredentialsKind.NONE: [{}],
+    CredentialsKind.ACCESS_TOKEN: [
         {"bearer": []},
         {"accessTokenHeader": []},
         {"accessTokenCookie": []},
     ],
-    Credentials.CLIENT_SECRET: [{"client": []}],
+    CredentialsKind.CLIENT_SECRET: [{"client": []}],
 }
 
 

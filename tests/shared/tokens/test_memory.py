@@ -23,9 +23,9 @@ class CountingKey(VerificationKey):
 
     checks = 0
 
-    def signed(self, message: bytes, signature: bytes) -> bool:
+    def has_signed(self, message: bytes, signature: bytes) -> bool:
         CountingKey.checks += 1
-        return super().signed(message, signature)
+        return super().has_signed(message, signature)
 
 
 class ChangingKeySet:

@@ -90,7 +90,7 @@ def open_jws(jws: UntrustedJws, key: VerificationKey | None) -> VerifiedJws:
     """
     if key is None:
         raise InvalidTokenError("no trusted key has its kid", RefusalReason.UNKNOWN_KEY)
-    if not key.signed(jws.signed, jws.signature):
+    if not key.has_signed(jws.signed, jws.signature):
         raise InvalidTokenError(
             "the signature is not its key's", RefusalReason.SIGNATURE
         )

@@ -20,7 +20,7 @@ class VerificationKey:
     kid: str
     public_key: RSAPublicKey
 
-    def signed(self, message: bytes, signature: bytes) -> bool:
+    def has_signed(self, message: bytes, signature: bytes) -> bool:
         """Tell whether the signature is this key's, by RS256 (RFC 7518 section 3.3)."""
         try:
             self.public_key.verify(signature, message, _PADDING, _HASH)

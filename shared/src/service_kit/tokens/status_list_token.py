@@ -17,9 +17,11 @@ MAX_LENGTH: Final = 4 * 1024 * 1024
 """Characters. A million random one-bit entries take 180 000."""
 
 MIN_TTL: Final = timedelta(seconds=1)
+"""Lists are fetched no oftener, whatever ``ttl`` their issuer gives them."""
 MAX_TTL: Final = timedelta(hours=1)
+"""They are fetched no more seldom, whatever it gives them."""
 DEFAULT_TTL: Final = timedelta(minutes=1)
-"""Bounds of what an issuer may ask of its verifiers, and what is done unasked."""
+"""Of a list without a ``ttl``."""
 
 _CLOCK_SKEW: Final = timedelta(seconds=30)
 
