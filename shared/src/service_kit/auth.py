@@ -29,6 +29,7 @@ from service_kit.tokens import (
     StatusUnavailableError,
     TokenVerifier,
 )
+from service_kit.tokens.refresher import one_deadline
 
 T = TypeVar("T")
 
@@ -103,6 +104,8 @@ def verify_one(
 ) -> Awaitable[T]:
     """Return what ``verify`` makes of the first of several tokens that it takes.
 
+    All together wait for keys and lists no longer than one would.
+
     Raises
     ------
     InvalidTokenError
@@ -119,13 +122,14 @@ async def _verify_each(
     verify: Callable[[str], Awaitable[T]], untrusted_tokens: tuple[str, ...]
 ) -> T:
     refusal: Exception = InvalidTokenError("there is no token")
-    for number, untrusted_token in enumerate(untrusted_tokens):
-        try:
-            return await verify(untrusted_token)
-        except InvalidTokenError as error:
-            refusal = refusal if number else error
-        except (KeysUnavailableError, StatusUnavailableError) as error:
-            refusal = error
+    with one_deadline():
+        for number, untrusted_token in enumerate(untrusted_tokens):
+            try:
+                return await verify(untrusted_token)
+            except InvalidTokenError as error:
+                refusal = refusal if number else error
+            except (KeysUnavailableError, StatusUnavailableError) as error:
+                refusal = error
     raise refusal
 
 
@@ -146,7 +150,8 @@ def protected(
     many of them it took, 1 or 2. Tokens that do not say so pass where neither is asked.
 
     The handler finds the claims by `caller`. No cache may store its response, unless
-    the handler itself says so.
+    the handler itself says so; a handler that prepares a response of its own says so
+    itself.
     """
     demands = _Demands(role, fresh, factors)
 

@@ -17,6 +17,8 @@ from tests.support.issuer import Issuer, keys_answer, text_answer
 from tests.support.tokens import AUDIENCE, ISSUER, mint, private_key, public_half
 from tests.support.waiting import until
 
+from service_kit.auth import verify_one
+from service_kit.credentials import Credentials, CredentialsSource
 from service_kit.tokens import (
     CopiesOnDisk,
     InvalidTokenError,
@@ -264,6 +266,36 @@ async def test_refresh_follows_the_cache_header_within_bounds(
         assert (await keys.refresh()).total_seconds() == seconds
 
 
+async def test_keys_grow_no_younger_by_a_set_that_is_refused(issuer: Issuer) -> None:
+    async with ClientSession() as session:
+        keys = RemoteKeySet(issuer.jwks_url, session)
+        await keys.refresh()
+        issuer.answer_jwks = text_answer("{}")
+        await asyncio.sleep(0.2)
+        with pytest.raises(ValueError, match=r"."):
+            await keys.refresh()
+
+        assert keys.age is not None
+        assert keys.age.total_seconds() >= 0.2
+
+
+async def test_all_tokens_of_a_request_wait_no_longer_than_one(issuer: Issuer) -> None:
+    async def slow(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(4)
+        return web.Response()
+
+    async with remote(issuer) as keys:
+        await keys.fetch(KID)
+        issuer.answer_jwks = slow
+        verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
+        made_up = [mint(header={"kid": f"made-up-{n}"}) for n in range(7)]
+        cookies = Credentials((*made_up, mint()), CredentialsSource.COOKIE)
+
+        began_at = time.monotonic()
+        assert (await verify_one(verifier.verify, cookies)).subject == "42"
+        assert time.monotonic() - began_at < 2
+
+
 async def test_copy_on_disk_serves_a_cold_start(issuer: Issuer, tmp_path: Path) -> None:
     copies = CopiesOnDisk(tmp_path / "copies")
     async with remote(issuer, copies) as keys:
@@ -291,7 +323,8 @@ async def test_copy_that_cannot_be_trusted_is_not_used(
 ) -> None:
     copies = CopiesOnDisk(tmp_path)
     document = json.dumps({"keys": [public_jwk(public_half())]})
-    await copies.save(issuer.jwks_url, document.encode())
+    copies.save(issuer.jwks_url, document.encode())
+    await copies.saved()
     await issuer.stop()
     spoil(next(tmp_path.iterdir()))  # noqa: ASYNC240 - a test may block
 

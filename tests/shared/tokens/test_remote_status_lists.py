@@ -318,3 +318,20 @@ async def test_disk_that_hangs_keeps_nobody_waiting(
                 await until(lambda: lists.remote.cached(ref(), lists.now()) is not None)
     finally:
         os.close(writer)
+
+
+async def test_disk_that_takes_nothing_holds_no_revocation_up(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    name = hashlib.sha256(f"{LISTS}1".encode()).hexdigest()
+    hanging = tmp_path / f"{name}.{os.getpid()}"
+    os.mkfifo(hanging, 0o600)  # which is opened for writing once somebody reads
+    try:
+        async with remote(issuer, copies=CopiesOnDisk(tmp_path)) as lists:
+            assert await lists.get(ref(7)) == Status.VALID
+            issuer.revoke(7)
+            async with asyncio.timeout(5):
+                while await lists.get(ref(7)) == Status.VALID:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+    finally:
+        os.close(os.open(hanging, os.O_RDONLY | os.O_NONBLOCK))

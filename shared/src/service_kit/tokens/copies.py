@@ -5,9 +5,14 @@ import contextlib
 import hashlib
 import os
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 MAX_AGE: Final = timedelta(days=1)
 """An older copy is not used: a key may have been withdrawn meanwhile."""
@@ -19,21 +24,48 @@ _PATIENCE_SECONDS: Final = 1.0
 
 
 class CopiesOnDisk:
-    """A folder with the last good copy of each document, one file for each."""
+    """A folder with the last good copy of each document, one file for each.
+
+    It has one thread, and never the event loop's: while the disk hangs, nothing else
+    does.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._thread = ThreadPoolExecutor(1, "copies")
+        self._unsaved: dict[str, bytes] = {}
+        """The newest version of each document that is not on disk yet."""
+        self._saving: dict[str, asyncio.Task[None]] = {}
 
     async def load(self, url: str) -> bytes | None:
         """Return the copy, if there is one that is young and nobody else's."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                return await asyncio.to_thread(self._load, url)
+                return await self._in_thread(self._load, url)
         return None
 
-    async def save(self, url: str, document: bytes) -> None:
-        """Keep a copy in place of the one before; a full disk is no failure."""
-        await asyncio.to_thread(self._save, url, document)
+    def save(self, url: str, document: bytes) -> None:
+        """Begin to put a copy in place of the one before; a full disk is no failure."""
+        self._unsaved[url] = document
+        if url not in self._saving:
+            task = asyncio.create_task(self._save_newest(url), name=f"save {url}")
+            self._saving[url] = task
+
+    async def saved(self) -> None:
+        """Wait, but not long, until nothing is left to be saved."""
+        if self._saving:
+            await asyncio.wait(list(self._saving.values()), timeout=_PATIENCE_SECONDS)
+
+    async def _save_newest(self, url: str) -> None:
+        try:
+            while (document := self._unsaved.pop(url, None)) is not None:
+                await self._in_thread(self._save, url, document)
+        finally:
+            del self._saving[url]
+
+    def _in_thread(self, function: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, function, *args)
 
     def _path(self, url: str) -> Path:
         return self._folder / hashlib.sha256(url.encode()).hexdigest()

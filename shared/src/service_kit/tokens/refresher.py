@@ -4,7 +4,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Final
 
@@ -22,6 +24,9 @@ _MAX_WAITING: Final = 1024
 _WAIT_SECONDS: Final = 0.8
 """How long one waits at most: a hostile token must not hold a request for long."""
 
+_deadline: Final[ContextVar[float | None]] = ContextVar("deadline", default=None)
+"""By the monotonic clock, where several waits have one."""
+
 _FIRST_RETRY: Final = timedelta(milliseconds=200)
 _AFTER_PUSH_SECONDS: Final = 2.0
 """From the start of a push that broke off to the next refresh at least."""
@@ -30,6 +35,19 @@ _JITTER: Final = 0.1
 """Replicas that started together drift apart by up to a tenth."""
 
 _logger: Final = logging.getLogger(__name__)
+
+
+@contextmanager
+def one_deadline() -> Iterator[None]:
+    """Have all waits for refreshes within end together, as early as one would alone."""
+    if _deadline.get() is not None:
+        yield
+        return
+    token = _deadline.set(time.monotonic() + _WAIT_SECONDS)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 class Refresher:
@@ -82,10 +100,11 @@ class Refresher:
         return self._in_flight is None
 
     async def next(self) -> None:
-        """Wait until a refresh that has yet to begin has ended, well or badly.
+        """Ask for a refresh out of turn, and wait until it has ended, well or badly.
 
-        Nobody waits long, and not at all while refreshing fails, while too many wait
-        already, or while the budget for refreshes out of turn allows none at once.
+        While refreshing fails none is asked for. Nobody waits long, and not at all
+        while too many wait already, or while the budget allows no refresh at once: it
+        begins then when the budget allows it.
         """
         if self.failing:
             return
@@ -96,11 +115,13 @@ class Refresher:
             await self._wait_for(self._round)
 
     async def _wait_for(self, ended: asyncio.Future[None]) -> None:
-        if self._waiting >= _MAX_WAITING:
+        deadline = _deadline.get()
+        left = _WAIT_SECONDS if deadline is None else deadline - time.monotonic()
+        if self._waiting >= _MAX_WAITING or left <= 0:
             return
         self._waiting += 1
         try:
-            await asyncio.wait((ended,), timeout=_WAIT_SECONDS)
+            await asyncio.wait((ended,), timeout=left)
         finally:
             self._waiting -= 1
 

@@ -18,6 +18,9 @@ _CHANGED_SECONDS: Final = 0.2
 """From one request to the next at least, whatever a server does that does not wait or
 has something new each time."""
 
+Take = Callable[[Fetched], Awaitable[None]]
+"""Judges a document and uses it from now on, or raises."""
+
 
 class RemoteDocument:
     """A document at one address, and how it was last found there."""
@@ -37,25 +40,25 @@ class RemoteDocument:
 
     @property
     def age(self) -> timedelta | None:
-        """How long ago the server last told what it is, None if it never did."""
+        """How long ago a good one was had or confirmed, None if it never was."""
         if self._confirmed_at is None:
             return None
         return timedelta(seconds=time.monotonic() - self._confirmed_at)
 
-    async def fetch(self) -> Fetched:
-        """Return the document as it is now.
+    async def fetch(self, take: Take) -> Fetched:
+        """Give ``take`` the document as it is now, and return it.
 
         Raises
         ------
         FetchError
+            Besides, whatever ``take`` raises.
         """
-        return await self._request(LONGEST_WAIT, None)
+        found = await self._request(LONGEST_WAIT, None)
+        await take(found)
+        self._confirm(found)
+        return found
 
-    async def follow(
-        self,
-        longest_wait: Callable[[], timedelta],
-        take: Callable[[Fetched], Awaitable[None]],
-    ) -> None:
+    async def follow(self, longest_wait: Callable[[], timedelta], take: Take) -> None:
         """Give ``take`` each new version for as long as the server tells of them.
 
         One request waits at the server all the time, none for longer than
@@ -73,21 +76,24 @@ class RemoteDocument:
             is_changed = not found.is_unchanged and found.etag != before
             if is_changed:
                 await take(found)
+            self._confirm(found)
             shortest = _CHANGED_SECONDS if is_changed else _UNCHANGED_SECONDS
             await asyncio.sleep(begun_at + shortest - time.monotonic())
 
     async def _request(self, wait: timedelta, etag: str | None) -> Fetched:
         self.requests += 1
-        found = await fetch(
+        return await fetch(
             self._session,
             self._url,
             max_bytes=self._max_bytes,
             wait=wait,
             etag=etag,
         )
+
+    def _confirm(self, found: Fetched) -> None:
+        """Note that the document is what was found, now that it is known to be good."""
         self._confirmed_at = time.monotonic()
         if not found.is_waited:
             self._etag = None
         elif not found.is_unchanged:
             self._etag = found.etag
-        return found

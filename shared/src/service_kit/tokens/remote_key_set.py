@@ -12,7 +12,7 @@ from service_kit.tokens.errors import KeysUnavailableError
 from service_kit.tokens.fetching import Fetched
 from service_kit.tokens.jwks import MAX_BYTES, parse_jwks
 from service_kit.tokens.key_set import VerificationKey
-from service_kit.tokens.refresher import Refresher
+from service_kit.tokens.refresher import Refresher, one_deadline
 from service_kit.tokens.remote_document import LONGEST_WAIT, RemoteDocument
 
 _SHORTEST: Final = timedelta(seconds=5)
@@ -79,6 +79,8 @@ class RemoteKeySet:
     ) -> None:
         """Fetch no more."""
         await self._refresher.stop()
+        if self._copies is not None:
+            await self._copies.saved()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -100,7 +102,10 @@ class RemoteKeySet:
 
     @property
     def age(self) -> timedelta | None:
-        """How long ago the issuer last confirmed them, None if it never did."""
+        """How long ago the issuer gave or confirmed them, None if it never did.
+
+        A set that was refused counts for nothing.
+        """
         return self._document.age
 
     def fault(self) -> str | None:
@@ -121,8 +126,9 @@ class RemoteKeySet:
         unknown = self._unknown.get(kid)
         if unknown is not None and unknown.until > time.monotonic():
             return None
-        if await self._refresher.current() and kid not in self._keys:
-            await self._refresher.next()
+        with one_deadline():
+            if await self._refresher.current() and kid not in self._keys:
+                await self._refresher.next()
         key = self._keys.get(kid)
         if key is not None:
             return key
@@ -139,15 +145,14 @@ class RemoteKeySet:
 
     async def refresh(self) -> timedelta:
         """Fetch the set; a bad one is an error and replaces nothing."""
-        fetched = await self._document.fetch()
-        await self._take(fetched)
+        fetched = await self._document.fetch(self._take)
         max_age = _LONGEST if fetched.max_age is None else fetched.max_age
         return min(max(max_age, _SHORTEST), _LONGEST)
 
     async def _take(self, fetched: Fetched) -> None:
         self._replace(parse_jwks(fetched.body))
         if self._copies is not None:
-            await self._copies.save(self._url, fetched.body)
+            self._copies.save(self._url, fetched.body)
 
     def _replace(self, keys: dict[str, VerificationKey]) -> None:
         """Take over the new set; a key that was there before stays the same object."""

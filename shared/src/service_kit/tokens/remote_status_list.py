@@ -14,6 +14,9 @@ from service_kit.tokens.status_list_token import VerifiedStatusList
 Verify = Callable[[bytes], Awaitable[VerifiedStatusList]]
 """Returns the list that a document is, or raises."""
 
+Keep = Callable[[bytes], None]
+"""Is given each document that is a list, once that list is in use."""
+
 _IDLE: Final = timedelta(hours=1)
 """A list that no token has referred to for so long is not fetched any more."""
 
@@ -25,7 +28,13 @@ class RemoteStatusList:
     """The latest list of one uri, if there is one, and when it was last asked for."""
 
     def __init__(
-        self, uri: str, document: RemoteDocument, verify: Verify, clock: Clock
+        self,
+        uri: str,
+        document: RemoteDocument,
+        verify: Verify,
+        clock: Clock,
+        *,
+        keep: Keep,
     ) -> None:
         self.document = document
         self.refresher = Refresher(
@@ -37,6 +46,7 @@ class RemoteStatusList:
         self.verified: VerifiedStatusList | None = None
         self.asked_at: datetime = clock()
         self._verify = verify
+        self._keep = keep
         self._clock = clock
 
     def usable(self, now: datetime) -> bool:
@@ -81,11 +91,12 @@ class RemoteStatusList:
         if self.idle(self._clock()):
             self.verified = None
         else:
-            await self._take_document(await self.document.fetch())
+            await self.document.fetch(self._take_document)
         return self._ttl()
 
     async def _take_document(self, fetched: Fetched) -> None:
         self.take(await self._verify(fetched.body))
+        self._keep(fetched.body)
 
     def _longest_wait(self) -> timedelta:
         """Notice within a ttl that nothing is pushed any more, as without push."""
@@ -97,5 +108,5 @@ class RemoteStatusList:
         return _LONGEST_RETRY if self.verified is None else self.verified.ttl
 
     def _retry_delay(self) -> timedelta:
-        """Ask no oftener for failing than for succeeding, once there is a list."""
+        """Pause no longer after failures than while all is well."""
         return _RETRY if self.verified is None else min(self._ttl(), _LONGEST_RETRY)

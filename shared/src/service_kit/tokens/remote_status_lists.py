@@ -23,7 +23,7 @@ from service_kit.tokens.errors import (
 )
 from service_kit.tokens.fetching import FetchError, fetch
 from service_kit.tokens.key_set import KeySet
-from service_kit.tokens.refresher import Refresher
+from service_kit.tokens.refresher import Refresher, one_deadline
 from service_kit.tokens.remote_document import RemoteDocument
 from service_kit.tokens.remote_status_list import RemoteStatusList
 from service_kit.tokens.status_list import Status
@@ -105,6 +105,8 @@ class RemoteStatusLists:
         await self._index.stop()
         for each in self._lists.values():
             await each.refresher.stop()
+        if self._copies is not None:
+            await self._copies.saved()
 
     def cached(self, reference: StatusReference, now: datetime) -> int | None:
         """Return the entry that the token refers to, if its list serves now."""
@@ -122,8 +124,9 @@ class RemoteStatusLists:
         kept.asked_at = now
         if kept.usable(now):
             return kept.entry(reference.idx)
-        if await kept.refresher.current() and not kept.usable(self._clock()):
-            await kept.refresher.next()
+        with one_deadline():
+            if await kept.refresher.current() and not kept.usable(self._clock()):
+                await kept.refresher.next()
         if kept.usable(self._clock()):
             return kept.entry(reference.idx)
         if not self._fail_open:
@@ -178,8 +181,9 @@ class RemoteStatusLists:
         kept = RemoteStatusList(
             uri,
             RemoteDocument(url, self._session, max_bytes=MAX_LENGTH),
-            partial(self._verify_and_copy, uri),
+            partial(self._verified, uri),
             self._clock,
+            keep=partial(self._copy, uri),
         )
         self._lists[uri] = kept
         try:
@@ -208,11 +212,9 @@ class RemoteStatusLists:
         del self._lists[uri]
         await kept.refresher.stop()
 
-    async def _verify_and_copy(self, uri: str, document: bytes) -> VerifiedStatusList:
-        verified = await self._verified(uri, document)
+    def _copy(self, url: str, document: bytes) -> None:
         if self._copies is not None:
-            await self._copies.save(uri, document)
-        return verified
+            self._copies.save(url, document)
 
     async def _verified(self, uri: str, document: bytes) -> VerifiedStatusList:
         untrusted_token = document.decode("latin-1").strip()
@@ -259,6 +261,5 @@ class RemoteStatusLists:
             if copy is None:
                 raise
             return copy
-        if self._copies is not None:
-            await self._copies.save(url, body)
+        self._copy(url, body)
         return body
