@@ -54,7 +54,7 @@ def _backup(parsed: argparse.Namespace) -> None:
 def _restore(parsed: argparse.Namespace) -> None:
     with reading(parsed.file, parsed.passphrase_file) as source:
         if parsed.secrets:
-            load_secrets(source)
+            load_secrets(source, replaces=parsed.force)
             print("restore: the keys are in place: restore the database now")
             return
         database = find_database(os.environ)
@@ -101,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
             action="store_true",
             help="the keys that the containers have made, in place of the database",
         )
+        if run is _restore:
+            subparser.add_argument(
+                "--force",
+                action="store_true",
+                help="with --secrets: replace other keys that are there",
+            )
     return parser
 
 

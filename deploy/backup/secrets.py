@@ -24,14 +24,24 @@ print(json.dumps({{name: (folder / name).read_text() for name in {NAMES!r}}}))
 
 _PUT: Final = f"""
 import json, os, pathlib, sys
-for name, text in json.load(sys.stdin).items():
-    path = pathlib.Path(sys.argv[1], name)
-    path.unlink(missing_ok=True)
-    path.touch(0o600)
-    path.write_text(text)
-    path.chmod(0o400)
-    os.chown(path, {SERVICE_UID}, {SERVICE_UID})
+folder, replaces = pathlib.Path(sys.argv[1]), sys.argv[2:] == ["--force"]
+texts = json.load(sys.stdin)
+for name, text in texts.items():
+    path = folder / name
+    if not replaces and path.exists() and path.read_text().split() != text.split():
+        sys.exit("there are other " + name + ": --force replaces them")
+for name, text in texts.items():
+    new = folder / ("." + name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    os.chown(new, {SERVICE_UID}, {SERVICE_UID})
+    new.replace(folder / name)
 """
+"""Whole files take the place of the old ones, and never of others by mistake."""
 
 _COMPOSE: Final = ("docker", "compose", "--project-directory", str(ROOT))
 _IN_VOLUMES: Final = ("run", "--rm", "--no-deps", "-T", "--entrypoint", "python3")
@@ -43,15 +53,19 @@ def save_secrets(target: IO[bytes]) -> None:
     target.write(_output([*_COMPOSE, *show]))
 
 
-def load_secrets(source: IO[bytes]) -> None:
-    """Give identity these keys, which it reads when it starts."""
+def load_secrets(source: IO[bytes], *, replaces: bool) -> None:
+    """Give identity these keys, which it reads when it starts.
+
+    Other keys that are there are replaced only if that is wanted: they may be in use.
+    """
     text = source.read()
     if set(json.loads(text)) != set(NAMES):
         raise BackupError("this is no backup of secrets")
+    force = ["--force"] if replaces else []
     if _PRODUCTION.is_dir():
-        _output([sys.executable, "-c", _PUT, str(_PRODUCTION)], text)
+        _output([sys.executable, "-c", _PUT, str(_PRODUCTION), *force], text)
     else:
-        put = ("secrets", "-c", _PUT, "/secrets/identity")
+        put = ("secrets", "-c", _PUT, "/secrets/identity", *force)
         _output([*_COMPOSE, *_IN_VOLUMES, *put], text)
 
 

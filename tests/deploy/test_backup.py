@@ -1,7 +1,9 @@
 """`deploy/backup/backup` and `restore`, run as an operator runs them."""
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +14,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
+from deploy.backup.files import writing
 from deploy.backup.logins import Login
+from deploy.backup.secrets import NAMES
 from sqlalchemy import inspect, make_url, text
 from tests.support.database import (
     SERVERS,
@@ -28,6 +32,7 @@ from tests.support.identity import (
     identity_settings,
     running_identity,
 )
+from tests.support.missing import skip_missing
 
 __all__ = ["database_server", "database_url", "sqlite_template"]
 
@@ -303,3 +308,44 @@ async def test_who_cannot_see_others_connections_restores_nothing(
     finally:
         async with connected(url) as engine, engine.begin() as connection:
             await connection.execute(text(f"DROP USER {account}"))
+
+
+def test_keys_replace_other_keys_only_by_force(
+    tmp_path: Path, passphrase: Path
+) -> None:
+    if os.geteuid() != 0:
+        skip_missing("only root may give the files to identity's user")
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    secrets = tmp_path / "deploy" / "secrets"
+    shutil.rmtree(secrets, ignore_errors=True)
+    secrets.mkdir()
+    keys, peppers = secrets / NAMES[0], secrets / NAMES[1]
+    backup = tmp_path / "backup"
+    with writing(backup, passphrase) as target:
+        target.write(json.dumps(dict.fromkeys(NAMES, "of the backup")).encode())
+
+    def restore(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(tmp_path / "deploy/backup/restore", "--secrets", backup),
+                *("--passphrase-file", passphrase, *options),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert restore().returncode == 0
+    assert restore().returncode == 0, "the same keys are there"
+    keys.unlink()
+    keys.write_text("in use")
+    peppers.unlink()
+    refused = restore()
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    assert (keys.read_text(), peppers.exists()) == ("in use", False)
+    assert restore("--force").returncode == 0
+    for file in (keys, peppers):
+        assert file.read_text() == "of the backup"
+        assert file.stat().st_mode & 0o777 == 0o400
+    assert sorted(secrets.iterdir()) == sorted((keys, peppers))
