@@ -3,6 +3,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.database import connected
 from tests.support.identity import (
@@ -14,6 +15,13 @@ from tests.support.identity import (
     create_admin,
 )
 from tests.support.mail_server import Mail, MailServer
+
+from identity_service.composition import compose
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.mail import MailRequest, MailRequestKind
+from identity_service.domain.usernames import Username
+from identity_service.settings import Settings
+from identity_service.storage.repositories import Repositories
 
 ALICE: Final = "alice@example.test"
 
@@ -201,3 +209,47 @@ async def test_a_typo_is_named_whoever_has_the_address(
     answer = await ask(identity, "not an address")
     assert answer.status == 400
     assert answer.json["errors"][0]["field"] == "email"
+
+
+async def test_no_token_goes_to_an_address_that_is_being_changed(
+    identity: IdentityClient,
+    settings: Settings,
+    clock: MovableClock,
+) -> None:
+    user = await identity.signed_in("alice")
+    is_changed = asyncio.Event()
+
+    async def change(unit: Repositories) -> None:
+        """Do what a change of address does, and commit when the request waits."""
+        found = await unit.users.lock(user["id"])
+        assert found is not None
+        await unit.users.rename(
+            found.id,
+            Username(found.username, found.username_key),
+            EmailAddress.parse("new@example.test"),
+            clock(),
+            email_verified_at=None,
+        )
+        is_changed.set()
+        await asyncio.sleep(0.3)
+
+    request = MailRequest(
+        kind=MailRequestKind.PASSWORD_RESET,
+        email_key=ALICE,
+        language="en",
+        address="192.0.2.1",
+    )
+    services = compose(settings, CollectorRegistry(), clock=clock)
+    try:
+        changing = asyncio.create_task(services.database.write(change))
+        await is_changed.wait()
+        await services.database.write(
+            lambda unit: services.accounts.password_letters.answer(unit, request)
+        )
+        await changing
+        tokens = await services.database.read(
+            lambda unit: unit.one_time_tokens.of_user(user["id"])
+        )
+    finally:
+        await services.close()
+    assert not tokens

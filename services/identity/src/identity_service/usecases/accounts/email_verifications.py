@@ -25,6 +25,7 @@ from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
     in_words,
+    owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.throttling import Throttle
@@ -103,7 +104,7 @@ class EmailVerifications:
 
     async def answer(self, unit: Repositories, request: MailRequest) -> None:
         """Mail the link again, to whoever has not used it yet."""
-        user = await unit.users.get_by_email_key(request.email_key)
+        user = await owner_of(unit, request.email_key)
         if user is not None:
             if user.email_verified_at is None and user.disabled_at is None:
                 await self._post(unit, user, request.language)

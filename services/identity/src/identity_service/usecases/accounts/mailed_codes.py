@@ -28,6 +28,7 @@ from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
     in_words,
+    owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.session_starts import SessionStarts
@@ -83,7 +84,7 @@ class CodeSignIns:
         Else the account may be of somebody who only claims the address, and would share
         it with whoever gets the code.
         """
-        user = await unit.users.get_by_email_key(request.email_key)
+        user = await owner_of(unit, request.email_key)
         if user is None or user.disabled_at or user.email_verified_at is None:
             return
         code, digest = self._codes.make(user.id)

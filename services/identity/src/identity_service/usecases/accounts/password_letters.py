@@ -15,6 +15,7 @@ from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
     in_words,
+    owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.languages.accepting import preferred_language
@@ -33,7 +34,7 @@ class PasswordLetters:
 
     async def answer(self, unit: Repositories, request: MailRequest) -> None:
         """Mail a token to whoever has the address, if their account is enabled."""
-        user = await unit.users.get_by_email_key(request.email_key)
+        user = await owner_of(unit, request.email_key)
         if user is None or user.disabled_at is not None:
             return
         await self.post(unit, user, Purpose.PASSWORD_RESET, request.language)
@@ -56,7 +57,7 @@ class PasswordLetters:
         self._outbox.require_server()
 
         async def work(unit: Repositories) -> None:
-            user = await unit.users.get(user_id)
+            user = await unit.users.lock(user_id)
             if user is None:
                 raise UserNotFoundError
             await self.post(

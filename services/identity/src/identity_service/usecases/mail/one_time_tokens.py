@@ -17,6 +17,17 @@ def address_of(user: User) -> EmailAddress:
     return EmailAddress(user.email, user.email_key)
 
 
+async def owner_of(unit: Repositories, email_key: str) -> User | None:
+    """Return whose address it is, who keeps it until the end of the transaction.
+
+    A change of address takes back the tokens that are there: one that is made in that
+    moment would stay good for whoever has the old address.
+    """
+    found = await unit.users.get_by_email_key(email_key)
+    user = None if found is None else await unit.users.lock(found.id)
+    return user if user is not None and user.email_key == email_key else None
+
+
 class OneTimeTokens:
     """Tokens of users; what they are for is the caller's business."""
 
