@@ -291,3 +291,30 @@ def test_checkov_finds_nothing_unexplained(rendered: Path) -> None:
     }
     assert not failed
     assert results["summary"]["passed"] > 100
+
+
+def test_components_open_the_ways_to_mail_and_traces(tmp_path: Path) -> None:
+    if shutil.which("kubectl") is None:
+        skip_missing("kubectl, which renders the manifests, is not installed")
+    folder = tmp_path / "k8s"
+    shutil.copytree(FOLDER, folder)
+    overlay = folder / "overlays" / "production" / "kustomization.yaml"
+    components = [f"../../components/{name}" for name in ("mail", "traces")]
+    overlay.write_text(yaml.dump({**PRODUCTION, "components": components}))
+    rendered = subprocess.run(
+        ["kubectl", "kustomize", overlay.parent],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    objects = {
+        (each["kind"], each["metadata"]["name"]): each["spec"]
+        for each in yaml.safe_load_all(rendered.stdout)
+        if "spec" in each
+    }
+    for name, ports in (("identity-mail", [465, 587]), ("traces", [4318])):
+        (rule,) = objects["NetworkPolicy", name]["egress"]
+        assert [each["port"] for each in rule["ports"]] == ports
+    pod = objects["Deployment", "identity"]["template"]["spec"]
+    names = {each["name"] for each in pod["containers"][0]["env"]}
+    assert {"IDENTITY_MAIL_URL_FILE", "IDENTITY_DATABASE_URL_FILE"} <= names

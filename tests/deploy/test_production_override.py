@@ -3,7 +3,13 @@
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
+
+from content_service.settings import Settings as ContentSettings
+from gateway_service.settings import GatewaySettings
+from identity_service.settings import Settings as IdentitySettings
+from service_kit.settings import specs
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -63,3 +69,18 @@ def test_cookies_are_secure_and_addresses_must_be_named() -> None:
     assert SERVICES["content"]["environment"]["CONTENT_COOKIE_SECURE"] == "true"
     assert identity["IDENTITY_ISSUER"].startswith("${PUBLIC_URL:?")
     assert identity["IDENTITY_ALLOWED_ORIGINS"].startswith("${ALLOWED_ORIGINS:?")
+
+
+@pytest.mark.parametrize("name", ["mail/production.yml", "observability/traces.yml"])
+def test_overrides_for_mail_and_traces_name_settings_that_exist(name: str) -> None:
+    override = yaml.safe_load((ROOT / "deploy" / name).read_text())
+    known = {
+        f"{spec.name}{suffix}"
+        for settings in (IdentitySettings, ContentSettings, GatewaySettings)
+        for spec in specs(settings)
+        for suffix in ("", "_FILE")
+    }
+    for service in override["services"].values():
+        assert service["environment"].keys() <= known
+    for network in override.get("networks", {}).values():
+        assert not (network or {}).get("internal"), "it leads out"
