@@ -325,15 +325,9 @@ def test_keys_replace_other_keys_only_by_force(
         target.write(json.dumps(dict.fromkeys(NAMES, "of the backup")).encode())
 
     def restore(*options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                *(tmp_path / "deploy/backup/restore", "--secrets", backup),
-                *("--passphrase-file", passphrase, *options),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [str(tmp_path / "deploy/backup/restore"), "--secrets", str(backup)]
+        command += ["--passphrase-file", str(passphrase), *options]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert restore().returncode == 0
     assert restore().returncode == 0, "the same keys are there"
