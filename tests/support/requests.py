@@ -26,7 +26,7 @@ def send(
     port: int,
     method: str,
     path: str,
-    members: Mapping[str, str] | None = None,
+    members: Mapping[str, object] | None = None,
     *,
     token: str = "",
     timeout: float = 15,

@@ -51,9 +51,13 @@ async function callOnce(method, path, body) {
   return read(response);
 }
 
-/** Get a new access token by the cookie; return whether there is one now. Until then the one before is kept. */
+/**
+ * Get a new access token by the cookie; return whether there is one now. Until then the one before is kept.
+ * Windows share the cookie, so they take turns.
+ */
 export function renew() {
-  refreshing ??= refresh().finally(() => {
+  const turns = navigator.locks; // only where the origin is secure
+  refreshing ??= (turns ? turns.request("gatehouse-refresh", refresh) : refresh()).finally(() => {
     refreshing = null;
   });
   return refreshing;

@@ -65,6 +65,10 @@ session.addEventListener("change", () => {
   drawBar();
 });
 session.addEventListener("lost", () => go("/sign-in", "Your session is over. Please sign in again.", "wait"));
+session.addEventListener("followed", () => {
+  const who = session.user ? `${session.user.username} is signed in` : "You are signed out";
+  go("/", `${who}: that was done in another window.`, "wait");
+});
 addEventListener("hashchange", markCurrent);
 side.addEventListener("click", () => showMenu(false));
 menu.addEventListener("click", () => showMenu(menu.getAttribute("aria-expanded") !== "true"));

@@ -5,7 +5,8 @@ import { announceRefusal, clearNotices } from "./notices.js";
 
 /** A labelled input; `name` is the member of the API's body. */
 export function field(name, label, { hint, ...attributes } = {}) {
-  const id = `field-${name}`;
+  const plain = `field-${name}`;
+  const id = document.getElementById(plain) ? `${plain}-again` : plain; // a dialog over a form may ask for the same
   const described = [hint && `${id}-hint`, `${id}-fault`].filter(Boolean).join(" ");
   return h(
     "div",

@@ -1,4 +1,5 @@
-// Who is signed in. The browser keeps a note that somebody is, so that a visitor's first page asks for no session.
+// Who is signed in. The browser keeps a note of their number, so that a visitor's first page asks for no session, and
+// so that all windows of the browser, which share one cookie, know of one user.
 
 import { call, hold, renew, whenLost } from "./api.js";
 import { offers } from "./offers.js";
@@ -19,6 +20,11 @@ class Session extends EventTarget {
     return !role || this.hasRole(role);
   }
 
+  /** Whether another window of this browser has signed in somebody else, or signed out. */
+  get isAnothers() {
+    return localStorage.getItem(NOTE) !== (this.user === null ? null : String(this.user.id));
+  }
+
   /** Take up the session of the cookie, if there is one. */
   async restore() {
     if (localStorage.getItem(NOTE)) {
@@ -36,13 +42,14 @@ class Session extends EventTarget {
   async reload() {
     const { data } = await call("GET", "/api/users/me");
     this.user = data.passwordChangeRequired ? { ...data, roles: [] } : data;
+    localStorage.setItem(NOTE, String(data.id));
     this.changed();
   }
 
   /** Begin with what the API responded to a sign-in of any kind. */
   begin(signedIn) {
     hold(signedIn.accessToken);
-    localStorage.setItem(NOTE, "yes");
+    localStorage.setItem(NOTE, String(signedIn.id));
     this.user = signedIn;
     this.changed();
   }
@@ -61,12 +68,24 @@ class Session extends EventTarget {
     this.changed();
   }
 
+  /** Follow another window: know whom it has signed in, or nobody. */
+  async follow() {
+    hold(null);
+    this.user = null;
+    await this.restore();
+    this.dispatchEvent(new Event("followed"));
+  }
+
   changed() {
     this.dispatchEvent(new Event("change"));
   }
 }
 
 export const session = new Session();
+
+addEventListener("storage", ({ key }) => {
+  if ((key === NOTE || key === null) && session.isAnothers) session.follow();
+});
 
 whenLost(() => {
   session.forget();

@@ -81,6 +81,7 @@ export async function render(leaving) {
   const shown = h("div", {});
   let isPaused = false;
   let health = null;
+  let fault = null;
 
   async function look() {
     const { data } = await call("GET", "/api/gateway");
@@ -97,11 +98,17 @@ export async function render(leaving) {
     health = seen;
   }
 
+  /** Say what is wrong once, not every two seconds. */
+  function complain(error) {
+    if (!leaving.aborted && error.message !== fault) announceRefusal(error);
+    fault = error.message;
+  }
+
   async function repeat() {
     while (!leaving.aborted) {
       await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
       if (isPaused || document.hidden || leaving.aborted) continue;
-      await look().catch((error) => leaving.aborted || announceRefusal(error));
+      await look().then(() => (fault = null), complain);
     }
   }
 

@@ -1,0 +1,129 @@
+"""Several windows of one browser, which share a cookie, and a session that ends."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, expect
+from tests.support.browser import chromium
+from tests.support.console import Console, console_in, running_browser, watched
+from tests.support.requests import send
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.timeout(180)
+
+PASSWORD: Final = "a phrase for the people of two windows"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A refresh token is good once, without grace."""
+    chromium()
+    overrides = {
+        "IDENTITY_REFRESH_GRACE": "0",
+        "IDENTITY_THROTTLE": "off",
+        "GATEWAY_RATE_LIMITS": "off",
+    }
+    folder = tmp_path_factory.mktemp("windows")
+    with Stack(folder, overrides, host="localhost") as running:
+        for name in ("one", "other"):
+            who = {"username": name, "email": f"{name}@example.org"}
+            port = int(running.environment["GATEWAY_PORT"])
+            answer = send(
+                port, "POST", "/api/auth/signup", {**who, "password": PASSWORD}
+            )
+            assert answer.status == 200
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as running:
+        yield running
+
+
+def second_window(console: Console) -> Console:
+    other = watched(console.page.context, console.base_url)
+    other.faults = console.faults
+    other.open()
+    return other
+
+
+def refuse_tokens_of(stack: Stack, name: str) -> None:
+    """Give somebody a role, which ends their access tokens and no session."""
+    port = int(stack.environment["GATEWAY_PORT"])
+    who = {"username": stack.admin_name, "password": stack.admin_password}
+    token = send(port, "POST", "/api/auth/signin", who).json()["accessToken"]
+    found = send(port, "GET", f"/api/users?search={name}", None, token=token).json()
+    path = f"/api/users/{found['users'][0]['id']}/roles"
+    roles = {"roles": ["user", "moderator"]}
+    assert send(port, "PUT", path, roles, token=token).status == 200
+
+
+def slow(window: Console) -> None:
+    """Have each response of a window come late, so that requests would overlap."""
+    devtools = window.page.context.new_cdp_session(window.page)
+    devtools.send("Network.enable")
+    conditions = {"latency": 700, "downloadThroughput": -1, "uploadThroughput": -1}
+    devtools.send("Network.emulateNetworkConditions", {"offline": False, **conditions})
+
+
+def test_windows_whose_tokens_end_at_once_refresh_one_after_the_other(
+    stack: Stack, browser: Browser
+) -> None:
+    """Two uses of one refresh token would end the session."""
+    with console_in(browser, stack.base_url) as console:
+        console.sign_in("one", PASSWORD)
+        windows = [console, second_window(console)]
+        seen: list[str] = []
+        for event in ("request", "requestfinished"):
+            console.page.context.on(
+                event,
+                lambda request, event=event: (
+                    seen.append(event) if "refreshtoken" in request.url else None
+                ),
+            )
+        for each in windows:
+            slow(each)
+        refuse_tokens_of(stack, "one")
+        for each in windows:  # none waits for the other
+            each.page.evaluate("() => { location.hash = '#/sessions' }")
+        for each in windows:
+            expect(each.page.get_by_text("This one")).to_be_visible(timeout=30_000)
+        assert len(seen) >= 4
+        assert seen[::2] == ["request"] * (len(seen) // 2)
+
+
+def test_a_window_follows_who_signs_out_and_in_elsewhere(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        console.sign_in("one", PASSWORD)
+        other = second_window(console)
+        expect(other.page.locator("#who")).to_contain_text("one")
+        console.page.get_by_role("button", name="Sign out").click()
+        other.expect_said("You are signed out: that was done in another window.")
+        expect(other.page.locator("#who")).to_contain_text("Sign in")
+
+        console.sign_in("other", PASSWORD)
+        other.expect_said("other is signed in: that was done in another window.")
+        other.follow("Profile")
+        expect(other.page.get_by_label("User name")).to_have_value("other")
+
+
+def test_the_way_back_and_forward_and_a_reload_keep_the_page(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in("one", PASSWORD)
+        console.follow("Profile")
+        console.follow("Sessions")
+        page.go_back()
+        expect(page.locator("main h1")).to_have_text("Profile")
+        page.go_forward()
+        expect(page.locator("main h1")).to_have_text("Sessions")
+        page.reload()
+        console.settle()
+        expect(page.locator("main h1")).to_have_text("Sessions")
+        expect(page.get_by_text("This one")).to_be_visible()
