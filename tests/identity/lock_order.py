@@ -10,6 +10,9 @@ from sqlalchemy import Connection, Engine, event
 _CHANGES: Final = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) [`\"]?(\w+)")
 _LOCKS: Final = re.compile(r"FROM [`\"]?(\w+).* FOR UPDATE", re.DOTALL)
 _AUDIT_LOG: Final = frozenset({"audit_head", "audit_events"})
+_MIGRATED: Final = "schema_version"
+"""Locked by migrations, which run alone."""
+
 _LOCKED: Final = "tables locked in this transaction"
 
 
@@ -30,11 +33,10 @@ def watched_transactions() -> Iterator[list[str]]:
         if found is None or "writes" not in connection.get_execution_options():
             return  # no unit of work: a test that prepares something
         locked, table = connection.info[_LOCKED], found[1]
-        if table == "schema_version":
-            return  # a migration, which runs alone
-        if locked & _AUDIT_LOG and table not in locked | _AUDIT_LOG:
-            faults.append(statement)
+        is_late = locked & _AUDIT_LOG and table not in locked | _AUDIT_LOG
         locked.add(table)
+        if is_late and _MIGRATED not in locked:
+            faults.append(statement)
 
     listeners = ("begin", begin), ("before_cursor_execute", execute)
     for name, listener in listeners:
