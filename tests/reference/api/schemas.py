@@ -63,7 +63,7 @@ def example_of(schema: JsonSchema, schemas: Mapping[str, JsonSchema]) -> object:
                 for name, member in schema.get("properties", {}).items()
             }
         case {"type": "array", "items": items}:
-            example = [example_of(items, schemas)]
+            example = [example_of(items, schemas)] * schema.get("minItems", 1)
         case {"type": "integer", "minimum": example} | {"default": example}:
             pass
         case {"type": "boolean"}:

@@ -56,7 +56,7 @@ async function callOnce(method, path, body) {
  * Windows share the cookie, so they take turns.
  */
 export function renew() {
-  const turns = navigator.locks; // only where the origin is secure
+  const turns = globalThis.navigator?.locks; // only where the origin is secure
   refreshing ??= (turns ? turns.request("gatehouse-refresh", refresh) : refresh()).finally(() => {
     refreshing = null;
   });
