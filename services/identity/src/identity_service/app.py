@@ -19,6 +19,7 @@ from identity_service.storage import schema
 from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.faults import database_fault
 from service_kit.auth import auth_problems
+from service_kit.cancelling import cancelled
 from service_kit.client_addresses import TrustedProxies
 from service_kit.clock import Clock
 from service_kit.health import Readiness
@@ -125,5 +126,4 @@ async def _running(
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancelled(task)

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Final
 
+from service_kit.cancelling import cancelled
 from service_kit.request_id import leave_request
 
 _BURST: Final = 3
@@ -89,8 +90,7 @@ class Refresher:
     async def stop(self) -> None:
         """Refresh no more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancelled(self._task)
         self._end_round()
 
     async def current(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.sessions import Device
 from identity_service.domain.sources import site_of
+from service_kit.cancelling import cancelled
 
 LOOK_SECONDS: Final = 0.2
 """From one look at the database to the next while somebody waits: how late a change is
@@ -61,8 +62,7 @@ class Watch(Generic[T]):
     async def stop(self) -> None:
         """Look no more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancelled(self._task)
 
     async def other_than(self, seen: T | None) -> None:
         """Return as soon as the document is another one than ``seen``."""
