@@ -43,15 +43,9 @@ async def process(tmp_path: Path) -> AsyncIterator[Process]:
         yield process
 
 
-@pytest.mark.quiet
+@pytest.mark.faults
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "crowd",
-    [
-        "one address",
-        pytest.param("32 addresses of an IPv6 /56", marks=[pytest.mark.faults]),
-    ],
-)
+@pytest.mark.parametrize("crowd", CROWDS)
 async def test_a_crowd_of_one_network_keeps_nobody_from_signing_in(
     process: Process, crowd: str
 ) -> None:

@@ -44,6 +44,9 @@ SERVERS: Final = ("server", *(["other-server"] if _OTHER_SERVER else []))
 BACKENDS: Final = ("sqlite", *SERVERS)
 """What `database_url` is parametrised with."""
 
+TIMED_BACKENDS: Final = (pytest.param("sqlite", marks=pytest.mark.faults), *SERVERS)
+"""Likewise, for statistics of what requests take, which take half a minute each."""
+
 
 @dataclass
 class DatabaseServer:

@@ -11,7 +11,7 @@ WARM_UP_TRIES: Final = 3
 ALLOWED_SPREAD: Final = 0.05
 """How much longer the slowest case may take, as a share of the fastest."""
 
-MEASUREMENTS: Final = 4
+MEASUREMENTS: Final = 6
 
 
 async def assert_alike(

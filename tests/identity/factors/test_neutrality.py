@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
+from tests.support.database import TIMED_BACKENDS
 from tests.support.factors import challenge_of, enrolled, second_step
 from tests.support.identity import (
     Answer,
@@ -157,6 +158,7 @@ async def test_sign_ins_with_two_steps_are_not_taken_for_guesses(
 
 @pytest.mark.quiet
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("database_url", TIMED_BACKENDS, indirect=True)
 async def test_p7_steps_take_the_same_time(
     database_url: str, clock: MovableClock
 ) -> None:

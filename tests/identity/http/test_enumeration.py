@@ -3,6 +3,7 @@
 from typing import Final
 
 import pytest
+from tests.support.database import TIMED_BACKENDS
 from tests.support.identity import (
     PASSWORD,
     IdentityClient,
@@ -23,6 +24,7 @@ INDISTINGUISHABLE: Final = 0.05
 
 @pytest.mark.quiet
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("database_url", TIMED_BACKENDS, indirect=True)
 async def test_p7_refusals_take_the_same_time(database_url: str) -> None:
     settings = identity_settings(database_url, IDENTITY_BCRYPT_COST="10")
     async with running_identity(settings) as identity:

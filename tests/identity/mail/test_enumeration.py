@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 from pydantic import BaseModel
 from tests.support.authenticators import Authenticator
+from tests.support.database import TIMED_BACKENDS
 from tests.support.factors import registered
 from tests.support.identity import (
     PASSWORD,
@@ -105,6 +106,7 @@ def members_for(path: str, email: str) -> dict[str, Any]:
 
 @pytest.mark.quiet
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("database_url", TIMED_BACKENDS, indirect=True)
 @pytest.mark.parametrize("path", PATHS)
 async def test_p7_known_and_unknown_addresses_are_alike(
     identity: IdentityClient, path: str
