@@ -103,7 +103,7 @@ def compose_accounts(
         database,
         mode=settings.email_verification,
         tokens=tokens,
-        throttle=throttle,
+        token_uses=token_uses,
         outbox=outbox,
         audit=audit,
         clock=clock,

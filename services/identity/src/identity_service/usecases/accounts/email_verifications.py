@@ -13,13 +13,10 @@ from identity_service.domain.mail import Letter, MailKind, MailRequest
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose
 from identity_service.domain.sessions import Device
 from identity_service.domain.users import NewUser, PendingSignUp, User
-from identity_service.security.one_time_tokens import (
-    OneTimeToken,
-    make_token,
-    read_token,
-)
+from identity_service.security.one_time_tokens import OneTimeToken, make_token
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
@@ -28,7 +25,6 @@ from identity_service.usecases.mail.one_time_tokens import (
     owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
 
@@ -42,7 +38,7 @@ class EmailVerifications:
         *,
         mode: Verification,
         tokens: OneTimeTokens,
-        throttle: Throttle,
+        token_uses: TokenUses,
         outbox: Outbox,
         audit: Audit,
         clock: Clock,
@@ -50,7 +46,7 @@ class EmailVerifications:
         self.mode = mode
         self._database = database
         self._tokens = tokens
-        self._throttle = throttle
+        self._token_uses = token_uses
         self._outbox = outbox
         self._audit = audit
         self._clock = clock
@@ -144,10 +140,7 @@ class EmailVerifications:
         UsernameTakenError
         TooManyAttemptsError
         """
-        presented = read_token(untrusted_token)
-        if presented is None:
-            raise OneTimeTokenRefusedError
-        await self._throttle.reserve_sign_up(device.address)
+        presented = await self._token_uses.present(untrusted_token, device)
 
         async def work(unit: Repositories) -> bool:
             return await self._verify_user(
