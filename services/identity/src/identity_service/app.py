@@ -68,13 +68,15 @@ def create_app(
             readiness.checks["roles"] = composed.roles.fault
             readiness.checks["signing_keys"] = composed.keys.fault
             readiness.warnings["signing_keys"] = composed.keys.warning
-        time, sender = composed.database_clock, composed.accounts.mail_sender
+        database_clock = composed.database_clock
+        jobs = [composed.key_rotation.run, composed.housekeeping.run]
+        if sender := composed.accounts.mail_sender:
+            jobs.append(sender.run)
         async with contextlib.AsyncExitStack() as running:
-            await running.enter_async_context(_running(time.run))
-            jobs = [composed.key_rotation.run, composed.housekeeping.run]
-            for job in [*jobs, sender.run] if sender else jobs:
+            await running.enter_async_context(_running(database_clock.run))
+            for job in jobs:
                 await running.enter_async_context(
-                    _running(partial(_by_time, time, job))
+                    _running(partial(_once_known, database_clock, job))
                 )
             yield
         await composed.close()
@@ -109,10 +111,10 @@ async def _database_fault(composed: Services, known: Sequence[str]) -> str | Non
     return fault
 
 
-async def _by_time(
+async def _once_known(
     clock: DatabaseClock, job: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
-    """Do a job that judges by the database's time, once that is known."""
+    """Do a job that judges by the database's time, as soon as that is known."""
     await clock.until_known()
     await job()
 

@@ -196,16 +196,13 @@ class Throttle:
     async def reserve_mail(self, kind: str, email_key: str, source: str) -> None:
         """Count a mail that a stranger asks for, or raise `TooManyAttemptsError`."""
         attempt = Reservation(self._counters, self.reached)
-        *networks, site = map(_digest, networks_of(source))
+        networks = [_digest(network) for network in networks_of(source)]
         receiver = f"{kind}/{_digest(email_key)}"
         try:
             for key, limits in (
-                (f"mail-source/{site}", MAILS_OF_SOURCE),
-                *((f"mail-source/{each}", MAILS_OF_NETWORK) for each in networks),
-                (
-                    f"mail-to/{receiver}/{(*networks, site)[0]}",
-                    MAILS_TO_ADDRESS_OF_NETWORK,
-                ),
+                (f"mail-source/{networks[-1]}", MAILS_OF_SOURCE),
+                *((f"mail-source/{each}", MAILS_OF_NETWORK) for each in networks[:-1]),
+                (f"mail-to/{receiver}/{networks[0]}", MAILS_TO_ADDRESS_OF_NETWORK),
                 (f"mail-to/{receiver}", MAILS_TO_ADDRESS),
                 ("mail", MAILS_OF_ALL),
             ):
