@@ -25,7 +25,7 @@ from identity_service.storage import schema
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.sign_up import SignUp
 
-NEWEST = schema.known_versions()[-1]
+NEWEST = schema.NEEDED
 HERE = Device(name="test", address="127.0.0.1")
 
 

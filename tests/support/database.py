@@ -27,7 +27,7 @@ from tests.support.missing import skip_missing
 from tests.support.ports import free_ports
 
 from identity_service.domain.audit import GENESIS
-from identity_service.storage import schema, tables
+from identity_service.storage import tables, upgrading
 from identity_service.storage.engines import create_engine
 
 _START_SECONDS: Final = 60
@@ -270,7 +270,7 @@ async def migrate(url: str) -> None:
     """Give a database the schema."""
     engine = create_engine(url, pool_size=1)
     try:
-        await schema.upgrade(engine)
+        await upgrading.upgrade(engine)
     finally:
         await engine.dispose()
 

@@ -1,9 +1,13 @@
 import asyncio
+import subprocess
+import sys
 from typing import Final
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, select, text
 from tests.support.database import (
     SERVERS,
@@ -17,6 +21,7 @@ from identity_service.storage import schema
 from identity_service.storage.engines import create_engine
 from identity_service.storage.resumable_ddl import ForeignTableError
 from identity_service.storage.tables import audit_head, metadata, roles
+from identity_service.storage.upgrading import upgrade
 
 
 def differences(connection: Connection) -> list[object]:
@@ -31,6 +36,18 @@ async def test_migrated_schema_is_the_schema_of_the_tables(database_url: str) ->
         assert await connection.run_sync(differences) == []
 
 
+def test_a_migration_is_named_by_its_version() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    revisions = ScriptDirectory.from_config(config).walk_revisions()
+    assert [each.revision for each in revisions] == [*reversed(schema.VERSIONS)]
+
+
+def test_a_service_that_starts_does_not_wait_for_alembic() -> None:
+    code = "import sys, identity_service.cli; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 async def test_the_three_roles_are_there_from_the_first_migration_on(
     database_url: str,
 ) -> None:
@@ -41,11 +58,10 @@ async def test_the_three_roles_are_there_from_the_first_migration_on(
 
 async def test_upgrading_again_changes_nothing(database_url: str) -> None:
     engine = create_engine(database_url, pool_size=4)
-    versions = await asyncio.gather(*(schema.upgrade(engine) for _ in range(4)))
+    versions = await asyncio.gather(*(upgrade(engine) for _ in range(4)))
     await engine.dispose()
 
-    known = await asyncio.to_thread(schema.known_versions)
-    assert versions == [(known[-1], known[-1])] * 4
+    assert versions == [(schema.NEEDED, schema.NEEDED)] * 4
 
 
 class KilledError(Exception):
@@ -67,7 +83,7 @@ async def upgrade_until(url: str, statements: int) -> bool:
             raise KilledError
 
     try:
-        await schema.upgrade(engine)
+        await upgrade(engine)
     except KilledError:
         return True
     finally:
@@ -121,8 +137,7 @@ async def test_of_many_migrations_at_once_one_migrates(
 ) -> None:
     async with empty_database(server_url(request, server)) as url:
         engine = create_engine(url, pool_size=4)
-        versions = await asyncio.gather(*(schema.upgrade(engine) for _ in range(4)))
+        versions = await asyncio.gather(*(upgrade(engine) for _ in range(4)))
         await engine.dispose()
 
-    known = await asyncio.to_thread(schema.known_versions)
-    assert sorted(before or "" for before, _ in versions) == ["", *[known[-1]] * 3]
+    assert sorted(before or "" for before, _ in versions) == ["", *[schema.NEEDED] * 3]

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
 from identity_service.routes import OPERATIONS
 from identity_service.settings import Settings
-from identity_service.storage import schema
 from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.faults import database_fault
 from service_kit.auth import auth_problems
@@ -61,8 +60,7 @@ def create_app(
         composed = compose(settings, registry, clock=clock)
         app[SERVICES] = composed
         if readiness is not None:
-            known = await asyncio.to_thread(schema.known_versions)
-            readiness.checks["database"] = partial(_database_fault, composed, known)
+            readiness.checks["database"] = partial(_database_fault, composed)
             readiness.checks["clock"] = composed.database_clock.fault
             readiness.warnings["clock"] = composed.database_clock.warning
             readiness.checks["roles"] = composed.roles.fault
@@ -97,14 +95,14 @@ def create_app(
     return app
 
 
-async def _database_fault(composed: Services, known: Sequence[str]) -> str | None:
+async def _database_fault(composed: Services) -> str | None:
     """Return why the database cannot be worked with; while it can't, no refresh can.
 
     So a replica without any traffic knows of interruptions as well.
     """
     fault: str | None = "no answer in time"
     try:
-        fault = await database_fault(composed.engine, known)
+        fault = await database_fault(composed.engine)
     finally:
         if fault is not None:
             composed.refreshes.interruptions.note()

@@ -57,13 +57,12 @@ async def status_of(services: Services) -> dict[str, object]:
 
 
 async def _schema(services: Services) -> dict[str, object]:
-    known = await asyncio.to_thread(schema.known_versions)
     try:
         async with asyncio.timeout(WORK_SECONDS):
             present = await schema.present_version(services.engine)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        return {"needed": known[-1], "present": None, "fault": reason(error)}
-    return {"needed": known[-1], "present": present}
+        return {"needed": schema.NEEDED, "present": None, "fault": reason(error)}
+    return {"needed": schema.NEEDED, "present": present}
 
 
 def _signing_keys(services: Services) -> dict[str, object] | None:

@@ -30,12 +30,11 @@ async def examine_database(
     settings: Settings, engine: AsyncEngine
 ) -> AsyncIterator[Finding]:
     """Yield whether identity can work with its database, and how safely."""
-    known = await asyncio.to_thread(schema.known_versions)
     dialect = engine.dialect.name
     try:
         async with asyncio.timeout(_LONGEST_SECONDS):
             present = await schema.present_version(engine)
-            if found := await database_fault(engine, known):
+            if found := await database_fault(engine):
                 advice = "identity-service migrate" if "migrate" in found else ""
                 yield fault("database", found, advice)
             else:

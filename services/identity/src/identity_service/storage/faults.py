@@ -3,7 +3,7 @@
 import socket
 import sqlite3
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy import Connection, exc, text
@@ -64,12 +64,12 @@ def error_number(error: exc.DBAPIError) -> int | None:
     return arguments[0] if arguments and isinstance(arguments[0], int) else None
 
 
-async def database_fault(engine: AsyncEngine, known: Sequence[str]) -> str | None:
+async def database_fault(engine: AsyncEngine) -> str | None:
     """Return why identity cannot work with the database, None if it can."""
     try:
         async with engine.connect() as connection:
             present = await connection.run_sync(schema.version)
-            return schema.fault(present, known) or await connection.run_sync(_settings)
+            return schema.fault(present) or await connection.run_sync(_settings)
     except (exc.SQLAlchemyError, OSError) as error:
         return f"no answer: {reason(error)}"
 

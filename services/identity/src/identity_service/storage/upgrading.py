@@ -1,0 +1,101 @@
+"""Bringing a database to the schema that is needed, with Alembic.
+
+A module of its own, because Alembic would take a sixth of the time of every start.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from identity_service.domain.errors import IdentityError
+from identity_service.storage.schema import (
+    MIGRATIONS,
+    VERSION_TABLE,
+    VERSIONS,
+    version,
+)
+
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
+
+_LOCK_SECONDS: Final = 60
+"""How long one migration waits for another: a deployment starts several at once."""
+
+
+class MigrationRunningError(IdentityError):
+    """Another migration is running: try again when it has ended."""
+
+
+def _config() -> Config:
+    config = Config()
+    # A % in the path would begin an interpolation.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
+    """Bring the database to the version needed; return the one before and after.
+
+    A later version stays as it is. Simultaneous calls wait for each other. SQLite
+    applies all migrations or none. MySQL and MariaDB cannot roll DDL back: there a
+    call goes on where the last one was killed (`storage.resumable_ddl`).
+
+    Raises
+    ------
+    MigrationRunningError
+        Another one has not ended within a minute.
+    """
+    async with engine.execution_options(writes=True).connect() as connection:
+        return await connection.run_sync(_upgrade)
+
+
+def _context(connection: Connection) -> MigrationContext:
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    with _locked(connection), connection.begin():
+        before = version(connection)
+        if before is None or before in VERSIONS:
+            _apply(connection, before)
+        after = version(connection)
+    if after is None:
+        raise RuntimeError("there are no migrations")
+    return before, after
+
+
+def _apply(connection: Connection, before: str | None) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    if before is not None:
+        _context(connection).stamp(ScriptDirectory.from_config(config), before)
+    command.upgrade(config, "head")
+
+
+@contextlib.contextmanager
+def _locked(connection: Connection) -> Iterator[None]:
+    """Keep others from migrating until the commit; on SQLite the transaction does.
+
+    A server gives the lock back when the connection ends, however it ends.
+    """
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    # In short turns, because a connection bounds how long one statement takes.
+    taking = text("SELECT GET_LOCK('identity-migrations', 1)")
+    if not any(connection.scalar(taking) for _ in range(_LOCK_SECONDS)):
+        raise MigrationRunningError
+    connection.commit()  # of nothing: the transaction to come is the caller's
+    try:
+        yield
+    finally:
+        with contextlib.suppress(SQLAlchemyError):
+            connection.execute(text("SELECT RELEASE_LOCK('identity-migrations')"))
