@@ -69,14 +69,15 @@ class System:
         """Start one service after the other, each when those before it are ready."""
         schema, _, _ = (await self._identity("migrate")).partition(":")
         self._console.say(f"up: database  ready, {schema}")
-        outcome = AdminOutcome.CREATED
-        for service in self._services:
-            await service.start()
-            if service.name == "identity":
-                outcome = await self._create_admin()
-            await service.wait_until_ready()
-            self._console.say(f"up: {service.name:8}  ready on {service.address}")
-        self._console.say(welcome(self._environ, outcome))
+        admin = asyncio.create_task(self._create_admin())
+        try:
+            for service in self._services:
+                await service.start()
+                await service.wait_until_ready()
+                self._console.say(f"up: {service.name:8}  ready on {service.address}")
+            self._console.say(welcome(self._environ, await admin))
+        finally:
+            admin.cancel()
 
     async def _create_admin(self) -> AdminOutcome:
         admin = admin_credentials()
