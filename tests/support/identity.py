@@ -20,7 +20,7 @@ from identity_service.composition import compose, key_schedule
 from identity_service.security.key_material import SigningKey
 from identity_service.security.keyrings import Sealer
 from identity_service.settings import Settings
-from identity_service.usecases.key_rotation import KeyRotation
+from identity_service.usecases.keys.rotation import KeyRotation
 from service_kit.clock import utc_now
 from service_kit.health import Readiness
 from service_kit.settings import read_settings

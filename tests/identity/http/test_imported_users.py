@@ -15,8 +15,8 @@ from identity_service.domain.roles import RoleName
 from identity_service.domain.tutorial import ImportedUser
 from identity_service.domain.usernames import Username
 from identity_service.storage import tables
-from identity_service.usecases.import_users import MAX_ID, Outcome
-from identity_service.usecases.imported_users import StoredImportedUsers
+from identity_service.usecases.importing.import_users import MAX_ID, Outcome
+from identity_service.usecases.importing.imported_users import StoredImportedUsers
 from service_kit.clock import utc_now
 
 OLD_PASSWORD: Final = "123456"

@@ -25,7 +25,7 @@ from identity_service.domain.errors import RequestTooOldError
 from identity_service.domain.sessions import Device
 from identity_service.domain.throttling import REFRESHES_OF_SESSION
 from identity_service.storage import tables
-from identity_service.usecases.token_pairs import TokenPair
+from identity_service.usecases.sessions.token_pairs import TokenPair
 
 PARALLEL: Final = 150
 PATIENCE: Final = 2.0

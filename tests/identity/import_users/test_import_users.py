@@ -25,7 +25,7 @@ from identity_service.storage.tutorial_tables import (
     TutorialTables,
     create_tutorial_engine,
 )
-from identity_service.usecases.import_users import (
+from identity_service.usecases.importing.import_users import (
     ImportReport,
     Outcome,
     Refusal,

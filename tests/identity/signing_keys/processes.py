@@ -16,8 +16,8 @@ from identity_service.security.keyrings import Keyring, Sealer, SecretKey
 from identity_service.storage.database import Database
 from identity_service.storage.engines import create_engine
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.key_rotation import KeyRotation
-from identity_service.usecases.signing_keys import SigningKeys
+from identity_service.usecases.keys.rotation import KeyRotation
+from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.tokens import thumbprint
 
 SCHEDULE: Final = KeySchedule(

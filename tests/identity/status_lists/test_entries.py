@@ -24,7 +24,7 @@ from identity_service.domain.status_entries import (
 )
 from identity_service.storage.tables import revoked_entries, status_lists
 from identity_service.usecases.housekeeping import Housekeeping, expired_rows_chores
-from identity_service.usecases.status_entries import StatusEntries
+from identity_service.usecases.sessions.status_entries import StatusEntries
 
 KEY = bytes(range(32))
 SECOND = timedelta(seconds=1)

@@ -18,9 +18,9 @@ from identity_service.domain.status_entries import (
     list_uri,
 )
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.key_rotation import KeyRotation
-from identity_service.usecases.signing_keys import SigningKeys
-from identity_service.usecases.status_entries import StatusEntries
+from identity_service.usecases.keys.rotation import KeyRotation
+from identity_service.usecases.keys.signing_keys import SigningKeys
+from identity_service.usecases.sessions.status_entries import StatusEntries
 from identity_service.usecases.status_lists import PublishedList, StatusLists
 from service_kit.tokens import (
     Status,

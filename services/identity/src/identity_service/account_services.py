@@ -33,7 +33,7 @@ from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.mail.requests import Answers, MailRequests
 from identity_service.usecases.mail.sending import MailSender
 from identity_service.usecases.new_passwords import NewPasswords
-from identity_service.usecases.session_starts import SessionStarts
+from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 

@@ -29,8 +29,12 @@ from identity_service.storage.tutorial_tables import (
     TutorialTables,
     create_tutorial_engine,
 )
-from identity_service.usecases.import_users import ImportReport, Outcome, import_users
-from identity_service.usecases.imported_users import StoredImportedUsers
+from identity_service.usecases.importing.import_users import (
+    ImportReport,
+    Outcome,
+    import_users,
+)
+from identity_service.usecases.importing.imported_users import StoredImportedUsers
 from service_kit.doctor import report
 
 _GENERATED_PASSWORD_BYTES: Final = 18

@@ -34,7 +34,6 @@ from identity_service.storage.throttle_counters import (
     ValkeyCounters,
     open_counters,
 )
-from identity_service.usecases.access_tokens import AccessTokens, Bearers
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.audit_chain import AuditChain
 from identity_service.usecases.fresh_checks import FreshChecks
@@ -42,28 +41,29 @@ from identity_service.usecases.housekeeping import (
     Housekeeping,
     expired_rows_chores,
 )
-from identity_service.usecases.key_rotation import KeyRotation
+from identity_service.usecases.keys.rotation import KeyRotation
+from identity_service.usecases.keys.signing_keys import SigningKeys
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.passwords import Passwords
-from identity_service.usecases.refresh import Refreshes
 from identity_service.usecases.request_ages import RequestAges
 from identity_service.usecases.reservations import NoCounters
 from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
 from identity_service.usecases.search_words import SearchWordsChore
-from identity_service.usecases.session_entries import SessionEntries
-from identity_service.usecases.session_starts import SessionStarts
-from identity_service.usecases.session_turns import SessionTurns
-from identity_service.usecases.sessions import Sessions
+from identity_service.usecases.sessions.access_tokens import AccessTokens, Bearers
+from identity_service.usecases.sessions.entries import SessionEntries
+from identity_service.usecases.sessions.refresh import Refreshes
+from identity_service.usecases.sessions.sessions import Sessions
+from identity_service.usecases.sessions.starts import SessionStarts
+from identity_service.usecases.sessions.status_entries import StatusEntries
+from identity_service.usecases.sessions.token_introspection import TokenIntrospection
+from identity_service.usecases.sessions.token_pairs import TokenPairs
+from identity_service.usecases.sessions.turns import SessionTurns
 from identity_service.usecases.sign_in import SignIns
 from identity_service.usecases.sign_up import SignUps
-from identity_service.usecases.signing_keys import SigningKeys
-from identity_service.usecases.status_entries import StatusEntries
 from identity_service.usecases.status_lists import StatusLists
 from identity_service.usecases.throttling import Throttle
-from identity_service.usecases.token_introspection import TokenIntrospection
-from identity_service.usecases.token_pairs import TokenPairs
 from identity_service.usecases.users import Users
 from identity_service.usecases.watching import Waiters
 from service_kit.client_addresses import TrustedProxies

@@ -18,7 +18,7 @@ from identity_service.usecases.factors.totp import TotpEnrolment
 from identity_service.usecases.factors.upkeep import FactorUpkeep
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.session_starts import SessionStarts
+from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 

@@ -22,7 +22,7 @@ from identity_service.usecases.accounts.user_lines import (
     from_line,
     to_line,
 )
-from identity_service.usecases.import_users import DONE, Outcome
+from identity_service.usecases.importing.import_users import DONE, Outcome
 
 _STANDARD: Final = "-"
 

@@ -11,7 +11,7 @@ from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, Device
 from identity_service.handlers.cookies import TokenTransport
 from identity_service.handlers.devices import device_of
-from identity_service.usecases.access_tokens import Bearer
+from identity_service.usecases.sessions.access_tokens import Bearer
 from service_kit.auth import MissingTokenError, require_role, verify_one
 from service_kit.credentials import (
     MalformedCredentialsError,

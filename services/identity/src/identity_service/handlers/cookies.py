@@ -11,7 +11,7 @@ from aiohttp import web
 from identity_service.handlers.preferences import PREFERENCE_APPLIED, preference
 from identity_service.handlers.responses import TokenPairBody, json_response
 from identity_service.settings import Settings, Transport
-from identity_service.usecases.token_pairs import TokenPair
+from identity_service.usecases.sessions.token_pairs import TokenPair
 from service_kit.credentials import access_token_cookie, read_cookies
 from service_kit.csrf import CrossSiteRequestError, Page
 

@@ -24,7 +24,7 @@ from identity_service.handlers.responses import (
     message_response,
     role_names,
 )
-from identity_service.usecases.token_pairs import TokenPair
+from identity_service.usecases.sessions.token_pairs import TokenPair
 from service_kit.bodies import JSON_OR_FORM, read_members
 from service_kit.csrf import Page
 from service_kit.operations import ANYBODY, USERS, PathParameter, Tag

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from identity_service.security.breached_passwords import BreachedPasswords
 from identity_service.storage.throttle_counters import StoreCounters, ValkeyCounters
 from identity_service.usecases.passwords import Passwords
-from identity_service.usecases.refresh import Refreshes
+from identity_service.usecases.sessions.refresh import Refreshes
 from identity_service.usecases.throttling import Throttle
 from service_kit.metrics import with_samples
 

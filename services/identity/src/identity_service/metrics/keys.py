@@ -6,8 +6,8 @@ from datetime import timedelta
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from identity_service.usecases.signing_keys import SigningKeys
-from identity_service.usecases.status_entries import StatusEntries
+from identity_service.usecases.keys.signing_keys import SigningKeys
+from identity_service.usecases.sessions.status_entries import StatusEntries
 from identity_service.usecases.status_lists import StatusLists
 from service_kit.clock import Clock
 

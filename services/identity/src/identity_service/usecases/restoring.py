@@ -10,7 +10,7 @@ from identity_service.domain.sessions import EndReason
 from identity_service.storage.database import Database, Work
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.key_rotation import KeyRotation
+from identity_service.usecases.keys.rotation import KeyRotation
 from service_kit.clock import Clock
 
 ID_MARGIN: Final = 1_000_000

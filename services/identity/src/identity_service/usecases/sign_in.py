@@ -4,8 +4,8 @@ from identity_service.domain.authentication import Method
 from identity_service.domain.sessions import Device
 from identity_service.domain.users import User
 from identity_service.usecases.passwords import Passwords
-from identity_service.usecases.session_starts import SessionStarts
-from identity_service.usecases.token_pairs import TokenPair
+from identity_service.usecases.sessions.starts import SessionStarts
+from identity_service.usecases.sessions.token_pairs import TokenPair
 
 
 class SignIns:

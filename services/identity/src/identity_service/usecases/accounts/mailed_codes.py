@@ -31,9 +31,9 @@ from identity_service.usecases.mail.one_time_tokens import (
     owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.session_starts import SessionStarts
+from identity_service.usecases.sessions.starts import SessionStarts
+from identity_service.usecases.sessions.token_pairs import TokenPair
 from identity_service.usecases.throttling import Throttle
-from identity_service.usecases.token_pairs import TokenPair
 from service_kit.clock import Clock
 
 _NO_TOKEN: Final = "0" * (2 * ID_SIZE)

@@ -25,7 +25,7 @@ from identity_service.domain.users import NewUser, User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.import_users import DEFAULT_ROLES, Outcome
+from identity_service.usecases.importing.import_users import DEFAULT_ROLES, Outcome
 from service_kit.clock import Clock
 
 PAGE: Final = 500

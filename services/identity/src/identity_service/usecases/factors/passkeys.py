@@ -35,9 +35,9 @@ from identity_service.usecases.factors.changes import (
 )
 from identity_service.usecases.factors.proofs import FactorProofs, passkey_methods
 from identity_service.usecases.factors.records import FactorRecords
-from identity_service.usecases.session_starts import SessionStarts
+from identity_service.usecases.sessions.starts import SessionStarts
+from identity_service.usecases.sessions.token_pairs import TokenPair
 from identity_service.usecases.throttling import Throttle
-from identity_service.usecases.token_pairs import TokenPair
 from service_kit.clock import Clock
 
 _logger: Final = logging.getLogger(__name__)

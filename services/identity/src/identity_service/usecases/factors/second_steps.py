@@ -29,9 +29,9 @@ from identity_service.usecases.factors.proofs import (
     Proof,
     UntrustedProof,
 )
-from identity_service.usecases.session_starts import SessionStarts
+from identity_service.usecases.sessions.starts import SessionStarts
+from identity_service.usecases.sessions.token_pairs import TokenPair
 from identity_service.usecases.throttling import Throttle
-from identity_service.usecases.token_pairs import TokenPair
 from service_kit.tokens import base64url
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

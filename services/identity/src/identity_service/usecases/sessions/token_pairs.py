@@ -7,7 +7,7 @@ from identity_service.domain.roles import RoleName
 from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.users import User
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
-from identity_service.usecases.access_tokens import AccessTokens, PreparedToken
+from identity_service.usecases.sessions.access_tokens import AccessTokens, PreparedToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from identity_service.security.jws import write_jws
 from identity_service.security.key_material import SigningKey
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.signing_keys import SigningKeys
+from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.clock import Clock
 from service_kit.tokens import (
     ASSURANCE,

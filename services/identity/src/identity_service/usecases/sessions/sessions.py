@@ -9,7 +9,7 @@ from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.session_turns import SessionTurns
+from identity_service.usecases.sessions.turns import SessionTurns
 from service_kit.clock import Clock
 
 

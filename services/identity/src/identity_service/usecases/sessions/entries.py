@@ -8,7 +8,7 @@ from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.users import User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.status_entries import StatusEntries
+from identity_service.usecases.sessions.status_entries import StatusEntries
 from service_kit.clock import Clock
 
 

@@ -33,8 +33,8 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.key_sealing import reseal_keys, sealed_record
-from identity_service.usecases.signing_keys import SigningKeys
+from identity_service.usecases.keys.sealing import reseal_keys, sealed_record
+from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.clock import Clock
 
 _RETRY: Final = timedelta(seconds=1)

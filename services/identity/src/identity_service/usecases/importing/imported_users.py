@@ -11,7 +11,7 @@ from identity_service.domain.users import NewUser
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.import_users import Outcome
+from identity_service.usecases.importing.import_users import Outcome
 from service_kit.clock import Clock
 
 _BATCH: Final = 50

@@ -1,0 +1,1 @@
+"""Users that come from another system."""

@@ -1,0 +1,1 @@
+"""Sessions and their tokens: begun, refreshed, looked at, ended."""
