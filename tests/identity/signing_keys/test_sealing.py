@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 
 import pytest
@@ -55,6 +56,15 @@ def test_k8_key_opens_only_under_its_own_kid() -> None:
     assert opened.private_key.private_numbers() == key.private_key.private_numbers()
     with pytest.raises(SealBrokenError):
         open_signing_key(other.kid, sealed, sealer())
+
+
+async def test_opening_a_key_holds_nobody_up() -> None:
+    key = await generate_signing_key()
+    sealed = seal_signing_key(key, sealer())
+    started_at = time.thread_time()
+    for _ in range(10):
+        open_signing_key(key.kid, sealed, sealer())
+    assert time.thread_time() - started_at < 0.25
 
 
 @pytest.mark.parametrize(

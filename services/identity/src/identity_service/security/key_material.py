@@ -67,6 +67,9 @@ def seal_signing_key(
 def open_signing_key(kid: str, sealed: bytes, sealer: Sealer) -> SigningKey:
     """Return the key that was sealed for this kid.
 
+    That its numbers fit together is not tested: it would hold up every thread for an
+    eighth of a second, and whoever could change them could make a seal as well.
+
     Raises
     ------
     SealBrokenError
@@ -76,7 +79,9 @@ def open_signing_key(kid: str, sealed: bytes, sealer: Sealer) -> SigningKey:
     """
     plain = sealer.open(sealed, kid.encode())
     try:
-        private_key = load_der_private_key(plain, password=None)
+        private_key = load_der_private_key(
+            plain, password=None, unsafe_skip_rsa_key_validation=True
+        )
     except (ValueError, TypeError) as error:
         raise UnusableKeyError("not a PKCS #8 key") from error
     if not isinstance(private_key, RSAPrivateKey):

@@ -1,6 +1,5 @@
 """The issuer's keys, kept in memory as the database last told them."""
 
-import asyncio
 import json
 import logging
 import time
@@ -220,7 +219,7 @@ class SigningKeys:
             {"keys": [public_jwk(key) for key in keys.values()]},
             separators=(",", ":"),
         ).encode()
-        opened = await self._open(records)
+        opened = self._open(records)
         self._snapshot = _Snapshot(
             read_at=read_at,
             records=tuple(records),
@@ -252,9 +251,7 @@ class SigningKeys:
                 _log_refused_key(record.kid, error)
         return keys
 
-    async def _open(
-        self, records: list[KeyRecord]
-    ) -> dict[tuple[str, bytes], SigningKey]:
+    def _open(self, records: list[KeyRecord]) -> dict[tuple[str, bytes], SigningKey]:
         known = self._snapshot.opened if self._snapshot else {}
         opened: dict[tuple[str, bytes], SigningKey] = {}
         for record in in_slot(records):
@@ -262,12 +259,8 @@ class SigningKeys:
                 continue
             seal = kid, sealed = _seal(record)
             try:
-                opened[seal] = (
-                    known[seal]
-                    if seal in known
-                    else await asyncio.to_thread(
-                        open_signing_key, kid, sealed, self._sealer
-                    )
+                opened[seal] = known.get(seal) or open_signing_key(
+                    kid, sealed, self._sealer
                 )
             except (SealBrokenError, UnusableKeyError) as error:
                 _log_refused_key(kid, error)
