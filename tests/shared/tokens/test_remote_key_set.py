@@ -205,6 +205,7 @@ async def test_concurrent_first_uses_share_one_fetch(issuer: Issuer) -> None:
     assert issuer.jwks_requests == 1
 
 
+@pytest.mark.quiet
 async def test_flood_of_made_up_kids_costs_few_fetches_and_hides_no_new_key(
     issuer: Issuer,
 ) -> None:
