@@ -160,7 +160,7 @@ class ComposeDatabase:
     def dump(self, target: IO[bytes]) -> None:
         """Write one moment of it, while it may be in use."""
         options = (*DUMP_OPTIONS, *MYSQL_DUMP_OPTIONS, "identity")
-        _run(*self._exec("mysqldump", "backup", *options), stdout=target)
+        _compose(*self._exec("mysqldump", "backup", *options), stdout=target)
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
@@ -169,8 +169,8 @@ class ComposeDatabase:
     def load(self, source: IO[bytes]) -> None:
         """Replace all that it holds."""
         emptied = "DROP DATABASE IF EXISTS identity; CREATE DATABASE identity"
-        _run(*self._exec("mysql", "restore", "-e", emptied))
-        _run(*self._exec("mysql", "restore", "identity"), stdin=source)
+        _compose(*self._exec("mysql", "restore", "-e", emptied))
+        _compose(*self._exec("mysql", "restore", "identity"), stdin=source)
 
     def identity(self, *command: str) -> None:
         """Run a command of identity-service on it."""
@@ -184,16 +184,14 @@ class ComposeDatabase:
 
     def _exec(self, program: str, account: str, *rest: str) -> Sequence[str]:
         login = f"--defaults-extra-file={self._SECRETS}/{account}.cnf"
-        words = ("exec", "-T", "mysql", program, login, *rest)
-        return ("docker", "compose", *_project_directory(), *words)
+        return ("exec", "-T", "mysql", program, login, *rest)
 
 
-def _project_directory() -> Sequence[str]:
-    return ("--project-directory", str(ROOT))
-
-
-def _compose(*words: str) -> None:
-    _run("docker", "compose", *_project_directory(), *words)
+def _compose(
+    *words: str, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
+) -> None:
+    """Run Compose in the tree: there it finds the files that COMPOSE_FILE names."""
+    _run("docker", "compose", *words, stdin=stdin, stdout=stdout, folder=ROOT)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -242,11 +240,15 @@ def _output(command: Sequence[str]) -> str:
 
 
 def _run(
-    *command: str, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
+    *command: str,
+    stdin: IO[bytes] | None = None,
+    stdout: IO[bytes] | None = None,
+    folder: Path | None = None,
 ) -> None:
     """Run a program; its output goes to the operator, or compressed to a file."""
     process = subprocess.Popen(
         command,
+        cwd=folder,
         stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE if stdout else None,
     )

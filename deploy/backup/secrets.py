@@ -43,8 +43,11 @@ for name, text in texts.items():
 """
 """Whole files take the place of the old ones, and never of others by mistake."""
 
-_COMPOSE: Final = ("docker", "compose", "--project-directory", str(ROOT))
-_IN_VOLUMES: Final = ("run", "--rm", "--no-deps", "-T", "--entrypoint", "python3")
+_MADE: Final = b"secrets: made\n"
+"""What make_secrets.py says when there were none."""
+
+_COMPOSE: Final = ("docker", "compose")
+_ONCE: Final = ("run", "--rm", "--no-deps", "-T")
 
 
 def save_secrets(target: IO[bytes]) -> None:
@@ -57,20 +60,27 @@ def load_secrets(source: IO[bytes], *, replaces: bool) -> None:
     """Give identity these keys, which it reads when it starts.
 
     Other keys that are there are replaced only if that is wanted: they may be in use.
+    In volumes the other secrets are made first, if they are not there yet: what makes
+    them would make keys as well, in place of these.
     """
     text = source.read()
     if set(json.loads(text)) != set(NAMES):
         raise BackupError("this is no backup of secrets")
-    force = ["--force"] if replaces else []
     if _PRODUCTION.is_dir():
+        force = ["--force"] if replaces else []
         _output([sys.executable, "-c", _PUT, str(_PRODUCTION), *force], text)
     else:
+        are_new = _output([*_COMPOSE, *_ONCE, "secrets"]) == _MADE
+        force = ["--force"] if replaces or are_new else []
         put = ("secrets", "-c", _PUT, "/secrets/identity", *force)
-        _output([*_COMPOSE, *_IN_VOLUMES, *put], text)
+        _output([*_COMPOSE, *_ONCE, "--entrypoint", "python3", *put], text)
 
 
 def _output(command: Sequence[str], stdin: bytes = b"") -> bytes:
-    done = subprocess.run(command, input=stdin, check=False, capture_output=True)
+    """Run a command in the tree, where Compose finds the files of COMPOSE_FILE."""
+    done = subprocess.run(
+        command, cwd=ROOT, input=stdin, check=False, capture_output=True
+    )
     if done.returncode != 0:
         lines = done.stderr.decode().strip().splitlines() or ["docker failed"]
         raise BackupError(lines[-1])

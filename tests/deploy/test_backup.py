@@ -148,6 +148,48 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(tmp_path: Path) -> None
     assert {file.name for file in tmp_path.iterdir()} == {"backup"}
 
 
+@pytest.fixture
+def compose(tmp_path: Path) -> dict[str, str]:
+    """An environment whose `docker` only notes where it runs, and what it is told."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "docker").write_text(NOTING)
+    (programs / "docker").chmod(0o700)
+    return {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "NOTES": str(tmp_path / "notes"),
+    }
+
+
+NOTING: Final = """#!/bin/sh
+printf '%s %s\n' "$(pwd)" "$*" >>"$NOTES"
+case "$*" in *"-T secrets") echo "secrets: ${SECRETS:-kept}" ;; esac
+"""
+
+
+def test_compose_runs_where_the_files_of_its_environment_are(
+    compose: dict[str, str], tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup"
+    linked = tmp_path / "linked"
+    linked.symlink_to(ROOT / "deploy" / "backup" / "backup")
+    command = [str(linked), backup.name]
+    done(
+        subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=compose,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    )
+    done(run("restore", backup, environ=compose))
+    notes = Path(compose["NOTES"]).read_text().splitlines()
+    assert "mysqldump" in notes[0]
+    assert {line.partition(" ")[0] for line in notes} == {str(ROOT)}
+
+
 def test_secrets_are_never_kept_in_the_clear(tmp_path: Path) -> None:
     refused = run("backup", "--secrets", tmp_path / "keys", environ={})
     assert refused.returncode == 1
@@ -343,3 +385,30 @@ def test_keys_replace_other_keys_only_by_force(
         assert file.read_text() == "of the backup"
         assert file.stat().st_mode & 0o777 == 0o400
     assert sorted(secrets.iterdir()) == sorted((keys, peppers))
+
+
+@pytest.mark.parametrize(("present", "replaces"), [("made", True), ("kept", False)])
+def test_keys_that_the_containers_have_only_just_made_are_replaced(
+    compose: dict[str, str],
+    tmp_path: Path,
+    passphrase: Path,
+    present: str,
+    *,
+    replaces: bool,
+) -> None:
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    shutil.rmtree(tmp_path / "deploy" / "secrets", ignore_errors=True)
+    backup = tmp_path / "backup"
+    with writing(backup, passphrase) as target:
+        target.write(json.dumps(dict.fromkeys(NAMES, "of the backup")).encode())
+    command = [str(tmp_path / "deploy/backup/restore"), "--secrets", str(backup)]
+    command += ["--passphrase-file", str(passphrase)]
+    environ = {**compose, "HOME": os.environ["HOME"], "SECRETS": present}
+    done(
+        subprocess.run(
+            command, env=environ, capture_output=True, text=True, check=False
+        )
+    )
+    notes = Path(compose["NOTES"]).read_text()
+    assert notes.startswith(f"{tmp_path} compose run --rm --no-deps -T secrets\n")
+    assert notes.rstrip().endswith("/secrets/identity --force") is replaces

@@ -10,6 +10,7 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 
 DOCKER: Final = """#!/usr/bin/env bash
+pwd >>"$ENGINE/folders"
 cd "$ENGINE" && words="$*"
 case "$*" in
   *" config") printf 'services:\\n  identity:\\n    deploy:\\n      replicas: 2\\n' ;;
@@ -40,7 +41,7 @@ def engine(tmp_path: Path) -> Path:
 def renew(engine: Path) -> int:
     environ = {"PATH": f"{engine}:{os.environ['PATH']}", "ENGINE": str(engine)}
     command = [str(ROOT / "deploy/compose/renew"), "identity"]
-    return subprocess.run(command, env=environ, check=False).returncode
+    return subprocess.run(command, cwd="/", env=environ, check=False).returncode
 
 
 def containers(engine: Path) -> list[str]:
@@ -50,6 +51,11 @@ def containers(engine: Path) -> list[str]:
 def test_every_replica_is_replaced(engine: Path) -> None:
     assert renew(engine) == 0
     assert containers(engine) == ["new", "new"]
+
+
+def test_compose_runs_where_the_files_of_the_environment_are(engine: Path) -> None:
+    assert renew(engine) == 0
+    assert set((engine / "folders").read_text().split()) == {str(ROOT)}
 
 
 def test_an_interrupted_run_leaves_no_replica_too_many(engine: Path) -> None:
