@@ -25,7 +25,7 @@ _PARTS: Final = {
     "summary": ("_count", "_sum"),
 }
 _MATCHERS_AND_LABELS: Final = re.compile(
-    r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|without|on|ignoring)\s*\([^)]*\)"
+    r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|without|on|ignoring)\s*\([^)]*\)|\boffset \w+"
 )
 _FUNCTIONS_AND_OPERATORS: Final = re.compile(
     r"\b\w+\s*(?=\()|\b(?:and|or|unless|bool)\b"
@@ -85,7 +85,7 @@ def promtool(*arguments: str) -> str:
 def test_names_of_metrics_are_found_in_expressions() -> None:
     expression = (
         'sum by (a, b) (rate(one_total{status=~"5.."}[5m])) / on (a) two'
-        ' > 0.01 unless up{job="x"} == 1'
+        ' > 0.01 unless up{job="x"} offset 5m == 1'
     )
 
     assert metrics_in(expression) == {"one_total", "two"}
@@ -137,10 +137,11 @@ def test_each_alert_has_a_case_that_sees_it_silent_and_firing() -> None:
 
     assert [case["name"] for case in cases] == NAMES
     for case in cases:
-        quiet, loud = case["promql_expr_test"]
-        assert f'alertname="{case["name"]}"' in quiet["expr"] == loud["expr"]
+        quiet, loud, *more = case["promql_expr_test"]
         assert "exp_samples" not in quiet
         assert loud["exp_samples"] == [{"value": 1}]
+        for each in (quiet, loud, *more):
+            assert f'alertname="{case["name"]}"' in each["expr"]
 
 
 def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:

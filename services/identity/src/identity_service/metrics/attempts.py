@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from identity_service.security.breached_passwords import BreachedPasswords
+from identity_service.security.breached_passwords import BreachedPasswords, LookUp
+from identity_service.security.password_hashing import Verdict
 from identity_service.storage.throttle_counters import StoreCounters, ValkeyCounters
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.sessions.refresh import Refreshes
@@ -38,7 +39,7 @@ class AttemptMetrics(Collector):
                 "Passwords checked, by verdict",
                 labels=("verdict",),
             ),
-            {each.value: n for each, n in self._passwords.verdicts.items()},
+            {each.value: self._passwords.verdicts[each] for each in Verdict},
         )
         breached = self._breached_passwords
         yield with_samples(
@@ -49,7 +50,7 @@ class AttemptMetrics(Collector):
             ),
             {}
             if breached is None
-            else {each.value: n for each, n in breached.outcomes.items()},
+            else {each.value: breached.outcomes[each] for each in LookUp},
         )
         yield with_samples(
             CounterMetricFamily(
