@@ -40,6 +40,29 @@ async def test_ages_of_keys_and_lists_grow_while_the_issuer_is_away(
     assert 0 < service.metric("status_list_expiry_seconds") < left
 
 
+async def test_fetches_of_keys_and_their_failures_are_counted(
+    issuer: Issuer, service: Content
+) -> None:
+    fetches = service.metric("jwks_fetches_total")
+    assert service.metric("jwks_failures_total") == 0
+    await issuer.stop()
+    answer = await service.get(token=mint(key="second"))
+    assert answer.status in {401, 503}
+    await until(lambda: service.metric("jwks_failures_total"))
+    assert service.metric("jwks_fetches_total") > fetches >= 1
+
+
+async def test_tokens_that_were_verified_are_in_memory(
+    issuer: Issuer, service: Content
+) -> None:
+    assert service.metric("verified_tokens") == 0
+    for _ in range(2):
+        assert (await service.get(token=issuer.mint())).status == 200
+    assert (await service.get(token=mint(claims={"exp": 1}))).status == 401
+
+    assert service.metric("verified_tokens") == 2
+
+
 async def test_problems_are_counted_by_code(service: Content) -> None:
     await service.get()
     labels = {"route": "/api/test/user", "code": "missing_token"}

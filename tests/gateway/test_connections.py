@@ -62,8 +62,8 @@ async def test_an_idle_connection_gives_way_to_a_new_one(
             await until(lambda: held(gateway) == 20)
             assert (await ask(gateway.port, GET)).status == 200
             assert sum(map(is_open, silent)) >= 18
-            assert gateway.app.server.shed >= 1
-            assert gateway.app.server.refused == 0
+            assert gateway.metric("connections_shed_total") >= 1
+            assert gateway.metric("connections_refused_total") == 0
 
 
 async def test_the_client_with_the_most_connections_gives_way(
@@ -110,7 +110,7 @@ async def test_refused_connections_take_no_place(
     config = config_for(upstream.port, limits=limits)
     async with running_gateway(config, tmp_path) as gateway:
         with silent_connections(gateway.port, 400, "127.0.0.2"):
-            await until(lambda: gateway.app.server.refused == 390)
+            await until(lambda: gateway.metric("connections_refused_total") == 390)
             assert held(gateway) == 10
             with silent_connections(gateway.port, 1) as others:
                 await until(lambda: held(gateway) == 11)
@@ -267,7 +267,6 @@ def no_descriptor_left() -> Iterator[None]:
 async def test_a_lack_of_descriptors_is_no_failure_of_the_replica(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    descriptors = gateway.app.server.descriptors
     async with raw_client(gateway.port) as client:
         await until(lambda: held(gateway) == 1)
         with no_descriptor_left():
@@ -278,7 +277,7 @@ async def test_a_lack_of_descriptors_is_no_failure_of_the_replica(
                     503,
                     "too_many_connections",
                 )
-        assert descriptors.exhausted == 5
+        assert gateway.metric("descriptors_exhausted_total") == 5
         [replica] = gateway.app.control.state.upstreams["content"].replicas
         assert replica.failures == 0
         await client.send(GET)

@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from prometheus_client import CollectorRegistry
 from tests.support.certificates import write_certificate
 from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.ports import free_ports
@@ -25,22 +23,6 @@ from gateway_service.operations.x509 import not_after
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 FAILURE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nbad"
-
-
-@dataclass
-class Metrics:
-    """What a gateway exports."""
-
-    registry: CollectorRegistry
-
-    def __call__(self, name: str, **labels: str) -> float:
-        return self.registry.get_sample_value(f"gateway_{name}", labels) or 0.0
-
-
-def metrics_of(gateway: RunningGateway) -> Metrics:
-    registry = CollectorRegistry()
-    registry.register(gateway.app.metrics)
-    return Metrics(registry)
 
 
 @pytest.fixture
@@ -61,7 +43,7 @@ async def pair(tmp_path: Path) -> AsyncIterator[RunningGateway]:
 async def test_a_failing_replica_moves_failures_retries_and_ejections(
     pair: RunningGateway,
 ) -> None:
-    value = metrics_of(pair)
+    value = pair.metric
     full = value("upstream_retries_left", upstream="content")
 
     for _ in range(4):
@@ -76,7 +58,7 @@ async def test_a_failing_replica_moves_failures_retries_and_ejections(
 async def test_busy_and_idle_connections_to_replicas_are_counted_apart(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    value = metrics_of(gateway)
+    value = gateway.metric
     upstream.script = once(ends=False)
 
     async with raw_client(gateway.port) as client:
@@ -97,13 +79,23 @@ async def test_what_is_refused_for_want_of_room_is_counted(
     upstream.script = once(ends=False)
     config = config_for(upstream.port, max_in_flight=1)
     async with running_gateway(config, tmp_path) as gateway:
-        value = metrics_of(gateway)
+        value = gateway.metric
         async with raw_client(gateway.port) as client:
             await client.send(GET)
             await until(lambda: upstream.requests)
             assert (await ask(gateway.port, GET)).status == 503
         assert value("shed_total", upstream="content") == 1
         assert value("upstream_limit", upstream="content") == 1
+
+
+async def test_lines_that_a_full_disk_takes_none_of_are_counted(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(upstream.port)
+    async with running_gateway(config, tmp_path, access_log="/dev/full") as gateway:
+        assert gateway.metric("access_log_dropped_total") == 0
+        assert (await ask(gateway.port, GET)).status == 200
+        await until(lambda: gateway.metric("access_log_dropped_total") == 1)
 
 
 async def test_a_hedge_that_wins_is_counted(tmp_path: Path) -> None:
@@ -116,7 +108,7 @@ async def test_a_hedge_that_wins_is_counted(tmp_path: Path) -> None:
             retries=RetryConfig(attempt_timeout=0.1),
         )
         async with running_gateway(config, tmp_path) as gateway:
-            value = metrics_of(gateway)
+            value = gateway.metric
             for _ in range(2):
                 assert (await ask(gateway.port, GET)).status == 200
             assert value("hedges_total", upstream="content") >= 1
@@ -133,7 +125,7 @@ async def test_a_shared_store_that_is_away_shows(
         rate_limit_store=f"valkey://127.0.0.1:{closed}",
     )
     async with running_gateway(config, tmp_path) as gateway:
-        value = metrics_of(gateway)
+        value = gateway.metric
         assert value("rate_limit_store_away") == 0
         assert (await ask(gateway.port, GET)).status == 200
         assert value("rate_limit_store_away") == 1
@@ -144,7 +136,7 @@ async def test_an_open_connection_without_work_is_idle(
 ) -> None:
     await ask(gateway.port, GET)
 
-    value = metrics_of(gateway)
+    value = gateway.metric
     assert value("upstream_connections", upstream="content", state="idle") == 1
 
 
@@ -155,7 +147,7 @@ async def test_problems_are_counted_by_route_and_code(
     async with running_gateway(
         config_for(upstream.port, rate_limit=limit), tmp_path
     ) as gateway:
-        value = metrics_of(gateway)
+        value = gateway.metric
         for path in (b"/api/x", b"/api/x", b"/nothing"):
             await ask(gateway.port, GET.replace(b"/api/x", path))
 
@@ -170,7 +162,7 @@ async def test_probes_are_counted_by_what_they_found(tmp_path: Path) -> None:
         health = HealthConfig(interval=0.05)
         config = config_for(server.port, health=health)
         async with running_gateway(config, tmp_path) as gateway:
-            value = metrics_of(gateway)
+            value = gateway.metric
             await until(
                 lambda: value("probes_total", upstream="content", result="not ready")
             )
@@ -183,7 +175,7 @@ async def test_a_name_that_is_not_found_is_counted(tmp_path: Path) -> None:
         watch = gateway.app.control.watches["content"]
         assert isinstance(watch.faults, dict)
         watch.faults["no-such-name.invalid"] = "not found"
-        value = metrics_of(gateway)
+        value = gateway.metric
         assert value("upstream_names_unresolved", upstream="content") == 1
 
 
@@ -191,7 +183,7 @@ async def test_reloads_move_the_time_of_the_configuration(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
     async with running_gateway(config_for(upstream.port), tmp_path) as gateway:
-        value, control = metrics_of(gateway), gateway.app.control
+        value, control = gateway.metric, gateway.app.control
         before = value("configuration_timestamp_seconds")
         await control.reload()
         assert value("reloads_total", result="used") == 1
@@ -206,7 +198,7 @@ async def test_the_end_of_the_certificate_is_told(
     tls = TlsConfig(certificate=str(certificate), key=str(key))
     config = config_for(upstream.port, tls=tls)
     async with running_gateway(config, tmp_path) as gateway:
-        expiry = metrics_of(gateway)("certificate_expiry_timestamp_seconds")
+        expiry = gateway.metric("certificate_expiry_timestamp_seconds")
 
     expected = x509.load_pem_x509_certificate(pem).not_valid_after_utc
     assert expiry == expected.timestamp()

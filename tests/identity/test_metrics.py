@@ -4,9 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import count
 
 import pytest
 from prometheus_client import CollectorRegistry
+from tests.support.database import SERVERS
 from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
 from tests.support.ports import free_ports
 
@@ -19,11 +23,16 @@ from identity_service.domain.errors import (
     UnknownRefreshTokenError,
 )
 from identity_service.domain.sessions import Device
+from identity_service.metrics.housekeeping import HousekeepingMetrics
+from identity_service.metrics.load import LoadMetrics
 from identity_service.security.password_hashing import HashingBusyError
 from identity_service.status import status_of
 from identity_service.storage import schema
+from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.housekeeping import Housekeeping, expired_rows_chores
 from identity_service.usecases.sign_up import SignUp
+from service_kit.clock import utc_now
 
 NEWEST = schema.NEEDED
 HERE = Device(name="test", address="127.0.0.1")
@@ -155,6 +164,95 @@ async def test_work_that_is_given_up_is_counted(identity: Identity) -> None:
         await identity.services.database.read(stuck)
 
     assert identity.value("database_failures_total") == 1
+
+
+@pytest.mark.parametrize("database_url", SERVERS, indirect=True)
+async def test_work_that_a_deadlock_undid_is_counted(identity: Identity) -> None:
+    database = identity.services.database
+    bob = SignUp(username="bob", email="bob@example.test", password=PASSWORD)
+    await identity.services.sign_ups.sign_up(bob, HERE)
+    users = [
+        await database.read(partial(_user_named, name)) for name in ("alice", "bob")
+    ]
+    both_have_one = asyncio.Barrier(2)
+
+    async def lock(first: int, second: int, unit: Repositories) -> None:
+        await unit.users.lock(first)
+        with contextlib.suppress(asyncio.BrokenBarrierError):
+            await both_have_one.wait()
+        await both_have_one.abort()  # whoever tries again waits for nobody
+        await unit.users.lock(second)
+
+    alice, bob_id = users
+    await asyncio.gather(
+        database.write(partial(lock, alice, bob_id)),
+        database.write(partial(lock, bob_id, alice)),
+    )
+
+    assert identity.value("database_work_undone_total") == 1
+    assert identity.value("database_failures_total") == 0
+
+
+async def _user_named(name: str, unit: Repositories) -> int:
+    user = await unit.users.get_by_username_key(name)
+    assert user is not None
+    return user.id
+
+
+@pytest.mark.parametrize("database_url", SERVERS, indirect=True)
+async def test_a_clock_that_is_wrong_shows(identity: Identity) -> None:
+    ahead = timedelta(minutes=5)
+    clock = DatabaseClock(identity.services.engine, own=lambda: utc_now() + ahead)
+    await clock.measure()
+    registry = CollectorRegistry()
+    load = LoadMetrics(
+        identity.services.database,
+        clock,
+        identity.services.hasher,
+        identity.services.waiters,
+        pool_size=1,
+    )
+    registry.register(load)
+
+    shown = Identity(identity.services, registry).value("clock_ahead_seconds")
+    assert abs(shown - ahead.total_seconds()) < 2
+
+
+async def test_rows_that_there_is_no_time_to_remove_show(identity: Identity) -> None:
+    services = identity.services
+    await services.sign_ins.sign_in("alice", PASSWORD, HERE)
+    year = timedelta(days=365)
+    chores = expired_rows_chores(services.database, lambda: utc_now() + year)
+    busy = Housekeeping(chores, monotonic=count(step=100).__next__)
+    idle = Housekeeping(chores)
+
+    backlogs = []
+    for housekeeping in (busy, idle):
+        await housekeeping.once()
+        registry = CollectorRegistry()
+        registry.register(HousekeepingMetrics(housekeeping))
+        shown = Identity(services, registry)
+        backlogs.append(shown.value("housekeeping_backlog_seconds", chore="sessions"))
+    assert backlogs[0] > timedelta(days=200).total_seconds()
+    assert backlogs[1] == 0
+
+
+async def test_looks_at_leaked_passwords_are_counted(database_url: str) -> None:
+    [closed] = free_ports(1)
+    mirror = f"http://127.0.0.1:{closed}/range"
+    registry = CollectorRegistry()
+    settings = identity_settings(database_url, IDENTITY_BREACHED_PASSWORDS_URL=mirror)
+    services = compose(settings, registry)
+    looks = partial(
+        Identity(services, registry).value, "breached_password_lookups_total"
+    )
+    assert looks(outcome="unavailable") == 0
+    alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
+    await services.sign_ups.sign_up(alice, HERE)
+    await services.close()
+
+    assert looks(outcome="unavailable") == 1
+    assert looks(outcome="breached") == 0
 
 
 async def test_whoever_waits_for_a_change_is_counted(identity: Identity) -> None:

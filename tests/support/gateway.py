@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from prometheus_client import CollectorRegistry
+
 from gateway_service.app import GatewayApp, create_app
 from gateway_service.config.clients import CorsConfig
 from gateway_service.config.model import (
@@ -34,6 +36,12 @@ class RunningGateway:
     port: int
     app: GatewayApp
     access_log: Path
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return what it exports under a name, 0 where there is nothing."""
+        registry = CollectorRegistry()
+        registry.register(self.app.metrics)
+        return registry.get_sample_value(f"gateway_{name}", labels) or 0.0
 
 
 def upstream_config(name: str, *ports: int, **changes: Any) -> UpstreamConfig:  # noqa: ANN401

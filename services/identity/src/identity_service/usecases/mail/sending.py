@@ -152,13 +152,15 @@ class MailSender:
             return True
 
     async def _send_all(self, due: list[StoredLetter]) -> None:
+        is_open = False
         try:
             async with self._deliveries.open() as delivery:
-                self.fault = None
+                is_open, self.fault = True, None
                 for letter in due:
                     await self._send(letter, delivery)
         except MailServerUnavailableError as error:
             self.fault = str(error)
+            self.failed += not is_open  # else it counts as the letter's attempt
             raise
 
     async def _send(self, letter: StoredLetter, delivery: Delivery) -> None:
