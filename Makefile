@@ -34,12 +34,15 @@ types: setup ## mypy, strict
 imports: setup ## who may import whom
 	$(BIN)/lint-imports
 
-docs: setup ## write docs/reference and deploy/k8s/base/gateway.toml anew
+docs: setup ## write docs/reference, and what deploy/k8s holds copies of, anew
 	@$(BIN)/python -m tests.reference.pages
 	@$(BIN)/python -m tests.reference.metrics
 	@$(BIN)/python -m tests.reference.api.document
 	@$(BIN)/python -m tests.architecture.requirements
 	@cp deploy/gateway.toml deploy/k8s/base/gateway.toml
+	@{ printf '%s\n' '# The rules of deploy/observability/alerts.yml, put here by `make docs`.' \
+	  'apiVersion: monitoring.coreos.com/v1' 'kind: PrometheusRule' 'metadata: {name: gatehouse}' 'spec:'; \
+	  sed -n '/^groups:/,$$s/^/  /p' deploy/observability/alerts.yml; } >deploy/k8s/components/monitoring/alerts.yaml
 
 test: setup ## every test that needs no container engine and no patience
 	$(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" $(ARGS)

@@ -206,6 +206,12 @@ def test_the_gateways_configuration_is_the_one_of_the_other_deployments() -> Non
     assert copy == (ROOT / "deploy" / "gateway.toml").read_bytes(), "run make docs"
 
 
+def test_alerts_are_those_of_the_other_deployments() -> None:
+    copy = (FOLDER / "components" / "monitoring" / "alerts.yaml").read_text()
+    rules = (ROOT / "deploy" / "observability" / "alerts.yml").read_text()
+    assert yaml.safe_load(copy)["spec"] == yaml.safe_load(rules), "run make docs"
+
+
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The production overlay, with the other way in beside it, in one file."""
@@ -238,7 +244,7 @@ def test_rendered_objects_belong_together(rendered: Path) -> None:
     objects = list(yaml.safe_load_all(rendered.read_text()))
     names = {(each["kind"], each["metadata"]["name"]) for each in objects}
     assert ("Job", "identity-migrations-0.1.0") in names
-    assert ("ServiceMonitor", "gatehouse") in names
+    assert {("ServiceMonitor", "gatehouse"), ("PrometheusRule", "gatehouse")} <= names
     assert ("Ingress", "gatehouse") in names
     for each in objects:
         if each["kind"] == "Namespace":
