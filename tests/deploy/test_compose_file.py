@@ -32,6 +32,7 @@ SETTINGS: Final[Mapping[str, type]] = {
 }
 OURS: Final = set(SETTINGS)
 FILES: Final = [ROOT / "docker-compose.yml", ROOT / "deploy/compose.production.yml"]
+EXAMPLE: Final = (ROOT / ".env.example").read_text()
 SECRET_WORDS: Final = re.compile("PASSWORD|SECRET|_KEYS?|PEPPER|DATABASE_URL")
 
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
@@ -233,21 +234,39 @@ def test_the_database_logs_to_its_container() -> None:
 
 
 def test_example_names_every_variable_with_its_default() -> None:
-    text = "".join(file.read_text() for file in FILES)
+    text = "".join(file.read_text() for file in compose_files())
     used: dict[str, str] = {}
     for name, default in re.findall(r"\$\{([A-Z_]+)(?::-([^{}$]*))?[^}]*\}", text):
         used[name] = used.get(name) or default
-    example = (ROOT / ".env.example").read_text()
-    shown = dict(re.findall(r"^(#?[A-Z_]+)=(.*)$", example, re.MULTILINE))
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", text))
+    shown = dict(re.findall(r"^(#?[A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
     assert {name.removeprefix("#") for name in shown} == {*used, "COMPOSE_FILE"}
     for name, value in shown.items():
         if name.startswith("#"):
-            assert value == (used[name.removeprefix("#")] or "false"), name
-    required = set(re.findall(r"\$\{([A-Z_]+):\?", text))
-    assert required <= set(shown), "production asks for them"
+            variable = name.removeprefix("#")
+            assert value == (used[variable] or "false") or variable in required, name
     assert shown["COMPOSE_FILE"] == ":".join(
         str(file.relative_to(ROOT)) for file in FILES
     )
+    asked_for = set(re.findall(r"\$\{([A-Z_]+):\?", FILES[1].read_text()))
+    assert asked_for <= set(shown), "production asks for them"
+
+
+def test_example_says_which_file_reads_what() -> None:
+    """Only what the first two files read is there without a file being named."""
+    _, *sections = re.split(r"^# --- .*:(deploy/\S+) .*$", EXAMPLE, flags=re.MULTILINE)
+    for name, section in zip(sections[::2], sections[1::2], strict=True):
+        wanted = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / name).read_text()))
+        assert set(re.findall(r"^#?([A-Z_]+)=", section, re.MULTILINE)) == wanted
+    assert {ROOT / name for name in sections[::2]} | set(FILES) == {
+        file for file in compose_files() if "${" in file.read_text()
+    }
+
+
+def compose_files() -> list[Path]:
+    """Return every file of the tree, but for the tests', that Compose may be given."""
+    found = [ROOT / "docker-compose.yml", *(ROOT / "deploy").rglob("*.yml")]
+    return [file for file in found if "\nservices:\n" in file.read_text()]
 
 
 def test_every_secret_has_a_file_of_its_own() -> None:
