@@ -109,7 +109,11 @@ def test_unwritable_folder_is_one_line(tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [".local/identity.db", ".venv/bin/python", "deploy/secrets/key", ".env"]
+    "path",
+    [
+        *(".local/identity.db", ".venv/bin/python", "deploy/secrets/key", ".env"),
+        *("backup-passphrase", "before-upgrade.gz", "keys.gz.gpg"),
+    ],
 )
 def test_state_and_secrets_are_ignored_by_git(path: str) -> None:
     finished = subprocess.run(
