@@ -13,6 +13,11 @@ import yaml
 from tests.reference.metrics import PAGE
 from tests.support.missing import skip_missing
 
+from content_service.settings import Settings as ContentSettings
+from gateway_service.settings import GatewaySettings
+from identity_service.settings import Settings as IdentitySettings
+from service_kit.settings import specs
+
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "deploy" / "observability"
 DASHBOARDS: Final = sorted(FOLDER.glob("grafana/dashboards/*.json"))
@@ -152,6 +157,14 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
         anchor = f"docs/runbooks.md#{alert['alert'].lower()}"
         assert alert["annotations"]["runbook"] == anchor
         assert alert["labels"]["severity"] in {"page", "ticket"}
+
+
+def test_each_secret_has_a_runbook() -> None:
+    _, _, leaks = RUNBOOKS.partition("## Leaked secrets")
+    settings = (IdentitySettings, ContentSettings, GatewaySettings)
+    secrets = {spec.name for kind in settings for spec in specs(kind) if spec.secret}
+    assert len(secrets) > 5
+    assert not {name for name in secrets if name not in leaks}
 
 
 def test_promtool_accepts_the_rules_and_their_cases() -> None:
