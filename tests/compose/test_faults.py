@@ -6,6 +6,7 @@ ends, and what else fails does so no longer than the experiment allows.
 """
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pytest
 from tests.support.containers import Containers, crash, docker, engine_answers
 from tests.support.fault_rows import HEADS, row, verdict
 from tests.support.missing import skip_missing
-from tests.support.traffic import CONTENT, IDENTITY, Traffic
+from tests.support.traffic import CONTENT, IDENTITY, SESSIONS, Traffic
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -89,6 +90,11 @@ def restarted(service: str) -> Callable[[Containers], None]:
     return act
 
 
+def backed_up(containers: Containers) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        containers.run("deploy/backup/backup", f"{folder}/backup.gz")
+
+
 def stopped(service: str) -> Callable[[Containers], None]:
     def act(containers: Containers) -> None:
         [container] = containers.ids(service)
@@ -105,6 +111,7 @@ EXPERIMENTS: Final = [
     Experiment("rolling restart of content", renewed("content")),
     Experiment("rolling restart of identity", renewed("identity")),
     Experiment("rolling restart of the gateways", renewed("gateway")),
+    Experiment("backup", backed_up),
     Experiment("kill -9 of content", killed("content")),
     Experiment("kill -9 of identity", killed("identity"), identity=ONE_PROCESS),
     Experiment("kill -9 of a gateway", killed("gateway"), identity=ONE_PROCESS),
@@ -158,6 +165,32 @@ async def test_fault(containers: Containers, experiment: Experiment) -> None:
         losses = await traffic.losses()
     faults = [*losses, *verdict(traffic.requests, experiment.allowed)]
     TABLE.append(row(experiment.name, acted, traffic.requests, faults))
+    assert not faults
+
+
+async def test_restore(containers: Containers, tmp_path: Path) -> None:
+    """Accounts of the backup are there, no session is, and nothing fails afterwards."""
+    backup = str(tmp_path / "backup.gz")
+    async with Traffic(containers.base_url) as traffic:
+        await asyncio.sleep(WARM_SECONDS)
+        saved = [*traffic.signed_up]
+        await asyncio.to_thread(containers.run, "deploy/backup/backup", backup)
+        await asyncio.sleep(WARM_SECONDS)
+        began_at = time.monotonic()
+        await asyncio.to_thread(containers.run, "deploy/backup/restore", backup)
+        acted = time.monotonic() - began_at
+        await asyncio.sleep(RECOVERY_SECONDS)
+        await traffic.stop()
+        is_over = len(traffic.ended) == SESSIONS
+        traffic.signed_up, traffic.ended = saved, []
+        faults = await traffic.losses()
+    if not is_over:
+        faults.append("a session lives on")
+    async with Traffic(containers.base_url) as afterwards:
+        await asyncio.sleep(2 * WARM_SECONDS)
+        await afterwards.stop()
+    faults += verdict(afterwards.requests, {})
+    TABLE.append(row("restore", acted, traffic.requests, faults))
     assert not faults
 
 
