@@ -27,6 +27,12 @@ _SETTINGS_OF_TESTS: Final = (
     r'    "content": ContentSettings,\n',
 )
 
+_ALERTS: Final = (
+    "deploy/observability/alerts.yml",
+    "deploy/k8s/components/monitoring/alerts.yaml",
+)
+"""The alerts, and the copy of them for Kubernetes."""
+
 _REPEATED: Final[dict[str, tuple[str, ...]]] = {
     "deploy/services.toml": (r"\[content\]\n(?:.+\n)+\n",),
     "deploy/requirements/dev.in": (r"\./services/content\n",),
@@ -48,6 +54,8 @@ _REPEATED: Final[dict[str, tuple[str, ...]]] = {
         _KUBERNETES_OBJECT,
     ),
     "deploy/k8s/components/monitoring/service-monitors.yaml": (r", content(?=[],])",),
+    "deploy/observability/prometheus.yml": (r"  - job_name: content\n    .*\n",),
+    **dict.fromkeys(_ALERTS, (r"\|content(?=[|\"])",)),
     "deploy/k8s/overlays/production/kustomization.yaml": (
         r"      - CONTENT_ISSUER=.*\n",
         r"  - name: gatehouse-content\n(?:    .*\n)+",

@@ -15,7 +15,7 @@ PORTS: Final = {"port": 8003, "internal_port": 9003}
 CHECKS: Final = (
     *("tests/notes", "tests/deploy/test_compose_file.py"),
     *("tests/deploy/test_kubernetes.py", "tests/deploy/test_production_override.py"),
-    "tests/deploy/test_locks.py",
+    *("tests/deploy/test_locks.py", "tests/deploy/test_observability.py"),
 )
 
 
@@ -37,7 +37,7 @@ def _run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the tree with a service that was made there."""
     tree = tmp_path_factory.mktemp("new-service") / "tree"
-    for name in ("deploy", "services", "tests", "gateway", "shared"):
+    for name in ("deploy", "docs", "services", "tests", "gateway", "shared"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tree / name, ignore=ignored)
     for name in (

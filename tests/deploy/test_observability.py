@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -209,6 +210,17 @@ def test_prometheus_asks_the_internal_ports() -> None:
         ]
     }
 
-    assert set(jobs) == {"gateway", "identity", "content"}
-    for name, port in (("identity", 9001), ("content", 9002)):
-        assert jobs[name]["dns_sd_configs"][0]["port"] == port
+    services = tomllib.loads((ROOT / "deploy/services.toml").read_text("utf-8"))
+    assert set(jobs) == set(services)
+    for name in services.keys() - {"gateway"}:
+        (asked,) = jobs[name]["dns_sd_configs"]
+        assert asked["names"] == [name]
+        assert asked["port"] == services[name]["internal_port"]
+
+
+def test_alerts_of_processes_are_for_every_service() -> None:
+    services = tomllib.loads((ROOT / "deploy/services.toml").read_text("utf-8"))
+    for name in ("ServiceDown", "DescriptorsNearLimit"):
+        (alert,) = (each for each in ALERTS if each["alert"] == name)
+        (jobs,) = re.findall(r'job=~"([^"]+)"', alert["expr"])
+        assert set(jobs.split("|")) == set(services)
