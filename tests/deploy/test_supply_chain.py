@@ -38,7 +38,6 @@ each_image = pytest.mark.parametrize("image", IMAGES)
 def test_document_lists_the_whole_lock(image: str) -> None:
     made = document(image)
     lock = (LOCKS / f"{image}.txt").read_text()
-    lock = (LOCKS / f"{image}.txt").read_text()
     pins = re.findall(r"^([\w.-]+)==([^\s;\\]+)", lock, re.MULTILINE)
     listed = [(each["name"], each["version"]) for each in made["components"]]
     assert listed == [(name.lower(), version) for name, version in pins]
