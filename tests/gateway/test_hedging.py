@@ -237,3 +237,41 @@ async def test_the_only_replica_serves_while_its_probes_are_slow(
         content.report(only, ReplicaHealth.SILENT)
         assert (await ask(gateway.port, POST)).status == 200
     assert len(upstream.requests) == 6
+
+
+@pytest.mark.parametrize("failure", ["slow", "reset"])
+async def test_a_request_is_not_sent_again_where_others_would_be_refused(
+    failure: str, tmp_path: Path
+) -> None:
+    """The last places are kept for urgent routes; the first attempt goes on."""
+
+    async def script(call: Call) -> None:
+        request = await call.request()
+        if request is not None and request.target == "/api/x":
+            await asyncio.sleep(HEDGE_AFTER * 2)
+            if failure == "reset":
+                call.reset()
+            await call.send(SLOW)
+        await call.until_over()
+
+    async with AsyncExitStack() as stack:
+        replicas = [await stack.enter_async_context(raw_upstream()) for _ in range(2)]
+        for each in replicas:
+            each.script = script
+        config = config_for(
+            *(each.port for each in replicas),
+            max_in_flight=10,
+            retries=RetryConfig(attempt_timeout=HEDGE_AFTER),
+            timeouts=Timeouts(response_head=5.0),
+        )
+        gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
+        for _ in range(8):
+            client = await stack.enter_async_context(raw_client(gateway.port))
+            await client.send(POST.replace(b"/x", b"/y"))
+        content = gateway.app.control.state.upstreams["content"]
+        await until(lambda: content.in_flight == 8)
+
+        answer = await ask(gateway.port, GET)
+
+        assert answer.status == (200 if failure == "slow" else 502)
+        assert (content.hedges, content.retries) == (0, 0)

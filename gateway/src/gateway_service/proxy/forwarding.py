@@ -245,7 +245,7 @@ class Forwarding:
         upstream = self._upstream
         return (
             self._attempts < upstream.config.retries.attempts
-            and not upstream.is_full
+            and upstream.admits(is_urgent=self._route.is_urgent)
             and upstream.has_another(tried)
             and upstream.retry_budget.withdraw()
         )

@@ -109,6 +109,15 @@ class Upstream:
         """How many requests it may work on at present."""
         return self._bound if self.adaptive is None else self.adaptive.limit
 
+    def admits(self, *, is_urgent: bool) -> bool:
+        """Return whether there may be one more request in flight."""
+        adaptive = self.adaptive
+        if self.in_flight < self._normal_bound and (
+            adaptive is None or adaptive.working < adaptive.limit
+        ):
+            return True
+        return is_urgent and not self.is_full
+
     def select(
         self, exclude: Collection[Replica] = (), *, is_urgent: bool = False
     ) -> Replica | None:
@@ -116,11 +125,7 @@ class Upstream:
 
         None: the upstream is full, or no replica that is not excluded is usable.
         """
-        adaptive = self.adaptive
-        if (
-            self.in_flight >= self._normal_bound
-            or (adaptive is not None and adaptive.working >= adaptive.limit)
-        ) and (not is_urgent or self.is_full):
+        if not self.admits(is_urgent=is_urgent):
             self.shed += 1
             return None
         usable = self._usable
