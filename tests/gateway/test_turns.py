@@ -20,6 +20,7 @@ from tests.support.gateway import (
 )
 from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
+from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
@@ -264,3 +265,30 @@ async def test_g7_a_request_line_has_its_own_limit(
     async with running_gateway(config, tmp_path) as gateway:
         line = b"GET /api/%b HTTP/1.1\r\n" % (b"x" * 1_000)
         assert (await ask(gateway.port, line + b"Host: a\r\n\r\n")).status == 414
+
+
+@pytest.mark.parametrize("is_shed", [False, True], ids=["closed", "shed"])
+async def test_no_connection_outlives_a_client_that_leaves_its_last_response_unread(
+    upstream: RawUpstream, tmp_path: Path, *, is_shed: bool
+) -> None:
+    """The system has taken a part, and the gateway holds too little to be full."""
+    body = bytes(60_000)
+    upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + body
+    request = GET if is_shed else GET.replace(b"Host", b"Connection: close\r\nHost")
+    config = config_for(upstream.port, client_timeouts=ClientTimeouts(send=0.5))
+    async with running_gateway(config, tmp_path) as gateway:
+        server = gateway.app.server
+        with plain_client(gateway.port, receives=1) as client:
+            await until(lambda: server.connections)
+            [connection] = server.connections
+            transport = connection._transport  # noqa: SLF001 - nobody else has it
+            sock = transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            client.send(request)
+            await until(lambda: server.metrics.totals()["count"] == 1)
+            if is_shed:
+                server.connection_limit = 1
+                server.make_room()
+            assert transport.get_write_buffer_size() > 0
+            open_ones = (server._connections, server._leaving)  # noqa: SLF001 - both
+            await until(lambda: not any(open_ones))

@@ -148,8 +148,9 @@ class Client(ABC):
             self.on_drain()
 
     def close(self) -> None:
-        """Close after what was written."""
+        """Close once the client has taken what was written, or does not in time."""
         self._move(Event.CLOSED)
+        self.deadline = self.loop.time() + self._timeouts.send
         self._batch.flush()
         self._transport.close()
 
@@ -163,7 +164,8 @@ class Client(ABC):
             self.close()
             return
         self._move(Event.LAST_SENT)
-        self.deadline = self.loop.time() + LINGER
+        if not self._write_buffer.is_full:
+            self.deadline = self.loop.time() + LINGER
         self._transport.resume_reading()
         self._transport.write_eof()
 
