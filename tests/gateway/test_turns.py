@@ -292,3 +292,20 @@ async def test_no_connection_outlives_a_client_that_leaves_its_last_response_unr
             assert transport.get_write_buffer_size() > 0
             open_ones = (server._connections, server._leaving)  # noqa: SLF001 - both
             await until(lambda: not any(open_ones))
+
+
+async def test_what_is_held_of_a_connection_does_not_grow_with_its_bodies(
+    gateway: RunningGateway,
+) -> None:
+    """Each body is more than is held of one, so reading pauses and goes on with it."""
+    body = b"x" * 70_000
+    request = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n" + body
+    most = 0
+    async with raw_client(gateway.port) as client:
+        sending = asyncio.create_task(client.send(request * 40))
+        for _ in range(40):
+            assert (await client.answer()).status == 200
+            [connection] = gateway.app.server.connections
+            most = max(most, len(connection._reader.buffer))  # noqa: SLF001 - what is held
+        await sending
+    assert most <= 65_536 + 262_144

@@ -68,6 +68,13 @@ class Receiver(Client):
         self._exchange: Exchange | None = None
         self._body_at = NEVER
 
+    @property
+    def _holds_enough(self) -> bool:
+        """Whether no more is read before some of the further requests are."""
+        return (
+            self._state in _HOLDING and len(self._reader.buffer) > _PIPELINE_LIMIT
+        )
+
     def _hold(self, data: bytes) -> None:
         """Hold what comes until that before it was read, and its response taken."""
         self._reader.receive(data)
@@ -158,8 +165,9 @@ class Receiver(Client):
 
     def resume_reading(self) -> None:
         """Read on, unless more is held or nothing more comes."""
-        if self._state not in _UNREAD:
-            self._transport.resume_reading()
+        if self._state in _UNREAD or self._holds_enough:
+            return
+        self._transport.resume_reading()
 
     def _fail_body(self, problem: Problem) -> None:
         self._move(Event.BODY_FAILED)
