@@ -71,9 +71,7 @@ class Receiver(Client):
     @property
     def _holds_enough(self) -> bool:
         """Whether no more is read before some of the further requests are."""
-        return (
-            self._state in _HOLDING and len(self._reader.buffer) > _PIPELINE_LIMIT
-        )
+        return self._state in _HOLDING and len(self._reader.buffer) > _PIPELINE_LIMIT
 
     def _hold(self, data: bytes) -> None:
         """Hold what comes until that before it was read, and its response taken."""

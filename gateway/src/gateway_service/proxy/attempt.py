@@ -120,7 +120,7 @@ class Attempt:
             self._end_work(result)
         if isinstance(result, UpstreamError):
             outcome = self._outcome_of(result)
-            if outcome is not Outcome.STALE:
+            if outcome is not Outcome.STALE and not result.is_clients_fault:
                 replica.failed(result.kind)
         elif result.head.status in _FAILURE_STATUSES:
             outcome = Outcome.FAILURE_STATUS

@@ -12,6 +12,7 @@ from typing import Final
 from gateway_service.http1.deadlines import NEVER
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.responses import SWITCHING_PROTOCOLS, ResponseHead
+from gateway_service.http1.problems import REQUEST_TIMEOUT
 from gateway_service.http1.streams import Stream
 from gateway_service.proxy import problems
 from gateway_service.proxy.attempt import Attempt, Outcome
@@ -284,7 +285,8 @@ class Forwarding:
                 while data := await body.read():
                     await exchange.send(data)
         except UpstreamError as error:
-            attempt.replica.failed(error.kind)
+            if not error.is_clients_fault:
+                attempt.replica.failed(error.kind)
             self._end_attempts()
             exchange.client.cut()
         else:
@@ -293,6 +295,8 @@ class Forwarding:
 
 
 def _problem_of(error: UpstreamError) -> Problem:
+    if error.is_clients_fault:
+        return REQUEST_TIMEOUT
     if error.is_late:
         return problems.NO_ANSWER_IN_TIME
     if error.kind is FailureKind.REFUSED:

@@ -112,19 +112,35 @@ class UpstreamConnection(RequestSender):
                 pass
 
     def on_deadline(self) -> None:
-        """Give up what takes too long."""
+        """Give up what takes too long.
+
+        What a client takes its time for is bounded where it is received.
+        """
         now = self._loop.time()
+        waits_for_client = self._waits_for_client
         match self._state:
+            case State.HEAD | State.BODY if waits_for_client and now < self._total_at:
+                self._expect_more()
             case State.HEAD if now < self._head_at:
                 self.deadline = self._head_at
                 if self._handler is not None:
                     self._handler.on_slow(is_gone=False)
-            case State.BODY if self._body.is_paused and now < self._total_at:
-                self._expect_more()
             case State.HEAD | State.BODY:
-                self._fail(UpstreamError(FailureKind.TIMEOUT, is_late=True))
+                self._fail(
+                    UpstreamError(
+                        FailureKind.TIMEOUT,
+                        is_late=True,
+                        is_clients_fault=waits_for_client,
+                    )
+                )
             case State.IDLE | State.TUNNEL | State.CLOSED:
                 self.abort()
+
+    @property
+    def _waits_for_client(self) -> bool:
+        """Whether the client has yet to send its request, or to take its response."""
+        is_untaken = self._state is State.BODY and self._body.is_paused
+        return is_untaken or not (self._is_sent or self._write_buffer.is_full)
 
     # Reading a response
 

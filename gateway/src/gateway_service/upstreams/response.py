@@ -12,11 +12,19 @@ from gateway_service.upstreams.failures import FailureKind
 class UpstreamError(Exception):
     """A replica gave no usable response."""
 
-    def __init__(self, kind: FailureKind, *, is_late: bool = False) -> None:
+    def __init__(
+        self,
+        kind: FailureKind,
+        *,
+        is_late: bool = False,
+        is_clients_fault: bool = False,
+    ) -> None:
         super().__init__(kind.value)
         self.kind = kind
         self.is_late = is_late
         """Whether it was given up, for the response might still have come."""
+        self.is_clients_fault = is_clients_fault
+        """Whether the client was waited for: this says nothing of the replica."""
 
 
 @dataclass
