@@ -1,10 +1,11 @@
 """WebSockets when the gateway ends."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests.support.gateway import config_for, running_gateway
+from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.raw_client import raw_client
 from tests.support.raw_upstream import Call, RawUpstream
 from tests.support.waiting import until
@@ -67,3 +68,50 @@ async def test_websockets_get_1001_when_the_gateway_ends(
 
     assert received.partition(b"\r\n\r\n")[2] == sent + closing
     await until(lambda: upstream.calls[0].received.endswith(MASKED_CLOSE))
+
+
+async def test_websockets_opened_while_the_gateway_ends_get_1001_too(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_ending = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.head()
+        await is_ending.wait()
+        await call.send(SWITCH)
+        await call.until_over()
+
+    upstream.script = script
+    async with (
+        running_gateway(config_for(upstream.port), tmp_path) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        await client.send(UPGRADE)
+        await until(lambda: upstream.calls)
+        stopping = asyncio.create_task(gateway.app.server.stop(grace=3))
+        await asyncio.sleep(0)
+        is_ending.set()
+        received = await client.rest(within=1)
+        assert received.partition(b"\r\n\r\n")[2] == CLOSE
+        client.writer.close()
+        await stopping
+
+
+async def test_very_many_frames_arrive_whole_and_have_some_in_each_turn(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    async def script(call: Call) -> None:
+        await call.head()
+        await call.send(SWITCH)
+        await call.until_over()
+
+    frames = b"\x82\x80\0\0\0\0" * 50_000 + MASKED_HELLO
+    at = Frames().feed(frames)
+    assert 0 < at <= 1_000
+
+    upstream.script = script
+    async with raw_client(gateway.port) as client:
+        await client.send(UPGRADE)
+        await client.reader.readuntil(b"\r\n\r\n")
+        await client.send(frames)
+        await until(lambda: upstream.calls[0].received.endswith(frames))

@@ -36,7 +36,7 @@ class Client(ABC):
     """
 
     _transport: asyncio.Transport
-    on_drain: Callable[[], None] | None = None
+    _on_drain: Callable[[], None] | None = None
     """Ends a tunnel when the server stops."""
 
     def __init__(
@@ -90,8 +90,11 @@ class Client(ABC):
         """Go on after a response that is complete."""
 
     @abstractmethod
-    def open_tunnel(self) -> Stream:
-        """Return what the client sends from now on, no longer HTTP."""
+    def open_tunnel(self, on_drain: Callable[[], None]) -> Stream:
+        """Return what the client sends from now on, no longer HTTP.
+
+        ``on_drain`` is called when the server stops, or at once if it does already.
+        """
 
     @abstractmethod
     def on_deadline(self) -> None:
@@ -144,8 +147,8 @@ class Client(ABC):
         """Close soon, unless a request is handled or on its way."""
         if self._state is State.IDLE:
             self.deadline = min(self.deadline, self.loop.time() + _ON_ITS_WAY)
-        elif self.on_drain is not None:
-            self.on_drain()
+        elif self._on_drain is not None:
+            self._on_drain()
 
     def close(self) -> None:
         """Close once the client has taken what was written, or does not in time."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 from gateway_service.http1 import problems
@@ -193,9 +194,12 @@ class Receiver(Client):
         if self._state in _HOLDING:
             self._hold(b"")
 
-    def open_tunnel(self) -> Stream:
+    def open_tunnel(self, on_drain: Callable[[], None]) -> Stream:
         """Return what the client sends from now on, no longer HTTP."""
         self._move(Event.TUNNEL_OPENED)
+        self._on_drain = on_drain
+        if self._server.is_stopping:
+            on_drain()
         self._body = Stream(self, self.loop)
         self.resume_reading()
         self._body.feed(self._reader.take_buffer())

@@ -69,7 +69,8 @@ class EdgeServer(ABC):
         """Idle connections that were closed to make room."""
         self._look_at = 0.0
         self._all_gone = asyncio.Event()
-        self._is_stopping = False
+        self.is_stopping = False
+        """Whether the drain delay is over, if there was one."""
 
     @abstractmethod
     def handle(self, exchange: Exchange) -> None:
@@ -95,7 +96,7 @@ class EdgeServer(ABC):
     @property
     def is_draining(self) -> bool:
         """Whether connections end with their next response."""
-        return self._readiness.draining or self._is_stopping
+        return self._readiness.draining or self.is_stopping
 
     def admit(self, connection: Client) -> bool:
         """Take note of a connection that was accepted; return whether it may stay.
@@ -188,7 +189,7 @@ class EdgeServer(ABC):
 
         Those that are busy for more than ``grace`` seconds are cut.
         """
-        self._is_stopping = True
+        self.is_stopping = True
         for connection in self._connections:
             connection.close_when_idle()
         try:

@@ -1,6 +1,7 @@
 """WebSocket frames, both ways between a client and a replica (RFC 6455)."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gateway_service.http1.exchange import Exchange
@@ -13,6 +14,9 @@ _CLOSE: Final = b"\x88\x02" + _GOING_AWAY
 
 _MASKED_CLOSE: Final = b"\x88\x82\0\0\0\0" + _GOING_AWAY
 """The same as a client sends it; nobody else's bytes are in it to be hidden."""
+
+_AT_ONCE: Final = 128
+"""Frames that are looked at before others get their turn: 0.2 ms of work."""
 
 _LONGEST_HEAD: Final = 14
 _EXTENSIONS: Final = {126: 2, 127: 8}
@@ -31,23 +35,26 @@ class Frames:
         """Whether a frame of our own may be sent now."""
         return not self._head and not self._left
 
-    def feed(self, data: bytes) -> None:
-        """Take note of bytes that were passed on."""
-        at = 0
-        while at < len(data):
-            if self._left:
-                step = min(self._left, len(data) - at)
-                self._left -= step
-                at += step
-                continue
+    def feed(self, data: bytes, at: int = 0) -> int:
+        """Take note of bytes from ``at`` on that are passed on; return their end.
+
+        Of very many frames some are left for a later call.
+        """
+        for _ in range(_AT_ONCE):
+            step = min(self._left, len(data) - at)
+            self._left -= step
+            at += step
+            if at == len(data):
+                break
             known = len(self._head)
             self._head += data[at : at + _LONGEST_HEAD - known]
             size = _head_size(self._head)
             if len(self._head) < size:
-                return
+                return len(data)
             self._left = _payload_size(self._head)
             self._head = b""
             at += size - known
+        return at
 
 
 def _head_size(head: bytes) -> int:
@@ -73,22 +80,12 @@ async def tunnel(
     a frame of theirs.
     """
     client = exchange.client
-    from_client = client.open_tunnel()
-    up_frames, down_frames = Frames(), Frames()
     draining = asyncio.Event()
-    client.on_drain = draining.set
-
-    async def up() -> None:
-        while data := await from_client.read():
-            up_frames.feed(data)
-            await connection.send(data)
-
-    async def down() -> None:
-        while data := await from_upstream.read():
-            down_frames.feed(data)
-            await exchange.send(data)
-
-    ways = {asyncio.ensure_future(way) for way in (up(), down(), draining.wait())}
+    from_client = client.open_tunnel(on_drain=draining.set)
+    up_frames, down_frames = Frames(), Frames()
+    up = _pass_on(from_client, up_frames, connection.send)
+    down = _pass_on(from_upstream, down_frames, exchange.send)
+    ways = {asyncio.ensure_future(way) for way in (up, down, draining.wait())}
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         if draining.is_set():
@@ -98,7 +95,20 @@ async def tunnel(
                 await connection.send(_MASKED_CLOSE)
                 await asyncio.sleep(0.1)  # its transport is cut hereafter
     finally:
-        client.on_drain = None
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
+
+
+async def _pass_on(
+    source: Stream, frames: Frames, send: Callable[[bytes], Awaitable[None]]
+) -> None:
+    """Pass on what comes until nothing more does, so many frames in each turn."""
+    while data := await source.read():
+        at = 0
+        while at < len(data):
+            end = frames.feed(data, at)
+            await send(data[at:end])
+            at = end
+            if at < len(data):
+                await asyncio.sleep(0)
