@@ -25,6 +25,7 @@ from tests.support.waiting import until
 from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
 from gateway_service.http1.parsing.limits import ClientTimeouts
+from gateway_service.http1.turns import Turns
 from gateway_service.upstreams.replica import ReplicaHealth
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -309,3 +310,17 @@ async def test_what_is_held_of_a_connection_does_not_grow_with_its_bodies(
             most = max(most, len(connection._reader.buffer))  # noqa: SLF001 - what is held
         await sending
     assert most <= 65_536 + 262_144
+
+
+async def test_work_that_fails_leaves_the_others_their_turns(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails() -> None:
+        raise ValueError
+
+    turns, done = Turns(asyncio.get_running_loop()), asyncio.Event()
+    for work in (fails, fails, done.set):
+        turns.add(work)
+    async with asyncio.timeout(1):
+        await done.wait()
+    assert caplog.messages[0].startswith("held work failed")

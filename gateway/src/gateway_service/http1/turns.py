@@ -32,7 +32,11 @@ class Turns:
         over_at = time.monotonic() + BUDGET
         for _ in range(len(self._waiting)):  # what is added now has a later turn
             # It stays in the queue meanwhile: `add` needs to start nothing.
-            self._waiting[0]()
+            try:
+                self._waiting[0]()
+            except Exception as error:  # noqa: BLE001 - it is logged
+                context = {"message": "held work failed", "exception": error}
+                self._loop.call_exception_handler(context)
             self._waiting.popleft()
             if time.monotonic() >= over_at:
                 break
