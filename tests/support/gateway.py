@@ -88,13 +88,15 @@ def config_for(*ports: int, **changes: Any) -> Config:  # noqa: ANN401
 async def running_gateway(
     config: Config,
     folder: Path,
+    *,
+    next_config: Config | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> AsyncIterator[RunningGateway]:
-    """Run a gateway for the length of a block."""
+    """Run a gateway for the length of a block; a reload reads ``next_config``."""
     log = folder / "access.log"
     values = {"access_log": str(log), **settings}
     start = await asyncio.to_thread(load, config)  # it reads files
-    app = create_app(GatewaySettings(**values), lambda: config, start)
+    app = create_app(GatewaySettings(**values), lambda: next_config or config, start)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     async with contextlib.AsyncExitStack() as stack:

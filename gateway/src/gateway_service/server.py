@@ -73,6 +73,8 @@ class GatewayServer(EdgeServer):
                 extra={"limits.connections": limits.connections, "connections": room},
             )
         self.head_limits = limits.head
+        for each in self.connections:
+            each.adopt_limits()
 
     def trusts(self, connection: Client) -> bool:
         """Return whether a connection is one of many clients' proxy."""

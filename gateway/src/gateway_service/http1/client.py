@@ -90,6 +90,10 @@ class Client(ABC):
         """Go on after a response that is complete."""
 
     @abstractmethod
+    def adopt_limits(self) -> None:
+        """Take over what the server allows by now, and which fields it passes on."""
+
+    @abstractmethod
     def open_tunnel(self, on_drain: Callable[[], None]) -> Stream:
         """Return what the client sends from now on, no longer HTTP.
 

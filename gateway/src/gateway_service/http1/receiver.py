@@ -69,6 +69,12 @@ class Receiver(Client):
         self._exchange: Exchange | None = None
         self._body_at = NEVER
 
+    def adopt_limits(self) -> None:
+        """Take over what the server allows by now, and which fields it passes on."""
+        self._timeouts = self._server.timeouts
+        self._reader.limits = self._server.head_limits
+        self._reader.fields = self._server.fields
+
     @property
     def _holds_enough(self) -> bool:
         """Whether no more is read before some of the further requests are."""
@@ -81,7 +87,6 @@ class Receiver(Client):
             self._transport.pause_reading()
 
     def _read_head(self) -> None:
-        self._reader.limits = self._server.head_limits
         try:
             event = self._reader.next_event()
         except MalformedError as error:

@@ -87,7 +87,7 @@ class MessageReader(ABC, Generic[HeadT]):
     def __init__(self, limits: HeadLimits, chunk_limits: ChunkLimits) -> None:
         self._chunk_limits = chunk_limits
         self.limits = limits
-        """Of the next head; they may be exchanged between two messages."""
+        """Of the next head; they may be exchanged at any time."""
         self.buffer = b""
         """The bytes that no event has covered yet."""
         self._scanned = 0
@@ -193,17 +193,18 @@ class MessageReader(ABC, Generic[HeadT]):
 class RequestReader(MessageReader[Request]):
     """Reads what a client sends."""
 
-    __slots__ = ("_fields",)
+    __slots__ = ("fields",)
 
     _skips_empty_line = True
     """Before the first line of a request (RFC 9112, 2.2)."""
 
     def __init__(self, limits: HeadLimits, fields: FieldPolicy) -> None:
         super().__init__(limits, ChunkLimits())
-        self._fields = fields
+        self.fields = fields
+        """Which fields of the next head are read and passed on."""
 
     def _read(self, head: list[bytes]) -> Request:
-        return read_request(head, self.limits, self._fields)
+        return read_request(head, self.limits, self.fields)
 
 
 class ResponseReader(MessageReader[ResponseHead]):

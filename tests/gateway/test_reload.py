@@ -1,0 +1,42 @@
+"""What a reload changes for connections that are open."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from tests.support.gateway import config_for, running_gateway
+from tests.support.raw_client import raw_client
+from tests.support.raw_upstream import RawUpstream
+
+from gateway_service.config.clients import Limits
+from gateway_service.http1.parsing.limits import ClientTimeouts
+
+GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\nX-Tenant: 1\r\n\r\n"
+
+
+async def test_open_connections_follow_a_reload(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(upstream.port)
+    strict = replace(
+        config,
+        dropped_headers=("x-tenant",),
+        limits=Limits(header_count=8),
+        client_timeouts=ClientTimeouts(keep_alive=0.2),
+    )
+    async with (
+        running_gateway(config, tmp_path, next_config=strict) as gateway,
+        raw_client(gateway.port) as client,
+        raw_client(gateway.port) as talker,
+    ):
+        for each in (client, talker):
+            await each.send(GET)
+            assert (await each.answer()).status == 200
+        await gateway.app.reload()
+
+        await talker.send(GET.replace(b"Host", b"A: b\r\n" * 8 + b"Host"))
+        assert (await talker.answer()).status == 431
+        await client.send(GET)
+        assert (await client.answer()).status == 200
+        assert await client.rest(within=2) == b""
+    names = [each.value("X-Tenant") for each in upstream.requests]
+    assert names == ["1", "1", None]
