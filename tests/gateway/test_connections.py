@@ -6,17 +6,18 @@ import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tests.support.certificates import write_certificate
 from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.gateway_process import gateway_process
 from tests.support.raw_client import ask, raw_client
-from tests.support.raw_upstream import RawUpstream
+from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
 from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits, TlsConfig
+from gateway_service.config.model import RetryConfig, Timeouts
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.parsing.limits import ClientTimeouts
 
@@ -295,3 +296,32 @@ async def test_a_connection_waits_for_a_descriptor(gateway: RunningGateway) -> N
         await loop.sock_sendall(client, GET)
         received = await asyncio.wait_for(loop.sock_recv(client, 65_536), 3)
     assert received.startswith(b"HTTP/1.1 200")
+
+
+async def test_a_lack_of_descriptors_for_a_hedge_costs_the_first_attempt_nothing(
+    tmp_path: Path,
+) -> None:
+    is_over = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.request()
+        await is_over.wait()
+        await call.send(OK)
+
+    async with AsyncExitStack() as stack:
+        replicas = [await stack.enter_async_context(raw_upstream()) for _ in range(2)]
+        for each in replicas:
+            each.script = script
+        config = config_for(
+            *(each.port for each in replicas),
+            retries=RetryConfig(attempt_timeout=0.2),
+            timeouts=Timeouts(response_head=5.0),
+        )
+        gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
+        client = await stack.enter_async_context(raw_client(gateway.port))
+        await client.send(GET)
+        await until(lambda: any(each.calls for each in replicas))
+        with no_descriptor_left():
+            await until(lambda: gateway.app.server.descriptors.exhausted)
+        is_over.set()
+        assert (await client.answer()).status == 200

@@ -12,7 +12,6 @@ from typing import Final
 from gateway_service.http1.deadlines import NEVER
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.responses import SWITCHING_PROTOCOLS, ResponseHead
-from gateway_service.http1.problems import REQUEST_TIMEOUT
 from gateway_service.http1.streams import Stream
 from gateway_service.proxy import problems
 from gateway_service.proxy.attempt import Attempt, Outcome
@@ -27,7 +26,6 @@ from gateway_service.proxy.routing import Route
 from gateway_service.proxy.tunnel import tunnel
 from gateway_service.proxy.waiting import asks_for_stream, preferred_wait
 from gateway_service.upstreams.connection import UpstreamConnection
-from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.response import (
     Result,
@@ -36,12 +34,11 @@ from gateway_service.upstreams.response import (
     UpstreamResponse,
 )
 from gateway_service.upstreams.upstream import Upstream
-from service_kit.problems import Problem, ProblemError
+from service_kit.problems import ProblemError
 
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _SAFE: Final = frozenset({"GET", "HEAD"})
 """Methods of which a replica may be asked while another still works on the same."""
-
 
 # What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
 _RESPONSE: Final = Outcome.RESPONSE
@@ -158,11 +155,15 @@ class Forwarding:
         except UpstreamError as error:
             if attempt in self._in_flight:
                 attempt.on_result(error)
-            return
-        if attempt in self._in_flight:
-            self._send(attempt, connection)
+        except ProblemError:
+            if self._in_flight == (attempt,):
+                raise
+            self._drop(attempt)
         else:
-            attempt.replica.pool.give_back(connection)
+            if attempt in self._in_flight:
+                self._send(attempt, connection)
+            else:
+                attempt.replica.pool.give_back(connection)
 
     def _send(self, attempt: Attempt, connection: UpstreamConnection) -> None:
         attempt.send(connection)
@@ -173,6 +174,12 @@ class Forwarding:
         attempts, self._in_flight = self._in_flight, ()
         self._exchange.on_abandoned = None
         for attempt in attempts:
+            attempt.release()
+
+    def _drop(self, attempt: Attempt) -> None:
+        """End one of several attempts, or one that another is to follow."""
+        if attempt in self._in_flight:
+            self._in_flight = tuple(a for a in self._in_flight if a is not attempt)
             attempt.release()
 
     def on_outcome(self, attempt: Attempt, outcome: Outcome, result: Result) -> None:
@@ -195,14 +202,13 @@ class Forwarding:
     ) -> bool:
         """Return whether another attempt may still bring a response."""
         if isinstance(result, UpstreamError):
-            self._problem = _problem_of(result)
+            self._problem = problems.after(result)
         if outcome is not Outcome.STALE:
             self._tried = (*self._tried, attempt.replica)
         has_others = len(self._in_flight) > 1
         if not has_others and not self._may_repeat(outcome):
             return False
-        self._in_flight = tuple(a for a in self._in_flight if a is not attempt)
-        attempt.release()
+        self._drop(attempt)
         if not has_others:
             self._upstream.retries += 1
             self._begin_attempt()
@@ -292,13 +298,3 @@ class Forwarding:
         else:
             self._end_attempts()
             exchange.end()
-
-
-def _problem_of(error: UpstreamError) -> Problem:
-    if error.is_clients_fault:
-        return REQUEST_TIMEOUT
-    if error.is_late:
-        return problems.NO_ANSWER_IN_TIME
-    if error.kind is FailureKind.REFUSED:
-        return problems.UNREACHABLE
-    return problems.BAD_ANSWER

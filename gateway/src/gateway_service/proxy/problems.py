@@ -6,6 +6,9 @@ No text names an upstream, a replica or an address.
 from dataclasses import replace
 from typing import Final
 
+from gateway_service.http1.problems import REQUEST_TIMEOUT
+from gateway_service.upstreams.failures import FailureKind
+from gateway_service.upstreams.response import UpstreamError
 from service_kit.problems import Problem, common, retry_in
 
 BODY_TOO_LARGE: Final = common.BODY_TOO_LARGE
@@ -22,3 +25,14 @@ MALFORMED_MAX_FORWARDS: Final = replace(
 def too_many_requests(retry_after: int) -> Problem:
     """Return the problem for a client that asks too often."""
     return retry_in(common.TOO_MANY_REQUESTS, retry_after)
+
+
+def after(error: UpstreamError) -> Problem:
+    """Return the problem for a request whose last attempt failed like this."""
+    if error.is_clients_fault:
+        return REQUEST_TIMEOUT
+    if error.is_late:
+        return NO_ANSWER_IN_TIME
+    if error.kind is FailureKind.REFUSED:
+        return UNREACHABLE
+    return BAD_ANSWER
