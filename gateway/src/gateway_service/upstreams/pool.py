@@ -77,12 +77,15 @@ class ConnectionPool:
         ProblemError
             There is no descriptor, which is no failure of the replica's.
         """
+        opening = self._loop.create_task(self._connect(), context=Context())
         try:
             async with asyncio.timeout(timeout):
-                connection = await self._loop.create_task(
-                    self._connect(), context=Context()
-                )
+                connection = await opening
+        except asyncio.CancelledError:
+            _close_unwanted(opening)
+            raise
         except TimeoutError:
+            _close_unwanted(opening)
             raise UpstreamError(FailureKind.REFUSED, is_late=True) from None
         except OSError as error:
             if self._descriptors.ran_out(error):
@@ -135,3 +138,9 @@ class ConnectionPool:
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+
+def _close_unwanted(opening: asyncio.Task[UpstreamConnection]) -> None:
+    """Close a connection that came in the moment in which nobody wanted it any more."""
+    if opening.done() and not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
