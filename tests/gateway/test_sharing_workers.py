@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.gateway.test_workers import replace_workers, until, worker_pids
 from tests.support.gateway_process import GatewayProcess, gateway_process
 from tests.support.raw_client import RawClient, ask, raw_client
@@ -119,10 +120,11 @@ async def test_a_reload_gives_every_worker_the_new_upstreams(
             assert found["replicas"][0]["readiness"] == "ready"
 
 
+@pytest.mark.parametrize("unread", [0, 2_000_000])
 async def test_workers_use_the_file_as_their_supervisor_read_it(
-    upstream: RawUpstream, tmp_path: Path
+    unread: int, upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    """They get to it only when it holds something else."""
+    """They get to it only when it holds something else, and read much before."""
     async with (
         replica_servers(2) as (first, second),
         gateway_process(
@@ -136,6 +138,10 @@ async def test_workers_use_the_file_as_their_supervisor_read_it(
         for pid in worker_pids(gateway):
             os.kill(pid, signal.SIGSTOP)
         text = gateway.config.read_text()
+        if unread:
+            gateway.config.write_text(f"#{'x' * unread}\n{text}")
+            gateway.process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(0.5)
         gateway.config.write_text(text.replace(str(first.port), str(second.port)))
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: second.requests != [])  # the supervisor's probe
@@ -143,7 +149,8 @@ async def test_workers_use_the_file_as_their_supervisor_read_it(
         gateway.config.write_text("routes = [")
         for pid in worker_pids(gateway):
             os.kill(pid, signal.SIGCONT)
-        await until(lambda: gateway.events().count("configuration_reloaded") >= 2)
+        times = 4 if unread else 2
+        await until(lambda: gateway.events().count("configuration_reloaded") >= times)
         for worker in range(2):
             found = (await status_of(gateway, worker))["upstreams"]["probed"]
             assert found["replicas"][0]["address"] == f"127.0.0.1:{second.port}"

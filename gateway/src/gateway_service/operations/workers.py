@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any, Final
 
 from gateway_service.config.faults import ConfigError
@@ -63,7 +63,7 @@ class Supervisor:
     async def run(self) -> int:
         """Return the exit code once every worker has ended after a signal."""
         loop = asyncio.get_running_loop()
-        self._lookout = Lookout(loop, self._tell)
+        self._lookout = Lookout(loop, self._tell_findings)
         self._spawn(self._lookout.adopt(self._last_good.config))
         first = [await self._start(worker) for worker in range(len(self._ports))]
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -103,19 +103,30 @@ class Supervisor:
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
                 self._tell(refusal_line(error.faults))
             else:
-                self._tell(good_line(text))
+                self._tell(self._lookout.lines + good_line(text))
 
     async def _tidy(self) -> None:
         self._lookout.tell_all()
         await asyncio.to_thread(self._last_good.follow_certificate)
 
-    def _tell(self, lines: bytes) -> None:
+    def _tell_findings(self, lines: bytes) -> None:
         """Write lines to each worker that reads; one that does not is told later."""
+        for stdin in self._open_inputs():
+            if stdin.transport.get_write_buffer_size() < _UNREAD_LIMIT:
+                stdin.write(lines)
+
+    def _tell(self, lines: bytes) -> None:
+        """Write lines to each worker, also to one that reads nothing for now.
+
+        When it goes on it must not do so with an old configuration.
+        """
+        for stdin in self._open_inputs():
+            stdin.write(lines)
+
+    def _open_inputs(self) -> Iterator[asyncio.StreamWriter]:
         for process in self._running.values():
-            if process.stdin is None or process.stdin.is_closing():
-                continue
-            if process.stdin.transport.get_write_buffer_size() < _UNREAD_LIMIT:
-                process.stdin.write(lines)
+            if process.stdin is not None and not process.stdin.is_closing():
+                yield process.stdin
 
     def _pass_on(self, number: signal.Signals) -> None:
         for process in self._running.values():
