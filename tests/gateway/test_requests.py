@@ -12,6 +12,7 @@ from tests.support.gateway import (
 )
 from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import RawUpstream
+from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits
 
@@ -33,6 +34,16 @@ async def test_g3_connect_is_refused(
 ) -> None:
     request = f"CONNECT {target.format(port=upstream.port)} HTTP/1.1\r\nHost: a\r\n\r\n"
     assert (await ask(gateway.port, request.encode())).status == 501
+    assert upstream.calls == []
+
+
+async def test_a_method_longer_than_any_known_is_refused_and_not_logged(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    request = b"%b /api/x HTTP/1.1\r\nHost: a\r\n\r\n" % (b"GET" * 1_000)
+    assert (await ask(gateway.port, request)).status == 501
+    await until(gateway.access_log.read_bytes)
+    assert b"GETGET" not in gateway.access_log.read_bytes()
     assert upstream.calls == []
 
 

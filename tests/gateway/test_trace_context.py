@@ -113,9 +113,11 @@ class UnsentSpans(SpanSender):
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.methods: list[str] = []
 
     def send(self, span: ServerSpan) -> None:
         self.names.append(span.trace_id)
+        self.methods.append(span.method)
 
     async def close(self) -> None:
         """Do nothing."""
@@ -138,6 +140,16 @@ async def test_a_client_cannot_choose_a_trace_id_that_is_recorded(
     assert recorded <= set(flags)
     assert flags.count("01") in {0, 1, 2, 3} or recorded == {"01"}
     assert len(spans.names) == flags.count("01")
+
+
+async def test_a_span_names_no_method_that_a_client_made_up(
+    gateway: RunningGateway,
+) -> None:
+    spans = UnsentSpans()
+    gateway.app.server.tracing = ExchangeTracing(spans, percent=100)
+    for method in (b"BREW", b"GET"):
+        await ask(gateway.port, method + b" /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert spans.methods == ["other", "GET"]
 
 
 async def test_the_access_log_names_the_trace(

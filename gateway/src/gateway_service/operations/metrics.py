@@ -14,6 +14,12 @@ from gateway_service.operations.upstream_metrics import upstream_metrics
 from service_kit.metrics import RequestMetrics, with_samples
 
 
+def method_label(exchange: Exchange) -> str:
+    """Return the method where it is one of few, for metrics and spans."""
+    method = exchange.request.method
+    return method if exchange.route and method in METHODS else "other"
+
+
 class GatewayMetrics(Collector):
     """Counts requests, and reports the state of the gateway and of its replicas."""
 
@@ -30,12 +36,11 @@ class GatewayMetrics(Collector):
 
     def record(self, exchange: Exchange, seconds: float) -> None:
         """Count an exchange that is over."""
-        method, status = exchange.request.method, exchange.status or CLIENT_GONE
         route = exchange.route or "none"
         self._requests.count(
-            method if exchange.route and method in METHODS else "other",
+            method_label(exchange),
             route,
-            status,
+            exchange.status or CLIENT_GONE,
             seconds,
             exchange.upstream or "none",
         )

@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway_service.http1.exchange import CLIENT_GONE, Exchange
+from gateway_service.operations.metrics import method_label
 from service_kit.tracing import ServerSpan, SpanSender
 
 _DIGITS: Final = 8
@@ -36,7 +37,7 @@ class ExchangeTracing:
                 trace_id=exchange.trace_id,
                 span_id=exchange.span_id,
                 parent_id=None if caller is None else caller.span_id,
-                method=exchange.request.method if exchange.route else "other",
+                method=method_label(exchange),
                 route=exchange.route or "none",
                 status=exchange.status or CLIENT_GONE,
                 seconds=seconds,

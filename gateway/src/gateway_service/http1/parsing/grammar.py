@@ -38,6 +38,8 @@ HOST: Final = re.compile(
 _VERSIONS: Final = frozenset({b"HTTP/1.1", b"HTTP/1.0"})
 _VERSION: Final = re.compile(rb"HTTP/(\d)\.(\d)")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: .*)?")
+_LONGEST_METHOD: Final = 32
+"""Bytes, twice as many as any registered one has (RFC 9112, 3): logs repeat them."""
 _LONGEST_NUMBER: Final = 15
 """Digits of a length."""
 
@@ -92,6 +94,10 @@ def parse_request_line(line: bytes) -> RequestLine:
         raise MalformedError("The request line is malformed.") from None
     if not method or method.translate(None, _TCHAR):
         raise MalformedError("The method is malformed.")
+    if len(method) > _LONGEST_METHOD:
+        raise MalformedError(
+            "The method is longer than any known.", HTTPStatus.NOT_IMPLEMENTED
+        )
     if version not in _VERSIONS:
         raise _other_version(version)
     return RequestLine(method, target, version == b"HTTP/1.0")
