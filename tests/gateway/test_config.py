@@ -136,6 +136,30 @@ def test_upstreams_variable_has_the_upstreams_name() -> None:
     assert config.upstreams[0].addresses == (Address("a", 1),)
 
 
+def test_variable_of_two_upstreams_is_a_fault() -> None:
+    text = (
+        LEAST
+        + """
+[upstreams.a-b]
+addresses = ["http://one:1"]
+[upstreams.a_b]
+addresses = ["http://two:2"]
+"""
+    )
+    assert len(parse_config(text, "g.toml", {}).upstreams) == 3
+    assert faults(text, {"GATEWAY_UPSTREAM_A_B": "http://other:3"}) == [
+        "GATEWAY_UPSTREAM_A_B: names two upstreams of the file"
+    ]
+
+
+def test_connections_to_upstreams_are_those_of_every_address() -> None:
+    text = LEAST.replace('"http://content:8002"', '"http://a:1", "http://b:1"')
+    upstream = parse_config(text, "g.toml", {}).upstreams[0]
+    assert upstream.max_in_flight == 512
+    assert upstream.idle_connections == 64
+    assert parse_config(text, "g.toml", {}).upstream_connections == 512 + 2 * 64
+
+
 def test_service_name_is_an_address() -> None:
     text = LEAST.replace("http://content:8002", "srv://_http._tcp.content?probe=9002")
 

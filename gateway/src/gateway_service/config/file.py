@@ -62,9 +62,12 @@ def _override(
     document: dict[str, Any], environ: Mapping[str, str], faults: Faults
 ) -> None:
     """Replace values of the file by the environment's."""
-    known = dict(_variables(Config, document))
+    found = list(_variables(Config, document))
+    known = dict(found)
     for variable in sorted(filter(environ.get, environ)):
-        if variable in known:
+        if sum(name == variable for name, _ in found) > 1:
+            faults.found.append(f"{variable}: names two upstreams of the file")
+        elif variable in known:
             path, rule = known[variable]
             if _replace(document, path, rule.from_text(environ[variable])):
                 faults.override(path, variable)

@@ -286,7 +286,11 @@ class Config:
 
     @property
     def upstream_connections(self) -> int:
-        """How many connections to upstreams there may be at once."""
+        """How many connections to upstreams there may be at once.
+
+        As far as it can be told: an address that is a name may be several replicas.
+        """
         return sum(
-            each.max_in_flight + each.idle_connections for each in self.upstreams
+            each.max_in_flight + each.idle_connections * len(each.addresses)
+            for each in self.upstreams
         )
