@@ -24,7 +24,7 @@ _good_hosts: Final[Cache[bytes, bool]] = Cache()
 """Hosts found well-formed."""
 
 _LONGEST_CACHED: Final = 256
-"""Bytes of a request line that is cached; one with a query never is."""
+"""Bytes of a host or a request line that is cached; one with a query never is."""
 
 
 class _Start(NamedTuple):
@@ -149,7 +149,8 @@ def _host(values: Values, *, is_http_10: bool) -> bytes:
     if host not in _good_hosts:
         if not HOST.fullmatch(host):
             raise MalformedError("The Host field is malformed.")
-        _good_hosts.store(host, True)  # noqa: FBT003 - it was found well-formed
+        if len(host) <= _LONGEST_CACHED:
+            _good_hosts.store(host, True)  # noqa: FBT003 - it was found well-formed
     return host
 
 
