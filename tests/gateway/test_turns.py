@@ -27,6 +27,7 @@ from gateway_service.config.model import Timeouts
 from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.http1.turns import Turns
 from gateway_service.upstreams.replica import ReplicaHealth
+from service_kit.request_id import NO_REQUEST, request_id
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 MISSING = b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -324,3 +325,11 @@ async def test_work_that_fails_leaves_the_others_their_turns(
     async with asyncio.timeout(1):
         await done.wait()
     assert caplog.messages[0].startswith("held work failed")
+
+
+async def test_work_of_one_connection_is_done_in_no_request_of_another() -> None:
+    turns = Turns(asyncio.get_running_loop())
+    found: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    request_id.set("of another")
+    turns.add(lambda: found.set_result(request_id.get()))
+    assert await found == NO_REQUEST

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import Final
 
 BUDGET: Final = 0.002
@@ -21,11 +22,13 @@ class Turns:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[Callable[[], None]] = deque()
+        self._context = Context()
+        """Of no request: the work of one connection is begun in the turn of another."""
 
     def add(self, work: Callable[[], None]) -> None:
         """Do some work in a later turn of the loop."""
         if not self._waiting:
-            self._loop.call_soon(self._run)
+            self._loop.call_soon(self._run, context=self._context)
         self._waiting.append(work)
 
     def _run(self) -> None:
@@ -41,4 +44,4 @@ class Turns:
             if time.monotonic() >= over_at:
                 break
         if self._waiting:
-            self._loop.call_soon(self._run)
+            self._loop.call_soon(self._run, context=self._context)
