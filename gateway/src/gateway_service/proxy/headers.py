@@ -75,20 +75,24 @@ _STANDARD: Final = frozenset(
         b"x-xsrf-token",
     }
 )
-"""Known names with a hyphen, which CGI and its heirs confuse with an underscore."""
+"""Known names with a hyphen, which CGI and its heirs confuse with other signs."""
+
+_SIGNS: Final = b"!#$%&'*+.^_`|~"
+"""What a name may hold beside letters, digits and hyphens (RFC 9110, 5.6.2)."""
+_HYPHENATED: Final = bytes.maketrans(_SIGNS, b"-" * len(_SIGNS))
 
 
 @lru_cache(maxsize=8)
 def request_fields(dropped: tuple[str, ...]) -> FieldPolicy:
     """Return the policy that takes out these names too; `*` ends a beginning of some.
 
-    An underscore counts as a hyphen wherever that makes a known name.
+    Any other sign counts as a hyphen wherever that makes a known name.
     """
     names, beginnings = _split((*_SAID_BY_THE_GATEWAY, *dropped))
     known = _READ_OF_REQUESTS | HOP_BY_HOP | _STANDARD
 
     def is_dropped(name: bytes) -> bool:
-        hyphenated = name.replace(b"_", b"-")
+        hyphenated = name.translate(_HYPHENATED)
         return (
             hyphenated in names
             or hyphenated.startswith(beginnings)
@@ -100,8 +104,12 @@ def request_fields(dropped: tuple[str, ...]) -> FieldPolicy:
 
 def _split(patterns: Iterable[str]) -> tuple[frozenset[bytes], tuple[bytes, ...]]:
     """Return the whole names, and the beginnings of names."""
-    encoded = [each.lower().replace("_", "-").encode("ascii") for each in patterns]
+    encoded = [each.lower().encode("ascii") for each in patterns]
     return (
-        frozenset(each for each in encoded if not each.endswith(b"*")),
-        tuple(each[:-1] for each in encoded if each.endswith(b"*")),
+        frozenset(
+            each.translate(_HYPHENATED) for each in encoded if not each.endswith(b"*")
+        ),
+        tuple(
+            each[:-1].translate(_HYPHENATED) for each in encoded if each.endswith(b"*")
+        ),
     )
