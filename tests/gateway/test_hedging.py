@@ -1,6 +1,7 @@
 """A slow response is no failure: another replica is asked as well."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -121,6 +122,9 @@ async def test_the_first_attempt_may_win_when_the_second_fails(
 
     assert (await ask(scene.gateway.port, GET)).body == b"slow"
     assert scene.delivered == (1, 1)
+    await until(scene.gateway.access_log.read_text)
+    line = json.loads(scene.gateway.access_log.read_text())
+    assert line["replica"] == f"127.0.0.1:{scene.slow.port}"
 
 
 async def test_the_second_attempt_may_win_after_the_first_failed(

@@ -261,6 +261,7 @@ class Forwarding:
 
     def _pass_on(self, attempt: Attempt, response: UpstreamResponse) -> None:
         exchange = self._exchange
+        exchange.replica = attempt.replica.endpoint
         exchange.upstream_seconds = attempt.seconds
         if len(self._in_flight) > 1:
             self._win(attempt)
@@ -275,7 +276,6 @@ class Forwarding:
         """End the attempts that were slower."""
         others = [each for each in self._in_flight if each is not attempt]
         self._in_flight = (attempt,)
-        self._exchange.replica = attempt.replica.endpoint
         self._upstream.hedges_won += attempt.is_hedge
         for each in others:
             each.lose()
