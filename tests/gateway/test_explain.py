@@ -31,6 +31,8 @@ def told(config: Config, method: str, url: str, *headers: str) -> str:
     [
         ("GET http://localhost:8080/api/test/all?a=b", 0, "sent to content"),
         ("GET /api/test", 0, "sent to content"),
+        ("GET http://localhost?a=b", 0, "the gateway's own page"),
+        ("GET /api/test#part", 0, "sent to content"),
         ("GET /", 0, "the gateway's own page"),
         ("GET /console", 0, "the gateway's own page"),
         ("DELETE /console", 1, "405 method_not_allowed"),
@@ -54,6 +56,13 @@ def test_the_outcome_is_told_and_is_the_exit_code(
 
     assert explain(path, {}, Asked(method, url, [])) == code
     assert words in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_what_the_headers_say_is_told() -> None:
+    config = config_for(8002)
+    assert "sent to content" in told(config, "GET", "/api/x", "Host: a.example")
+    assert "sent to content" in told(config, "GET", "/api/x", "Via: 1.1 other")
+    assert "508 loop_detected" in told(config, "GET", "/api/x", "Via: 1.1 Gateway")
 
 
 def test_a_bad_configuration_is_named(

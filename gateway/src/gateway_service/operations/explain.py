@@ -19,6 +19,7 @@ from gateway_service.http1.parsing.requests import Request, read_request
 from gateway_service.operations.doctor import BAD_CONFIGURATION
 from gateway_service.proxy.cors import VARY, Cors, is_preflight
 from gateway_service.proxy.headers import request_fields
+from gateway_service.proxy.messages import is_loop
 from gateway_service.proxy.routing import Route, Routes
 from gateway_service.proxy.state import pages_of
 
@@ -80,7 +81,7 @@ def explanation_of(config: Config, asked: Asked) -> Explanation:
     if route is None:
         outcome, is_served = _without_route(request, pages_of(config))
     else:
-        outcome, is_served = _on_route(request, route)
+        outcome, is_served = _on_route(request, route, config.pseudonym)
     lines = [_line("request", f"{request.method} {request.target.decode('ascii')}")]
     if route is not None:
         upstream = next(u for u in config.upstreams if u.name == route.upstream)
@@ -91,11 +92,10 @@ def explanation_of(config: Config, asked: Asked) -> Explanation:
 
 def _head(asked: Asked) -> bytes:
     """Return the head of the request, or raise MalformedError."""
-    host, target = "localhost", asked.url
-    if "://" in asked.url:
-        authority, slash, rest = asked.url.partition("://")[2].partition("/")
-        host, target = authority, f"{slash or '/'}{rest}"
-    lines = [f"{asked.method} {target} HTTP/1.1", f"Host: {host}", *asked.headers]
+    target = asked.url.partition("#")[0]  # which stays with whoever asks
+    has_host = any(_name(header) == "host" for header in asked.headers)
+    host = [] if has_host else ["Host: localhost"]
+    lines = [f"{asked.method} {target} HTTP/1.1", *host, *asked.headers]
     if any("\r" in line or "\n" in line for line in lines):
         raise MalformedError("A line end is in the request.")
     return "\r\n".join(lines).encode()
@@ -110,7 +110,7 @@ def _without_route(request: Request, pages: Container[str]) -> tuple[str, bool]:
     return "200: the gateway's own page", True
 
 
-def _on_route(request: Request, route: Route) -> tuple[str, bool]:
+def _on_route(request: Request, route: Route, pseudonym: str) -> tuple[str, bool]:
     """Return the same for a request on a route."""
     wanted = request.values.get(_PREFLIGHT_METHOD)
     if is_preflight(request.method, request.origin, wanted[0] if wanted else None):
@@ -120,6 +120,8 @@ def _on_route(request: Request, route: Route) -> tuple[str, bool]:
         return f"405 method_not_allowed: the route lets {allowed} through", False
     if request.length > route.body_limit:
         return f"413 body_too_large: more than {route.body_limit} bytes", False
+    if is_loop(request.values.get(b"via", []), pseudonym.encode("ascii")):
+        return f"508 loop_detected: its Via names {pseudonym}, this gateway", False
     return f"sent to {route.upstream}", True
 
 

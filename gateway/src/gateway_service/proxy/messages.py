@@ -112,10 +112,15 @@ def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes
     return lines
 
 
+def is_loop(via: list[bytes], pseudonym: bytes) -> bool:
+    """Whether a request has been here before, by what its Via says."""
+    hops = [element.split() for element in b",".join(via).lower().split(b",")]
+    return any(pseudonym.lower() in each[1:2] for each in hops)
+
+
 def _after_others(before: list[bytes], hop: bytes, pseudonym: bytes) -> bytes:
     """Return what Via says of this hop and of those before it."""
-    hops = [element.split() for element in b",".join(before).lower().split(b",")]
-    if any(pseudonym.lower() in each[1:2] for each in hops):
+    if is_loop(before, pseudonym):
         raise ProblemError(problems.LOOP_DETECTED)
     return b", ".join([*before, hop])
 
