@@ -267,3 +267,16 @@ def test_a_body_that_ends_early_is_no_end(rest: bytes) -> None:
     read(reader, OK + rest)
     with pytest.raises(MalformedError):
         reader.receive_end()
+
+
+@pytest.mark.parametrize("at_once", [1, 1_000])
+def test_the_largest_head_is_read_however_it_comes(at_once: int) -> None:
+    line = b"GET /%b HTTP/1.1" % (b"a" * (LIMITS.start_line - 14))
+    fields = [b"Host: h", *[b"A: %b" % (b"b" * length) for length in (37, 37, 38)]]
+    head = b"\r\n".join([line, *fields, b"", b""])
+    assert sum(map(len, fields)) == LIMITS.fields
+    reader = request_reader()
+    for at in range(0, len(head), at_once):
+        assert reader.next_event() is NEED_DATA
+        reader.receive(head[at : at + at_once])
+    assert isinstance(reader.next_event(), Request)

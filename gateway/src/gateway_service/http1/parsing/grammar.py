@@ -110,9 +110,10 @@ def check_unfinished_head(data: bytes, start: int, limits: HeadLimits) -> None:
     """
     if data[start : start + 1].translate(None, _TCHAR + CRLF):
         raise MalformedError("This is not HTTP.")
-    if len(data) <= limits.start_line:
+    longest_end = start + limits.start_line
+    if len(data) <= longest_end:
         return
-    if data.find(CRLF, start, start + limits.start_line + len(CRLF)) < 0:
+    if data.find(CRLF[:1], start, longest_end + 1) < 0:
         raise _target_too_long()
     if len(data) > start + limits.head:
         raise _fields_too_large()

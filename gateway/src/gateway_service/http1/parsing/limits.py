@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-_HEAD_END: Final = 4
-"""Bytes of the empty line, and of the line end before it."""
+_LINE_END: Final = 2
+"""Bytes of it; no limit counts them."""
 
 
 class HeadLimits(NamedTuple):
@@ -18,7 +18,8 @@ class HeadLimits(NamedTuple):
     @property
     def head(self) -> int:
         """The longest head that can be within all limits."""
-        return self.start_line + self.fields + _HEAD_END
+        lines = self.field_count + 2  # with the first one, and the empty one
+        return self.start_line + self.fields + lines * _LINE_END
 
 
 class ChunkLimits(NamedTuple):
