@@ -73,6 +73,16 @@ async def test_quota_says_what_is_left_and_counts_nothing() -> None:
     assert quota.seconds == pytest.approx(54)
 
 
+async def test_nobody_waits_longer_than_a_limit_that_was_relaxed_wants() -> None:
+    limits = RateLimits("memory", now=FakeClock())
+    of_an_hour, client = RateLimit(10, 3_600), "192.0.2.1"
+    for _ in range(11):
+        await limits.wait("/api", of_an_hour, client)
+
+    assert await limits.quota("/api", TEN_A_MINUTE, client) == (0, 60)
+    assert await limits.wait("/api", TEN_A_MINUTE, client) == pytest.approx(6)
+
+
 async def test_refused_requests_do_not_lengthen_the_wait() -> None:
     clock = FakeClock()
     limits = RateLimits("memory", now=clock)

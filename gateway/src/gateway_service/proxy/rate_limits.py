@@ -114,8 +114,11 @@ class RowCounter:
 
 
 def _counted(free_at: float, limit: RateLimit, now: float) -> tuple[float, float]:
-    """Return when a client has its whole limit again, and how long it must wait."""
-    free_at = max(free_at, now)
+    """Return when a client has its whole limit again, and how long it must wait.
+
+    By another limit, before a reload, that may have been much later.
+    """
+    free_at = min(max(free_at, now), now + limit.seconds)
     cost = limit.seconds / limit.requests
     excess = free_at + cost - now - limit.seconds
     if excess > cost * 1e-6:
@@ -124,7 +127,7 @@ def _counted(free_at: float, limit: RateLimit, now: float) -> tuple[float, float
 
 
 def _quota(free_at: float, limit: RateLimit, now: float) -> Quota:
-    busy = max(0.0, free_at - now)
+    busy = min(max(0.0, free_at - now), limit.seconds)
     free = (limit.seconds - busy) * limit.requests / limit.seconds
     return Quota(max(0, int(free + 1e-6)), busy)
 
