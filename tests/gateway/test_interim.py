@@ -89,3 +89,13 @@ async def test_limits_of_responses_can_be_set(
     upstream.answer = OK.replace(b"\r\n\r\n", b"\r\nX: %b\r\n\r\n" % (b"x" * 400))
     async with running_gateway(config, tmp_path) as gateway:
         assert (await ask(gateway.port, GET)).status == 502
+
+
+async def test_a_response_may_have_an_extension_on_each_of_its_chunks(
+    upstream: RawUpstream, gateway: RunningGateway
+) -> None:
+    chunks = b"1;signature=%b\r\nx\r\n" % (b"0" * 64) * 1_000
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    upstream.answer = head + chunks + b"0\r\n\r\n"
+
+    assert (await ask(gateway.port, GET)).body == b"x" * 1_000

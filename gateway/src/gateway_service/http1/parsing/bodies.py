@@ -21,8 +21,6 @@ _CHUNK_LINE: Final = re.compile(
 
 _CHUNK_LINE_LIMIT: Final = 256
 """Bytes of a chunk's size with its extensions, which nobody uses."""
-_EXTENSIONS_LIMIT: Final = 16_384
-"""Bytes of extensions in one body; a trickle of them is an attack."""
 _TRAILERS_LIMIT: Final = 8_192
 
 
@@ -144,7 +142,7 @@ class ChunkedDecoder:
         if match is None:
             raise MalformedError("The size line of a chunk is malformed.")
         self._extensions += len(line) - len(match[1])
-        if self._extensions > _EXTENSIONS_LIMIT:
+        if self._extensions > self._limits.extensions:
             raise MalformedError("There are too many chunk extensions.")
         size = int(match[1], 16)
         self._overhead += len(line) + 2 * len(CRLF) - size

@@ -30,6 +30,8 @@ class ChunkLimits(NamedTuple):
 
     That is 4,096 chunks of one byte; chunks of more than four bytes never count.
     """
+    extensions: int = 16_384
+    """Bytes of chunk extensions in one body; a trickle of them is an attack."""
     at_once: int = 128
     """Chunks that are read before others get their turn: 0.3 ms of work."""
 

@@ -33,8 +33,10 @@ INTERIM_LIMIT: Final = 16
 """1xx responses before the final one; more are a flood."""
 
 
-_NO_LIMITS: Final = ChunkLimits(overhead=sys.maxsize, at_once=sys.maxsize)
-"""A replica may stream its response in single bytes."""
+_NO_LIMITS: Final = ChunkLimits(
+    overhead=sys.maxsize, extensions=sys.maxsize, at_once=sys.maxsize
+)
+"""A replica may stream its response in single bytes, and say something of each."""
 
 
 _USUAL_HEAD: Final = 4_096
