@@ -24,6 +24,7 @@ from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
+from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.http1.turns import Turns
 from gateway_service.upstreams.replica import ReplicaHealth
@@ -308,6 +309,7 @@ async def test_what_is_held_of_a_connection_does_not_grow_with_its_bodies(
         for _ in range(40):
             assert (await client.answer()).status == 200
             [connection] = gateway.app.server.connections
+            assert isinstance(connection, ClientConnection)
             most = max(most, len(connection._reader.buffer))  # noqa: SLF001 - what is held
         await sending
     assert most <= 65_536 + 262_144
