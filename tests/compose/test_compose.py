@@ -6,6 +6,7 @@ volumes of its own, and is removed at the end.
 
 import asyncio
 import json
+import re
 import secrets
 import subprocess
 import time
@@ -233,6 +234,19 @@ async def test_gateways_follow_an_edge_that_crashed(
     while not await asyncio.to_thread(_answers, containers.base_url):
         assert time.monotonic() - crashed_at < 30
         await asyncio.sleep(0.1)
+
+
+def test_what_the_engine_leaves_down_is_started_as_it_was(
+    containers: WalkedContainers,
+) -> None:
+    """As after a restart of the engine, which starts no gateway before edge."""
+    before = _ids(containers)
+    unit = (ROOT / "deploy" / "compose" / "gatehouse.service").read_text()
+    (command,) = re.findall(r"^ExecStart=/usr/bin/(docker .*)$", unit, re.MULTILINE)
+    docker("stop", *(before[name] for name in ("gateway", "gateway-2", "edge")))
+    containers.run(*command.split())
+    assert _answers(containers.base_url)
+    assert _ids(containers) == before
 
 
 def _ids(containers: WalkedContainers) -> dict[str, str]:
