@@ -85,6 +85,8 @@ class Login:
             is_named = mode == "VERIFY_IDENTITY"
             least = "VERIFY_IDENTITY" if is_named else "VERIFY_CA"
             yield f"ssl-mode={least if is_verified else mode}"
+            if mode == "DISABLED":  # a password without TLS is encrypted all the same
+                yield "get-server-public-key"
         elif mode == "DISABLED":
             yield "skip-ssl"
         else:

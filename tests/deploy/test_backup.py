@@ -261,7 +261,7 @@ def test_a_passphrase_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("query", "mysql", "mariadb"),
     [
-        ("", ["ssl-mode=DISABLED"], ["skip-ssl"]),
+        ("", ["ssl-mode=DISABLED", "get-server-public-key"], ["skip-ssl"]),
         (
             "?ssl-mode=required",
             ["ssl-mode=REQUIRED"],
