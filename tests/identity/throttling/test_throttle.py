@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -460,3 +460,38 @@ async def test_memory_holds_a_bounded_number_of_counts(clock: TurnedClock) -> No
     assert await counts.get("busy") == 10_000
     assert await counts.get("key 0") == 0
     assert await counts.reset() == 100
+
+
+async def floods(throttle: Throttle) -> None:
+    """Do from many networks what costs no hash."""
+    for number in range(500):
+        address = f"2001:db8:{number:x}::1"
+        with contextlib.suppress(TooManyAttemptsError):
+            await throttle.reserve_sign_up(address)
+        with contextlib.suppress(TooManyAttemptsError):
+            await throttle.reserve_mail("reset", f"{number}@example.test", address)
+
+
+async def guesses_at_others(throttle: Throttle) -> None:
+    for number in range(500):
+        await fails(throttle, f"nobody {number}", f"2001:db8:{number:x}::1")
+
+
+@pytest.mark.parametrize("flood", [floods, guesses_at_others])
+async def test_guesses_are_not_forgotten_for_what_else_is_counted(
+    clock: TurnedClock, flood: Callable[[Throttle], Awaitable[None]]
+) -> None:
+    throttle = Throttle(StoreCounters(MemoryCounts(clock, max_counts=400), clock))
+    for number in range(SIGN_INS_OF_USER[0].amount):
+        assert await fails(throttle, "alice", elsewhere(number))
+
+    await flood(throttle)
+
+    assert not await fails(throttle, "alice", elsewhere(99))
+
+
+async def test_what_was_taken_back_leaves_no_counts(clock: TurnedClock) -> None:
+    counts = MemoryCounts(clock)
+    attempt = await Throttle(StoreCounters(counts, clock)).reserve_sign_in("a", HOME)
+    await attempt.was_not_tried()
+    assert await counts.reset() == 0

@@ -5,9 +5,10 @@ What they hold may be lost: it only says who waits.
 
 import math
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from limits import RateLimitItemPerSecond
@@ -22,10 +23,17 @@ from service_kit.valkey_pools import open_pool
 
 T = TypeVar("T")
 
+_Counts = OrderedDict[str, tuple[int, float]]
+"""Each count, and when it starts anew; the one touched last comes last."""
+
 MEMORY_URL: Final = "memory://"
 
 MAX_COUNTS: Final = 100_000
-"""Counts kept in memory, about 40 MB; the ones not touched for longest are dropped."""
+"""Counts kept in memory, about 40 MB."""
+
+_LOOKED_AT: Final = 16
+"""Counts of which the least is dropped where there are too many: a guesser who makes
+many by the way would have those forgotten that keep them from guessing."""
 
 STORE_TIMEOUT: Final = 0.5
 """Seconds for all that one question asks of Valkey."""
@@ -45,7 +53,11 @@ return count - taken
 
 
 class MemoryCounts(Storage):
-    """A bounded store of counts for `limits`, whose own never stops growing."""
+    """A bounded store of counts for `limits`, whose own never stops growing.
+
+    Where there are too many, the kind with the most of them loses one: sign-ups and
+    requests for mail, which cost no hash, push out no failures of accounts.
+    """
 
     STORAGE_SCHEME = None
 
@@ -58,7 +70,8 @@ class MemoryCounts(Storage):
         super().__init__()
         self._now = now
         self._max_counts = max_counts
-        self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._kinds: defaultdict[str, _Counts] = defaultdict(OrderedDict)
+        self._size = 0
 
     @property
     def base_exceptions(self) -> type[Exception]:
@@ -70,15 +83,14 @@ class MemoryCounts(Storage):
 
         A negative amount takes away at most what there is.
         """
-        live = self._live(key)
-        if live is None and amount < 0:
-            return 0
-        count, expires_at = live or (0, self._now() + expiry)
+        count, expires_at = self._live(key) or (0, self._now() + expiry)
+        self._drop(key)
         count = max(0, count + amount)
-        self._counts[key] = (count, expires_at)
-        self._counts.move_to_end(key)
-        if len(self._counts) > self._max_counts:
-            self._counts.popitem(last=False)
+        if count:
+            self._kinds[_kind(key)][key] = (count, expires_at)
+            self._size += 1
+        if self._size > self._max_counts:
+            self._drop(self._least())
         return count
 
     async def get(self, key: str) -> int:
@@ -93,12 +105,13 @@ class MemoryCounts(Storage):
 
     async def clear(self, key: str) -> None:
         """Forget a count."""
-        self._counts.pop(key, None)
+        self._drop(key)
 
     async def reset(self) -> int:
         """Forget all counts."""
-        forgotten = len(self._counts)
-        self._counts.clear()
+        forgotten = self._size
+        self._kinds.clear()
+        self._size = 0
         return forgotten
 
     async def check(self) -> bool:
@@ -106,11 +119,21 @@ class MemoryCounts(Storage):
         return True
 
     def _live(self, key: str) -> tuple[int, float] | None:
-        found = self._counts.get(key)
-        if found is None or found[1] > self._now():
-            return found
-        del self._counts[key]
-        return None
+        found = self._kinds[_kind(key)].get(key)
+        return found if found and found[1] > self._now() else None
+
+    def _drop(self, key: str) -> None:
+        if self._kinds[_kind(key)].pop(key, None) is not None:
+            self._size -= 1
+
+    def _least(self) -> str:
+        """Return the least of the counts that were not touched for longest."""
+        counts = max(self._kinds.values(), key=len)
+        now = self._now()
+        return min(
+            islice(counts, _LOOKED_AT),
+            key=lambda key: counts[key][0] if counts[key][1] > now else 0,
+        )
 
 
 class SharedCounts(RedisStorage):
@@ -241,6 +264,11 @@ def open_counters(
     if is_store_url(url):
         return ValkeyCounters(url, monotonic=monotonic)
     raise ValueError("not memory://, valkey://… or redis://…")
+
+
+def _kind(key: str) -> str:
+    """Return what a key counts; `limits` writes ``LIMITER/kind/…``."""
+    return key.split("/", 2)[1] if "/" in key else ""
 
 
 def _item(limit: Limit) -> RateLimitItemPerSecond:
