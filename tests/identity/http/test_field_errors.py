@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from tests.support.identity import ISSUER, OTHER_PASSWORD, PASSWORD, IdentityClient
 
+from identity_service.handlers.field_errors import MOST_ERRORS
+
 GOOD = {"username": "bob", "email": "bob@example.test", "password": PASSWORD}
 
 
@@ -123,3 +125,15 @@ async def test_what_was_done_is_told_in_the_readers_language(
     assert answer.message == "Das Passwort ist geändert."
     assert answer.headers["Content-Language"] == "de"
     assert answer.headers["Vary"] == "Accept-Language"
+
+
+async def test_a_body_of_thousands_of_faults_gets_a_short_response(
+    identity: IdentityClient,
+) -> None:
+    body = {f"{number:x}": 0 for number in range(9000)}
+
+    answer = await identity.send("POST", "/api/auth/password-reset", json=body)
+
+    assert answer.status == 400
+    assert len(answer.json["errors"]) == MOST_ERRORS
+    assert len(answer.json["detail"]) <= 8192

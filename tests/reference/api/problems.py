@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from openapi_pydantic import Example
 from pydantic import BaseModel, ConfigDict
 
+from identity_service.handlers.field_errors import MOST_ERRORS
 from identity_service.handlers.schemas import Number, described, text
 from service_kit.bodies import FORM
 from service_kit.operations import CredentialsKind, Operation
@@ -80,7 +81,7 @@ class ProblemBody(BaseModel):
     """A stable word for programs."""
     message: Annotated[str, text(8192, "The user name is required.")]
     """For people, in the language that Accept-Language prefers."""
-    errors: Annotated[list[ErrorBody], described(maxItems=64)] = []
+    errors: Annotated[list[ErrorBody], described(maxItems=MOST_ERRORS)] = []
 
 
 def problems_of(operation: Operation) -> Iterator[Problem]:

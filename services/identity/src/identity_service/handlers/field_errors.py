@@ -14,6 +14,9 @@ from service_kit.problems import FieldError, Problem, ProblemError, accounts
 _LONGEST_NAME: Final = 64
 """Characters of a name from a request that a message repeats."""
 
+MOST_ERRORS: Final = 64
+"""Fields that one response names: a body of a hundred kilobytes has thousands."""
+
 _MESSAGES: Final = {
     "missing": ("required", "{name} is required."),
     "string_type": ("not_text", "{name} must be text."),
@@ -134,4 +137,6 @@ def _of_validation_error(
         limits = {name: context[key] for key, name in _LIMITS.items() if key in context}
         message = Text(template, {"name": name_of(field), "field": field, **limits})
         found.setdefault(field, FieldError(field, code, message, limits))
+        if len(found) == MOST_ERRORS:
+            break
     return invalid(list(found.values()))
