@@ -228,3 +228,21 @@ async def test_the_tutorials_url_comes_by_file_and_a_password_in_arguments_is_wa
     assert "missing: roles, user_roles, users" in by_file.err
     assert (by_argument.code, "warning" in by_argument.err) == (1, True)
     assert in_one_line(neither, "TUTORIAL_DATABASE_URL_FILE")
+
+
+@pytest.mark.parametrize("number", ["-1", str(2**63), "x"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("export-users", "--after-id"),
+        ("import-users", "--after-id"),
+        ("import-users", "--lines", "-", "--after-line"),
+    ],
+    ids=" ".join,
+)
+async def test_a_place_to_go_on_from_is_a_number(
+    arguments: tuple[str, ...], number: str
+) -> None:
+    ended = await Operator("sqlite+aiosqlite://").run(*arguments, number)
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1].endswith(f"invalid number value: '{number}'")

@@ -297,7 +297,4 @@ def _add_import_arguments(parser: argparse.ArgumentParser) -> None:
         help="SQLAlchemy URL of the tutorial's database, if it holds no password;"
         f" otherwise set {_TUTORIAL_URL} or {_TUTORIAL_URL}_FILE",
     )
-    parser.add_argument(
-        "--after-id", type=int, default=0, help="go on after this id (default: all)"
-    )
     moving_commands.add_import_arguments(parser)

@@ -26,24 +26,40 @@ from identity_service.usecases.importing.import_users import DONE, Outcome
 
 _STANDARD: Final = "-"
 
+_BEYOND_ALL: Final = 2**63
+"""No id and no line has this number, or a greater one."""
+
+
+def number(text: str) -> int:
+    """Return the number of a user or a line, or raise ValueError."""
+    found = int(text)
+    if not 0 <= found < _BEYOND_ALL:
+        raise ValueError("there is no such number")
+    return found
+
 
 def add_export_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of ``export-users``."""
     parser.add_argument(
         "--to", default=_STANDARD, metavar="FILE", help="default: standard output"
     )
-    parser.add_argument(
-        "--after-id", type=int, default=0, help="go on after this id (default: all)"
-    )
+    _add_after_id(parser)
 
 
 def add_import_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments of ``import-users`` that are about lines."""
+    """Add the arguments of ``import-users`` that say where to go on, and of lines."""
+    _add_after_id(parser)
     parser.add_argument(
         "--lines", metavar="FILE", help="of export-users; - is standard input"
     )
     parser.add_argument(
-        "--after-line", type=int, default=0, help="go on after this line"
+        "--after-line", type=number, default=0, help="go on after this line"
+    )
+
+
+def _add_after_id(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--after-id", type=number, default=0, help="go on after this id (default: all)"
     )
 
 
