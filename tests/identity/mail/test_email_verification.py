@@ -165,3 +165,14 @@ def test_verification_needs_mail_and_codes_need_verification() -> None:
     ):
         with pytest.raises(SettingsError):
             identity_settings("sqlite+aiosqlite:///x", **environ)
+
+
+@pytest.mark.parametrize("mode", ["optional"])
+async def test_a_domain_in_letters_of_its_own_is_written_to_in_ascii(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    signed_up = await identity.sign_up("alice", email="alice@b\u00fccher.test")
+    assert signed_up.status == 200
+    mail = await mail_server.next_to("alice@xn--bcher-kva.test")
+    assert str(mail.message["To"]) == "alice@xn--bcher-kva.test"
+    assert (await verify(identity, mail.token)).status == 200

@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Self
 from email_validator import (
     SPECIAL_USE_DOMAIN_NAMES,
     EmailNotValidError,
+    ValidatedEmail,
     validate_email,
 )
 
@@ -19,6 +20,9 @@ SPECIAL_USE_DOMAIN_NAMES.clear()
 
 EMAIL_MAX_LENGTH: Final = 254
 """Code points, of the address as of its key (RFC 5321, as its erratum 1690 has it)."""
+
+_ENCODED_WORD: Final = "=?"
+"""Begins what mail programs show as other text (RFC 2047), a second address maybe."""
 
 
 class Verification(StrEnum):
@@ -60,18 +64,31 @@ class EmailAddress:
                 maximum=EMAIL_MAX_LENGTH,
             )
         try:
-            address = validate_email(
-                untrusted,
-                check_deliverability=False,
-                globally_deliverable=False,
-                strict=True,
-            )
+            address = _validated(untrusted)
         except EmailNotValidError as error:
             raise _malformed_email() from error
         key = folded(address.normalized)
-        if "." not in address.domain or len(key) > EMAIL_MAX_LENGTH:
+        if (
+            "." not in address.domain
+            or len(key) > EMAIL_MAX_LENGTH
+            or _ENCODED_WORD in address.local_part
+        ):
             raise _malformed_email()
         return cls(address.normalized, key)
+
+
+def in_ascii(email: str) -> str:
+    """Return an address as servers without SMTPUTF8 know it, if they can.
+
+    A domain has a form in ASCII (RFC 5891), what stands before it has none.
+    """
+    return _validated(email).ascii_email or email
+
+
+def _validated(untrusted: str) -> ValidatedEmail:
+    return validate_email(
+        untrusted, check_deliverability=False, globally_deliverable=False, strict=True
+    )
 
 
 def _malformed_email() -> InvalidEmailError:

@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from email.errors import MessageError
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Final, Protocol
@@ -133,6 +134,8 @@ class _SmtpDelivery:
             raise LetterDeferredError(_reason(error)) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             raise MailServerUnavailableError(_reason(error)) from error
+        except (ValueError, MessageError) as error:  # it cannot be written
+            raise LetterRefusedError(_reason(error)) from error
 
 
 class FolderDeliveries:
@@ -159,6 +162,8 @@ class FolderDeliveries:
             await asyncio.to_thread(self._write, message)
         except OSError as error:
             raise MailServerUnavailableError(_reason(error)) from error
+        except (ValueError, MessageError) as error:
+            raise LetterRefusedError(_reason(error)) from error
 
     def _write(self, message: EmailMessage) -> None:
         at = message["Date"].datetime.strftime(FILE_TIME)

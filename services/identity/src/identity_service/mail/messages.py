@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from typing import Final
 from urllib.parse import quote
 
+from identity_service.domain.emails import in_ascii
 from identity_service.domain.mail import FACTOR_MAILS, Letter, MailKind
 from identity_service.mail.templates import MailTemplates
 
@@ -51,7 +52,7 @@ class MessageWriter:
         written = self.templates.write(letter.kind, letter.language, values)
         message = EmailMessage(policy=SMTP)
         message["From"] = self.sender
-        message["To"] = letter.to
+        message["To"] = in_ascii(letter.to)
         message["Subject"] = written.subject
         message["Date"] = format_datetime(at)
         message["Message-ID"] = f"<{letter_id}@{self.sender.domain}>"

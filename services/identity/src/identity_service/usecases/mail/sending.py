@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from typing import Final
 
+from identity_service.domain.emails import in_ascii
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.mail import (
     LetterDeferredError,
@@ -180,7 +181,7 @@ class MailSender:
             await self._bury(letter, f"cannot be written: {type(error).__name__}")
             return
         try:
-            await delivery.deliver(message, opened.to)
+            await delivery.deliver(message, in_ascii(opened.to))
         except LetterRefusedError as error:
             await self._bury(letter, str(error))
         except LetterDeferredError as error:
