@@ -71,6 +71,19 @@ def test_values_are_text_in_html_too() -> None:
     assert "&lt;a href" in html.get_content()
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "kind", [MailKind.SIGN_UP, MailKind.EMAIL_VERIFICATION, MailKind.EMAIL_CHANGE]
+)
+def test_a_mail_to_a_strangers_address_has_no_words_of_whoever_caused_it(
+    kind: MailKind, language: str
+) -> None:
+    message = writer().write(
+        letter(kind, language, username="visit https://evil.test"), "ab" * 16, AT
+    )
+    assert "evil" not in message.as_string()
+
+
 def test_who_reads_another_language_gets_english() -> None:
     values = dict.fromkeys(VALUES[MailKind.SIGN_UP], "x")
     assert OWN.write(MailKind.SIGN_UP, "fr", values) == OWN.write(
