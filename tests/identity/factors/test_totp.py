@@ -323,3 +323,26 @@ async def test_guarded_role_counts_with_two_factors_only(
 
         assert claims_of(strong)["roles"] == ["admin", "user"]
         assert (await identity.call("GET", "/api/users", strong)).status == 200
+
+
+async def test_a_guarded_role_goes_with_the_last_factor(
+    database_url: str, clock: MovableClock
+) -> None:
+    settings = identity_settings(database_url, IDENTITY_SECOND_FACTOR_ROLES="admin")
+    async with running_identity(settings, clock=clock) as identity:
+        await create_admin(database_url)
+        session = (await identity.sign_in("boss")).json
+        token = session["accessToken"]
+        secret = (await identity.call("POST", TOTP, token)).json["secret"]
+        body = {"code": code_at(secret, clock())}
+        await identity.call("POST", f"{TOTP}/confirm", token, json=body)
+        session = (await identity.refresh(session["refreshToken"])).json
+        assert claims_of(session["accessToken"])["roles"] == ["admin", "user"]
+
+        removed = await identity.call("DELETE", TOTP, session["accessToken"])
+
+        assert removed.status == 200
+        claims = claims_of(
+            (await identity.refresh(session["refreshToken"])).json["accessToken"]
+        )
+        assert (claims["roles"], claims["amr"]) == (["user"], ["pwd"])

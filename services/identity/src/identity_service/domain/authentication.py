@@ -49,6 +49,10 @@ class Authentication:
         """Return what it is after one more proof."""
         return type(self)(at, self.methods | methods)
 
+    def without_factors(self) -> Self:
+        """Return what it is once the user has given up all that they could have."""
+        return type(self)(self.at, self.methods - _HAVING)
+
     def is_fresh(self, now: datetime, lifetime: timedelta) -> bool:
         """Return whether the last proof still counts for a dangerous action."""
         return now - self.at <= lifetime

@@ -6,6 +6,7 @@ from identity_service.domain.authentication import Method
 from identity_service.domain.sessions import Caller, EndReason
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.repositories import Repositories
+from identity_service.storage.sessions import BATCH
 
 
 async def renew_authentication(
@@ -42,7 +43,18 @@ async def give_recovery_codes(
     return codes
 
 
-async def drop_useless_recovery_codes(unit: Repositories, user_id: int) -> None:
-    """Remove the recovery codes of a user who has no other factor any more."""
-    if not (await unit.factors.of(user_id)).kinds:
-        await unit.factors.remove_recovery_codes(user_id)
+async def forget_factors_if_none_is_left(
+    unit: Repositories, user_id: int, now: datetime
+) -> None:
+    """Take what came with factors from a user who has none any more.
+
+    Recovery codes go, and sessions count as begun with one factor from their next
+    refresh on: roles that ask for two are not kept by removing the second.
+    """
+    if (await unit.factors.of(user_id)).kinds:
+        return
+    await unit.factors.remove_recovery_codes(user_id)
+    for session in await unit.sessions.live(user_id, now, BATCH):
+        if session.authentication.factors > 1:
+            weaker = session.authentication.without_factors()
+            await unit.sessions.set_authentication(session.id, weaker)

@@ -28,8 +28,8 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.changes import (
-    drop_useless_recovery_codes,
     end_weaker_sessions,
+    forget_factors_if_none_is_left,
     give_recovery_codes,
     renew_authentication,
 )
@@ -181,7 +181,7 @@ class Passkeys:
             await unit.users.lock(caller.user_id)
             if not await unit.passkeys.remove(caller.user_id, passkey_id):
                 return False
-            await drop_useless_recovery_codes(unit, caller.user_id)
+            await forget_factors_if_none_is_left(unit, caller.user_id, self._clock())
             await self._records.by_caller(
                 unit, Action.PASSKEY_REMOVED, caller, passkey=passkey_id
             )

@@ -18,8 +18,8 @@ from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.factors.changes import (
-    drop_useless_recovery_codes,
     end_weaker_sessions,
+    forget_factors_if_none_is_left,
     give_recovery_codes,
     renew_authentication,
 )
@@ -157,7 +157,7 @@ class TotpEnrolment:
             await unit.users.lock(caller.user_id)
             if not await unit.factors.remove_totp(caller.user_id):
                 return False
-            await drop_useless_recovery_codes(unit, caller.user_id)
+            await forget_factors_if_none_is_left(unit, caller.user_id, self._clock())
             await self._records.by_caller(unit, Action.TOTP_REMOVED, caller)
             return True
 
