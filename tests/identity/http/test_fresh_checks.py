@@ -127,3 +127,22 @@ async def test_proof_of_one_session_counts_for_no_other(
     )
 
     assert refused.json["code"] == "fresh_check_required"
+
+
+@pytest.mark.parametrize(
+    "proofs",
+    [
+        {},
+        {"password": PASSWORD, "code": "123456"},
+        {"password": PASSWORD, "credential": {}},
+        {"code": "123456", "credential": {}},
+    ],
+    ids=" and ".join,
+)
+async def test_one_proof_is_given_at_a_time(
+    identity: IdentityClient, proofs: dict[str, object]
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    answer = await identity.call("POST", FRESH, token, json=proofs)
+    assert (answer.status, answer.json["code"]) == (400, "invalid_fields")
+    assert "password" in answer.message

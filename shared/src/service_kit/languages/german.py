@@ -271,6 +271,10 @@ TEXTS: Final[Mapping[str, str]] = {
     "Give a code, or what a passkey signed.": (
         "Es fehlt ein Code oder das, was ein Passkey unterschrieben hat."
     ),
+    "Give the password, a code, or what a passkey signed: one of them.": (
+        "Geben Sie eines an: das Passwort, einen Code oder das, was ein Passkey"
+        " unterschrieben hat."
+    ),
     "Authenticator app removed.": "Authenticator-App entfernt.",
     "Passkey removed.": "Passkey entfernt.",
 }

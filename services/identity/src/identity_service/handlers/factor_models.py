@@ -20,6 +20,8 @@ from identity_service.usecases.factors.proofs import UntrustedProof
 
 _MOST_NAME = 64
 _LONGEST_CHALLENGE = 2048
+_ALL_BUT_ONE = 2
+"""Of three proofs."""
 
 CodeText = Annotated[str, Field(max_length=64), text(64, "123456")]
 """A code of an authenticator app, or a recovery code."""
@@ -53,12 +55,12 @@ RecoveryCodeTexts = Annotated[
 
 
 class MissingProofError(InvalidFieldError):
-    """There is no second factor, or more than one."""
+    """There is no proof, or more than one."""
 
     field = "code"
 
-    def __init__(self) -> None:
-        super().__init__("required", "Give a code, or what a passkey signed.")
+    def __init__(self, message: str) -> None:
+        super().__init__("required", message)
 
 
 class ProofPayload(Payload):
@@ -71,7 +73,7 @@ class ProofPayload(Payload):
     def proof(self) -> UntrustedProof:
         """The factor, as it came; raise `MissingProofError` without exactly one."""
         if (self.code is None) is (self.credential is None):
-            raise MissingProofError
+            raise MissingProofError("Give a code, or what a passkey signed.")
         return UntrustedProof(self.code, self.credential)
 
 
@@ -88,9 +90,15 @@ class FreshCheckPayload(ProofPayload):
 
     @property
     def only_password(self) -> str | None:
-        """The password; None if something else came, or came with it."""
-        is_alone = self.code is None and self.credential is None
-        return self.password if is_alone else None
+        """The password, None if it is a factor that came in its place.
+
+        Raise `MissingProofError` unless exactly one proof came.
+        """
+        if [self.password, self.code, self.credential].count(None) != _ALL_BUT_ONE:
+            raise MissingProofError(
+                "Give the password, a code, or what a passkey signed: one of them."
+            )
+        return self.password
 
 
 class CodePayload(Payload):
