@@ -7,6 +7,7 @@ from tests.support.identity import (
     Answer,
     IdentityClient,
     MovableClock,
+    create_admin,
     identity_settings,
     running_identity,
 )
@@ -61,3 +62,54 @@ async def test_one_source_has_few_mails_sent_to_whomever(
     assert [answer.status for answer in answers] == [202] * 20 + [429]
     other = await ask(identity, "user0@example.test", "198.51.100.1")
     assert other.status == 202
+
+
+async def sign_ups_of(
+    identity: IdentityClient, email: str, *sources: str
+) -> list[Answer]:
+    return [
+        await identity.send(
+            "POST",
+            "/api/auth/signup",
+            json={
+                "username": f"reader {number}",
+                "email": email,
+                "password": "a lamp, a fern, a quiet river",
+            },
+            headers={"X-Forwarded-For": source},
+        )
+        for number, source in enumerate(sources)
+    ]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_one_address_gets_few_mails_of_sign_ups(
+    database_url: str, mail_server: MailServer, *, known: bool
+) -> None:
+    settings = identity_settings(
+        database_url,
+        IDENTITY_MAIL_URL=mail_server.url,
+        IDENTITY_EMAIL_VERIFICATION="required",
+        IDENTITY_THROTTLE="on",
+    )
+    if known:
+        await create_admin(database_url, "alice")
+    async with running_identity(settings) as identity:
+        one_network = [f"203.0.113.{number}" for number in range(4)]
+        answers = await sign_ups_of(identity, "alice@example.test", *one_network)
+        assert [answer.status for answer in answers] == [200] * 3 + [429]
+
+        taken = await sign_ups_of(identity, "alice@example.test", "198.51.100.7")
+        assert taken[0].json["code"] == "username_taken"  # no mail, so it counts none
+
+
+async def test_an_address_is_told_few_times_that_it_was_changed(
+    identity: IdentityClient,
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    here, there = "alice@example.test", "alice@elsewhere.test"
+    answers = [
+        await identity.call("PATCH", "/api/users/me", token, json={"email": email})
+        for email in (there, here) * 3 + (there,)
+    ]
+    assert [answer.status for answer in answers] == [200] * 6 + [429]

@@ -93,6 +93,8 @@ class SignUps:
             existing=await self._database.read(look),
             self_assignable=self._self_assignable_roles,
         )
+        if self._verifications.mode is not Verification.OFF:
+            await self._throttle.reserve_sign_up_mail(email.key, device.address)
         user = NewUser(
             username=username,
             email=email,

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from identity_service.domain.errors import TooManyAttemptsError
+from identity_service.domain.mail import MailKind
 from identity_service.domain.sessions import Caller
 from identity_service.domain.sources import networks_of, site_of
 from identity_service.domain.throttling import (
@@ -139,8 +140,8 @@ class Throttle:
             raise
         return attempt
 
-    async def reserve_passkey(self, source: str) -> Reservation:
-        """Count a sign-in by a passkey, which names its user only when it is right.
+    async def reserve_of_nobody(self, source: str) -> Reservation:
+        """Count an attempt that names no user: a passkey does when it is right.
 
         Raises
         ------
@@ -193,23 +194,48 @@ class Throttle:
         """Count a user's export of their own data, or `TooManyAttemptsError`."""
         await self._take(f"export/{user_id}", EXPORTS_OF_USER)
 
+    async def reserve_sign_up_mail(self, email_key: str, source: str) -> None:
+        """Count the mail that a sign-up sends to an address, whoever has that.
+
+        Raises
+        ------
+        TooManyAttemptsError
+        """
+        attempt = Reservation(self._counters, self.reached)
+        try:
+            await self._reserve_receiver(attempt, MailKind.SIGN_UP, email_key, source)
+        except TooManyAttemptsError:
+            await attempt.was_not_tried()
+            raise
+
     async def reserve_mail(self, kind: str, email_key: str, source: str) -> None:
         """Count a mail that a stranger asks for, or raise `TooManyAttemptsError`."""
         attempt = Reservation(self._counters, self.reached)
         networks = [_digest(network) for network in networks_of(source)]
-        receiver = f"{kind}/{_digest(email_key)}"
         try:
-            for key, limits in (
-                (f"mail-source/{networks[-1]}", MAILS_OF_SOURCE),
-                *((f"mail-source/{each}", MAILS_OF_NETWORK) for each in networks[:-1]),
-                (f"mail-to/{receiver}/{networks[0]}", MAILS_TO_ADDRESS_OF_NETWORK),
-                (f"mail-to/{receiver}", MAILS_TO_ADDRESS),
-                ("mail", MAILS_OF_ALL),
-            ):
-                await attempt.take(key, limits, AtSuccess.KEEP)
+            await attempt.take(
+                f"mail-source/{networks[-1]}", MAILS_OF_SOURCE, AtSuccess.KEEP
+            )
+            for each in networks[:-1]:
+                await attempt.take(
+                    f"mail-source/{each}", MAILS_OF_NETWORK, AtSuccess.KEEP
+                )
+            await self._reserve_receiver(attempt, kind, email_key, source)
+            await attempt.take("mail", MAILS_OF_ALL, AtSuccess.KEEP)
         except TooManyAttemptsError:
             await attempt.was_not_tried()
             raise
+
+    async def _reserve_receiver(
+        self, attempt: Reservation, kind: str, email_key: str, source: str
+    ) -> None:
+        """Count a mail to an address."""
+        receiver = f"mail-to/{kind}/{_digest(email_key)}"
+        network = _digest(networks_of(source)[0])
+        await attempt.take(
+            f"{receiver}/{network}", MAILS_TO_ADDRESS_OF_NETWORK, AtSuccess.KEEP
+        )
+        await attempt.take(receiver, MAILS_TO_ADDRESS, AtSuccess.KEEP)
 
     async def reserve_refresh(self, source: str) -> None:
         """Count a refresh, or raise `TooManyAttemptsError`."""

@@ -235,7 +235,7 @@ class PasskeySignIns:
         TooManyAttemptsError
             Not now.
         """
-        reservation = await self._throttle.reserve_passkey(device.address)
+        reservation = await self._throttle.reserve_of_nobody(device.address)
         try:
             use = await self._proofs.use_of(untrusted)
             user = await self._user_of(use, untrusted_user_handle(untrusted))
