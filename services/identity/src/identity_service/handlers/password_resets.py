@@ -80,11 +80,16 @@ async def reset_password(request: web.Request) -> web.Response:
     access=ADMINS,
     path_parameters=USER_ID,
     returns=ACCEPTED,
-    problems=(accounts.ACCOUNT_NOT_FOUND, accounts.NOT_OFFERED),
+    problems=(
+        accounts.ACCOUNT_NOT_FOUND,
+        accounts.NOT_OFFERED,
+        accounts.FRESH_CHECK_REQUIRED,
+    ),
 )
 async def send_password_reset(request: web.Request) -> web.Response:
     """Mail a user a link to choose a new password."""
     context = RequestContext(request)
     admin = await context.admin()
+    context.require_fresh(admin)
     await context.services.accounts.password_letters.send(user_id_in(request), admin)
     return message_response("A mail is on its way.", HTTPStatus.ACCEPTED)
