@@ -27,6 +27,7 @@ from tests.support.identity import (
     running_identity,
 )
 from tests.support.mail_server import Mail, MailServer
+from tests.support.operator import Operator
 
 from identity_service.domain.mail import FACTOR_MAILS
 from identity_service.settings import Settings
@@ -162,6 +163,28 @@ async def test_every_change_is_announced_with_a_link(
     ]
     assert len({mail.token for mail in mails}) == len(FACTOR_MAILS) - 1
     assert [(await undo(identity, mail)).status for mail in mails] == [200] * 5
+
+
+async def test_a_reset_by_the_operator_is_announced_with_a_link(
+    identity: IdentityClient, mail_server: MailServer, database_url: str
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    device = Authenticator()
+    await registered(identity, token, device)
+    await mail_server.next_to(ALICE)
+    operator = Operator(database_url, IDENTITY_MAIL_URL=mail_server.url)
+
+    ended = await operator.run("reset-factors", "alice")
+
+    assert ended.code == 0, ended
+    mail = await mail_server.next_to(ALICE)
+    assert mail.subject == "Your second factors were removed"
+    assert "72 hours" in mail.text
+    assert not await passkey_signs_in(identity, device)
+    thief = (await identity.sign_in("alice")).json
+    assert (await undo(identity, mail)).status == 200
+    assert not await identity.is_accepted(thief["accessToken"])
+    await reset(identity, await mail_server.next_to(ALICE))
 
 
 async def test_an_old_link_leaves_a_newer_app_alone(
