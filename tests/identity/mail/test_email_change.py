@@ -1,4 +1,5 @@
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
@@ -255,3 +256,190 @@ async def test_address_that_is_ones_name_is_not_left_behind(
     await identity.call("PATCH", "/api/users/me", token, json=body)
     mail = await mail_server.next_to(NEW)
     assert (await use(identity, "confirm", mail.token)).status == 400
+
+
+async def set_address(
+    identity: IdentityClient, access_token: str, email: str = NEW, who: object = "me"
+) -> Answer:
+    return await identity.call(
+        "PATCH", f"/api/users/{who}", access_token, json={"email": email}
+    )
+
+
+async def set_by_owner(identity: IdentityClient, admin: str) -> None:
+    del admin
+    token = (await identity.sign_in("alice")).json["accessToken"]
+    assert (await set_address(identity, token)).status == 200
+
+
+async def set_by_admin(identity: IdentityClient, admin: str) -> None:
+    user = (await identity.sign_in("alice")).json
+    assert (await set_address(identity, admin, who=user["id"])).status == 200
+
+
+@pytest.mark.parametrize("act", [set_by_owner, set_by_admin])
+async def test_an_address_that_is_just_set_is_announced_to_the_old_one_and_undone(
+    identity: IdentityClient,
+    mail_server: MailServer,
+    admin: str,
+    clock: MovableClock,
+    act: Callable[[IdentityClient, str], Awaitable[None]],
+) -> None:
+    await identity.sign_up("alice")
+    await act(identity, admin)
+    thief = (await identity.sign_in("alice")).json
+    told = await mail_server.next_to(OLD)
+    assert told.subject == "Your e-mail address was changed"
+    assert NEW in told.text
+    assert told.page == "/email-change-undo"
+
+    clock.advance(timedelta(hours=71))
+    assert (await use(identity, "undo", told.token)).status == 200
+
+    assert not await identity.is_accepted(thief["accessToken"])
+    reset = await mail_server.next_to(OLD)
+    body = {"token": reset.token, "password": OTHER_PASSWORD}
+    path = "/api/auth/password-reset/confirm"
+    assert (await identity.send("POST", path, json=body)).status == 200
+    assert (await identity.sign_in("alice", OTHER_PASSWORD)).json["email"] == OLD
+
+
+async def test_an_account_that_a_thief_wanted_deleted_stays_once_that_is_undone(
+    settings: Settings,
+    identity: IdentityClient,
+    mail_server: MailServer,
+    clock: MovableClock,
+) -> None:
+    undo = await changed(identity, mail_server)
+    thief = (await identity.sign_in("alice")).json["accessToken"]
+    left = await identity.call("DELETE", "/api/users/me", thief)
+    assert left.status == 200, left.text
+
+    assert (await use(identity, "undo", undo.token)).status == 200
+
+    clock.advance(timedelta(days=15))
+    services = compose(settings, CollectorRegistry(), clock=clock)
+    try:
+        assert await services.accounts.departures.prune() == 0
+    finally:
+        await services.close()
+
+
+async def test_nothing_is_announced_where_an_address_stays(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    assert (await set_address(identity, token, OLD)).status == 200
+    assert (await set_address(identity, token, OLD.upper())).status == 200
+    assert (await set_address(identity, token)).status == 200
+
+    assert NEW in (await mail_server.next_to(OLD)).text
+    assert not mail_server.to(OLD)
+
+
+async def test_without_mail_an_address_is_set_and_no_token_is_made(
+    database_url: str,
+) -> None:
+    async with running_identity(identity_settings(database_url)) as identity:
+        token = (await identity.signed_in("alice"))["accessToken"]
+        assert (await set_address(identity, token)).status == 200
+        export = await identity.call("GET", "/api/users/me/export", token)
+    assert export.json["tokens"] == []
+
+
+async def test_disabling_takes_links_that_undo_something_back(
+    identity: IdentityClient, mail_server: MailServer, admin: str
+) -> None:
+    await identity.sign_up("alice")
+    user = (await identity.sign_in("alice")).json
+    path = f"/api/users/{user['id']}"
+    assert (await set_address(identity, admin, who=user["id"])).status == 200
+    undo = await mail_server.next_to(OLD)
+
+    for disabled in (True, False):
+        body = {"disabled": disabled}
+        assert (await identity.call("PATCH", path, admin, json=body)).status == 200
+
+    assert (await use(identity, "undo", undo.token)).status == 400
+    assert await email_of_alice(identity) == NEW
+
+
+async def test_nobody_gets_an_address_that_may_be_brought_back(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    undo = await changed(identity, mail_server)
+    thief = (await identity.signed_in("mallory"))["accessToken"]
+
+    for taken in (
+        await identity.sign_up("mallory2", email=OLD),
+        await set_address(identity, thief, OLD.upper()),
+    ):
+        assert (taken.status, taken.json["code"]) == (400, "email_taken")
+    assert (await ask(identity, thief, OLD)).status == 202
+    by_mail = await mail_server.next_to(OLD)
+    assert (await use(identity, "confirm", by_mail.token)).status == 400
+
+    assert (await use(identity, "undo", undo.token)).status == 200
+    assert (await identity.sign_up("mallory2", email=NEW)).status == 200
+
+
+async def test_an_address_is_free_once_it_cannot_be_brought_back(
+    identity: IdentityClient, mail_server: MailServer, clock: MovableClock
+) -> None:
+    await changed(identity, mail_server)
+    clock.advance(timedelta(hours=72))
+    assert (await identity.sign_up("bob", email=OLD)).status == 200
+
+
+async def test_who_gave_an_address_up_may_have_it_again(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    await changed(identity, mail_server)
+    token = (await identity.sign_in("alice")).json["accessToken"]
+    assert (await set_address(identity, token, OLD)).status == 200
+
+
+async def test_an_address_is_nobodys_in_the_moment_that_it_is_given_up(
+    settings: Settings, mail_server: MailServer
+) -> None:
+    async with (
+        running_identity(settings) as here,
+        running_identity(settings) as there,
+    ):
+        token = (await here.signed_in("alice"))["accessToken"]
+        set_now, *sign_ups = await asyncio.gather(
+            set_address(here, token),
+            *(there.sign_up(f"mallory{n}", email=OLD) for n in range(6)),
+        )
+        assert set_now.status == 200
+        assert {each.json.get("code") for each in sign_ups} == {"email_taken"}
+        undo = await mail_server.next_to(OLD)
+        assert (await use(here, "undo", undo.token)).status == 200
+
+
+@pytest.fixture
+async def where_it_is_confirmed(
+    database_url: str, mail_server: MailServer, clock: MovableClock
+) -> AsyncIterator[IdentityClient]:
+    settings = identity_settings(
+        database_url,
+        IDENTITY_MAIL_URL=mail_server.url,
+        IDENTITY_EMAIL_VERIFICATION="optional",
+    )
+    async with running_identity(settings, clock=clock) as client:
+        yield client
+
+
+async def test_a_profile_that_repeats_the_address_changes_the_name_alone(
+    where_it_is_confirmed: IdentityClient, clock: MovableClock
+) -> None:
+    identity = where_it_is_confirmed
+    token = (await identity.signed_in("alice"))["accessToken"]
+    clock.advance(timedelta(minutes=11))
+    body = {"username": "alicia", "email": OLD}
+
+    answer = await identity.call("PATCH", "/api/users/me", token, json=body)
+
+    assert (answer.status, answer.json["username"]) == (200, "alicia")
+    refused = await set_address(identity, token)
+    assert refused.json["code"] == "fresh_check_required"

@@ -253,3 +253,33 @@ async def test_no_token_goes_to_an_address_that_is_being_changed(
     finally:
         await services.close()
     assert not tokens
+
+
+async def test_an_administrator_proves_who_they_are_before_they_have_a_reset_sent(
+    identity: IdentityClient, admin: str, mail: Mail, clock: MovableClock
+) -> None:
+    alice = (await identity.sign_in("alice")).json["id"]
+    path = f"/api/users/{alice}/password-reset"
+    clock.advance(timedelta(minutes=11))
+
+    refused = await identity.call("POST", path, admin)
+    assert (refused.status, refused.json["code"]) == (403, "fresh_check_required")
+
+    proof = {"password": PASSWORD}
+    assert (
+        await identity.call("POST", "/api/users/me/fresh", admin, json=proof)
+    ).status == 200
+    assert (await identity.call("POST", path, admin)).status == 202
+    assert mail.token
+
+
+async def test_a_password_that_is_changed_is_announced(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    body = {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD}
+    answer = await identity.call("POST", "/api/users/me/password", token, json=body)
+    assert answer.status == 200
+    mail = await mail_server.next_to(ALICE)
+    assert mail.subject == "Your password was changed"
+    assert "http" not in mail.text

@@ -15,6 +15,7 @@ from identity_service.security.password_hashing import PasswordHasher
 from identity_service.settings import Settings
 from identity_service.storage.database import Database
 from identity_service.usecases.accounts.departures import Departures
+from identity_service.usecases.accounts.email_change_letters import EmailChangeLetters
 from identity_service.usecases.accounts.email_changes import EmailChanges
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
 from identity_service.usecases.accounts.factor_undos import FactorUndos
@@ -70,6 +71,8 @@ def compose_accounts(
     new_passwords: NewPasswords,
     hasher: PasswordHasher,
     outbox: Outbox,
+    email_change_letters: EmailChangeLetters,
+    password_letters: PasswordLetters,
     throttle: Throttle,
     session_starts: SessionStarts,
     second_steps: SecondSteps,
@@ -78,16 +81,13 @@ def compose_accounts(
 ) -> AccountServices:
     """Return the services that these settings describe."""
     tokens = OneTimeTokens(clock)
-    password_letters = PasswordLetters(
-        database, tokens=tokens, outbox=outbox, audit=audit
-    )
     password_resets = PasswordResets(
         database,
         new_passwords=new_passwords,
         hasher=hasher,
         throttle=throttle,
         tokens=tokens,
-        outbox=outbox,
+        password_letters=password_letters,
         audit=audit,
         clock=clock,
     )
@@ -154,6 +154,7 @@ def compose_accounts(
             tokens=tokens,
             token_uses=token_uses,
             undoing=undoing,
+            letters=email_change_letters,
             throttle=throttle,
             outbox=outbox,
             audit=audit,

@@ -34,6 +34,8 @@ from identity_service.storage.throttle_counters import (
     ValkeyCounters,
     open_counters,
 )
+from identity_service.usecases.accounts.email_change_letters import EmailChangeLetters
+from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.audit_chain import AuditChain
 from identity_service.usecases.fresh_checks import FreshChecks
@@ -43,6 +45,7 @@ from identity_service.usecases.housekeeping import (
 )
 from identity_service.usecases.keys.rotation import KeyRotation
 from identity_service.usecases.keys.signing_keys import SigningKeys
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.passwords import Passwords
@@ -158,7 +161,19 @@ def compose(
     keys = SigningKeys(database, sealer, schedule, clock)
     entries = StatusEntries(database, clock)
     session_entries = SessionEntries(database, entries, clock)
-    users = Users(database, throttle=throttle, audit=audit, clock=clock)
+    outbox = Outbox(database, sealer, clock, has_server=settings.mail is not None)
+    tokens = OneTimeTokens(clock)
+    email_change_letters = EmailChangeLetters(tokens, outbox)
+    password_letters = PasswordLetters(
+        database, tokens=tokens, outbox=outbox, audit=audit
+    )
+    users = Users(
+        database,
+        letters=email_change_letters,
+        throttle=throttle,
+        audit=audit,
+        clock=clock,
+    )
     refresh_tokens = RefreshTokens(settings.key_encryption_keys)
     access_tokens = AccessTokens(
         keys,
@@ -179,7 +194,6 @@ def compose(
         clock=clock,
         rules=rules,
     )
-    outbox = Outbox(database, sealer, clock, has_server=settings.mail is not None)
     factors = compose_factors(
         settings,
         database,
@@ -196,6 +210,7 @@ def compose(
         new_passwords=new_passwords,
         throttle=throttle,
         second_steps=factors.second_steps,
+        letters=password_letters,
         audit=audit,
         clock=clock,
     )
@@ -205,6 +220,8 @@ def compose(
         new_passwords=new_passwords,
         hasher=hasher,
         outbox=outbox,
+        email_change_letters=email_change_letters,
+        password_letters=password_letters,
         throttle=throttle,
         session_starts=session_starts,
         second_steps=factors.second_steps,

@@ -87,11 +87,13 @@ async def change_me(request: web.Request) -> web.Response:
     """Change the caller's username or e-mail address."""
     context = RequestContext(request)
     caller = await context.caller()
-    changes = profile_changes(await read_payload(request, ProfilePayload))
+    users = context.services.users
+    present = await users.get(caller.user_id)
+    changes = profile_changes(await read_payload(request, ProfilePayload)).to(present)
     if changes.email is not None:
         context.require_fresh(caller)
         context.services.accounts.email_changes.refuse_unconfirmed()
-    user = await context.services.users.change(caller.user_id, changes, caller)
+    user = await users.change(caller.user_id, changes, caller)
     return json_response(UserBody.of(user))
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
@@ -38,6 +38,26 @@ class OneTimeTokenRepository:
             .order_by(one_time_tokens.c.created_at)
         )
         return [_token(row) for row in rows]
+
+    async def may_bring_back(
+        self, email_key: str, now: datetime, *, other_than: int
+    ) -> bool:
+        """Return whether another user may undo their change from this address.
+
+        Ask once the address is in the row of whoever wants it: the unique index has had
+        it wait until then for a change that was being made.
+        """
+        found = await self._connection.scalar(
+            select(literal(1))
+            .where(
+                one_time_tokens.c.email_key == email_key,
+                one_time_tokens.c.purpose == Purpose.EMAIL_CHANGE_UNDO,
+                one_time_tokens.c.user_id != other_than,
+                one_time_tokens.c.expires_at > now,
+            )
+            .limit(1)
+        )
+        return found is not None
 
     async def spend(self, token_id: str) -> bool:
         """Remove a token; of any number of simultaneous uses one alone gets True."""

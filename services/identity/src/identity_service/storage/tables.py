@@ -351,6 +351,7 @@ one_time_tokens: Final = Table(
     Column("expires_at", Moment, nullable=False),
     Column("about", String(64)),
     Index("ix_one_time_tokens_user_id", "user_id"),
+    Index("ix_one_time_tokens_email_key", "email_key"),
     Index("ix_one_time_tokens_expires_at", "expires_at"),
     **_KEYLESS,
 )

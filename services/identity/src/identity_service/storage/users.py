@@ -31,6 +31,7 @@ from identity_service.domain.roles import ADMIN, RoleName
 from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import NewUser, User, new_subject
+from identity_service.storage.one_time_tokens import OneTimeTokenRepository
 from identity_service.storage.search_words import SearchWordRepository
 from identity_service.storage.sessions import read_authentication, read_entry
 from identity_service.storage.tables import deleted_users, roles, user_roles, users
@@ -49,6 +50,7 @@ class UserRepository:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self._search_words = SearchWordRepository(connection)
+        self._tokens = OneTimeTokenRepository(connection)
 
     async def get(self, user_id: int) -> User | None:
         """Return the user of this id."""
@@ -113,7 +115,8 @@ class UserRepository:
         Raises
         ------
         UsernameTakenError, EmailTakenError
-            As the unique indexes decide, whoever else tries at the same time.
+            As the unique indexes decide, whoever else tries at the same time; or the
+            address is one that its owner may bring back to another account.
         UnknownRoleError
             A role has been removed meanwhile.
         """
@@ -138,6 +141,11 @@ class UserRepository:
             await self.refuse_taken(user.username.key, user.email.key)
             raise
         user_id = int(inserted.lastrowid) if user.id is None else user.id
+        if await self._tokens.may_bring_back(
+            user.email.key, user.created_at, other_than=user_id
+        ):
+            await self._connection.execute(delete(users).where(users.c.id == user_id))
+            raise EmailTakenError
         await self._search_words.put(user_id, user.username.text, user.email.text)
         await self._add_roles(user_id, user.roles)
         return user_id
@@ -170,6 +178,8 @@ class UserRepository:
         except IntegrityError:
             await self.refuse_taken(username.key, email.key, other_than=user_id)
             raise
+        if await self._tokens.may_bring_back(email.key, now, other_than=user_id):
+            raise EmailTakenError
         await self._search_words.put(user_id, username.text, email.text)
 
     async def set_password(

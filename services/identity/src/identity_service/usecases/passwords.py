@@ -26,6 +26,7 @@ from identity_service.security.password_hashing import (
 )
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.new_passwords import NewPasswords
@@ -52,6 +53,7 @@ class Passwords:
         new_passwords: NewPasswords,
         throttle: Throttle,
         second_steps: SecondSteps,
+        letters: PasswordLetters,
         audit: Audit,
         clock: Clock,
     ) -> None:
@@ -60,6 +62,7 @@ class Passwords:
         self._new_passwords = new_passwords
         self._throttle = throttle
         self._second_steps = second_steps
+        self._letters = letters
         self._audit = audit
         self._clock = clock
         self.verdicts: Counter[Verdict] = Counter()
@@ -101,7 +104,7 @@ class Passwords:
         return user
 
     async def change(self, caller: Caller, present: str, new: str) -> None:
-        """Change a password, and end the other sessions of the caller.
+        """Change a password, end the caller's other sessions, and tell them by mail.
 
         Raises
         ------
@@ -131,6 +134,7 @@ class Passwords:
                 user_id, EndReason.PASSWORD_CHANGED, now, but=caller.session_id
             )
             await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
+            await self._letters.announce(unit, locked)
             await self._audit.append(
                 unit,
                 AuditEvent.by_user(

@@ -1,18 +1,20 @@
 """Show, change and delete users."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import LastAdminError, UserNotFoundError
-from identity_service.domain.one_time_tokens import OF_MAILBOX, SPENT_WITH_A_PASSWORD
+from identity_service.domain.mail import MailKind
 from identity_service.domain.roles import ADMIN, existing_roles
 from identity_service.domain.sessions import Caller, EndReason
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.email_change_letters import EmailChangeLetters
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
@@ -26,14 +28,26 @@ class UserChanges:
     email: EmailAddress | None = None
     disabled: bool | None = None
 
+    def to(self, user: User) -> Self:
+        """Return the changes without an address that the user has anyway."""
+        is_same = self.email is not None and self.email.text == user.email
+        return replace(self, email=None) if is_same else self
+
 
 class Users:
     """All users. An administrator is whoever the handlers let through."""
 
     def __init__(
-        self, database: Database, *, throttle: Throttle, audit: Audit, clock: Clock
+        self,
+        database: Database,
+        *,
+        letters: EmailChangeLetters,
+        throttle: Throttle,
+        audit: Audit,
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._letters = letters
         self._throttle = throttle
         self._audit = audit
         self._clock = clock
@@ -54,6 +68,8 @@ class Users:
     async def change(self, user_id: int, changes: UserChanges, caller: Caller) -> User:
         """Change a user and return it; disabling ends its sessions.
 
+        The address that they had is told of another one, by a mail that undoes it.
+
         Raises
         ------
         UserNotFoundError, UsernameTakenError, EmailTakenError, LastAdminError
@@ -62,6 +78,7 @@ class Users:
         """
         if user_id == caller.user_id:
             await self._throttle.reserve_change(user_id)
+            await self._reserve_letter(changes, caller)
 
         async def work(unit: Repositories) -> User:
             if changes.disabled is not None:
@@ -142,6 +159,16 @@ class Users:
 
         return await self._database.write(work)
 
+    async def _reserve_letter(self, changes: UserChanges, caller: Caller) -> None:
+        """Count the letter to an address that may have been somebody else's."""
+        if changes.email is None or not self._letters.are_sent:
+            return
+        before = await self.get(caller.user_id)
+        if changes.email.key != before.email_key:
+            await self._throttle.reserve_mail(
+                MailKind.EMAIL_CHANGED, before.email_key, caller.device.address
+            )
+
     async def _rename(
         self,
         unit: Repositories,
@@ -163,7 +190,7 @@ class Users:
             email_verified_at=user.email_verified_at if is_same else None,
         )
         if not is_same:
-            await unit.one_time_tokens.remove_of_user(user.id, OF_MAILBOX)
+            await self._letters.post(unit, user, email)
         changed = {
             "username": username.text != user.username,
             "email": email.text != user.email,
@@ -185,7 +212,7 @@ class Users:
             await unit.users.set_disabled_at(user.id, now, now)
             await _refuse_loss_of_last_admin(unit, user)
             await self._end_sessions(unit, user.id, EndReason.ACCOUNT_DISABLED)
-            await unit.one_time_tokens.remove_of_user(user.id, SPENT_WITH_A_PASSWORD)
+            await unit.one_time_tokens.remove_of_user(user.id)
             await self._record(unit, Action.ACCOUNT_DISABLED, user.id, caller)
         else:
             await unit.users.set_disabled_at(user.id, None, now)

@@ -15,27 +15,19 @@ from identity_service.domain.errors import (
     UserNotFoundError,
 )
 from identity_service.domain.mail import Letter, MailKind
-from identity_service.domain.one_time_tokens import (
-    OF_MAILBOX,
-    UNDOES,
-    Purpose,
-    StoredToken,
-)
+from identity_service.domain.one_time_tokens import UNDOES, Purpose, StoredToken
 from identity_service.domain.sessions import Caller, Device
 from identity_service.domain.usernames import InvalidUsernameError, Username
 from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.email_change_letters import EmailChangeLetters
 from identity_service.usecases.accounts.email_verifications import already_signed_up
 from identity_service.usecases.accounts.factor_undos import remove_factors_since
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.accounts.undoing import Undoing
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.mail.one_time_tokens import (
-    OneTimeTokens,
-    address_of,
-    in_words,
-)
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, in_words
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
@@ -54,6 +46,7 @@ class EmailChanges:
         tokens: OneTimeTokens,
         token_uses: TokenUses,
         undoing: Undoing,
+        letters: EmailChangeLetters,
         throttle: Throttle,
         outbox: Outbox,
         audit: Audit,
@@ -64,6 +57,7 @@ class EmailChanges:
         self._tokens = tokens
         self._token_uses = token_uses
         self._undoing = undoing
+        self._letters = letters
         self._throttle = throttle
         self._outbox = outbox
         self._audit = audit
@@ -101,7 +95,7 @@ class EmailChanges:
             owner = await unit.users.get_by_email_key(email.key)
             token = await self._tokens.issue(unit, Purpose.EMAIL_CHANGE, user.id, email)
             if owner is None or owner.id == user.id:
-                letter = _letter(MailKind.EMAIL_CHANGE, email.text, user, token)
+                letter = _letter(email, user, token)
             else:
                 letter = already_signed_up(owner)
             await self._outbox.post(unit, letter)
@@ -126,16 +120,7 @@ class EmailChanges:
             except InvalidUsernameError:
                 raise OneTimeTokenRefusedError from None
             await self._set_address(unit, user, token)
-            await unit.one_time_tokens.remove_of_user(user.id, OF_MAILBOX)
-            undo = await self._tokens.issue(
-                unit, Purpose.EMAIL_CHANGE_UNDO, user.id, address_of(user)
-            )
-            await self._outbox.post(
-                unit,
-                _letter(
-                    MailKind.EMAIL_CHANGED, user.email, user, undo, address=token.email
-                ),
-            )
+            await self._letters.post(unit, user, email)
             await self._record(unit, Action.EMAIL_CHANGED, user.id, device)
 
         presented = await self._token_uses.present(untrusted_token, device)
@@ -187,18 +172,15 @@ def _name_of(user: User) -> Username:
     return Username(user.username, user.username_key)
 
 
-def _letter(kind: MailKind, to: str, user: User, token: str, **values: str) -> Letter:
-    is_change = kind is MailKind.EMAIL_CHANGE
-    purpose = Purpose.EMAIL_CHANGE if is_change else Purpose.EMAIL_CHANGE_UNDO
+def _letter(email: EmailAddress, user: User, token: str) -> Letter:
     return Letter(
-        kind=kind,
-        to=to,
+        kind=MailKind.EMAIL_CHANGE,
+        to=email.text,
         language=preferred_language.get(),
         user_id=user.id,
         values={
             "username": user.username,
             "token": token,
-            "hours": in_words(purpose, _HOUR),
-            **values,
+            "hours": in_words(Purpose.EMAIL_CHANGE, _HOUR),
         },
     )

@@ -22,7 +22,7 @@ from service_kit.languages.accepting import preferred_language
 
 
 class PasswordLetters:
-    """Posts letters whose readers may choose a password."""
+    """Posts letters whose readers may choose a password, or learn that one is new."""
 
     def __init__(
         self, database: Database, *, tokens: OneTimeTokens, outbox: Outbox, audit: Audit
@@ -96,5 +96,18 @@ class PasswordLetters:
                 language=language,
                 user_id=user.id,
                 values=values,
+            ),
+        )
+
+    async def announce(self, unit: Repositories, user: User) -> None:
+        """Tell a user that their password is another one now, whoever changed it."""
+        await self._outbox.post(
+            unit,
+            Letter(
+                kind=MailKind.PASSWORD_CHANGED,
+                to=user.email,
+                language=preferred_language.get(),
+                user_id=user.id,
+                values={"username": user.username},
             ),
         )

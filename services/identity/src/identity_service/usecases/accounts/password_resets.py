@@ -6,7 +6,6 @@ from identity_service.domain.errors import (
     UserNotFoundError,
 )
 from identity_service.domain.fields import InvalidFieldError
-from identity_service.domain.mail import Letter, MailKind
 from identity_service.domain.one_time_tokens import (
     SETS_PASSWORD,
     SPENT_WITH_A_PASSWORD,
@@ -22,17 +21,16 @@ from identity_service.security.password_hashing import (
 )
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
 )
-from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.reservations import Reservation
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
-from service_kit.languages.accepting import preferred_language
 
 
 class PasswordResets:
@@ -46,7 +44,7 @@ class PasswordResets:
         hasher: PasswordHasher,
         throttle: Throttle,
         tokens: OneTimeTokens,
-        outbox: Outbox,
+        password_letters: PasswordLetters,
         audit: Audit,
         clock: Clock,
     ) -> None:
@@ -55,7 +53,7 @@ class PasswordResets:
         self._hasher = hasher
         self._throttle = throttle
         self._tokens = tokens
-        self._outbox = outbox
+        self._password_letters = password_letters
         self._audit = audit
         self._clock = clock
 
@@ -79,11 +77,12 @@ class PasswordResets:
             raise OneTimeTokenRefusedError
         self._hasher.expect_room(device)
         stored, user, is_known_device = await self._find(presented, device)
-        reservation = await self._throttle.reserve_sign_in(
-            presented.id if user is None else user.username_key,
-            device.address,
-            known_device=is_known_device,
-        )
+        if user is None:  # an id that nobody guesses: there is no account to guess at
+            reservation = await self._throttle.reserve_of_nobody(device.address)
+        else:
+            reservation = await self._throttle.reserve_sign_in(
+                user.username_key, device.address, known_device=is_known_device
+            )
         is_good = self._tokens.is_good(stored, presented, SETS_PASSWORD)
         if stored is None or user is None or not is_good:
             await self._refused(user, device)
@@ -184,16 +183,7 @@ class PasswordResets:
             )
             now = self._clock()
             await unit.users.set_email_verified(user.id, token.email_key, now)
-            await self._outbox.post(
-                unit,
-                Letter(
-                    kind=MailKind.PASSWORD_CHANGED,
-                    to=user.email,
-                    language=preferred_language.get(),
-                    user_id=user.id,
-                    values={"username": user.username},
-                ),
-            )
+            await self._password_letters.announce(unit, user)
             await self._audit.append(
                 unit,
                 AuditEvent.by_user(

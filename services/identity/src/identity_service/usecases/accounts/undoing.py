@@ -35,7 +35,7 @@ class Undoing:
     """Undoes things by the token of the mail that announced them.
 
     Whoever did them knows the password, or has a session: neither is good any more,
-    and a mail lets the owner choose a new password.
+    a mail lets the owner choose a new password, and no wish to leave counts.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Undoing:
             await unit.users.set_password(user.id, password_hash, now, temporary=False)
             await unit.sessions.end_all(user.id, reason, now)
             await unit.one_time_tokens.remove_of_user(user.id, set(Purpose) - UNDOES)
+            await unit.users.set_deletion_due_at(user.id, None, now)
             restored = await unit.users.get(user.id)
             if restored is not None:
                 await self._password_letters.post(

@@ -1,0 +1,61 @@
+"""Tell the address that an account had of the one that it has now."""
+
+from datetime import timedelta
+from typing import Final
+
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.one_time_tokens import OF_MAILBOX, Purpose
+from identity_service.domain.users import User
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.mail.one_time_tokens import (
+    OneTimeTokens,
+    address_of,
+    in_words,
+)
+from identity_service.usecases.mail.outbox import Outbox
+from service_kit.languages.accepting import preferred_language
+
+_HOUR: Final = timedelta(hours=1)
+
+
+class EmailChangeLetters:
+    """Posts the letters that announce changes of address, however they were made.
+
+    Each has a link that undoes the change (docs/decisions/0091).
+    """
+
+    def __init__(self, tokens: OneTimeTokens, outbox: Outbox) -> None:
+        self._tokens = tokens
+        self._outbox = outbox
+
+    @property
+    def are_sent(self) -> bool:
+        """Whether there is a mail server. Without one nobody is told."""
+        return self._outbox.has_server
+
+    async def post(self, unit: Repositories, before: User, now: EmailAddress) -> None:
+        """Tell the address of ``before`` that the user has another one now.
+
+        What it was mailed for other things is good no more.
+        """
+        await unit.one_time_tokens.remove_of_user(before.id, OF_MAILBOX)
+        if not self.are_sent:
+            return
+        purpose = Purpose.EMAIL_CHANGE_UNDO
+        token = await self._tokens.issue(unit, purpose, before.id, address_of(before))
+        await self._outbox.post(
+            unit,
+            Letter(
+                kind=MailKind.EMAIL_CHANGED,
+                to=before.email,
+                language=preferred_language.get(),
+                user_id=before.id,
+                values={
+                    "username": before.username,
+                    "token": token,
+                    "hours": in_words(purpose, _HOUR),
+                    "address": now.text,
+                },
+            ),
+        )
