@@ -113,6 +113,14 @@ async def test_parameters_that_nobody_reads_are_refused(
         assert answer.message == "The parameter verbose is unknown here."
 
 
+@pytest.mark.parametrize("number", ["\u0662", "-1", "1e3", "0x1", "9" * 19])
+async def test_what_is_no_id_names_no_user(
+    identity: IdentityClient, admin: str, number: str
+) -> None:
+    answer = await identity.call("GET", f"/api/users/{number}", admin)
+    assert answer.status == 404
+
+
 async def test_p11_a_password_change_ends_the_other_sessions(
     identity: IdentityClient,
 ) -> None:

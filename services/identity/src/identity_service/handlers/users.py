@@ -32,7 +32,7 @@ from identity_service.usecases.accounts.invitations import WantedUser
 from service_kit.operations import Reply, Tag
 from service_kit.problems import accounts
 
-USER: Final = r"/api/users/{user_id:\d+}"
+USER: Final = "/api/users/{user_id:[0-9]+}"
 
 
 @operation(
