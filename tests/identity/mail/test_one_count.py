@@ -103,6 +103,22 @@ async def test_p8_guesses_count_alike_whatever_credential_they_are_at(
     )
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_p8_an_address_has_one_count_whether_anybody_has_it_or_not(
+    identity: IdentityClient, *, known: bool
+) -> None:
+    email = "s\u00f6ren@example.test"
+    if known:
+        assert (await identity.sign_up("alice", email=email)).status == 200
+    for _ in range(ALLOWED):
+        assert (await identity.sign_in(email, "a wrong guess")).status == 401
+    body = {"email": email, "code": "00000000"}
+
+    answer = await identity.send("POST", "/api/auth/signin/code/confirm", json=body)
+
+    assert answer.status == 429
+
+
 async def test_p8_reset_does_not_end_the_row_of_who_has_a_second_factor(
     identity: IdentityClient, mail_server: MailServer
 ) -> None:

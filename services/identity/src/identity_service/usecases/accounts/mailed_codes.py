@@ -13,7 +13,6 @@ from identity_service.domain.factors import Factors
 from identity_service.domain.mail import Letter, MailKind, MailRequest
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
 from identity_service.domain.sessions import Device
-from identity_service.domain.usernames import Username
 from identity_service.domain.users import User
 from identity_service.security.one_time_tokens import (
     ID_SIZE,
@@ -132,9 +131,9 @@ class CodeSignIns:
             raise NotOfferedError
         email = EmailAddress.parse(untrusted_email)
         found = await self._find(email, device)
-        user, key = found.user, Username.key_of(email.text)
-        if user is not None:
-            key = user.username_key
+        user = found.user
+        # As where it is given with a password: nobody's guesses are one count, too.
+        key = email.key if user is None else user.username_key
         reservation = await self._throttle.reserve_sign_in(
             key, device.address, known_device=found.is_known_device
         )
