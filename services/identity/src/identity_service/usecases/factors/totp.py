@@ -155,8 +155,9 @@ class TotpEnrolment:
 
         async def work(unit: Repositories) -> bool:
             await unit.users.lock(caller.user_id)
-            if not await unit.factors.remove_totp(caller.user_id):
+            if not (await unit.factors.of(caller.user_id)).has_totp:
                 return False
+            await unit.factors.remove_totp(caller.user_id)
             await forget_factors_if_none_is_left(unit, caller.user_id, self._clock())
             await self._records.by_caller(unit, Action.TOTP_REMOVED, caller)
             return True
