@@ -325,6 +325,22 @@ async def test_an_account_that_a_thief_wanted_deleted_stays_once_that_is_undone(
         await services.close()
 
 
+async def test_no_account_is_gone_before_a_change_of_its_address_is_undone(
+    database_url: str, mail_server: MailServer, clock: MovableClock
+) -> None:
+    settings = identity_settings(
+        database_url, IDENTITY_MAIL_URL=mail_server.url, IDENTITY_DELETION_GRACE="0"
+    )
+    async with running_identity(settings, clock=clock) as identity:
+        undo = await changed(identity, mail_server)
+        thief = (await identity.sign_in("alice")).json["accessToken"]
+        assert (await identity.call("DELETE", "/api/users/me", thief)).status == 200
+        assert not await identity.is_accepted(thief)
+
+        assert (await use(identity, "undo", undo.token)).status == 200
+        assert (await mail_server.next_to(OLD)).page == "/password-reset"
+
+
 async def test_nothing_is_announced_where_an_address_stays(
     identity: IdentityClient, mail_server: MailServer
 ) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import LastAdminError
 from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, EndReason
 from identity_service.domain.users import User
@@ -40,42 +41,29 @@ class Departures:
     async def ask(self, caller: Caller) -> datetime:
         """End the caller's sessions, and return when their account is deleted.
 
-        Signing in before that keeps it. Without a grace it is deleted at once.
+        Signing in before that keeps it. Without a grace it is deleted at once, unless
+        the address that it had may still bring it back.
 
         Raises
         ------
         UserNotFoundError, LastAdminError
         """
-        due_at = self._clock() + self._grace
 
-        async def work(unit: Repositories) -> None:
+        async def work(unit: Repositories) -> datetime:
             await unit.roles.lock_admin()
             user = await locked_user(unit, caller.user_id)
             await _refuse_last_admin(unit, user)
             now = self._clock()
-            await unit.users.set_deletion_due_at(user.id, due_at, now)
-            await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT, now)
-            await self._outbox.post(
-                unit,
-                Letter(
-                    kind=MailKind.ACCOUNT_DELETION,
-                    to=user.email,
-                    language=preferred_language.get(),
-                    user_id=user.id,
-                    values={"username": user.username, "date": f"{due_at:%Y-%m-%d}"},
-                ),
-            )
-            await self._record(unit, Action.DELETION_REQUESTED, caller)
+            due_at = max(now + self._grace, await _undoable_until(unit, user.id, now))
+            if due_at > now:
+                await self._postpone(unit, user, due_at, now)
+                await self._record(unit, Action.DELETION_REQUESTED, caller)
+            else:
+                await self._delete(unit, user.id)
+                await self._record(unit, Action.ACCOUNT_DELETED, caller)
+            return due_at
 
-        async def work_at_once(unit: Repositories) -> None:
-            await unit.roles.lock_admin()
-            user = await locked_user(unit, caller.user_id)
-            await _refuse_last_admin(unit, user)
-            await self._delete(unit, user.id)
-            await self._record(unit, Action.ACCOUNT_DELETED, caller)
-
-        await self._database.write(work if self._grace else work_at_once)
-        return due_at
+        return await self._database.write(work)
 
     async def prune(self) -> int:
         """Delete one account whose grace is over, if there is one."""
@@ -103,6 +91,23 @@ class Departures:
         """Return nothing: an account that stays a minute longer does no harm."""
         return timedelta()
 
+    async def _postpone(
+        self, unit: Repositories, user: User, due_at: datetime, now: datetime
+    ) -> None:
+        """Have a user deleted then, and tell them."""
+        await unit.users.set_deletion_due_at(user.id, due_at, now)
+        await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT, now)
+        await self._outbox.post(
+            unit,
+            Letter(
+                kind=MailKind.ACCOUNT_DELETION,
+                to=user.email,
+                language=preferred_language.get(),
+                user_id=user.id,
+                values={"username": user.username, "date": f"{due_at:%Y-%m-%d}"},
+            ),
+        )
+
     async def _delete(self, unit: Repositories, user_id: int) -> None:
         await unit.sessions.end_all(user_id, EndReason.ACCOUNT_LEFT, self._clock())
         await unit.one_time_tokens.remove_of_user(user_id)
@@ -120,3 +125,10 @@ async def _refuse_last_admin(unit: Repositories, user: User) -> None:
     is_admin = ADMIN in user.roles and user.disabled_at is None
     if is_admin and await unit.users.count_active_admins() <= 1:
         raise LastAdminError
+
+
+async def _undoable_until(unit: Repositories, user_id: int, now: datetime) -> datetime:
+    """Return until when a change of the user's address can be undone, now if not."""
+    tokens = await unit.one_time_tokens.of_user(user_id)
+    undoing = (each for each in tokens if each.purpose == Purpose.EMAIL_CHANGE_UNDO)
+    return max((each.expires_at for each in undoing), default=now)
