@@ -7,6 +7,7 @@ from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.errors import InvalidFieldsError
 from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.mail import MailKind
 from identity_service.domain.roles import ADMIN, USER, RoleName, roles_at_sign_up
 from identity_service.domain.sessions import Device
 from identity_service.domain.usernames import Username
@@ -94,7 +95,9 @@ class SignUps:
             self_assignable=self._self_assignable_roles,
         )
         if self._verifications.mode is not Verification.OFF:
-            await self._throttle.reserve_sign_up_mail(email.key, device.address)
+            await self._throttle.reserve_mail_to(
+                MailKind.SIGN_UP, email.key, device.address
+            )
         user = NewUser(
             username=username,
             email=email,

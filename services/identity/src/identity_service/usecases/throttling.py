@@ -194,8 +194,10 @@ class Throttle:
         """Count a user's export of their own data, or `TooManyAttemptsError`."""
         await self._take(f"export/{user_id}", EXPORTS_OF_USER)
 
-    async def reserve_sign_up_mail(self, email_key: str, source: str) -> None:
-        """Count the mail that a sign-up sends to an address, whoever has that.
+    async def reserve_mail_to(
+        self, kind: MailKind, email_key: str, source: str
+    ) -> None:
+        """Count a mail that comes of something which is limited by its source anyway.
 
         Raises
         ------
@@ -203,7 +205,7 @@ class Throttle:
         """
         attempt = Reservation(self._counters, self.reached)
         try:
-            await self._reserve_receiver(attempt, MailKind.SIGN_UP, email_key, source)
+            await self._reserve_receiver(attempt, kind, email_key, source)
         except TooManyAttemptsError:
             await attempt.was_not_tried()
             raise

@@ -165,7 +165,7 @@ class Users:
             return
         before = await self.get(caller.user_id)
         if changes.email.key != before.email_key:
-            await self._throttle.reserve_mail(
+            await self._throttle.reserve_mail_to(
                 MailKind.EMAIL_CHANGED, before.email_key, caller.device.address
             )
 
