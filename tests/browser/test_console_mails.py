@@ -49,6 +49,7 @@ def test_an_address_is_confirmed_changed_and_signed_in_by(
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign up").click()
         console.expect_said("User registered successfully!")
+        console.expect_said("If a mail asks you to confirm your address")
         console.sign_in("reader", PASSWORD)
         console.follow("Profile")
         expect(page.get_by_text("Address not confirmed")).to_be_visible()
