@@ -137,3 +137,15 @@ async def test_a_body_of_thousands_of_faults_gets_a_short_response(
     assert answer.status == 400
     assert len(answer.json["errors"]) == MOST_ERRORS
     assert len(answer.json["detail"]) <= 8192
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/users"), ("PATCH", "/api/users/1"), ("PATCH", "/api/users/me")],
+)
+async def test_of_two_members_at_fault_both_are_named(
+    identity: IdentityClient, admin: str, method: str, path: str
+) -> None:
+    body = {"username": "a\0b", "email": "nobody"}
+    answer = await identity.call(method, path, admin, json=body)
+    assert [each["field"] for each in answer.json["errors"]] == ["username", "email"]

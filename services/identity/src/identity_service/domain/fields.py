@@ -1,5 +1,7 @@
 """What is wrong with a value that a person typed."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -18,3 +20,12 @@ class InvalidFieldError(Exception):
         self.code = code
         self.message = message
         self.parameters = parameters
+
+
+@contextlib.contextmanager
+def noted(faults: list[InvalidFieldError]) -> Iterator[None]:
+    """Note what is wrong with a value, so that whoever sent several learns of each."""
+    try:
+        yield
+    except InvalidFieldError as error:
+        faults.append(error)

@@ -3,6 +3,8 @@
 from aiohttp import web
 
 from identity_service.domain.emails import EmailAddress
+from identity_service.domain.errors import InvalidFieldsError
+from identity_service.domain.fields import InvalidFieldError, noted
 from identity_service.domain.usernames import Username
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.field_errors import fields_called
@@ -123,9 +125,20 @@ async def change_password(request: web.Request) -> web.Response:
 def profile_changes(
     payload: ProfilePayload, *, disabled: bool | None = None
 ) -> UserChanges:
-    """Return the changes that are asked for, or raise `InvalidFieldError`."""
-    return UserChanges(
-        username=None if payload.username is None else Username.parse(payload.username),
-        email=None if payload.email is None else EmailAddress.parse(payload.email),
-        disabled=disabled,
-    )
+    """Return the changes that are asked for.
+
+    Raises
+    ------
+    InvalidFieldsError
+    """
+    username, email = None, None
+    faults: list[InvalidFieldError] = []
+    if payload.username is not None:
+        with noted(faults):
+            username = Username.parse(payload.username)
+    if payload.email is not None:
+        with noted(faults):
+            email = EmailAddress.parse(payload.email)
+    if faults:
+        raise InvalidFieldsError(faults)
+    return UserChanges(username=username, email=email, disabled=disabled)

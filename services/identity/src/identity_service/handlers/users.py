@@ -6,7 +6,8 @@ from typing import Final
 from aiohttp import web
 
 from identity_service.domain.emails import EmailAddress
-from identity_service.domain.errors import UserNotFoundError
+from identity_service.domain.errors import InvalidFieldsError, UserNotFoundError
+from identity_service.domain.fields import InvalidFieldError, noted
 from identity_service.domain.usernames import Username
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.me import profile_changes
@@ -82,11 +83,7 @@ async def create_user(request: web.Request) -> web.Response:
     admin = await context.admin()
     context.require_fresh(admin)
     payload = await read_payload(request, NewUserPayload)
-    wanted = WantedUser(
-        username=Username.parse(payload.username),
-        email=EmailAddress.parse(payload.email),
-        roles=[role_name(each) for each in payload.roles or ()],
-    )
+    wanted = _wanted_user(payload)
     invitations = context.services.accounts.invitations
     members: dict[str, str] = {}
     if payload.invite:
@@ -205,6 +202,25 @@ async def end_sessions(request: web.Request) -> web.Response:
     admin = await context.admin()
     ended = await context.services.users.end_sessions(user_id_in(request), admin)
     return ended_response("Sessions ended.", ended)
+
+
+def _wanted_user(payload: NewUserPayload) -> WantedUser:
+    """Return whom to make.
+
+    Raises
+    ------
+    InvalidFieldsError
+    """
+    username, email = Username("", ""), EmailAddress("", "")
+    faults: list[InvalidFieldError] = []
+    with noted(faults):
+        username = Username.parse(payload.username)
+    with noted(faults):
+        email = EmailAddress.parse(payload.email)
+    if faults:
+        raise InvalidFieldsError(faults)
+    roles = [role_name(each) for each in payload.roles or ()]
+    return WantedUser(username=username, email=email, roles=roles)
 
 
 def role_name(in_request: str) -> str:

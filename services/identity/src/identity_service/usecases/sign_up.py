@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.errors import InvalidFieldsError
-from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.fields import InvalidFieldError, noted
 from identity_service.domain.mail import MailKind
 from identity_service.domain.roles import ADMIN, USER, RoleName, roles_at_sign_up
 from identity_service.domain.sessions import Device
@@ -167,23 +167,15 @@ class SignUps:
         """Return the name and the address, if the password suits them, too."""
         faults: list[InvalidFieldError] = []
         username, email = Username("", ""), EmailAddress("", "")
-        try:
+        with noted(faults):
             username = Username.parse(wanted.username)
-        except InvalidFieldError as error:
-            faults.append(error)
-        try:
+        with noted(faults):
             email = EmailAddress.parse(wanted.email)
-        except InvalidFieldError as error:
-            faults.append(error)
         if not faults:
-            try:
+            with noted(faults):
                 refuse_foreign_address(username, email)
-            except InvalidFieldError as error:
-                faults.append(error)
-        try:
+        with noted(faults):
             await self._new_passwords.check(wanted.password, username, email)
-        except InvalidFieldError as error:
-            faults.append(error)
         if faults:
             raise InvalidFieldsError(faults)
         return username, email
