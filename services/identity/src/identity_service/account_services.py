@@ -15,7 +15,6 @@ from identity_service.security.password_hashing import PasswordHasher
 from identity_service.settings import Settings
 from identity_service.storage.database import Database
 from identity_service.usecases.accounts.departures import Departures
-from identity_service.usecases.accounts.email_change_letters import EmailChangeLetters
 from identity_service.usecases.accounts.email_changes import EmailChanges
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
 from identity_service.usecases.accounts.factor_undos import FactorUndos
@@ -29,6 +28,7 @@ from identity_service.usecases.accounts.undoing import Undoing
 from identity_service.usecases.accounts.user_lines import UserLines
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import SecondSteps
+from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.mail.requests import Answers, MailRequests

@@ -34,7 +34,6 @@ from identity_service.storage.throttle_counters import (
     ValkeyCounters,
     open_counters,
 )
-from identity_service.usecases.accounts.email_change_letters import EmailChangeLetters
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.audit_chain import AuditChain
@@ -45,6 +44,7 @@ from identity_service.usecases.housekeeping import (
 )
 from identity_service.usecases.keys.rotation import KeyRotation
 from identity_service.usecases.keys.signing_keys import SigningKeys
+from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords

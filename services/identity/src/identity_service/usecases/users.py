@@ -14,8 +14,8 @@ from identity_service.domain.usernames import Username
 from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.accounts.email_change_letters import EmailChangeLetters
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 

@@ -21,12 +21,12 @@ from identity_service.domain.usernames import InvalidUsernameError, Username
 from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.accounts.email_change_letters import EmailChangeLetters
 from identity_service.usecases.accounts.email_verifications import already_signed_up
 from identity_service.usecases.accounts.factor_undos import remove_factors_since
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.accounts.undoing import Undoing
 from identity_service.usecases.audit import Audit
+from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, in_words
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.throttling import Throttle
