@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.raw_client import ask, raw_client
-from tests.support.raw_upstream import OK, Call, RawUpstream
+from tests.support.raw_upstream import OK, Call, RawUpstream, Script
 from tests.support.waiting import until
 
+from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
 from gateway_service.http1.parsing.limits import ClientTimeouts
 
@@ -159,18 +160,23 @@ async def test_no_drip_holds_a_connection(
         assert asyncio.get_running_loop().time() - began_at < 1.5
 
 
-async def test_no_client_takes_every_place_at_an_upstream(
-    upstream: RawUpstream, tmp_path: Path
-) -> None:
-    is_over = asyncio.Event()
+def waiting_for(event: asyncio.Event) -> Script:
+    """Return a script that responds to /api/wait only after an event."""
 
     async def script(call: Call) -> None:
         recorded = await call.request()
         if recorded is not None and recorded.target == "/api/wait":
-            await is_over.wait()
+            await event.wait()
         await call.send(OK)
 
-    upstream.script = script
+    return script
+
+
+async def test_no_client_takes_every_place_at_an_upstream(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_over = asyncio.Event()
+    upstream.script = waiting_for(is_over)
     long = Timeouts(response_head=30.0)
     config = config_for(upstream.port, max_in_flight=160, timeouts=long)
     async with (
@@ -190,5 +196,49 @@ async def test_no_client_takes_every_place_at_an_upstream(
             raw_client(gateway.port, source="127.0.0.2")
         )
         await other.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await other.answer()).status == 200
+        is_over.set()
+
+
+AHEAD = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n" + b"GET /" + b"x" * 80_000
+GATHERED = (
+    b"POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"13880\r\n" + b"x" * 80_000
+)
+
+
+@pytest.mark.parametrize("sent", [AHEAD, GATHERED], ids=["sent ahead", "gathered"])
+async def test_who_has_too_much_held_on_many_connections_loses_them(
+    sent: bytes, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_over = asyncio.Event()
+    upstream.script = waiting_for(is_over)
+    config = config_for(
+        upstream.port,
+        body_limit=1_000_000,
+        limits=Limits(held=2 * 1_048_576),
+        timeouts=Timeouts(response_head=30.0),
+    )
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        held_bytes = gateway.app.server.held_bytes
+        other = await stack.enter_async_context(
+            raw_client(gateway.port, source="127.0.0.2")
+        )
+        await other.send(
+            b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n"
+        )
+        await other.send(b"x" * 60_000)
+        greedy = [
+            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(40)
+        ]
+        for each in greedy:
+            await each.send(sent)
+        await until(lambda: held_bytes.cut)
+        await until(lambda: held_bytes.total <= held_bytes.limit)
+        assert 10 < held_bytes.cut < 40
+        await other.send(b"x" * 30_000)
         assert (await other.answer()).status == 200
         is_over.set()

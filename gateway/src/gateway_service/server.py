@@ -73,6 +73,7 @@ class GatewayServer(EdgeServer):
                 extra={"limits.connections": limits.connections, "connections": room},
             )
         self.head_limits = limits.head
+        self.held_bytes.limit = limits.held
         for each in self.connections:
             each.adopt_limits()
 

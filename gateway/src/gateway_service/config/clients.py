@@ -40,6 +40,12 @@ class Limits:
     connections_per_client: int = value(
         whole(1, 1_000_000), "open at once, from one address", default=1_024
     )
+    held: int = value(
+        whole(_MEBIBYTE, 2**40),
+        "bytes held of all connections together; beyond, those of the client of which"
+        " most is held are cut",
+        default=96 * _MEBIBYTE,
+    )
 
     @property
     def head(self) -> HeadLimits:

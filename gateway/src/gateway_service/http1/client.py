@@ -74,6 +74,11 @@ class Client(ABC):
 
     @property
     @abstractmethod
+    def held(self) -> int:
+        """Bytes that are held of it: sent ahead, of a body, or not taken yet."""
+
+    @property
+    @abstractmethod
     def siblings(self) -> int:
         """How many connections its client has here, with this one; 0 of a proxy.
 

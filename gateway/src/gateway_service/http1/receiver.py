@@ -69,6 +69,17 @@ class Receiver(Client):
         self._exchange: Exchange | None = None
         self._body_at = NEVER
 
+    @property
+    def held(self) -> int:
+        """Bytes that are held of it: sent ahead, of a body, or not taken yet."""
+        if self._state is State.OPENING:
+            return 0
+        size = len(self._reader.buffer) + self._transport.get_write_buffer_size()
+        if self._state is State.TUNNEL:
+            return size + self._body.held
+        body = self._exchange.body if self._exchange is not None else None
+        return size if body is None else size + body.held
+
     def adopt_limits(self) -> None:
         """Take over what the server allows by now, and which fields it passes on."""
         self._timeouts = self._server.timeouts

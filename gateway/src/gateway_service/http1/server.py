@@ -12,6 +12,7 @@ from gateway_service.http1.client_counts import ClientCounts, OwnClientCounts
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.exchange import Exchange
+from gateway_service.http1.held_bytes import HeldBytes
 from gateway_service.http1.parsing.fields import FieldPolicy
 from gateway_service.http1.parsing.limits import ClientTimeouts, HeadLimits
 from gateway_service.http1.turns import Turns
@@ -61,6 +62,8 @@ class EdgeServer(ABC):
         self._readiness = readiness
         self._connections: set[Client] = set()
         self._client_counts = client_counts or OwnClientCounts()
+        self.held_bytes = HeldBytes(self._connections, self.trusts, loop)
+        deadlines.add(self.held_bytes)
         self._leaving: set[Client] = set()
         """Connections that take no place: they were refused, or shed."""
         self.refused = 0

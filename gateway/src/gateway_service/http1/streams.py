@@ -47,6 +47,7 @@ class Stream:
         "_chunks",
         "_ended",
         "_error",
+        "_gathered",
         "_loop",
         "_paused",
         "_size",
@@ -59,6 +60,7 @@ class Stream:
         self._loop = loop
         self._chunks: list[bytes] = []
         self._size = 0
+        self._gathered = 0
         self._paused = False
         self._ended = False
         self._error: Exception | None = None
@@ -78,6 +80,11 @@ class Stream:
     def is_empty(self) -> bool:
         """Whether nothing waits to be read."""
         return not self._chunks
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait to be read, or for others to be gathered with."""
+        return self._size + self._gathered
 
     def feed(self, data: bytes) -> None:
         """Add what the peer sent."""
@@ -125,6 +132,8 @@ class Stream:
         gathered = b""
         while not (self._ended and not self._chunks) and len(gathered) <= limit:
             gathered += await self.read()
+            self._gathered = len(gathered)
+        self._gathered = 0
         return gathered
 
     def _take(self) -> bytes:

@@ -94,6 +94,16 @@ class GatewayMetrics(Collector):
             "Idle connections of clients closed to make room for others",
             self._server.shed,
         )
+        yield GaugeMetricFamily(
+            "gateway_held_bytes",
+            "Bytes held of the connections of clients",
+            self._server.held_bytes.total,
+        )
+        yield CounterMetricFamily(
+            "gateway_connections_cut",
+            "Connections of clients cut because too much was held of all of them",
+            self._server.held_bytes.cut,
+        )
         yield CounterMetricFamily(
             "gateway_descriptors_exhausted",
             "Connections that failed because the process had no descriptor left",

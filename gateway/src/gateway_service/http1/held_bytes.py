@@ -1,0 +1,78 @@
+"""What is held of all connections together, and who has to go when that is too much."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+from gateway_service.http1.client import Client
+
+_INTERVAL: Final = 0.25
+"""Seconds between two looks, each of which takes 3 ms of 10,000 connections."""
+
+_KEPT: Final = 0.75
+"""The part of the limit that is held after it was exceeded."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+class HeldBytes:
+    """Cuts connections of the client of which most is held, while all is too much.
+
+    What one connection may make the gateway hold is bounded, and so is their number;
+    but not by what both are together, which would be gigabytes. It is `Bounded`: each
+    deadline is a look.
+    """
+
+    limit = 100_663_296
+    """Bytes."""
+
+    def __init__(
+        self,
+        connections: set[Client],
+        trusts: Callable[[Client], bool],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._connections = connections
+        self._trusts = trusts
+        self._loop = loop
+        self.deadline = 0.0
+        self.total = 0
+        """At the last look."""
+        self.cut = 0
+        """Connections that were cut."""
+
+    def on_deadline(self) -> None:
+        """Look, and look again soon."""
+        self.deadline = self._loop.time() + _INTERVAL
+        self.total = sum(each.held for each in self._connections)
+        if self.total > self.limit:
+            self._cut_some()
+
+    def _cut_some(self) -> None:
+        by_client: defaultdict[object, list[tuple[int, Client]]] = defaultdict(list)
+        for each in self._connections:
+            # Of a proxy each connection is somebody else's.
+            client = each if self._trusts(each) else each.network
+            by_client[client].append((each.held, each))
+        before = self.cut
+        for held_of_client in sorted(by_client.values(), key=_sum, reverse=True):
+            for held, connection in sorted(held_of_client, key=_held, reverse=True):
+                if self.total <= self.limit * _KEPT:
+                    break
+                self.total -= held
+                self.cut += 1
+                connection.cut()
+        _logger.warning(
+            "connections_cut",
+            extra={"count": self.cut - before, "limits.held": self.limit},
+        )
+
+
+def _sum(held_of_client: list[tuple[int, Client]]) -> int:
+    return sum(map(_held, held_of_client))
+
+
+def _held(connection: tuple[int, Client]) -> int:
+    return connection[0]
