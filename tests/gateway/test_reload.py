@@ -3,11 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from tests.support.certificates import write_certificate
 from tests.support.gateway import config_for, running_gateway
 from tests.support.raw_client import raw_client
 from tests.support.raw_upstream import RawUpstream
 
-from gateway_service.config.clients import Limits
+from gateway_service.config.clients import Limits, TlsConfig
 from gateway_service.http1.parsing.limits import ClientTimeouts
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\nX-Tenant: 1\r\n\r\n"
@@ -40,3 +42,20 @@ async def test_open_connections_follow_a_reload(
         assert await client.rest(within=2) == b""
     names = [each.value("X-Tenant") for each in upstream.requests]
     assert names == ["1", "1", None]
+
+
+@pytest.mark.parametrize("what", ["hsts", "key"])
+async def test_what_of_tls_needs_a_restart_is_said_each_time(
+    what: str, upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate, key = write_certificate(tmp_path, "gateway.test")
+    tls = TlsConfig(str(certificate), str(key))
+    changes = {"hsts": 1} if what == "hsts" else {"key": "other.pem"}
+    config = config_for(upstream.port, tls=tls)
+    changed = replace(config, tls=replace(tls, **changes))
+    async with running_gateway(config, tmp_path, next_config=changed) as gateway:
+        for _ in range(2):
+            await gateway.app.reload()
+        assert gateway.app.control.state.config == changed
+    said = caplog.messages.count("tls_change_needs_a_restart")
+    assert said == (0 if what == "hsts" else 2)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from gateway_service.config.clients import TlsConfig
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.operations.tls import Certificate
@@ -140,7 +141,8 @@ class ControlPlane:
     async def _replace(self, config: Config) -> None:
         if self.certificate is not None:
             await asyncio.to_thread(self.certificate.reload_if_changed)
-        if config.tls != self.state.config.tls:
+        shown = None if self.certificate is None else self.certificate.config
+        if _files(config.tls) != _files(shown):
             _logger.warning("tls_change_needs_a_restart")
         before, limits_before = self.watches, self.state.rate_limits
         unchanged = {
@@ -181,6 +183,10 @@ class ControlPlane:
         self.state.rate_limits.tidy()
         if self.certificate is not None:
             await asyncio.to_thread(self.certificate.reload_if_changed)
+
+
+def _files(tls: TlsConfig | None) -> tuple[str, str] | None:
+    return None if tls is None else (tls.certificate, tls.key)
 
 
 def _upstreams(watches: Mapping[str, Watch]) -> dict[str, Upstream]:
