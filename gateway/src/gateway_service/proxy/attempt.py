@@ -30,9 +30,15 @@ class Outcome(Enum):
     """There was no connection, so nothing was sent."""
     STALE = 4
     """A connection from the pool was closed: this says nothing of the replica."""
-    FAILED = 5
+    STALE_UNSENT = 5
+    """The same, before anything was sent."""
+    FAILED = 6
     """The request was sent, and no usable response came."""
 
+
+NOT_SENT: Final = frozenset({Outcome.UNSENT, Outcome.STALE_UNSENT})
+STALE: Final = frozenset({Outcome.STALE, Outcome.STALE_UNSENT})
+"""What says nothing of the replica, which may be asked again."""
 
 # What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
 _RESPONSE: Final = Outcome.RESPONSE
@@ -120,7 +126,7 @@ class Attempt:
             self._end_work(result)
         if isinstance(result, UpstreamError):
             outcome = self._outcome_of(result)
-            if outcome is not Outcome.STALE and not result.is_clients_fault:
+            if outcome not in STALE and not result.is_clients_fault:
                 replica.failed(result.kind)
         elif result.head.status in _FAILURE_STATUSES:
             outcome = Outcome.FAILURE_STATUS
@@ -164,7 +170,7 @@ class Attempt:
         if error.kind is FailureKind.REFUSED:
             return Outcome.UNSENT
         if self._was_open and error.kind is FailureKind.RESET:
-            return Outcome.STALE
+            return Outcome.STALE_UNSENT if error.is_unsent else Outcome.STALE
         return Outcome.FAILED
 
     def lose(self) -> None:

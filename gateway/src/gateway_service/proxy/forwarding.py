@@ -14,7 +14,7 @@ from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.responses import SWITCHING_PROTOCOLS, ResponseHead
 from gateway_service.http1.streams import Stream
 from gateway_service.proxy import problems
-from gateway_service.proxy.attempt import Attempt, Outcome
+from gateway_service.proxy.attempt import NOT_SENT, STALE, Attempt, Outcome
 from gateway_service.proxy.messages import (
     ForwardingHeaders,
     request_framing,
@@ -203,7 +203,7 @@ class Forwarding:
         """Return whether another attempt may still bring a response."""
         if isinstance(result, UpstreamError):
             self._problem = problems.after(result)
-        if outcome is not Outcome.STALE:
+        if outcome not in STALE:
             self._tried = (*self._tried, attempt.replica)
         has_others = len(self._in_flight) > 1
         if not has_others and not self._may_repeat(outcome):
@@ -244,9 +244,9 @@ class Forwarding:
         return request.may_be_hedged
 
     def _may_repeat(self, outcome: Outcome) -> bool:
-        return (
-            outcome is Outcome.UNSENT or self._is_repeatable
-        ) and self._may_ask_another(self._tried)
+        return (outcome in NOT_SENT or self._is_repeatable) and self._may_ask_another(
+            self._tried
+        )
 
     def _may_ask_another(self, tried: tuple[Replica, ...]) -> bool:
         upstream = self._upstream

@@ -79,7 +79,7 @@ class UpstreamConnection(RequestSender):
             match self._state:
                 case State.HEAD:
                     # Nothing was sent yet: this is of another request, or of none.
-                    self._fail(UpstreamError(FailureKind.RESET))
+                    self._fail(self._reset())
                 case State.BODY:
                     self._reader.receive(data)
                     self._read_body()
@@ -93,6 +93,8 @@ class UpstreamConnection(RequestSender):
 
     def eof_received(self) -> None:
         """Let the connection close: a response may end with it."""
+        if self._state is _HEAD and self._is_in_batch:
+            self._fail(self._reset())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail whatever is waited for."""
@@ -101,7 +103,7 @@ class UpstreamConnection(RequestSender):
         self._on_lost(self)
         match state:
             case State.HEAD:
-                self._deliver(UpstreamError(FailureKind.RESET))
+                self._deliver(self._reset())
             case State.BODY if exc is None and self._is_body_complete():
                 self._body.end()
             case State.BODY:
@@ -110,6 +112,15 @@ class UpstreamConnection(RequestSender):
                 self._body.end()
             case State.IDLE | State.CLOSED:
                 pass
+
+    @property
+    def _is_in_batch(self) -> bool:
+        """Whether the request waits to be written, and ends with the connection."""
+        return self._is_sent and self._batch_number == self._batch.number
+
+    def _reset(self) -> UpstreamError:
+        """Return the error of a connection that ended before a response's head."""
+        return UpstreamError(FailureKind.RESET, is_unsent=self._is_in_batch)
 
     def on_deadline(self) -> None:
         """Give up what takes too long.

@@ -18,6 +18,7 @@ class UpstreamError(Exception):
         *,
         is_late: bool = False,
         is_clients_fault: bool = False,
+        is_unsent: bool = False,
     ) -> None:
         super().__init__(kind.value)
         self.kind = kind
@@ -25,6 +26,8 @@ class UpstreamError(Exception):
         """Whether it was given up, for the response might still have come."""
         self.is_clients_fault = is_clients_fault
         """Whether the client was waited for: this says nothing of the replica."""
+        self.is_unsent = is_unsent
+        """Whether the connection ended before anything was written to it."""
 
 
 @dataclass
