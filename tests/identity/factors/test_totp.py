@@ -24,6 +24,8 @@ from tests.support.identity import (
 )
 from tests.support.qr_codes import read_rows
 
+from identity_service.handlers.factor_models import TotpBody
+
 
 def claims_of(access_token: str) -> Any:  # noqa: ANN401 - parsed JSON
     return jwt.decode(access_token, options={"verify_signature": False})
@@ -348,3 +350,16 @@ async def test_a_guarded_role_goes_with_the_last_factor(
             (await identity.refresh(session["refreshToken"])).json["accessToken"]
         )
         assert (claims["roles"], claims["amr"]) == (["user"], ["pwd"])
+
+
+async def test_the_longest_name_fits_what_an_app_reads(
+    identity: IdentityClient,
+) -> None:
+    name = "\U00020000" * 64
+    assert (await identity.sign_up(name, email="alice@example.test")).status == 200
+    token = (await identity.sign_in(name)).json["accessToken"]
+    begun = await identity.call("POST", TOTP, token)
+    assert begun.status == 200
+    schema = TotpBody.model_json_schema(by_alias=True)["properties"]
+    assert 512 < len(begun.json["uri"]) <= schema["uri"]["maxLength"]
+    assert len(begun.json["qrCode"]) <= schema["qrCode"]["maxItems"]

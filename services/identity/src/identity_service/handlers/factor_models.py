@@ -20,6 +20,9 @@ from identity_service.usecases.factors.proofs import UntrustedProof
 
 _MOST_NAME = 64
 _LONGEST_CHALLENGE = 2048
+_LONGEST_URI = 2048
+"""Characters: each of 64 in a user name takes up to 12, and an issuer's host stands
+there twice."""
 _ALL_BUT_ONE = 2
 """Of three proofs."""
 
@@ -137,7 +140,9 @@ class TotpBody(Body):
     """What an authenticator app needs, shown once."""
 
     secret: Annotated[str, text(64, "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP")]
-    uri: Annotated[str, text(512, "otpauth://totp/id.example:alice?secret=JBSWY3DP")]
+    uri: Annotated[
+        str, text(_LONGEST_URI, "otpauth://totp/id.example:alice?secret=JBSWY3DP")
+    ]
     qr_code: Annotated[
         list[Annotated[str, text(177, "1110111", pattern="^[01]+$")]],
         described(maxItems=177, minItems=21),
