@@ -353,6 +353,18 @@ async def test_nothing_is_announced_where_an_address_stays(
     assert not mail_server.to(OLD)
 
 
+async def test_an_address_that_only_folds_to_the_same_is_announced_as_another(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    assert (await identity.sign_up("alice", email="alice@strasse.test")).status == 200
+    token = (await identity.sign_in("alice")).json["accessToken"]
+
+    assert (await set_address(identity, token, "alice@stra\u00dfe.test")).status == 200
+
+    told = await mail_server.next_to("alice@strasse.test")
+    assert (await use(identity, "undo", told.token)).status == 200
+
+
 async def test_without_mail_an_address_is_set_and_no_token_is_made(
     database_url: str,
 ) -> None:

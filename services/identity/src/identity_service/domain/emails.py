@@ -76,6 +76,14 @@ class EmailAddress:
             raise _malformed_email()
         return cls(address.normalized, key)
 
+    def is_mailbox_of(self, text: str) -> bool:
+        """Return whether mail to this address and to another comes to one mailbox.
+
+        Case makes no difference in practice. What else is folded in keys does: the
+        domains of ß and of ss may be two people's.
+        """
+        return self.text.lower() == text.lower()
+
 
 def in_ascii(email: str) -> str:
     """Return an address as servers without SMTPUTF8 know it, if they can.

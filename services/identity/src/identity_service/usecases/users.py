@@ -164,7 +164,7 @@ class Users:
         if changes.email is None or not self._letters.are_sent:
             return
         before = await self.get(caller.user_id)
-        if changes.email.key != before.email_key:
+        if not changes.email.is_mailbox_of(before.email):
             await self._throttle.reserve_mail_to(
                 MailKind.EMAIL_CHANGED, before.email_key, caller.device.address
             )
@@ -181,7 +181,7 @@ class Users:
         if (username.text, email.text) == (user.username, user.email):
             return
         refuse_foreign_address(username, email)
-        is_same = email.key == user.email_key
+        is_same = email.is_mailbox_of(user.email)
         await unit.users.rename(
             user.id,
             username,
