@@ -24,7 +24,7 @@ from identity_service.plans import plan, read_wanted
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import DatabaseSettings, Settings
 from identity_service.storage import schema
-from identity_service.storage.engines import MIGRATION_SECONDS, create_engine
+from identity_service.storage.engines import create_engine
 from identity_service.storage.tutorial_tables import (
     TutorialTables,
     create_tutorial_engine,
@@ -47,9 +47,7 @@ async def migrate(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
     """Bring the database to the schema that this version needs."""
     from identity_service.storage.upgrading import upgrade  # noqa: PLC0415 - with Alembic
 
-    engine = create_engine(
-        settings.database_url, pool_size=1, statement_seconds=MIGRATION_SECONDS
-    )
+    engine = create_engine(settings.database_url, pool_size=1)
     try:
         before, after = await upgrade(engine)
     finally:

@@ -1,12 +1,9 @@
 """The content of `/status` on the internal port."""
 
-import asyncio
-
 from sqlalchemy.exc import SQLAlchemyError
 
 from identity_service.composition import Services
 from identity_service.storage import schema
-from identity_service.storage.engines import WORK_SECONDS
 from identity_service.storage.faults import reason
 from service_kit.clock import rfc3339
 
@@ -58,8 +55,7 @@ async def status_of(services: Services) -> dict[str, object]:
 
 async def _schema(services: Services) -> dict[str, object]:
     try:
-        async with asyncio.timeout(WORK_SECONDS):
-            present = await schema.present_version(services.engine)
+        present = await schema.present_version(services.engine)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         return {"needed": schema.NEEDED, "present": None, "fault": reason(error)}
     return {"needed": schema.NEEDED, "present": present}

@@ -108,11 +108,13 @@ class Database:
         return DatabaseUnavailableError(why)
 
     async def _once(self, work: Work[T], *, writes: bool) -> T:
-        line = self._writers if writes else None
+        line, asked = self._writers if writes else None, _cancellations()
         async with (
             line or contextlib.nullcontext(),
             self._engine.connect() as connected,
         ):
+            if _cancellations() > asked:  # the driver has lost one while it connected
+                raise asyncio.CancelledError
             connection = await connected.execution_options(writes=writes)
             try:
                 async with connection.begin():
@@ -137,6 +139,16 @@ class Database:
                 raise _UndoneError(error) from error
             raise
         return result
+
+
+def _cancellations() -> int:
+    """Return how often this task was cancelled.
+
+    Before Python 3.12, `asyncio.wait_for` loses a cancellation that comes together
+    with what it waits for.
+    """
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
 
 
 class _UndoneError(Exception):

@@ -11,13 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from identity_service.storage.database_url import DatabaseUrl
 
 WORK_SECONDS: Final = 2.5
-"""The longest one unit of work may take, its retries included."""
+"""The longest one unit of work may take, its retries included.
+
+The driver's own time-out is not used: it would lose cancellations (`Database._once`).
+"""
 
 _CONNECT_SECONDS: Final = 2
-_STATEMENT_SECONDS: Final = 2
-
-MIGRATION_SECONDS: Final = 3600
-"""The longest one statement of a migration may take: it may copy a table."""
 
 _LOCK_WAIT_SECONDS: Final = 1
 """The server's own 50 s would outlive every client, and this leaves time to retry."""
@@ -32,9 +31,7 @@ _RECYCLE_SECONDS: Final = 1800
 """Far below the server's wait_timeout of 8 h, and below usual firewalls' hour."""
 
 
-def create_engine(
-    url: str, *, pool_size: int, statement_seconds: int = _STATEMENT_SECONDS
-) -> AsyncEngine:
+def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
     """Return an engine for this event loop. Nothing is connected yet.
 
     Raises
@@ -45,12 +42,10 @@ def create_engine(
     parsed = DatabaseUrl.parse(url)
     if parsed.url.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed.url, pool_size)
-    return _mysql_engine(parsed, pool_size, statement_seconds)
+    return _mysql_engine(parsed, pool_size)
 
 
-def _mysql_engine(
-    where: DatabaseUrl, pool_size: int, statement_seconds: int
-) -> AsyncEngine:
+def _mysql_engine(where: DatabaseUrl, pool_size: int) -> AsyncEngine:
     """Return an engine whose every failure to connect is an error of the database."""
     engine = create_async_engine(
         where.url,
@@ -64,7 +59,6 @@ def _mysql_engine(
         connect_args={
             "charset": "utf8mb4",
             "connect_timeout": _CONNECT_SECONDS,
-            "read_timeout": statement_seconds,
             "ssl": where.tls,
             "init_command": (
                 f"SET time_zone='+00:00', innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}"

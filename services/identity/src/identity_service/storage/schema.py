@@ -1,10 +1,13 @@
 """The schema's version: which one a database has, which ones the code works with."""
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from identity_service.storage.engines import WORK_SECONDS
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -36,7 +39,7 @@ def fault(present: str | None) -> str | None:
 
 async def present_version(engine: AsyncEngine) -> str | None:
     """Return the version that the database has, None if it has no schema."""
-    async with engine.connect() as connection:
+    async with asyncio.timeout(WORK_SECONDS), engine.connect() as connection:
         return await connection.run_sync(version)
 
 

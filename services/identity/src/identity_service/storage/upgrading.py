@@ -3,6 +3,7 @@
 A module of its own, because Alembic would take a sixth of the time of every start.
 """
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from identity_service.storage.schema import (
 )
 
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
+
+_LONGEST_SECONDS: Final = 3600
+"""It may copy tables."""
 
 _LOCK_SECONDS: Final = 60
 """How long one migration waits for another: a deployment starts several at once."""
@@ -53,7 +57,8 @@ async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
     MigrationRunningError
         Another one has not ended within a minute.
     """
-    async with engine.execution_options(writes=True).connect() as connection:
+    writing = engine.execution_options(writes=True)
+    async with asyncio.timeout(_LONGEST_SECONDS), writing.connect() as connection:
         return await connection.run_sync(_upgrade)
 
 
@@ -89,9 +94,8 @@ def _locked(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
         yield
         return
-    # In short turns, because a connection bounds how long one statement takes.
-    taking = text("SELECT GET_LOCK('identity-migrations', 1)")
-    if not any(connection.scalar(taking) for _ in range(_LOCK_SECONDS)):
+    taking = text(f"SELECT GET_LOCK('identity-migrations', {_LOCK_SECONDS})")
+    if not connection.scalar(taking):
         raise MigrationRunningError
     connection.commit()  # of nothing: the transaction to come is the caller's
     try:

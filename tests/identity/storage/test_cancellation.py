@@ -1,0 +1,29 @@
+"""Work on the database ends when it is told to, whatever the driver is doing."""
+
+import asyncio
+import time
+
+from tests.support.database import connected
+
+from identity_service.storage.database import Database
+from identity_service.storage.repositories import Repositories
+
+
+async def _a_statement_and_then_patience(unit: Repositories) -> None:
+    await unit.signing_keys.all()
+    await asyncio.sleep(1)
+
+
+async def test_no_time_out_is_lost(database_url: str) -> None:
+    """Each comes a little later: while it connects, signs in, asks or is told."""
+    async with connected(database_url) as engine:
+        database = Database(engine)
+        for step in range(200):
+            seconds = step * 4e-5
+            began_at = time.monotonic()
+            try:
+                async with asyncio.timeout(seconds):
+                    await database.read(_a_statement_and_then_patience)
+            except TimeoutError:
+                pass
+            assert time.monotonic() - began_at < seconds + 0.9, step
