@@ -121,6 +121,20 @@ async def test_g14_retries_end_with_the_budget(tmp_path: Path) -> None:
     assert 20 < delivered <= 23
 
 
+@pytest.mark.parametrize(
+    ("line", "failures"), [(b"Retry-After: 1\r\n", 0), (b"", 4)], ids=["sheds", "fails"]
+)
+async def test_a_replica_that_sheds_load_has_not_failed(
+    line: bytes, failures: int, pair: Pair
+) -> None:
+    answer = FAILURE.replace(b"Content", line + b"Content")
+    pair.bad.script = pair.good.script = once(answer)
+    for _ in range(8):
+        assert (await ask(pair.gateway.port, POST)).status == 503
+    replicas = pair.gateway.app.control.state.upstreams["content"].replicas
+    assert [each.failures for each in replicas] == [failures] * 2
+
+
 async def test_g14_attempts_end_when_every_replica_has_failed(pair: Pair) -> None:
     pair.bad.script = pair.good.script = once(FAILURE)
     answer = await ask(pair.gateway.port, GET)

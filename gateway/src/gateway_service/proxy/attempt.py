@@ -18,6 +18,9 @@ from gateway_service.upstreams.upstream import Upstream
 _FAILURE_STATUSES: Final = frozenset({500, 502, 503, 504})
 """Statuses that speak against a replica, and that another might not give."""
 
+_UNAVAILABLE: Final = 503
+_RETRY_AFTER: Final = b"retry-after:"
+
 
 class Outcome(Enum):
     """What came of an attempt, as far as the next step depends on it."""
@@ -130,7 +133,8 @@ class Attempt:
                 replica.failed(result.kind)
         elif result.head.status in _FAILURE_STATUSES:
             outcome = Outcome.FAILURE_STATUS
-            replica.failed(FailureKind.STATUS)
+            if not _sheds_load(result.head):
+                replica.failed(FailureKind.STATUS)
         else:
             outcome = _RESPONSE
             replica.succeeded()
@@ -190,3 +194,10 @@ class Attempt:
         if not self._request.is_timed:
             self.replica.waiting -= 1
         self._upstream.release(self.replica)
+
+
+def _sheds_load(head: ResponseHead) -> bool:
+    """Whether a replica refuses what it has no place for: it is well, and says so."""
+    return head.status == _UNAVAILABLE and any(
+        line[: len(_RETRY_AFTER)].lower() == _RETRY_AFTER for line in head.lines
+    )
