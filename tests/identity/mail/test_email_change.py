@@ -106,6 +106,20 @@ async def test_a_reset_by_the_new_address_does_not_keep_the_old_one_from_undoing
     assert (await identity.sign_in("alice", OTHER_PASSWORD)).status == 401
 
 
+async def test_an_address_that_is_confirmed_again_is_verified_and_not_changed(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    assert (await ask(identity, token, OLD)).status == 202
+    mail = await mail_server.next_to(OLD)
+
+    assert (await use(identity, "confirm", mail.token)).status == 200
+
+    export = (await identity.call("GET", "/api/users/me/export", token)).json
+    assert export["user"]["emailVerified"] is True
+    assert (export["tokens"], export["mails"]) == ([], [])
+
+
 async def test_a_change_can_be_undone_for_72_hours(
     identity: IdentityClient, mail_server: MailServer, clock: MovableClock
 ) -> None:

@@ -120,7 +120,8 @@ class EmailChanges:
             except InvalidUsernameError:
                 raise OneTimeTokenRefusedError from None
             await self._set_address(unit, user, token)
-            await self._letters.post(unit, user, email)
+            if not email.is_mailbox_of(user.email):
+                await self._letters.post(unit, user, email)
             await self._record(unit, Action.EMAIL_CHANGED, user.id, device)
 
         presented = await self._token_uses.present(untrusted_token, device)
