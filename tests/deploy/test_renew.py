@@ -20,6 +20,7 @@ case "$*" in
     for n in $(seq "$(ls containers | wc -w)" $((${wanted%% *} - 1))); do
       touch "containers/new-$(date +%N)-$n"
     done ;;
+  *" up "*" identity") touch containers/new-0 containers/new-1 ;;
   "stop "*) if [ -e interrupt ]; then rm interrupt; kill -9 $PPID; fi ;;
   "rm "*) rm "containers/$2" ;;
 esac
@@ -49,6 +50,13 @@ def containers(engine: Path) -> list[str]:
 
 
 def test_every_replica_is_replaced(engine: Path) -> None:
+    assert renew(engine) == 0
+    assert containers(engine) == ["new", "new"]
+
+
+def test_where_none_runs_all_are_started(engine: Path) -> None:
+    for container in (engine / "containers").iterdir():
+        container.unlink()
     assert renew(engine) == 0
     assert containers(engine) == ["new", "new"]
 
