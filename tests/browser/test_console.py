@@ -216,7 +216,7 @@ def test_somebody_looks_after_their_account(stack: Stack, browser: Browser) -> N
         expect(page.get_by_text("This one")).to_be_visible()
         page.get_by_role("button", name="End all others").click()
         console.expect_said("Ended: 1.")
-        elsewhere.follow("Sessions")
+        elsewhere.choose("Sessions")
         elsewhere.expect_said("Your session is over. Please sign in again.")
 
         console.follow("Password")

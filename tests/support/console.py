@@ -59,14 +59,18 @@ class Console:
         expect(self.page.locator("main:not([aria-busy]) h1")).to_be_visible()
 
     def follow(self, name: str) -> None:
-        """Follow a link of the menu, which a phone hides."""
+        """Follow a link of the menu, and wait until its page is drawn."""
+        self.choose(name)
+        expect(self.page.locator("main h1")).to_have_text(name)
+        self.settle()
+
+    def choose(self, name: str) -> None:
+        """Follow a link of the menu, which a phone hides, wherever it leads."""
         menu = self.page.get_by_role("button", name="Menu")
         if menu.is_visible():
             menu.click()
         links = self.page.get_by_role("navigation", name="Pages", exact=True)
         links.get_by_role("link", name=name, exact=True).click()
-        expect(self.page.locator("main h1")).to_have_text(name)
-        self.settle()
 
     def menu(self) -> list[str]:
         """Return the pages that the menu names."""
