@@ -220,6 +220,21 @@ async def test_withdrawn_key_leaves_the_jwks_at_once(
     assert (await other.keys.active()).kid == successor
 
 
+async def test_withdrawal_bears_keys_that_a_clock_which_was_ahead_has_published(
+    one: Process, clock: ManualClock
+) -> None:
+    await settled(one)
+    clock.advance(-timedelta(days=365))
+    compromised = (await one.keys.active()).kid
+
+    successor = await one.rotation.withdraw()
+
+    assert (await one.keys.active()).kid == successor != compromised
+    await settled(one)
+    clock.advance(SCHEDULE.lifetime)
+    assert await one.rotation.advance() is Step.ROTATE
+
+
 async def test_withdrawal_makes_a_new_key_where_the_next_does_not_open(
     one: Process, clock: ManualClock, database_url: str
 ) -> None:

@@ -94,22 +94,21 @@ class SigningKeyRepository:
         return withdrawn.rowcount
 
     async def activate(
-        self, kid: str, now: datetime, *, published_before: datetime
+        self, kid: str, now: datetime, *, published_before: datetime | None = None
     ) -> None:
-        """Let the next key sign if it has been published since before then.
+        """Let the next key sign, if it has been published since before then, if asked.
 
         Raises
         ------
         LostRaceError
             It is not the next key any more, or was published later.
         """
+        is_next = [signing_keys.c.kid == kid, signing_keys.c.slot == KeySlot.NEXT]
+        if published_before is not None:
+            is_next.append(signing_keys.c.published_at <= published_before)
         await self._one(
             update(signing_keys)
-            .where(
-                signing_keys.c.kid == kid,
-                signing_keys.c.slot == KeySlot.NEXT,
-                signing_keys.c.published_at <= published_before,
-            )
+            .where(*is_next)
             .values(slot=KeySlot.ACTIVE, activated_at=now)
         )
 

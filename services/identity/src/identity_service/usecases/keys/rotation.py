@@ -16,7 +16,6 @@ from identity_service.domain.errors import (
     SigningKeyUnavailableError,
 )
 from identity_service.domain.signing_keys import (
-    CLOCK_SKEW,
     KeyRecord,
     KeySchedule,
     KeySlot,
@@ -256,9 +255,7 @@ class KeyRotation:
             if fresh is not None:
                 await keys.add(fresh)
             else:
-                await keys.activate(
-                    successor_kid, now, published_before=now + CLOCK_SKEW
-                )
+                await keys.activate(successor_kid, now)
             await self._record_event(
                 unit,
                 Action.KEY_WITHDRAWN,
