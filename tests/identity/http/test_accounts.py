@@ -5,7 +5,7 @@ from urllib.parse import quote
 import jwt
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from tests.support.database import connected
 from tests.support.identity import (
     OTHER_PASSWORD,
@@ -16,7 +16,7 @@ from tests.support.identity import (
 )
 
 from identity_service.composition import compose
-from identity_service.storage.tables import user_search_words
+from identity_service.storage.tables import user_search_words, users
 
 
 async def test_one_sees_and_changes_ones_own_account(identity: IdentityClient) -> None:
@@ -141,6 +141,21 @@ async def test_p11_a_password_change_ends_the_other_sessions(
     assert (await identity.refresh(mine["refreshToken"])).status == 200
     assert not await identity.is_accepted(other["accessToken"])
     assert (await identity.refresh(other["refreshToken"])).status == 403
+
+
+async def test_whoever_has_an_address_that_is_refused_today_changes_their_password(
+    identity: IdentityClient, database_url: str
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    stays = "=?alice@example.test"
+    async with connected(database_url) as engine, engine.begin() as connection:
+        await connection.execute(update(users).values(email=stays, email_key=stays))
+
+    body = {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD}
+    answer = await identity.call("POST", "/api/users/me/password", token, json=body)
+
+    assert answer.status == 200, answer.text
+    assert (await identity.sign_in("alice", OTHER_PASSWORD)).json["email"] == stays
 
 
 @pytest.mark.parametrize(

@@ -355,6 +355,33 @@ async def test_no_account_is_gone_before_a_change_of_its_address_is_undone(
         assert (await mail_server.next_to(OLD)).page == "/password-reset"
 
 
+async def test_no_account_is_gone_before_a_change_after_its_farewell_is_undone(
+    database_url: str, mail_server: MailServer, clock: MovableClock
+) -> None:
+    settings = identity_settings(
+        database_url, IDENTITY_MAIL_URL=mail_server.url, IDENTITY_DELETION_GRACE="3600"
+    )
+    async with running_identity(settings, clock=clock) as identity:
+        thief = (await identity.signed_in("alice"))["accessToken"]
+        await ask(identity, thief)
+        mail = await mail_server.next_to(NEW)
+        assert (await identity.call("DELETE", "/api/users/me", thief)).status == 200
+        await mail_server.next_to(OLD)
+        assert (await use(identity, "confirm", mail.token)).status == 200
+        undo = await mail_server.next_to(OLD)
+        clock.advance(timedelta(hours=2))
+
+        services = compose(settings, CollectorRegistry(), clock=clock)
+        try:
+            while await services.accounts.departures.prune():
+                pass
+            assert (await use(identity, "undo", undo.token)).status == 200
+            clock.advance(timedelta(days=15))
+            assert await services.accounts.departures.prune() == 0
+        finally:
+            await services.close()
+
+
 async def test_nothing_is_announced_where_an_address_stays(
     identity: IdentityClient, mail_server: MailServer
 ) -> None:

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.support.identity import (
+    OTHER_PASSWORD,
+    PASSWORD,
     Answer,
     IdentityClient,
     MovableClock,
@@ -113,3 +115,42 @@ async def test_an_address_is_told_few_times_that_it_was_changed(
         for email in (there, here) * 3 + (there,)
     ]
     assert [answer.status for answer in answers] == [200] * 6 + [429]
+
+
+async def test_an_address_is_told_few_times_that_a_password_was_changed(
+    identity: IdentityClient,
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    there = {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD}
+    back = {"currentPassword": OTHER_PASSWORD, "newPassword": PASSWORD}
+    answers = [
+        await identity.call("POST", "/api/users/me/password", token, json=body)
+        for body in (there, back) * 2
+    ]
+    assert [answer.status for answer in answers] == [200] * 3 + [429]
+    assert (await identity.sign_in("alice", OTHER_PASSWORD)).status == 200
+
+
+async def test_an_address_is_told_few_times_that_its_account_will_be_deleted(
+    identity: IdentityClient,
+) -> None:
+    await identity.sign_up("alice")
+    statuses = []
+    for _ in range(4):
+        token = (await identity.sign_in("alice")).json["accessToken"]
+        left = await identity.call("DELETE", "/api/users/me", token)
+        statuses.append(left.status)
+    assert statuses == [200] * 3 + [429]
+
+
+async def test_who_does_not_know_the_password_keeps_nobody_from_changing_it(
+    identity: IdentityClient,
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    guess = {"currentPassword": OTHER_PASSWORD, "newPassword": OTHER_PASSWORD}
+    known = {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD}
+    answers = [
+        await identity.call("POST", "/api/users/me/password", token, json=body)
+        for body in (*[guess] * 4, known)
+    ]
+    assert [answer.status for answer in answers] == [400] * 4 + [200]

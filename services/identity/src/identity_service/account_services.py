@@ -173,6 +173,7 @@ def compose_accounts(
         ),
         departures=Departures(
             database,
+            throttle=throttle,
             outbox=outbox,
             audit=audit,
             clock=clock,

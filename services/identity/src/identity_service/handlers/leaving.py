@@ -21,7 +21,11 @@ from service_kit.problems import accounts
     tag=Tag.ACCOUNT,
     access=USERS,
     returns=DepartureBody,
-    problems=(accounts.FRESH_CHECK_REQUIRED, accounts.LAST_ADMIN),
+    problems=(
+        accounts.FRESH_CHECK_REQUIRED,
+        accounts.LAST_ADMIN,
+        accounts.TOO_MANY_ATTEMPTS,
+    ),
 )
 async def delete_me(request: web.Request) -> web.Response:
     """Delete the caller's account, after a grace.

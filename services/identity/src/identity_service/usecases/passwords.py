@@ -15,6 +15,7 @@ from identity_service.domain.errors import (
 )
 from identity_service.domain.factors import NO_FACTORS, Factors
 from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import SPENT_WITH_A_PASSWORD
 from identity_service.domain.sessions import Caller, Device, EndReason
 from identity_service.domain.usernames import Username
@@ -29,6 +30,7 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
+from identity_service.usecases.mail.one_time_tokens import address_of
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.reservations import Reservation
 from identity_service.usecases.throttling import Throttle
@@ -120,8 +122,12 @@ class Passwords:
             raise UserNotFoundError
         await self._confirm(user, present, caller)
         await self._new_passwords.check(
-            new, Username.parse(user.username), EmailAddress.parse(user.email)
+            new, Username(user.username, user.username_key), address_of(user)
         )
+        if self._letters.are_sent:
+            await self._throttle.reserve_mail_to(
+                MailKind.PASSWORD_CHANGED, user.email_key, caller.device.address
+            )
         password_hash = await self._hasher.hash(new, caller.device)
 
         async def work(unit: Repositories) -> bool:

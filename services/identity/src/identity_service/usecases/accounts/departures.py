@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import LastAdminError
+from identity_service.domain.errors import LastAdminError, UserNotFoundError
 from identity_service.domain.mail import Letter, MailKind
 from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.roles import ADMIN
@@ -13,6 +13,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.throttling import Throttle
 from identity_service.usecases.users import locked_user
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
@@ -27,12 +28,14 @@ class Departures:
         self,
         database: Database,
         *,
+        throttle: Throttle,
         outbox: Outbox,
         audit: Audit,
         clock: Clock,
         grace: timedelta,
     ) -> None:
         self._database = database
+        self._throttle = throttle
         self._outbox = outbox
         self._audit = audit
         self._clock = clock
@@ -46,8 +49,9 @@ class Departures:
 
         Raises
         ------
-        UserNotFoundError, LastAdminError
+        UserNotFoundError, LastAdminError, TooManyAttemptsError
         """
+        await self._reserve_letter(caller)
 
         async def work(unit: Repositories) -> datetime:
             await unit.roles.lock_admin()
@@ -80,6 +84,10 @@ class Departures:
             except LastAdminError:  # since they asked, all others have gone
                 await unit.users.set_deletion_due_at(user.id, None, now)
                 return 1
+            undoable_until = await _undoable_until(unit, user.id, now)
+            if undoable_until > now:  # since they asked, the address was changed
+                await unit.users.set_deletion_due_at(user.id, undoable_until, now)
+                return 1
             await self._delete(unit, user.id)
             event = AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id)
             await self._audit.append(unit, event)
@@ -90,6 +98,17 @@ class Departures:
     async def backlog(self) -> timedelta:
         """Return nothing: an account that stays a minute longer does no harm."""
         return timedelta()
+
+    async def _reserve_letter(self, caller: Caller) -> None:
+        """Count the letter to an address that may be somebody else's."""
+        if not self._outbox.has_server:
+            return
+        user = await self._database.read(lambda unit: unit.users.get(caller.user_id))
+        if user is None:
+            raise UserNotFoundError
+        await self._throttle.reserve_mail_to(
+            MailKind.ACCOUNT_DELETION, user.email_key, caller.device.address
+        )
 
     async def _postpone(
         self, unit: Repositories, user: User, due_at: datetime, now: datetime

@@ -32,6 +32,11 @@ class PasswordLetters:
         self._outbox = outbox
         self._audit = audit
 
+    @property
+    def are_sent(self) -> bool:
+        """Whether there is a mail server. Without one nobody is told."""
+        return self._outbox.has_server
+
     async def answer(self, unit: Repositories, request: MailRequest) -> None:
         """Mail a token to whoever has the address, if their account is enabled."""
         user = await owner_of(unit, request.email_key)
