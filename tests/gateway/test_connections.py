@@ -10,7 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tests.support.certificates import write_certificate
-from tests.support.gateway import RunningGateway, config_for, running_gateway
+from tests.support.gateway import (
+    SHORT,
+    RunningGateway,
+    config_for,
+    running_gateway,
+)
 from tests.support.gateway_process import gateway_process
 from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
@@ -151,17 +156,29 @@ async def test_a_client_has_its_places_again_when_its_connections_end(
 
 @asynccontextmanager
 async def tls_gateway(
-    upstream: RawUpstream, folder: Path, limits: Limits, head: float = 10.0
+    upstream: RawUpstream,
+    folder: Path,
+    limits: Limits,
+    head: float = 10.0,
+    timeouts: Timeouts = SHORT,
 ) -> AsyncIterator[RunningGateway]:
     certificate, key = write_certificate(folder, "gateway.test")
     config = config_for(
         upstream.port,
         limits=limits,
         client_timeouts=ClientTimeouts(head=head),
+        timeouts=timeouts,
         tls=TlsConfig(certificate=str(certificate), key=str(key)),
     )
     async with running_gateway(config, folder) as gateway:
         yield gateway
+
+
+def trusting_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 async def test_handshakes_count_from_the_beginning(
@@ -173,11 +190,8 @@ async def test_handshakes_count_from_the_beginning(
             await until(lambda: sum(map(is_open, silent)) == 200)
             assert held(gateway) == 200
             assert gateway.app.server.refused == 800
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
             reader, writer = await asyncio.open_connection(
-                "127.0.0.1", gateway.port, ssl=context
+                "127.0.0.1", gateway.port, ssl=trusting_context()
             )
             writer.write(GET)
             assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
@@ -205,6 +219,39 @@ async def test_silent_handshakes_do_not_delay_the_end(
             await until(lambda: held(gateway) == 5)
             began_at = loop.time()
         assert loop.time() - began_at < 3
+
+
+async def test_what_tls_holds_of_connections_counts_too(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_over = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.request()
+        await is_over.wait()
+        await call.send(OK)
+
+    upstream.script = script
+    limits, timeouts = Limits(held=2 * 1_048_576), Timeouts(response_head=30.0)
+    async with (
+        tls_gateway(upstream, tmp_path, limits, timeouts=timeouts) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        clients = []
+        for _ in range(20):
+            _, client = await asyncio.open_connection(
+                "127.0.0.1", gateway.port, ssl=trusting_context()
+            )
+            stack.callback(client.transport.abort)
+            client.write(GET + b"GET /" + b"x" * 80_000)
+            clients.append(client)
+        server = gateway.app.server
+        await until(lambda: sum(each.held > 65_536 for each in server.connections) > 19)
+        assert server.held_bytes.cut == 0
+        for each in clients:
+            each.write(b"x" * 200_000)  # which nobody reads any more
+        await until(lambda: gateway.metric("connections_cut_total"))
+        is_over.set()
 
 
 async def test_another_protocol_is_refused_at_its_first_byte(

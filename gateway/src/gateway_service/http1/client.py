@@ -5,11 +5,11 @@ import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.http1.states import TRANSITIONS, Event, State
-from gateway_service.http1.streams import Stream, WriteBuffer
+from gateway_service.http1.streams import HIGH_WATER, Stream, WriteBuffer
 from gateway_service.http1.write_batch import WriteBatch
 from service_kit.addresses import client_network, normalised
 
@@ -195,6 +195,24 @@ class Client(ABC):
         self._transport = cast("asyncio.Transport", transport)
         self._move(Event.OPENED)
         self.is_secure = transport.get_extra_info("ssl_object") is not None
+        if self.is_secure:
+            secure: Any = transport  # its own bounds are 512 and 256 KiB
+            secure.set_write_buffer_limits(HIGH_WATER)
+            secure.set_read_buffer_limits(HIGH_WATER)
+
+    @property
+    def _held_by_transport(self) -> int:
+        """Bytes that the client has not taken, and over TLS those not decrypted yet.
+
+        TLS keeps bytes to send only while the socket's own buffer, which cannot be
+        looked at, has its fill.
+        """
+        size = self._transport.get_write_buffer_size()
+        if self.is_secure:
+            secure: Any = self._transport
+            size += HIGH_WATER if size else 0
+            size += secure.get_read_buffer_size()
+        return size
 
     def _move(self, event: Event) -> None:
         self._state = TRANSITIONS[event][self._state]

@@ -74,8 +74,8 @@ class Receiver(Client):
         """Bytes that are held of it: sent ahead, of a body, or not taken yet."""
         if self._state is State.OPENING:
             return 0
-        size = len(self._reader.buffer) + self._transport.get_write_buffer_size()
-        if self._state is State.TUNNEL:
+        size = len(self._reader.buffer) + self._held_by_transport
+        if self._state is State.TUNNEL or self._state is State.TUNNEL_ENDED:
             return size + self._body.held
         body = self._exchange.body if self._exchange is not None else None
         return size if body is None else size + body.held
