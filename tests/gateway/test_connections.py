@@ -221,6 +221,22 @@ async def test_silent_handshakes_do_not_delay_the_end(
         assert loop.time() - began_at < 3
 
 
+async def test_a_shed_connection_ends_soon_though_its_client_says_no_goodbye(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """TLS waits for that; the places of those who open others are taken meanwhile."""
+    async with tls_gateway(upstream, tmp_path, Limits()) as gateway:
+        server = gateway.app.server
+        with silent_connections(gateway.port, 1) as [client]:
+            secure = await asyncio.to_thread(trusting_context().wrap_socket, client)
+            with secure:
+                await until(lambda: any(each.is_idle for each in server.connections))
+                server.connection_limit = 1
+                server.make_room()
+                assert server.shed == 1
+                await until(lambda: not server._leaving)  # noqa: SLF001 - who is still open
+
+
 async def test_what_tls_holds_of_connections_counts_too(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

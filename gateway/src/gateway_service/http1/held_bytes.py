@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import chain
 from typing import Final
 
 from gateway_service.http1.client import Client
@@ -30,7 +31,7 @@ class HeldBytes:
 
     def __init__(
         self,
-        connections: set[Client],
+        connections: tuple[set[Client], ...],
         trusts: Callable[[Client], bool],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -46,13 +47,13 @@ class HeldBytes:
     def on_deadline(self) -> None:
         """Look, and look again soon."""
         self.deadline = self._loop.time() + _INTERVAL
-        self.total = sum(each.held for each in self._connections)
+        self.total = sum(each.held for each in chain(*self._connections))
         if self.total > self.limit:
             self._cut_some()
 
     def _cut_some(self) -> None:
         by_client: defaultdict[object, list[tuple[int, Client]]] = defaultdict(list)
-        for each in self._connections:
+        for each in chain(*self._connections):
             # Of a proxy each connection is somebody else's.
             client = each if self._trusts(each) else each.network
             by_client[client].append((each.held, each))

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Final
 
-from gateway_service.http1.client import Client
+from gateway_service.http1.client import LINGER, Client
 from gateway_service.http1.client_counts import ClientCounts, OwnClientCounts
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
@@ -62,10 +62,11 @@ class EdgeServer(ABC):
         self._readiness = readiness
         self._connections: set[Client] = set()
         self._client_counts = client_counts or OwnClientCounts()
-        self.held_bytes = HeldBytes(self._connections, self.trusts, loop)
-        deadlines.add(self.held_bytes)
         self._leaving: set[Client] = set()
         """Connections that take no place: they were refused, or shed."""
+        everyone = (self._connections, self._leaving)
+        self.held_bytes = HeldBytes(everyone, self.trusts, loop)
+        deadlines.add(self.held_bytes)
         self.refused = 0
         """Connections that were not admitted."""
         self.shed = 0
@@ -161,6 +162,8 @@ class EdgeServer(ABC):
             self._give_up_place(each)
             self._leaving.add(each)
             each.close()
+            # No limit counts it any more, and over TLS its client may say no goodbye.
+            each.deadline = min(each.deadline, now + LINGER)
         self.shed += len(closing)
         if not closing:
             self._look_at = now + _NEXT_LOOK
