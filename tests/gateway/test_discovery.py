@@ -46,6 +46,13 @@ async def test_name_stands_for_all_its_addresses() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["content..test", f"{'c' * 64}.test"])
+async def test_what_cannot_be_a_name_costs_no_other_address(name: str) -> None:
+    discovery = Discovery([Address(name, 80), Address("127.0.0.1", 80)], 0)
+    assert hosts(await discovery.endpoints()) == ["127.0.0.1"]
+    assert "longer than 63" in discovery.faults[name]
+
+
 async def test_each_round_follows_the_name() -> None:
     names = FakeNames("10.0.0.1")
     discovery = Discovery([NAME], 0, look_up_name=names)
