@@ -173,6 +173,20 @@ async def test_rate_limits_survive_a_reload(tmp_path: Path) -> None:
         assert await ask() > 0
 
 
+async def test_a_store_that_cannot_be_used_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with scene(tmp_path) as on:
+        before = on.control.state
+        for url in ("valkey://127.0.0.1:99999", "valkey://127.0.0.1?socket_timeout=x"):
+            with_store = f'rate_limit_store = "{url}"\n{FILE}'
+            await asyncio.to_thread(on.write, with_store, 0, 1)
+            assert not await on.control.reload()
+        assert on.control.state is before
+        assert on.control.reloads_refused == 2
+    assert caplog.messages.count("configuration_refused") == 2
+
+
 async def test_reloads_do_not_overtake_each_other(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with scene(tmp_path) as on:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 T = TypeVar("T")
 
@@ -28,13 +28,21 @@ def is_store_url(url: str) -> bool:
     """
     parts = urlsplit(url)
     if parts.scheme not in SENTINEL_SCHEMES:
-        return parts.scheme in _SCHEMES and bool(parts.hostname)
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and _has_port(parts)
     service, _, database = parts.path.strip("/").partition("/")
     return (
         bool(sentinels_of(url))
         and bool(service)
         and database.isdecimal() | (not database)
     )
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether a port is one, or is left out."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def sentinels_of(url: str) -> list[tuple[str, int]]:

@@ -128,17 +128,35 @@ class ControlPlane:
         async with self._reloading:
             try:
                 config = await asyncio.to_thread(self._read_again)
+                limits = await self._limits_after_reload(config)
             except ConfigError as error:
                 self.reloads_refused += 1
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
                 return False
-            await self._replace(config)
+            await self._replace(config, limits)
             self.configured_at = time.time()
             self.reloads_used += 1
             _logger.info("configuration_reloaded")
             return True
 
-    async def _replace(self, config: Config) -> None:
+    async def _limits_after_reload(self, config: Config) -> RateLimits:
+        """Return what counts requests, those in use if the store stays the same.
+
+        Raises
+        ------
+        ConfigError
+            The URL of the store describes no connection.
+        """
+        if self.state.rate_limits.store == config.rate_limit_store:
+            return self.state.rate_limits
+        limits = self._limits(config)
+        try:
+            await limits.start()
+        except ValueError:  # whose text may hold a part of a password
+            raise ConfigError(["rate_limit_store: its URL cannot be used"]) from None
+        return limits
+
+    async def _replace(self, config: Config, limits: RateLimits) -> None:
         if self.certificate is not None:
             await asyncio.to_thread(self.certificate.reload_if_changed)
         shown = None if self.certificate is None else self.certificate.config
@@ -150,10 +168,6 @@ class ControlPlane:
             for name, watch in before.items()
             if watch.upstream.config in config.upstreams
         }
-        limits = limits_before
-        if limits.store != config.rate_limit_store:
-            limits = self._limits(config)
-            await limits.start()
         after = self._watches(config, unchanged)
         await _start(set(after.values()) - set(unchanged.values()))
         self.watches = after

@@ -7,6 +7,7 @@ it walks through all its keys in a new task for every request.
 """
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -237,9 +238,10 @@ class RateLimits:
         return self.store.partition("://")[0]
 
     async def close(self) -> None:
-        """Close the connections to the shared store."""
+        """Close the connections to the shared store, which may be away by now."""
         if self._shared is not None:
-            await self._shared.close()
+            with contextlib.suppress(Exception):
+                await self._shared.close()
 
     def tidy(self) -> None:
         """Forget idle clients; called now and then."""
