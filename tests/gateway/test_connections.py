@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
 from tests.support.certificates import write_certificate
 from tests.support.gateway import (
     SHORT,
@@ -23,6 +24,7 @@ from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits, TlsConfig
 from gateway_service.config.model import RetryConfig, Timeouts
+from gateway_service.http1.acceptor import Acceptor
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.parsing.limits import ClientTimeouts
 
@@ -359,6 +361,19 @@ async def test_a_connection_waits_for_a_descriptor(gateway: RunningGateway) -> N
         await loop.sock_sendall(client, GET)
         received = await asyncio.wait_for(loop.sock_recv(client, 65_536), 3)
     assert received.startswith(b"HTTP/1.1 200")
+
+
+async def test_nothing_is_accepted_after_an_end_without_descriptors(
+    gateway: RunningGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = gateway.app.server
+    listener = socket.create_server(("127.0.0.1", 0))
+    acceptor = Acceptor(server, listener, None, server.descriptors)
+    with socket.create_connection(listener.getsockname()), no_descriptor_left():
+        await acceptor.close()
+        await asyncio.sleep(0.1)
+    assert server.descriptors.exhausted == 1
+    assert [each for each in caplog.records if each.name == "asyncio"] == []
 
 
 async def test_a_lack_of_descriptors_for_a_hedge_costs_the_first_attempt_nothing(

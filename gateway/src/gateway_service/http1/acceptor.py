@@ -9,6 +9,7 @@ from typing import Final, cast
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.server import EdgeServer
+from service_kit.sockets import BACKLOG
 
 _AT_ONCE: Final = 16
 """Connections taken over in one turn of the loop, so that others have theirs."""
@@ -49,11 +50,12 @@ class Acceptor:
 
         The system resets connections that it has accepted when nobody takes them over.
         """
+        self._loop.remove_reader(self._listener)
+        for _ in range(BACKLOG + 1):  # one more than it says wait on Linux
+            if not self._accept_one():
+                break
         if self._pause is not None:
             self._pause.cancel()
-        self._loop.remove_reader(self._listener)
-        while self._accept_one():
-            pass
         self._listener.close()
         if self._opening:
             await asyncio.wait(self._opening, timeout=_LAST_HANDSHAKES)
@@ -72,8 +74,9 @@ class Acceptor:
         except BlockingIOError:
             return False
         except OSError as error:
-            if self._descriptors.ran_out(error):
-                self._wait()
+            if not self._descriptors.ran_out(error):
+                return True  # this one's client has left
+            self._wait()
             return False
         address = peer[0] if isinstance(peer, tuple) else ""
         connection = ClientConnection(self._loop, self._server, address)
