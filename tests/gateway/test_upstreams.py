@@ -1,6 +1,7 @@
 import random
 from collections import Counter
 from dataclasses import replace
+from statistics import median_low
 
 import pytest
 from tests.support.pools import CountingPool, pool_of
@@ -338,6 +339,23 @@ def test_slow_replica_gets_few_requests_and_is_not_ejected(
 
     respond_in(upstream, {1: 0.02})
     assert selections(upstream, 1_000)[1] > 100
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_a_replica_is_slow_by_what_is_typical_of_the_others(
+    clock: FakeClock, count: int
+) -> None:
+    chance = random.Random(count)  # noqa: S311 - a test is to repeat itself
+    for _ in range(20):
+        seconds = [chance.choice((0.01, 0.02, 0.05, 0.2, 1.0)) for _ in range(count)]
+        upstream = make(clock, count)
+        for _ in range(3):
+            respond_in(upstream, dict(enumerate(seconds, 1)))
+        for replica in upstream.replicas:
+            own = seconds[replica.port - 1]
+            others = seconds[: replica.port - 1] + seconds[replica.port :]
+            is_slow = bool(others) and own > 3 * median_low(others) + 0.005
+            assert replica.speed.is_slow is is_slow
 
 
 def test_one_slow_look_is_no_slow_replica(clock: FakeClock) -> None:

@@ -4,8 +4,8 @@ Slowness is no failure: a slow replica is never ejected for it, and serves as be
 where it is the only one. Only requests that do not wait by design are timed.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from statistics import median_low
 from typing import Final
 
 SLOW_SHARE: Final = 0.01
@@ -66,7 +66,19 @@ class Speed:
 
 def look_at(speeds: Sequence[Speed]) -> None:
     """Judge each replica's last responses by those of the others."""
-    latencies = [speed.latency for speed in speeds]
-    for place, speed in enumerate(speeds):
-        others = [each for each in latencies[:place] + latencies[place + 1 :] if each]
-        speed.look(median_low(others) if others else 0.0)
+    known = sorted(speed.latency for speed in speeds if speed.latency)
+    for speed in speeds:
+        speed.look(_typical_beside(speed.latency, known))
+
+
+def _typical_beside(own: float, known: Sequence[float]) -> float:
+    """Return the low median of the latencies ``known`` but for one's own; 0: none.
+
+    They are sorted once for all replicas, of which there may be a thousand.
+    """
+    others = len(known) - bool(own)
+    if not others:
+        return 0.0
+    middle = (others - 1) // 2
+    is_passed = own > 0 and bisect_left(known, own) <= middle
+    return known[middle + is_passed]
