@@ -272,6 +272,25 @@ async def test_what_tls_holds_of_connections_counts_too(
         is_over.set()
 
 
+async def test_a_response_over_tls_that_is_not_taken_counts(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async with tls_gateway(upstream, tmp_path, Limits()) as gateway:
+        server = gateway.app.server
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            client.connect(("127.0.0.1", gateway.port))
+            secure = await asyncio.to_thread(trusting_context().wrap_socket, client)
+            with secure:
+                await until(lambda: any(each.is_idle for each in server.connections))
+                [connection] = server.connections
+                transport = connection._transport  # noqa: SLF001 - nobody else has it
+                sock = transport.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+                connection.write_whole(bytes(250_000))
+                await until(lambda: 150_000 < connection.held < 350_000)
+
+
 async def test_another_protocol_is_refused_at_its_first_byte(
     gateway: RunningGateway,
 ) -> None:

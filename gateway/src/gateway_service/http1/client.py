@@ -111,11 +111,21 @@ class Client(ABC):
 
     def write(self, data: bytes) -> None:
         """Send bytes to the client."""
+        if self._is_begun:
+            data = self._after_beginning(data)
         self._batch.flush()
-        self._transport.write(self._after_beginning(data) if self._is_begun else data)
+        if not self.is_secure:
+            self._transport.write(data)
+            return
+        for start in range(0, len(data), HIGH_WATER):
+            # TLS keeps, and so counts, what the socket's own buffer has no place for.
+            self._transport.write(data[start : start + HIGH_WATER])
 
     def write_whole(self, data: bytes) -> None:
         """Send a whole response."""
+        if self.is_secure and len(data) > HIGH_WATER:
+            self.write(data)
+            return
         if self._is_begun:
             data = self._after_beginning(data)
         self._batch.add(self._transport, data)
