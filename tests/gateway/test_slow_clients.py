@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.raw_client import raw_client
-from tests.support.raw_upstream import Call, RawUpstream
+from tests.support.raw_upstream import OK, Call, RawUpstream
 from tests.support.waiting import until
 
 from gateway_service.config.model import Timeouts
@@ -43,6 +43,26 @@ async def test_an_upload_may_pause_for_longer_than_a_response_may_take(
         raw_client(gateway.port) as client,
     ):
         await client.send(POST + HALF, HALF, pause=1.0)
+        assert (await client.answer()).status == 200
+        assert only_replica(gateway).failures == 0
+
+
+async def test_what_a_client_takes_for_a_body_is_not_taken_from_the_replica(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async def script(call: Call) -> None:
+        await call.request()
+        await asyncio.sleep(0.3)
+        await call.send(OK)
+
+    upstream.script = script
+    timeouts = Timeouts(response_head=5.0, total=0.8)
+    config = config_for(upstream.port, timeouts=timeouts)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        await client.send(POST.replace(b"%d" % SIZE, b"2") + b"x", b"x", pause=1.0)
         assert (await client.answer()).status == 200
         assert only_replica(gateway).failures == 0
 

@@ -49,8 +49,8 @@ class Timeouts:
     )
     total: float = value(
         rules.zero_or(number(0.01, _DAY), values.NO_LIMIT),
-        "from the request's head to the end of the response; 0 sets no limit, which"
-        " long streams and WebSockets need",
+        "from the request's head, or the first 64 KiB of its body, to the end of the"
+        " response; 0 sets no limit, which long streams and WebSockets need",
         default=60.0,
     )
 

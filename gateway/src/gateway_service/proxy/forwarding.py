@@ -115,7 +115,8 @@ class Forwarding:
             head + first if first else head,
             request.method,
             route.timeouts.waiting(wait) if wait else route.timeouts,
-            exchange.started_at + route.timeouts.total + wait,
+            # Not from its head on: a body that was awaited took the client's time.
+            exchange.client.loop.time() + route.timeouts.total + wait,
             hedge_after if may_be_hedged else NEVER,
             is_timed=is_timed,
             may_be_hedged=may_be_hedged,
@@ -244,9 +245,8 @@ class Forwarding:
         return request.may_be_hedged
 
     def _may_repeat(self, outcome: Outcome) -> bool:
-        return (outcome in NOT_SENT or self._is_repeatable) and self._may_ask_another(
-            self._tried
-        )
+        may_repeat = outcome in NOT_SENT or self._is_repeatable
+        return may_repeat and self._may_ask_another(self._tried)
 
     def _may_ask_another(self, tried: tuple[Replica, ...]) -> bool:
         upstream = self._upstream
