@@ -1,6 +1,7 @@
 """A client that takes its time is held against no replica."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -62,9 +63,13 @@ async def test_what_a_client_takes_for_a_body_is_not_taken_from_the_replica(
         running_gateway(config, tmp_path) as gateway,
         raw_client(gateway.port) as client,
     ):
+        began_at = time.time()
         await client.send(POST.replace(b"%d" % SIZE, b"2") + b"x", b"x", pause=1.0)
         assert (await client.answer()).status == 200
         assert only_replica(gateway).failures == 0
+    [recorded] = upstream.requests
+    [told] = recorded.values("X-Request-Start")
+    assert int(told) / 1000 > began_at + 0.9
 
 
 async def test_an_upload_that_takes_all_the_time_there_is_is_408(

@@ -38,7 +38,8 @@ def request_head(
     """Return the head of the request to an upstream.
 
     Its target is the bytes the route was chosen by. Nothing a client said of itself,
-    of hops or of framing is in it, but for what trusted proxies said.
+    of hops or of framing is in it, but for what trusted proxies said. Its
+    X-Request-Start is now: what had to be awaited of the body has come.
     """
     request, client = exchange.request, exchange.client
     values = request.values
@@ -62,7 +63,7 @@ def request_head(
         host,
         via,
         _trace_lines(exchange, is_trusted=is_trusted),
-        _unix_milliseconds(exchange.started_at),
+        int(time.time() * 1000),
         framing,
     )
 
@@ -92,11 +93,6 @@ def _trace_lines(exchange: Exchange, *, is_trusted: bool) -> bytes:
         flags,
         b"".join(b"tracestate: %b\r\n" % each for each in state),
     )
-
-
-def _unix_milliseconds(moment: float) -> int:
-    """Return what the clock showed at a moment of the loop's time."""
-    return int((time.time() - time.monotonic() + moment) * 1000)
 
 
 def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes:
