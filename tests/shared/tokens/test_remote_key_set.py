@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import resource
@@ -332,6 +333,21 @@ async def test_copy_that_cannot_be_trusted_is_not_used(
     async with remote(issuer, copies) as keys:
         with pytest.raises(KeysUnavailableError):
             await keys.fetch(KID)
+
+
+async def test_copy_stays_young_while_the_issuer_confirms_the_keys(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    async def unchanged(_: web.Request) -> web.StreamResponse:
+        return issuer.apply(web.Response(status=304))
+
+    issuer.pushes, issuer.answer_wait = True, unchanged
+    copy = tmp_path / hashlib.sha256(issuer.jwks_url.encode()).hexdigest()
+    async with remote(issuer, CopiesOnDisk(tmp_path)):
+        await until(copy.exists)
+        os.utime(copy, (0, 0))
+
+        await until(lambda: copy.stat().st_mtime > 0)
 
 
 async def test_full_disk_is_no_failure(issuer: Issuer, tmp_path: Path) -> None:

@@ -280,6 +280,22 @@ async def test_copies_serve_a_cold_start(issuer: Issuer, tmp_path: Path) -> None
         await until(lambda: lists.remote.fault() is None)
 
 
+async def test_copy_is_never_replaced_by_an_older_list(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    issuer.revoke(7)
+    async with remote(issuer, copies=CopiesOnDisk(tmp_path)) as lists:
+        assert await lists.get(ref(7)) == Status.INVALID
+        issuer.statuses[7] = Status.VALID
+        issuer.list_changes = {"iat": int(time.time()) - 100}
+        asked = issuer.list_requests
+        await until(lambda: issuer.list_requests > asked + 1, seconds=5)
+    await issuer.stop()
+
+    async with remote(issuer, copies=CopiesOnDisk(tmp_path)) as lists:
+        assert await lists.get(ref(7)) == Status.INVALID
+
+
 async def test_issuer_without_an_index_is_ready_all_the_same(issuer: Issuer) -> None:
     async def nothing(_: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound

@@ -26,8 +26,14 @@ class RemoteDocument:
     """A document at one address, and how it was last found there."""
 
     def __init__(
-        self, url: str, session: aiohttp.ClientSession, *, max_bytes: int
+        self,
+        url: str,
+        session: aiohttp.ClientSession,
+        *,
+        max_bytes: int,
+        confirmed: Callable[[], None] = lambda: None,
     ) -> None:
+        """Ask nothing yet; ``confirmed`` is called each time a good one was had."""
         self.requests = 0
         """How often the server was asked."""
         self._confirmed_at: float | None = None
@@ -35,6 +41,7 @@ class RemoteDocument:
         self._url = url
         self._session = session
         self._max_bytes = max_bytes
+        self._confirmed = confirmed
         self._etag: str | None = None
         """None unless the server lets one wait until the document has another one."""
 
@@ -93,6 +100,7 @@ class RemoteDocument:
     def _confirm(self, found: Fetched) -> None:
         """Note that the document is what was found, now that it is known to be good."""
         self._confirmed_at = time.monotonic()
+        self._confirmed()
         if not found.is_waited:
             self._etag = None
         elif not found.is_unchanged:

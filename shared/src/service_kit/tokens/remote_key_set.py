@@ -54,8 +54,12 @@ class RemoteKeySet:
         copies: CopiesOnDisk | None = None,
     ) -> None:
         self._url = url
-        self._document = RemoteDocument(url, session, max_bytes=MAX_BYTES)
+        self._document = RemoteDocument(
+            url, session, max_bytes=MAX_BYTES, confirmed=self._save_copy
+        )
         self._copies = copies
+        self._body = b""
+        """The document that the keys are from."""
         self._keys: dict[str, VerificationKey] = {}
         self._unknown: dict[str, _Unknown] = {}
         self._refresher = Refresher(
@@ -151,8 +155,12 @@ class RemoteKeySet:
 
     async def _take(self, fetched: Fetched) -> None:
         self._replace(parse_jwks(fetched.body))
+        self._body = fetched.body
+
+    def _save_copy(self) -> None:
+        """Save what the issuer confirms now: by its age a copy is judged later."""
         if self._copies is not None:
-            self._copies.save(self._url, fetched.body)
+            self._copies.save(self._url, self._body)
 
     def _replace(self, keys: dict[str, VerificationKey]) -> None:
         """Take over the new set; a key that was there before stays the same object."""

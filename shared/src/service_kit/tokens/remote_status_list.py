@@ -95,8 +95,10 @@ class RemoteStatusList:
         return self._ttl()
 
     async def _take_document(self, fetched: Fetched) -> None:
-        self.take(await self._verify(fetched.body))
-        self._keep(fetched.body)
+        verified = await self._verify(fetched.body)
+        self.take(verified)
+        if self.verified is verified:
+            self._keep(fetched.body)
 
     def _longest_wait(self) -> timedelta:
         """Notice within a ttl that nothing is pushed any more, as without push."""
