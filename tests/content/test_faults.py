@@ -272,6 +272,17 @@ async def test_status_may_be_optional(issuer: Issuer, status: object) -> None:
         assert (await service.get(token=token)).status == 200
 
 
+async def test_no_status_is_read_where_no_list_is_configured(issuer: Issuer) -> None:
+    async with content(
+        issuer,
+        wait=False,
+        CONTENT_REQUIRE_STATUS="false",
+        CONTENT_STATUS_LIST_URLS="",
+    ) as service:
+        await until(lambda: service.metric("verification_keys"))
+        assert (await service.get(token=issuer.mint())).status == 200
+
+
 async def load(service: Content, tokens: list[str], seconds: float) -> set[int]:
     """Send requests for a while; return the statuses seen."""
     statuses: set[int] = set()

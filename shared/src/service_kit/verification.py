@@ -163,7 +163,7 @@ def verify_tokens(
                 keys,
                 issuer=settings.issuer,
                 audience=settings.audience,
-                statuses=statuses,
+                statuses=statuses if settings.status_list_urls else None,
                 require_status=settings.require_status,
                 clock_skew=settings.clock_skew,
                 clock=clock,
