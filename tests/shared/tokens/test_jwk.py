@@ -130,6 +130,14 @@ def test_unfit_key_beside_a_good_one_is_passed_over(changes: dict[str, object]) 
     assert parse_jwks(document(unfit, jwk())) == {public_half().kid: public_half()}
 
 
+def test_keys_without_a_name_are_passed_over() -> None:
+    nameless = {"kty": "EC", "crv": "P-256"}
+
+    keys = parse_jwks(document(nameless, nameless, jwk()))
+
+    assert keys == {public_half().kid: public_half()}
+
+
 @pytest.mark.parametrize(
     "make",
     [

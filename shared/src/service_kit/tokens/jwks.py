@@ -30,7 +30,7 @@ def parse_jwks(untrusted: bytes) -> dict[str, VerificationKey]:
         raise ValueError("not a JWKS")
     if len(entries) > MAX_KEYS:
         raise ValueError(f"more than {MAX_KEYS} keys")
-    kids = [str(entry.get("kid")) for entry in entries]
+    kids = [str(entry["kid"]) for entry in entries if "kid" in entry]
     if len(kids) != len(set(kids)):
         raise ValueError("a kid stands twice")
     keys = {key.kid: key for key in map(_usable, entries) if key is not None}
