@@ -62,4 +62,5 @@ def create_app(issuer: str, identity: str | None = None) -> web.Application:
 
 if __name__ == "__main__":
     service = create_app(os.environ["ISSUER"], os.environ.get("IDENTITY"))
-    web.run_app(service, host="127.0.0.1", port=int(os.environ.get("PORT", "8010")))
+    host = os.environ.get("HOST", "127.0.0.1")  # 0.0.0.0 in a container
+    web.run_app(service, host=host, port=int(os.environ.get("PORT", "8010")))

@@ -15,6 +15,7 @@ app.all("/api/hello", protectedBy, (request, response) => {
   response.json({ caller: request.claims.sub });
 });
 
-const server = app.listen(Number(process.env.PORT || 8010), "127.0.0.1", () => {
+const host = process.env.HOST || "127.0.0.1"; // 0.0.0.0 in a container
+const server = app.listen(Number(process.env.PORT || 8010), host, () => {
   console.log(`listening on ${server.address().port}`);
 });

@@ -6,6 +6,12 @@ const LISTS = "/api/auth/statuslists/";
 const MOST_LISTS = 32;
 const LONGEST_LIST = 16 * 1024 * 1024; // bytes, unpacked
 const LONGEST_TOKEN = 8192; // characters
+const TTL = 60; // seconds, of a list without a ttl
+const SHORTEST_TTL = 1;
+const LONGEST_TTL = 3600;
+const MOST_COOKIES = 8; // of one name: each may cost a signature's verification
+const ENTRY_BITS = [1, 2, 4, 8];
+const TOKEN_HEADERS = ["authorization", "x-access-token"];
 const FETCH_MILLISECONDS = 5000;
 const NEWER_LIST_MILLISECONDS = 300; // that requests wait for one while the old one is good
 const CLOCK_SKEW = 30; // seconds
@@ -32,24 +38,46 @@ const unavailable = (cause) =>
   new Refusal(503, "Tokens cannot be verified now.", { "Retry-After": "5" }, cause);
 
 /**
- * Returns the token in x-access-token, Authorization or the cookie; throws a Refusal.
- * Browsers send cookies for any page: for unsafe methods the page has to be ours.
+ * Returns the token in x-access-token or Authorization, else those in cookies of that
+ * name, of which one should do: applications on other ports of a host share its cookies.
+ * Throws a Refusal. Browsers send cookies for any page: for unsafe methods the page has
+ * to be ours.
  */
-export function readToken({ method, headers }, { cookie, ownOrigins }) {
+export function readTokens({ method, headers, headersDistinct }, { cookie, ownOrigins }) {
+  if (TOKEN_HEADERS.some((name) => headersDistinct[name]?.length > 1)) {
+    throw malformed("A header is repeated.");
+  }
   const own = headers["x-access-token"] ?? "";
   const authorization = headers.authorization ?? "";
   const inHeader = /^bearer(?: ([\w.~+/-]+=*))?$/i.exec(authorization);
   if (/^bearer/i.test(authorization) && !inHeader) throw malformed("Not a bearer token.");
   const bearer = inHeader?.[1] ?? "";
   if (own && bearer && own !== bearer) throw malformed("More than one token.");
+  if (own || bearer) return [own || bearer];
   const pairs = (headers.cookie ?? "").split(";").map((pair) => pair.trim());
-  const inCookie = pairs.find((pair) => pair.startsWith(`${cookie}=`));
-  const token = own || bearer || inCookie?.slice(cookie.length + 1);
-  if (!token) throw missing();
+  const values = pairs
+    .filter((pair) => pair.startsWith(`${cookie}=`))
+    .map((pair) => pair.slice(cookie.length + 1))
+    .filter((value) => value);
+  if (!values.length) throw missing();
   const isOurs =
     OWN_SITES.includes(headers["sec-fetch-site"]) || ownOrigins.includes(headers.origin);
-  if (!(own || bearer || SAFE_METHODS.includes(method) || isOurs)) throw foreign();
-  return token;
+  if (!SAFE_METHODS.includes(method) && !isOurs) throw foreign();
+  return [...new Set(values)].slice(0, MOST_COOKIES);
+}
+
+/** Resolves to the claims of the first token that is good, else rejects. */
+async function verifyFirst(verify, tokens) {
+  let refusal;
+  for (const token of tokens) {
+    try {
+      return await verify(token);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (!refusal || error.status === 503) refusal = error;
+    }
+  }
+  throw refusal;
 }
 
 /**
@@ -60,7 +88,7 @@ export function createVerifier({ issuer, identity = issuer, audience = "content"
   const jwks = createRemoteJWKSet(new URL(`${identity}/.well-known/jwks.json`), {
     timeoutDuration: FETCH_MILLISECONDS,
   });
-  const lists = new Map(); // by uri: { bits, octets, fresh, expires }, moments in seconds
+  const lists = new Map(); // by uri: { bits, bytes, issued, fresh, expires }, in seconds
   const fetching = new Map(); // by uri: { list, late }, promises
 
   function keys(header, jws) {
@@ -83,6 +111,7 @@ export function createVerifier({ issuer, identity = issuer, audience = "content"
     const url = identity + LISTS + uri.slice((issuer + LISTS).length);
     const response = await fetch(url, {
       headers: { Accept: "application/statuslist+jwt" },
+      redirect: "error",
       signal: AbortSignal.timeout(FETCH_MILLISECONDS),
     });
     if (!response.ok) throw new Error(`status list: ${response.status}`);
@@ -91,13 +120,24 @@ export function createVerifier({ issuer, identity = issuer, audience = "content"
       subject: uri,
       typ: "statuslist+jwt",
       requiredClaims: ["exp", "iat"],
+      clockTolerance: 0,
     });
     const { bits, lst } = claims.status_list;
+    if (!ENTRY_BITS.includes(bits)) throw new Error("status list: bits");
     const packed = Buffer.from(lst, "base64url");
-    const octets = inflateSync(packed, { maxOutputLength: LONGEST_LIST });
+    const bytes = inflateSync(packed, { maxOutputLength: LONGEST_LIST });
     const now = Date.now() / 1000;
-    const list = { bits, octets, fresh: now + (claims.ttl ?? 0), expires: claims.exp };
-    if (lists.size >= MOST_LISTS) lists.delete(lists.keys().next().value);
+    const { iat: issued, exp: expires, ttl = TTL } = claims;
+    if (typeof ttl !== "number") throw new Error("status list: ttl");
+    const fresh = now + Math.min(Math.max(ttl, SHORTEST_TTL), LONGEST_TTL);
+    const before = lists.get(uri);
+    if (before && now < before.expires && issued < before.issued) {
+      // A server that lags behind must not make revoked tokens valid again.
+      before.fresh = fresh;
+      return before;
+    }
+    if (!before && lists.size >= MOST_LISTS) lists.delete(lists.keys().next().value);
+    const list = { bits, bytes, issued, fresh, expires };
     lists.set(uri, list);
     return list;
   }
@@ -106,12 +146,12 @@ export function createVerifier({ issuer, identity = issuer, audience = "content"
   async function listAt(uri) {
     const kept = lists.get(uri);
     const now = Date.now() / 1000;
-    if (kept && now < kept.fresh) return kept;
+    if (kept && now < Math.min(kept.fresh, kept.expires)) return kept;
     if (!fetching.has(uri)) {
       const list = fetchList(uri).finally(() => fetching.delete(uri));
       const late = new Promise((resolve) => setTimeout(resolve, NEWER_LIST_MILLISECONDS));
       fetching.set(uri, { list, late });
-      list.catch(() => {}); // whoever waits for it has the error
+      list.catch(() => {}); // those who wait for it get the error
     }
     const { list, late } = fetching.get(uri);
     const isGood = kept && now < kept.expires;
@@ -144,10 +184,10 @@ export function createVerifier({ issuer, identity = issuer, audience = "content"
     }
     const rest = uri.startsWith(issuer + LISTS) ? uri.slice((issuer + LISTS).length) : "";
     if (!/^[\w-]+$/.test(rest)) throw invalid("A status list of somebody else.");
-    const { bits, octets } = await listAt(uri);
+    const { bits, bytes } = await listAt(uri);
     const at = idx * bits;
-    if (at >= octets.length * 8) throw invalid("No entry in the status list.");
-    const entry = (octets[at >> 3] >> at % 8) & ((1 << bits) - 1);
+    if (at >= bytes.length * 8) throw invalid("No entry in the status list.");
+    const entry = (bytes[at >> 3] >> at % 8) & ((1 << bits) - 1);
     if (entry !== 0) throw invalid("Revoked.");
     return claims;
   };
@@ -163,7 +203,7 @@ export function protect({ cookie = "__Secure-access_token", ownOrigins, ...optio
   const carrier = { cookie, ownOrigins: ownOrigins ?? [new URL(options.issuer).origin] };
   return async (request, response, next) => {
     try {
-      request.claims = await verify(readToken(request, carrier));
+      request.claims = await verifyFirst(verify, readTokens(request, carrier));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       response.status(error.status).set(error.headers).json({ message: error.message });

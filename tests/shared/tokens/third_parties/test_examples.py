@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +13,13 @@ import pytest
 import uvicorn
 from aiohttp import ClientError, ClientSession, web
 from docs.examples import aiohttp_service, fastapi_service, plain_asyncio
+from multidict import CIMultiDict
 from tests.support.issuer import Issuer
 from tests.support.node import installed
 from tests.support.ports import free_ports
 from tests.support.tokens import OMIT, mint
 
-from service_kit.tokens import InvalidTokenError
+from service_kit.tokens import InvalidTokenError, Status, StatusList
 
 EXPRESS: Final = Path(__file__).parents[4] / "docs" / "examples" / "node"
 PUBLIC: Final = "http://id.example"
@@ -120,6 +123,28 @@ async def test_a_token_is_found_wherever_it_may_be(
             assert await response.json() == {"caller": "42"}
 
 
+async def test_of_several_cookies_the_right_one_counts(
+    url: str, issuer: Issuer, http: ClientSession
+) -> None:
+    others = [f"access_token={n}" for n in range(8)]
+    good = f"access_token={token_of(issuer)}"
+    for cookies, status in (
+        (["access_token=", *others[1:], good], 200),
+        ([*others, good], 401),
+    ):
+        headers = {"Cookie": "; ".join(cookies)}
+        assert await status_of(http, url, headers) == status, len(cookies)
+
+
+async def test_a_header_that_is_repeated_is_refused(
+    url: str, issuer: Issuer, http: ClientSession
+) -> None:
+    token = token_of(issuer)
+    for header in (("x-access-token", token), ("Authorization", f"Bearer {token}")):
+        async with http.get(url, headers=CIMultiDict([header, header])) as response:
+            assert response.status == 400, header[0]
+
+
 async def test_what_is_no_valid_token_is_refused(
     url: str, issuer: Issuer, http: ClientSession
 ) -> None:
@@ -199,6 +224,54 @@ async def test_a_list_serves_on_while_the_issuer_hangs(
     async with asyncio.timeout(3):
         for _ in range(4):
             assert await status_of(http, url, headers) == 200
+
+
+async def test_a_list_serves_until_it_expires(
+    url: str, issuer: Issuer, http: ClientSession
+) -> None:
+    headers = {"x-access-token": token_of(issuer)}
+    issuer.ttl, issuer.list_lifetime = timedelta(seconds=60), timedelta(seconds=3)
+    assert await status_of(http, url, headers) == 200
+
+    await issuer.stop()
+    await asyncio.sleep(3)
+    assert await status_of(http, url, headers) == 503
+
+
+async def test_an_older_list_makes_no_revoked_token_good(
+    url: str, issuer: Issuer, http: ClientSession
+) -> None:
+    headers = {"x-access-token": token_of(issuer)}
+    issuer.revoke(0)
+    assert await status_of(http, url, headers) == 401
+
+    issuer.statuses[0] = Status.VALID
+    issuer.list_changes["iat"] = int(time.time()) - 100
+    asked = issuer.list_requests
+    async with asyncio.timeout(10):
+        while issuer.list_requests < asked + 2:
+            assert await status_of(http, url, headers) == 401
+            await asyncio.sleep(0.1)
+    assert await status_of(http, url, headers) == 401
+
+
+LST: Final = StatusList.of_size(8).to_claim()["lst"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"status_list": {"lst": LST}}, id="no-bits"),
+        pytest.param({"status_list": {"bits": 3, "lst": LST}}, id="three-bits"),
+        pytest.param({"ttl": "60"}, id="ttl-in-text"),
+    ],
+)
+async def test_a_malformed_list_lets_no_token_pass(
+    url: str, issuer: Issuer, http: ClientSession, changes: dict[str, object]
+) -> None:
+    headers = {"x-access-token": token_of(issuer)}
+    issuer.list_changes |= changes
+    assert await status_of(http, url, headers) == 503
 
 
 async def test_while_the_issuer_is_away_a_client_may_try_again(
