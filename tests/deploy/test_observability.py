@@ -16,6 +16,7 @@ from tests.support.missing import skip_missing
 
 from content_service.settings import Settings as ContentSettings
 from gateway_service.settings import GatewaySettings
+from identity_service.domain.audit import Action
 from identity_service.settings import Settings as IdentitySettings
 from service_kit.settings import specs
 
@@ -158,6 +159,27 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
         anchor = f"docs/runbooks.md#{alert['alert'].lower()}"
         assert alert["annotations"]["runbook"] == anchor
         assert alert["labels"]["severity"] in {"page", "ticket"}
+
+
+def test_runbooks_use_words_that_the_product_has() -> None:
+    folders = ("shared/src", "gateway/src", "services/identity/src", "deploy")
+    sources = (path for each in folders for path in (ROOT / each).rglob("*.py"))
+    texts = (PAGE, *sources)
+    known = {word for each in texts for word in re.findall(r"\w+", each.read_text())}
+    words = {
+        word.removesuffix("_away")  # see service_kit.counters
+        for code in re.findall(r"`([^`\n]+)`", RUNBOOKS)
+        for word in re.findall(r"(?<![\w/-])[a-z]+(?:_[a-z0-9]+)+", code)
+    }
+
+    assert not words - known
+
+
+def test_runbooks_ask_for_audit_events_that_exist() -> None:
+    asked = set(re.findall(r"/api/audit\?action=([\w.]+)", RUNBOOKS))
+
+    assert asked
+    assert asked <= {each.value for each in Action}
 
 
 def test_each_secret_has_a_runbook() -> None:
