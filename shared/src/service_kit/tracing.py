@@ -40,7 +40,7 @@ _STATUS: Final = "http.response.status_code"
 def collector_url(value: str) -> str:
     """Accept the URL of a collector, if what sends spans is installed."""
     if not _is_installed():
-        raise ValueError("needs the extra otel: pip install 'service-kit[otel]'")
+        raise ValueError("needs the extra otel: see docs/operations.md, Traces")
     return http_url(value).rstrip("/")
 
 
