@@ -387,7 +387,8 @@ async def test_connections_killed_each_second_cost_a_request_each_at_most(
     refused = sum(number for (_, status), number in codes.items() if status == 503)
     assert killed > figures.fault
     assert refused <= killed
-    assert codes["sign-in", 503] <= 0.01 * codes["sign-in", 200]
+    # One may be lost whose COMMIT was on its way: nobody knows what came of it.
+    assert codes["sign-in", 503] <= max(1, 0.01 * codes["sign-in", 200])
     assert set(liveness.statuses) == {200}
 
 
