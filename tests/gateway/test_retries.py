@@ -11,7 +11,7 @@ from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import OK, Call, RawUpstream, Script, once, raw_upstream
 
-from gateway_service.config.model import EjectionConfig, RetryConfig
+from gateway_service.config.model import EjectionConfig, RetryConfig, Timeouts
 from gateway_service.config.values import Balance
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -194,7 +194,7 @@ async def test_a_full_upstream_is_503_at_once(
 
 
 async def test_g15_answers_of_two_users_are_never_mixed(
-    upstream: RawUpstream, gateway: RunningGateway
+    upstream: RawUpstream, tmp_path: Path
 ) -> None:
     async def script(call: Call) -> None:
         while (request := await call.request()) is not None:
@@ -206,7 +206,7 @@ async def test_g15_answers_of_two_users_are_never_mixed(
 
     upstream.script = script
 
-    async def user(number: int) -> None:
+    async def user(gateway: RunningGateway, number: int) -> None:
         name = f"Bearer {number}"
         request = GET.replace(
             b"\r\n\r\n", f"\r\nAuthorization: {name}\r\n\r\n".encode()
@@ -217,4 +217,6 @@ async def test_g15_answers_of_two_users_are_never_mixed(
                 answer = await client.answer(within=60)
                 assert answer.body == name.encode() * 3_000
 
-    await asyncio.gather(*(user(number) for number in range(12)))
+    config = config_for(upstream.port, timeouts=Timeouts(response_head=30.0))
+    async with running_gateway(config, tmp_path) as gateway:
+        await asyncio.gather(*(user(gateway, number) for number in range(12)))
