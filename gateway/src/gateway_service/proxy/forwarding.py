@@ -90,8 +90,6 @@ class Forwarding:
         self._request = self._make_request(b"", is_whole=True)
         self._begin_attempt()
 
-    # The request
-
     async def _gather_and_send(self) -> None:
         self._body = body = RequestBody(self._exchange, self._route.body_limit)
         first = await body.gather()
@@ -128,8 +126,6 @@ class Forwarding:
     def _is_repeatable(self) -> bool:
         exchange = self._exchange
         return exchange.body is None and exchange.request.method in _IDEMPOTENT
-
-    # The attempts
 
     def _begin_attempt(self, *, is_hedge: bool = False) -> None:
         upstream, route = self._upstream, self._route
@@ -256,8 +252,6 @@ class Forwarding:
             and upstream.has_another(tried)
             and upstream.retry_budget.withdraw()
         )
-
-    # The response
 
     def _pass_on(self, attempt: Attempt, response: UpstreamResponse) -> None:
         exchange = self._exchange

@@ -120,23 +120,10 @@ class UserRepository:
         UnknownRoleError
             A role has been removed meanwhile.
         """
-        values: dict[str, object] = {
-            "username": user.username.text,
-            "username_key": user.username.key,
-            "email": user.email.text,
-            "email_key": user.email.key,
-            "password_hash": user.password_hash,
-            "password_is_temporary": user.password_is_temporary,
-            "password_changed_at": user.created_at,
-            "created_at": user.created_at,
-            "updated_at": user.created_at,
-            "subject": user.subject,
-            "email_verified_at": user.email_verified_at,
-        }
-        if user.id is not None:
-            values["id"] = user.id
         try:
-            inserted = await self._connection.execute(insert(users).values(values))
+            inserted = await self._connection.execute(
+                insert(users).values(_columns(user))
+            )
         except IntegrityError:
             await self.refuse_taken(user.username.key, user.email.key)
             raise
@@ -298,3 +285,20 @@ class UserRepository:
         if added < len(wanted):
             present = await self._connection.scalars(select(roles.c.name))
             raise UnknownRoleError(min(wanted - set(present), default=""))
+
+
+def _columns(user: NewUser) -> dict[str, object]:
+    columns: dict[str, object] = {
+        "username": user.username.text,
+        "username_key": user.username.key,
+        "email": user.email.text,
+        "email_key": user.email.key,
+        "password_hash": user.password_hash,
+        "password_is_temporary": user.password_is_temporary,
+        "password_changed_at": user.created_at,
+        "created_at": user.created_at,
+        "updated_at": user.created_at,
+        "subject": user.subject,
+        "email_verified_at": user.email_verified_at,
+    }
+    return columns if user.id is None else columns | {"id": user.id}
