@@ -26,8 +26,8 @@ class HeldBytes:
     deadline is a look.
     """
 
-    limit = 100_663_296
-    """Bytes."""
+    limit: int
+    """Bytes; the server sets it (`limits.held`)."""
 
     def __init__(
         self,
