@@ -71,6 +71,7 @@ def compose_accounts(
     new_passwords: NewPasswords,
     hasher: PasswordHasher,
     outbox: Outbox,
+    tokens: OneTimeTokens,
     email_change_letters: EmailChangeLetters,
     password_letters: PasswordLetters,
     throttle: Throttle,
@@ -80,7 +81,6 @@ def compose_accounts(
     clock: Clock,
 ) -> AccountServices:
     """Return the services that these settings describe."""
-    tokens = OneTimeTokens(clock)
     password_resets = PasswordResets(
         database,
         new_passwords=new_passwords,

@@ -220,6 +220,7 @@ def compose(
         new_passwords=new_passwords,
         hasher=hasher,
         outbox=outbox,
+        tokens=tokens,
         email_change_letters=email_change_letters,
         password_letters=password_letters,
         throttle=throttle,

@@ -31,7 +31,10 @@ _BEYOND_ALL: Final = 2**63
 
 
 def number(text: str) -> int:
-    """Return the number of a user or a line, or raise ValueError."""
+    """Return the number of a user or a line, or raise ValueError.
+
+    Its name is a word of what argparse says: "invalid number value".
+    """
     found = int(text)
     if not 0 <= found < _BEYOND_ALL:
         raise ValueError("there is no such number")
@@ -92,7 +95,7 @@ async def import_users(settings: Settings, arguments: Namespace, say: Say) -> in
             return list(islice(source, count))
 
     outcomes: Counter[Outcome] = Counter()
-    number = arguments.after_line
+    line_number = arguments.after_line
     try:
         await asyncio.to_thread(read, arguments.after_line)
         async with composed_services(settings) as services:
@@ -110,12 +113,12 @@ async def import_users(settings: Settings, arguments: Namespace, say: Say) -> in
                 good = [each for each in judged if isinstance(each, UserLine)]
                 added = iter(await services.accounts.user_lines.add(good))
                 for each in judged:
-                    number += 1
+                    line_number += 1
                     outcome = next(added) if isinstance(each, UserLine) else each
                     outcomes[outcome] += 1
                     if outcome not in DONE:
-                        say(f"left behind: line {number}: {outcome.value}")
-                sys.stderr.write(f"up to line {number}\n")
+                        say(f"left behind: line {line_number}: {outcome.value}")
+                sys.stderr.write(f"up to line {line_number}\n")
     finally:
         if not is_standard:
             source.close()

@@ -23,8 +23,6 @@ _LONGEST_CHALLENGE = 2048
 _LONGEST_URI = 2048
 """Characters: each of 64 in a user name takes up to 12, and an issuer's host stands
 there twice."""
-_ALL_BUT_ONE = 2
-"""Of three proofs."""
 
 CodeText = Annotated[str, Field(max_length=64), text(64, "123456")]
 """A code of an authenticator app, or a recovery code."""
@@ -97,7 +95,8 @@ class FreshCheckPayload(ProofPayload):
 
         Raise `MissingProofError` unless exactly one proof came.
         """
-        if [self.password, self.code, self.credential].count(None) != _ALL_BUT_ONE:
+        proofs = (self.password, self.code, self.credential)
+        if sum(proof is not None for proof in proofs) != 1:
             raise MissingProofError(
                 "Give the password, a code, or what a passkey signed: one of them."
             )

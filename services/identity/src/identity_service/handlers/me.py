@@ -90,8 +90,8 @@ async def change_me(request: web.Request) -> web.Response:
     context = RequestContext(request)
     caller = await context.caller()
     users = context.services.users
-    present = await users.get(caller.user_id)
-    changes = profile_changes(await read_payload(request, ProfilePayload)).to(present)
+    wanted = profile_changes(await read_payload(request, ProfilePayload))
+    changes = wanted.to(await users.get(caller.user_id))
     if changes.email is not None:
         context.require_fresh(caller)
         context.services.accounts.email_changes.refuse_unconfirmed()
