@@ -32,7 +32,8 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 PEERS: Final = Path(__file__).parent / "gateway_peers"
 _MEBIBYTE: Final = 1_048_576
 _OURS: Final = "gateway"
-_COMPILED: Final = Path(__file__).parents[2] / ".local" / "compiled" / "packages"
+_COMPILED: Final = "compiled"
+_PACKAGES: Final = Path(__file__).parents[2] / ".local" / "compiled" / "packages"
 """Where `make compile` puts what it builds."""
 _TOKENS: Final = 10_000
 _TOKEN_BYTES: Final = 560
@@ -250,8 +251,8 @@ def _wait_for(name: str, url: str, token: str) -> None:
 def builds() -> dict[str, str]:
     """Return the Python path of our gateway as it is, and of its compiled build."""
     found = {_OURS: os.environ.get("PYTHONPATH", "")}
-    if _COMPILED.is_dir():
-        found["compiled"] = str(_COMPILED)
+    if _PACKAGES.is_dir():
+        found[_COMPILED] = str(_PACKAGES)
     else:
         say("the compiled build is left out: `make compile` makes it")
     return found
@@ -333,31 +334,36 @@ def measure(
 
 
 def report(work: Work, runs: dict[str, list[Run]]) -> None:
-    """Print medians, and how ours compares with each, with the spread of rounds."""
+    """Print medians, and how each of our builds compares, with the spread of rounds."""
+    ours = [name for name in (_OURS, _COMPILED) if name in runs]
+    titles = "".join(f" {f'{name} / its':>23} {'by CPU':>6}" for name in ours)
     say(f"\n{work.name}, {work.connections} connections")
-    say(
-        f"{'':18} {'req/s':>7} {'ours/its':>9} {'spread':>11}"
-        f" {'CPU us':>7} {'its/ours':>9} {'p99 ms':>7}"
-    )
+    say(f"{'':18} {'req/s':>7} {'CPU us':>7} {'p99 ms':>7}{titles}")
     for name, theirs in runs.items():
-        pairs = list(zip(runs[_OURS], theirs, strict=True))
-        rates = [our.per_second / their.per_second for our, their in pairs]
-        costs = [their.cpu_microseconds / our.cpu_microseconds for our, their in pairs]
         say(
             f"{name:18} {statistics.median(r.per_second for r in theirs):7.0f}"
-            f" {statistics.median(rates):9.2f} {min(rates):5.2f}-{max(rates):5.2f}"
             f" {statistics.median(r.cpu_microseconds for r in theirs):7.1f}"
-            f" {statistics.median(costs):9.2f}"
             f" {statistics.median(r.p99_milliseconds for r in theirs):7.2f}"
+            + "".join(_compared(runs[our], theirs) for our in ours)
         )
+
+
+def _compared(ours: Sequence[Run], theirs: Sequence[Run]) -> str:
+    """Return our rate as a multiple of theirs, and the same by processor time."""
+    pairs = list(zip(ours, theirs, strict=True))
+    rates = [our.per_second / their.per_second for our, their in pairs]
+    costs = [their.cpu_microseconds / our.cpu_microseconds for our, their in pairs]
+    spread = f"({min(rates):.2f}-{max(rates):.2f})"
+    rate, cost = statistics.median(rates), statistics.median(costs)
+    return f" {rate:9.2f} {spread:>13} {cost:6.2f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument(
         "--policies", action="store_true", help="compare our own variants instead"
     )
