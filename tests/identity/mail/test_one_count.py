@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.support.factors import enrolled
+from tests.support.factors import challenge_of, enrolled, second_step
 from tests.support.identity import (
     OTHER_PASSWORD,
     Answer,
@@ -139,6 +139,26 @@ async def test_p8_reset_does_not_end_the_row_of_who_has_a_second_factor(
 
     assert reset.status == 200
     assert [(await guess()).status for _ in range(2)] == [401, 429]
+
+
+async def test_p8_a_code_of_ones_own_app_pays_for_no_guesses_at_the_password(
+    identity: IdentityClient,
+) -> None:
+    clock = MovableClock()
+    alice = await enrolled(identity, clock)
+    challenge = await challenge_of(identity, "alice")
+    signed_in = await second_step(identity, challenge, code=alice.recovery_codes[0])
+    token = signed_in.json["accessToken"]
+
+    async def prove(**proof: str) -> int:
+        answer = await identity.call("POST", "/api/users/me/fresh", token, json=proof)
+        return answer.status
+
+    guesses = [await prove(password="a wrong guess") for _ in range(ALLOWED - 2)]
+    right = await prove(code=alice.recovery_codes[1])
+    further = [await prove(password="a wrong guess") for _ in range(3)]
+
+    assert ({*guesses}, right, further) == ({400}, 200, [400, 400, 429])
 
 
 class Guesser:

@@ -341,6 +341,24 @@ async def test_p8_stolen_token_does_not_guess_from_site_after_site(
     assert await succeeds(throttle, "alice", HOME, known=True)
 
 
+async def test_p8_one_right_proof_pays_for_no_guesses_at_another(
+    throttle: Throttle,
+) -> None:
+    """Of a thief who has a session and one of two credentials."""
+    proven = Authentication(datetime.now(UTC), frozenset({Method.PASSWORD}))
+    caller = Caller(1, "1" * 32, Device("a thief", HOME), proven)
+    looked_at = 0
+    for number in range(50):
+        with contextlib.suppress(TooManyAttemptsError):
+            attempt = await throttle.reserve_proof("alice", caller)
+            if number % 5 == 0:
+                await attempt.succeeded()
+            else:
+                looked_at += 1
+
+    assert looked_at == SIGN_INS_OF_USER[0].amount
+
+
 async def test_p9_an_attempt_that_nobody_looked_at_does_not_count(
     throttle: Throttle,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Protocol
@@ -71,6 +71,15 @@ class Reservation:
         """Count one, or raise `TooManyAttemptsError`."""
         await take(self.counters, key, limits, self.reached)
         self.counts.append(Count(key, limits, at_success))
+
+    def keep_the_row(self) -> None:
+        """Have a success take back its own count, and leave the failures before it."""
+        self.counts = [
+            replace(each, at_success=AtSuccess.GIVE_BACK)
+            if each.at_success is AtSuccess.CLEAR
+            else each
+            for each in self.counts
+        ]
 
     async def succeeded(self) -> None:
         """End the streak of failures, and take the source's count back."""

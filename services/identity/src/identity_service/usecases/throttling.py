@@ -122,7 +122,9 @@ class Throttle:
         """Count an attempt of somebody signed in to prove again who they are.
 
         It counts at its site as a known device's does, and with its session wherever
-        that is used: whoever stole a token may not guess from site after site.
+        that is used: whoever stole a token may not guess from site after site. When it
+        is right it is taken back, and the failures before it stay: one credential pays
+        for no guesses at another.
 
         Raises
         ------
@@ -132,9 +134,10 @@ class Throttle:
         attempt = await self.reserve_sign_in(
             username_key, caller.device.address, known_device=True
         )
+        attempt.keep_the_row()
         streak = f"proof/{_digest(caller.session_id)}"
         try:
-            await attempt.take(streak, SIGN_INS_OF_USER, AtSuccess.CLEAR)
+            await attempt.take(streak, SIGN_INS_OF_USER, AtSuccess.GIVE_BACK)
         except TooManyAttemptsError:
             await attempt.was_not_tried()
             raise
