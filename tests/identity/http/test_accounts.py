@@ -164,6 +164,7 @@ async def test_whoever_has_an_address_that_is_refused_today_changes_their_passwo
         pytest.param("wrong", OTHER_PASSWORD, "currentPassword", id="P11 wrong"),
         pytest.param("", OTHER_PASSWORD, "currentPassword", id="P11 empty"),
         pytest.param(None, OTHER_PASSWORD, "currentPassword", id="P11 null"),
+        pytest.param(PASSWORD, PASSWORD, "newPassword", id="P11 the same"),
         pytest.param(PASSWORD, "short", "newPassword", id="P1 short"),
         pytest.param(PASSWORD, "alice@example.test", "newPassword", id="P5 personal"),
     ],
@@ -195,6 +196,14 @@ async def test_p13_a_temporary_password_opens_nothing_until_it_is_changed(
     assert signed_in["passwordChangeRequired"] is True
     assert jwt.decode(token, options={"verify_signature": False})["roles"] == []
     assert (await identity.call("GET", "/api/users", token)).status == 403
+
+    kept = await identity.call(
+        "POST",
+        "/api/users/me/password",
+        token,
+        json={"currentPassword": PASSWORD, "newPassword": PASSWORD},
+    )
+    assert kept.json["errors"][0]["code"] == "password_same"
 
     changed = await identity.call(
         "POST",

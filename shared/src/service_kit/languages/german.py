@@ -186,6 +186,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "Many people use this password: choose another.": (
         "Dieses Passwort benutzen viele: bitte ein anderes wählen."
     ),
+    "This is your present password: choose another.": (
+        "Das ist Ihr jetziges Passwort: bitte ein anderes wählen."
+    ),
     "This password is known from a leak: choose another.": (
         "Dieses Passwort ist aus einem Datenleck bekannt: bitte ein anderes wählen."
     ),

@@ -17,6 +17,7 @@ from identity_service.domain.factors import NO_FACTORS, Factors
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import SPENT_WITH_A_PASSWORD
+from identity_service.domain.passwords import WeakPasswordError, normalise
 from identity_service.domain.sessions import Caller, Device, EndReason
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import User
@@ -113,6 +114,7 @@ class Passwords:
         WrongPasswordError
             ``present`` is not the user's password, or not any more.
         WeakPasswordError
+            Or it is the present one.
         TooManyAttemptsError, HashingBusyError
             Not now.
         """
@@ -121,6 +123,10 @@ class Passwords:
         if user is None:
             raise UserNotFoundError
         await self._confirm(user, present, caller)
+        if normalise(new) == normalise(present):  # a temporary one has to go
+            raise WeakPasswordError(
+                "password_same", "This is your present password: choose another."
+            )
         await self._new_passwords.check(
             new, Username(user.username, user.username_key), address_of(user)
         )
