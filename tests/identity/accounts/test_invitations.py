@@ -55,6 +55,21 @@ async def test_who_is_not_invited_gets_a_temporary_password(
     assert signed_in.json["passwordChangeRequired"] is True
 
 
+async def test_what_a_new_user_may_do_is_recorded(
+    identity: IdentityClient, admin: str
+) -> None:
+    made = await create(identity, admin, roles=["admin", "user"])
+    alice = await identity.signed_in("alice")
+
+    for user, action, roles in (
+        (made.json, "account.created", "admin user"),
+        (alice, "account.signed_up", "user"),
+    ):
+        path = f"/api/audit?subject={user['id']}&action={action}"
+        events = (await identity.call("GET", path, admin)).json["events"]
+        assert [event["details"] for event in events] == [{"roles": roles}]
+
+
 async def test_what_cannot_be_is_refused(identity: IdentityClient, admin: str) -> None:
     user = await identity.signed_in("alice")
     by_user = await create(identity, user["accessToken"])

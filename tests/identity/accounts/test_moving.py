@@ -55,6 +55,9 @@ async def test_who_was_exported_and_deleted_signs_in_elsewhere(
         assert signed_in.status == 200
         boss = await identity.sign_in("boss", PASSWORD)
         assert "ROLE_ADMIN" in boss.json["roles"]
+        path = f"/api/audit?subject={boss.json['id']}&action=account.created"
+        recorded = await identity.call("GET", path, boss.json["accessToken"])
+        assert recorded.json["events"][0]["details"] == {"roles": "admin user"}
 
 
 async def test_lines_that_describe_nobody_are_named_and_the_rest_goes_on(

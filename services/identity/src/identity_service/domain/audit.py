@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -88,6 +88,25 @@ class AuditEvent:
     address: str = ""
     """Where the actor called from."""
     details: Mapping[str, Detail] = field(default_factory=dict)
+
+    @classmethod
+    def of_new_user(
+        cls,
+        action: Action,
+        subject_id: int,
+        roles: Iterable[str],
+        *,
+        actor_id: int | None = None,
+        address: str = "",
+    ) -> Self:
+        """Return how a user came to be, and what they may do from then on."""
+        return cls(
+            action=action,
+            actor_id=actor_id,
+            subject_id=subject_id,
+            address=address,
+            details={"roles": " ".join(sorted(roles))},
+        )
 
     @classmethod
     def by_user(

@@ -114,7 +114,13 @@ class SignUps:
             await self._verifications.ask(unit, user_id, email)
             await self._audit.append(
                 unit,
-                AuditEvent.by_user(Action.SIGNED_UP, user_id, device.address),
+                AuditEvent.of_new_user(
+                    Action.SIGNED_UP,
+                    user_id,
+                    roles,
+                    actor_id=user_id,
+                    address=device.address,
+                ),
             )
 
         await self._database.write(work)
@@ -151,14 +157,8 @@ class SignUps:
 
         async def work(unit: Repositories) -> None:
             user_id = await unit.users.add(user)
-            await self._audit.append(
-                unit,
-                AuditEvent(
-                    action=Action.ACCOUNT_CREATED,
-                    subject_id=user_id,
-                    details={"roles": "admin user"},
-                ),
-            )
+            event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles)
+            await self._audit.append(unit, event)
 
         await self._database.write(work)
         return AdminOutcome.CREATED

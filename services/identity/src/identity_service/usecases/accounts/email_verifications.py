@@ -193,7 +193,16 @@ class EmailVerifications:
                 email_verified_at=now,
             )
         )
-        await self._record(unit, Action.SIGNED_UP, user_id, device)
+        await self._audit.append(
+            unit,
+            AuditEvent.of_new_user(
+                Action.SIGNED_UP,
+                user_id,
+                pending.roles,
+                actor_id=user_id,
+                address=device.address,
+            ),
+        )
         return True
 
     async def _post(self, unit: Repositories, user: User, language: str) -> None:

@@ -86,14 +86,15 @@ class Invitations:
         names = tuple(wanted.roles)
 
         async def work(unit: Repositories) -> User | None:
-            roles = existing_roles(names, await unit.roles.names())
+            named = existing_roles(names, await unit.roles.names())
+            roles = named or frozenset({USER})
             user_id = await unit.users.add(
                 NewUser(
                     username=wanted.username,
                     email=wanted.email,
                     password_hash=password_hash,
                     password_is_temporary=not is_invited,
-                    roles=roles or frozenset({USER}),
+                    roles=roles,
                     created_at=self._clock(),
                 )
             )
@@ -104,10 +105,11 @@ class Invitations:
                 )
             await self._audit.append(
                 unit,
-                AuditEvent(
-                    action=Action.INVITED if is_invited else Action.ACCOUNT_CREATED,
+                AuditEvent.of_new_user(
+                    Action.INVITED if is_invited else Action.ACCOUNT_CREATED,
+                    user_id,
+                    roles,
                     actor_id=caller.user_id,
-                    subject_id=user_id,
                     address=caller.device.address,
                 ),
             )

@@ -150,13 +150,7 @@ class UserLines:
         """Create who is not here, in one transaction; return an outcome for each."""
 
         async def work(unit: Repositories) -> list[Outcome]:
-            outcomes = [await self._add_one(unit, line) for line in lines]
-            if imported := outcomes.count(Outcome.IMPORTED):
-                event = AuditEvent(
-                    action=Action.ACCOUNT_CREATED, details={"imported": imported}
-                )
-                await self._audit.append(unit, event)
-            return outcomes
+            return [await self._add_one(unit, line) for line in lines]
 
         return await self._database.write(work)
 
@@ -174,6 +168,9 @@ class UserLines:
         if line.is_disabled:
             now = self._clock()
             await unit.users.set_disabled_at(user_id, now, now)
+        roles = line.user.roles
+        event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, roles)
+        await self._audit.append(unit, event)
         return Outcome.IMPORTED
 
 

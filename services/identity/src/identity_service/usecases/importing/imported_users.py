@@ -37,16 +37,7 @@ class StoredImportedUsers:
     async def _add_batch(
         self, batch: Sequence[ImportedUser], unit: Repositories
     ) -> list[Outcome]:
-        outcomes = [await self._add_one(unit, user) for user in batch]
-        imported = outcomes.count(Outcome.IMPORTED)
-        if imported:
-            await self._audit.append(
-                unit,
-                AuditEvent(
-                    action=Action.ACCOUNT_CREATED, details={"imported": imported}
-                ),
-            )
-        return outcomes
+        return [await self._add_one(unit, user) for user in batch]
 
     async def _add_one(self, unit: Repositories, user: ImportedUser) -> Outcome:
         if (outcome := await _outcome_before(unit, user)) is not None:
@@ -66,6 +57,8 @@ class StoredImportedUsers:
         except EmailTakenError:
             return Outcome.EMAIL_TAKEN
         await unit.imported_users.add(user.id)
+        event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user.id, user.roles)
+        await self._audit.append(unit, event)
         return Outcome.IMPORTED
 
 
