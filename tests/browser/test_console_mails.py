@@ -162,7 +162,7 @@ def test_a_forgotten_password_is_replaced_by_way_of_the_mailbox(stack: Stack) ->
         console.judge("mailbox")
         mail.click()
         expect(page.get_by_role("heading", name="Mail", exact=True)).to_be_visible()
-        expect(page.locator("pre")).to_contain_text(f"Hello {HOSTILE}")
+        expect(page.locator("pre")).to_contain_text("Hello forgetful@example.org,")
         console.judge("mail")
         links = page.locator("pre a")
         expect(links).to_have_count(1)  # only what leads back to this machine

@@ -61,6 +61,15 @@ class User:
     deletion_due_at: datetime | None
     """When the account is deleted unless its owner signs in; None if it stays."""
 
+    @property
+    def name_in_mail(self) -> str:
+        """What mails call the user: their name, once the address is known as theirs.
+
+        Until then whoever signed up chose both, and a stranger's mailbox would be told
+        what they chose for a name.
+        """
+        return self.email if self.email_verified_at is None else self.username
+
     def usable_roles(
         self, authentication: Authentication, guarded: frozenset[RoleName]
     ) -> tuple[RoleName, ...]:

@@ -123,7 +123,7 @@ class Departures:
                 to=user.email,
                 language=preferred_language.get(),
                 user_id=user.id,
-                values={"username": user.username, "date": f"{due_at:%Y-%m-%d}"},
+                values={"username": user.name_in_mail, "date": f"{due_at:%Y-%m-%d}"},
             ),
         )
 

@@ -180,7 +180,7 @@ def _letter(email: EmailAddress, user: User, token: str) -> Letter:
         language=preferred_language.get(),
         user_id=user.id,
         values={
-            "username": user.username,
+            "username": email.text,
             "token": token,
             "hours": in_words(Purpose.EMAIL_CHANGE, _HOUR),
         },

@@ -79,9 +79,7 @@ class EmailVerifications:
         )
         owner = await unit.users.get_by_email_key(user.email.key)
         if owner is None:
-            letter = _letter(
-                MailKind.SIGN_UP, user.email, user.username.text, token, user_id=None
-            )
+            letter = _letter(MailKind.SIGN_UP, user.email, token, user_id=None)
         else:
             letter = already_signed_up(owner)
         await self._outbox.post(unit, letter)
@@ -122,7 +120,6 @@ class EmailVerifications:
             _letter(
                 MailKind.SIGN_UP,
                 pending.email,
-                pending.username.text,
                 token,
                 user_id=None,
                 language=request.language,
@@ -215,7 +212,6 @@ class EmailVerifications:
             _letter(
                 MailKind.EMAIL_VERIFICATION,
                 email,
-                user.username,
                 token,
                 user_id=user.id,
                 language=language,
@@ -256,7 +252,6 @@ def already_signed_up(owner: User) -> Letter:
 def _letter(
     kind: MailKind,
     email: EmailAddress,
-    username: str,
     token: str,
     *,
     user_id: int | None,
@@ -268,7 +263,7 @@ def _letter(
         language=language or preferred_language.get(),
         user_id=user_id,
         values={
-            "username": username,
+            "username": email.text,
             "token": token,
             "hours": in_words(Purpose.EMAIL_VERIFICATION, timedelta(hours=1)),
         },

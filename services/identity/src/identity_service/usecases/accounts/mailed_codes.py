@@ -98,7 +98,7 @@ class CodeSignIns:
                 language=request.language,
                 user_id=user.id,
                 values={
-                    "username": user.username,
+                    "username": user.name_in_mail,
                     "code": code,
                     "minutes": in_words(purpose, timedelta(minutes=1)),
                 },

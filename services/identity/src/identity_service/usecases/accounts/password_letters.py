@@ -88,7 +88,7 @@ class PasswordLetters:
         is_reset = purpose is Purpose.PASSWORD_RESET
         kind = MailKind.PASSWORD_RESET if is_reset else MailKind.INVITATION
         values = {
-            "username": user.username,
+            "username": user.name_in_mail if is_reset else user.username,
             "token": token,
             "minutes": in_words(purpose, timedelta(minutes=1)),
             "days": in_words(purpose, timedelta(days=1)),
@@ -113,6 +113,6 @@ class PasswordLetters:
                 to=user.email,
                 language=preferred_language.get(),
                 user_id=user.id,
-                values={"username": user.username},
+                values={"username": user.name_in_mail},
             ),
         )

@@ -77,7 +77,7 @@ class FactorRecords:
             unit, purpose, user.id, address_of(user), about=added
         )
         values = {
-            "username": user.username,
+            "username": user.name_in_mail,
             "token": token,
             "hours": in_words(purpose, _HOUR),
         }

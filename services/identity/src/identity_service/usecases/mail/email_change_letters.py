@@ -52,7 +52,7 @@ class EmailChangeLetters:
                 language=preferred_language.get(),
                 user_id=before.id,
                 values={
-                    "username": before.username,
+                    "username": before.name_in_mail,
                     "token": token,
                     "hours": in_words(purpose, _HOUR),
                     "address": now.text,
