@@ -85,6 +85,11 @@ async def test_p12_nobody_enables_or_promotes_himself(identity: IdentityClient) 
             "/api/users/me/password",
             {"currentPassword": PASSWORD, "newPassword": OTHER_PASSWORD, "force": 1},
         ),
+        ("DELETE", "/api/users/me", {"after": "2026-01-31"}),
+        ("DELETE", "/api/users/1/sessions", {"but": "this one"}),
+        ("POST", "/api/users/1/password-reset", {"password": OTHER_PASSWORD}),
+        ("POST", "/api/users/me/recovery-codes", {"count": 5}),
+        ("POST", "/api/auth/passkeys/options", {"username": "boss"}),
     ],
 )
 async def test_what_is_not_understood_is_refused_and_not_ignored(

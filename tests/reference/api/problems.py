@@ -91,9 +91,10 @@ def problems_of(operation: Operation) -> Iterator[Problem]:
     yield from operation.problems
     if not operation.ignores_unknown_parameters:
         yield accounts.INVALID_FIELDS
+    if operation.method != "GET":
+        yield from _EVERY_BODY  # also where none is asked for
     if operation.body is not None:
         yield accounts.INVALID_FIELDS
-        yield from _EVERY_BODY
         if FORM in operation.body_types:
             yield common.JSON_SENT_AS_FORM
     if "{" in operation.path:

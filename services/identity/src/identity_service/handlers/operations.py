@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from identity_service.domain.roles import ADMIN
+from identity_service.handlers.payloads import Payload, read_payload
 from identity_service.handlers.queries import check_parameters
 from service_kit.bodies import JSON
 from service_kit.operations import (
@@ -58,8 +59,9 @@ def operation(
 
     The handler's name is the operation's; the first line of its docstring is the
     summary, the rest the description. Unknown and repeated parameters of the query
-    string are refused before the handler is asked. ``returns`` is the model of a 200,
-    or says more exactly what may come.
+    string are refused before the handler is asked, and so are all members of a body
+    where there is no model of it. ``returns`` is the model of a 200, or says more
+    exactly what may come.
     """
     match returns:
         case Reply():
@@ -73,6 +75,8 @@ def operation(
         @functools.wraps(handler)
         async def strict(request: web.Request) -> web.StreamResponse:
             check_parameters(request.query, query)
+            if body is None and method != hdrs.METH_GET:
+                await read_payload(request, Payload)
             return await handler(request)
 
         summary, _, description = inspect.cleandoc(handler.__doc__ or "").partition(
