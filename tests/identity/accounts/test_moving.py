@@ -82,7 +82,7 @@ async def test_lines_that_describe_nobody_are_named_and_the_rest_goes_on(
         "left behind: line 2: e-mail address taken",
         "left behind: line 3: not an e-mail address",
         "left behind: line 4: not a user name",
-        "left behind: line 5: not a password hash",
+        "left behind: line 5: not a password hash that is read here",
         "left behind: line 6: unknown role",
         "left behind: line 7: unknown role",
         "left behind: line 9: not a JSON object",
@@ -94,6 +94,33 @@ async def test_lines_that_describe_nobody_are_named_and_the_rest_goes_on(
         "import-users", "--lines", "-", "--after-line", "7", stdin=text
     )
     assert "1 already here" in resumed.out
+
+
+async def test_nobody_is_brought_over_by_half(elsewhere: str) -> None:
+    """Enabled though they were disabled, or with a password that opens nothing."""
+    zoe = {"username": "zoe", "email": "zoe@example.test", "passwordHash": BCRYPT}
+    bob = zoe | {"username": "bob", "email": "bob@example.test"}
+    lines = [
+        bob | {"disabled": "true"},
+        bob | {"disabled": 1},
+        bob | {"passwordIsTemporary": "yes"},
+        bob | {"passwordHash": f"$hmac-sha384$00000000{BCRYPT}"},
+        bob | {"note": "x" * 200_000},
+        zoe | {"disabled": None, "passwordIsTemporary": False},
+    ]
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+
+    ended = await Operator(elsewhere).run("import-users", "--lines", "-", stdin=text)
+
+    flag = "disabled or passwordIsTemporary is neither true nor false"
+    assert ended.out.splitlines()[:5] == [
+        f"left behind: line 1: {flag}",
+        f"left behind: line 2: {flag}",
+        f"left behind: line 3: {flag}",
+        "left behind: line 4: not a password hash that is read here",
+        "left behind: line 5: not a JSON object",
+    ]
+    assert "1 imported" in ended.out
 
 
 async def test_bytes_that_are_no_text_spoil_their_line_alone(

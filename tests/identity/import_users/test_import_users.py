@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +16,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from tests.support.database import BACKENDS, empty_database
+from tests.support.identity import KEYS
 
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.roles import RoleName
 from identity_service.domain.tutorial import ImportedUser
+from identity_service.security.keyrings import Keyring
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.storage.tutorial_tables import (
     NotTutorialDatabaseError,
@@ -32,6 +35,7 @@ from identity_service.usecases.importing.import_users import (
     import_users,
 )
 
+PEPPERS = Keyring.parse([KEYS["IDENTITY_PASSWORD_PEPPERS"]])
 HASH = bcrypt.hashpw(b"vexing quilt", bcrypt.gensalt(4)).decode()
 ROLES = {RoleName(name) for name in ("user", "moderator", "admin", "author")}
 """Those that exist here: the tutorial's, and one that the operator made."""
@@ -148,7 +152,7 @@ async def imported(
             TutorialTables(engine, batch_size=batch_size),
             accounts,
             roles=ROLES,
-            is_password_hash=is_readable_hash,
+            is_password_hash=partial(is_readable_hash, peppers=PEPPERS),
             progress=lambda so_far: progress.append(copy.deepcopy(so_far)),
             after_id=after_id,
         )

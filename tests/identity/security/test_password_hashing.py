@@ -53,7 +53,8 @@ async def test_p3_stored_form_is_bcrypt_of_a_keyed_digest(
     assert hashed.startswith("$2b$04$")
     assert bcrypt.checkpw(base64.b64encode(digest), hashed.encode())
     assert len(stored) <= 255
-    assert is_readable_hash(stored)
+    assert is_readable_hash(stored, PEPPERS)
+    assert not is_readable_hash(stored, Keyring.parse([OLD]))
 
 
 async def test_p6_own_hash_matches_its_password_alone(hasher: PasswordHasher) -> None:
@@ -104,7 +105,7 @@ async def test_p6_plain_hash_matches_and_is_outdated(
 
     assert await hasher.verify(PASSWORD, stored) is Verdict.MATCH_OUTDATED
     assert await hasher.verify("vexing quilts", stored) is Verdict.MISMATCH
-    assert is_readable_hash(stored)
+    assert is_readable_hash(stored, PEPPERS)
 
 
 async def test_p6_known_answer_of_another_implementation(
@@ -189,7 +190,7 @@ async def test_p6_malformed_stored_hash_refuses_and_says_so(
 
     assert verdict is Verdict.MALFORMED_HASH
     assert not verdict.matches
-    assert not is_readable_hash(stored)
+    assert not is_readable_hash(stored, PEPPERS)
 
 
 @pytest.mark.parametrize("last", list("./AOaeuz9"))

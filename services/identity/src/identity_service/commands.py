@@ -6,6 +6,7 @@ import os
 import secrets
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -90,7 +91,9 @@ async def import_tutorial_users(
                     services.database, audit=services.audit, clock=services.clock
                 ),
                 roles={role.name for role in await services.roles.all()},
-                is_password_hash=is_readable_hash,
+                is_password_hash=partial(
+                    is_readable_hash, peppers=settings.password_peppers
+                ),
                 progress=progress,
                 after_id=arguments.after_id,
             )

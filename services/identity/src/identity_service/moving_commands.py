@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -25,6 +25,9 @@ from identity_service.usecases.accounts.user_lines import (
 from identity_service.usecases.importing.import_users import DONE, Outcome
 
 _STANDARD: Final = "-"
+
+_LONGEST_LINE: Final = 65_536
+"""Bytes; a user with every role has some 5,000."""
 
 _BEYOND_ALL: Final = 2**63
 """No id and no line has this number, or a greater one."""
@@ -89,23 +92,29 @@ async def import_users(settings: Settings, arguments: Namespace, say: Say) -> in
         return await import_tutorial_users(settings, arguments, say)
     is_standard = arguments.lines == _STANDARD
     source = sys.stdin.buffer if is_standard else _opened(arguments.lines)
+    lines_there = _lines(source)
 
-    def read(count: int) -> list[bytes]:
+    def skip(count: int) -> None:
         with _faults_of(arguments.lines):
-            return list(islice(source, count))
+            deque(islice(lines_there, count), maxlen=0)
+
+    def read() -> list[bytes]:
+        with _faults_of(arguments.lines):
+            return list(islice(lines_there, BATCH))
 
     outcomes: Counter[Outcome] = Counter()
     line_number = arguments.after_line
+    readable = partial(is_readable_hash, peppers=settings.password_peppers)
     try:
-        await asyncio.to_thread(read, arguments.after_line)
+        await asyncio.to_thread(skip, arguments.after_line)
         async with composed_services(settings) as services:
             roles = {role.name for role in await services.roles.all()}
-            while lines := await asyncio.to_thread(read, BATCH):
+            while lines := await asyncio.to_thread(read):
                 judged = [
                     from_line(
                         line,
                         roles=roles,
-                        is_password_hash=is_readable_hash,
+                        is_password_hash=readable,
                         now=services.clock(),
                     )
                     for line in lines
@@ -125,6 +134,14 @@ async def import_users(settings: Settings, arguments: Namespace, say: Say) -> in
     for outcome, count in outcomes.items():
         say(f"{count} {outcome.value}")
     return 0 if set(outcomes) <= DONE else 1
+
+
+def _lines(source: BinaryIO) -> Iterator[bytes]:
+    """Yield each line, of one that is too long only its beginning."""
+    while line := source.readline(_LONGEST_LINE):
+        yield line
+        while line and not line.endswith(b"\n"):
+            line = source.readline(_LONGEST_LINE)
 
 
 @contextlib.contextmanager

@@ -234,9 +234,12 @@ def _parse(stored: str) -> _StoredHash | None:
     )
 
 
-def is_readable_hash(stored: str) -> bool:
-    """Return whether this has the form of a hash that `PasswordHasher` can check."""
-    return _parse(stored) is not None
+def is_readable_hash(stored: str, peppers: Keyring) -> bool:
+    """Return whether a `PasswordHasher` with these peppers could check this hash."""
+    parsed = _parse(stored)
+    if parsed is None:
+        return False
+    return parsed.pepper_id is None or peppers.get(parsed.pepper_id) is not None
 
 
 def _is_hashable(password: str) -> bool:

@@ -118,14 +118,14 @@ def _user_in(
         username=Username.parse(_text(said.get("username"))),
         email=EmailAddress.parse(_text(said.get("email"))),
         password_hash=password_hash,
-        password_is_temporary=said.get("passwordIsTemporary") is True,
+        password_is_temporary=_flag(said.get("passwordIsTemporary")),
         roles=existing_roles(names, roles) or DEFAULT_ROLES,
         created_at=_moment(said.get("createdAt"), now) or now,
         email_verified_at=_moment(said.get("emailVerifiedAt"), now),
     )
     if not is_password_hash(password_hash):
         raise _LineError(Outcome.BAD_PASSWORD_HASH)
-    return UserLine(user, is_disabled=said.get("disabled") is True)
+    return UserLine(user, is_disabled=_flag(said.get("disabled")))
 
 
 class UserLines:
@@ -180,6 +180,13 @@ async def _page(after_id: int, unit: Repositories) -> list[User]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _flag(value: object) -> bool:
+    """Return what a flag says: whoever is meant to be disabled must not be enabled."""
+    if value is not None and not isinstance(value, bool):
+        raise _LineError(Outcome.BAD_FLAG)
+    return value is True
 
 
 def _moment(value: object, now: datetime) -> datetime | None:

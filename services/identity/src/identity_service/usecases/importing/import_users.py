@@ -38,9 +38,11 @@ class Outcome(Enum):
     BAD_ID = "id is not from 1 to 2**52"
     BAD_USERNAME = "not a user name"
     BAD_EMAIL = "not an e-mail address"
-    BAD_PASSWORD_HASH = "not a password hash"  # noqa: S105 - an outcome
+    BAD_PASSWORD_HASH = "not a password hash that is read here"  # noqa: S105 - an outcome
+    """Of no form that is known, or made with a pepper that is not listed."""
     UNKNOWN_ROLE = "unknown role"
     BAD_LINE = "not a JSON object"
+    BAD_FLAG = "disabled or passwordIsTemporary is neither true nor false"
 
 
 DONE: Final = frozenset({Outcome.IMPORTED, Outcome.ALREADY_HERE, Outcome.DELETED})
