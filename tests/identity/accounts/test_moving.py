@@ -60,6 +60,32 @@ async def test_who_was_exported_and_deleted_signs_in_elsewhere(
         assert recorded.json["events"][0]["details"] == {"roles": "admin user"}
 
 
+async def test_whom_somebody_deleted_stays_deleted(database_url: str) -> None:
+    zoe = {"username": "zoe", "email": "zoe@example.test", "passwordHash": BCRYPT}
+    bob = {"username": "bob", "email": "bob@example.test", "passwordHash": BCRYPT}
+    text = "".join(f"{json.dumps(line)}\n" for line in (zoe, bob))
+    operator = Operator(database_url)
+    first = await operator.run("import-users", "--lines", "-", stdin=text)
+    assert first.out == "2 imported\n", first.err
+    await create_admin(database_url)
+    async with running_identity(identity_settings(database_url)) as identity:
+        admin = (await identity.sign_in("boss")).json["accessToken"]
+        found = (await identity.call("GET", "/api/users?search=zoe", admin)).json
+        path = f"/api/users/{found['users'][0]['id']}"
+        assert (await identity.call("DELETE", path, admin)).status == 200
+        found = (await identity.call("GET", "/api/users?search=bob", admin)).json
+        path = f"/api/users/{found['users'][0]['id']}"
+        await identity.call("PATCH", path, admin, json={"username": "robert"})
+
+    again = await operator.run("import-users", "--lines", "-", stdin=text)
+
+    assert again.code == 0
+    assert set(again.out.splitlines()) == {
+        "1 deleted here since, not brought back",
+        "1 already here",
+    }
+
+
 async def test_lines_that_describe_nobody_are_named_and_the_rest_goes_on(
     elsewhere: str,
 ) -> None:

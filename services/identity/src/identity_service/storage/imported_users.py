@@ -3,11 +3,15 @@
 from sqlalchemy import exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from identity_service.storage.tables import audit_events, imported_users
+from identity_service.storage.tables import (
+    audit_events,
+    imported_lines,
+    imported_users,
+)
 
 
 class ImportedUserRepository:
-    """The ids that an import has brought, within one transaction."""
+    """The ids and lines that an import has brought, within one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -19,6 +23,15 @@ class ImportedUserRepository:
     async def has(self, user_id: int) -> bool:
         """Return whether the user was imported, though he may be deleted since."""
         found = exists().where(imported_users.c.user_id == user_id)
+        return bool(await self._connection.scalar(select(found)))
+
+    async def add_line(self, digest: str) -> None:
+        """Note that a user was imported by a line."""
+        await self._connection.execute(insert(imported_lines).values(digest=digest))
+
+    async def has_line(self, digest: str) -> bool:
+        """Return whether a user was imported by such a line, though deleted since."""
+        found = exists().where(imported_lines.c.digest == digest)
         return bool(await self._connection.scalar(select(found)))
 
     async def has_acted(self, user_id: int) -> bool:

@@ -150,6 +150,15 @@ imported_users: Final = Table(
 )
 """Who was ever imported; kept, without a foreign key, when the account is deleted."""
 
+imported_lines: Final = Table(
+    "imported_lines",
+    metadata,
+    Column("digest", String(43), primary_key=True),
+    **_KEYLESS,
+)
+"""Likewise, of users who came as lines and have no id to be known by. A digest covers
+the password hash, whose salt keeps whoever reads it from guessing who it was."""
+
 sessions: Final = Table(
     "sessions",
     metadata,

@@ -3,6 +3,7 @@
 Hashes are moved as they are: who imports peppered ones needs the pepper in its list.
 """
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -27,6 +28,7 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.importing.import_users import DEFAULT_ROLES, Outcome
 from service_kit.clock import Clock
+from service_kit.tokens import base64url
 
 PAGE: Final = 500
 """Users read at a time."""
@@ -155,10 +157,9 @@ class UserLines:
         return await self._database.write(work)
 
     async def _add_one(self, unit: Repositories, line: UserLine) -> Outcome:
-        present = await unit.users.get_by_username_key(line.user.username.key)
-        if present is not None:
-            is_same = present.email_key == line.user.email.key
-            return Outcome.ALREADY_HERE if is_same else Outcome.USERNAME_TAKEN
+        digest = _digest(line.user)
+        if (outcome := await _outcome_before(unit, line.user, digest)) is not None:
+            return outcome
         try:
             user_id = await unit.users.add(line.user)
         except UsernameTakenError:
@@ -168,10 +169,31 @@ class UserLines:
         if line.is_disabled:
             now = self._clock()
             await unit.users.set_disabled_at(user_id, now, now)
+        await unit.imported_users.add_line(digest)
         roles = line.user.roles
         event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, roles)
         await self._audit.append(unit, event)
         return Outcome.IMPORTED
+
+
+async def _outcome_before(
+    unit: Repositories, user: NewUser, digest: str
+) -> Outcome | None:
+    """Return what became of a line before, or of its name; None if it is new here."""
+    present = await unit.users.get_by_username_key(user.username.key)
+    if present is not None:
+        is_same = present.email_key == user.email.key
+        return Outcome.ALREADY_HERE if is_same else Outcome.USERNAME_TAKEN
+    if not await unit.imported_users.has_line(digest):
+        return None
+    renamed = await unit.users.get_by_email_key(user.email.key)
+    return Outcome.DELETED if renamed is None else Outcome.ALREADY_HERE
+
+
+def _digest(user: NewUser) -> str:
+    """Return what a line is known by when it comes again."""
+    said = "\0".join((user.username.key, user.email.key, user.password_hash))
+    return base64url.encode(hashlib.sha256(said.encode()).digest())
 
 
 async def _page(after_id: int, unit: Repositories) -> list[User]:
