@@ -128,6 +128,22 @@ async def test_the_mail_is_sent_again(
     assert not mail_server.to("x@example.test")
 
 
+async def test_a_mail_that_is_sent_again_keeps_no_name_for_longer(
+    identity: IdentityClient, mail_server: MailServer, clock: MovableClock
+) -> None:
+    await identity.sign_up("alice")
+    await mail_server.next_to(ALICE)
+    clock.advance(timedelta(hours=21))
+    await resend(identity)
+    mail = await mail_server.next_to(ALICE)
+    clock.advance(timedelta(hours=3))
+
+    assert "within 2 hours" in mail.text
+    assert (await verify(identity, mail.token)).json["code"] == "token_refused"
+    other = await identity.sign_up("alice", email="other@example.test")
+    assert other.status == 200
+
+
 @pytest.mark.parametrize("mode", ["optional"])
 async def test_where_it_is_optional_people_sign_in_before(
     identity: IdentityClient, mail_server: MailServer

@@ -89,13 +89,13 @@ class PendingSignUpRepository:
         return None if row is None else _pending(row)
 
     async def replace_token(
-        self, pending: PendingSignUp, token_id: str, digest: bytes, until: datetime
+        self, pending: PendingSignUp, token_id: str, digest: bytes
     ) -> None:
-        """Have another token verify a sign-up, until then."""
+        """Have another token verify a sign-up."""
         await self._connection.execute(
             update(pending_sign_ups)
             .where(pending_sign_ups.c.id == pending.id)
-            .values(id=token_id, digest=digest, expires_at=until)
+            .values(id=token_id, digest=digest)
         )
 
     async def spend(self, token_id: str) -> bool:

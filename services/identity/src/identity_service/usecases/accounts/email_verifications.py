@@ -2,6 +2,7 @@
 
 import hmac
 from datetime import timedelta
+from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.emails import EmailAddress, Verification
@@ -21,12 +22,13 @@ from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
-    in_words,
     owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
+
+_HOUR: Final = timedelta(hours=1)
 
 
 class EmailVerifications:
@@ -97,7 +99,10 @@ class EmailVerifications:
             await self._post(unit, user, preferred_language.get())
 
     async def answer(self, unit: Repositories, request: MailRequest) -> None:
-        """Mail the link again, to whoever has not used it yet."""
+        """Mail the link again, to whoever has not used it yet.
+
+        A sign-up that waits does not wait longer for it: it keeps its name from others.
+        """
         user = await owner_of(unit, request.email_key)
         if user is not None:
             if user.email_verified_at is None and user.disabled_at is None:
@@ -109,12 +114,7 @@ class EmailVerifications:
         if pending is None:
             return
         token, made = make_token()
-        await unit.pending_sign_ups.replace_token(
-            pending,
-            made.id,
-            made.digest,
-            now + LIFETIMES[Purpose.EMAIL_VERIFICATION],
-        )
+        await unit.pending_sign_ups.replace_token(pending, made.id, made.digest)
         await self._outbox.post(
             unit,
             _letter(
@@ -123,6 +123,7 @@ class EmailVerifications:
                 token,
                 user_id=None,
                 language=request.language,
+                lives=pending.expires_at - now,
             ),
         )
         await self._record_sent(unit, None, request)
@@ -256,6 +257,7 @@ def _letter(
     *,
     user_id: int | None,
     language: str | None = None,
+    lives: timedelta = LIFETIMES[Purpose.EMAIL_VERIFICATION],
 ) -> Letter:
     return Letter(
         kind=kind,
@@ -265,6 +267,6 @@ def _letter(
         values={
             "username": email.text,
             "token": token,
-            "hours": in_words(Purpose.EMAIL_VERIFICATION, timedelta(hours=1)),
+            "hours": str(max(1, lives // _HOUR)),
         },
     )
