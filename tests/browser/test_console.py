@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from tests.support.browser import chromium
 from tests.support.console import (
     DESKTOP,
@@ -218,6 +218,8 @@ def test_somebody_looks_after_their_account(stack: Stack, browser: Browser) -> N
         console.expect_said("Ended: 1.")
         elsewhere.choose("Sessions")
         elsewhere.expect_said("Your session is over. Please sign in again.")
+        elsewhere.sign_in("gatekeeper", PASSWORD)
+        expect(elsewhere.page.locator("main h1")).to_have_text("Sessions")
 
         console.follow("Password")
         page.get_by_label("Present password").fill(PASSWORD)
@@ -260,6 +262,10 @@ def test_an_administrator_looks_after_users_and_roles(
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
         expect(delete).to_be_focused()
+        delete.click()
+        page.go_back()  # what a dialog asks is about the page that it is over
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.go_forward()
         delete.click()
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         console.expect_said("Account deleted.")
@@ -304,6 +310,16 @@ def test_the_gateway_is_drawn_as_it_runs(stack: Stack, browser: Browser) -> None
         console.follow("Gateway")
         expect(page.locator("polyline").first).to_be_visible(timeout=15_000)
         expect(page.get_by_role("table")).to_have_count(2)
+
+        def restart(route: Route) -> None:
+            answer = route.fetch()
+            said = answer.json()
+            said["gateways"][0]["url"] = "http://[::1]:9/status"
+            route.fulfill(response=answer, json=said)
+
+        page.route("**/api/gateway", restart)
+        expect(page.get_by_role("heading", name="http://[::1]:9/status")).to_be_visible()
+        expect(page.locator("main section")).to_have_count(1)
         page.get_by_role("button", name="Pause").click()
         console.expect_said("The picture stands still.")
         console.judge("admin-desktop-gateway-live")

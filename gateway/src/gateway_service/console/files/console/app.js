@@ -4,7 +4,7 @@ import "./dialogs.js";
 import { h } from "./dom.js";
 import { announceRefusal } from "./notices.js";
 import { readOffers } from "./offers.js";
-import { go, start } from "./router.js";
+import { go, start, want } from "./router.js";
 import { SECTIONS, pageAt } from "./routes.js";
 import { session } from "./session.js";
 
@@ -64,7 +64,10 @@ session.addEventListener("change", () => {
   drawMenu();
   drawBar();
 });
-session.addEventListener("lost", () => go("/sign-in", "Your session is over. Please sign in again.", "wait"));
+session.addEventListener("lost", () => {
+  want(location.hash);
+  go("/sign-in", "Your session is over. Please sign in again.", "wait");
+});
 session.addEventListener("followed", () => {
   const who = session.user ? `${session.user.username} is signed in` : "You are signed out";
   go("/", `${who}: that was done in another window.`, "wait");

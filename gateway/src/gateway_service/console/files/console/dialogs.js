@@ -18,8 +18,11 @@ function show(title, text, fill) {
   dialog.append(notices); // whatever is outside of a dialog is neither seen nor read out
   document.body.append(dialog);
   dialog.showModal();
+  const leave = () => close("");
+  addEventListener("hashchange", leave); // it asks about the page that it was opened on
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      removeEventListener("hashchange", leave);
       document.body.append(notices);
       dialog.remove();
       resolve(dialog.returnValue === "done");

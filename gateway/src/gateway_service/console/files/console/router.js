@@ -17,6 +17,11 @@ export function go(path, said = null, tone = "good") {
   else location.hash = path;
 }
 
+/** Lead whoever signs in next to a page, if it is one that asks for that. */
+export function want(fragment) {
+  if (pageAt(fragment).role) sessionStorage.setItem("wanted", fragment);
+}
+
 /** Open the page of the address, now and whenever it changes. */
 export function start() {
   addEventListener("hashchange", open);
@@ -55,7 +60,7 @@ async function open() {
   clearNotices();
   let page = pageAt(location.hash);
   if (page.role && !session.user) {
-    sessionStorage.setItem("wanted", location.hash);
+    want(location.hash);
     page = SIGN_IN;
   }
   document.title = `${page.title} · Gatehouse`;

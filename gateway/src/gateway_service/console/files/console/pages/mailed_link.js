@@ -26,7 +26,7 @@ const LINKS = {
   ],
 };
 
-/** Without a token there is nothing to confirm, but a mail can be had again. */
+/** Of a sign-up the mail can be had again. */
 function resend() {
   async function submit({ email }) {
     announce((await call("POST", "/api/auth/email-verification/resend", { email })).data.message);
@@ -36,9 +36,14 @@ function resend() {
 }
 
 export function render() {
-  const [path, text, label, endsSessions] = LINKS[pageAt(location.hash).path];
+  const page = pageAt(location.hash).path;
+  const [path, text, label, endsSessions] = LINKS[page];
   const token = takeToken();
-  if (!token) return h("div", { class: "narrow" }, resend());
+  if (!token)
+    return [
+      h("p", {}, "The link in the mail leads here. If this page was loaded again, please open the link again."),
+      page === "/email-verification" && h("div", { class: "narrow" }, resend()),
+    ];
   async function confirm() {
     const { data } = await call("POST", path, { token });
     if (endsSessions) session.forget();

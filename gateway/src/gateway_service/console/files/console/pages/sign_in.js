@@ -6,6 +6,7 @@ import { action, field, form, passwordField } from "../forms.js";
 import { announce } from "../notices.js";
 import { canUsePasskeys, offerPasskeys, signInByPasskey, usePasskey } from "../passkeys.js";
 import { go } from "../router.js";
+import { pageAt } from "../routes.js";
 import { session } from "../session.js";
 
 /** Begin the session that the API describes, and go where the visitor wanted to go. */
@@ -17,7 +18,7 @@ export function begin(signedIn) {
   else {
     const wanted = sessionStorage.getItem("wanted")?.slice(1) ?? "/";
     sessionStorage.removeItem("wanted");
-    go(wanted, said);
+    go(session.mayOpen(pageAt(`#${wanted}`)) ? wanted : "/", said);
   }
 }
 

@@ -78,13 +78,20 @@ const healthOf = (gateways) =>
 
 export async function render(leaving) {
   const known = new Map();
-  const shown = h("div", {});
+  const none = h("p", {}, "Identity knows no gateway: IDENTITY_GATEWAY_STATUS_URLS names them.");
+  const shown = h("div", {}, none);
   let isPaused = false;
   let health = null;
   let fault = null;
 
   async function look() {
     const { data } = await call("GET", "/api/gateway");
+    const urls = new Set(data.gateways.map(({ url }) => url));
+    for (const [url, { section }] of known) {
+      if (urls.has(url)) continue;
+      section.remove(); // it was replaced by another one, or is not wanted any more
+      known.delete(url);
+    }
     for (const each of data.gateways) {
       if (!known.has(each.url)) {
         known.set(each.url, new Gateway());
@@ -92,7 +99,7 @@ export async function render(leaving) {
       }
       known.get(each.url).show(each, Date.now());
     }
-    if (!data.gateways.length) shown.replaceChildren(h("p", {}, "Identity knows no gateway: IDENTITY_GATEWAY_STATUS_URLS names them."));
+    none.hidden = urls.size > 0;
     const seen = healthOf(data.gateways);
     if (health !== null && seen !== health) announce(`The state of a replica has changed: ${seen}.`, "wait");
     health = seen;

@@ -6,21 +6,25 @@ import { facts, h, tag, time } from "../../dom.js";
 import { action, check, form } from "../../forms.js";
 import { announce } from "../../notices.js";
 import { address, go, parameters } from "../../router.js";
+import { session } from "../../session.js";
 
 export async function render() {
   const id = parameters().get("id");
   const path = `/api/users/${encodeURIComponent(id)}`;
   const [{ data: user }, { data: known }] = await Promise.all([call("GET", path), call("GET", "/api/roles")]);
-  const here = (said) => go(address("/user", { id }).slice(1), said);
+  async function here(said) {
+    if (String(session.user.id) === id) await session.reload(); // the menu is of one's own roles
+    go(address("/user", { id }).slice(1), said);
+  }
 
   async function setRoles(_, element) {
     const roles = new FormData(element).getAll("roles");
     await call("PUT", `${path}/roles`, { roles });
-    here(`${user.username} has ${roles.length ? `the roles ${roles.join(", ")}` : "no roles"} from now on.`);
+    await here(`${user.username} has ${roles.length ? `the roles ${roles.join(", ")}` : "no roles"} from now on.`);
   }
   async function setDisabled() {
     await call("PATCH", path, { disabled: !user.disabled });
-    here(user.disabled ? `${user.username} may sign in again.` : `${user.username} is disabled and signed out.`);
+    await here(user.disabled ? `${user.username} may sign in again.` : `${user.username} is disabled and signed out.`);
   }
   async function endSessions() {
     const { data } = await call("DELETE", `${path}/sessions`);
