@@ -133,6 +133,7 @@ async def test_without_a_grace_the_account_is_gone_at_once(database_url: str) ->
 async def exported(identity: IdentityClient) -> Any:  # noqa: ANN401 - parsed JSON
     user = await identity.signed_in("alice")
     await identity.sign_in("alice", "not the password")
+    await identity.sign_out((await identity.sign_in("alice")).json["refreshToken"])
     await identity.signed_in("bob")
     answer = await identity.call("GET", "/api/users/me/export", user["accessToken"])
     assert answer.status == 200
@@ -141,7 +142,13 @@ async def exported(identity: IdentityClient) -> Any:  # noqa: ANN401 - parsed JS
 
 async def test_people_get_all_that_is_held_of_them(exported: Any) -> None:  # noqa: ANN401
     assert exported["user"]["email"] == "alice@example.test"
-    assert len(exported["sessions"]) == 1
+    assert exported["subject"]
+    assert exported["passwordChangedAt"]
+    over, current = exported["sessions"]
+    assert (over["current"], current["current"]) == (False, True)
+    assert over["endedAt"] is not None
+    assert current["endedAt"] is None
+    assert current["methods"] == ["pwd"]
     actions = {event["action"] for event in exported["events"]}
     assert {
         "account.signed_up",

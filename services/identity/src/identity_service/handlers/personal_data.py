@@ -2,6 +2,9 @@
 
 from typing import Annotated, Self
 
+from identity_service.domain.sessions import Session
+from identity_service.handlers.factor_models import PasskeyBody
+from identity_service.handlers.published import Words
 from identity_service.handlers.responses import (
     AuditEventBody,
     Body,
@@ -28,23 +31,39 @@ class HeldMailBody(Body):
     created_at: Moment
 
 
-class HeldPasskeyBody(Body):
-    """A passkey; only its public key is held."""
+class HeldSessionBody(SessionBody):
+    """A session; those that have ended are kept for a while, too."""
 
-    name: Annotated[str, text(64, "phone")]
-    created_at: Moment
-    last_used_at: Moment | None
+    ended_at: Moment | None
+    """When it ended before its time."""
+    authenticated_at: Moment
+    """When the user last proved in it who they are."""
+    methods: Words
+    """By what, as ``amr`` of access tokens has it."""
+
+    @classmethod
+    def of_held(cls, session: Session, *, current: bool) -> Self:
+        """Return what is held of a session."""
+        return cls(
+            **SessionBody.of(session, current=current).model_dump(),
+            ended_at=session.ended_at,
+            authenticated_at=session.authentication.at,
+            methods=session.authentication.amr,
+        )
 
 
 class PersonalDataBody(Body):
     """All that is held of a user; of the password, a hash."""
 
     user: UserBody
+    subject: Annotated[str, text(22, "c3ViamVjdC1vZi1hbGljZQ")] | None
+    """What tokens call the user."""
+    password_changed_at: Moment
     email_verified_at: Moment | None
     has_totp: bool
     recovery_codes_left: Count
-    passkeys: Annotated[list[HeldPasskeyBody], described(maxItems=100)]
-    sessions: Annotated[list[SessionBody], described(maxItems=1000)]
+    passkeys: Annotated[list[PasskeyBody], described(maxItems=100)]
+    sessions: Annotated[list[HeldSessionBody], described(maxItems=1000)]
     tokens: Annotated[list[HeldTokenBody], described(maxItems=10_000)]
     mails: Annotated[list[HeldMailBody], described(maxItems=10_000)]
     events: Annotated[list[AuditEventBody], described(maxItems=MOST_EVENTS)]
@@ -54,19 +73,14 @@ class PersonalDataBody(Body):
         """Return what a response says of it; ``session_id`` is the caller's."""
         return cls(
             user=UserBody.of(held.user),
+            subject=held.user.subject,
+            password_changed_at=held.user.password_changed_at,
             email_verified_at=held.user.email_verified_at,
             has_totp=held.factors.has_totp,
             recovery_codes_left=held.factors.recovery_codes,
-            passkeys=[
-                HeldPasskeyBody(
-                    name=each.name,
-                    created_at=each.created_at,
-                    last_used_at=each.last_used_at,
-                )
-                for each in held.passkeys
-            ],
+            passkeys=[PasskeyBody.of(each) for each in held.passkeys],
             sessions=[
-                SessionBody.of(each, current=each.id == session_id)
+                HeldSessionBody.of_held(each, current=each.id == session_id)
                 for each in held.sessions
             ],
             tokens=[
