@@ -121,6 +121,25 @@ async def test_disabled_administrator_who_wanted_to_leave_is_deleted(
     assert (await identity.sign_up("dora")).status == 200
 
 
+async def test_wish_that_cannot_be_granted_any_more_is_dropped_on_record(
+    identity: IdentityClient, clock: MovableClock, database_url: str, admin: str
+) -> None:
+    """Two administrators wanted to leave, and one of them was the first to go."""
+    await create_admin(database_url, "dora")
+    dora = (await identity.sign_in("dora")).json
+    for token in (dora["accessToken"], admin):
+        assert (await leave(identity, token)).status == 200
+
+    clock.advance(timedelta(days=15))
+    assert [await prune(database_url, clock) for _ in range(3)] == [1, 1, 0]
+
+    assert (await identity.sign_in("dora")).status == 401
+    boss = (await identity.sign_in("boss")).json
+    path = "/api/audit?action=account.deletion_cancelled"
+    recorded = await identity.call("GET", path, boss["accessToken"])
+    assert [each["subject"] for each in recorded.json["events"]] == [boss["id"]]
+
+
 async def test_without_a_grace_the_account_is_gone_at_once(database_url: str) -> None:
     settings = identity_settings(database_url, IDENTITY_DELETION_GRACE="0")
     async with running_identity(settings) as identity:

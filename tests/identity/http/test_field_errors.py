@@ -107,6 +107,15 @@ async def test_another_media_type_is_told_which_ones_there_are(
     )
 
 
+async def test_no_more_roles_are_named_than_there_may_be(
+    identity: IdentityClient,
+) -> None:
+    answer = await identity.sign_up("alice", roles=["user"] * 101)
+
+    assert (answer.status, answer.json["code"]) == (400, "invalid_fields")
+    assert answer.message == "roles has at most 100 entries."
+
+
 async def test_what_was_done_is_told_in_the_readers_language(
     identity: IdentityClient,
 ) -> None:

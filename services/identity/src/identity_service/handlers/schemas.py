@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import GetJsonSchemaHandler, PlainSerializer, StringConstraints
+from pydantic import Field, GetJsonSchemaHandler, PlainSerializer, StringConstraints
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -58,7 +58,9 @@ RoleText = Annotated[
 ]
 RoleNameText = Annotated[str, text(32, "editor", pattern=f"^{ROLE_NAME}$")]
 DescriptionText = Annotated[str, text(MOST_DESCRIPTION, "Edits texts.", minLength=1)]
-Roles = Annotated[list[RoleText], described(maxItems=MOST_ROLES)]
+Roles = Annotated[
+    list[RoleText], Field(max_length=MOST_ROLES), described(maxItems=MOST_ROLES)
+]
 RolesInResponses = Annotated[
     list[
         Annotated[

@@ -93,6 +93,7 @@ def signed_in_response(
         accounts.INVALID_GRANT,
         accounts.REFRESH_TOKEN_EXPIRED,
         common.CROSS_SITE_REQUEST,
+        accounts.TOO_MANY_ATTEMPTS,
     ),
 )
 async def refresh(request: web.Request) -> web.Response:

@@ -125,6 +125,7 @@ async def show_user(request: web.Request) -> web.Response:
         accounts.EMAIL_TAKEN,
         accounts.LAST_ADMIN,
         accounts.FRESH_CHECK_REQUIRED,
+        accounts.TOO_MANY_ATTEMPTS,
     ),
 )
 async def change_user(request: web.Request) -> web.Response:

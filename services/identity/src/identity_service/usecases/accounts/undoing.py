@@ -80,7 +80,12 @@ class Undoing:
             await unit.users.set_password(user.id, password_hash, now, temporary=False)
             await unit.sessions.end_all(user.id, reason, now)
             await unit.one_time_tokens.remove_of_user(user.id, set(Purpose) - UNDOES)
-            await unit.users.set_deletion_due_at(user.id, None, now)
+            if user.deletion_due_at is not None:
+                await unit.users.set_deletion_due_at(user.id, None, now)
+                kept = AuditEvent.by_user(
+                    Action.DELETION_CANCELLED, user.id, device.address
+                )
+                await self._audit.append(unit, kept)
             restored = await unit.users.get(user.id)
             if restored is not None:
                 await self._password_letters.post(
