@@ -41,6 +41,11 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("IDENTITY_ACCESS_TOKEN_LIFETIME", "0"),
         ("IDENTITY_BCRYPT_COST", "31"),
         ("IDENTITY_PASSWORD_MIN_LENGTH", "7"),
+        ("IDENTITY_PASSKEY_RP_ID", "https://id.example"),
+        ("IDENTITY_PASSKEY_RP_ID", "other.example"),
+        ("IDENTITY_THROTTLE_URL", "valkey"),
+        ("IDENTITY_THROTTLE_URL", "memcached://cache"),
+        ("IDENTITY_THROTTLE_URL", "valkey://cache:port"),
     ],
 )
 def test_a_bad_setting_is_named_and_its_value_is_not(name: str, value: str) -> None:

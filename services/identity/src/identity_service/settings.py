@@ -17,6 +17,10 @@ from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from identity_service.security.passkeys import RelyingParty
 from identity_service.storage.database_url import checked_url
+from identity_service.storage.throttle_counters import (
+    MEMORY_URL,
+    checked_counters_url,
+)
 from service_kit import settings as parse
 from service_kit.listener import ListenerSettings, internal_port, public_port
 from service_kit.origins import is_loopback, origin_of
@@ -267,7 +271,8 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
     )
     throttle_url: str = setting(
         "IDENTITY_THROTTLE_URL",
-        default="memory://",
+        checked_counters_url,
+        default=MEMORY_URL,
         secret=True,
         description="memory://, with replicas valkey://… or valkey+sentinel://…",
     )
@@ -313,6 +318,14 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
         if self.mailbox and not is_loopback(self.issuer):
             raise SettingsError(
                 ["IDENTITY_MAILBOX is on: IDENTITY_ISSUER must be at localhost"]
+            )
+        party = self.relying_party
+        if not any(map(party.has_pages_at, self.passkey_origins or party.origins)):
+            raise SettingsError(
+                [
+                    f"IDENTITY_PASSKEY_RP_ID is {party.id}: no page of IDENTITY_ISSUER"
+                    " or IDENTITY_PASSKEY_ORIGINS is at this host, or at one below it"
+                ]
             )
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import webauthn
 from webauthn.helpers import base64url_to_bytes, parse_attestation_object
@@ -64,6 +65,11 @@ class RelyingParty:
     """The host that they belong to, or a parent of it."""
     origins: tuple[str, ...]
     """Where pages may use them."""
+
+    def has_pages_at(self, origin: str) -> bool:
+        """Return whether browsers let pages of an origin use its passkeys."""
+        host = urlsplit(origin).hostname or ""
+        return host == self.id or host.endswith(f".{self.id}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

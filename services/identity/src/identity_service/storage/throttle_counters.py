@@ -252,6 +252,13 @@ class ValkeyCounters:
         return await self._store.ask(lambda: question(self._shared), alone)
 
 
+def checked_counters_url(value: str) -> str:
+    """Return a usable URL as it is; raise ValueError, without it, for another."""
+    if value != MEMORY_URL and not is_store_url(value):
+        raise ValueError("is neither memory:// nor the URL of a Valkey or a Redis")
+    return value
+
+
 def open_counters(
     url: str, monotonic: Callable[[], float] = time.monotonic
 ) -> StoreCounters | ValkeyCounters:
@@ -259,11 +266,9 @@ def open_counters(
 
     Connects to nothing yet. Raises ``ValueError`` for another URL.
     """
-    if url == MEMORY_URL:
+    if checked_counters_url(url) == MEMORY_URL:
         return StoreCounters(MemoryCounts(monotonic), monotonic)
-    if is_store_url(url):
-        return ValkeyCounters(url, monotonic=monotonic)
-    raise ValueError("not memory://, valkey://… or redis://…")
+    return ValkeyCounters(url, monotonic=monotonic)
 
 
 def _kind(key: str) -> str:
