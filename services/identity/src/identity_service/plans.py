@@ -64,9 +64,11 @@ def read_wanted(path: Path) -> Wanted:
     roles = [*_roles(tables["roles"], faults)]
     clients = _clients(tables["clients"], faults) if "clients" in content else None
     settings = dict(_settings(tables["settings"], faults))
+    removes = content.get("remove_other_roles", False)
+    if not isinstance(removes, bool):
+        faults.append("remove_other_roles is neither true nor false")
     if faults:
         raise PlanFileError([f"{path}: {each}" for each in sorted(faults)])
-    removes = content.get("remove_other_roles", False) is True
     return Wanted(roles, removes, clients, settings)
 
 
@@ -81,7 +83,10 @@ def _table(content: Mapping[str, Any], name: str, faults: list[str]) -> dict[str
 def _roles(table: Mapping[str, Any], faults: list[str]) -> Iterator[Role]:
     for name, description in table.items():
         try:
-            yield Role.parse(name, str(description))
+            if not isinstance(description, str):
+                faults.append(f"roles.{name}: its description is no text")
+                continue
+            yield Role.parse(name, description)
         except InvalidFieldError as error:
             faults.append(f"roles.{name}: {error}")
 
