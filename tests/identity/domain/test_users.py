@@ -271,5 +271,6 @@ def test_p8_any_text_has_a_key_and_a_name_its_own(text: str) -> None:
     key = Username.key_of(text)
 
     assert Username.key_of(f" \t{text}  ") == key
+    assert key == key.strip()
     with contextlib.suppress(InvalidUsernameError):
         assert Username.parse(text).key == key
