@@ -17,9 +17,15 @@ from tests.support.identity import (
 from tests.support.mail_server import Mail, MailServer
 
 from identity_service.composition import compose
+from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import OneTimeTokenRefusedError
+from identity_service.domain.roles import USER
 from identity_service.domain.sessions import Device
+from identity_service.domain.usernames import Username
+from identity_service.domain.users import NewUser
 from identity_service.settings import Settings
+from identity_service.usecases.accounts.user_lines import UserLine
+from identity_service.usecases.importing.import_users import Outcome
 
 OLD: Final = "alice@example.test"
 NEW: Final = "alice@elsewhere.test"
@@ -104,6 +110,33 @@ async def test_a_reset_by_the_new_address_does_not_keep_the_old_one_from_undoing
 
     assert (await use(identity, "undo", undo.token)).status == 200
     assert (await identity.sign_in("alice", OTHER_PASSWORD)).status == 401
+
+
+async def test_an_address_that_nobody_can_bring_back_is_free_for_an_import(
+    identity: IdentityClient,
+    mail_server: MailServer,
+    clock: MovableClock,
+    settings: Settings,
+) -> None:
+    """However long ago its owner signed up elsewhere."""
+    await changed(identity, mail_server)
+    services = compose(settings, CollectorRegistry(), clock=clock)
+    carol = NewUser(
+        username=Username.parse("carol"),
+        email=EmailAddress.parse(OLD),
+        password_hash="$2b$04$bjeJVpYhLZOgyXE8iDP2lO4aXl36o2fzAIJcnFyQT/gR1yzW5sJ7y",
+        roles=frozenset({USER}),
+        created_at=clock() - timedelta(days=365),
+    )
+    line = UserLine(carol, is_disabled=False)
+    try:
+        taken = await services.accounts.user_lines.add([line])
+        clock.advance(timedelta(hours=72))
+        free = await services.accounts.user_lines.add([line])
+    finally:
+        await services.close()
+
+    assert (taken, free) == ([Outcome.EMAIL_TAKEN], [Outcome.IMPORTED])
 
 
 async def test_an_address_that_is_confirmed_again_is_verified_and_not_changed(

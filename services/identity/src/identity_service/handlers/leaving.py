@@ -36,10 +36,10 @@ async def delete_me(request: web.Request) -> web.Response:
     caller = await context.caller()
     context.require_fresh(caller)
     due_at = await context.services.accounts.departures.ask(caller)
-    body = DepartureBody(
-        message=told("Your account will be deleted. To keep it, sign in before that."),
-        deleted_at=due_at,
-    )
+    said = "Your account will be deleted. To keep it, sign in before that."
+    if due_at <= context.services.clock():
+        said = "Account deleted."
+    body = DepartureBody(message=told(said), deleted_at=due_at)
     return in_their_language(json_response(body))
 
 

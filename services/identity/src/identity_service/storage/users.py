@@ -109,7 +109,7 @@ class UserRepository:
         if matches:
             raise EmailTakenError
 
-    async def add(self, user: NewUser) -> int:
+    async def add(self, user: NewUser, now: datetime) -> int:
         """Insert a user with its roles and return its id.
 
         Raises
@@ -129,7 +129,7 @@ class UserRepository:
             raise
         user_id = int(inserted.lastrowid) if user.id is None else user.id
         if await self._tokens.may_bring_back(
-            user.email.key, user.created_at, other_than=user_id
+            user.email.key, now, other_than=user_id
         ):
             await self._connection.execute(delete(users).where(users.c.id == user_id))
             raise EmailTakenError

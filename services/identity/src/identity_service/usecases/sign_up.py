@@ -110,7 +110,7 @@ class SignUps:
             if is_pending:
                 await self._verifications.begin_sign_up(unit, user, device)
                 return
-            user_id = await unit.users.add(user)
+            user_id = await unit.users.add(user, user.created_at)
             await self._verifications.ask(unit, user_id, email)
             await self._audit.append(
                 unit,
@@ -156,7 +156,7 @@ class SignUps:
         )
 
         async def work(unit: Repositories) -> None:
-            user_id = await unit.users.add(user)
+            user_id = await unit.users.add(user, user.created_at)
             event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles)
             await self._audit.append(unit, event)
 

@@ -189,7 +189,8 @@ class EmailVerifications:
                 roles=pending.roles,
                 created_at=now,
                 email_verified_at=now,
-            )
+            ),
+            now,
         )
         await self._audit.append(
             unit,

@@ -88,6 +88,7 @@ class Invitations:
         async def work(unit: Repositories) -> User | None:
             named = existing_roles(names, await unit.roles.names())
             roles = named or frozenset({USER})
+            now = self._clock()
             user_id = await unit.users.add(
                 NewUser(
                     username=wanted.username,
@@ -95,8 +96,9 @@ class Invitations:
                     password_hash=password_hash,
                     password_is_temporary=not is_invited,
                     roles=roles,
-                    created_at=self._clock(),
-                )
+                    created_at=now,
+                ),
+                now,
             )
             user = await unit.users.get(user_id)
             if user is not None and is_invited:

@@ -161,7 +161,7 @@ class UserLines:
         if (outcome := await _outcome_before(unit, line.user, digest)) is not None:
             return outcome
         try:
-            user_id = await unit.users.add(line.user)
+            user_id = await unit.users.add(line.user, self._clock())
         except UsernameTakenError:
             return Outcome.USERNAME_TAKEN
         except EmailTakenError:

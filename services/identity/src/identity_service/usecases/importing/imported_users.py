@@ -51,7 +51,7 @@ class StoredImportedUsers:
             created_at=user.created_at or self._clock(),
         )
         try:
-            await unit.users.add(new_user)
+            await unit.users.add(new_user, self._clock())
         except UsernameTakenError:
             return Outcome.USERNAME_TAKEN
         except EmailTakenError:
