@@ -318,7 +318,9 @@ def test_the_gateway_is_drawn_as_it_runs(stack: Stack, browser: Browser) -> None
             route.fulfill(response=answer, json=said)
 
         page.route("**/api/gateway", restart)
-        expect(page.get_by_role("heading", name="http://[::1]:9/status")).to_be_visible()
+        expect(
+            page.get_by_role("heading", name="http://[::1]:9/status")
+        ).to_be_visible()
         expect(page.locator("main section")).to_have_count(1)
         page.get_by_role("button", name="Pause").click()
         console.expect_said("The picture stands still.")

@@ -144,7 +144,8 @@ async def test_without_a_grace_the_account_is_gone_at_once(database_url: str) ->
     settings = identity_settings(database_url, IDENTITY_DELETION_GRACE="0")
     async with running_identity(settings) as identity:
         user = await identity.signed_in("alice")
-        assert (await leave(identity, user["accessToken"])).message == "Account deleted."
+        answer = await leave(identity, user["accessToken"])
+        assert answer.message == "Account deleted."
         assert (await identity.sign_up("alice")).status == 200
 
 

@@ -322,10 +322,7 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
         party = self.relying_party
         if not any(map(party.has_pages_at, self.passkey_origins or party.origins)):
             raise SettingsError(
-                [
-                    f"IDENTITY_PASSKEY_RP_ID is {party.id}: no page of IDENTITY_ISSUER"
-                    " or IDENTITY_PASSKEY_ORIGINS is at this host, or at one below it"
-                ]
+                ["IDENTITY_PASSKEY_RP_ID is no host of our pages, or above one"]
             )
 
     @property

@@ -128,9 +128,7 @@ class UserRepository:
             await self.refuse_taken(user.username.key, user.email.key)
             raise
         user_id = int(inserted.lastrowid) if user.id is None else user.id
-        if await self._tokens.may_bring_back(
-            user.email.key, now, other_than=user_id
-        ):
+        if await self._tokens.may_bring_back(user.email.key, now, other_than=user_id):
             await self._connection.execute(delete(users).where(users.c.id == user_id))
             raise EmailTakenError
         await self._search_words.put(user_id, user.username.text, user.email.text)

@@ -192,7 +192,7 @@ async def _outcome_before(
 
 def _digest(user: NewUser) -> str:
     """Return what a line is known by when it comes again."""
-    said = "\0".join((user.username.key, user.email.key, user.password_hash))
+    said = f"{user.username.key}\0{user.email.key}\0{user.password_hash}"
     return base64url.encode(hashlib.sha256(said.encode()).digest())
 
 
