@@ -367,6 +367,17 @@ def test_a_gateway_that_is_away_is_told_of_in_words(
         console.faults.clear()  # Chromium notes the request that failed
 
 
+def test_half_a_response_is_told_of_in_words(stack: Stack, browser: Browser) -> None:
+    half = {"content_type": "application/json", "body": '{"accessToken": "ey'}
+    with console_in(browser, stack.base_url) as console:
+        console.open("/sign-in")
+        console.page.route("**/api/auth/signin", lambda route: route.fulfill(**half))
+        console.page.get_by_label("User name").fill("somebody")
+        console.page.get_by_label("Password").fill(PASSWORD)
+        console.page.get_by_role("button", name="Sign in", exact=True).click()
+        console.expect_refused("The response did not come whole.")
+
+
 def test_without_a_mailbox_there_is_no_page_for_it(
     stack: Stack, browser: Browser
 ) -> None:

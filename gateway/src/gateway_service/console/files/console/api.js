@@ -67,7 +67,7 @@ async function refresh() {
   const before = accessToken;
   const response = await send("POST", "/api/auth/refreshtoken", {}, null);
   if (!response.ok && response.status !== 403) await read(response); // only 403 says that the session is over
-  const renewed = response.ok ? (await response.json()).accessToken : null;
+  const renewed = response.ok ? (await read(response)).data.accessToken : null;
   if (accessToken === before) hold(renewed); // else somebody signed in or out meanwhile
   return accessToken !== null;
 }
@@ -85,9 +85,14 @@ async function send(method, path, body, token) {
 
 async function read(response) {
   const requestId = response.headers.get("X-Request-Id") ?? "";
-  const text = await response.text();
   const isJson = /json/.test(response.headers.get("Content-Type") ?? "");
-  const data = isJson ? JSON.parse(text) : null;
+  let text, data;
+  try {
+    text = await response.text();
+    data = isJson ? JSON.parse(text) : null;
+  } catch {
+    throw new Refusal("The response did not come whole. Please try again.", { status: response.status, requestId });
+  }
   if (response.ok) return { status: response.status, data, text, requestId };
   const message = data?.message ?? `The server said ${response.status} without a reason.`;
   throw new Refusal(message, {
