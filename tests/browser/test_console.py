@@ -368,10 +368,12 @@ def test_a_gateway_that_is_away_is_told_of_in_words(
 
 
 def test_half_a_response_is_told_of_in_words(stack: Stack, browser: Browser) -> None:
-    half = {"content_type": "application/json", "body": '{"accessToken": "ey'}
+    def send_half(route: Route) -> None:
+        route.fulfill(content_type="application/json", body='{"accessToken": "ey')
+
     with console_in(browser, stack.base_url) as console:
         console.open("/sign-in")
-        console.page.route("**/api/auth/signin", lambda route: route.fulfill(**half))
+        console.page.route("**/api/auth/signin", send_half)
         console.page.get_by_label("User name").fill("somebody")
         console.page.get_by_label("Password").fill(PASSWORD)
         console.page.get_by_role("button", name="Sign in", exact=True).click()
