@@ -241,6 +241,29 @@ def test_a_forgotten_password_is_replaced_by_a_mail(
         console.sign_in("forgetful", f"{PASSWORD}, at last")
 
 
+def test_a_thiefs_passkey_goes_by_the_link_of_a_mail(
+    stack: Stack, browser: Browser, mails: Path
+) -> None:
+    sign_up(stack, "robbed")
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        page.add_init_script(_NO_AUTOFILL)
+        Authenticator(page)
+        console.sign_in("robbed", PASSWORD)
+        register_passkey(console, "A thief's")
+        link = r"http\S+#/factor-change-undo\S+"
+        page.goto(mailed(mails, "robbed@example.org", link, page))
+        console.settle()
+        assert "token" not in page.url
+        console.judge("factor-change-undo")
+        page.get_by_role("button", name="Undo the change").click()
+        console.expect_said("Nobody is signed in any more.")
+        expect(page.locator("#who")).to_contain_text("Sign in")
+
+        page.get_by_role("button", name="Sign in with a passkey").click()
+        console.expect_refused("Invalid username or password!")
+
+
 @pytest.fixture(scope="module")
 def stale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Where a proof counts for a moment only."""
