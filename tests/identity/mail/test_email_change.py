@@ -11,6 +11,7 @@ from tests.support.identity import (
     Answer,
     IdentityClient,
     MovableClock,
+    create_admin,
     identity_settings,
     running_identity,
 )
@@ -110,6 +111,32 @@ async def test_a_reset_by_the_new_address_does_not_keep_the_old_one_from_undoing
 
     assert (await use(identity, "undo", undo.token)).status == 200
     assert (await identity.sign_in("alice", OTHER_PASSWORD)).status == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "email-verification",
+        "email-change/confirm",
+        "email-change/undo",
+        "factor-change/undo",
+        "password-reset/confirm",
+    ],
+)
+async def test_a_token_that_is_refused_is_recorded(
+    identity: IdentityClient, database_url: str, path: str
+) -> None:
+    body = {"token": "A" * 64}
+    if path == "password-reset/confirm":
+        body["password"] = OTHER_PASSWORD
+    refused = await identity.send("POST", f"/api/auth/{path}", json=body)
+    assert (refused.status, refused.json["code"]) == (400, "token_refused")
+
+    await create_admin(database_url)
+    admin = (await identity.sign_in("boss")).json["accessToken"]
+    log = "/api/audit?action=account.token_refused"
+    events = (await identity.call("GET", log, admin)).json["events"]
+    assert [event["address"] for event in events] == ["127.0.0.1"]
 
 
 async def test_an_address_that_nobody_can_bring_back_is_free_for_an_import(

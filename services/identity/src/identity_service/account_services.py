@@ -91,7 +91,7 @@ def compose_accounts(
         audit=audit,
         clock=clock,
     )
-    token_uses = TokenUses(database, tokens=tokens, throttle=throttle)
+    token_uses = TokenUses(database, tokens=tokens, throttle=throttle, audit=audit)
     undoing = Undoing(
         token_uses,
         hasher=hasher,

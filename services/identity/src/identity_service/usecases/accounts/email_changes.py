@@ -125,7 +125,7 @@ class EmailChanges:
             await self._record(unit, Action.EMAIL_CHANGED, user.id, device)
 
         presented = await self._token_uses.present(untrusted_token, device)
-        await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, work)
+        await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)
 
     async def undo(self, untrusted_token: str, device: Device) -> None:
         """Bring the old address back, lock everybody out, and mail a reset to it.

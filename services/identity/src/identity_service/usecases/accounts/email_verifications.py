@@ -6,10 +6,7 @@ from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.emails import EmailAddress, Verification
-from identity_service.domain.errors import (
-    EmailTakenError,
-    OneTimeTokenRefusedError,
-)
+from identity_service.domain.errors import EmailTakenError
 from identity_service.domain.mail import Letter, MailKind, MailRequest
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose
 from identity_service.domain.sessions import Device
@@ -150,7 +147,7 @@ class EmailVerifications:
         except EmailTakenError:
             is_good = False
         if not is_good:
-            raise OneTimeTokenRefusedError
+            await self._token_uses.refuse(device)
 
     async def _verify_user(
         self, unit: Repositories, presented: OneTimeToken, device: Device

@@ -1,7 +1,9 @@
 """Do what tokens are good for that were mailed: confirm something, or undo it."""
 
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
+from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import EmailTakenError, OneTimeTokenRefusedError
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
 from identity_service.domain.sessions import Device
@@ -9,6 +11,7 @@ from identity_service.domain.users import User
 from identity_service.security.one_time_tokens import OneTimeToken, read_token
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.throttling import Throttle
 
@@ -20,11 +23,17 @@ class TokenUses:
     """Spends tokens by what they do."""
 
     def __init__(
-        self, database: Database, *, tokens: OneTimeTokens, throttle: Throttle
+        self,
+        database: Database,
+        *,
+        tokens: OneTimeTokens,
+        throttle: Throttle,
+        audit: Audit,
     ) -> None:
         self._database = database
         self._tokens = tokens
         self._throttle = throttle
+        self._audit = audit
 
     async def present(self, untrusted_token: str, device: Device) -> OneTimeToken:
         """Return what somebody presents, once the attempt is counted.
@@ -39,15 +48,24 @@ class TokenUses:
         await self._throttle.reserve_sign_up(device.address)
         return presented
 
-    async def require(self, presented: OneTimeToken, purpose: Purpose) -> None:
+    async def require(
+        self, presented: OneTimeToken, purpose: Purpose, device: Device
+    ) -> None:
         """Return if the token is good now, else raise `OneTimeTokenRefusedError`."""
         if not await self._database.read(
             lambda unit: self._good(unit, presented, purpose)
         ):
-            raise OneTimeTokenRefusedError
+            await self.refuse(device)
+
+    async def refuse(self, device: Device) -> NoReturn:
+        """Record that a token was refused, and raise `OneTimeTokenRefusedError`."""
+        await self._audit.record(
+            AuditEvent(action=Action.TOKEN_REFUSED, address=device.address)
+        )
+        raise OneTimeTokenRefusedError
 
     async def spend(
-        self, presented: OneTimeToken, purpose: Purpose, change: Change
+        self, presented: OneTimeToken, purpose: Purpose, device: Device, change: Change
     ) -> None:
         """Make a change with a good token, which is spent by it.
 
@@ -68,10 +86,10 @@ class TokenUses:
 
         try:
             is_good = await self._database.write(work)
-        except EmailTakenError:
+        except (EmailTakenError, OneTimeTokenRefusedError):
             is_good = False
         if not is_good:
-            raise OneTimeTokenRefusedError
+            await self.refuse(device)
 
     async def _good(
         self, unit: Repositories, presented: OneTimeToken, purpose: Purpose

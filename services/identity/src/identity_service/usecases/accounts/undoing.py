@@ -70,7 +70,7 @@ class Undoing:
         """
         action, reason = _RECORDED[purpose]
         presented = await self._token_uses.present(untrusted_token, device)
-        await self._token_uses.require(presented, purpose)
+        await self._token_uses.require(presented, purpose, device)
         unknown = secrets.token_urlsafe(_RANDOM_PASSWORD_BYTES)
         password_hash = await self._hasher.hash(unknown, device)
 
@@ -94,4 +94,4 @@ class Undoing:
             event = AuditEvent.by_user(action, user.id, device.address)
             await self._audit.append(unit, event)
 
-        await self._token_uses.spend(presented, purpose, work)
+        await self._token_uses.spend(presented, purpose, device, work)
