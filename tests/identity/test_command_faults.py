@@ -17,6 +17,7 @@ SECRET: Final = "hunter2"
 
 COMMANDS: Final = {
     "migrate": ("migrate",),
+    "schema": ("schema",),
     "create-admin": ("create-admin", "--email", "boss@example.test"),
     "roles": ("roles", "list"),
     "rotate-signing-key": ("rotate-signing-key", "--now"),

@@ -40,6 +40,43 @@ async def test_a_deployment_from_nothing_to_its_first_administrator(
         assert signed_in.json["passwordChangeRequired"] is True
 
 
+async def test_schema_says_what_is_there_needed_and_pending(operator: Operator) -> None:
+    empty = await operator.run("schema")
+    await operator.run("migrate")
+    migrated = await operator.run("schema")
+
+    pending = empty.out.splitlines()[2].removeprefix("pending: ").split(", ")
+    assert empty.out.splitlines()[:2] == ["present: none", f"needed: {NEWEST}"]
+    assert [each[:4] for each in pending] == [*schema.VERSIONS]
+    assert empty.code == 1
+    assert migrated.out == f"present: {NEWEST}\nneeded: {NEWEST}\npending: nothing\n"
+    assert migrated.code == 0
+
+
+@pytest.mark.parametrize(
+    ("present", "count"), [(schema.VERSIONS[-3], 2), (NEWEST, 0), ("9999", 0)]
+)
+def test_what_is_pending_is_what_came_since(present: str, count: int) -> None:
+    later = schema.VERSIONS[len(schema.VERSIONS) - count :]
+
+    assert [each[:4] for each in schema.pending(present)] == [*later]
+
+
+async def test_check_names_the_faults_of_the_settings_and_opens_nothing(
+    operator: Operator, tmp_path: Path
+) -> None:
+    good = await operator.run("check")
+    bad = await operator.run("check", IDENTITY_BCRYPT_COST="x", IDENTITY_ISSUER="")
+
+    assert (good.code, good.out) == (0, "settings: usable\n")
+    assert bad.code == 2
+    assert [each.split()[1] for each in bad.err.splitlines()] == [
+        "IDENTITY_ISSUER",
+        "IDENTITY_BCRYPT_COST",
+    ]
+    assert not [*tmp_path.iterdir()]
+
+
 async def test_p13_an_administrator_is_created_while_it_serves(
     operator: Operator, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from identity_service import commands, moving_commands
+from identity_service import commands, moving_commands, schema_commands
 from identity_service.app import create_app
 from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
 from identity_service.domain.fields import InvalidFieldError
@@ -153,12 +153,12 @@ def _parser() -> argparse.ArgumentParser:
         return subparser
 
     add("serve", None, "answer requests until SIGTERM")
-    add(
-        "migrate",
-        commands.migrate,
-        "bring the database to the schema that this version needs",
-        DatabaseSettings,
-    )
+    add("check", commands.check, "name every fault of the settings; open nothing")
+    for name, command, text in (
+        ("migrate", schema_commands.migrate, "bring the database to the schema needed"),
+        ("schema", schema_commands.say_schema, "say what is there, needed and pending"),
+    ):
+        add(name, command, text, DatabaseSettings)
     _add_admin_arguments(
         add("create-admin", commands.create_admin, "create an administrator, once")
     )

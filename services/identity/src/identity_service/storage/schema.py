@@ -11,9 +11,9 @@ from identity_service.storage.engines import WORK_SECONDS
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
-VERSIONS: Final = tuple(
-    sorted(path.name[:4] for path in MIGRATIONS.glob("versions/[0-9]*.py"))
-)
+_NAMES: Final = sorted(path.stem for path in MIGRATIONS.glob("versions/[0-9]*.py"))
+
+VERSIONS: Final = tuple(name[:4] for name in _NAMES)
 """The versions that this code knows, oldest first, by the names of the migrations."""
 
 NEEDED: Final = VERSIONS[-1]
@@ -35,6 +35,13 @@ def fault(present: str | None) -> str | None:
     if present == NEEDED or (present is not None and present not in VERSIONS):
         return None
     return f"schema {present or 'none'}, not {NEEDED}: run migrate"
+
+
+def pending(present: str | None) -> list[str]:
+    """Return the names of the migrations that ``migrate`` would run, oldest first."""
+    if fault(present) is None:
+        return []
+    return [name for name in _NAMES if present is None or name[:4] > present]
 
 
 async def present_version(engine: AsyncEngine) -> str | None:
