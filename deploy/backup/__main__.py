@@ -14,24 +14,31 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, Final, NoReturn
 
 from deploy.backup.databases import Database, find_database
 from deploy.backup.files import BackupError, reading, writing
 from deploy.backup.secrets import load_secrets, save_secrets
 
+_HEAD: Final = 16
+"""Bytes by which a backup's kind is known."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when all is done, 1 with one line on stderr if not."""
     parsed = _parser().parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
         parsed.run(parsed)
     except BackupError as error:
-        print(f"{parsed.command}: {error}", file=sys.stderr)
-        return 1
-    return 0
+        reason = str(error)
+    except OSError as error:
+        reason = f"{error.filename or parsed.file}: {error.strerror}"
+    else:
+        return 0
+    print(f"{parsed.command}: {reason}", file=sys.stderr)
+    return 1
 
 
 def _end(number: int, _: object) -> NoReturn:
@@ -58,22 +65,29 @@ def _restore(parsed: argparse.Namespace) -> None:
             print("restore: the keys are in place: restore the database now")
             return
         database = find_database(os.environ)
+        _check(database, source)
         database.stop_service()
         try:
             database.load(source)
-            _revive(database)
-        except BackupError as error:
-            raise BackupError(f"{error}; identity must not serve: restore again") from (
-                error
-            )
+            # What a backup brings back to life is ended.
+            database.identity("migrate")
+            database.identity("after-restore")
+        except BaseException:
+            print("restore: identity must not serve: restore again", file=sys.stderr)
+            raise
     database.start_service()
     print("restore: done; what was ended after the backup stays ended")
 
 
-def _revive(database: Database) -> None:
-    """Bring the schema up to date, and end what a backup brings back to life."""
-    database.identity("migrate")
-    database.identity("after-restore")
+def _check(database: Database, source: IO[bytes]) -> None:
+    """Find what would go wrong later while the database is still as it was."""
+    if not database.can_load(source.peek(_HEAD)):  # type: ignore[attr-defined] # a GzipFile
+        raise BackupError("this is no backup of such a database; nothing was changed")
+    try:
+        database.identity("check")
+    except BackupError:
+        text = "identity has to run here afterwards, with all its settings"
+        raise BackupError(f"{text}; nothing was changed") from None
 
 
 def _parser() -> argparse.ArgumentParser:

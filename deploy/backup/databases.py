@@ -20,6 +20,8 @@ DUMP_OPTIONS: Final = ("--single-transaction", "--skip-lock-tables", "--skip-add
 """One moment of all tables, while others write; nothing that wants a privilege."""
 MYSQL_DUMP_OPTIONS: Final = ("--no-tablespaces", "--set-gtid-purged=OFF")
 """Only the tables, and no word on replication, which a restore in place refuses."""
+_SQL_HEADS: Final = (b"--", b"/*")
+"""A dump begins with a comment."""
 
 
 class Database(Protocol):
@@ -27,6 +29,9 @@ class Database(Protocol):
 
     def dump(self, target: IO[bytes]) -> None:
         """Write one moment of it, while it may be in use."""
+
+    def can_load(self, head: bytes) -> bool:
+        """Whether what begins so is what `dump` writes."""
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
@@ -43,12 +48,16 @@ class Database(Protocol):
 
 def find_database(environ: Mapping[str, str]) -> Database:
     """Return the one that the environment names, or else that of the containers."""
-    url = environ.get(URL)
+    url = environ.get(URL) or None
     if url is None and (file := environ.get(f"{URL}_FILE")):
-        url = Path(file).read_text().strip()
+        url = Path(file).read_text(errors="replace").strip()
     if url is None:
         return ComposeDatabase()
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises, too
+    except ValueError:
+        raise BackupError(f"{URL} is no URL") from None
     if parts.scheme.startswith("sqlite"):
         return SqliteDatabase(Path(url.partition(":///")[2].partition("?")[0]))
     if parts.scheme.startswith("mysql"):
@@ -70,6 +79,10 @@ class SqliteDatabase:
             _copy(self._path, copy)
             with copy.open("rb") as file:
                 shutil.copyfileobj(file, target)
+
+    def can_load(self, head: bytes) -> bool:
+        """Whether what begins so is what `dump` writes."""
+        return head.startswith(b"SQLite format 3")
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
@@ -108,6 +121,10 @@ class MysqlDatabase:
             options += MYSQL_DUMP_OPTIONS
         with self._login.file(is_mariadb=is_mariadb) as login:
             _run(program, login, *options, self._name, stdout=target)
+
+    def can_load(self, head: bytes) -> bool:
+        """Whether what begins so is what `dump` writes."""
+        return head.startswith(_SQL_HEADS)
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
@@ -162,6 +179,10 @@ class ComposeDatabase:
         options = (*DUMP_OPTIONS, *MYSQL_DUMP_OPTIONS, "identity")
         _compose(*self._exec("mysqldump", "backup", *options), stdout=target)
 
+    def can_load(self, head: bytes) -> bool:
+        """Whether what begins so is what `dump` writes."""
+        return head.startswith(_SQL_HEADS)
+
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
         _compose("stop", "identity")
@@ -180,7 +201,6 @@ class ComposeDatabase:
     def start_service(self) -> None:
         """Start what `stop_service` has stopped."""
         _compose("up", "--detach", "--no-deps", "--no-recreate", "--wait", "identity")
-        _compose("restart", "content")  # it forgets the keys that were withdrawn
 
     def _exec(self, program: str, account: str, *rest: str) -> Sequence[str]:
         login = f"--defaults-extra-file={self._SECRETS}/{account}.cnf"

@@ -1,6 +1,7 @@
 """`deploy/backup/backup` and `restore`, run as an operator runs them."""
 
 import asyncio
+import gzip
 import json
 import os
 import shutil
@@ -137,6 +138,52 @@ def test_a_damaged_backup_is_refused(tmp_path: Path, passphrase: Path) -> None:
     assert not target.exists()
 
 
+async def test_what_cannot_be_restored_changes_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    environ = identity_environment(database_url)
+    backup, other = tmp_path / "backup", tmp_path / "other"
+    done(run("backup", backup, environ=environ))
+    other.write_bytes(gzip.compress(b'{"key-encryption-keys": "of another file"}'))
+    await create_admin(database_url)
+
+    mistaken = run("restore", other, environ=environ)
+    del environ["IDENTITY_ISSUER"]
+    unusable = run("restore", backup, environ=environ)
+
+    for refused in (mistaken, unusable):
+        assert refused.returncode == 1
+        assert refused.stderr.endswith("nothing was changed\n")
+    async with connected(database_url) as engine, engine.connect() as connection:
+        names = await connection.scalars(text("SELECT username FROM users"))
+        assert len(names.all()) == 1
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"IDENTITY_DATABASE_URL_FILE": "/nowhere/at-all"},
+        {"IDENTITY_DATABASE_URL": "mysql+asyncmy://u:hunter2@host:port/identity"},
+        {"IDENTITY_DATABASE_URL": "mysql+asyncmy://u:[hunter2@host/identity"},
+        {},
+    ],
+    ids=["file", "port", "URL", "no docker"],
+)
+def test_what_a_backup_cannot_use_is_one_line(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("dirname", "readlink", "python3"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    backup = tmp_path / "backup"
+    refused = run("backup", backup, environ={"PATH": str(programs), **environ})
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1, refused.stderr
+    assert "hunter2" not in refused.stderr
+    assert not backup.exists()
+
+
 def test_nothing_is_overwritten_and_nothing_half_is_left(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere.sqlite"
     environ = {"IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{missing}"}
@@ -163,7 +210,10 @@ def compose(tmp_path: Path) -> dict[str, str]:
 
 NOTING: Final = """#!/bin/sh
 printf '%s %s\n' "$(pwd)" "$*" >>"$NOTES"
-case "$*" in *"-T secrets") echo "secrets: ${SECRETS:-kept}" ;; esac
+case "$*" in
+  *"-T secrets") echo "secrets: ${SECRETS:-kept}" ;;
+  *mysqldump*) echo "-- a dump" ;;
+esac
 """
 
 
@@ -188,6 +238,8 @@ def test_compose_runs_where_the_files_of_its_environment_are(
     notes = Path(compose["NOTES"]).read_text().splitlines()
     assert "mysqldump" in notes[0]
     assert {line.partition(" ")[0] for line in notes} == {str(ROOT)}
+    assert "identity check" in notes[1], "before identity is stopped"
+    assert not [line for line in notes if "content" in line], "it need not stop"
 
 
 def test_secrets_are_never_kept_in_the_clear(tmp_path: Path) -> None:
@@ -222,7 +274,7 @@ exec sleep 60
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whoever_is_ended_leaves_nothing_and_wrote_nothing_plain(
     endless_dump: dict[str, str],
     tmp_path: Path,
