@@ -11,18 +11,20 @@ ROOT: Final = Path(__file__).parents[2]
 
 DOCKER: Final = """#!/usr/bin/env bash
 pwd >>"$ENGINE/folders"
-cd "$ENGINE" && words="$*"
+cd "$ENGINE" && words="$*" last=${!#}
 case "$*" in
+  "inspect "*Health*) [ ! -s "containers/$last" ] && echo healthy || echo sick ;;
+  "inspect "*) wc -l <"containers/$last" ;;
   *" config") printf 'services:\\n  identity:\\n    deploy:\\n      replicas: 2\\n' ;;
   *" ps "*) ls containers ;;
   *" --scale identity="*)
     wanted=${words##*--scale identity=}
     for n in $(seq "$(ls containers | wc -w)" $((${wanted%% *} - 1))); do
-      touch "containers/new-$(date +%N)-$n"
+      cp "${BROKEN:-/dev/null}" "containers/new-$(date +%N)-$n"
     done ;;
   *" up "*" identity") touch containers/new-0 containers/new-1 ;;
   "stop "*) if [ -e interrupt ]; then rm interrupt; kill -9 $PPID; fi ;;
-  "rm "*) rm "containers/$2" ;;
+  "rm "*) rm "containers/$last" ;;
 esac
 """
 
@@ -39,8 +41,8 @@ def engine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def renew(engine: Path) -> int:
-    environ = {"PATH": f"{engine}:{os.environ['PATH']}", "ENGINE": str(engine)}
+def renew(engine: Path, **environ: str) -> int:
+    environ |= {"PATH": f"{engine}:{os.environ['PATH']}", "ENGINE": str(engine)}
     command = [str(ROOT / "deploy/compose/renew"), "identity"]
     return subprocess.run(command, cwd="/", env=environ, check=False).returncode
 
@@ -70,5 +72,25 @@ def test_an_interrupted_run_leaves_no_replica_too_many(engine: Path) -> None:
     (engine / "interrupt").touch()
     assert renew(engine) != 0
     assert containers(engine) == ["new", "old", "old"]
+    assert renew(engine) == 0
+    assert containers(engine) == ["new", "new"]
+
+
+def test_a_version_that_does_not_start_leaves_the_old_one(engine: Path) -> None:
+    (engine / "broken").write_text("it has restarted\n")
+    assert renew(engine, BROKEN="broken") != 0
+    assert containers(engine) == ["old", "old"]
+
+
+def test_what_a_failure_left_leaves_before_what_serves(engine: Path) -> None:
+    (engine / "containers" / "sick").write_text("it has restarted\n")
+    (engine / "interrupt").touch()
+    assert renew(engine) != 0
+    assert renew(engine) == 0
+    assert containers(engine) == ["new", "new"]
+
+
+def test_a_broken_replica_can_be_replaced(engine: Path) -> None:
+    (engine / "containers" / "old-0").write_text("it has restarted\n")
     assert renew(engine) == 0
     assert containers(engine) == ["new", "new"]
