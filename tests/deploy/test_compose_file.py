@@ -73,12 +73,18 @@ def test_service_is_watched_and_restarted(name: str) -> None:
 @each_service
 def test_what_a_service_needs_is_waited_for(name: str) -> None:
     for needed, how in SERVICES[name].get("depends_on", {}).items():
-        expected = (
-            "service_completed_successfully"
-            if needed in ONE_SHOTS
-            else "service_healthy"
-        )
+        expected = "service_healthy"
+        if needed in ONE_SHOTS:
+            expected = "service_completed_successfully"
+        elif needed in OURS:  # which wait for each other, and say so
+            expected = "service_started"
         assert how["condition"] == expected
+
+
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONE_SHOTS))
+def test_a_start_is_noticed_soon(name: str) -> None:
+    """Within a start period the engine looks each 5 s, unless it is told otherwise."""
+    assert SERVICES[name]["healthcheck"]["start_interval"] == "500ms"
 
 
 def test_gateways_share_the_port_of_one_network() -> None:
