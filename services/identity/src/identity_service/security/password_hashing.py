@@ -27,6 +27,7 @@ from identity_service.domain.errors import IdentityError
 from identity_service.domain.passwords import PASSWORD_MAX_LENGTH, normalise
 from identity_service.domain.sessions import OPERATOR, Device
 from identity_service.domain.sources import networks_of
+from identity_service.security.cores import usable_cores
 from identity_service.security.fair_turns import FairTurns, NoRoomError
 from identity_service.security.keyrings import Keyring, SecretKey
 from identity_service.security.timed_work import TimedWork
@@ -264,13 +265,6 @@ def _plain(password: str) -> bytes:
     It hashed what was typed, and its bcrypt read 72 bytes of that.
     """
     return password.encode()[:BCRYPT_MAX_BYTES]
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use, where the system tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _yield_to_others() -> None:
