@@ -159,6 +159,14 @@ def test_the_cluster_waits_longer_than_the_service_drains(name: str) -> None:
     assert drain >= ENDPOINT_SECONDS
 
 
+@pytest.mark.parametrize("name", ["identity", "content"])
+def test_the_gateway_itself_sees_who_is_ready(name: str) -> None:
+    """A name without those that are not would be no name when none is."""
+    spec = _named("Service")[name]["spec"]
+    assert spec["clusterIP"] == "None"
+    assert spec["publishNotReadyAddresses"] is True
+
+
 def test_nobody_speaks_unless_a_policy_says_so() -> None:
     nobody = POLICIES["nobody"]["spec"]
     assert nobody == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
