@@ -56,7 +56,10 @@ def _keys(section: SectionReference) -> Iterator[str]:
 def _sentence(key: KeyReference) -> str:
     default = key.default if key.default in {"required", "none"} else f"`{key.default}`"
     text = f"`{key.name}` ({default}): {key.description}. Must be {key.allowed}."
-    return f"{text} `{key.variable}` overrides it." if key.variable else text
+    if not key.variable:
+        return text
+    file = f", or a file that `{key.variable}_FILE` names," if key.is_secret else ""
+    return f"{text} `{key.variable}`{file} overrides it."
 
 
 if __name__ == "__main__":

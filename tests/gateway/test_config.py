@@ -120,6 +120,27 @@ def test_environment_overrides_the_file() -> None:
     )
 
 
+def test_a_url_with_a_password_may_be_in_a_file(tmp_path: Path) -> None:
+    variable, url = "GATEWAY_RATE_LIMIT_STORE", "valkey://:hunter2@valkey:6379"
+    file = tmp_path / "store"
+    file.write_text(f"{url}\n")
+    file.chmod(0o400)
+
+    found = parse_config(LEAST, "g.toml", {f"{variable}_FILE": str(file)})
+    twice = faults(LEAST, {variable: url, f"{variable}_FILE": str(file)})
+    absent = faults(LEAST, {f"{variable}_FILE": str(tmp_path / "absent")})
+    file.chmod(0o444)
+    readable = faults(LEAST, {f"{variable}_FILE": str(file)})
+
+    assert found.rate_limit_store == url
+    assert [each.partition(": is ")[2] for each in twice + readable] == [
+        "set twice, with and without _FILE",
+        "read from a file that everybody may read: chmod o=",
+    ]
+    assert len(absent) == 1
+    assert "No such file" in absent[0]
+
+
 def test_empty_variable_overrides_nothing() -> None:
     text = LEAST + '[cors]\norigins = ["https://file.test"]\n'
 

@@ -134,10 +134,11 @@ def _find(spec: SettingSpec, environ: Mapping[str, str]) -> str | None:
         return value
     if value is not None:
         raise ValueError(f"is set twice: by itself and by {spec.name}_FILE")
-    return _read_secret(Path(path))
+    return read_secret(Path(path))
 
 
-def _read_secret(path: Path) -> str:
+def read_secret(path: Path) -> str:
+    """Return a secret from its file, or raise ValueError with what is wrong with it."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

@@ -20,9 +20,12 @@ class Faults:
         self._lines = lines
         self._variables: dict[Path, str] = {}
 
-    def override(self, path: Path, variable: str) -> None:
-        """Name an environment variable, not a line, in faults of a value."""
-        self._variables[path] = variable
+    def override(self, path: Path, variable: str) -> bool:
+        """Name an environment variable, not a line, in faults of a value.
+
+        False if another one has overridden it already.
+        """
+        return self._variables.setdefault(path, variable) == variable
 
     def add(self, path: Path, reason: str) -> None:
         """Record a fault of the value at `path`."""

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gateway_service.config.reader import Reader
 from gateway_service.config.rules import Rule
 from gateway_service.config.toml_lines import Path as KeyPath
 from gateway_service.config.toml_lines import TomlLines
+from service_kit.settings import read_secret
 
 
 def read_config(path: Path, environ: Mapping[str, str]) -> Config:
@@ -69,8 +71,13 @@ def _override(
             faults.found.append(f"{variable}: names two upstreams of the file")
         elif variable in known:
             path, rule = known[variable]
-            if _replace(document, path, rule.from_text(environ[variable])):
-                faults.override(path, variable)
+            try:
+                value = rule.from_text(environ[variable])
+            except ValueError as error:
+                faults.found.append(f"{variable}: {error}")
+                continue
+            if _replace(document, path, value) and not faults.override(path, variable):
+                faults.found.append(f"{variable}: is set twice, with and without _FILE")
         elif variable.startswith(UPSTREAM_VARIABLE.removesuffix(NAME)):
             faults.found.append(f"{variable}: names no upstream of the file")
 
@@ -90,7 +97,17 @@ def _variables(
                     yield from _variables(inner, table, (*here, each), each)
             case Rule() as rule if key.variable:
                 spelled = table_name.upper().replace("-", "_")
-                yield key.variable.replace(NAME, spelled), (here, rule)
+                variable = key.variable.replace(NAME, spelled)
+                yield variable, (here, rule)
+                if key.is_secret:
+                    yield f"{variable}_FILE", (here, _in_a_file(rule))
+
+
+def _in_a_file(rule: Rule[Any]) -> Rule[Any]:
+    """Return the rule of a variable that names a file with the value."""
+    return replace(
+        rule, from_text=lambda name: rule.from_text(read_secret(Path(name)))
+    )
 
 
 def _replace(document: dict[str, Any], path: KeyPath, value: object) -> bool:

@@ -47,6 +47,8 @@ class Key:
     """The key of the whole file whose value stands in for this one."""
     variable: str = ""
     """The environment variable that overrides the file."""
+    is_secret: bool = False
+    """Whether the variable's name with `_FILE` may name a file that has the value."""
     default: Callable[[], Any] | None = None
     """Make the value of a key that is absent; None: the key is required."""
 
@@ -58,10 +60,11 @@ def value(
     default: Any = MISSING,  # noqa: ANN401 - of the field's type
     inherits: str = "",
     variable: str = "",
+    is_secret: bool = False,
 ) -> Any:  # noqa: ANN401 - stands in for a field of any type
     """Declare a field that holds one value of the file."""
     make = None if default is MISSING else lambda: default
-    declared = Key(rule, description, inherits, variable, make)
+    declared = Key(rule, description, inherits, variable, is_secret, make)
     return dataclasses.field(default=default, metadata={_METADATA: declared})
 
 
@@ -74,7 +77,7 @@ def table(
 ) -> Any:  # noqa: ANN401 - stands in for a field of any type
     """Declare a field that holds one table, by default with its own defaults."""
     make = (lambda: None) if is_optional else kind
-    return _tables(Key(Nested(kind, Shape.TABLE), description, inherits, "", make))
+    return _tables(Key(Nested(kind, Shape.TABLE), description, inherits, default=make))
 
 
 def array_of(kind: type) -> Any:  # noqa: ANN401 - stands in for a field of any type

@@ -275,6 +275,7 @@ class Config:
         "a URL where several gateways count together",
         default=values.MEMORY,
         variable="GATEWAY_RATE_LIMIT_STORE",
+        is_secret=True,
     )
     limits: Limits = table(Limits)
     client_timeouts: ClientTimeouts = table(ClientTimeoutsConfig)

@@ -24,6 +24,8 @@ class KeyReference:
     description: str
     variable: str
     """The environment variable that overrides it; empty if there is none."""
+    is_secret: bool
+    """Whether the variable with `_FILE` appended may name a file that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ def _sections(kind: type, path: str, name: str) -> Iterator[SectionReference]:
 
 def _key(name: str, key: Key) -> KeyReference:
     allowed = key.content.allowed if isinstance(key.content, Rule) else "a table"
-    return KeyReference(name, _default(key), allowed, key.description, key.variable)
+    return KeyReference(
+        name, _default(key), allowed, key.description, key.variable, key.is_secret
+    )
 
 
 def _default(key: Key) -> str:
