@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -174,8 +175,9 @@ def test_what_a_backup_cannot_use_is_one_line(
 ) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("dirname", "readlink", "python3"):
+    for name in ("dirname", "readlink"):
         (programs / name).symlink_to(shutil.which(name) or "")
+    (programs / "python3").symlink_to(sys.executable)
     backup = tmp_path / "backup"
     refused = run("backup", backup, environ={"PATH": str(programs), **environ})
     assert refused.returncode == 1
