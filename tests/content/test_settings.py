@@ -139,10 +139,11 @@ def test_every_bad_setting_is_told_at_once_and_ends_the_process(command: str) ->
 
 def test_doctor_names_what_is_missing() -> None:
     away = {**GOOD, "CONTENT_JWKS_URL": "http://127.0.0.1:9/jwks.json"}
-    ended = run("doctor", **away, CONTENT_REQUIRE_STATUS="false")
+    ended = run("doctor", **away, CONTENT_REQUIRE_STATUS="false", CONTENT_CACHE="1")
 
     assert ended.returncode == 1
     assert "fault keys" in ended.stdout
+    assert "note  setting CONTENT_CACHE: there is none of this name" in ended.stdout
 
 
 @pytest.mark.parametrize("arguments", [(), ("start",), ("serve", "now")])

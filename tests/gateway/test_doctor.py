@@ -104,6 +104,23 @@ async def test_doctor_finds_all_well(
     ]
 
 
+async def test_doctor_names_variables_that_are_read_by_nobody(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environ = {
+        "GATEWAY_WORKER": "2",
+        "GATEWAY_ALLOWED_ORIGINS": "https://a.test",
+        "GATEWAY_UPSTREAM_CONTENT": "http://127.0.0.1:1",
+        "GATEWAY_RATE_LIMIT_STORE_FILE": "",
+    }
+    _, lines = await examined(capsys, settings(path), environ)
+
+    assert [line for line in lines if " setting " in line] == [
+        "note  setting GATEWAY_WORKER: there is none of this name"
+        " -> say GATEWAY_WORKERS, or remove it"
+    ]
+
+
 async def test_doctor_names_what_does_not_work(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

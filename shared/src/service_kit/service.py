@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Final, TypeVar
@@ -17,6 +18,7 @@ from service_kit.issuer_check import examine_issuer, refusals
 from service_kit.running_process import ask_process
 from service_kit.server import app_runner, run, serve, settings_or_exit
 from service_kit.tracing import trace_requests
+from service_kit.unknown_settings import examine_variables
 from service_kit.verification import VERIFICATION, VerificationSettings
 
 _LONGEST_SECONDS: Final = 6
@@ -68,6 +70,8 @@ async def diagnose(
     Where none runs, the service is started without a port.
     """
     yield Finding("settings")
+    for finding in examine_variables(type(settings), os.environ):
+        yield finding
     process = await ask_process(name, settings.internal_host, settings.internal_port)
     for finding in process.findings:
         yield finding

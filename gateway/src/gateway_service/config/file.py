@@ -37,6 +37,12 @@ def read_text(path: Path) -> str:
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
 
 
+def variables(config: Config) -> list[str]:
+    """Return the names of the variables that override values of this configuration."""
+    document = {"upstreams": {each.name: {} for each in config.upstreams}}
+    return [name for name, _ in _variables(Config, document)]
+
+
 def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
     """Return the configuration in `text`, the content of the file `name`."""
     try:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from gateway_service.config.clients import RateLimit, TlsConfig
 from gateway_service.config.faults import ConfigError
-from gateway_service.config.file import read_config
+from gateway_service.config.file import read_config, variables
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.config.values import MEMORY
 from gateway_service.http1.descriptors import (
@@ -31,6 +31,7 @@ from gateway_service.upstreams.health_checks import probe
 from service_kit.clock import rfc3339, utc_now
 from service_kit.doctor import Finding, fault, note
 from service_kit.running_process import ask_process
+from service_kit.unknown_settings import examine_variables
 
 BAD_CONFIGURATION: Final = 2
 _CONNECT_SECONDS: Final = 2.0
@@ -75,6 +76,10 @@ async def diagnose(
             yield fault(each)  # which says what the key may be
         return
     yield Finding(str(settings.config))
+    for finding in examine_variables(
+        GatewaySettings, environ, also=variables(config)
+    ):
+        yield finding
     async for finding in _examine_processes(settings):
         yield finding
     yield _descriptors(config)

@@ -15,6 +15,7 @@ from identity_service.settings import Settings
 from identity_service.storage.database_clock import DatabaseClock
 from service_kit.doctor import Finding, fault, good_unless
 from service_kit.running_process import ask_process
+from service_kit.unknown_settings import examine_variables
 
 _ANY_LIMIT: Final = (Limit(1, timedelta(minutes=1)),)
 
@@ -29,6 +30,8 @@ async def diagnose(
     for finding in process.findings:
         yield finding
     yield examine_secrets(environ)
+    for finding in examine_variables(Settings, environ):
+        yield finding
     async for finding in examine_database(settings, services.engine):
         yield finding
     yield await _clock(services.database_clock)
