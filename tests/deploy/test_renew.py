@@ -17,6 +17,7 @@ case "$*" in
   "inspect "*) wc -l <"containers/$last" ;;
   *" config") printf 'services:\\n  identity:\\n    deploy:\\n      replicas: 2\\n' ;;
   *" ps "*) ls containers ;;
+  *" rm --force identity") rm -f stopped ;;
   *" --scale identity="*)
     wanted=${words##*--scale identity=}
     for n in $(seq "$(ls containers | wc -w)" $((${wanted%% *} - 1))); do
@@ -54,6 +55,12 @@ def containers(engine: Path) -> list[str]:
 def test_every_replica_is_replaced(engine: Path) -> None:
     assert renew(engine) == 0
     assert containers(engine) == ["new", "new"]
+
+
+def test_a_stopped_replica_is_not_started_as_it_was(engine: Path) -> None:
+    (engine / "stopped").touch()
+    assert renew(engine) == 0
+    assert not (engine / "stopped").exists()
 
 
 def test_where_none_runs_all_are_started(engine: Path) -> None:
