@@ -1,5 +1,6 @@
 """The commands, as an operator runs them: each a process of its own."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,10 @@ def test_what_is_pending_is_what_came_since(present: str, count: int) -> None:
 
 
 async def test_check_names_the_faults_of_the_settings_and_opens_nothing(
-    operator: Operator, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
+    file = tmp_path / "identity.sqlite"
+    operator = Operator(f"sqlite+aiosqlite:///{file}")
     good = await operator.run("check")
     bad = await operator.run("check", IDENTITY_BCRYPT_COST="x", IDENTITY_ISSUER="")
 
@@ -74,7 +77,7 @@ async def test_check_names_the_faults_of_the_settings_and_opens_nothing(
         "IDENTITY_ISSUER",
         "IDENTITY_BCRYPT_COST",
     ]
-    assert not [*tmp_path.iterdir()]
+    assert not await asyncio.to_thread(file.exists)
 
 
 async def test_p13_an_administrator_is_created_while_it_serves(

@@ -55,10 +55,9 @@ async def test_every_fault_comes_with_advice(tmp_path: Path) -> None:
         mistyped = {"IDENTITY_BCRYPT_COSTS": "13", "IDENTITY_MAIL_URL_FILE": ""}
         findings = [each async for each in diagnose(settings, services, mistyped)]
 
-    assert [str(each) for each in findings if each.name.startswith("setting ")] == [
-        "note  setting IDENTITY_BCRYPT_COSTS: there is none of this name"
-        " -> say IDENTITY_BCRYPT_COST, or remove it"
-    ]
+    [found] = [str(each) for each in findings if each.name.startswith("setting ")]
+    assert found.startswith("note  setting IDENTITY_BCRYPT_COSTS: there is none of")
+    assert found.endswith("-> say IDENTITY_BCRYPT_COST, or remove it")
     faults = [each for each in findings if each.severity is Severity.FAULT]
     assert {each.name for each in faults} >= {"database", "signing keys", "throttle"}
     assert all(each.advice for each in faults), faults

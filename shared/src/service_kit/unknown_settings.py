@@ -1,4 +1,4 @@
-"""Find variables of a service that name none of its settings, as a typing error does."""
+"""Find variables of a service that name none of its settings, as by a mistyped name."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -12,9 +12,9 @@ def examine_variables(
 ) -> Iterator[Finding]:
     """Yield a note for each variable that is set for nothing.
 
-    A variable of the service begins with the class's ``prefix``; ``also`` are names that
-    the service reads besides its settings. They are no faults: the version before may
-    be started with the settings of the next one.
+    A variable of the service begins with the class's ``prefix``; ``also`` are names
+    that the service reads besides its settings. They are no faults: the version before
+    may be started with the settings of the next one.
     """
     known = {*also}
     for spec in specs(settings_class):

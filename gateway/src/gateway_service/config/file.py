@@ -39,7 +39,8 @@ def read_text(path: Path) -> str:
 
 def variables(config: Config) -> list[str]:
     """Return the names of the variables that override values of this configuration."""
-    document = {"upstreams": {each.name: {} for each in config.upstreams}}
+    upstreams: dict[str, object] = {each.name: {} for each in config.upstreams}
+    document = {"upstreams": upstreams}
     return [name for name, _ in _variables(Config, document)]
 
 
@@ -111,9 +112,7 @@ def _variables(
 
 def _in_a_file(rule: Rule[Any]) -> Rule[Any]:
     """Return the rule of a variable that names a file with the value."""
-    return replace(
-        rule, from_text=lambda name: rule.from_text(read_secret(Path(name)))
-    )
+    return replace(rule, from_text=lambda name: rule.from_text(read_secret(Path(name))))
 
 
 def _replace(document: dict[str, Any], path: KeyPath, value: object) -> bool:

@@ -76,9 +76,7 @@ async def diagnose(
             yield fault(each)  # which says what the key may be
         return
     yield Finding(str(settings.config))
-    for finding in examine_variables(
-        GatewaySettings, environ, also=variables(config)
-    ):
+    for finding in examine_variables(GatewaySettings, environ, also=variables(config)):
         yield finding
     async for finding in _examine_processes(settings):
         yield finding

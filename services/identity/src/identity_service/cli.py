@@ -154,11 +154,11 @@ def _parser() -> argparse.ArgumentParser:
 
     add("serve", None, "answer requests until SIGTERM")
     add("check", commands.check, "name every fault of the settings; open nothing")
-    for name, command, text in (
+    for name, work, text in (
         ("migrate", schema_commands.migrate, "bring the database to the schema needed"),
         ("schema", schema_commands.say_schema, "say what is there, needed and pending"),
     ):
-        add(name, command, text, DatabaseSettings)
+        add(name, work, text, DatabaseSettings)
     _add_admin_arguments(
         add("create-admin", commands.create_admin, "create an administrator, once")
     )
