@@ -53,3 +53,7 @@ def _quota(folder: Path, *, is_v1: bool) -> float:
     if float(quota) < 0:
         raise ValueError("no quota")
     return float(quota) / float(period)
+
+
+CORES: Final = usable_cores()
+"""As it was when this process began: the event loop reads no files."""

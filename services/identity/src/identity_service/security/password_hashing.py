@@ -27,7 +27,7 @@ from identity_service.domain.errors import IdentityError
 from identity_service.domain.passwords import PASSWORD_MAX_LENGTH, normalise
 from identity_service.domain.sessions import OPERATOR, Device
 from identity_service.domain.sources import networks_of
-from identity_service.security.cores import usable_cores
+from identity_service.security.cores import CORES
 from identity_service.security.fair_turns import FairTurns, NoRoomError
 from identity_service.security.keyrings import Keyring, SecretKey
 from identity_service.security.timed_work import TimedWork
@@ -112,7 +112,7 @@ class PasswordHasher:
             raise ValueError(f"bcrypt cost is not in {COSTS}")
         self._peppers = peppers
         self._cost = cost
-        self._workers = workers or usable_cores()
+        self._workers = workers or CORES
         self._pool = ThreadPoolExecutor(
             self._workers, "password-hashing", initializer=_yield_to_others
         )
