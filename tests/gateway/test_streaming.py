@@ -66,6 +66,29 @@ async def test_a_large_body_goes_up(
     assert upstream.calls[0].requests()[0].body == body
 
 
+async def test_a_replica_may_refuse_an_upload_and_leave(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async def script(call: Call) -> None:
+        await call.head()
+        await asyncio.sleep(0.002)
+        call.send_now(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+        call.reset()
+
+    upstream.script = script
+    config = config_for(upstream.port, body_limit=BIG)
+    head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % BIG
+    pieces = [bytes(BIG // 60)] * 60
+    async with running_gateway(config, tmp_path) as gateway:
+        for _ in range(20):  # the refusal meets a write in one of three
+            async with raw_client(gateway.port) as client:
+                sending = asyncio.create_task(client.send(head, *pieces))
+                assert (await client.answer()).status == 413
+                await sending
+        [replica] = gateway.app.control.state.upstreams["content"].replicas
+        assert replica.failures == 0
+
+
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_a_large_body_comes_down(
     framing: str, gateway: RunningGateway, upstream: RawUpstream
