@@ -61,7 +61,11 @@ class Requester(Protocol):
 
 
 class Attempt:
-    """A place on a replica, and the connection to it; `release` gives both back."""
+    """A place on a replica, and the connection to it; `release` gives both back.
+
+    One that ``connects`` takes no connection from the pool: where one of those was
+    closed, others may be as well.
+    """
 
     __slots__ = (
         "_began_at",
@@ -85,6 +89,7 @@ class Attempt:
         request: UpstreamRequest,
         *,
         is_hedge: bool,
+        connects: bool,
     ) -> None:
         self._upstream = upstream
         self._requester = requester
@@ -93,7 +98,9 @@ class Attempt:
         """Whether another attempt was in flight when this one began."""
         self.is_hedged = False
         """Whether another began because this one was slow."""
-        self.connection: UpstreamConnection | None = replica.pool.take()
+        self.connection: UpstreamConnection | None = (
+            None if connects else replica.pool.take()
+        )
         """Open already, or None until `connect` is through."""
         self._was_open = self.connection is not None
         self._request = request

@@ -127,7 +127,7 @@ class Forwarding:
         exchange = self._exchange
         return exchange.body is None and exchange.request.method in _IDEMPOTENT
 
-    def _begin_attempt(self, *, is_hedge: bool = False) -> None:
+    def _begin_attempt(self, *, connects: bool = False) -> None:
         upstream, route = self._upstream, self._route
         replica = upstream.select(self._tried, is_urgent=route.is_urgent)
         if replica is None:
@@ -136,7 +136,10 @@ class Forwarding:
         exchange = self._exchange
         exchange.replica = replica.endpoint
         exchange.on_abandoned = self._end_attempts
-        attempt = Attempt(upstream, replica, self, self._request, is_hedge=is_hedge)
+        is_hedge = bool(self._in_flight)
+        attempt = Attempt(
+            upstream, replica, self, self._request, is_hedge=is_hedge, connects=connects
+        )
         self._in_flight = (*self._in_flight, attempt)
         connection = attempt.connection
         if connection is None:
@@ -208,7 +211,7 @@ class Forwarding:
         self._drop(attempt)
         if not has_others:
             self._upstream.retries += 1
-            self._begin_attempt()
+            self._begin_attempt(connects=outcome in STALE)
         return True
 
     def on_interim(self, head: ResponseHead) -> None:
@@ -229,7 +232,7 @@ class Forwarding:
             attempt.is_hedged = True
             self._tried = tried
             self._upstream.hedges += 1
-            self._begin_attempt(is_hedge=True)
+            self._begin_attempt()
         except Exception as error:  # noqa: BLE001 - it is logged
             self._exchange.fail(error)
 
