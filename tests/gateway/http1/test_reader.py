@@ -1,5 +1,7 @@
 """Bytes in, events out: one reader for both sides, tried without sockets."""
 
+import time
+
 import pytest
 
 from gateway_service.http1.parsing.fields import READ_OF_REQUESTS, FieldPolicy
@@ -8,6 +10,7 @@ from gateway_service.http1.parsing.limits import ChunkLimits, HeadLimits
 from gateway_service.http1.parsing.reader import RequestReader, ResponseReader, Signal
 from gateway_service.http1.parsing.requests import Request
 from gateway_service.http1.parsing.responses import ResponseHead
+from gateway_service.proxy.messages import is_loop
 
 LIMITS = HeadLimits(start_line=64, field=64, fields=128, field_count=4)
 FIELDS = FieldPolicy(READ_OF_REQUESTS, is_dropped=lambda _: False)
@@ -280,3 +283,44 @@ def test_the_largest_head_is_read_however_it_comes(at_once: int) -> None:
         assert reader.next_event() is NEED_DATA
         reader.receive(head[at : at + at_once])
     assert isinstance(reader.next_event(), Request)
+
+
+LONG = 8_100
+"""Bytes of a field or a target; a head may have four such fields."""
+
+
+def long_head(unit: bytes, name: bytes = b"") -> bytes:
+    """Return a head of which one unit over and over is the target, or four fields."""
+    text = unit * (LONG // len(unit))
+    if not name:
+        return b"GET /%b HTTP/1.1\r\nHost: h\r\n\r\n" % text
+    return (
+        b"GET / HTTP/1.1\r\nHost: h\r\n" + (name + b": " + text + b"\r\n") * 4 + b"\r\n"
+    )
+
+
+def seconds_for(head: bytes) -> float:
+    """Return the CPU time of a head, the least of several."""
+    fields = FieldPolicy(READ_OF_REQUESTS | {b"via"}, is_dropped=lambda _: False)
+    least = 1.0
+    for _ in range(5):
+        reader = RequestReader(HeadLimits(), fields)
+        reader.receive(head)
+        started_at = time.thread_time()
+        try:
+            event = reader.next_event()
+        except MalformedError:
+            event = END
+        if isinstance(event, Request):
+            is_loop(event.values.get(b"via", []), b"gateway")
+        least = min(least, time.thread_time() - started_at)
+    return least
+
+
+@pytest.mark.parametrize("name", [b"Via", b"Connection", b"Transfer-Encoding", b""])
+@pytest.mark.parametrize("unit", [b",", b"a,", b"1.1 gatewa,", b"%41", b"|"])
+def test_no_head_is_much_more_work_than_others_of_its_length(
+    name: bytes, unit: bytes
+) -> None:
+    usual = seconds_for(long_head(b"a", b"X-Other"))
+    assert seconds_for(long_head(unit, name)) < 30 * usual

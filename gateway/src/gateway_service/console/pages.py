@@ -93,7 +93,7 @@ def send_page(exchange: Exchange, page: Page) -> None:
         return
     page = page.translations.get(exchange.language, page)
     lines = page.lines + date_line()
-    if {page.etag, b"*"} & set(_known_etags(exchange.request.lines)):
+    if _knows(exchange.request.lines, page.etag):
         exchange.respond(_NOT_MODIFIED, lines, b"")
     elif exchange.request.method == "HEAD" or len(page.body) <= _PIECE:
         exchange.respond(_OK, lines, page.body)
@@ -108,12 +108,15 @@ async def _send_in_pieces(exchange: Exchange, lines: bytes, body: bytes) -> None
     exchange.end()
 
 
-def _known_etags(lines: list[bytes]) -> Iterator[bytes]:
+def _knows(lines: list[bytes], etag: bytes) -> bool:
+    """Whether If-None-Match names an ETag, which with its quotes is like no other."""
     for line in lines:
         name, _, value = line.partition(b":")
-        if name.lower() == b"if-none-match":
-            for each in value.split(b","):
-                yield each.strip(b" \t").removeprefix(b"W/")
+        if name.lower() == b"if-none-match" and (
+            etag in value or value.strip(b" \t") == b"*"
+        ):
+            return True
+    return False
 
 
 def _pages_below(folder: Traversable, path: str) -> Iterator[tuple[str, Page]]:

@@ -1,5 +1,6 @@
 """What is sent on: a request to an upstream, and a response's fields to a client."""
 
+import re
 import time
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -110,8 +111,15 @@ def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes
 
 def is_loop(via: list[bytes], pseudonym: bytes) -> bool:
     """Whether a request has been here before, by what its Via says."""
-    hops = [element.split() for element in b",".join(via).lower().split(b",")]
-    return any(pseudonym.lower() in each[1:2] for each in hops)
+    hops = b"," + b",".join(via).lower()
+    return _hop_of(pseudonym.lower()).search(hops) is not None
+
+
+@lru_cache(maxsize=8)
+def _hop_of(pseudonym: bytes) -> re.Pattern[bytes]:
+    """Return what finds a gateway in Via, be it as long as a head may be."""
+    name = re.escape(pseudonym)
+    return re.compile(rb",[ \t]*+[^ \t,]++[ \t]++%b(?=[ \t,]|$)" % name)
 
 
 def _after_others(before: list[bytes], hop: bytes, pseudonym: bytes) -> bytes:

@@ -173,8 +173,7 @@ def connection_options(values: Values) -> frozenset[bytes]:
     usual = _USUAL_OPTIONS.get(lines[0]) if len(lines) == 1 else None
     if usual is not None:
         return usual
-    options = b",".join(lines).lower().split(b",")
-    return frozenset(option.strip(b" \t") for option in options)
+    return frozenset(b",".join(lines).lower().translate(None, b" \t").split(b","))
 
 
 def body_line(length: int) -> bytes:

@@ -220,10 +220,11 @@ def _length(lengths: list[bytes]) -> int:
 
 
 def _chunked(codings: list[bytes]) -> int:
-    names = [name.strip(b" \t").lower() for name in b",".join(codings).split(b",")]
-    if names == [b"chunked"]:
+    others, comma, last = b",".join(codings).lower().rpartition(b",")
+    is_chunked = last.strip(b" \t") == b"chunked"
+    if is_chunked and not comma:
         return CHUNKED
-    if names[-1] == b"chunked" and names.count(b"chunked") == 1:
+    if is_chunked and b"chunked" not in others:
         raise MalformedError(
             "Only the transfer coding chunked is known.", HTTPStatus.NOT_IMPLEMENTED
         )

@@ -1,5 +1,6 @@
 """Request targets, and the one spelling in which they are routed and passed on."""
 
+import itertools
 import re
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -18,18 +19,40 @@ control character may be. Otherwise two readers could see two paths.
 """
 _ABSOLUTE_FORM: Final = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE)
 
-_BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_NEEDLESS_ESCAPE: Final = re.compile(
-    rb"%(?:2[DEde]|3[0-9]|4[1-9A-Fa-f]|5[0-9AFaf]|6[1-9A-Fa-f]|7[0-9AEae])"
+_UNRESERVED: Final = (
+    b"-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
-"""Of an unreserved character: means the same as the character (RFC 3986, 6.2.2.2)."""
-_RAW_IN_PATH: Final = re.compile(rb'["<>\[\]^`{|}\x80-\xff]')
+"""An escape of one of these means the same as the character (RFC 3986, 6.2.2.2)."""
+
+
+def _meaning(digits: bytes) -> bytes:
+    """Return how the escape with these digits is spelled."""
+    byte = bytes((int(digits, 16),))
+    return byte if byte in _UNRESERVED else b"%" + digits
+
+
+_HEX_DIGITS: Final = b"0123456789ABCDEFabcdef"
+_ESCAPES: Final = {
+    digits: _meaning(digits)
+    for digits in map(bytes, itertools.product(_HEX_DIGITS, repeat=2))
+}
+"""How each escape is spelled, by its digits."""
+
+_NOT_ASCII: Final = bytes(range(0x80, 0x100))
+
+
+def _with_escapes(raw: bytes) -> tuple[bytes, ...]:
+    """Return each byte as it is written where those of ``raw`` must be escaped."""
+    return tuple(b"%%%02X" % b if b in raw else bytes((b,)) for b in range(256))
+
+
+_IN_PATH: Final = _with_escapes(b'"<>[]^`{|}' + _NOT_ASCII)
 """What browsers and others send as it is, and what the grammar wants escaped.
 
 The WHATWG URL standard leaves brackets and bars in a path. A backslash is not here:
 browsers take it for a slash.
 """
-_RAW_IN_QUERY: Final = re.compile(rb"[\x80-\xff]")
+_IN_QUERY: Final = _with_escapes(_NOT_ASCII)
 
 
 class Target(NamedTuple):
@@ -66,11 +89,15 @@ def parse_target(method: bytes, target: bytes, longest: int) -> Target:
 
 def _one_spelling(target: bytes) -> bytes:
     path, mark, query = target.partition(b"?")
-    if _BROKEN_ESCAPE.search(path) or not _is_utf8(target):
+    if not _is_utf8(target):
         raise _malformed()
-    path = _NEEDLESS_ESCAPE.sub(_unescape, path)
-    path = _RAW_IN_PATH.sub(_escape, path)
-    return path + mark + _RAW_IN_QUERY.sub(_escape, query)
+    first, *escapes = path.split(b"%")
+    try:
+        path = first + b"".join([_ESCAPES[each[:2]] + each[2:] for each in escapes])
+    except KeyError:  # its escape is broken
+        raise _malformed() from None
+    path = b"".join([_IN_PATH[byte] for byte in path])
+    return path + mark + b"".join([_IN_QUERY[byte] for byte in query])
 
 
 def _is_utf8(target: bytes) -> bool:
@@ -79,14 +106,6 @@ def _is_utf8(target: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _unescape(match: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(match[0][1:].decode("ascii"))
-
-
-def _escape(match: re.Match[bytes]) -> bytes:
-    return b"%%%02X" % ord(match[0])
 
 
 def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
