@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from tests.support.certificates import write_certificate
 from tests.support.gateway_process import GatewayProcess, gateway_process, write_config
-from tests.support.ports import until_ready
+from tests.support.ports import free_ports, until_ready
 from tests.support.raw_client import ask, raw_client
-from tests.support.raw_upstream import RawUpstream, raw_upstream
+from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
@@ -190,6 +190,82 @@ async def test_a_signal_to_workers_that_start_is_acted_on_once_they_serve(
             gateway.process.terminate()
         assert await gateway.exit_code() == 0
     assert "worker_ended" not in gateway.events()
+
+
+async def respond_late(call: Call) -> None:
+    await call.head()
+    await asyncio.sleep(1.0)
+    await call.send(OK)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("first", ["workers", "parent"])
+async def test_a_signal_to_every_process_at_once_cuts_no_request(
+    upstream: RawUpstream, tmp_path: Path, number: signal.Signals, first: str
+) -> None:
+    """As from a terminal's Ctrl-C, and from systemd."""
+    upstream.script = respond_late
+    async with gateway_process(tmp_path, upstream.port, workers=2) as gateway:
+        pids = [*worker_pids(gateway), gateway.process.pid]
+        async with raw_client(gateway.port) as one, raw_client(gateway.port) as other:
+            for client in (one, other):
+                await client.send(GET)
+            await until(lambda: len(upstream.calls) == 2)
+            for pid in pids if first == "workers" else reversed(pids):
+                os.kill(pid, number)
+                await asyncio.sleep(0.1)
+            for client in (one, other):
+                assert (await client.answer()).status == 200
+        assert await gateway.exit_code() == 0
+
+
+async def test_a_second_signal_ends_all_workers_at_once(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async with gateway_process(
+        tmp_path, upstream.port, workers=2, GATEWAY_DRAIN_DELAY="30"
+    ) as gateway:
+        for _ in range(2):
+            gateway.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.3)
+        assert await gateway.exit_code(within=2) == 128 + signal.SIGTERM
+    assert gateway.events().count("stopped_at_once") == 2
+
+
+@pytest.mark.faults
+async def test_a_worker_that_hangs_does_not_keep_the_gateway_from_its_end(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async with gateway_process(
+        tmp_path,
+        upstream.port,
+        workers=2,
+        GATEWAY_DRAIN_DELAY="0",
+        GATEWAY_SHUTDOWN_GRACE="0",
+    ) as gateway:
+        os.kill(worker_pids(gateway)[0], signal.SIGSTOP)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.exit_code(within=15) == signal.SIGKILL
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_one_port_for_both_sides_is_a_line_without_a_traceback(
+    upstream: RawUpstream, tmp_path: Path, workers: int
+) -> None:
+    [port] = free_ports(1)
+    async with gateway_process(
+        tmp_path,
+        upstream.port,
+        workers=workers,
+        is_awaited=False,
+        GATEWAY_PORT=str(port),
+        GATEWAY_INTERNAL_PORT=str(port),
+    ) as gateway:
+        line = f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+        await until(lambda: line in gateway.events())
+        if workers == 1:
+            assert await gateway.exit_code() == 2
+    assert "Traceback" not in gateway.events()
 
 
 def is_open(port: int) -> bool:

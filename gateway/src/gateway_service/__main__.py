@@ -51,6 +51,9 @@ mapped and unmapped for each piece, as it would be if it were said by one of the
 
 _FAILURE: Final = 1
 
+_LAST_SECONDS: Final = 10.0
+"""That a worker takes at most to end, once its requests have ended or were cut."""
+
 
 def main() -> None:
     """Run the command that the arguments name."""
@@ -104,23 +107,30 @@ def _asked(arguments: argparse.Namespace) -> Asked:
 
 
 def _serve(settings: GatewaySettings, ports: str | None, shared: str | None) -> int:
-    """Serve in this process, or in several of which this one is the parent.
+    """Serve; what cannot be used is a line each, and exit code 2.
 
     A worker is told of its ports, and of what it shares, by their descriptors.
     """
-    if ports is not None and shared is not None:
-        return _serve_as_worker(settings, Ports.inherit(ports), shared)
-    if fault := target_fault(settings.access_log):
-        exit_unusable(fault)
     try:
-        last_good = LastGood(settings.config, os.environ)
-        all_ports = Ports.bind(settings)
+        if ports is not None and shared is not None:
+            return _serve_as_worker(settings, Ports.inherit(ports), shared)
+        return _serve_as_parent(settings)
     except ConfigError as error:
         exit_unusable(*error.faults)
     except ListenError as error:
         exit_unusable(str(error))
+
+
+def _serve_as_parent(settings: GatewaySettings) -> int:
+    """Serve in this process, or in several of which this one is the parent."""
+    if fault := target_fault(settings.access_log):
+        exit_unusable(fault)
+    last_good = LastGood(settings.config, os.environ)
+    all_ports = Ports.bind(settings)
     if settings.workers > 1:
-        return asyncio.run(Supervisor(all_ports, last_good).run())
+        longest = (settings.drain_delay + settings.shutdown_grace).total_seconds()
+        longest += _LAST_SECONDS
+        return asyncio.run(Supervisor(all_ports, last_good, longest_stop=longest).run())
 
     async def serve() -> int:
         raise_limit()

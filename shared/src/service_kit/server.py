@@ -45,7 +45,16 @@ _INTERNAL_GRACE_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 0.2
 """How long a process that is to end at once waits for its log to be taken."""
 
-HELD_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+SUPERVISOR_STOPS: Final = signal.SIGUSR1
+"""What a supervisor sends to have its workers stop.
+
+Terminals and systemd signal every process of a service, so that a worker which got
+SIGTERM from its supervisor, too, would take it for the second one.
+"""
+
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, SUPERVISOR_STOPS)
+
+HELD_SIGNALS: Final = frozenset({*_STOP_SIGNALS, signal.SIGHUP})
 """Those that a process may hold back while it starts; they come once it serves."""
 
 S = TypeVar("S")
@@ -97,6 +106,7 @@ async def serve_until_stopped(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
 
+    What a supervisor sends is counted apart from what others do.
     ``public`` serves the public side inside of its block, and gives its address.
     It is started before the internal port opens, so whoever can ask for readiness gets
     a true response; it is stopped before it, too.
@@ -184,19 +194,23 @@ async def _set_up(runner: web.BaseRunner) -> AsyncIterator[None]:
 def _stop_signals() -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    told_by: set[bool] = set()
+    """Who has told it to stop: the supervisor (True), others (False)."""
 
     def on_signal(number: int) -> None:
-        if stop.is_set():
+        is_supervisor = number == SUPERVISOR_STOPS
+        if is_supervisor in told_by:
             _logger.warning("stopped_at_once")
             flush_logs(_LAST_WORDS_SECONDS)
-            os._exit(_SIGNALLED + number)
+            os._exit(_SIGNALLED + (signal.SIGTERM if is_supervisor else number))
+        told_by.add(is_supervisor)
         stop.set()
 
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in _STOP_SIGNALS:
         loop.add_signal_handler(each, on_signal, each)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     try:
         yield stop
     finally:
-        for each in (signal.SIGTERM, signal.SIGINT):
+        for each in _STOP_SIGNALS:
             loop.remove_signal_handler(each)

@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from service_kit.server import SUPERVISOR_STOPS
+
 _AT_ONCE: Final = 65_536
 
 
@@ -29,13 +31,13 @@ class Parent:
     def follow(
         self, loop: asyncio.AbstractEventLoop, tell: Callable[[Sequence[bytes]], None]
     ) -> None:
-        """Hand on what comes; at the end stop this process like a signal does."""
+        """Hand on what comes; at the end stop this process, as the supervisor would."""
 
         def read() -> None:
             data = os.read(self._descriptor, _AT_ONCE)
             if not data:
                 loop.remove_reader(self._descriptor)
-                signal.raise_signal(signal.SIGTERM)
+                signal.raise_signal(SUPERVISOR_STOPS)
             hand_on(data)
 
         def hand_on(data: bytes) -> None:

@@ -28,7 +28,7 @@ from gateway_service.operations.lookout import Lookout
 from gateway_service.operations.ports import Ports
 from gateway_service.operations.shared_memory import SharedMemory
 from gateway_service.upstreams.watching import repeat
-from service_kit.server import HELD_SIGNALS
+from service_kit.server import HELD_SIGNALS, SUPERVISOR_STOPS
 
 _QUICK: Final = 5.0
 """A worker that lived shorter has failed to start; the next one has to wait."""
@@ -45,14 +45,18 @@ _logger: Final = logging.getLogger(__name__)
 class Supervisor:
     """Keeps workers running until it is told to stop.
 
+    One that has not ended ``longest_stop`` seconds after that is killed: it hangs.
     It is started with `HELD_SIGNALS` held, and its workers are, too: a signal that
     comes before a worker serves is acted on once it does.
     """
 
     _lookout: Lookout
 
-    def __init__(self, ports: list[Ports], last_good: LastGood) -> None:
+    def __init__(
+        self, ports: list[Ports], last_good: LastGood, *, longest_stop: float
+    ) -> None:
         self._ports = ports
+        self._longest_stop = longest_stop
         self._last_good = last_good
         self._memory = SharedMemory.create(len(ports))
         self._running: dict[int, Process] = {}
@@ -88,7 +92,9 @@ class Supervisor:
         self._stopping.set()
         for ports in self._ports:
             ports.close()
-        self._pass_on(signal.SIGTERM)
+        self._send(SUPERVISOR_STOPS)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._longest_stop, self._send, signal.SIGKILL)
 
     def _begin_reload(self) -> None:
         self._spawn(self._reload())
@@ -128,7 +134,7 @@ class Supervisor:
             if process.stdin is not None and not process.stdin.is_closing():
                 yield process.stdin
 
-    def _pass_on(self, number: signal.Signals) -> None:
+    def _send(self, number: signal.Signals) -> None:
         for process in self._running.values():
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
@@ -159,7 +165,7 @@ class Supervisor:
         if process is None:
             return _NOT_STARTED
         if self._stopping.is_set():  # while it was started, so nobody told it
-            process.terminate()
+            process.send_signal(SUPERVISOR_STOPS)
         code = await process.wait()
         del self._running[worker]
         self._memory.forget(worker)
