@@ -133,6 +133,15 @@ async def test_g4_an_ambiguous_body_is_refused_and_the_connection_closed(
     assert upstream.calls == []
 
 
+@pytest.mark.parametrize("end", [b"\n\n", b"\nHost: a\n\n", b"\r\nHost: a\nX: y"])
+async def test_g4_lines_that_end_with_lf_alone_are_refused_at_once(
+    end: bytes, gateway: RunningGateway
+) -> None:
+    async with raw_client(gateway.port) as client:
+        await client.send(b"GET /api/x HTTP/1.1" + end)
+        assert (await client.answer(within=2)).status == 400
+
+
 async def test_g4_http_10_with_a_coding_is_refused(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:

@@ -67,6 +67,10 @@ def _fields_too_large() -> MalformedError:
     )
 
 
+def _control_character() -> MalformedError:
+    return MalformedError("A line of the head holds a control character.")
+
+
 class RequestLine(NamedTuple):
     """What a request line says, not looked into yet."""
 
@@ -110,6 +114,8 @@ def check_unfinished_head(data: bytes, start: int, limits: HeadLimits) -> None:
     """
     if data[start : start + 1].translate(None, _TCHAR + CRLF):
         raise MalformedError("This is not HTTP.")
+    if data.count(b"\n", start) != data.count(CRLF, start):
+        raise _control_character()
     longest_end = start + limits.start_line
     if len(data) <= longest_end:
         return
@@ -137,7 +143,7 @@ def check_line(line: bytes) -> None:
     So there is no folding, no bare LF or CR and no NUL for anyone to read differently.
     """
     if line.translate(None, _FIELD_BYTES):
-        raise MalformedError("A line of the head holds a control character.")
+        raise _control_character()
 
 
 def field_name(line: bytes) -> bytes:
