@@ -61,7 +61,7 @@ def _keys(dotted: str) -> list[str]:
 def _outside_of_strings(text: str) -> Iterator[tuple[int, str]]:
     """Yield the numbered lines that do not begin within a multi-line string."""
     within: str | None = None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if within is None:
             yield number, line
         for quotes in _MULTI_LINE.findall(line):
