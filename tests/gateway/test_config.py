@@ -300,6 +300,11 @@ timeouts = { total = 0, idle = true }
         pytest.param(
             "limits.body = true\n" + LEAST, "g.toml:1: limits.body must", id="a boolean"
         ),
+        pytest.param(
+            "# a\u2028b\u0085c\nlimits.body = true\n" + LEAST,
+            "g.toml:2: limits.body must",
+            id="after a line that is one to TOML",
+        ),
     ],
 )
 def test_fault_is_named(text: str, fault: str) -> None:
@@ -361,6 +366,22 @@ def test_prefix_that_could_match_nothing_safe_is_a_fault(prefix: str) -> None:
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "get", "BREW"])
 def test_g3_method_the_gateway_never_forwards_is_a_fault(method: str) -> None:
     assert "routes[0].methods must be of" in faults(f'{LEAST}methods = ["{method}"]')[0]
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "valkey://",
+        "valkey://a:99999",
+        "valkey://a?socket_timeout=soon",
+        "valkey://a?db=first",
+        "valkey://a?unknown=1",
+        "valkeys://a?ssl_cert_reqs=some",
+    ],
+)
+def test_store_that_cannot_be_connected_to_is_a_fault(store: str) -> None:
+    [fault] = faults(f'rate_limit_store = "{store}"\n{LEAST}')
+    assert fault.startswith("g.toml:1: rate_limit_store must be")
 
 
 def test_faults_of_the_environment_name_the_variable() -> None:

@@ -4,14 +4,67 @@ Needs the package `valkey`, which `limits[async-valkey]` brings.
 """
 
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from valkey.asyncio import BlockingConnectionPool
 from valkey.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from valkey.exceptions import ValkeyError
 
-from service_kit.counters import SENTINEL_SCHEMES, sentinels_of
+_LAST_PORT: Final = 65_535
+
+_SCHEMES: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
+
+_SENTINEL_SCHEMES: Final = frozenset({"valkey+sentinel", "redis+sentinel"})
+"""Of URLs that name Sentinels, and the service that they watch."""
 
 _PASSWORD: Final = "sentinel_password"  # noqa: S105 - a parameter's name
+
+
+def is_store_url(url: str) -> bool:
+    """Whether a URL names a Valkey, or a Redis, on some host or behind Sentinels.
+
+    ``valkey+sentinel://[USER]:PASSWORD@host:26379,other:26379/SERVICE[/DATABASE]``;
+    ``?sentinel_password=…`` if the Sentinels themselves want one.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _SENTINEL_SCHEMES:
+        is_named = parts.scheme in _SCHEMES and bool(parts.hostname)
+        return is_named and _has_port(parts) and _is_usable(url)
+    service, _, database = parts.path.strip("/").partition("/")
+    return (
+        bool(sentinels_of(url))
+        and bool(service)
+        and database.isdecimal() | (not database)
+        and _is_usable(url)
+    )
+
+
+def _is_usable(url: str) -> bool:
+    """Whether connections can be made of what a URL says, its query included."""
+    try:
+        open_pool(url, seconds=1, most=1).make_connection()  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError, ValkeyError):
+        return False
+    return True
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Whether a port is one, or is left out."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+def sentinels_of(url: str) -> list[tuple[str, int]]:
+    """Return hosts and ports of the Sentinels in a URL, none where it is wrong."""
+    found = []
+    for place in urlsplit(url).netloc.rpartition("@")[2].split(","):
+        host, _, port = place.rpartition(":") if ":" in place else (place, "", "26379")
+        if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+            return []
+        found.append((host, int(port)))
+    return found
 
 
 class _SentinelPool(SentinelConnectionPool, BlockingConnectionPool):
@@ -37,7 +90,7 @@ def open_pool(url: str, *, seconds: float, most: int) -> BlockingConnectionPool:
     }
     room: dict[str, Any] = {"max_connections": most, "timeout": seconds}
     parts = urlsplit(url)
-    if parts.scheme not in SENTINEL_SCHEMES:
+    if parts.scheme not in _SENTINEL_SCHEMES:
         return BlockingConnectionPool.from_url(url, **room, **bounds)
     service, _, database = parts.path.strip("/").partition("/")
     name, _, password = parts.netloc.rpartition("@")[0].partition(":")

@@ -13,7 +13,7 @@ from gateway_service.config.clients import RateLimit
 from gateway_service.proxy.rate_limits import RateLimits
 from identity_service.domain.throttling import Limit
 from identity_service.storage.throttle_counters import ValkeyCounters, open_counters
-from service_kit.counters import is_store_url, sentinels_of
+from service_kit.valkey_pools import is_store_url, sentinels_of
 
 TEN_AN_HOUR: Final = (Limit(10, timedelta(hours=1)),)
 FAILOVER_SECONDS: Final = 20.0
@@ -78,6 +78,9 @@ async def shared_rate(rates: RateLimits) -> None:
         ("valkey+sentinel://a,,b/counters", False),
         ("valkey+sentinel:///counters", False),
         ("valkey+sentinel://a/counters/first", False),
+        ("valkey+sentinel://a:99999/counters", False),
+        ("valkey+sentinel://a/counters?sentinel_password=b", True),
+        ("valkey+sentinel://a/counters?sentinel_password=b&sentinel_password=c", False),
     ],
 )
 def test_what_a_url_of_sentinels_is_like(url: str, *, is_one: bool) -> None:

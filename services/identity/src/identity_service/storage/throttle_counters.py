@@ -18,8 +18,8 @@ from limits.errors import StorageError
 from valkey.asyncio import BlockingConnectionPool, Valkey
 
 from identity_service.domain.throttling import Limit
-from service_kit.counters import SharedStore, is_store_url
-from service_kit.valkey_pools import open_pool
+from service_kit.counters import SharedStore
+from service_kit.valkey_pools import is_store_url, open_pool
 
 T = TypeVar("T")
 
