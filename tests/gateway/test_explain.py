@@ -41,6 +41,8 @@ def told(config: Config, method: str, url: str, *headers: str) -> str:
         ("POST /api/test/all", 1, "405 method_not_allowed"),
         ("GET /api/test/%zz", 1, "400: The request target is malformed."),
         ("CONNECT a:443", 1, "501"),
+        ("OPTIONS *", 0, "204"),
+        ("GET /api/test/\udcff", 1, "400: The request target is malformed."),
     ],
 )
 def test_the_outcome_is_told_and_is_the_exit_code(
@@ -63,6 +65,21 @@ def test_what_the_headers_say_is_told() -> None:
     assert "sent to content" in told(config, "GET", "/api/x", "Host: a.example")
     assert "sent to content" in told(config, "GET", "/api/x", "Via: 1.1 other")
     assert "508 loop_detected" in told(config, "GET", "/api/x", "Via: 1.1 Gateway")
+
+
+def test_an_options_that_may_go_no_further_is_told() -> None:
+    config = config_for(8002)
+    for hops, words in (("0", "204: the route's"), ("1", "sent to"), ("x", "400 inv")):
+        assert words in told(config, "OPTIONS", "/api/x", f"Max-Forwards: {hops}")
+
+
+def test_limits_that_are_off_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(FILE)
+    assert explain(path, {}, Asked("GET", "/api/test", []), limits_rates=False) == 0
+    assert "rate limit  none" in capsys.readouterr().out
 
 
 def test_a_bad_configuration_is_named(

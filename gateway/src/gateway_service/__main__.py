@@ -63,7 +63,8 @@ def main() -> None:
         case "check":
             sys.exit(check(settings.config, os.environ))
         case "explain":
-            sys.exit(explain(settings.config, os.environ, _asked(arguments)))
+            asked, limits = _asked(arguments), settings.rate_limits
+            sys.exit(explain(settings.config, os.environ, asked, limits_rates=limits))
         case "doctor":
             sys.exit(asyncio.run(report(diagnose(settings, os.environ))))
         case _:

@@ -19,9 +19,11 @@ from gateway_service.http1.parsing.requests import Request, read_request
 from gateway_service.operations.doctor import BAD_CONFIGURATION
 from gateway_service.proxy.cors import VARY, Cors, is_preflight
 from gateway_service.proxy.headers import request_fields
-from gateway_service.proxy.messages import is_loop
+from gateway_service.proxy.messages import hops_left, is_loop
+from gateway_service.proxy.rate_limits import without_limits
 from gateway_service.proxy.routing import Route, Routes
 from gateway_service.proxy.state import pages_of
+from service_kit.problems import ProblemError
 
 _REFUSED: Final = 1
 _LABEL_WIDTH: Final = 12
@@ -53,13 +55,17 @@ class Explanation(NamedTuple):
     is_served: bool
 
 
-def explain(path: Path, environ: Mapping[str, str], asked: Asked) -> int:
+def explain(
+    path: Path, environ: Mapping[str, str], asked: Asked, *, limits_rates: bool = True
+) -> int:
     """Write what the configuration makes of a request; return the exit code."""
     try:
         config = read_config(path, environ)
     except ConfigError as error:
         sys.stderr.writelines(f"{each}{os.linesep}" for each in error.faults)
         return BAD_CONFIGURATION
+    if not limits_rates:
+        config = without_limits(config)
     explanation = explanation_of(config, asked)
     sys.stdout.writelines(f"{line}\n" for line in explanation.lines)
     return 0 if explanation.is_served else _REFUSED
@@ -98,11 +104,13 @@ def _head(asked: Asked) -> bytes:
     lines = [f"{asked.method} {target} HTTP/1.1", *host, *asked.headers]
     if any("\r" in line or "\n" in line for line in lines):
         raise MalformedError("A line end is in the request.")
-    return "\r\n".join(lines).encode()
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _without_route(request: Request, pages: Container[str]) -> tuple[str, bool]:
     """Return what happens, in words, and whether it is what the client wants."""
+    if request.path == "*":
+        return "204: the methods that the gateway lets through", True
     if request.path not in pages:
         return "404 not_found: no route and no page has this path", False
     if request.method not in PAGE_METHODS:
@@ -112,9 +120,8 @@ def _without_route(request: Request, pages: Container[str]) -> tuple[str, bool]:
 
 def _on_route(request: Request, route: Route, pseudonym: str) -> tuple[str, bool]:
     """Return the same for a request on a route."""
-    wanted = request.values.get(_PREFLIGHT_METHOD)
-    if is_preflight(request.method, request.origin, wanted[0] if wanted else None):
-        return "204: a preflight, which the gateway itself responds to", True
+    if (here := _responded_here(request)) is not None:
+        return here
     if request.method not in route.methods:
         allowed = ", ".join(sorted(route.methods))
         return f"405 method_not_allowed: the route lets {allowed} through", False
@@ -123,6 +130,20 @@ def _on_route(request: Request, route: Route, pseudonym: str) -> tuple[str, bool
     if is_loop(request.values.get(b"via", []), pseudonym.encode("ascii")):
         return f"508 loop_detected: its Via names {pseudonym}, this gateway", False
     return f"sent to {route.upstream}", True
+
+
+def _responded_here(request: Request) -> tuple[str, bool] | None:
+    """Return the same for an OPTIONS that no upstream gets; None for all else."""
+    wanted = request.values.get(_PREFLIGHT_METHOD)
+    if is_preflight(request.method, request.origin, wanted[0] if wanted else None):
+        return "204: a preflight, which the gateway itself responds to", True
+    try:
+        is_last_hop = hops_left(request) == 0
+    except ProblemError as error:
+        return f"400 {error.problem.code}: {error.problem.message}", False
+    if is_last_hop:
+        return "204: the route's methods, for Max-Forwards is 0", True
+    return None
 
 
 def _route(route: Route) -> Iterator[str]:

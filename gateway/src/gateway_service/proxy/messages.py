@@ -96,6 +96,22 @@ def _trace_lines(exchange: Exchange, *, is_trusted: bool) -> bytes:
     )
 
 
+def hops_left(request: Request) -> int | None:
+    """Return how many hops an OPTIONS may still go (RFC 9110, 7.6.2); None: any.
+
+    Raises
+    ------
+    ProblemError
+        Max-Forwards is malformed.
+    """
+    forwards = request.values.get(b"max-forwards")
+    if forwards is None or request.method != "OPTIONS":
+        return None
+    if len(forwards) > 1 or not re.fullmatch(rb"\d{1,9}", forwards[0]):
+        raise ProblemError(problems.MALFORMED_MAX_FORWARDS)
+    return int(forwards[0])
+
+
 def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes:
     """Return the last lines of a head: what few requests have."""
     if is_upgrade:
@@ -103,9 +119,8 @@ def request_framing(request: Request, length: int, *, is_upgrade: bool) -> bytes
     lines = b""
     if length or request.method in _ALWAYS_FRAMED:
         lines = body_line(length)
-    forwards = request.values.get(b"max-forwards")
-    if forwards is not None and request.method == "OPTIONS":
-        lines += b"Max-Forwards: %d\r\n" % (int(forwards[0]) - 1)
+    if b"max-forwards" in request.values and (hops := hops_left(request)):
+        lines += b"Max-Forwards: %d\r\n" % (hops - 1)
     return lines
 
 

@@ -15,6 +15,7 @@ from gateway_service.http1.rendering import date_line
 from gateway_service.proxy import problems
 from gateway_service.proxy.cors import VARY, is_preflight
 from gateway_service.proxy.forwarding import Forwarding
+from gateway_service.proxy.messages import hops_left
 from gateway_service.proxy.rate_limits import policy_line, quota_line
 from gateway_service.proxy.refused_origins import RefusedOrigins
 from gateway_service.proxy.routing import Route
@@ -100,12 +101,7 @@ def _respond_to_options(exchange: Exchange, route: Route, secure: bytes) -> bool
         exchange.lines = route.cors.for_preflight(origin) + secure
         exchange.respond(_NO_CONTENT, date_line(), b"")
         return True
-    forwards = values.get(b"max-forwards")
-    if forwards is None:
-        return False
-    if len(forwards) > 1 or not re.fullmatch(rb"\d{1,9}", forwards[0]):
-        raise ProblemError(problems.MALFORMED_MAX_FORWARDS)
-    if int(forwards[0]):
+    if hops_left(exchange.request) != 0:
         return False
     _allow(exchange, route.allow)
     return True
