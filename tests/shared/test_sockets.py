@@ -49,6 +49,8 @@ def test_a_name_stands_for_all_its_addresses() -> None:
         ("127.0.0.1", "Address already in use"),
         ("192.0.2.1", "Cannot assign requested address"),
         ("no-such-name.invalid", ""),
+        ("no..name", "a part of the name is empty"),
+        ("x" * 64, "a part of the name is empty"),
     ],
 )
 def test_what_cannot_be_bound_is_said_in_one_line(host: str, reason: str) -> None:

@@ -9,12 +9,17 @@ BACKLOG: Final = 1_024
 """Connections that wait to be accepted."""
 
 _LAST_PORT: Final = 65_535
+_NO_NAME: Final = "a part of the name is empty, or longer than 63 characters"
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """An address of a family that this machine does not have; a name may have others."""
 
 
 class ListenError(Exception):
     """A port cannot be listened on; the text says which and why, in one line."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"cannot listen on {place}: {reason}")
+        self.reason = reason
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
@@ -49,7 +54,7 @@ def listen(bound: socket.socket) -> None:
 def _listen_error(address: Any, error: OSError) -> ListenError:  # noqa: ANN401
     named = isinstance(error, socket.gaierror)
     reason = error.strerror if named else os.strerror(error.errno or errno.EINVAL)
-    return ListenError(f"cannot listen on {host_port(address)}: {reason}")
+    return ListenError(host_port(address), reason or "")
 
 
 def host_port(address: Any) -> str:  # noqa: ANN401 - as `getsockname` returns it
@@ -63,9 +68,12 @@ def _bind_all(
 ) -> None:
     if port > _LAST_PORT:
         raise OSError(errno.EINVAL, "")
-    found = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
+    try:
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, _NO_NAME) from None
     places = list(dict.fromkeys(found))
     missing = None
     for family, *_, address in places if port else places[:1]:

@@ -3,10 +3,8 @@
 import asyncio
 import errno
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +29,7 @@ from gateway_service.upstreams.health_checks import probe
 from service_kit.clock import rfc3339, utc_now
 from service_kit.doctor import Finding, fault, note
 from service_kit.running_process import ask_process
+from service_kit.sockets import ListenError, bind
 from service_kit.unknown_settings import examine_variables
 
 BAD_CONFIGURATION: Final = 2
@@ -187,13 +186,11 @@ async def _replica_answers(upstream: UpstreamConfig, endpoint: Endpoint) -> Find
 def _port_is_free(host: str, port: int) -> Finding:
     place = f"listen on {host}:{port}"
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with closing(socket.socket(family)) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-    except OSError as error:
+        for each in bind(host, port):
+            each.close()
+    except ListenError as error:
         advice = "end what has the port, or change GATEWAY_PORT"
-        return fault(place, _reason(error), advice)
+        return fault(place, error.reason.lower(), advice)
     return Finding(place)
 
 
