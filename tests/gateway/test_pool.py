@@ -1,13 +1,14 @@
 """Connections to a replica belong to somebody at every moment."""
 
 import asyncio
+import errno
 
 from tests.support.gateway import upstream_config
 from tests.support.raw_upstream import Call, RawUpstream
 from tests.support.waiting import until
 
 from gateway_service.http1.deadlines import Deadlines
-from gateway_service.http1.descriptors import Descriptors
+from gateway_service.http1.descriptors import Descriptors, is_exhaustion
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.pool import ConnectionPool
@@ -43,3 +44,9 @@ async def test_a_connection_that_comes_when_it_is_given_up_is_closed(
     assert turns > 1
     await until(lambda: all(call.is_over for call in upstream.calls))
     deadlines.close()
+
+
+def test_an_address_that_no_way_leads_to_is_no_lack_of_ports() -> None:
+    error = OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+    assert is_exhaustion(error, "127.0.0.1")
+    assert not is_exhaustion(error, "fe80::1")  # which wants a zone

@@ -4,14 +4,14 @@ import asyncio
 import errno
 import logging
 import resource
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-EXHAUSTED: Final = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
-)
-"""What this process or its system has run out of: it says nothing of a peer."""
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+_ANY_PORT: Final = 9
 
 OWN: Final = 64
 """Descriptors for ports, logs, files, names and probes."""
@@ -43,6 +43,25 @@ def room_for_clients(upstream_connections: int) -> int:
     return left - min(upstream_connections, left // 2)
 
 
+def is_exhaustion(error: OSError, host: str = "") -> bool:
+    """Whether this process or its system has run out: that says nothing of a peer.
+
+    Of an address to connect to, that may be ports: unless this machine has none of its
+    own to go there from, as to `::1` where IPv6 is off.
+    """
+    if error.errno == errno.EADDRNOTAVAIL:
+        return _has_way_to(host)
+    return error.errno in _EXHAUSTED
+
+
+def _has_way_to(host: str) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as one:
+        one.connect((host, _ANY_PORT))  # sends nothing
+        return True
+    return False
+
+
 class Descriptors:
     """Counts how often there was none, and has room made."""
 
@@ -53,9 +72,12 @@ class Descriptors:
         """How often a connection could not be had."""
         self.make_room: Callable[[], object] = lambda: None
 
-    def ran_out(self, error: OSError) -> bool:
-        """Return whether the reason of ``error`` is here, and deal with it."""
-        if error.errno not in EXHAUSTED:
+    def ran_out(self, error: OSError, host: str = "") -> bool:
+        """Return whether the reason of ``error`` is here, and deal with it.
+
+        ``host`` is the address that was to be connected to.
+        """
+        if not is_exhaustion(error, host):
             return False
         self.exhausted += 1
         if self._loop.time() >= self._logged_at + _LOG_INTERVAL:

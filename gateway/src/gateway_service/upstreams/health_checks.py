@@ -4,7 +4,7 @@ import asyncio
 from typing import Final, NamedTuple
 
 from gateway_service.config.model import HealthConfig
-from gateway_service.http1.descriptors import EXHAUSTED
+from gateway_service.http1.descriptors import is_exhaustion
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import ProbeResult
 from gateway_service.upstreams.replica import ReplicaHealth
@@ -36,7 +36,7 @@ async def probe(endpoint: Endpoint, config: HealthConfig) -> Probe:
         detail = f"no response in {config.timeout:g} s (health.timeout)"
         return Probe(ProbeResult.SILENT, detail)
     except OSError as error:
-        if error.errno in EXHAUSTED:
+        if is_exhaustion(error, endpoint.host):
             return Probe(ProbeResult.UNSENT, error.strerror or "")
         return Probe(ProbeResult.SILENT, error.strerror or type(error).__name__)
     except ValueError:

@@ -88,7 +88,7 @@ class ConnectionPool:
             _close_unwanted(opening)
             raise UpstreamError(FailureKind.REFUSED, is_late=True) from None
         except OSError as error:
-            if self._descriptors.ran_out(error):
+            if self._descriptors.ran_out(error, self._endpoint.host):
                 raise ProblemError(TOO_MANY_CONNECTIONS) from None
             raise UpstreamError(FailureKind.REFUSED) from None
         self._deadlines.add(connection)
