@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import resource
 import select
 import threading
 import time
@@ -163,3 +164,22 @@ def test_a_reader_that_is_gone_is_said_once_and_its_lines_are_counted(
     writer.close(5)
     assert writer.dropped == 6
     assert [type(error) for error in errors] == [BrokenPipeError]
+
+
+def test_a_line_that_a_full_disk_tears_spoils_no_other(tmp_path: Path) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    writer = LineWriter(opener(tmp_path / "log"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))  # stands for the disk
+    try:
+        writer.write(LINE)
+        writer.write(LINE)
+        writer.write(LINE)
+        writer.flush(5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    writer.write(LINE)
+    writer.write(LINE)
+    writer.close(5)
+    written = (tmp_path / "log").read_bytes()
+    assert written == LINE + LINE[:50] + b"\n" + LINE + LINE
+    assert writer.dropped == 2

@@ -15,6 +15,8 @@ _ATOMIC: Final = 4_096
 """What Linux writes to a pipe at once or not at all (PIPE_BUF): so processes that share
 a pipe do not mix their lines, and one that ends does not leave half a line."""
 
+_LINE_END: Final = ord("\n")
+
 _REOPEN: Final = b"reopen"
 """In the queue: the target is opened anew before the next lines."""
 
@@ -53,6 +55,8 @@ class LineWriter:
         self._is_closed = False
         self._is_failing = False
         self._reported = 0
+        self._ends_line = True
+        """Whether what was written last did; a full disk may have torn a line."""
         self._descriptor: int | None = None
         self._try_to_open()
         threading.Thread(target=self._run, name="line writer", daemon=True).start()
@@ -126,6 +130,7 @@ class LineWriter:
     def _open_again(self) -> None:
         """Open the target; the present one stays where that fails."""
         before, self._descriptor = self._descriptor, self._open_target()
+        self._ends_line = True
         if before is not None:
             os.close(before)
 
@@ -134,8 +139,10 @@ class LineWriter:
         try:
             if self._descriptor is None:
                 self._descriptor = self._open_target()
+            if not self._ends_line:
+                self._write_all(self._descriptor, b"\n")
             for piece in _pieces(lines, self._descriptor):
-                _write_all(self._descriptor, piece)
+                self._write_all(self._descriptor, piece)
                 written += piece.count(b"\n")
         finally:
             with self._changed:
@@ -144,6 +151,19 @@ class LineWriter:
         lost, self._reported = self.dropped - self._reported, self.dropped
         if lost:
             self._on_flowing(lost)
+
+    def _write_all(self, descriptor: int, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                count = os.write(descriptor, rest)
+            except BlockingIOError:  # whoever shares the pipe has made it non-blocking
+                writable = select.poll()
+                writable.register(descriptor, select.POLLOUT)
+                writable.poll()
+            else:
+                self._ends_line = rest[count - 1] == _LINE_END
+                rest = rest[count:]
 
     def _fail(self, error: OSError) -> None:
         if not self._is_failing:
@@ -162,14 +182,3 @@ def _pieces(lines: bytes, descriptor: int) -> Iterator[bytes]:
         end = end or lines.find(b"\n", start) + 1 or len(lines)
         yield lines[start:end]
         start = end
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # whoever shares the pipe has made it non-blocking
-            writable = select.poll()
-            writable.register(descriptor, select.POLLOUT)
-            writable.poll()
