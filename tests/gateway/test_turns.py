@@ -94,6 +94,27 @@ def silent(upstream: RawUpstream) -> asyncio.Event:
     return asked
 
 
+async def test_a_client_that_ends_and_reads_nothing_keeps_no_connection(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + bytes(
+        60_000
+    )
+    timeouts = ClientTimeouts(send=0.3)
+    config = config_for(upstream.port, client_timeouts=timeouts)
+    async with running_gateway(config, tmp_path) as gateway:
+        server = gateway.app.server
+        with plain_client(gateway.port, receives=1) as client:
+            await until(lambda: bool(server.connections))
+            [connection] = server.connections
+            sock = connection._transport.get_extra_info("socket")  # noqa: SLF001 - nobody else has it
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            client.send(GET)
+            await until(lambda: bool(upstream.requests) and connection.is_idle)
+            client.shutdown(socket.SHUT_WR)
+            await until(lambda: not server.connections)
+
+
 async def test_an_answer_that_comes_with_the_end_of_sending_is_not_lost(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

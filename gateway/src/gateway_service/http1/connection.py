@@ -81,6 +81,8 @@ class ClientConnection(Receiver):
             case State.BROKEN:
                 pass
             case _:
+                send_at = self.loop.time() + self._timeouts.send
+                self.deadline = min(self.deadline, send_at)
                 return False
         return self._transport.can_write_eof()
 
