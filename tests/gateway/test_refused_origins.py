@@ -43,6 +43,12 @@ async def test_what_is_allowed_or_within_one_origin_is_not_named(
     async with running_gateway(config_for(upstream.port), tmp_path) as gateway:
         for origin in (ALLOWED_ORIGIN, "http://gateway.test", "https://gateway.test"):
             await ask(gateway.port, GET.format(origin).encode())
+        for origin, port in (("http", "80"), ("https", "443")):
+            request = GET.format(f"{origin}://gateway.test")
+            request = request.replace(
+                "Host: gateway.test", f"Host: Gateway.Test:{port}"
+            )
+            await ask(gateway.port, request.encode())
         await ask(gateway.port, b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
     assert refused(caplog) == []
 

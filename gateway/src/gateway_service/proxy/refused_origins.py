@@ -11,6 +11,9 @@ _PERIOD: Final = 3_600.0
 _LONGEST: Final = 256
 """Characters of an origin that are logged."""
 
+_DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
+"""At the end of an authority; an origin leaves them out (RFC 6454, 6.2)."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -24,7 +27,9 @@ class RefusedOrigins:
 
     def note(self, untrusted_origin: bytes, host: bytes, route: str) -> None:
         """Name an origin, unless it has been or is the gateway's own."""
-        if untrusted_origin.partition(b"://")[2].lower() == host.lower():
+        scheme, _, authority = untrusted_origin.lower().partition(b"://")
+        host = host.lower()
+        if authority in {host, host.removesuffix(_DEFAULT_PORTS.get(scheme, b""))}:
             return  # browsers send Origin within one origin, too
         now = self._now()
         if now >= self._ends_at:
