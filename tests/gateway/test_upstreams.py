@@ -191,7 +191,15 @@ def test_back_off_is_forgotten_after_a_good_while(clock: FakeClock) -> None:
 
 @pytest.mark.parametrize(
     ("count", "share", "most_ejected"),
-    [(1, 0.5, 0), (2, 0.5, 1), (3, 0.5, 1), (4, 0.5, 2), (10, 0.3, 3), (3, 1.0, 2)],
+    [
+        (1, 0.5, 0),
+        (2, 0.5, 1),
+        (3, 0.5, 1),
+        (4, 0.5, 2),
+        (10, 0.3, 3),
+        (3, 1.0, 2),
+        (3, 0.0, 0),
+    ],
 )
 def test_no_more_than_the_share_and_never_all_are_ejected(
     clock: FakeClock, count: int, share: float, most_ejected: int

@@ -260,7 +260,8 @@ class Upstream:
     def _may_eject_another(self) -> bool:
         count = len(self.replicas)
         out = sum(1 for replica in self.replicas if replica.ejected_until)
-        allowed = max(1, int(count * self.config.ejection.share))
+        share = self.config.ejection.share
+        allowed = max(1, int(count * share)) if share else 0
         return out < min(allowed, count - 1)
 
     def _choose_usable(self) -> None:
