@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import hashlib
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,27 +67,36 @@ async def test_a_large_body_goes_up(
     assert upstream.calls[0].requests()[0].body == body
 
 
-async def test_a_replica_may_refuse_an_upload_and_leave(
-    upstream: RawUpstream, tmp_path: Path
-) -> None:
-    async def script(call: Call) -> None:
-        await call.head()
-        await asyncio.sleep(0.002)
-        call.send_now(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
-        call.reset()
+def refuse_uploads(listener: socket.socket, count: int) -> None:
+    """Respond to the head of each request, and reset the connection."""
+    for _ in range(count):
+        connection, _ = listener.accept()
+        with connection:
+            received = b""
+            while b"\r\n\r\n" not in received:
+                received += connection.recv(1_024)  # so some of it stays unread
+            connection.sendall(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
 
-    upstream.script = script
-    config = config_for(upstream.port, body_limit=BIG)
+
+async def test_a_replica_may_refuse_an_upload_and_leave(tmp_path: Path) -> None:
+    times = 40  # its refusal meets a write in one of three
     head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % BIG
     pieces = [bytes(BIG // 60)] * 60
-    async with running_gateway(config, tmp_path) as gateway:
-        for _ in range(20):  # the refusal meets a write in one of three
-            async with raw_client(gateway.port) as client:
-                sending = asyncio.create_task(client.send(head, *pieces))
-                assert (await client.answer()).status == 413
-                await sending
-        [replica] = gateway.app.control.state.upstreams["content"].replicas
-        assert replica.failures == 0
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+        refusing = asyncio.create_task(
+            asyncio.to_thread(refuse_uploads, listener, times)
+        )
+        config = config_for(listener.getsockname()[1], body_limit=BIG)
+        async with running_gateway(config, tmp_path) as gateway:
+            for _ in range(times):
+                async with raw_client(gateway.port) as client:
+                    sending = asyncio.create_task(client.send(head, *pieces))
+                    assert (await client.answer()).status == 413
+                    await sending
+            [replica] = gateway.app.control.state.upstreams["content"].replicas
+            assert replica.failures == 0
+        await refusing
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
