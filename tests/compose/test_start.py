@@ -1,13 +1,15 @@
 """How soon the containers of a fresh clone serve, their images being there."""
 
+import contextlib
 import json
+import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from tests.support.containers import Containers, docker, engine_answers
+from tests.support.containers import Containers, engine_answers
 from tests.support.missing import skip_missing
 
 pytestmark = [pytest.mark.compose, pytest.mark.faults, pytest.mark.timeout(600)]
@@ -39,11 +41,11 @@ def containers() -> Iterator[Containers]:
 
 
 def test_somebody_signs_in_within_a_minute(containers: Containers) -> None:
-    began_at = time.time()
-    containers.compose("up", "--no-build", "--detach")
-    seconds = signed_in(containers.base_url) - began_at
-    containers.compose("up", "--no-build", "--no-recreate", "--detach", "--wait")
-    ready_at = events(containers, began_at)
+    with events(containers.project) as ready_at:
+        began_at = time.time()
+        containers.compose("up", "--no-build", "--detach")
+        seconds = signed_in(containers.base_url) - began_at
+        containers.compose("up", "--no-build", "--no-recreate", "--detach", "--wait")
     waited = {
         name: ready_at[name] - max(ready_at[each] for each in needs)
         for name, needs in NEEDS.items()
@@ -81,17 +83,25 @@ def answers(request: urllib.request.Request) -> bool:
         return False
 
 
-def events(containers: Containers, since: float) -> dict[str, float]:
-    """Return when each service was healthy first, or had done its work."""
-    lines = docker(
-        *("events", "--since", f"{since:.3f}", "--until", f"{time.time():.3f}"),
-        *("--filter", f"label=com.docker.compose.project={containers.project}"),
-        *("--filter", "type=container", "--format", "{{json .}}"),
-    )
+@contextlib.contextmanager
+def events(project: str) -> Iterator[dict[str, float]]:
+    """Yield when each service was healthy first, or had done its work, at the end.
+
+    They are followed from the start on: the engine keeps only its last 256 events.
+    """
+    command = [
+        *("docker", "events", "--format", "{{json .}}", "--filter", "event=die"),
+        *("--filter", f"label=com.docker.compose.project={project}"),
+        *("--filter", "event=health_status"),
+    ]
     found: dict[str, float] = {}
-    for line in lines.splitlines():
-        event: dict[str, Any] = json.loads(line)
-        if event["Action"] in {"health_status: healthy", "die"}:
-            service = event["Actor"]["Attributes"]["com.docker.compose.service"]
-            found.setdefault(service, event["timeNano"] / 1e9)
-    return found
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as followed:
+        try:
+            yield found
+        finally:
+            followed.terminate()
+        for line in followed.stdout or ():
+            event: dict[str, Any] = json.loads(line)
+            if event["Action"] in {"health_status: healthy", "die"}:
+                service = event["Actor"]["Attributes"]["com.docker.compose.service"]
+                found.setdefault(service, event["timeNano"] / 1e9)

@@ -27,7 +27,9 @@ the repositories, and what it decides it returns: raising would roll it back."""
 RETRY_AFTER: Final = timedelta(seconds=2)
 """When a client should try again after `DatabaseUnavailableError`."""
 
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 10
+"""Within `WORK_SECONDS`, a second or so of it in pauses: where two nodes write, several
+conflicts follow each other, and a server that lets nobody write is soon left out."""
 
 _CONFLICTS: Final = frozenset({1205, 1213, 3101, 8022, 8028, 9007})
 """Errors after which nothing was done, at COMMIT too, and which the next try may not
