@@ -20,6 +20,9 @@ LONGEST_SECONDS: Final = 60.0
 READY_SECONDS: Final = 1.5
 """From the moment when all that a service needs is there."""
 
+LOOK_SECONDS: Final = 2.0
+"""How often the engine looks, so that a service may seem ready so much later."""
+
 NEEDS: Final = {
     "identity": {"migrations", "valkey"},
     "content": {"identity"},
@@ -56,7 +59,7 @@ def test_somebody_signs_in_within_a_minute(containers: Containers) -> None:
         print(f"{name:10} ready after {at - began_at:4.1f} s{after}")  # noqa: T201
 
     assert seconds <= LONGEST_SECONDS
-    assert max(waited.values()) <= READY_SECONDS
+    assert max(waited.values()) <= READY_SECONDS + LOOK_SECONDS
 
 
 def signed_in(base_url: str) -> float:
