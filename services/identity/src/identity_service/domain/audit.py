@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from identity_service.domain.sessions import Caller, Device
+
 GENESIS: Final = "0" * 64
 """What stands for the hash of the event before the first."""
 
@@ -110,15 +112,40 @@ class AuditEvent:
 
     @classmethod
     def by_user(
-        cls, action: Action, user_id: int, address: str, **details: Detail
+        cls, action: Action, user_id: int, device: Device, **details: Detail
     ) -> Self:
-        """Return what a user did to their own account."""
+        """Return the event of a user who did something to their own account."""
         return cls(
             action=action,
             actor_id=user_id,
             subject_id=user_id,
-            address=address,
+            address=device.address,
             details=details,
+        )
+
+    @classmethod
+    def by_caller(
+        cls, action: Action, caller: Caller, user_id: int, **details: Detail
+    ) -> Self:
+        """Return the event of a signed-in user who did something to a user."""
+        return cls(
+            action=action,
+            actor_id=caller.user_id,
+            subject_id=user_id,
+            address=caller.device.address,
+            details=details,
+        )
+
+    @classmethod
+    def without_actor(
+        cls, action: Action, user_id: int | None, device: Device, **details: Detail
+    ) -> Self:
+        """Return an event whose actor is not known, or is the operator.
+
+        ``user_id`` is the user it concerns, None if there is none.
+        """
+        return cls(
+            action=action, subject_id=user_id, address=device.address, details=details
         )
 
 

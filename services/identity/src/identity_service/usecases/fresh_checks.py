@@ -108,9 +108,7 @@ class FreshChecks:
     async def _record(
         self, unit: Repositories, action: Action, caller: Caller, **details: Detail
     ) -> None:
-        event = AuditEvent.by_user(
-            action, caller.user_id, caller.device.address, **details
-        )
+        event = AuditEvent.by_user(action, caller.user_id, caller.device, **details)
         await self._audit.append(unit, event)
 
 

@@ -147,15 +147,10 @@ class Passwords:
             )
             await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
             await self._letters.announce(unit, locked)
-            await self._audit.append(
-                unit,
-                AuditEvent.by_user(
-                    Action.PASSWORD_CHANGED,
-                    user_id,
-                    caller.device.address,
-                    sessions_ended=ended,
-                ),
+            event = AuditEvent.by_user(
+                Action.PASSWORD_CHANGED, user_id, caller.device, sessions_ended=ended
             )
+            await self._audit.append(unit, event)
             return True
 
         if not await self._database.write(work):
@@ -224,14 +219,10 @@ class Passwords:
     async def _refused(
         self, action: Action, user: User | None, verdict: Verdict, device: Device
     ) -> None:
-        await self._audit.record(
-            AuditEvent(
-                action=Action.MALFORMED_HASH if verdict in _UNREADABLE else action,
-                actor_id=None,
-                subject_id=None if user is None else user.id,
-                address=device.address,
-            )
-        )
+        if verdict in _UNREADABLE:
+            action = Action.MALFORMED_HASH
+        user_id = None if user is None else user.id
+        await self._audit.record(AuditEvent.without_actor(action, user_id, device))
 
     async def _upgrade(self, user: User, password: str, device: Device) -> None:
         """Store the same password as it is hashed today, unless there is no time."""

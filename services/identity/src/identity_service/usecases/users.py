@@ -231,16 +231,8 @@ class Users:
         caller: Caller,
         **details: Detail,
     ) -> None:
-        await self._audit.append(
-            unit,
-            AuditEvent(
-                action=action,
-                actor_id=caller.user_id,
-                subject_id=user_id,
-                address=caller.device.address,
-                details=details,
-            ),
-        )
+        event = AuditEvent.by_caller(action, caller, user_id, **details)
+        await self._audit.append(unit, event)
 
 
 async def locked_user(unit: Repositories, user_id: int) -> User:

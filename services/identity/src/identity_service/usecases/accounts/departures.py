@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import LastAdminError, UserNotFoundError
-from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, EndReason
@@ -16,7 +16,6 @@ from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.throttling import Throttle
 from identity_service.usecases.users import locked_user
 from service_kit.clock import Clock
-from service_kit.languages.accepting import preferred_language
 
 
 class Departures:
@@ -61,10 +60,12 @@ class Departures:
             due_at = max(now + self._grace, await _undoable_until(unit, user.id, now))
             if due_at > now:
                 await self._postpone(unit, user, due_at, now)
-                await self._record(unit, Action.DELETION_REQUESTED, caller)
+                action = Action.DELETION_REQUESTED
             else:
                 await self._delete(unit, user.id)
-                await self._record(unit, Action.ACCOUNT_DELETED, caller)
+                action = Action.ACCOUNT_DELETED
+            event = AuditEvent.by_user(action, user.id, caller.device)
+            await self._audit.append(unit, event)
             return due_at
 
         return await self._database.write(work)
@@ -118,28 +119,14 @@ class Departures:
         """Have a user deleted then, and tell them."""
         await unit.users.set_deletion_due_at(user.id, due_at, now)
         await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT, now)
-        await self._outbox.post(
-            unit,
-            Letter(
-                kind=MailKind.ACCOUNT_DELETION,
-                to=user.email,
-                language=preferred_language.get(),
-                user_id=user.id,
-                values={"username": user.name_in_mail, "date": f"{due_at:%Y-%m-%d}"},
-            ),
-        )
+        date = f"{due_at:%Y-%m-%d}"
+        await self._outbox.post_to(unit, user, MailKind.ACCOUNT_DELETION, date=date)
 
     async def _delete(self, unit: Repositories, user_id: int) -> None:
         await unit.sessions.end_all(user_id, EndReason.ACCOUNT_LEFT, self._clock())
         await unit.one_time_tokens.remove_of_user(user_id)
         await unit.outbox.remove_of_user(user_id)
         await unit.users.delete(user_id)
-
-    async def _record(self, unit: Repositories, action: Action, caller: Caller) -> None:
-        await self._audit.append(
-            unit,
-            AuditEvent.by_user(action, caller.user_id, caller.device.address),
-        )
 
 
 async def _refuse_last_admin(unit: Repositories, user: User) -> None:

@@ -21,7 +21,6 @@ from identity_service.domain.usernames import InvalidUsernameError, Username
 from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.accounts.email_verifications import already_signed_up
 from identity_service.usecases.accounts.factor_undos import remove_factors_since
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.accounts.undoing import Undoing
@@ -95,13 +94,13 @@ class EmailChanges:
             owner = await unit.users.get_by_email_key(email.key)
             token = await self._tokens.issue(unit, Purpose.EMAIL_CHANGE, user.id, email)
             if owner is None or owner.id == user.id:
-                letter = _letter(email, user, token)
+                await self._outbox.post(unit, _letter(email, user, token))
             else:
-                letter = already_signed_up(owner)
-            await self._outbox.post(unit, letter)
-            await self._record(
-                unit, Action.EMAIL_CHANGE_REQUESTED, user.id, caller.device
+                await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
+            event = AuditEvent.by_user(
+                Action.EMAIL_CHANGE_REQUESTED, user.id, caller.device
             )
+            await self._audit.append(unit, event)
 
         await self._database.write(work)
 
@@ -122,7 +121,8 @@ class EmailChanges:
             await self._set_address(unit, user, token)
             if not email.is_mailbox_of(user.email):
                 await self._letters.post(unit, user, email)
-            await self._record(unit, Action.EMAIL_CHANGED, user.id, device)
+            event = AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device)
+            await self._audit.append(unit, event)
 
         presented = await self._token_uses.present(untrusted_token, device)
         await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)
@@ -158,14 +158,6 @@ class EmailChanges:
             EmailAddress(token.email, token.email_key),
             now,
             email_verified_at=now,
-        )
-
-    async def _record(
-        self, unit: Repositories, action: Action, user_id: int, device: Device
-    ) -> None:
-        await self._audit.append(
-            unit,
-            AuditEvent.by_user(action, user_id, device.address),
         )
 
 

@@ -78,10 +78,9 @@ class EmailVerifications:
         )
         owner = await unit.users.get_by_email_key(user.email.key)
         if owner is None:
-            letter = _letter(MailKind.SIGN_UP, user.email, token, user_id=None)
+            await self._outbox.post(unit, _sign_up_letter(user.email, token))
         else:
-            letter = already_signed_up(owner)
-        await self._outbox.post(unit, letter)
+            await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
         await self._audit.append(
             unit,
             AuditEvent(action=Action.SIGN_UP_REQUESTED, address=device.address),
@@ -93,7 +92,7 @@ class EmailVerifications:
             return
         user = await unit.users.get(user_id)
         if user is not None and user.email_key == email.key:
-            await self._post(unit, user, preferred_language.get())
+            await self._post(unit, user)
 
     async def answer(self, unit: Repositories, request: MailRequest) -> None:
         """Mail the link again, to whoever has not used it yet.
@@ -112,17 +111,13 @@ class EmailVerifications:
             return
         token, made = make_token()
         await unit.pending_sign_ups.replace_token(pending, made.id, made.digest)
-        await self._outbox.post(
-            unit,
-            _letter(
-                MailKind.SIGN_UP,
-                pending.email,
-                token,
-                user_id=None,
-                language=request.language,
-                lives=pending.expires_at - now,
-            ),
+        letter = _sign_up_letter(
+            pending.email,
+            token,
+            language=request.language,
+            lifetime=pending.expires_at - now,
         )
+        await self._outbox.post(unit, letter)
         await self._record_sent(unit, None, request)
 
     async def confirm(self, untrusted_token: str, device: Device) -> None:
@@ -163,7 +158,8 @@ class EmailVerifications:
             stored.user_id, stored.email_key, self._clock()
         ):
             return False
-        await self._record(unit, Action.EMAIL_VERIFIED, stored.user_id, device)
+        event = AuditEvent.by_user(Action.EMAIL_VERIFIED, stored.user_id, device)
+        await self._audit.append(unit, event)
         return True
 
     async def _create_user(
@@ -201,20 +197,19 @@ class EmailVerifications:
         )
         return True
 
-    async def _post(self, unit: Repositories, user: User, language: str) -> None:
-        email = address_of(user)
+    async def _post(
+        self, unit: Repositories, user: User, language: str | None = None
+    ) -> None:
         token = await self._tokens.issue(
-            unit, Purpose.EMAIL_VERIFICATION, user.id, email
+            unit, Purpose.EMAIL_VERIFICATION, user.id, address_of(user)
         )
-        await self._outbox.post(
+        await self._outbox.post_to(
             unit,
-            _letter(
-                MailKind.EMAIL_VERIFICATION,
-                email,
-                token,
-                user_id=user.id,
-                language=language,
-            ),
+            user,
+            MailKind.EMAIL_VERIFICATION,
+            language=language,
+            token=token,
+            hours=_hours(LIFETIMES[Purpose.EMAIL_VERIFICATION]),
         )
 
     async def _record_sent(
@@ -229,42 +224,22 @@ class EmailVerifications:
             ),
         )
 
-    async def _record(
-        self, unit: Repositories, action: Action, user_id: int, device: Device
-    ) -> None:
-        await self._audit.append(
-            unit,
-            AuditEvent.by_user(action, user_id, device.address),
-        )
 
-
-def already_signed_up(owner: User) -> Letter:
-    """Return the letter to whoever has the address that somebody wants to use."""
-    return Letter(
-        kind=MailKind.ALREADY_SIGNED_UP,
-        to=owner.email,
-        language=preferred_language.get(),
-        user_id=owner.id,
-    )
-
-
-def _letter(
-    kind: MailKind,
+def _sign_up_letter(
     email: EmailAddress,
     token: str,
     *,
-    user_id: int | None,
     language: str | None = None,
-    lives: timedelta = LIFETIMES[Purpose.EMAIL_VERIFICATION],
+    lifetime: timedelta = LIFETIMES[Purpose.EMAIL_VERIFICATION],
 ) -> Letter:
+    """Return the letter to an address that belongs to no user yet."""
     return Letter(
-        kind=kind,
+        kind=MailKind.SIGN_UP,
         to=email.text,
         language=language or preferred_language.get(),
-        user_id=user_id,
-        values={
-            "username": email.text,
-            "token": token,
-            "hours": str(max(1, lives // _HOUR)),
-        },
+        values={"username": email.text, "token": token, "hours": _hours(lifetime)},
     )
+
+
+def _hours(lifetime: timedelta) -> str:
+    return str(max(1, lifetime // _HOUR))

@@ -19,7 +19,6 @@ from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
-from service_kit.languages.accepting import preferred_language
 
 _PASSWORD_BYTES: Final = 18
 
@@ -102,19 +101,15 @@ class Invitations:
             )
             user = await unit.users.get(user_id)
             if user is not None and is_invited:
-                await self._password_letters.post(
-                    unit, user, Purpose.INVITATION, preferred_language.get()
-                )
-            await self._audit.append(
-                unit,
-                AuditEvent.of_new_user(
-                    Action.INVITED if is_invited else Action.ACCOUNT_CREATED,
-                    user_id,
-                    roles,
-                    actor_id=caller.user_id,
-                    address=caller.device.address,
-                ),
+                await self._password_letters.post(unit, user, Purpose.INVITATION)
+            event = AuditEvent.of_new_user(
+                Action.INVITED if is_invited else Action.ACCOUNT_CREATED,
+                user_id,
+                roles,
+                actor_id=caller.user_id,
+                address=caller.device.address,
             )
+            await self._audit.append(unit, event)
             return user
 
         user = await self._database.write(work)

@@ -10,7 +10,7 @@ from identity_service.domain.authentication import Method
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import InvalidCredentialsError, NotOfferedError
 from identity_service.domain.factors import Factors
-from identity_service.domain.mail import Letter, MailKind, MailRequest
+from identity_service.domain.mail import MailKind, MailRequest
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
 from identity_service.domain.sessions import Device
 from identity_service.domain.users import User
@@ -90,19 +90,13 @@ class CodeSignIns:
         made = OneTimeToken(secrets.token_hex(ID_SIZE), digest)
         purpose = Purpose.SIGN_IN_CODE
         await self._tokens.store(unit, purpose, user.id, address_of(user), made)
-        await self._outbox.post(
+        await self._outbox.post_to(
             unit,
-            Letter(
-                kind=MailKind.SIGN_IN_CODE,
-                to=user.email,
-                language=request.language,
-                user_id=user.id,
-                values={
-                    "username": user.name_in_mail,
-                    "code": code,
-                    "minutes": in_words(purpose, timedelta(minutes=1)),
-                },
-            ),
+            user,
+            MailKind.SIGN_IN_CODE,
+            language=request.language,
+            code=code,
+            minutes=in_words(purpose, timedelta(minutes=1)),
         )
         await self._audit.append(
             unit,
@@ -189,11 +183,10 @@ class CodeSignIns:
         return None
 
     async def _refused(self, user: User | None, device: Device) -> None:
-        await self._audit.record(
-            AuditEvent(
-                action=Action.SIGN_IN_REFUSED,
-                subject_id=None if user is None else user.id,
-                address=device.address,
-                details={"method": Method.MAILED_CODE},
-            )
+        event = AuditEvent.without_actor(
+            Action.SIGN_IN_REFUSED,
+            None if user is None else user.id,
+            device,
+            method=Method.MAILED_CODE,
         )
+        await self._audit.record(event)

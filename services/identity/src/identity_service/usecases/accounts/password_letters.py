@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import UserNotFoundError
-from identity_service.domain.mail import Letter, MailKind, MailRequest
+from identity_service.domain.mail import MailKind, MailRequest
 from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.sessions import Caller
 from identity_service.domain.users import User
@@ -18,7 +18,6 @@ from identity_service.usecases.mail.one_time_tokens import (
     owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
-from service_kit.languages.accepting import preferred_language
 
 
 class PasswordLetters:
@@ -65,54 +64,34 @@ class PasswordLetters:
             user = await unit.users.lock(user_id)
             if user is None:
                 raise UserNotFoundError
-            await self.post(
-                unit, user, Purpose.PASSWORD_RESET, preferred_language.get()
-            )
-            await self._audit.append(
-                unit,
-                AuditEvent(
-                    action=Action.PASSWORD_RESET_SENT,
-                    actor_id=caller.user_id,
-                    subject_id=user_id,
-                    address=caller.device.address,
-                ),
-            )
+            await self.post(unit, user, Purpose.PASSWORD_RESET)
+            event = AuditEvent.by_caller(Action.PASSWORD_RESET_SENT, caller, user_id)
+            await self._audit.append(unit, event)
 
         await self._database.write(work)
 
     async def post(
-        self, unit: Repositories, user: User, purpose: Purpose, language: str
+        self,
+        unit: Repositories,
+        user: User,
+        purpose: Purpose,
+        language: str | None = None,
     ) -> None:
         """Post the letter with a token that sets a password: a reset, an invitation."""
         token = await self._tokens.issue(unit, purpose, user.id, address_of(user))
         is_reset = purpose is Purpose.PASSWORD_RESET
         kind = MailKind.PASSWORD_RESET if is_reset else MailKind.INVITATION
-        values = {
-            "username": user.name_in_mail if is_reset else user.username,
-            "token": token,
-            "minutes": in_words(purpose, timedelta(minutes=1)),
-            "days": in_words(purpose, timedelta(days=1)),
-        }
-        await self._outbox.post(
+        await self._outbox.post_to(
             unit,
-            Letter(
-                kind=kind,
-                to=user.email,
-                language=language,
-                user_id=user.id,
-                values=values,
-            ),
+            user,
+            kind,
+            language=language,
+            username=user.name_in_mail if is_reset else user.username,
+            token=token,
+            minutes=in_words(purpose, timedelta(minutes=1)),
+            days=in_words(purpose, timedelta(days=1)),
         )
 
     async def announce(self, unit: Repositories, user: User) -> None:
         """Tell a user that their password is another one now, whoever changed it."""
-        await self._outbox.post(
-            unit,
-            Letter(
-                kind=MailKind.PASSWORD_CHANGED,
-                to=user.email,
-                language=preferred_language.get(),
-                user_id=user.id,
-                values={"username": user.name_in_mail},
-            ),
-        )
+        await self._outbox.post_to(unit, user, MailKind.PASSWORD_CHANGED)

@@ -117,15 +117,14 @@ class PasswordResets:
             ended = await self._replace_password(
                 unit, user.id, password_hash, temporary=True
             )
-            await self._audit.append(
-                unit,
-                AuditEvent(
-                    action=Action.PASSWORD_RESET,
-                    subject_id=user.id,
-                    address=OPERATOR.address,
-                    details={"sessions_ended": ended, "by": OPERATOR.name},
-                ),
+            event = AuditEvent.without_actor(
+                Action.PASSWORD_RESET,
+                user.id,
+                OPERATOR,
+                sessions_ended=ended,
+                by=OPERATOR.name,
             )
+            await self._audit.append(unit, event)
 
         await self._database.write(work)
 
@@ -184,16 +183,14 @@ class PasswordResets:
             now = self._clock()
             await unit.users.set_email_verified(user.id, token.email_key, now)
             await self._password_letters.announce(unit, user)
-            await self._audit.append(
-                unit,
-                AuditEvent.by_user(
-                    Action.PASSWORD_RESET,
-                    user.id,
-                    device.address,
-                    sessions_ended=ended,
-                    by=token.purpose,
-                ),
+            event = AuditEvent.by_user(
+                Action.PASSWORD_RESET,
+                user.id,
+                device,
+                sessions_ended=ended,
+                by=token.purpose,
             )
+            await self._audit.append(unit, event)
             return True
 
         return await self._database.write(work)
@@ -209,10 +206,6 @@ class PasswordResets:
         return ended
 
     async def _refused(self, user: User | None, device: Device) -> None:
-        await self._audit.record(
-            AuditEvent(
-                action=Action.TOKEN_REFUSED,
-                subject_id=None if user is None else user.id,
-                address=device.address,
-            )
-        )
+        user_id = None if user is None else user.id
+        event = AuditEvent.without_actor(Action.TOKEN_REFUSED, user_id, device)
+        await self._audit.record(event)

@@ -52,9 +52,8 @@ class PersonalDataExports:
         """
         user_id = caller.user_id
         await self._throttle.reserve_export(user_id)
-        await self._audit.record(
-            AuditEvent.by_user(Action.EXPORTED, user_id, caller.device.address)
-        )
+        event = AuditEvent.by_user(Action.EXPORTED, user_id, caller.device)
+        await self._audit.record(event)
         events = await self._events(user_id)
 
         async def look(unit: Repositories) -> PersonalData:

@@ -14,7 +14,6 @@ from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.accounts.token_uses import Change, TokenUses
 from identity_service.usecases.audit import Audit
 from service_kit.clock import Clock
-from service_kit.languages.accepting import preferred_language
 
 _RANDOM_PASSWORD_BYTES: Final = 32
 
@@ -89,9 +88,9 @@ class Undoing:
             restored = await unit.users.get(user.id)
             if restored is not None:
                 await self._password_letters.post(
-                    unit, restored, Purpose.PASSWORD_RESET, preferred_language.get()
+                    unit, restored, Purpose.PASSWORD_RESET
                 )
-            event = AuditEvent.by_user(action, user.id, device.address)
+            event = AuditEvent.by_user(action, user.id, device)
             await self._audit.append(unit, event)
 
         await self._token_uses.spend(presented, purpose, device, work)

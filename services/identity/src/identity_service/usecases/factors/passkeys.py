@@ -193,9 +193,7 @@ class Passkeys:
     async def _refuse(self, caller: Caller, error: CeremonyRefusedError) -> None:
         _logger.info("passkey_refused", extra={"reason": str(error)})
         await self._audit.record(
-            AuditEvent.by_user(
-                Action.PASSKEY_REFUSED, caller.user_id, caller.device.address
-            )
+            AuditEvent.by_user(Action.PASSKEY_REFUSED, caller.user_id, caller.device)
         )
 
 
@@ -271,7 +269,7 @@ class PasskeySignIns:
     async def _refuse(self, error: CeremonyRefusedError, device: Device) -> None:
         _logger.info("passkey_refused", extra={"reason": str(error)})
         await self._audit.record(
-            AuditEvent(action=Action.SIGN_IN_REFUSED, address=device.address)
+            AuditEvent.without_actor(Action.SIGN_IN_REFUSED, None, device)
         )
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
-from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.sessions import Caller
 from identity_service.storage.repositories import Repositories
@@ -16,7 +16,6 @@ from identity_service.usecases.mail.one_time_tokens import (
     in_words,
 )
 from identity_service.usecases.mail.outbox import Outbox
-from service_kit.languages.accepting import preferred_language
 
 _HOUR: Final = timedelta(hours=1)
 
@@ -56,9 +55,7 @@ class FactorRecords:
 
         ``added`` is what undoing it removes: `APP`, or the id of a passkey.
         """
-        event = AuditEvent.by_user(
-            action, caller.user_id, caller.device.address, **details
-        )
+        event = AuditEvent.by_user(action, caller.user_id, caller.device, **details)
         await self.append(unit, event, added=added)
 
     async def append(
@@ -76,18 +73,5 @@ class FactorRecords:
         token = await self._tokens.issue(
             unit, purpose, user.id, address_of(user), about=added
         )
-        values = {
-            "username": user.name_in_mail,
-            "token": token,
-            "hours": in_words(purpose, _HOUR),
-        }
-        await self._outbox.post(
-            unit,
-            Letter(
-                kind=kind,
-                to=user.email,
-                language=preferred_language.get(),
-                user_id=user.id,
-                values=values,
-            ),
-        )
+        hours = in_words(purpose, _HOUR)
+        await self._outbox.post_to(unit, user, kind, token=token, hours=hours)

@@ -157,15 +157,9 @@ class SecondSteps:
 
         What was right takes as long as what was wrong.
         """
-        await self._audit.record(
-            AuditEvent(
-                action=Action.SECOND_FACTOR_ASKED
-                if first.is_right
-                else Action.SIGN_IN_REFUSED,
-                subject_id=first.user_id or None,
-                address=device.address,
-            )
-        )
+        is_right = first.is_right
+        action = Action.SECOND_FACTOR_ASKED if is_right else Action.SIGN_IN_REFUSED
+        await self._record(action, first, device)
         sealed = self._challenges.make(Purpose.SECOND_FACTOR, first.packed())
         return SecondFactorRequiredError(base64url.encode(sealed), factors)
 
@@ -201,7 +195,7 @@ class SecondSteps:
             or not first.admits(user)
             or proof is None
         ):
-            await self._refuse(first, device)
+            await self._record(Action.SECOND_FACTOR_REFUSED, first, device)
             raise InvalidCredentialsError
         signed_in = await self._session_starts.start(
             user,
@@ -219,14 +213,9 @@ class SecondSteps:
             return None
         return self._challenges.open(Purpose.SECOND_FACTOR, sealed)
 
-    async def _refuse(self, first: FirstStep, device: Device) -> None:
-        await self._audit.record(
-            AuditEvent(
-                action=Action.SECOND_FACTOR_REFUSED,
-                subject_id=first.user_id or None,
-                address=device.address,
-            )
-        )
+    async def _record(self, action: Action, first: FirstStep, device: Device) -> None:
+        user_id = first.user_id or None
+        await self._audit.record(AuditEvent.without_actor(action, user_id, device))
 
 
 async def _spend(unit: Repositories, challenge: Challenge, proof: Proof) -> bool:

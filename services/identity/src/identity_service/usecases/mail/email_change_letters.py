@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from identity_service.domain.emails import EmailAddress
-from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import OF_MAILBOX, Purpose
 from identity_service.domain.users import User
 from identity_service.storage.repositories import Repositories
@@ -14,7 +14,6 @@ from identity_service.usecases.mail.one_time_tokens import (
     in_words,
 )
 from identity_service.usecases.mail.outbox import Outbox
-from service_kit.languages.accepting import preferred_language
 
 _HOUR: Final = timedelta(hours=1)
 
@@ -44,18 +43,11 @@ class EmailChangeLetters:
             return
         purpose = Purpose.EMAIL_CHANGE_UNDO
         token = await self._tokens.issue(unit, purpose, before.id, address_of(before))
-        await self._outbox.post(
+        await self._outbox.post_to(
             unit,
-            Letter(
-                kind=MailKind.EMAIL_CHANGED,
-                to=before.email,
-                language=preferred_language.get(),
-                user_id=before.id,
-                values={
-                    "username": before.name_in_mail,
-                    "token": token,
-                    "hours": in_words(purpose, _HOUR),
-                    "address": now.text,
-                },
-            ),
+            before,
+            MailKind.EMAIL_CHANGED,
+            token=token,
+            hours=in_words(purpose, _HOUR),
+            address=now.text,
         )

@@ -8,10 +8,12 @@ from typing import Final
 
 from identity_service.domain.errors import NotOfferedError
 from identity_service.domain.mail import Letter, MailKind, StoredLetter
+from identity_service.domain.users import User
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from service_kit.clock import Clock
+from service_kit.languages.accepting import preferred_language
 
 _ID_SIZE: Final = 16
 
@@ -40,10 +42,32 @@ class Outbox:
         if not self.has_server:
             raise NotOfferedError
 
-    async def post(self, unit: Repositories, letter: Letter) -> None:
-        """Put a letter in, within the caller's transaction.
+    async def post_to(
+        self,
+        unit: Repositories,
+        user: User,
+        kind: MailKind,
+        *,
+        language: str | None = None,
+        **values: str,
+    ) -> None:
+        """Post a letter to a user's address, with `User.name_in_mail` and these values.
 
-        Without a mail server nothing is: what depends on mail asks for one before.
+        ``language`` is that of the request being served, unless another is given.
+        """
+        letter = Letter(
+            kind=kind,
+            to=user.email,
+            language=language or preferred_language.get(),
+            user_id=user.id,
+            values={"username": user.name_in_mail, **values},
+        )
+        await self.post(unit, letter)
+
+    async def post(self, unit: Repositories, letter: Letter) -> None:
+        """Add a letter, within the caller's transaction.
+
+        Without a mail server, do nothing: what depends on mail calls `require_server`.
         """
         if not self.has_server:
             return

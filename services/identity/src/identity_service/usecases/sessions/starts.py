@@ -109,10 +109,8 @@ class SessionStarts:
     async def _keep(self, unit: Repositories, user_id: int, device: Device) -> None:
         """Keep an account whose owner has signed in after they wanted it deleted."""
         await unit.users.set_deletion_due_at(user_id, None, self._clock())
-        await self._audit.append(
-            unit,
-            AuditEvent.by_user(Action.DELETION_CANCELLED, user_id, device.address),
-        )
+        event = AuditEvent.by_user(Action.DELETION_CANCELLED, user_id, device)
+        await self._audit.append(unit, event)
 
     def _new_session(
         self,
