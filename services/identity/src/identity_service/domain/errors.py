@@ -1,6 +1,7 @@
 """What can go wrong, in the domain's words. No error here knows HTTP."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from identity_service.domain.factors import Factor
@@ -25,6 +26,18 @@ class InvalidFieldsError(IdentityError):
     def __init__(self, faults: Sequence[InvalidFieldError]) -> None:
         super().__init__("; ".join(f"{each.field}: {each}" for each in faults))
         self.faults = faults
+
+
+@contextlib.contextmanager
+def all_faults() -> Iterator[list[InvalidFieldError]]:
+    """Raise `InvalidFieldsError` at the end of a block that added faults to the list.
+
+    `fields.noted` adds them.
+    """
+    faults: list[InvalidFieldError] = []
+    yield faults
+    if faults:
+        raise InvalidFieldsError(faults)
 
 
 class UsernameTakenError(IdentityError):

@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from identity_service.domain.emails import EmailAddress
-from identity_service.domain.errors import InvalidFieldsError
-from identity_service.domain.fields import InvalidFieldError, noted
+from identity_service.domain.errors import all_faults
+from identity_service.domain.fields import noted
 from identity_service.domain.usernames import Username
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.field_errors import fields_called
@@ -132,13 +132,11 @@ def profile_changes(
     InvalidFieldsError
     """
     username, email = None, None
-    faults: list[InvalidFieldError] = []
-    if payload.username is not None:
-        with noted(faults):
-            username = Username.parse(payload.username)
-    if payload.email is not None:
-        with noted(faults):
-            email = EmailAddress.parse(payload.email)
-    if faults:
-        raise InvalidFieldsError(faults)
+    with all_faults() as faults:
+        if payload.username is not None:
+            with noted(faults):
+                username = Username.parse(payload.username)
+        if payload.email is not None:
+            with noted(faults):
+                email = EmailAddress.parse(payload.email)
     return UserChanges(username=username, email=email, disabled=disabled)

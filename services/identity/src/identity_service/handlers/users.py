@@ -6,8 +6,8 @@ from typing import Final
 from aiohttp import web
 
 from identity_service.domain.emails import EmailAddress
-from identity_service.domain.errors import InvalidFieldsError, UserNotFoundError
-from identity_service.domain.fields import InvalidFieldError, noted
+from identity_service.domain.errors import UserNotFoundError, all_faults
+from identity_service.domain.fields import noted
 from identity_service.domain.usernames import Username
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.me import profile_changes
@@ -212,14 +212,11 @@ def _wanted_user(payload: NewUserPayload) -> WantedUser:
     ------
     InvalidFieldsError
     """
-    username, email = Username("", ""), EmailAddress("", "")
-    faults: list[InvalidFieldError] = []
-    with noted(faults):
-        username = Username.parse(payload.username)
-    with noted(faults):
-        email = EmailAddress.parse(payload.email)
-    if faults:
-        raise InvalidFieldsError(faults)
+    with all_faults() as faults:
+        with noted(faults):
+            username = Username.parse(payload.username)
+        with noted(faults):
+            email = EmailAddress.parse(payload.email)
     roles = [role_name(each) for each in payload.roles or ()]
     return WantedUser(username=username, email=email, roles=roles)
 

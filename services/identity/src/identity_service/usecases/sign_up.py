@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.emails import EmailAddress, Verification
-from identity_service.domain.errors import InvalidFieldsError
-from identity_service.domain.fields import InvalidFieldError, noted
+from identity_service.domain.errors import all_faults
+from identity_service.domain.fields import noted
 from identity_service.domain.mail import MailKind
 from identity_service.domain.roles import ADMIN, USER, RoleName, roles_at_sign_up
 from identity_service.domain.sessions import Device
@@ -165,17 +165,15 @@ class SignUps:
 
     async def _checked(self, wanted: SignUp) -> tuple[Username, EmailAddress]:
         """Return the name and the address, if the password suits them, too."""
-        faults: list[InvalidFieldError] = []
         username, email = Username("", ""), EmailAddress("", "")
-        with noted(faults):
-            username = Username.parse(wanted.username)
-        with noted(faults):
-            email = EmailAddress.parse(wanted.email)
-        if not faults:
+        with all_faults() as faults:
             with noted(faults):
-                refuse_foreign_address(username, email)
-        with noted(faults):
-            await self._new_passwords.check(wanted.password, username, email)
-        if faults:
-            raise InvalidFieldsError(faults)
+                username = Username.parse(wanted.username)
+            with noted(faults):
+                email = EmailAddress.parse(wanted.email)
+            if not faults:
+                with noted(faults):
+                    refuse_foreign_address(username, email)
+            with noted(faults):
+                await self._new_passwords.check(wanted.password, username, email)
         return username, email

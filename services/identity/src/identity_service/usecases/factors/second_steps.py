@@ -2,7 +2,7 @@
 
 The first step hands out a challenge, whether the password was right or not; what it
 found is sealed in it. So nobody who lacks the second factor learns whether they guessed
-the password (docs/decisions/0063).
+the password (docs/decisions/0065).
 """
 
 import struct
