@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.tokens import private_key
 
 from identity_service.app import create_app
-from identity_service.composition import compose, key_schedule
+from identity_service.composition import compose
 from identity_service.security.key_material import SigningKey
 from identity_service.security.keyrings import Sealer
 from identity_service.settings import Settings
@@ -224,7 +224,7 @@ async def give_signing_keys(settings: Settings) -> None:
         composed.audit,
         composed.keys,
         sealer=Sealer(settings.key_encryption_keys),
-        schedule=key_schedule(settings),
+        schedule=settings.key_schedule,
         clock=utc_now,
         generate=_ready_made_key,
     )

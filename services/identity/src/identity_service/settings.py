@@ -12,6 +12,8 @@ from identity_service.domain.roles import (
     RoleName,
     parse_role_name,
 )
+from identity_service.domain.sessions import SessionRules
+from identity_service.domain.signing_keys import KeySchedule
 from identity_service.mail_settings import MailSettings
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
@@ -329,6 +331,27 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
     def own_origins(self) -> tuple[str, ...]:
         """Origins whose pages are ours: the gateway's, and those that are allowed."""
         return origin_of(self.issuer), *self.allowed_origins
+
+    @property
+    def key_schedule(self) -> KeySchedule:
+        """When signing keys take the steps of their lives."""
+        return KeySchedule(
+            lifetime=self.signing_key_lifetime,
+            prepublication=self.signing_key_prepublication,
+            jwks_max_age=self.jwks_max_age,
+            access_token_lifetime=self.access_token_lifetime,
+        )
+
+    @property
+    def session_rules(self) -> SessionRules:
+        """How long sessions live, and how many a user may have."""
+        return SessionRules(
+            idle_lifetime=self.session_idle_lifetime,
+            lifetime=self.session_lifetime,
+            grace=self.refresh_grace,
+            tokens_are_spent=not self.tutorial_compat,
+            most=self.sessions_per_user,
+        )
 
     @property
     def relying_party(self) -> RelyingParty:

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final, Self
 
 from aiohttp import hdrs, web
 
-from identity_service.composition import key_schedule
 from identity_service.domain.signing_keys import KeyLife
 from identity_service.gateways import GatewayStatus
 from identity_service.handlers.context import RequestContext
@@ -148,7 +147,7 @@ async def list_signing_keys(request: web.Request) -> web.Response:
     await context.admin()
     services = context.services
     records, now = await services.keys.refresh(), services.clock()
-    lives = key_schedule(services.settings).lives(records, now)
+    lives = services.settings.key_schedule.lives(records, now)
     return json_response(
         KeyLivesBody(now=now, keys=[KeyLifeBody.of(life) for life in lives])
     )

@@ -2,25 +2,19 @@
 
 from dataclasses import dataclass
 
+from identity_service.composition.core import Core
 from identity_service.domain.emails import Verification
 from identity_service.security.challenges import Challenges
-from identity_service.security.keyrings import Sealer
 from identity_service.security.passkeys import PasskeyCeremonies
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.settings import Settings
-from identity_service.storage.database import Database
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.passkeys import Passkeys, PasskeySignIns
 from identity_service.usecases.factors.proofs import FactorProofs
 from identity_service.usecases.factors.records import FactorRecords
 from identity_service.usecases.factors.second_steps import Hiding, SecondSteps
 from identity_service.usecases.factors.totp import TotpEnrolment
 from identity_service.usecases.factors.upkeep import FactorUpkeep
-from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
-from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.sessions.starts import SessionStarts
-from identity_service.usecases.throttling import Throttle
-from service_kit.clock import Clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +29,10 @@ class FactorServices:
     upkeep: FactorUpkeep
 
 
-def compose_factors(
-    settings: Settings,
-    database: Database,
-    *,
-    sealer: Sealer,
-    session_starts: SessionStarts,
-    throttle: Throttle,
-    outbox: Outbox,
-    audit: Audit,
-    clock: Clock,
-) -> FactorServices:
-    """Return the services that these settings describe."""
+def compose_factors(core: Core, session_starts: SessionStarts) -> FactorServices:
+    """Return the services that the settings describe."""
+    database, clock, audit = core.database, core.clock, core.audit
+    settings, throttle, sealer = core.settings, core.throttle, core.sealer
     challenges = Challenges(settings.key_encryption_keys, clock)
     recovery_codes = RecoveryCodes(settings.password_peppers)
     ceremonies = PasskeyCeremonies(settings.relying_party, challenges)
@@ -57,7 +43,7 @@ def compose_factors(
         ceremonies=ceremonies,
         clock=clock,
     )
-    records = FactorRecords(audit, outbox, OneTimeTokens(clock))
+    records = FactorRecords(audit, core.outbox, core.one_time_tokens)
     return FactorServices(
         proofs=proofs,
         second_steps=SecondSteps(

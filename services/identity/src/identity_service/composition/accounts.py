@@ -5,15 +5,14 @@ from email.headerregistry import Address
 from typing import Final
 from urllib.parse import urlsplit
 
+from identity_service.composition.core import Core
 from identity_service.domain.emails import Verification
 from identity_service.domain.mail import MailRequestKind
 from identity_service.mail.delivery import deliveries_to
 from identity_service.mail.mailbox import Mailbox
 from identity_service.mail.messages import MessageWriter
 from identity_service.security.one_time_tokens import MailedCodes
-from identity_service.security.password_hashing import PasswordHasher
 from identity_service.settings import Settings
-from identity_service.storage.database import Database
 from identity_service.usecases.accounts.departures import Departures
 from identity_service.usecases.accounts.email_changes import EmailChanges
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
@@ -26,17 +25,12 @@ from identity_service.usecases.accounts.personal_data import PersonalDataExports
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.accounts.undoing import Undoing
 from identity_service.usecases.accounts.user_lines import UserLines
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import SecondSteps
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
-from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.mail.requests import Answers, MailRequests
 from identity_service.usecases.mail.sending import MailSender
-from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.sessions.starts import SessionStarts
-from identity_service.usecases.throttling import Throttle
-from service_kit.clock import Clock
 
 _SENDER: Final = "no-reply"
 _PAGES: Final = "/console"
@@ -65,25 +59,20 @@ class AccountServices:
 
 
 def compose_accounts(
-    settings: Settings,
-    database: Database,
+    core: Core,
     *,
-    new_passwords: NewPasswords,
-    hasher: PasswordHasher,
-    outbox: Outbox,
-    tokens: OneTimeTokens,
     email_change_letters: EmailChangeLetters,
     password_letters: PasswordLetters,
-    throttle: Throttle,
     session_starts: SessionStarts,
     second_steps: SecondSteps,
-    audit: Audit,
-    clock: Clock,
 ) -> AccountServices:
-    """Return the services that these settings describe."""
+    """Return the services that the settings describe."""
+    settings, database = core.settings, core.database
+    audit, clock, hasher = core.audit, core.clock, core.hasher
+    throttle, outbox, tokens = core.throttle, core.outbox, core.one_time_tokens
     password_resets = PasswordResets(
         database,
-        new_passwords=new_passwords,
+        new_passwords=core.new_passwords,
         hasher=hasher,
         throttle=throttle,
         tokens=tokens,
