@@ -1,0 +1,38 @@
+"""The audit log."""
+
+from typing import Final
+
+from sqlalchemy import Column, Index, Integer, String, Table, Text
+
+from identity_service.storage.tables.columns import KEYLESS, Id, Moment, metadata
+
+audit_events: Final = Table(
+    "audit_events",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("actor_id", Id),
+    Column("subject_id", Id),
+    Column("address", String(45), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_audit_events_at", "at"),
+    Index("ix_audit_events_actor_id", "actor_id"),
+    Index("ix_audit_events_subject_id", "subject_id"),
+    Index("ix_audit_events_action", "action"),
+    **KEYLESS,
+)
+
+audit_head: Final = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last_event_id", Id, nullable=False),
+    Column("last_hash", String(64), nullable=False),
+    Column("first_previous_hash", String(64), nullable=False),
+    **KEYLESS,
+)
+"""One row, locked by whoever appends: where the chain of hashes starts and ends."""
