@@ -1,4 +1,4 @@
-"""Queries for users with their roles, and how their rows are read."""
+"""Queries for users with their roles, and what rows of users say."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import Row, Select, bindparam, exists, or_, select
 
 from identity_service.domain.roles import RoleName
-from identity_service.domain.users import User
-from identity_service.storage.sessions import AUTHENTICATED_AT
+from identity_service.domain.users import NewUser, User
+from identity_service.storage.session_queries import AUTHENTICATED_AT
 from identity_service.storage.tables import roles, sessions, user_roles, users
 
 _COLUMNS: Final = tuple(name for name in User.__slots__ if name != "roles")
@@ -73,3 +73,21 @@ def _user(rows: Sequence[Row[Any]]) -> User:
     values = {name: getattr(rows[0], name) for name in _COLUMNS}
     names = (RoleName(row.role) for row in rows if row.role is not None)
     return User(**values, roles=tuple(names))
+
+
+def user_columns(user: NewUser) -> dict[str, object]:
+    """Return the columns of a new user's row; without an id it gets the next one."""
+    columns: dict[str, object] = {
+        "username": user.username.text,
+        "username_key": user.username.key,
+        "email": user.email.text,
+        "email_key": user.email.key,
+        "password_hash": user.password_hash,
+        "password_is_temporary": user.password_is_temporary,
+        "password_changed_at": user.created_at,
+        "created_at": user.created_at,
+        "updated_at": user.created_at,
+        "subject": user.subject,
+        "email_verified_at": user.email_verified_at,
+    }
+    return columns if user.id is None else columns | {"id": user.id}

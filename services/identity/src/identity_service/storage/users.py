@@ -33,13 +33,14 @@ from identity_service.domain.usernames import Username
 from identity_service.domain.users import NewUser, User, new_subject
 from identity_service.storage.one_time_tokens import OneTimeTokenRepository
 from identity_service.storage.search_words import SearchWordRepository
-from identity_service.storage.sessions import read_authentication, read_entry
+from identity_service.storage.session_queries import read_authentication, read_entry
 from identity_service.storage.tables import deleted_users, roles, user_roles, users
 from identity_service.storage.user_queries import (
     BY_ID,
     BY_SESSION,
     LOCK,
     read_users,
+    user_columns,
     users_with_roles,
 )
 
@@ -122,7 +123,7 @@ class UserRepository:
         """
         try:
             inserted = await self._connection.execute(
-                insert(users).values(_columns(user))
+                insert(users).values(user_columns(user))
             )
         except IntegrityError:
             await self.refuse_taken(user.username.key, user.email.key)
@@ -283,20 +284,3 @@ class UserRepository:
         if added < len(wanted):
             present = await self._connection.scalars(select(roles.c.name))
             raise UnknownRoleError(min(wanted - set(present), default=""))
-
-
-def _columns(user: NewUser) -> dict[str, object]:
-    columns: dict[str, object] = {
-        "username": user.username.text,
-        "username_key": user.username.key,
-        "email": user.email.text,
-        "email_key": user.email.key,
-        "password_hash": user.password_hash,
-        "password_is_temporary": user.password_is_temporary,
-        "password_changed_at": user.created_at,
-        "created_at": user.created_at,
-        "updated_at": user.created_at,
-        "subject": user.subject,
-        "email_verified_at": user.email_verified_at,
-    }
-    return columns if user.id is None else columns | {"id": user.id}
