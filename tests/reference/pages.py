@@ -37,7 +37,7 @@ more exactly what is wrong. Below it stand why, and what to do.
 _SETTINGS_HEAD: Final = """\
 # Settings
 
-`make docs` writes this page from each service's `settings.py`. A service reads its
+`make docs` writes this page from each service's settings class. A service reads its
 settings from the environment and reports every fault at once when it starts. The
 value in parentheses is the default. A secret may also come from a file: the variable
 with `_FILE` appended names it. Durations are in seconds.

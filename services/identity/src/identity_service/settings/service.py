@@ -1,24 +1,20 @@
-"""The settings of identity."""
+"""The settings of the service."""
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from identity_service.domain.roles import (
-    InvalidRoleNameError,
-    RoleName,
-    parse_role_name,
-)
+from identity_service.domain.roles import RoleName
 from identity_service.domain.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
-from identity_service.mail_settings import MailSettings
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from identity_service.security.passkeys import RelyingParty
-from identity_service.storage.database_url import checked_url
+from identity_service.settings import values
+from identity_service.settings.database import DatabaseSettings
+from identity_service.settings.mail import MailSettings
+from identity_service.settings.values import IpNetwork, Transport
 from identity_service.storage.throttle_counters import (
     MEMORY_URL,
     checked_counters_url,
@@ -28,70 +24,8 @@ from service_kit.listener import ListenerSettings, internal_port, public_port
 from service_kit.origins import is_loopback, origin_of
 from service_kit.settings import SettingsError, setting
 
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-_DAY = 86_400
-_YEAR = 365 * _DAY
-
-
-class Transport(StrEnum):
-    """How clients get their tokens."""
-
-    BODY = "body"
-    COOKIE = "cookie"
-    BOTH = "both"
-
-
-def _issuer(value: str) -> str:
-    if value.endswith("/"):
-        raise ValueError("ends with a slash")
-    return parse.http_url(value)
-
-
-def _keyring(value: str) -> Keyring:
-    return Keyring.parse(parse.comma_list(value))
-
-
-def _client_secrets(value: str) -> ClientSecrets:
-    return ClientSecrets.parse(parse.comma_list(value))
-
-
-def _networks(value: str) -> tuple[IpNetwork, ...]:
-    return tuple(ipaddress.ip_network(each) for each in parse.comma_list(value))
-
-
-def _urls(value: str) -> tuple[str, ...]:
-    return tuple(map(parse.http_url, parse.comma_list(value)))
-
-
-def _roles(value: str) -> frozenset[RoleName]:
-    try:
-        return frozenset(map(parse_role_name, parse.comma_list(value)))
-    except InvalidRoleNameError:
-        raise ValueError("holds what cannot be the name of a role") from None
-
-
-def _exact_origins(value: str) -> tuple[str, ...]:
-    origins = parse.origins(value)
-    if any("*" in each for each in origins):
-        raise ValueError("names a pattern: list each origin")
-    return origins
-
-
-def _transport(value: str) -> Transport:
-    return Transport(parse.one_of(*Transport)(value))
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatabaseSettings:
-    """All that ``migrate`` needs: whoever migrates holds no key."""
-
-    database_url: str = setting(
-        "IDENTITY_DATABASE_URL",
-        checked_url,
-        secret=True,
-        description="SQLAlchemy URL: mysql+asyncmy://… or sqlite+aiosqlite:///…",
-    )
+_DAY: Final = 86_400
+_YEAR: Final = 365 * _DAY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,19 +44,19 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
     )
     key_encryption_keys: Keyring = setting(
         "IDENTITY_KEY_ENCRYPTION_KEYS",
-        _keyring,
+        values.keyring,
         secret=True,
         description="base64url keys of 32 bytes; the first seals, all open",
     )
     password_peppers: Keyring = setting(
         "IDENTITY_PASSWORD_PEPPERS",
-        _keyring,
+        values.keyring,
         secret=True,
         description="base64url keys of 32 bytes; the first hashes, all verify",
     )
     issuer: str = setting(
         "IDENTITY_ISSUER",
-        _issuer,
+        values.issuer,
         description="exact iss of every token: the public URL, no trailing slash",
     )
     audience: str = setting(
@@ -220,13 +154,13 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
     )
     self_assignable_roles: frozenset[RoleName] = setting(
         "IDENTITY_SELF_ASSIGNABLE_ROLES",
-        _roles,
+        values.roles,
         default="user",
         description="roles that sign-up may name",
     )
     second_factor_roles: frozenset[RoleName] = setting(
         "IDENTITY_SECOND_FACTOR_ROLES",
-        _roles,
+        values.roles,
         default="",
         description="roles that count after a sign-in with two factors only",
     )
@@ -243,13 +177,13 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
     )
     passkey_origins: tuple[str, ...] = setting(
         "IDENTITY_PASSKEY_ORIGINS",
-        _exact_origins,
+        values.exact_origins,
         default="",
         description="origins whose pages may use passkeys, besides the issuer's",
     )
     token_transport: Transport = setting(
         "IDENTITY_TOKEN_TRANSPORT",
-        _transport,
+        values.transport,
         default="body",
         description="where clients get their tokens",
     )
@@ -280,20 +214,20 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
     )
     trusted_proxies: tuple[IpNetwork, ...] = setting(
         "IDENTITY_TRUSTED_PROXIES",
-        _networks,
+        values.networks,
         default="127.0.0.1/32,::1/128",
         description="CIDRs of gateways whose X-Forwarded-For and X-Request-Id count",
     )
     introspection_clients: ClientSecrets = setting(
         "IDENTITY_INTROSPECTION_CLIENTS",
-        _client_secrets,
+        values.client_secrets,
         default="",
         secret=True,
         description="client-id:SHA-256 of its secret in hex, for /oauth2/introspect",
     )
     gateway_status_urls: tuple[str, ...] = setting(
         "IDENTITY_GATEWAY_STATUS_URLS",
-        _urls,
+        values.urls,
         default="",
         description="where administrators look at the gateways: http://gateway:9080/status",
     )
@@ -361,16 +295,3 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
             id=self.passkey_rp_id or host,
             origins=(origin_of(self.issuer), *self.passkey_origins),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportSettings(Settings):
-    """What ``import-users`` needs besides."""
-
-    tutorial_database_url: str | None = setting(
-        "TUTORIAL_DATABASE_URL",
-        checked_url,
-        secret=True,
-        optional=True,
-        description="SQLAlchemy URL of the tutorial's database",
-    )

@@ -1,0 +1,8 @@
+"""What the operator decides: this is the package's public face."""
+
+from identity_service.settings.database import DatabaseSettings
+from identity_service.settings.importing import ImportSettings
+from identity_service.settings.service import Settings
+from identity_service.settings.values import Transport
+
+__all__ = ["DatabaseSettings", "ImportSettings", "Settings", "Transport"]

@@ -1,0 +1,18 @@
+"""Where the database is."""
+
+from dataclasses import dataclass
+
+from identity_service.storage.database_url import checked_url
+from service_kit.settings import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSettings:
+    """All that ``migrate`` needs: whoever migrates holds no key."""
+
+    database_url: str = setting(
+        "IDENTITY_DATABASE_URL",
+        checked_url,
+        secret=True,
+        description="SQLAlchemy URL: mysql+asyncmy://… or sqlite+aiosqlite:///…",
+    )

@@ -1,0 +1,20 @@
+"""The settings of the command that imports the tutorial's users."""
+
+from dataclasses import dataclass
+
+from identity_service.settings.service import Settings
+from identity_service.storage.database_url import checked_url
+from service_kit.settings import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings(Settings):
+    """What ``import-users`` needs besides."""
+
+    tutorial_database_url: str | None = setting(
+        "TUTORIAL_DATABASE_URL",
+        checked_url,
+        secret=True,
+        optional=True,
+        description="SQLAlchemy URL of the tutorial's database",
+    )

@@ -1,0 +1,71 @@
+"""Read the values of settings that are more than numbers and words."""
+
+import ipaddress
+from enum import StrEnum
+
+from identity_service.domain.roles import (
+    InvalidRoleNameError,
+    RoleName,
+    parse_role_name,
+)
+from identity_service.security.client_secrets import ClientSecrets
+from identity_service.security.keyrings import Keyring
+from service_kit import settings as parse
+
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Transport(StrEnum):
+    """How clients get their tokens."""
+
+    BODY = "body"
+    COOKIE = "cookie"
+    BOTH = "both"
+
+
+def issuer(value: str) -> str:
+    """Accept the URL of an issuer, without a trailing slash."""
+    if value.endswith("/"):
+        raise ValueError("ends with a slash")
+    return parse.http_url(value)
+
+
+def keyring(value: str) -> Keyring:
+    """Accept a list of keys, as `Keyring` reads them."""
+    return Keyring.parse(parse.comma_list(value))
+
+
+def client_secrets(value: str) -> ClientSecrets:
+    """Accept a list of clients, as `ClientSecrets` reads them."""
+    return ClientSecrets.parse(parse.comma_list(value))
+
+
+def networks(value: str) -> tuple[IpNetwork, ...]:
+    """Accept a list of networks in CIDR notation."""
+    return tuple(ipaddress.ip_network(each) for each in parse.comma_list(value))
+
+
+def urls(value: str) -> tuple[str, ...]:
+    """Accept a list of http(s) URLs."""
+    return tuple(map(parse.http_url, parse.comma_list(value)))
+
+
+def roles(value: str) -> frozenset[RoleName]:
+    """Accept a list of role names."""
+    try:
+        return frozenset(map(parse_role_name, parse.comma_list(value)))
+    except InvalidRoleNameError:
+        raise ValueError("holds what cannot be the name of a role") from None
+
+
+def exact_origins(value: str) -> tuple[str, ...]:
+    """Accept a list of origins, none of which stands for several."""
+    origins = parse.origins(value)
+    if any("*" in each for each in origins):
+        raise ValueError("names a pattern: list each origin")
+    return origins
+
+
+def transport(value: str) -> Transport:
+    """Accept the name of a `Transport`."""
+    return Transport(parse.one_of(*Transport)(value))
