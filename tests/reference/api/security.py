@@ -5,7 +5,7 @@ from typing import Final
 
 from openapi_pydantic import SecurityScheme
 
-from identity_service.handlers.cookies import SECURE_REFRESH_TOKEN_COOKIE
+from identity_service.handlers.requests.cookies import SECURE_REFRESH_TOKEN_COOKIE
 from service_kit.credentials import access_token_cookie
 from service_kit.operations import CredentialsKind, Operation
 

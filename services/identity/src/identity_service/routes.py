@@ -2,25 +2,18 @@
 
 from typing import Final
 
-from identity_service.handlers import (
-    audit,
+from identity_service.handlers.accounts import (
     email_addresses,
-    factors,
-    keys,
     leaving,
     mailbox,
     me,
-    metadata,
-    oauth,
-    operating,
-    passkeys,
     password_resets,
-    roles,
     sessions,
     sign_in_codes,
-    status_lists,
-    users,
 )
+from identity_service.handlers.administration import audit, operating, roles, users
+from identity_service.handlers.factors import factors, passkeys
+from identity_service.handlers.tokens import keys, metadata, oauth, status_lists
 from service_kit.operations import Operation, operations_in
 
 OPERATIONS: Final[tuple[Operation, ...]] = operations_in(

@@ -9,8 +9,8 @@ from identity_service.composition import Services
 from identity_service.domain.errors import FreshCheckRequiredError
 from identity_service.domain.roles import ADMIN
 from identity_service.domain.sessions import Caller, Device
-from identity_service.handlers.cookies import TokenTransport
-from identity_service.handlers.devices import device_of
+from identity_service.handlers.requests.cookies import TokenTransport
+from identity_service.handlers.requests.devices import device_of
 from identity_service.usecases.sessions.access_tokens import Bearer
 from service_kit.auth import MissingTokenError, require_role, verify_one
 from service_kit.credentials import (

@@ -10,9 +10,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
+from identity_service.domain.errors import UserNotFoundError
 from identity_service.domain.roles import ADMIN
 from identity_service.handlers.payloads import Payload, read_payload
-from identity_service.handlers.queries import check_parameters
+from identity_service.handlers.queries import MAX_DIGITS, check_parameters
 from service_kit.bodies import JSON
 from service_kit.operations import (
     Access,
@@ -27,7 +28,18 @@ from service_kit.problems import Problem
 
 ADMINS: Final = users_with(ADMIN)
 
+USER: Final = "/api/users/{user_id:[0-9]+}"
+"""The path of a user, for administrators."""
+
 USER_ID: Final = {"user_id": PathParameter("The user's id.", 2)}
+
+
+def user_id_in(request: web.Request) -> int:
+    """Return the id that the path names, or raise `UserNotFoundError`."""
+    untrusted_id = request.match_info["user_id"]
+    if len(untrusted_id) > MAX_DIGITS:
+        raise UserNotFoundError
+    return int(untrusted_id)
 
 
 def published(

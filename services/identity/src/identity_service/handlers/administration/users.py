@@ -1,24 +1,29 @@
 """Users, as administrators see them."""
 
 from http import HTTPStatus
-from typing import Final
 
 from aiohttp import web
 
 from identity_service.domain.emails import EmailAddress
-from identity_service.domain.errors import UserNotFoundError, all_faults
+from identity_service.domain.errors import all_faults
 from identity_service.domain.fields import noted
 from identity_service.domain.usernames import Username
+from identity_service.handlers.accounts.me import profile_changes
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.me import profile_changes
-from identity_service.handlers.operations import ADMINS, USER_ID, operation
+from identity_service.handlers.operations import (
+    ADMINS,
+    USER,
+    USER_ID,
+    operation,
+    user_id_in,
+)
 from identity_service.handlers.payloads import (
     NewUserPayload,
     RolesPayload,
     UserPayload,
     read_payload,
 )
-from identity_service.handlers.queries import MAX_DIGITS, UsersQuery, read_query
+from identity_service.handlers.queries import UsersQuery, read_query
 from identity_service.handlers.responses import (
     CreatedUserBody,
     EndedBody,
@@ -32,8 +37,6 @@ from identity_service.handlers.responses import (
 from identity_service.usecases.accounts.invitations import WantedUser
 from service_kit.operations import Reply, Tag
 from service_kit.problems import accounts
-
-USER: Final = "/api/users/{user_id:[0-9]+}"
 
 
 @operation(
@@ -224,11 +227,3 @@ def _wanted_user(payload: NewUserPayload) -> WantedUser:
 def role_name(in_request: str) -> str:
     """Return the name of a role that a request calls so or ``ROLE_…``."""
     return in_request.removeprefix("ROLE_").lower()
-
-
-def user_id_in(request: web.Request) -> int:
-    """Return the id that the path names, or raise `UserNotFoundError`."""
-    untrusted_id = request.match_info["user_id"]
-    if len(untrusted_id) > MAX_DIGITS:
-        raise UserNotFoundError
-    return int(untrusted_id)

@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from identity_service.handlers.conditional import conditional_response
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation, published
-from identity_service.handlers.published import JwksBody
-from identity_service.handlers.waiting import waited_response
+from identity_service.handlers.requests.conditional import conditional_response
+from identity_service.handlers.requests.waiting import waited_response
+from identity_service.handlers.tokens.models import JwksBody
 from service_kit.operations import ANYBODY, Tag
 
 

@@ -5,8 +5,9 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from identity_service.handlers.accounts.sessions import signed_in_response
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.factor_models import (
+from identity_service.handlers.factors.models import (
     CredentialPayload,
     NewPasskeyBody,
     NewPasskeyPayload,
@@ -23,7 +24,6 @@ from identity_service.handlers.responses import (
     json_response,
     message_response,
 )
-from identity_service.handlers.sessions import signed_in_response
 from service_kit.operations import ANYBODY, USERS, PathParameter, Reply, Tag
 from service_kit.problems import accounts, common
 

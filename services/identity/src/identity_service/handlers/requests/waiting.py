@@ -7,7 +7,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.preferences import PREFERENCE_APPLIED, preference
+from identity_service.handlers.requests.preferences import (
+    PREFERENCE_APPLIED,
+    preference,
+)
 from identity_service.usecases.watching import Watch
 
 LONGEST_WAIT: Final = 30

@@ -8,7 +8,10 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
-from identity_service.handlers.preferences import PREFERENCE_APPLIED, preference
+from identity_service.handlers.requests.preferences import (
+    PREFERENCE_APPLIED,
+    preference,
+)
 from identity_service.handlers.responses import TokenPairBody, json_response
 from identity_service.settings import Settings, Transport
 from identity_service.usecases.sessions.token_pairs import TokenPair

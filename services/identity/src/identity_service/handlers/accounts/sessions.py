@@ -5,13 +5,13 @@ from aiohttp import web
 from identity_service.domain.errors import NoRefreshTokenError, UnknownRefreshTokenError
 from identity_service.domain.users import User
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.cookies import TokenTransport
 from identity_service.handlers.operations import operation
 from identity_service.handlers.payloads import (
     RefreshTokenPayload,
     SignInPayload,
     read_payload,
 )
+from identity_service.handlers.requests.cookies import TokenTransport
 from identity_service.handlers.responses import (
     EndedBody,
     MessageBody,

@@ -4,8 +4,9 @@ import asyncio
 
 from aiohttp import web
 
+from identity_service.handlers.accounts.sessions import signed_in_response
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.factor_models import (
+from identity_service.handlers.factors.models import (
     CodePayload,
     FactorsBody,
     FreshCheckPayload,
@@ -21,7 +22,6 @@ from identity_service.handlers.responses import (
     json_response,
     message_response,
 )
-from identity_service.handlers.sessions import signed_in_response
 from identity_service.security import totp
 from service_kit.operations import ANYBODY, USERS, Tag
 from service_kit.problems import accounts, common

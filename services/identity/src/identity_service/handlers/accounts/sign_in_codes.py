@@ -3,16 +3,16 @@
 from aiohttp import web
 
 from identity_service.domain.mail import MailRequestKind
+from identity_service.handlers.accounts.password_resets import ACCEPTED, ask_for_mail
+from identity_service.handlers.accounts.sessions import signed_in_response
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
-from identity_service.handlers.password_resets import ACCEPTED, ask_for_mail
 from identity_service.handlers.payloads import (
     EmailPayload,
     SignInCodePayload,
     read_payload,
 )
 from identity_service.handlers.responses import SignInBody
-from identity_service.handlers.sessions import signed_in_response
 from service_kit.operations import ANYBODY, Tag
 from service_kit.problems import accounts, common
 

@@ -12,8 +12,8 @@ from aiohttp import hdrs, web
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
 from identity_service.handlers.payloads import IntrospectionPayload, TokenPayload
-from identity_service.handlers.published import IntrospectionBody
 from identity_service.handlers.responses import json_response
+from identity_service.handlers.tokens.models import IntrospectionBody
 from service_kit.bodies import FORM, read_members, unsupported_media_type
 from service_kit.operations import ANYBODY, CLIENTS, Reply, Tag
 from service_kit.problems import ProblemError, accounts, common

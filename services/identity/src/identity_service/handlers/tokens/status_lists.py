@@ -5,16 +5,16 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from identity_service.handlers.conditional import (
+from identity_service.handlers.context import RequestContext
+from identity_service.handlers.operations import operation, published
+from identity_service.handlers.queries import StatusListQuery
+from identity_service.handlers.requests.conditional import (
     REVALIDATE,
     accepts_gzip,
     conditional_response,
 )
-from identity_service.handlers.context import RequestContext
-from identity_service.handlers.operations import operation, published
-from identity_service.handlers.published import StatusListsBody
-from identity_service.handlers.queries import StatusListQuery
-from identity_service.handlers.waiting import waited_response
+from identity_service.handlers.requests.waiting import waited_response
+from identity_service.handlers.tokens.models import StatusListsBody
 from service_kit.operations import ANYBODY, PathParameter, Tag
 from service_kit.problems import ProblemError, accounts, common
 

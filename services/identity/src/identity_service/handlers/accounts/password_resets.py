@@ -7,14 +7,19 @@ from aiohttp import web
 
 from identity_service.domain.mail import MailRequestKind
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.operations import ADMINS, USER_ID, operation
+from identity_service.handlers.operations import (
+    ADMINS,
+    USER,
+    USER_ID,
+    operation,
+    user_id_in,
+)
 from identity_service.handlers.payloads import (
     EmailPayload,
     NewPasswordPayload,
     read_payload,
 )
 from identity_service.handlers.responses import MessageBody, message_response
-from identity_service.handlers.users import USER, user_id_in
 from service_kit.operations import ANYBODY, Reply, Tag
 from service_kit.problems import accounts
 

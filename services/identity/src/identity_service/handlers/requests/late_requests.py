@@ -10,7 +10,7 @@ from aiohttp import web
 
 from identity_service.domain.errors import RequestTooOldError
 from identity_service.handlers.context import SERVICES
-from identity_service.handlers.devices import BEGAN_AT
+from identity_service.handlers.requests.devices import BEGAN_AT
 
 REQUEST_START: Final = "X-Request-Start"
 """When the request came to the gateway: milliseconds of Unix time."""

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
+from identity_service.handlers.accounts.personal_data import PersonalDataBody
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
-from identity_service.handlers.personal_data import PersonalDataBody
 from identity_service.handlers.responses import (
     DepartureBody,
     in_their_language,

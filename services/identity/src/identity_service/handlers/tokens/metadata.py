@@ -5,10 +5,10 @@ from typing import Final
 
 from aiohttp import web
 
-from identity_service.handlers.conditional import conditional_response
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation, published
-from identity_service.handlers.published import MetadataBody
+from identity_service.handlers.requests.conditional import conditional_response
+from identity_service.handlers.tokens.models import MetadataBody
 from service_kit.operations import ANYBODY, Tag
 from service_kit.tokens import ALGORITHM
 

@@ -1,0 +1,1 @@
+"""Second factors of the caller's, and sign-ins with them."""

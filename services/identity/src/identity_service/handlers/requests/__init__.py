@@ -1,0 +1,1 @@
+"""What a request says of its client, and which requests are refused."""

@@ -1,0 +1,1 @@
+"""What services need to verify, introspect and revoke tokens."""
