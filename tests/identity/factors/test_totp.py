@@ -6,7 +6,6 @@ from typing import Any
 
 import jwt
 import pytest
-from identity_service.handlers.factors.models import TotpBody
 from tests.support.factors import (
     STEP,
     TOTP,
@@ -24,6 +23,8 @@ from tests.support.identity import (
     running_identity,
 )
 from tests.support.qr_codes import read_rows
+
+from identity_service.handlers.factors.models import TotpBody
 
 
 def claims_of(access_token: str) -> Any:  # noqa: ANN401 - parsed JSON
