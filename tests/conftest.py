@@ -16,7 +16,7 @@ _OURS: Final = [
 
 _MAY_BLOCK: Final = [
     ("identity_service/storage/engines.py", "create_engine"),
-    ("identity_service/storage/upgrading.py", "_upgrade"),
+    ("identity_service/storage/upgrades/upgrading.py", "_upgrade"),
     ("identity_service/storage/tutorial_tables.py", "create_tutorial_engine"),
 ]
 """What runs before a process serves, or in a command that serves nobody."""

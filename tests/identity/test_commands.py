@@ -7,7 +7,7 @@ import pytest
 from tests.support.identity import PASSWORD, identity_settings, running_identity
 from tests.support.operator import Operator
 
-from identity_service.storage import schema
+from identity_service.storage.upgrades import schema
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from identity_service.metrics.housekeeping import HousekeepingMetrics
 from identity_service.metrics.load import LoadMetrics
 from identity_service.security.password_hashing import HashingBusyError
 from identity_service.status import status_of
-from identity_service.storage import schema
 from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.repositories import Repositories
+from identity_service.storage.upgrades import schema
 from identity_service.usecases.housekeeping import Housekeeping, expired_rows_chores
 from identity_service.usecases.sign_up import SignUp
 from service_kit.clock import utc_now

@@ -21,7 +21,7 @@ from tests.support.identity import (
 )
 from tests.support.versions import ROOT, python_path, sources_at
 
-from identity_service.storage import schema
+from identity_service.storage.upgrades import schema
 
 BEFORE: Final = "7485cd0"
 """The last commit whose schema is 0001, and for which a role is a member of an enum."""

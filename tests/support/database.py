@@ -27,8 +27,9 @@ from tests.support.missing import skip_missing
 from tests.support.ports import free_ports
 
 from identity_service.domain.audit import GENESIS
-from identity_service.storage import tables, upgrading
+from identity_service.storage import tables
 from identity_service.storage.engines import create_engine
+from identity_service.storage.upgrades import upgrading
 
 _START_SECONDS: Final = 60
 _NO_NATIVE_AIO: Final = "--innodb-use-native-aio=0"

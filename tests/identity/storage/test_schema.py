@@ -17,11 +17,11 @@ from tests.support.database import (
     server_url,
 )
 
-from identity_service.storage import schema
 from identity_service.storage.engines import create_engine
-from identity_service.storage.resumable_ddl import ForeignTableError
 from identity_service.storage.tables import audit_head, metadata, roles
-from identity_service.storage.upgrading import upgrade
+from identity_service.storage.upgrades import schema
+from identity_service.storage.upgrades.resumable_ddl import ForeignTableError
+from identity_service.storage.upgrades.upgrading import upgrade
 
 
 def differences(connection: Connection) -> list[object]:

@@ -24,11 +24,11 @@ from identity_service.domain.users import AdminOutcome
 from identity_service.plans import plan, read_wanted
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import Settings
-from identity_service.storage import schema
 from identity_service.storage.tutorial_tables import (
     TutorialTables,
     create_tutorial_engine,
 )
+from identity_service.storage.upgrades import schema
 from identity_service.usecases.importing.import_users import (
     ImportReport,
     Outcome,

@@ -4,13 +4,13 @@ from argparse import Namespace
 
 from identity_service.commands import Say
 from identity_service.settings import DatabaseSettings
-from identity_service.storage import schema
 from identity_service.storage.engines import create_engine
+from identity_service.storage.upgrades import schema
 
 
 async def migrate(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
     """Bring the database to the schema that this version needs."""
-    from identity_service.storage.upgrading import upgrade  # noqa: PLC0415 - with Alembic
+    from identity_service.storage.upgrades.upgrading import upgrade  # noqa: PLC0415 - with Alembic
 
     engine = create_engine(settings.database_url, pool_size=1)
     try:

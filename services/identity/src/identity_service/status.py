@@ -3,8 +3,8 @@
 from sqlalchemy.exc import SQLAlchemyError
 
 from identity_service.composition import Services
-from identity_service.storage import schema
 from identity_service.storage.faults import reason
+from identity_service.storage.upgrades import schema
 from service_kit.clock import rfc3339
 
 

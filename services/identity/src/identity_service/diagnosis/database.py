@@ -11,8 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from identity_service.settings import Settings
-from identity_service.storage import schema
 from identity_service.storage.faults import database_fault, reason
+from identity_service.storage.upgrades import schema
 from service_kit.doctor import Finding, away, fault, note
 
 _LONGEST_SECONDS: Final = 5.0

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, exc, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from identity_service.storage import schema
+from identity_service.storage.upgrades import schema
 
 _BINLOG: Final = (
     "binlog_format is STATEMENT, which forbids writes at READ COMMITTED:"

@@ -2,24 +2,24 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from identity_service.storage.access_tokens import AccessTokenRepository
 from identity_service.storage.audit import AuditRepository
 from identity_service.storage.expired_rows import ExpiredRows
-from identity_service.storage.factors import FactorRepository
-from identity_service.storage.imported_users import ImportedUserRepository
-from identity_service.storage.logins import LoginRepository
-from identity_service.storage.one_time_tokens import OneTimeTokenRepository
-from identity_service.storage.outbox import OutboxRepository
-from identity_service.storage.passkeys import PasskeyRepository
-from identity_service.storage.pending_sign_ups import PendingSignUpRepository
+from identity_service.storage.factors.factors import FactorRepository
+from identity_service.storage.factors.passkeys import PasskeyRepository
+from identity_service.storage.factors.spent_challenges import SpentChallengeRepository
+from identity_service.storage.mail.one_time_tokens import OneTimeTokenRepository
+from identity_service.storage.mail.outbox import OutboxRepository
 from identity_service.storage.restoring import RestoringRepository
-from identity_service.storage.roles import RoleRepository
-from identity_service.storage.search_words import SearchWordRepository
-from identity_service.storage.sessions import SessionRepository
+from identity_service.storage.sessions.access_tokens import AccessTokenRepository
+from identity_service.storage.sessions.sessions import SessionRepository
+from identity_service.storage.sessions.status_lists import StatusListRepository
 from identity_service.storage.signing_keys import SigningKeyRepository
-from identity_service.storage.spent_challenges import SpentChallengeRepository
-from identity_service.storage.status_lists import StatusListRepository
-from identity_service.storage.users import UserRepository
+from identity_service.storage.users.imported_users import ImportedUserRepository
+from identity_service.storage.users.logins import LoginRepository
+from identity_service.storage.users.pending_sign_ups import PendingSignUpRepository
+from identity_service.storage.users.roles import RoleRepository
+from identity_service.storage.users.search_words import SearchWordRepository
+from identity_service.storage.users.users import UserRepository
 
 
 class Repositories:

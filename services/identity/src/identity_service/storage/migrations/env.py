@@ -2,9 +2,9 @@
 
 from alembic import context
 
-import identity_service.storage.resumable_ddl  # noqa: F401 - Alembic finds it there
-from identity_service.storage.schema import VERSION_TABLE
+import identity_service.storage.upgrades.resumable_ddl  # noqa: F401 - Alembic finds it there
 from identity_service.storage.tables import metadata
+from identity_service.storage.upgrades.schema import VERSION_TABLE
 
 connection = context.config.attributes["connection"]
 context.configure(

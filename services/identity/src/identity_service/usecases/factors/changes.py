@@ -6,7 +6,7 @@ from identity_service.domain.authentication import Method
 from identity_service.domain.sessions import Caller, EndReason
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.repositories import Repositories
-from identity_service.storage.sessions import BATCH
+from identity_service.storage.sessions.sessions import BATCH
 
 
 async def renew_authentication(

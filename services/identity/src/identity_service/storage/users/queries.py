@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, bindparam, exists, or_, select
 
 from identity_service.domain.roles import RoleName
 from identity_service.domain.users import NewUser, User
-from identity_service.storage.session_queries import AUTHENTICATED_AT
+from identity_service.storage.sessions.queries import AUTHENTICATED_AT
 from identity_service.storage.tables import roles, sessions, user_roles, users
 
 _COLUMNS: Final = tuple(name for name in User.__slots__ if name != "roles")

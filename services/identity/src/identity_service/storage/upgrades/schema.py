@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_service.storage.engines import WORK_SECONDS
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
+MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 _NAMES: Final = sorted(path.stem for path in MIGRATIONS.glob("versions/[0-9]*.py"))
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_service.domain.errors import IdentityError
-from identity_service.storage.schema import (
+from identity_service.storage.upgrades.schema import (
     MIGRATIONS,
     VERSION_TABLE,
     VERSIONS,

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity_service.domain.authentication import Authentication
 from identity_service.domain.sessions import EndReason, Session, SessionRules
 from identity_service.domain.status_entries import KEPT_EXPIRED, StatusEntry
-from identity_service.storage.access_tokens import AccessTokenRepository
-from identity_service.storage.session_queries import (
+from identity_service.storage.sessions.access_tokens import AccessTokenRepository
+from identity_service.storage.sessions.queries import (
     ADD,
     ROTATE,
     TOUCH,
@@ -23,7 +23,7 @@ from identity_service.storage.session_queries import (
     session_columns,
     unended,
 )
-from identity_service.storage.status_lists import StatusListRepository
+from identity_service.storage.sessions.status_lists import StatusListRepository
 from identity_service.storage.tables import sessions
 
 BATCH: Final = 1000

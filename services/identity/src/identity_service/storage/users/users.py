@@ -31,11 +31,10 @@ from identity_service.domain.roles import ADMIN, RoleName
 from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import NewUser, User, new_subject
-from identity_service.storage.one_time_tokens import OneTimeTokenRepository
-from identity_service.storage.search_words import SearchWordRepository
-from identity_service.storage.session_queries import read_authentication, read_entry
+from identity_service.storage.mail.one_time_tokens import OneTimeTokenRepository
+from identity_service.storage.sessions.queries import read_authentication, read_entry
 from identity_service.storage.tables import deleted_users, roles, user_roles, users
-from identity_service.storage.user_queries import (
+from identity_service.storage.users.queries import (
     BY_ID,
     BY_SESSION,
     LOCK,
@@ -43,6 +42,7 @@ from identity_service.storage.user_queries import (
     user_columns,
     users_with_roles,
 )
+from identity_service.storage.users.search_words import SearchWordRepository
 
 
 class UserRepository:

@@ -31,7 +31,7 @@ from identity_service.domain.status_entries import (
     StatusEntry,
     new_list_name,
 )
-from identity_service.storage.access_tokens import AccessTokenRepository
+from identity_service.storage.sessions.access_tokens import AccessTokenRepository
 from identity_service.storage.tables import (
     access_tokens,
     revoked_entries,

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity_service.domain.case_folding import folded
 from identity_service.domain.sources import patterns_of_site
 from identity_service.domain.users import User
-from identity_service.storage.user_queries import (
+from identity_service.storage.users.queries import (
     BY_EMAIL_AND_SITE,
     BY_ID_AND_SITE,
     BY_KEY_AND_SITE,

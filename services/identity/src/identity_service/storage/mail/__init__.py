@@ -1,0 +1,1 @@
+"""Mail, and the tokens that travel by it."""

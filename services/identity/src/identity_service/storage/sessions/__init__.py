@@ -1,0 +1,1 @@
+"""Sessions, and the status lists that revoke their access tokens."""

@@ -1,0 +1,1 @@
+"""The schema's version, and the way from one to the next."""

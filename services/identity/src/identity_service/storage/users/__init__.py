@@ -1,0 +1,1 @@
+"""Users, their roles, and those who are yet to become users."""
