@@ -156,7 +156,8 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
         raise_limit()
         followed = Followed(counts_probes=worker == 0)
         parent.follow(
-            asyncio.get_running_loop(), lambda lines: followed.tell(handed.take(lines))
+            asyncio.get_running_loop(),
+            lambda lines: followed.deliver(handed.take(lines)),
         )
         shared = Shared(followed, memory, worker)
         app = create_app(settings, handed.read, start, shared)

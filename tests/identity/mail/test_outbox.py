@@ -134,7 +134,7 @@ async def test_a_request_that_cannot_be_answered_costs_no_other(
         sender = MailSender(
             database,
             outbox=accounts.outbox,
-            answers={MailRequestKind.PASSWORD_RESET: answer},
+            handlers={MailRequestKind.PASSWORD_RESET: answer},
             deliveries=deliveries_to(settings.mail),
             writer=MessageWriter(
                 templates=settings.mail_templates,

@@ -244,7 +244,7 @@ async def test_no_token_goes_to_an_address_that_is_being_changed(
         changing = asyncio.create_task(services.database.write(change))
         await is_changed.wait()
         await services.database.write(
-            lambda unit: services.accounts.password_letters.answer(unit, request)
+            lambda unit: services.accounts.password_letters.handle(unit, request)
         )
         await changing
         tokens = await services.database.read(

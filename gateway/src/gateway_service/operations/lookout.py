@@ -19,9 +19,9 @@ class Lookout:
     """Resolves and probes, and hands each finding on, as a line for `Followed`."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, tell: Callable[[bytes], None]
+        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[bytes], None]
     ) -> None:
-        self._tell = tell
+        self._deliver = deliver
         self._watches: dict[str, UpstreamWatch] = {}
         deadlines = Deadlines(loop)
         deadlines.close()  # no request is ever sent from here
@@ -62,13 +62,13 @@ class Lookout:
         """Watch nothing any more."""
         await asyncio.gather(*(watch.stop() for watch in self._watches.values()))
 
-    def tell_all(self) -> None:
+    def deliver_all(self) -> None:
         """Hand all findings on again, for whoever lost some."""
-        self._tell(self.lines)
+        self._deliver(self.lines)
 
     def _on_change(self, watch: Watch) -> None:
         if self._watches.get(watch.upstream.name) is watch:
-            self._tell(_line(watch))
+            self._deliver(_line(watch))
 
 
 def _line(watch: Watch) -> bytes:

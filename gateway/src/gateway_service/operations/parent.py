@@ -29,7 +29,9 @@ class Parent:
         return line
 
     def follow(
-        self, loop: asyncio.AbstractEventLoop, tell: Callable[[Sequence[bytes]], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[Sequence[bytes]], None],
     ) -> None:
         """Hand on what comes; at the end stop this process, as the supervisor would."""
 
@@ -42,7 +44,7 @@ class Parent:
 
         def hand_on(data: bytes) -> None:
             *lines, self._rest = (self._rest + data).split(b"\n")
-            tell(lines)
+            deliver(lines)
 
         hand_on(b"")
         loop.add_reader(self._descriptor, read)

@@ -67,7 +67,7 @@ class Supervisor:
     async def run(self) -> int:
         """Return the exit code once every worker has ended after a signal."""
         loop = asyncio.get_running_loop()
-        self._lookout = Lookout(loop, self._tell_findings)
+        self._lookout = Lookout(loop, self._send_findings)
         self._spawn(self._lookout.adopt(self._last_good.config))
         first = [await self._start(worker) for worker in range(len(self._ports))]
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -107,21 +107,21 @@ class Supervisor:
                 await self._lookout.adopt(self._last_good.config)
             except ConfigError as error:
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
-                self._tell(refusal_line(error.faults))
+                self._send(refusal_line(error.faults))
             else:
-                self._tell(self._lookout.lines + good_line(text))
+                self._send(self._lookout.lines + good_line(text))
 
     async def _tidy(self) -> None:
-        self._lookout.tell_all()
+        self._lookout.deliver_all()
         await asyncio.to_thread(self._last_good.follow_certificate)
 
-    def _tell_findings(self, lines: bytes) -> None:
+    def _send_findings(self, lines: bytes) -> None:
         """Write lines to each worker that reads; one that does not is told later."""
         for stdin in self._open_inputs():
             if stdin.transport.get_write_buffer_size() < _UNREAD_LIMIT:
                 stdin.write(lines)
 
-    def _tell(self, lines: bytes) -> None:
+    def _send(self, lines: bytes) -> None:
         """Write lines to each worker, also to one that reads nothing for now.
 
         When it goes on it must not do so with an old configuration.

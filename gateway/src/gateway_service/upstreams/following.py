@@ -68,13 +68,13 @@ class FollowedWatch:
     counts_probes: bool
     """Whether the probes, which another process sends, are counted here."""
     faults: Mapping[str, str] = field(default_factory=dict)
-    _is_told: asyncio.Event = field(default_factory=asyncio.Event)
+    _has_findings: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         """Return when something was told, or soon after."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.upstream.config.health.timeout):
-                await self._is_told.wait()
+                await self._has_findings.wait()
 
     async def stop(self) -> None:
         """Let replicas end when nothing is in flight on them."""
@@ -88,7 +88,7 @@ class FollowedWatch:
         self.upstream.assign(finding.replicas)
         for replica in self.upstream.replicas:
             self.upstream.report(replica, finding.replicas[replica.endpoint])
-        self._is_told.set()
+        self._has_findings.set()
 
 
 class Followed:
@@ -111,7 +111,7 @@ class Followed:
             watch.follow(self._findings[upstream.name])
         return watch
 
-    def tell(self, lines: Iterable[bytes]) -> None:
+    def deliver(self, lines: Iterable[bytes]) -> None:
         """Take over what lines say."""
         for finding in map(Finding.from_line, lines):
             self._findings[finding.upstream] = finding

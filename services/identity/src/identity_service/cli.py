@@ -35,7 +35,7 @@ _UNUSABLE: Final = 2
 
 _TUTORIAL_URL: Final = "TUTORIAL_DATABASE_URL"
 
-_Command = Callable[[Any, argparse.Namespace, commands.Say], Coroutine[Any, Any, int]]
+_Command = Callable[[Any, argparse.Namespace, commands.Write], Coroutine[Any, Any, int]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -76,7 +76,7 @@ async def _run(
     command: _Command, settings: object, arguments: argparse.Namespace
 ) -> int:
     try:
-        return await command(settings, arguments, _say)
+        return await command(settings, arguments, _write)
     except DatabaseUnavailableError as error:
         sys.stderr.write(f"database: {error}\n")
         return _UNUSABLE
@@ -92,7 +92,7 @@ async def _run(
         return _REFUSED
 
 
-def _say(line: str) -> None:
+def _write(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -39,17 +39,17 @@ from service_kit.doctor import report
 
 _GENERATED_PASSWORD_BYTES: Final = 18
 
-Say = Callable[[str], None]
+Write = Callable[[str], None]
 """Writes one line for the operator."""
 
 
-async def check(_: Settings, __: Namespace, say: Say) -> int:
+async def check(_: Settings, __: Namespace, write: Write) -> int:
     """Say that the settings can be used: those that cannot end every command."""
-    say("settings: usable")
+    write("settings: usable")
     return 0
 
 
-async def create_admin(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def create_admin(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Create an administrator; leave one who is there already as they are."""
     password, generated = _given_or_made(arguments)
     async with composed_services(settings) as services:
@@ -57,23 +57,23 @@ async def create_admin(settings: Settings, arguments: Namespace, say: Say) -> in
             arguments.username, arguments.email, password, temporary=generated
         )
     if not generated:
-        say(f"{arguments.username} {outcome}")
+        write(f"{arguments.username} {outcome}")
     elif outcome is AdminOutcome.CREATED:
-        say(f"{arguments.username} {outcome}")
-        say(f"password, to be changed at the first sign-in: {password}")
+        write(f"{arguments.username} {outcome}")
+        write(f"password, to be changed at the first sign-in: {password}")
     else:
-        say(f"{arguments.username} is an administrator already")
+        write(f"{arguments.username} is an administrator already")
     return 0
 
 
 async def import_tutorial_users(
-    settings: Settings, arguments: Namespace, say: Say
+    settings: Settings, arguments: Namespace, write: Write
 ) -> int:
     """Bring the users of the tutorial's database over."""
     tutorial = create_tutorial_engine(arguments.source)
 
     def progress(report: ImportReport) -> None:
-        say(f"{report.done} of {report.total}, up to id {report.last_id}")
+        write(f"{report.done} of {report.total}, up to id {report.last_id}")
 
     try:
         async with composed_services(settings) as services:
@@ -92,93 +92,93 @@ async def import_tutorial_users(
     finally:
         await tutorial.dispose()
     for refusal in report.refusals:
-        say(f"left behind: id {refusal.id}: {refusal.outcome.value}")
+        write(f"left behind: id {refusal.id}: {refusal.outcome.value}")
     for outcome in Outcome:
         if report.outcomes[outcome]:
-            say(f"{report.outcomes[outcome]} {outcome.value}")
+            write(f"{report.outcomes[outcome]} {outcome.value}")
     return 1 if report.refusals else 0
 
 
-async def reset_password(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def reset_password(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Give a user a temporary password, and end all their sessions."""
     password, generated = _given_or_made(arguments)
     async with composed_services(settings) as services:
         await services.accounts.password_resets.set_temporary(
             arguments.username, password
         )
-    say(f"the sessions of {arguments.username} have ended")
+    write(f"the sessions of {arguments.username} have ended")
     if generated:
-        say(f"password, to be changed at the next sign-in: {password}")
+        write(f"password, to be changed at the next sign-in: {password}")
     return 0
 
 
-async def list_mail(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def list_mail(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Name the letters that could not be sent, or those that wait."""
     async with composed_services(settings) as services:
         waiting, dead = await services.accounts.outbox.count()
         letters = await services.accounts.outbox.page(dead=not arguments.waiting)
-    say(f"{waiting} wait, {dead} could not be sent")
+    write(f"{waiting} wait, {dead} could not be sent")
     for each in letters:
         user = "nobody yet" if each.user_id is None else f"user {each.user_id}"
-        say(
+        write(
             f"{each.id}  {each.created_at:%Y-%m-%d %H:%M}Z  {each.kind}  {user}"
             f"  attempts: {each.attempts}  {each.error}".rstrip()
         )
     return 0
 
 
-async def resend_mail(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def resend_mail(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Have letters that could not be sent sent again."""
     async with composed_services(settings) as services:
         revived = await services.accounts.outbox.resend(arguments.ids)
-    say(f"{revived} will be sent again")
+    write(f"{revived} will be sent again")
     return 0 if revived or not arguments.ids else 1
 
 
-async def list_roles(settings: Settings, _: Namespace, say: Say) -> int:
+async def list_roles(settings: Settings, _: Namespace, write: Write) -> int:
     """Name every role, and what it is for."""
     async with composed_services(settings) as services:
         roles = await services.roles.all()
     width = max(len(role.name) for role in roles)
     for role in roles:
-        say(f"{role.name:{width}}  {role.description}".rstrip())
+        write(f"{role.name:{width}}  {role.description}".rstrip())
     return 0
 
 
-async def add_role(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def add_role(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Add a role; if it is there already, leave it as it is."""
     role = Role.parse(arguments.name, arguments.description)
     async with composed_services(settings) as services:
         try:
             await services.roles.add(role)
         except RoleExistsError:
-            say(f"{role.name} is a role already")
+            write(f"{role.name} is a role already")
             return 0
-    say(f"{role.name} is a role now")
+    write(f"{role.name} is a role now")
     return 0
 
 
-async def remove_role(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def remove_role(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Remove a role that no user has."""
     async with composed_services(settings) as services:
         await services.roles.remove(arguments.name)
-    say(f"{arguments.name} is no role any more")
+    write(f"{arguments.name} is no role any more")
     return 0
 
 
-async def plan_file(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def plan_file(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Say how roles, clients and settings differ from a file; 1 if they do."""
     wanted = await asyncio.to_thread(read_wanted, arguments.file)
     async with composed_services(settings) as services:
         steps = await plan(wanted, services.roles, settings, os.environ)
     for step in steps:
-        say(step.text)
+        write(step.text)
     if not steps:
-        say("nothing differs")
+        write("nothing differs")
     return 1 if steps else 0
 
 
-async def apply_file(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def apply_file(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Bring roles to what a file says; 1 if something is left for a deployment."""
     wanted = await asyncio.to_thread(read_wanted, arguments.file)
     async with composed_services(settings) as services:
@@ -186,16 +186,18 @@ async def apply_file(settings: Settings, arguments: Namespace, say: Say) -> int:
         for step in steps:
             if step.work is not None:
                 await step.work()
-            say(step.text)
+            write(step.text)
     left = [step for step in steps if step.work is None]
     if left:
-        say(f"{len(left)} left: change the environment of identity and restart it")
+        write(f"{len(left)} left: change the environment of identity and restart it")
     elif not steps:
-        say("nothing differs")
+        write("nothing differs")
     return 1 if left else 0
 
 
-async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def rotate_signing_key(
+    settings: Settings, arguments: Namespace, write: Write
+) -> int:
     """Let the next key sign; with ``--now``, withdraw the active one at once."""
     async with composed_services(settings) as services:
         rotation = services.key_rotation
@@ -206,66 +208,68 @@ async def rotate_signing_key(settings: Settings, arguments: Namespace, say: Say)
             else:
                 kid = await rotation.rotate()
         except KeysUnopenedError as error:
-            say(f"nothing was changed: {error}")
-            say("give the ones that identity serves with; if they are lost for good:")
-            say("rotate-signing-key --replace-unopened")
+            write(f"nothing was changed: {error}")
+            write("give the ones that identity serves with; if they are lost for good:")
+            write("rotate-signing-key --replace-unopened")
             return 1
         except KeyTooNewError as error:
-            say(f"verifiers may not have the next key before {error.usable_at}")
-            say("in an emergency: rotate-signing-key --now")
+            write(f"verifiers may not have the next key before {error.usable_at}")
+            write("in an emergency: rotate-signing-key --now")
             return 1
-    say(f"signs now: {kid}")
+    write(f"signs now: {kid}")
     return 0
 
 
-async def reseal_signing_keys(settings: Settings, _: Namespace, say: Say) -> int:
+async def reseal_signing_keys(settings: Settings, _: Namespace, write: Write) -> int:
     """Seal keys, apps' secrets and unsent mail under the first key-encryption key."""
     async with composed_services(settings) as services:
         resealed = await services.key_rotation.reseal()
         resealed += await services.factors.upkeep.reseal()
         letters, unopened = await services.accounts.outbox.reseal()
     if unopened:
-        say(f"sealed anew: {resealed + letters}; {unopened} letters do not open")
+        write(f"sealed anew: {resealed + letters}; {unopened} letters do not open")
         return 1
-    say(f"sealed anew: {resealed + letters}; all are sealed under the first key now")
+    write(f"sealed anew: {resealed + letters}; all are sealed under the first key now")
     return 0
 
 
-async def reset_factors(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def reset_factors(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Remove the second factors of a user who has lost them."""
     async with composed_services(settings) as services:
         removed = await services.factors.upkeep.reset(arguments.username)
-    say(f"{arguments.username}: {removed} second factors removed, all sessions ended")
+    write(f"{arguments.username}: {removed} second factors removed, all sessions ended")
     return 0
 
 
-async def after_restore(settings: Settings, _: Namespace, say: Say) -> int:
+async def after_restore(settings: Settings, _: Namespace, write: Write) -> int:
     """End whatever a restored database brings back to life."""
     async with composed_services(settings) as services:
         present = await schema.present_version(services.engine)
         if (fault := schema.fault(present)) is not None:
-            say(f"nothing was changed: {fault}")
+            write(f"nothing was changed: {fault}")
             return 1
-        await services.restoring.restore(say)
-    say("done: start the services; everybody has to sign in again")
+        await services.restoring.restore(write)
+    write("done: start the services; everybody has to sign in again")
     return 0
 
 
-async def verify_audit(settings: Settings, _: Namespace, say: Say) -> int:
+async def verify_audit(settings: Settings, _: Namespace, write: Write) -> int:
     """Follow the chain of audit events from its start to its end."""
     async with composed_services(settings) as services:
         verification = await services.audit.verify()
     if verification.broken_at is not None:
-        say(f"broken at event {verification.broken_at}")
+        write(f"broken at event {verification.broken_at}")
         return 1
-    say(f"{verification.records} events, unbroken; last hash {verification.last_hash}")
+    write(
+        f"{verification.records} events, unbroken; last hash {verification.last_hash}"
+    )
     return 0
 
 
-async def doctor(settings: Settings, _: Namespace, say: Say) -> int:
+async def doctor(settings: Settings, _: Namespace, write: Write) -> int:
     """Say of each thing that identity needs whether it is as it should be."""
     async with composed_services(settings) as services:
-        return await report(diagnose(settings, services, os.environ), say)
+        return await report(diagnose(settings, services, os.environ), write)
 
 
 def _given_or_made(arguments: Namespace) -> tuple[str, bool]:

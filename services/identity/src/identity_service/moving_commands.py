@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
-from identity_service.commands import Say, composed_services, import_tutorial_users
+from identity_service.commands import Write, composed_services, import_tutorial_users
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import Settings
 from identity_service.usecases.accounts.user_lines import (
@@ -73,7 +73,7 @@ class UserFileError(Exception):
     """The file that is named cannot be used; the message is one line."""
 
 
-async def export_users(settings: Settings, arguments: Namespace, _: Say) -> int:
+async def export_users(settings: Settings, arguments: Namespace, _: Write) -> int:
     """Write every user as a line; how far it came is said on standard error."""
     exported = 0
     with _written(arguments.to) as write:
@@ -86,10 +86,10 @@ async def export_users(settings: Settings, arguments: Namespace, _: Say) -> int:
     return 0
 
 
-async def import_users(settings: Settings, arguments: Namespace, say: Say) -> int:
+async def import_users(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Bring users over: from lines if a file of them is given, else the tutorial's."""
     if arguments.lines is None:
-        return await import_tutorial_users(settings, arguments, say)
+        return await import_tutorial_users(settings, arguments, write)
     is_standard = arguments.lines == _STANDARD
     source = sys.stdin.buffer if is_standard else _opened(arguments.lines)
     lines_there = _lines(source)
@@ -126,13 +126,13 @@ async def import_users(settings: Settings, arguments: Namespace, say: Say) -> in
                     outcome = next(added) if isinstance(each, UserLine) else each
                     outcomes[outcome] += 1
                     if outcome not in DONE:
-                        say(f"left behind: line {line_number}: {outcome.value}")
+                        write(f"left behind: line {line_number}: {outcome.value}")
                 sys.stderr.write(f"up to line {line_number}\n")
     finally:
         if not is_standard:
             source.close()
     for outcome, count in outcomes.items():
-        say(f"{count} {outcome.value}")
+        write(f"{count} {outcome.value}")
     return 0 if set(outcomes) <= DONE else 1
 
 

@@ -2,13 +2,13 @@
 
 from argparse import Namespace
 
-from identity_service.commands import Say
+from identity_service.commands import Write
 from identity_service.settings import DatabaseSettings
 from identity_service.storage.engines import create_engine
 from identity_service.storage.upgrades import schema
 
 
-async def migrate(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
+async def migrate(settings: DatabaseSettings, _: Namespace, write: Write) -> int:
     """Bring the database to the schema that this version needs."""
     from identity_service.storage.upgrades.upgrading import upgrade  # noqa: PLC0415 - with Alembic
 
@@ -17,21 +17,21 @@ async def migrate(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
         before, after = await upgrade(engine)
     finally:
         await engine.dispose()
-    say(f"schema {after}: " + ("as it was" if before == after else f"was {before}"))
+    write(f"schema {after}: " + ("as it was" if before == after else f"was {before}"))
     return 0
 
 
-async def say_schema(settings: DatabaseSettings, _: Namespace, say: Say) -> int:
+async def describe_schema(settings: DatabaseSettings, _: Namespace, write: Write) -> int:
     """Say what is there, needed and pending; 1 if there is something to migrate."""
     engine = create_engine(settings.database_url, pool_size=1)
     try:
         present = await schema.present_version(engine)
     finally:
         await engine.dispose()
-    say(f"present: {present or 'none'}")
-    say(f"needed: {schema.NEEDED}")
+    write(f"present: {present or 'none'}")
+    write(f"needed: {schema.NEEDED}")
     pending = schema.pending(present)
-    say(f"pending: {', '.join(pending) or 'nothing'}")
+    write(f"pending: {', '.join(pending) or 'nothing'}")
     if not pending and present != schema.NEEDED:
-        say("a later version has migrated it; this one can serve with it")
+        write("a later version has migrated it; this one can serve with it")
     return 1 if pending else 0

@@ -28,7 +28,7 @@ from identity_service.usecases.accounts.user_lines import UserLines
 from identity_service.usecases.factors.second_steps import SecondSteps
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.mail.requests import Answers, MailRequests
+from identity_service.usecases.mail.requests import MailRequestHandlers, MailRequests
 from identity_service.usecases.mail.sending import MailSender
 from identity_service.usecases.sessions.starts import SessionStarts
 
@@ -109,17 +109,17 @@ def compose_accounts(
         clock=clock,
         is_offered=settings.sign_in_codes,
     )
-    answers: Answers = {
-        MailRequestKind.PASSWORD_RESET: password_letters.answer,
-        MailRequestKind.EMAIL_VERIFICATION: email_verifications.answer,
-        MailRequestKind.SIGN_IN_CODE: code_sign_ins.answer,
+    handlers: MailRequestHandlers = {
+        MailRequestKind.PASSWORD_RESET: password_letters.handle,
+        MailRequestKind.EMAIL_VERIFICATION: email_verifications.handle,
+        MailRequestKind.SIGN_IN_CODE: code_sign_ins.handle,
     }
     sender = None
     if settings.mail is not None:
         sender = MailSender(
             database,
             outbox=outbox,
-            answers=answers,
+            handlers=handlers,
             deliveries=deliveries_to(settings.mail),
             writer=_message_writer(settings),
             clock=clock,

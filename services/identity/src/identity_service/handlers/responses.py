@@ -243,13 +243,13 @@ def json_response(
     )
 
 
-def told(template: str) -> str:
+def translated(template: str) -> str:
     """Return a text in the language of whoever sent the request."""
     return Text(template).in_language(preferred_language.get())
 
 
 def in_their_language(response: web.Response) -> web.Response:
-    """Return a response whose message is `told`, with the fields that say so."""
+    """Return a response whose message is `translated`, with the fields that say so."""
     response.headers[hdrs.CONTENT_LANGUAGE] = preferred_language.get()
     response.headers[hdrs.VARY] = hdrs.ACCEPT_LANGUAGE
     return response
@@ -257,13 +257,13 @@ def in_their_language(response: web.Response) -> web.Response:
 
 def message_response(template: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     """Return a response that says no more than this."""
-    body = MessageBody(message=told(template))
+    body = MessageBody(message=translated(template))
     return in_their_language(json_response(body, status))
 
 
 def ended_response(template: str, ended: int) -> web.Response:
     """Return a response that says how many sessions were ended."""
-    body = EndedBody(message=told(template), ended=ended)
+    body = EndedBody(message=translated(template), ended=ended)
     return in_their_language(json_response(body))
 
 

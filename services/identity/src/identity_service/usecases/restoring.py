@@ -22,7 +22,7 @@ _BATCH: Final = 1000
 LEAST_GRACE: Final = timedelta(days=7)
 """How long people can keep an account at least which they wanted to be deleted."""
 
-Say = Callable[[str], None]
+Write = Callable[[str], None]
 """Writes one line for the operator."""
 
 
@@ -48,7 +48,7 @@ class Restoring:
         self._clock = clock
         self._grace = max(grace, LEAST_GRACE)
 
-    async def restore(self, say: Say) -> None:
+    async def restore(self, write: Write) -> None:
         """End all sessions and tokens, and have no id or name given a second time.
 
         Raises
@@ -59,23 +59,23 @@ class Restoring:
         first_id = await self._database.write(
             lambda unit: unit.restoring.advance_user_ids(ID_MARGIN)
         )
-        say(f"the next user has the id {first_id}")
+        write(f"the next user has the id {first_id}")
         withdrawn, kid = await self._rotation.replace_all()
-        say(f"signing keys withdrawn: {withdrawn}; signs now: {kid}")
+        write(f"signing keys withdrawn: {withdrawn}; signs now: {kid}")
         sessions = await self._end_sessions()
-        say(f"sessions ended: {sessions}")
+        write(f"sessions ended: {sessions}")
         postponed = await self._postpone_deletions()
-        say(
+        write(
             f"accounts that are to be deleted, {self._grace.days} days from now: "
             f"{postponed}"
         )
         letters = await self._repeated(lambda unit: unit.restoring.forget_mail(_BATCH))
-        say(f"letters and tokens of mails forgotten: {letters}")
+        write(f"letters and tokens of mails forgotten: {letters}")
         lists = await self._database.write(lambda unit: unit.restoring.forget_lists())
         entries = await self._repeated(
             lambda unit: unit.restoring.forget_entries(_BATCH)
         )
-        say(f"status lists forgotten: {lists}, with {entries} entries")
+        write(f"status lists forgotten: {lists}, with {entries} entries")
         await self._database.write(
             lambda unit: self._audit.append(
                 unit,

@@ -9,7 +9,7 @@ from identity_service.handlers.responses import (
     DepartureBody,
     in_their_language,
     json_response,
-    told,
+    translated,
 )
 from service_kit.operations import USERS, Tag
 from service_kit.problems import accounts
@@ -36,10 +36,10 @@ async def delete_me(request: web.Request) -> web.Response:
     caller = await context.caller()
     context.require_fresh(caller)
     due_at = await context.services.accounts.departures.ask(caller)
-    said = "Your account will be deleted. To keep it, sign in before that."
+    message = "Your account will be deleted. To keep it, sign in before that."
     if due_at <= context.services.clock():
-        said = "Account deleted."
-    body = DepartureBody(message=told(said), deleted_at=due_at)
+        message = "Account deleted."
+    body = DepartureBody(message=translated(message), deleted_at=due_at)
     return in_their_language(json_response(body))
 
 

@@ -133,7 +133,7 @@ class FactorRepository:
         )
         return [_totp_secret(row) for row in rows]
 
-    async def reseal_totp(self, user_id: int, sealed: bytes, anew: bytes) -> bool:
+    async def reseal_totp(self, user_id: int, sealed: bytes, renewed: bytes) -> bool:
         """Replace a sealed secret by itself, unless it was changed meanwhile."""
         resealed = await self._connection.execute(
             update(totp_secrets)
@@ -141,7 +141,7 @@ class FactorRepository:
                 totp_secrets.c.user_id == user_id,
                 totp_secrets.c.sealed_secret == sealed,
             )
-            .values(sealed_secret=anew)
+            .values(sealed_secret=renewed)
         )
         return resealed.rowcount == 1
 

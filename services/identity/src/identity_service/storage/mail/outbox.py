@@ -79,12 +79,12 @@ class OutboxRepository:
         )
         return [_letter(row) for row in rows]
 
-    async def reseal(self, letter_id: str, sealed: bytes, anew: bytes) -> bool:
+    async def reseal(self, letter_id: str, sealed: bytes, renewed: bytes) -> bool:
         """Replace what is sealed, unless the letter was sent meanwhile."""
         replaced = await self._connection.execute(
             update(outbox)
             .where(outbox.c.id == letter_id, outbox.c.sealed == sealed)
-            .values(sealed=anew)
+            .values(sealed=renewed)
         )
         return replaced.rowcount == 1
 

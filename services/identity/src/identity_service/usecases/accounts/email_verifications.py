@@ -94,10 +94,10 @@ class EmailVerifications:
         if user is not None and user.email_key == email.key:
             await self._post(unit, user)
 
-    async def answer(self, unit: Repositories, request: MailRequest) -> None:
-        """Mail the link again, to whoever has not used it yet.
+    async def handle(self, unit: Repositories, request: MailRequest) -> None:
+        """Mail the link again to a user who has not used it yet.
 
-        A sign-up that waits does not wait longer for it: it keeps its name from others.
+        The lifetime of a pending sign-up is not extended: it reserves a name.
         """
         user = await owner_of(unit, request.email_key)
         if user is not None:

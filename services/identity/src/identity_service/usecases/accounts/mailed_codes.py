@@ -77,7 +77,7 @@ class CodeSignIns:
         self._clock = clock
         self._is_offered = is_offered
 
-    async def answer(self, unit: Repositories, request: MailRequest) -> None:
+    async def handle(self, unit: Repositories, request: MailRequest) -> None:
         """Mail a code to whoever has the address, if they have shown that it is theirs.
 
         Else the account may be of somebody who only claims the address, and would share

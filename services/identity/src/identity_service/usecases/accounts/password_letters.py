@@ -36,7 +36,7 @@ class PasswordLetters:
         """Whether there is a mail server. Without one nobody is told."""
         return self._outbox.has_server
 
-    async def answer(self, unit: Repositories, request: MailRequest) -> None:
+    async def handle(self, unit: Repositories, request: MailRequest) -> None:
         """Mail a token to whoever has the address, if their account is enabled."""
         user = await owner_of(unit, request.email_key)
         if user is None or user.disabled_at is not None:

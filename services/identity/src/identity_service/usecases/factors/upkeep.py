@@ -91,11 +91,11 @@ class FactorUpkeep:
 
     async def _reseal(self, stored: TotpSecret) -> bool:
         user_id, sealed = stored.user_id, stored.sealed_secret
-        anew = self._sealer.reseal(sealed, totp_place(user_id))
-        if anew is None:
+        renewed = self._sealer.reseal(sealed, totp_place(user_id))
+        if renewed is None:
             return False
         return await self._database.write(
-            lambda unit: unit.factors.reseal_totp(user_id, sealed, anew)
+            lambda unit: unit.factors.reseal_totp(user_id, sealed, renewed)
         )
 
 

@@ -57,12 +57,12 @@ async def reseal_keys(
         if sealed is None:
             continue
         try:
-            anew = sealer.reseal(sealed, record.kid.encode())
+            renewed = sealer.reseal(sealed, record.kid.encode())
         except SealBrokenError:
             unopened.append(record.kid)
             continue
-        if anew is not None:
-            work = partial(_reseal, audit, record.kid, sealed, anew)
+        if renewed is not None:
+            work = partial(_reseal, audit, record.kid, sealed, renewed)
             resealed += await database.write(work)
     if unopened:
         raise KeysUnopenedError(unopened)
@@ -70,9 +70,9 @@ async def reseal_keys(
 
 
 async def _reseal(
-    audit: Audit, kid: str, sealed: bytes, anew: bytes, unit: Repositories
+    audit: Audit, kid: str, sealed: bytes, renewed: bytes, unit: Repositories
 ) -> bool:
-    is_ours = await unit.signing_keys.reseal(kid, sealed, anew)
+    is_ours = await unit.signing_keys.reseal(kid, sealed, renewed)
     if is_ours:
         event = AuditEvent(action=Action.KEY_RESEALED, details={"kid": kid})
         await audit.append(unit, event)

@@ -128,11 +128,11 @@ class Outbox:
 
     async def _reseal(self, stored: StoredLetter) -> bool:
         place = _place(stored.id, stored.kind)
-        anew = self._sealer.reseal(stored.sealed, place)
-        if anew is None:
+        renewed = self._sealer.reseal(stored.sealed, place)
+        if renewed is None:
             return False
         return await self._database.write(
-            lambda unit: unit.outbox.reseal(stored.id, stored.sealed, anew)
+            lambda unit: unit.outbox.reseal(stored.id, stored.sealed, renewed)
         )
 
     async def page(self, *, dead: bool) -> list[StoredLetter]:

@@ -17,10 +17,10 @@ from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
 
-Answer = Callable[[Repositories, MailRequest], Awaitable[None]]
+MailRequestHandler = Callable[[Repositories, MailRequest], Awaitable[None]]
 """Posts the letter, if there is one to post, within the transaction it is given."""
 
-Answers = Mapping[MailRequestKind, Answer]
+MailRequestHandlers = Mapping[MailRequestKind, MailRequestHandler]
 
 
 class MailRequests:

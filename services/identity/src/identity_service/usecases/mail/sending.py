@@ -20,7 +20,7 @@ from identity_service.security.keyrings import SealBrokenError
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.mail.requests import Answers
+from identity_service.usecases.mail.requests import MailRequestHandlers
 from service_kit.clock import Clock
 
 _PAUSE_SECONDS: Final = 1.0
@@ -33,7 +33,7 @@ _COUNT_SECONDS: Final = 15.0
 """From one count of the outbox to the next."""
 
 _BATCH: Final = 20
-"""Letters sent over one connection, and requests answered before."""
+"""Letters sent over one connection, and requests handled before."""
 
 CLAIMED_FOR: Final = timedelta(seconds=45)
 """Longer than handing over takes. Who is killed in it leaves the letter to others."""
@@ -60,14 +60,14 @@ class MailSender:
         database: Database,
         *,
         outbox: Outbox,
-        answers: Answers,
+        handlers: MailRequestHandlers,
         deliveries: Deliveries,
         writer: MessageWriter,
         clock: Clock,
     ) -> None:
         self._database = database
         self._outbox = outbox
-        self._answers = answers
+        self._handlers = handlers
         self._deliveries = deliveries
         self._writer = writer
         self._clock = clock
@@ -112,14 +112,14 @@ class MailSender:
         now = self._clock()
         if not await self._database.read(lambda unit: unit.outbox.has_work(now)):
             return False
-        answered = 0
-        while answered < _BATCH and await self._answer_one():
-            answered += 1
+        handled = 0
+        while handled < _BATCH and await self._handle_one():
+            handled += 1
         now = self._clock()
         due = await self._database.read(lambda unit: unit.outbox.due(now, _BATCH))
         if due:
             await self._send_all(due)
-        return bool(due or answered)
+        return bool(due or handled)
 
     async def _count(self) -> None:
         """Count the letters for the metrics, now and then."""
@@ -128,8 +128,8 @@ class MailSender:
             self._counted_at = now
             self.waiting, self.dead = await self._outbox.count()
 
-    async def _answer_one(self) -> bool:
-        """Do what the oldest request asks for; drop one that cannot be answered."""
+    async def _handle_one(self) -> bool:
+        """Do what the oldest request asks for; drop one that cannot be handled."""
         taken: int | None = None
 
         async def work(unit: Repositories) -> bool:
@@ -138,7 +138,7 @@ class MailSender:
             if found is None:
                 return False
             taken, request = found
-            await self._answers[request.kind](unit, request)
+            await self._handlers[request.kind](unit, request)
             return True
 
         try:
