@@ -96,7 +96,7 @@ def create_app(
 
 
 async def _database_fault(composed: Services) -> str | None:
-    """Return why the database cannot be worked with; while it can't, no refresh can.
+    """Return why the database cannot be used; while it can't, no refresh succeeds.
 
     So a replica without any traffic knows of interruptions as well.
     """

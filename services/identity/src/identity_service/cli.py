@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     add("check", commands.check, "name every fault of the settings; open nothing")
     for name, work, text in (
         ("migrate", schema_commands.migrate, "bring the database to the schema needed"),
-        ("schema", schema_commands.say_schema, "say what is there, needed and pending"),
+        ("schema", schema_commands.describe_schema, "say what is there, needed and pending"),
     ):
         add(name, work, text, DatabaseSettings)
     _add_admin_arguments(

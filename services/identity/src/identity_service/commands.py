@@ -1,4 +1,4 @@
-"""What the operator's commands do, and what they say of it."""
+"""The operator's commands, and their output."""
 
 import asyncio
 import contextlib

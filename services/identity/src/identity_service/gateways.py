@@ -1,4 +1,4 @@
-"""What the gateways say of themselves, each on its internal port."""
+"""The status of the gateways, each from its internal port."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from identity_service.usecases.single_flight import SingleFlight
 from service_kit.tokens.fetching import FetchError, fetch
 
 _CACHED_SECONDS: Final = 1.0
-"""However many administrators look, a gateway is asked once in so long."""
+"""However many administrators look, a gateway is asked once a second."""
 
 _LONGEST_LOOK_UP: Final = 2.0
 """Seconds for the addresses of a name."""
@@ -30,7 +30,7 @@ _HTTP_PORT: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class GatewayStatus:
-    """What one gateway said, or why it could not be asked."""
+    """The status of one gateway, or why it could not be read."""
 
     url: str
     status: dict[str, Any] | None
@@ -55,13 +55,13 @@ class Gateways:
         self._latest: list[GatewayStatus] = []
 
     async def status(self) -> list[GatewayStatus]:
-        """Return what each gateway said at most a second ago."""
+        """Return the status of each gateway, at most a second old."""
         if self._monotonic() - self._asked_at < _CACHED_SECONDS:
             return self._latest
         return await self._asking.join()
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
@@ -79,7 +79,7 @@ class Gateways:
 async def _each_address(url: str) -> list[str]:
     """Return the URL with each address of its host; as it is if there is none.
 
-    A name that has IPv4 addresses is asked by them alone: `localhost` has two.
+    IPv6 addresses are used only without IPv4 ones: `localhost` has both.
     """
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or _HTTP_PORT

@@ -1,7 +1,7 @@
 """Compare roles, clients and settings with a file, and bring the roles to it.
 
 Roles live in the database and are changed. Clients and settings live in the environment
-of the processes, and are not: the plan says what differs, for whoever deploys.
+of the processes, and are not: the plan says what differs, for the deployment.
 """
 
 import tomllib

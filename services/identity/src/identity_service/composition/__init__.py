@@ -1,4 +1,4 @@
-"""Put the service together: what the server and the commands have in common."""
+"""Compose the service, for the server and for the commands."""
 
 from identity_service.composition.services import Services, compose
 

@@ -1,4 +1,4 @@
-"""Put together what people do to their accounts, and the mail that goes with it."""
+"""Compose the services of users' own accounts, and of mail."""
 
 from dataclasses import dataclass
 from email.headerregistry import Address
@@ -38,7 +38,7 @@ _PAGES: Final = "/console"
 
 @dataclass(frozen=True, kw_only=True)
 class AccountServices:
-    """What people do to their accounts, by mail for the most part."""
+    """The services of users' own accounts, and of mail."""
 
     outbox: Outbox
     mail_requests: MailRequests
@@ -174,7 +174,7 @@ def compose_accounts(
 
 
 def _offered(settings: Settings) -> frozenset[MailRequestKind]:
-    """Return what strangers may have mailed."""
+    """Return the mails that unauthenticated clients may request."""
     turned_off = set()
     if settings.email_verification is Verification.OFF:
         turned_off.add(MailRequestKind.EMAIL_VERIFICATION)

@@ -1,4 +1,4 @@
-"""What most use cases need."""
+"""Objects that most services need."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from service_kit.clock import Clock
 
 @dataclass(frozen=True, kw_only=True)
 class Core:
-    """Objects that every part of the composition shares."""
+    """Objects that all parts of the composition share."""
 
     settings: Settings
     database: Database

@@ -1,4 +1,4 @@
-"""Put together what has to do with second factors."""
+"""Compose the services of second factors."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from identity_service.usecases.sessions.starts import SessionStarts
 
 @dataclass(frozen=True, kw_only=True)
 class FactorServices:
-    """What users, and operators, do with second factors."""
+    """The services of second factors."""
 
     proofs: FactorProofs
     second_steps: SecondSteps

@@ -73,13 +73,13 @@ _SERVICE_WORDS: Final = ("identity", "gateway")
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Everything that the service can do. Nothing is connected until it is used."""
+    """All services. Nothing is connected until it is used."""
 
     settings: Settings
     engine: AsyncEngine
     database: Database
     clock: Clock
-    """By which everything here is judged."""
+    """The time that all services use."""
     database_clock: DatabaseClock
     hasher: PasswordHasher
     breached_passwords: BreachedPasswords | None
@@ -110,7 +110,7 @@ class Services:
     restoring: Restoring
 
     async def close(self) -> None:
-        """Let go of threads and connections."""
+        """Close threads and connections."""
         await self.status_lists.stop()
         await self.keys.watch.stop()
         self.hasher.close()

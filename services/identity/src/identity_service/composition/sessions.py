@@ -1,4 +1,4 @@
-"""Put together what begins, refreshes and ends sessions, and the keys they need."""
+"""Compose the services of sessions, of their tokens and of signing keys."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from service_kit.tokens import TokenVerifier
 
 @dataclass(frozen=True, kw_only=True)
 class SessionServices:
-    """Sessions, their tokens, and what signs and revokes these."""
+    """The services of sessions, of their tokens and of signing keys."""
 
     keys: SigningKeys
     key_rotation: KeyRotation

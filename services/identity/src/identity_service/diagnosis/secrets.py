@@ -1,4 +1,4 @@
-"""Where the secrets come from."""
+"""How the process gets its secrets."""
 
 from collections.abc import Mapping
 

@@ -11,7 +11,7 @@ from typing import Final, Self
 from identity_service.domain.sessions import Caller, Device
 
 GENESIS: Final = "0" * 64
-"""What stands for the hash of the event before the first."""
+"""The previous hash of the first event."""
 
 _LONGEST_TEXT: Final = 256
 """Characters of one detail: events are for reading, and strangers write some."""
@@ -20,7 +20,7 @@ Detail = str | int | bool | None
 
 
 class Action(StrEnum):
-    """What is recorded. The words are stable: operators search for them."""
+    """The recorded actions. Their names are stable: operators search for them."""
 
     SIGNED_UP = "account.signed_up"
     ACCOUNT_CREATED = "account.created"
@@ -75,7 +75,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """Something that happened.
+    """An event to be recorded.
 
     ``details`` say what the other fields can't, never a password, token or key. Text
     from strangers may stand in them: they are stored as ASCII JSON, so it forges
@@ -86,7 +86,7 @@ class AuditEvent:
     actor_id: int | None = None
     """The user who did it; None for the system and for strangers."""
     subject_id: int | None = None
-    """The user it was done to."""
+    """The user who is affected."""
     address: str = ""
     """Where the actor called from."""
     details: Mapping[str, Detail] = field(default_factory=dict)
@@ -192,7 +192,7 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditQuery:
-    """Which records to show, newest first; None asks nothing."""
+    """A filter for records; None matches every value."""
 
     limit: int
     before_id: int | None = None

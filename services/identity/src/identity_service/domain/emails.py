@@ -77,7 +77,7 @@ class EmailAddress:
         return cls(address.normalized, key)
 
     def is_mailbox_of(self, text: str) -> bool:
-        """Return whether mail to this address and to another comes to one mailbox.
+        """Return whether this address and another have one mailbox.
 
         Case makes no difference in practice. What else is folded in keys does: the
         domains of ß and of ss may be two people's.

@@ -1,4 +1,4 @@
-"""What can go wrong, in the domain's words. No error here knows HTTP."""
+"""The errors of the domain. None of them knows HTTP."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ class IdentityError(Exception):
 
 
 class RequestTooOldError(IdentityError):
-    """The request began so long ago that nobody waits for its response."""
+    """The request began so long ago that its client has given up."""
 
 
 class DatabaseUnavailableError(IdentityError):
@@ -21,7 +21,7 @@ class DatabaseUnavailableError(IdentityError):
 
 
 class InvalidFieldsError(IdentityError):
-    """What a person typed cannot be accepted; one error for each such field."""
+    """Values of the request cannot be accepted; one error for each field."""
 
     def __init__(self, faults: Sequence[InvalidFieldError]) -> None:
         super().__init__("; ".join(f"{each.field}: {each}" for each in faults))
@@ -93,7 +93,7 @@ class NotOfferedError(IdentityError):
 
 
 class EmailUnconfirmedError(IdentityError):
-    """An address is changed by a mail to the new one here, not at once."""
+    """An address is changed only after a mail to the new one."""
 
 
 class OneTimeTokenRefusedError(IdentityError):
@@ -150,7 +150,7 @@ class UnknownRefreshTokenError(IdentityError):
 
 
 class RefreshTokenReusedError(UnknownRefreshTokenError):
-    """A spent token came back; its session has been ended."""
+    """A spent token was presented again; its session has been ended."""
 
 
 class RefreshTokenExpiredError(IdentityError):

@@ -37,7 +37,7 @@ class TotpSecret:
     """The latest of which a code was accepted: it and those before it are spent."""
     created_at: datetime
     confirmed_at: datetime | None
-    """When the first code came; None asks nobody for one."""
+    """When the first code was entered; until then no code is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 Path = Sequence[str]
-"""The networks that an item comes from, the widest first."""
+"""The networks of an item's client, the widest first."""
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class FairQueue(Generic[T]):
         return dropped
 
     def refuses(self, path: Path, item: T) -> bool:
-        """Tell whether `push` would drop the very item that it is given."""
+        """Return whether `push` would drop the very item that it is given."""
         if len(self) < self._length:
             return False
         self._root.push(path, item)

@@ -1,4 +1,4 @@
-"""What is wrong with a value that a person typed."""
+"""Faults of values that users enter."""
 
 import contextlib
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class InvalidFieldError(Exception):
-    """A value cannot be accepted; ``message`` may be shown to whoever sent it.
+    """A value cannot be accepted; ``message`` may be shown to the client.
 
     ``message`` is an English template with ``{name}`` for each of ``parameters``, in
     which nothing of the value stands. `errors.InvalidFieldsError` gathers one for each
@@ -24,7 +24,7 @@ class InvalidFieldError(Exception):
 
 @contextlib.contextmanager
 def noted(faults: list[InvalidFieldError]) -> Iterator[None]:
-    """Note what is wrong with a value, so that whoever sent several learns of each."""
+    """Add the fault of a value to a list, so that a response names every fault."""
     try:
         yield
     except InvalidFieldError as error:

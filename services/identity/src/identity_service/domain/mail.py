@@ -1,4 +1,4 @@
-"""Mail: what is sent, to whom, and what becomes of it."""
+"""Mail: letters, requests for letters, and the failures of sending."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ class StoredLetter:
 
 
 class MailRequestKind(StrEnum):
-    """What somebody may ask to be sent to an address, whoever has it."""
+    """The mails that an unauthenticated client may request."""
 
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a kind of mail
     EMAIL_VERIFICATION = "email_verification"
@@ -81,17 +81,17 @@ class MailRequestKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailRequest:
-    """What a stranger asks to be sent to an address."""
+    """A request by an unauthenticated client for a mail to an address."""
 
     kind: MailRequestKind
     email_key: str
     language: str
     address: str
-    """Where it was asked from."""
+    """The client's IP address."""
 
 
 class MailServerUnavailableError(Exception):
-    """The mail server cannot be reached, or will not talk to us: no letter's fault."""
+    """The mail server cannot be reached or refuses us, whatever the letter."""
 
 
 class LetterRefusedError(Exception):

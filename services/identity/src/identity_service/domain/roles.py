@@ -22,7 +22,7 @@ BUILT_IN: Final = frozenset({USER, ADMIN})
 """Roles that identity cannot work without."""
 
 MOST_ROLES: Final = 100
-"""Roles in all: whoever has every one still has an access token that fits a header."""
+"""Roles in all: an access token with every one of them still fits a header."""
 
 MOST_DESCRIPTION: Final = 200
 """Characters of a description."""

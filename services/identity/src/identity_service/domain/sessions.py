@@ -1,4 +1,4 @@
-"""What a session is, and what a refresh token that did not rotate it means."""
+"""Sessions, and the verdicts on refresh tokens that did not rotate them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,20 +13,20 @@ from identity_service.domain.status_entries import StatusEntry
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a client calls itself, and where it calls from."""
+    """A client's name for itself, and its address."""
 
     name: str
     address: str
     is_gone: Callable[[], bool] = field(default=lambda: False, compare=False)
     """Whether the client has hung up, so that nobody waits for a response."""
     waited: Callable[[], timedelta] = field(default=timedelta, compare=False)
-    """How long ago the client began to ask."""
+    """How long ago the request began."""
     is_forwarded: bool = False
     """Whether a gateway of ours sent the request on."""
 
 
 OPERATOR: Final = Device("operator", "")
-"""Where commands come from."""
+"""The device of the operator's commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +107,14 @@ class SessionRules:
 
 
 class Verdict(Enum):
-    """What became of a refresh token that could not rotate its session."""
+    """The verdict on a refresh token that did not rotate its session."""
 
     REPLAYED = auto()
-    """Its response was lost, or two tabs used it at once: the same successor again."""
+    """Its response was lost, or two tabs used it together: the same successor again."""
     LATE = auto()
     """It was spent by others while its request was on the way here."""
     REUSED = auto()
-    """It was spent long ago, so somebody else may hold it."""
+    """It was spent long ago, so it may have been stolen."""
     EXPIRED = auto()
     ENDED = auto()
     """The session is over, or never had a token of this generation."""

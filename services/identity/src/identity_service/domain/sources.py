@@ -1,4 +1,4 @@
-"""Where requests come from, as far as shares and limits are concerned.
+"""The networks of clients, for shares and limits.
 
 One notion for the throttle, known devices and the queue of password hashes.
 """

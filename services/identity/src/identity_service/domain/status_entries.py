@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 LIST_SIZE: Final = 2**17
-"""Entries of every list, used or not, so that its size tells nothing: 16 KiB raw."""
+"""Entries of every list, used or not, so that its size reveals nothing: 16 KiB raw."""
 
 LEASE_SIZE: Final = 256
-"""Positions a process takes at once. It loses at most so many when it dies."""
+"""Positions that a process leases at a time, and loses at most when it dies."""
 
 LEASE_LIFETIME: Final = timedelta(hours=1)
 """How long a process uses the positions it has taken."""

@@ -30,7 +30,7 @@ SIGN_INS_OF_USER: Final = (
 known one by itself: the wait grows from a minute to weeks. A success ends the row."""
 
 LONGEST_WAIT_OF_NEWCOMERS: Final = MINUTE
-"""Whoever would wait longer for what others failed at may try as a newcomer."""
+"""A user who would wait longer for others' failures may try as a newcomer."""
 
 SIGN_INS_OF_NEWCOMER: Final = (Limit(3, DAY), Limit(10, 30 * DAY))
 """Failures on one user of a network whose others keep it from trying: an IPv4 /24,
@@ -59,7 +59,7 @@ SIGN_UPS_OF_SOURCE: Final = (
     Limit(300, HOUR),
     Limit(1000, DAY),
 )
-"""Sign-ups from one address, refused ones too: each tells whether a name is taken."""
+"""Sign-ups from one address, refused ones too: each reveals whether a name is taken."""
 
 MAILS_TO_ADDRESS: Final = (Limit(6, 15 * MINUTE), Limit(50, DAY))
 """Mails of one kind that strangers have sent to one address, whether anybody has it or

@@ -80,7 +80,7 @@ class Username:
     def key_of(untrusted: str) -> str:
         """Return the key of any text: a name's own, and one for what can be no name.
 
-        So nobody can tell by how texts are told apart which of them are names.
+        So comparing texts does not reveal which of them are names.
         """
         words = " ".join(untrusted[:_READ_LENGTH].split())
         # Some marks are folded to a space, which MySQL does not tell from none.

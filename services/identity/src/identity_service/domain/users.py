@@ -19,7 +19,7 @@ _SUBJECT_SIZE: Final = 16
 def refuse_foreign_address(username: Username, email: EmailAddress) -> None:
     """Raise `InvalidUsernameError` for a name that is another e-mail address.
 
-    People sign in by either, so whoever has an address must not find it taken.
+    Users sign in by either, so the owner of an address must not find it taken.
     """
     try:
         named = EmailAddress.parse(username.text)

@@ -31,7 +31,7 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class RequestContext:
-    """The services, and the device and the user that a request comes from."""
+    """The services, and the device and the user that sent the request."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
@@ -39,7 +39,7 @@ class RequestContext:
 
     @property
     def device(self) -> Device:
-        """The device that the request comes from, with the client's address."""
+        """The device that sent the request, with the client's address."""
         return device_of(self._request, self.services.trusted_proxies)
 
     @property

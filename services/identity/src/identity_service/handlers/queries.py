@@ -49,7 +49,7 @@ def _printable(value: str) -> str:
 def _instant(value: str) -> datetime:
     """Return an RFC 3339 moment.
 
-    A plus sign that came as a space is taken for what it was.
+    A space stands for a plus sign that the client did not escape.
     """
     try:
         moment = datetime.fromisoformat(value.replace(" ", "+"))

@@ -244,7 +244,7 @@ def json_response(
 
 
 def translated(template: str) -> str:
-    """Return a text in the language of whoever sent the request."""
+    """Return a text in the language of the request being served."""
     return Text(template).in_language(preferred_language.get())
 
 
@@ -256,7 +256,7 @@ def in_their_language(response: web.Response) -> web.Response:
 
 
 def message_response(template: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    """Return a response that says no more than this."""
+    """Return a response with a message alone."""
     body = MessageBody(message=translated(template))
     return in_their_language(json_response(body, status))
 

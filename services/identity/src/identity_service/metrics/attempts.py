@@ -1,4 +1,4 @@
-"""What came of attempts to sign in and to refresh."""
+"""Metrics of attempts to sign in and to refresh."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""How far the work in the background came."""
+"""Metrics of the background chores."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from identity_service.usecases.housekeeping import Housekeeping
 
 
 class HousekeepingMetrics(Collector):
-    """How far the chores of this process came when it last did them."""
+    """The results of the last run of this process's chores."""
 
     def __init__(self, housekeeping: Housekeeping) -> None:
         self._housekeeping = housekeeping

@@ -2,7 +2,7 @@
 
 The mirror learns five of the forty hex digits of a password's SHA-1, which some
 thousand leaked passwords share, and sends the other digits of all of those. How many
-they are is hidden from whoever watches, by padding (docs/decisions/0036).
+they are is hidden from eavesdroppers by padding (docs/decisions/0036).
 """
 
 import hashlib
@@ -43,7 +43,7 @@ _PADDING: Final = b"0"
 
 
 class LookUp(StrEnum):
-    """What came of asking."""
+    """The outcome of a look-up."""
 
     BREACHED = "breached"
     UNKNOWN = "unknown"
@@ -65,7 +65,7 @@ class BreachedPasswords:
         self._session: aiohttp.ClientSession | None = None
         self._ranges: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self.outcomes: Counter[LookUp] = Counter()
-        """What look-ups came to."""
+        """Look-ups by outcome."""
 
     async def contain(self, password: str) -> bool:
         """Return whether the mirror knows a password, after a second at most."""

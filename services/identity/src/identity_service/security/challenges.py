@@ -1,6 +1,6 @@
 """Challenges: sealed, so that we know our own and need not store those that wait.
 
-Whoever makes one good spends it: its digest is stored, once (`spent_challenges`).
+Accepting one spends it: its digest is stored, once (`spent_challenges`).
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Challenge:
 
 
 class Challenges:
-    """Makes challenges, and opens those that come back."""
+    """Makes challenges, and opens those that clients return."""
 
     def __init__(self, keys: Keyring, clock: Clock) -> None:
         self._sealer = Sealer(keys)
@@ -57,7 +57,7 @@ class Challenges:
     def open(self, purpose: Purpose, untrusted: bytes) -> Challenge | None:
         """Return the challenge; None unless we made it for this and it is still good.
 
-        It may be spent: whoever uses it has to see.
+        It may be spent already: the caller has to check.
         """
         if len(untrusted) > LONGEST:
             return None

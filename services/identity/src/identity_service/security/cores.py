@@ -14,10 +14,10 @@ _V1: Final = "cpu"
 
 
 def usable_cores(root: Path = _ROOT) -> int:
-    """Return how many cores this process may use, where the system tells; 1 at least.
+    """Return how many cores this process may use, where the system says so; 1 at least.
 
     They are those that it may run on, and no more than a container's limit or a unit's
-    ``CPUQuota=`` leaves: who uses up their quota is stopped for the rest of the period,
+    ``CPUQuota=`` leaves: a process that uses up its quota is stopped for the rest of the period,
     all threads together.
     """
     if hasattr(os, "sched_getaffinity"):

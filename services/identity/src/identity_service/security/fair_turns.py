@@ -34,7 +34,7 @@ class FairTurns:
         return len(self._queue)
 
     def has_room(self, path: Path) -> bool:
-        """Tell whether `take` would not raise now."""
+        """Return whether `take` would not raise now."""
         if self._free:
             return True
         return not self._queue.refuses(path, asyncio.Future())
@@ -45,7 +45,7 @@ class FairTurns:
         Raises
         ------
         NoRoomError
-            At once, or when somebody of another network needs the room.
+            Immediately, or when a client of another network needs the room.
         """
         if self._free:
             self._free -= 1

@@ -68,7 +68,7 @@ def open_signing_key(kid: str, sealed: bytes, sealer: Sealer) -> SigningKey:
     """Return the key that was sealed for this kid.
 
     That its numbers fit together is not tested: it would hold up every thread for an
-    eighth of a second, and whoever could change them could make a seal as well.
+    eighth of a second, and anyone who could change them could make a seal as well.
 
     Raises
     ------

@@ -133,7 +133,7 @@ class PasskeyCeremonies:
         return _members(webauthn.options_to_json(options))
 
     def use_options(self) -> dict[str, Any]:
-        """Return what ``navigator.credentials.get`` takes, whoever it is.
+        """Return the options for ``navigator.credentials.get``, for any user.
 
         No credential is named: the device offers those that it has for us.
         """

@@ -73,12 +73,12 @@ class Verdict(Enum):
 
     MATCH = "match"
     MATCH_OUTDATED = "match_outdated"
-    """Right; hash it anew, for the stored form is not what is made today."""
+    """Right; hash it again, because the stored form is outdated."""
     MISMATCH = "mismatch"
     MALFORMED_HASH = "malformed_hash"
-    """The stored hash is none of ours: refuse, and tell the operator."""
+    """The stored hash is not one of ours: refuse, and log an error."""
     UNKNOWN_PEPPER = "unknown_pepper"
-    """Made with a pepper that is no longer listed: refuse, and tell the operator."""
+    """Made with a pepper that is no longer configured: refuse, and log an error."""
 
     @property
     def matches(self) -> bool:
@@ -145,7 +145,7 @@ class PasswordHasher:
     ) -> Verdict:
         """Check a password against what is stored, or against nobody's.
 
-        With nothing stored the answer is a mismatch that takes as long as a real one.
+        With nothing stored the verdict is a mismatch that takes as long as a real one.
         No text of either argument raises.
 
         Raises

@@ -18,7 +18,7 @@ class TimedWork:
         """For all that is done."""
         self.seconds_of_last = 0.0
         self.refused = 0
-        """Counted by whoever refuses it, on the event loop."""
+        """Counted by the caller that refuses work, on the event loop."""
 
     def timed(self, job: Callable[[], T]) -> T:
         """Do a job in this thread."""

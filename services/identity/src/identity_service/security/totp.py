@@ -30,7 +30,7 @@ def provisioning_uri(secret: str, *, username: str, issuer: str) -> str:
 def qr_code(uri: str) -> list[str]:
     """Return the rows of a QR code (ISO/IEC 18004): 1 is dark, 0 is light.
 
-    Takes some ten milliseconds. Whoever draws it leaves four light modules around it.
+    Takes some ten milliseconds. Draw it with four light modules around it.
     """
     made = segno.make(uri, error="m", micro=False)
     return ["".join(map(str, row)) for row in made.matrix]

@@ -8,7 +8,7 @@ from service_kit.settings import setting
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
-    """All that ``migrate`` needs: whoever migrates holds no key."""
+    """The settings of ``migrate``, which needs no key."""
 
     database_url: str = setting(
         "IDENTITY_DATABASE_URL",

@@ -52,7 +52,7 @@ class AuditRepository:
         """Add the events.
 
         It locks the chain's head until the transaction ends, so it is the last thing
-        done in it: whoever holds the head waits for no other lock.
+        done in it: the holder of the head waits for no other lock.
         """
         if not self._appended:
             return

@@ -16,7 +16,7 @@ from identity_service.storage.faults import reason
 from service_kit.clock import Clock, utc_now
 
 CLOCKS_MAY_DIFFER: Final = timedelta(seconds=5)
-"""Beyond it the operator is told. Logs have the process's own time, and so have
+"""Beyond it the operator is warned. Logs have the process's own time, and so have
 certificates and whatever else is not judged by the database's."""
 
 _EVERY_SECONDS: Final = 60.0
@@ -69,7 +69,7 @@ class DatabaseClock:
         return self._zero + timedelta(seconds=self._monotonic())
 
     async def run(self) -> None:
-        """Measure at once and every minute, until cancelled.
+        """Measure now and every minute, until cancelled.
 
         A measurement that has begun ends first: a connection that is cancelled while
         it is made may leave its socket open (asyncio.wait_for before Python 3.12).

@@ -113,7 +113,7 @@ class SigningKeyRepository:
         )
 
     async def reseal(self, kid: str, sealed: bytes, resealed: bytes) -> bool:
-        """Replace a sealed private half; tell whether it was still the one known."""
+        """Replace a sealed private half; return False if it has changed meanwhile."""
         changed = await self._connection.execute(
             update(signing_keys)
             .where(

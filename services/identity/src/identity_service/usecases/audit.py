@@ -22,13 +22,13 @@ _BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What following the chain from its start to its end has shown."""
+    """The result of verifying the chain from start to end."""
 
     records: int
     broken_at: int | None
     """The id of the first record that is changed, missing or out of place."""
     last_hash: str
-    """Note it elsewhere: whoever rewrites the whole chain can't keep it."""
+    """Keep a copy elsewhere: rewriting the whole chain changes it."""
 
 
 class Audit:
@@ -46,7 +46,7 @@ class Audit:
     async def append(self, unit: Repositories, event: AuditEvent) -> None:
         """Add an event, in the transaction that does what the event records.
 
-        An id that a client gave its request itself is told apart from ours.
+        An id that the client itself gave its request is recorded separately.
         It is added at the end of the transaction: see `AuditRepository.flush`.
         """
         if said := client_request_id.get():

@@ -1,4 +1,4 @@
-"""Tell administrators whether the record of who did what is whole."""
+"""Show administrators whether the audit log is intact."""
 
 import asyncio
 from dataclasses import dataclass

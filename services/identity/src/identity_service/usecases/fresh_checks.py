@@ -1,4 +1,4 @@
-"""Have signed-in users prove again who they are."""
+"""Reauthenticate signed-in users."""
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.authentication import Method
@@ -21,7 +21,7 @@ from service_kit.clock import Clock
 
 
 class FreshChecks:
-    """Notes in sessions that their users have proved again who they are."""
+    """Records in sessions that their users have reauthenticated."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class FreshChecks:
         self._clock = clock
 
     async def by_password(self, caller: Caller, password: str) -> None:
-        """Note that the caller knows their password.
+        """Record that the caller has proved knowledge of their password.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class FreshChecks:
         await self._note(caller, user, _known(Method.PASSWORD))
 
     async def by_factor(self, caller: Caller, untrusted: UntrustedProof) -> None:
-        """Note that the caller has a second factor of theirs.
+        """Record that the caller has proved possession of a second factor.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class FreshChecks:
         await reservation.succeeded()
 
     async def _note(self, caller: Caller, user: User, proof: Proof) -> None:
-        """Spend a proof and note it in the caller's session.
+        """Spend a proof and record it in the caller's session.
 
         Raises
         ------

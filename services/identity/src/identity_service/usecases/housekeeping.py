@@ -147,7 +147,7 @@ def expired_rows_chores(database: Database, clock: Clock) -> list[Chore]:
 
 @dataclass(frozen=True, slots=True)
 class ChoreState:
-    """How far a chore came when it was last done."""
+    """The result of a chore's last run."""
 
     finished_at: float
     """By the monotonic clock: when it last succeeded."""
@@ -155,7 +155,7 @@ class ChoreState:
 
 
 class Housekeeping:
-    """Does chores about once a minute. Any number of processes may, at once."""
+    """Does chores about once a minute, in any number of processes concurrently."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Judge the passwords that people choose."""
+"""Check the passwords that users choose."""
 
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.passwords import PasswordPolicy, WeakPasswordError
@@ -7,7 +7,7 @@ from identity_service.security.breached_passwords import BreachedPasswords
 
 
 class NewPasswords:
-    """Accepts passwords by the policy, and by what a mirror knows of leaks."""
+    """Checks passwords against the policy and against known leaks."""
 
     def __init__(
         self, policy: PasswordPolicy, breached: BreachedPasswords | None
@@ -18,9 +18,9 @@ class NewPasswords:
     async def check(
         self, password: str, username: Username, email: EmailAddress
     ) -> None:
-        """Return if the password is good for this user, else `WeakPasswordError`.
+        """Return if this user may have the password, else raise `WeakPasswordError`.
 
-        A mirror that is away refuses nothing.
+        While the mirror is unavailable, passwords are not checked for leaks.
         """
         self._policy.check(password, username, email)
         if self._breached is not None and await self._breached.contain(password):

@@ -69,7 +69,7 @@ class Passwords:
         self._audit = audit
         self._clock = clock
         self.verdicts: Counter[Verdict] = Counter()
-        """What checks of passwords came to."""
+        """Results of password checks."""
 
     async def authenticate(self, login: str, password: str, device: Device) -> User:
         """Return the user whose name or address and password these are, as it was now.
@@ -107,7 +107,7 @@ class Passwords:
         return user
 
     async def change(self, caller: Caller, present: str, new: str) -> None:
-        """Change a password, end the caller's other sessions, and tell them by mail.
+        """Change a password, end the caller's other sessions, and send them a mail.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class Passwords:
         """Return if this is the password of a user that is signed in.
 
         A hash that is outdated is renewed: the first step of a sign-in with two factors
-        can't, lest its time tell that the password was right.
+        can't: the time it takes would reveal that the password was right.
 
         Raises
         ------

@@ -23,7 +23,7 @@ class SignIns:
         Raises
         ------
         InvalidCredentialsError
-            Unknown user, wrong password, disabled user: nobody can tell which.
+            Unknown user, wrong password, disabled user: indistinguishable.
         SecondFactorRequiredError
             The user has one, whether the password was right or not.
         TooManyAttemptsError, HashingBusyError

@@ -28,7 +28,7 @@ from service_kit.clock import Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUp:
-    """What somebody asks for; nothing of it has been checked."""
+    """An unchecked request to sign up."""
 
     username: str
     email: str
@@ -63,7 +63,7 @@ class SignUps:
     async def sign_up(self, wanted: SignUp, device: Device) -> None:
         """Create a user; where addresses must be verified, once this one is.
 
-        There, nobody learns whether the address has an account.
+        In that mode the response does not reveal whether the address has an account.
 
         Raises
         ------
@@ -128,13 +128,13 @@ class SignUps:
     async def create_admin(
         self, username: str, email: str, password: str, *, temporary: bool
     ) -> AdminOutcome:
-        """Create an administrator; leave one who is there already as they are.
+        """Create an administrator; leave an existing one unchanged.
 
         Raises
         ------
         InvalidFieldsError
         UsernameTakenError, EmailTakenError
-            By a user that is no administrator: it is left as it is.
+            By a user who is not an administrator, and who is left unchanged.
         """
         wanted = SignUp(username=username, email=email, password=password)
         name, address = await self._checked(wanted)
@@ -164,7 +164,7 @@ class SignUps:
         return AdminOutcome.CREATED
 
     async def _checked(self, wanted: SignUp) -> tuple[Username, EmailAddress]:
-        """Return the name and the address, if the password suits them, too."""
+        """Return the name and the address, after checking the password against them."""
         username, email = Username("", ""), EmailAddress("", "")
         with all_faults() as faults:
             with noted(faults):

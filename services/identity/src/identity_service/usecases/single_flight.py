@@ -10,7 +10,7 @@ T = TypeVar("T")
 class SingleFlight(Generic[T]):
     """Work of which there is never more than one going on.
 
-    Whoever comes while it goes on gets its outcome, good or bad, so a queue of
+    Callers that arrive while it runs get its outcome, good or bad, so a queue of
     waiters takes no longer than one of them. A waiter who gives up stops nobody.
     """
 

@@ -81,7 +81,7 @@ class StatusLists:
         return [list_uri(self._issuer, name) for name in await self._names.get()]
 
     async def get(self, name: str) -> PublishedList:
-        """Return a list, in which every revocation older than a second is told.
+        """Return a list that contains every revocation older than a second.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class StatusLists:
         return published
 
     async def watch(self, name: str) -> Watch[PublishedList]:
-        """Return what tells when the list changes.
+        """Return the watch that fires when the list changes.
 
         Raises
         ------

@@ -42,7 +42,7 @@ from identity_service.usecases.reservations import (
 
 
 class Throttle:
-    """Refuses what comes too often.
+    """Refuses attempts that are too frequent.
 
     Sources are the addresses of clients, as text. A user is named by the key of the
     user name, whether there is such a user or not.
@@ -66,7 +66,7 @@ class Throttle:
         Every credential is guessed under this one count: password, mailed code, reset
         token, and any second factor. Give the `username_key` of the user whose it is,
         whatever was typed to name them, and call `Reservation.succeeded` once the whole
-        sign-in has: whoever knows one credential of two may not clear the count.
+        sign-in has: knowing one credential of two must not clear the count.
 
         A known device has a count of its own with its user, which no other source
         can fill, and does not suffer for what else comes from its address. A second

@@ -35,7 +35,7 @@ class UserChanges:
 
 
 class Users:
-    """All users. An administrator is whoever the handlers let through."""
+    """All users. The handlers decide who is an administrator."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Users:
     async def change(self, user_id: int, changes: UserChanges, caller: Caller) -> User:
         """Change a user and return it; disabling ends its sessions.
 
-        The address that they had is told of another one, by a mail that undoes it.
+        A new address is announced to the old one, by a mail with a link that undoes it.
 
         Raises
         ------
@@ -244,9 +244,9 @@ async def locked_user(unit: Repositories, user_id: int) -> User:
 
 
 async def _refuse_loss_of_last_admin(unit: Repositories, before: User) -> None:
-    """Undo, by raising, what leaves nobody to administer users.
+    """Raise `LastAdminError`, which rolls back, if no administrator is left.
 
-    Whoever may have caused it holds the lock on the admin role.
+    The caller holds the lock on the admin role.
     """
     was_admin = ADMIN in before.roles and before.disabled_at is None
     if was_admin and not await unit.users.count_active_admins():

@@ -60,7 +60,7 @@ class Watch(Generic[T]):
         return self._current()
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop polling."""
         if self._task is not None:
             await cancelled(self._task)
 
@@ -106,7 +106,7 @@ class Waiters:
         return self._direct + self._forwarded.total()
 
     def end(self) -> None:
-        """Let everybody who waits go at once, and nobody wait from now on."""
+        """End all waits immediately, and admit no new ones."""
         self._over.set()
 
     @contextlib.contextmanager

@@ -35,7 +35,7 @@ class AuditChainBody(Body):
     broken_at: Id | None
     """The first event that is changed, missing or out of place."""
     last_hash: Annotated[str, text(64, "0" * 64, pattern="^[0-9a-f]{64}$")]
-    """Whoever rewrites the whole chain cannot keep it: note it elsewhere."""
+    """Keep a copy elsewhere: rewriting the whole chain changes it."""
     verified_at: Moment
 
     @classmethod

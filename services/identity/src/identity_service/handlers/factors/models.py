@@ -72,7 +72,7 @@ class ProofPayload(Payload):
 
     @property
     def proof(self) -> UntrustedProof:
-        """The factor, as it came; raise `MissingProofError` without exactly one."""
+        """The factor that was sent; raise `MissingProofError` unless it is one."""
         if (self.code is None) is (self.credential is None):
             raise MissingProofError("Give a code, or what a passkey signed.")
         return UntrustedProof(self.code, self.credential)
@@ -91,9 +91,9 @@ class FreshCheckPayload(ProofPayload):
 
     @property
     def only_password(self) -> str | None:
-        """The password, None if it is a factor that came in its place.
+        """The password, None if a factor was sent instead.
 
-        Raise `MissingProofError` unless exactly one proof came.
+        Raise `MissingProofError` unless exactly one proof was sent.
         """
         proofs = (self.password, self.code, self.credential)
         if sum(proof is not None for proof in proofs) != 1:

@@ -72,7 +72,7 @@ class TokenTransport:
         )
 
     def to_page(self, page: Page) -> Self:
-        """Return the way for new tokens to whoever made the request.
+        """Return how to deliver new tokens to the client.
 
         Cookies are set for pages of ours alone: another page would put its own session
         into the visitor's browser. A client that is no browser needs none.

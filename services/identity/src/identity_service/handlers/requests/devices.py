@@ -1,4 +1,4 @@
-"""Which device a request comes from."""
+"""The device that sent a request."""
 
 import time
 from datetime import timedelta

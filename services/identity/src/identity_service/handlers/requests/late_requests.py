@@ -13,7 +13,7 @@ from identity_service.handlers.context import SERVICES
 from identity_service.handlers.requests.devices import BEGAN_AT
 
 REQUEST_START: Final = "X-Request-Start"
-"""When the request came to the gateway: milliseconds of Unix time."""
+"""When the request arrived at the gateway, in milliseconds of Unix time."""
 
 _MILLISECONDS: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 
@@ -25,7 +25,7 @@ async def refuse_late_requests(
 ) -> web.StreamResponse:
     """Note when the request began; refuse it if it is too old to act on.
 
-    Without the word of a trusted gateway, a request began when it came here.
+    Without a trusted gateway's header, a request began when it arrived here.
     """
     age = _age(request)
     request[BEGAN_AT] = time.monotonic() - age.total_seconds()
@@ -35,8 +35,8 @@ async def refuse_late_requests(
 
 
 def _age(request: web.Request) -> timedelta:
-    services, told = request.app[SERVICES], request.headers.get(REQUEST_START, "")
+    services, start = request.app[SERVICES], request.headers.get(REQUEST_START, "")
     peer = request.remote or ""
-    if not _MILLISECONDS.fullmatch(told) or not services.trusted_proxies.trusts(peer):
+    if not _MILLISECONDS.fullmatch(start) or not services.trusted_proxies.trusts(peer):
         return timedelta()
-    return services.request_ages.age(peer, int(told) / 1000)
+    return services.request_ages.age(peer, int(start) / 1000)

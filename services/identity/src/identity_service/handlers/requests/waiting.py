@@ -1,4 +1,4 @@
-"""Responses that come when there is something new (RFC 7240, ``Prefer: wait``)."""
+"""Responses that wait until a document changes (RFC 7240, ``Prefer: wait``)."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""What is published of tokens: keys, lists, and what is told of one token.
+"""What is published about tokens: keys, status lists, and introspection.
 
 The documents are made elsewhere; these models say what is in them.
 """

@@ -36,7 +36,7 @@ _COLUMNS: Final = TotpSecret.__slots__
 class FactorRepository:
     """Second factors but for passkeys, within one transaction.
 
-    Whoever changes them locks the user first.
+    Lock the user before changing them.
     """
 
     def __init__(self, connection: AsyncConnection) -> None:

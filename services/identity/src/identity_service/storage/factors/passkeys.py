@@ -14,7 +14,7 @@ _COLUMNS: Final = Passkey.__slots__
 
 
 class PasskeyRepository:
-    """Passkeys, within one transaction. Whoever changes them locks the user first."""
+    """Passkeys, within one transaction. Lock the user before changing them."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -48,7 +48,7 @@ class PasskeyRepository:
     async def use(
         self, passkey: Passkey, sign_count: int, now: datetime, *, is_backed_up: bool
     ) -> bool:
-        """Note a use; return False if another use, or its removal, came first."""
+        """Record a use; return False if another use, or its removal, was first."""
         used = await self._connection.execute(
             update(passkeys)
             .where(

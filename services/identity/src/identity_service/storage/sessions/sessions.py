@@ -66,7 +66,7 @@ class SessionRepository:
         return None if row is None else (read_session(row), row.subject)
 
     async def lock(self, session_id: str) -> Session | None:
-        """Return the session, and keep others from changing it until the end."""
+        """Return the session, locked until the transaction ends."""
         rows = await self._connection.execute(
             select(sessions).where(sessions.c.id == session_id).with_for_update()
         )

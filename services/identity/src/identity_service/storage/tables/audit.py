@@ -35,4 +35,4 @@ audit_head: Final = Table(
     Column("first_previous_hash", String(64), nullable=False),
     **KEYLESS,
 )
-"""One row, locked by whoever appends: where the chain of hashes starts and ends."""
+"""One row, locked by appending: where the chain of hashes starts and ends."""

@@ -31,8 +31,8 @@ outbox: Final = Table(
     Index("ix_outbox_user_id", "user_id"),
     **KEYLESS,
 )
-"""Mail that has not been sent. Whoever sends it moves ``due_at`` ahead first, so that
-others leave it alone meanwhile. Dead letters have ``dead_at`` and no ``due_at``.
+"""Mail that has not been sent. The sender first moves ``due_at`` ahead, so that
+other processes leave it alone. Dead letters have ``dead_at`` and no ``due_at``.
 """
 
 mail_requests: Final = Table(
@@ -47,7 +47,7 @@ mail_requests: Final = Table(
     Index("ix_mail_requests_created_at", "created_at"),
     **OPTIONS,
 )
-"""What strangers ask to be sent to an address; nobody has looked whose it is."""
+"""Requests for mail to an address, which may belong to no user."""
 
 one_time_tokens: Final = Table(
     "one_time_tokens",

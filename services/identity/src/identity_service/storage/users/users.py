@@ -68,7 +68,7 @@ class UserRepository:
     async def get_by_session(
         self, session_id: str
     ) -> tuple[User, StatusEntry | None, Authentication] | None:
-        """Return the user that a session is of, its status entry, and its proof."""
+        """Return a session's user, status entry and authentication."""
         rows = await self._connection.execute(BY_SESSION, {"session_id": session_id})
         found = rows.all()
         if not found:
@@ -78,7 +78,7 @@ class UserRepository:
         return read_users(found)[0], read_entry(row), authentication
 
     async def give_subject(self, user_id: int) -> User | None:
-        """Return the user, who has got a subject unless they had one."""
+        """Return the user, after giving them a subject if they had none."""
         await self.lock(user_id)
         await self._set(
             and_(users.c.id == user_id, users.c.subject.is_(None)),
@@ -87,9 +87,9 @@ class UserRepository:
         return await self.get(user_id)
 
     async def lock(self, user_id: int) -> User | None:
-        """Return the user, and keep others from changing it until the end.
+        """Return the user, locked until the transaction ends.
 
-        Whoever locks a user does so before touching the user's sessions and tokens.
+        Lock a user before touching the user's sessions and tokens.
         """
         await self._connection.execute(LOCK, {"user_id": user_id})
         return await self.get(user_id)
@@ -97,7 +97,7 @@ class UserRepository:
     async def refuse_taken(
         self, username_key: str, email_key: str, *, other_than: int = 0
     ) -> None:
-        """Raise `UsernameTakenError`, else `EmailTakenError`, where there is cause."""
+        """Raise `UsernameTakenError`, else `EmailTakenError`, if another user has it."""
         by_name = users.c.username_key == username_key
         found = await self._connection.scalars(
             select(by_name).where(
@@ -183,7 +183,7 @@ class UserRepository:
     async def set_email_verified(
         self, user_id: int, email_key: str, now: datetime
     ) -> bool:
-        """Note that an address is its user's; return False if it is so no more."""
+        """Mark an address as verified; return False if the user no longer has it."""
         noted = await self._connection.execute(
             update(users)
             .where(users.c.id == user_id, users.c.email_key == email_key)
@@ -200,7 +200,7 @@ class UserRepository:
     async def set_deletion_due_at(
         self, user_id: int, due_at: datetime | None, now: datetime
     ) -> None:
-        """Have a user deleted then, or not at all with None."""
+        """Schedule a user's deletion, or cancel it with None."""
         await self._set(users.c.id == user_id, deletion_due_at=due_at, updated_at=now)
 
     async def due_for_deletion(self, now: datetime) -> int | None:
@@ -254,7 +254,7 @@ class UserRepository:
         return read_users(rows.all())
 
     async def count_active_admins(self) -> int:
-        """Return how many users may administer others."""
+        """Return how many enabled administrators there are."""
         count = await self._connection.scalar(
             select(func.count())
             .select_from(users.join(user_roles).join(roles))

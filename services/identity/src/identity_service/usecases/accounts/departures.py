@@ -1,4 +1,4 @@
-"""Let people leave: after a grace, in which signing in keeps the account."""
+"""Let users delete their accounts, after a grace in which signing in keeps them."""
 
 from datetime import datetime, timedelta
 
@@ -19,7 +19,7 @@ from service_kit.clock import Clock
 
 
 class Departures:
-    """Deletes accounts whose owners want it; as a chore, those whose grace is over."""
+    """Deletes accounts on request; as a chore, those whose grace is over."""
 
     name = "departures"
 
@@ -43,8 +43,8 @@ class Departures:
     async def ask(self, caller: Caller) -> datetime:
         """End the caller's sessions, and return when their account is deleted.
 
-        Signing in before that keeps it. Without a grace it is deleted at once, unless
-        the address that it had may still bring it back.
+        Signing in before that keeps it. Without a grace it is deleted immediately,
+        unless its former address may still restore it.
 
         Raises
         ------
@@ -116,7 +116,7 @@ class Departures:
     async def _postpone(
         self, unit: Repositories, user: User, due_at: datetime, now: datetime
     ) -> None:
-        """Have a user deleted then, and tell them."""
+        """Schedule a user's deletion, and notify them by mail."""
         await unit.users.set_deletion_due_at(user.id, due_at, now)
         await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT, now)
         date = f"{due_at:%Y-%m-%d}"

@@ -1,7 +1,7 @@
 """Change the e-mail address of an account: confirmed at the new one, undone by the old.
 
-Nothing tells whoever asks whether the new address has an account: if it has, the mail
-to it says so, and no token that could confirm it leaves the house.
+The response does not reveal whether the new address has an account. If it has, the
+mail to it says so, and contains no token that could confirm the change.
 """
 
 from datetime import timedelta
@@ -128,10 +128,10 @@ class EmailChanges:
         await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)
 
     async def undo(self, untrusted_token: str, device: Device) -> None:
-        """Bring the old address back, lock everybody out, and mail a reset to it.
+        """Restore the old address, end all sessions, and mail a reset link to it.
 
-        Second factors that were added since go as well: the mails that announced them
-        went to the other address. So does what would undo later changes.
+        Second factors added since are removed too, because the mails that announced
+        them went to the other address. So are tokens that undo later changes.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Have people show that an e-mail address is theirs."""
+"""Verify that e-mail addresses belong to their users."""
 
 import hmac
 from datetime import timedelta
@@ -95,7 +95,7 @@ class EmailVerifications:
             await self._post(unit, user)
 
     async def handle(self, unit: Repositories, request: MailRequest) -> None:
-        """Mail the link again to a user who has not used it yet.
+        """Mail the link again, unless it has been used.
 
         The lifetime of a pending sign-up is not extended: it reserves a name.
         """

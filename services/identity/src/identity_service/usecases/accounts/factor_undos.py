@@ -17,10 +17,10 @@ class FactorUndos:
         self._undoing = undoing
 
     async def undo(self, untrusted_token: str, device: Device) -> None:
-        """Remove what was added, lock everybody out, and mail a reset to the owner.
+        """Remove the added factor, end all sessions, and mail a reset to the owner.
 
-        Recovery codes go in any case: whoever added something may have seen them. What
-        was removed does not come back; its owner adds it again.
+        Recovery codes are removed in any case, since the attacker may have seen them.
+        Removed factors are not restored; their owner adds them again.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Make accounts for others, and invite them."""
+"""Create accounts for other people, and invite them."""
 
 import secrets
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _PASSWORD_BYTES: Final = 18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedUser:
-    """Whom an administrator wants to make a user."""
+    """The user that an administrator wants to create."""
 
     username: Username
     email: EmailAddress
@@ -33,7 +33,7 @@ class WantedUser:
 
 
 class Invitations:
-    """Makes users who have not signed up themselves."""
+    """Creates users who have not signed up themselves."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Invitations:
         return await self._create(wanted, caller, unknown, is_invited=True)
 
     async def create(self, wanted: WantedUser, caller: Caller) -> tuple[User, str]:
-        """Create a user; return the password that they have to change at once.
+        """Create a user; return a password that they must change when they sign in.
 
         Raises
         ------

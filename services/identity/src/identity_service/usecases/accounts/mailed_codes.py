@@ -78,10 +78,10 @@ class CodeSignIns:
         self._is_offered = is_offered
 
     async def handle(self, unit: Repositories, request: MailRequest) -> None:
-        """Mail a code to whoever has the address, if they have shown that it is theirs.
+        """Mail a code to the user of the address, if they have verified it.
 
-        Else the account may be of somebody who only claims the address, and would share
-        it with whoever gets the code.
+        Otherwise the account may belong to someone who only claims the address, and
+        the owner of the address would be let into it.
         """
         user = await owner_of(unit, request.email_key)
         if user is None or user.disabled_at or user.email_verified_at is None:
@@ -116,7 +116,7 @@ class CodeSignIns:
         ------
         NotOfferedError, InvalidEmailError
         InvalidCredentialsError
-            Unknown address, wrong or spent code, disabled user: nobody can tell which.
+            Unknown address, wrong or spent code, disabled user: indistinguishable.
         SecondFactorRequiredError
             The user has one, whether the code was right or not.
         TooManyAttemptsError

@@ -33,11 +33,11 @@ class PasswordLetters:
 
     @property
     def are_sent(self) -> bool:
-        """Whether there is a mail server. Without one nobody is told."""
+        """Whether there is a mail server; without one no letter is posted."""
         return self._outbox.has_server
 
     async def handle(self, unit: Repositories, request: MailRequest) -> None:
-        """Mail a token to whoever has the address, if their account is enabled."""
+        """Mail a token to the user of the address, if their account is enabled."""
         user = await owner_of(unit, request.email_key)
         if user is None or user.disabled_at is not None:
             return
@@ -93,5 +93,5 @@ class PasswordLetters:
         )
 
     async def announce(self, unit: Repositories, user: User) -> None:
-        """Tell a user that their password is another one now, whoever changed it."""
+        """Notify a user that their password has been changed."""
         await self._outbox.post_to(unit, user, MailKind.PASSWORD_CHANGED)

@@ -62,7 +62,7 @@ class PasswordResets:
     ) -> None:
         """Set a password by a token, and end all sessions.
 
-        Whoever has the token has the mailbox: the address counts as verified.
+        The holder of the token has the mailbox, so the address counts as verified.
 
         Raises
         ------
@@ -77,7 +77,7 @@ class PasswordResets:
             raise OneTimeTokenRefusedError
         self._hasher.expect_room(device)
         stored, user, is_known_device = await self._find(presented, device)
-        if user is None:  # an id that nobody guesses: there is no account to guess at
+        if user is None:  # a made-up token id: there is no account to guess at
             reservation = await self._throttle.reserve_of_nobody(device.address)
         else:
             reservation = await self._throttle.reserve_sign_in(

@@ -1,4 +1,4 @@
-"""Tell people all that is held of them."""
+"""Export the personal data of users."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -24,7 +24,7 @@ MOST_EVENTS: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalData:
-    """All that is held of a user."""
+    """All data that is stored about a user."""
 
     user: User
     sessions: list[Session]
@@ -36,7 +36,7 @@ class PersonalData:
 
 
 class PersonalDataExports:
-    """Gathers what is held of users."""
+    """Collects the data that is stored about users."""
 
     def __init__(self, database: Database, throttle: Throttle, audit: Audit) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class PersonalDataExports:
         self._audit = audit
 
     async def export(self, caller: Caller) -> PersonalData:
-        """Return all that is held of the caller; that they asked is recorded.
+        """Return all data about the caller, and record the export.
 
         Raises
         ------

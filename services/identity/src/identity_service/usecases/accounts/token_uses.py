@@ -1,4 +1,4 @@
-"""Do what tokens are good for that were mailed: confirm something, or undo it."""
+"""Apply the changes that mailed tokens confirm or undo."""
 
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
@@ -16,11 +16,11 @@ from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.throttling import Throttle
 
 Change = Callable[[Repositories, User, StoredToken], Awaitable[None]]
-"""What a good token does to its user, who is locked."""
+"""The change that a valid token makes to its user, who is locked."""
 
 
 class TokenUses:
-    """Spends tokens by what they do."""
+    """Presents, checks and spends mailed tokens."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class TokenUses:
         self._audit = audit
 
     async def present(self, untrusted_token: str, device: Device) -> OneTimeToken:
-        """Return what somebody presents, once the attempt is counted.
+        """Return the presented token once the attempt has been counted.
 
         Raises
         ------
@@ -51,7 +51,7 @@ class TokenUses:
     async def require(
         self, presented: OneTimeToken, purpose: Purpose, device: Device
     ) -> None:
-        """Return if the token is good now, else raise `OneTimeTokenRefusedError`."""
+        """Return if the token is valid, else raise `OneTimeTokenRefusedError`."""
         if not await self._database.read(
             lambda unit: self._good(unit, presented, purpose)
         ):
@@ -59,15 +59,14 @@ class TokenUses:
 
     async def refuse(self, device: Device) -> NoReturn:
         """Record that a token was refused, and raise `OneTimeTokenRefusedError`."""
-        await self._audit.record(
-            AuditEvent(action=Action.TOKEN_REFUSED, address=device.address)
-        )
+        event = AuditEvent.without_actor(Action.TOKEN_REFUSED, None, device)
+        await self._audit.record(event)
         raise OneTimeTokenRefusedError
 
     async def spend(
         self, presented: OneTimeToken, purpose: Purpose, device: Device, change: Change
     ) -> None:
-        """Make a change with a good token, which is spent by it.
+        """Spend a valid token and make the change.
 
         Raises
         ------

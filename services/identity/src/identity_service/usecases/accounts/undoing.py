@@ -1,4 +1,4 @@
-"""Undo what a thief may have done to an account, and lock them out of it."""
+"""Undo what an attacker did to an account, and lock them out."""
 
 import secrets
 from collections.abc import Mapping
@@ -33,8 +33,8 @@ _RECORDED: Final[Mapping[Purpose, tuple[Action, EndReason]]] = {
 class Undoing:
     """Undoes things by the token of the mail that announced them.
 
-    Whoever did them knows the password, or has a session: neither is good any more,
-    a mail lets the owner choose a new password, and no wish to leave counts.
+    An attacker knows the password or has a session. Neither remains valid,
+    a mail lets the owner choose a new password, and a scheduled deletion is cancelled.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Undoing:
         device: Device,
         change: Change,
     ) -> None:
-        """Make the change that undoes it, lock everybody out, and mail a reset.
+        """Apply the change that undoes it, end all sessions, and mail a reset link.
 
-        What was mailed to undo other things stays good, unless ``change`` sees to it.
+        Tokens that undo other changes stay valid, unless ``change`` removes them.
 
         Raises
         ------

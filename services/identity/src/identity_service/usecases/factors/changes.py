@@ -1,4 +1,4 @@
-"""What every change of a user's second factors has in common."""
+"""Steps that changes of a user's second factors share."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from identity_service.storage.sessions.sessions import BATCH
 async def renew_authentication(
     unit: Repositories, caller: Caller, methods: frozenset[Method], now: datetime
 ) -> bool:
-    """Note a proof in the caller's session; return False if that has ended."""
+    """Record a proof in the caller's session; return False if the session has ended."""
     session = await unit.sessions.lock(caller.session_id)
     if session is None or session.ended_at is not None:
         return False
@@ -46,7 +46,7 @@ async def give_recovery_codes(
 async def forget_factors_if_none_is_left(
     unit: Repositories, user_id: int, now: datetime
 ) -> None:
-    """Take what came with factors from a user who has none any more.
+    """Remove recovery codes and two-factor sessions from a user without factors.
 
     Recovery codes go, and sessions count as begun with one factor from their next
     refresh on: roles that ask for two are not kept by removing the second.

@@ -218,7 +218,7 @@ class PasskeySignIns:
         self._audit = audit
 
     def options(self) -> dict[str, Any]:
-        """Return what a browser has a passkey sign, whoever it is."""
+        """Return the options with which a browser asks any passkey to sign."""
         return self._ceremonies.use_options()
 
     async def sign_in(

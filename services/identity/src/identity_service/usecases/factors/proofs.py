@@ -90,7 +90,7 @@ class FactorProofs:
         self.outcomes[factor, OUTCOMES[is_right]] += 1
 
     def opened(self, stored: TotpSecret) -> str | None:
-        """Return the secret itself; None, and tell the operator, if no key opens it."""
+        """Return the secret; if no key opens it, log that and return None."""
         try:
             sealed = stored.sealed_secret
             return self._sealer.open(sealed, totp_place(stored.user_id)).decode()

@@ -47,11 +47,11 @@ _METHODS: Final = (Method.PASSWORD, Method.MAILED_CODE)
 
 
 class Hiding(Enum):
-    """Of whom it is hidden that they have a second factor, and so an account."""
+    """Whose second factors, and so whose accounts, are hidden."""
 
     NOBODY = auto()
     ADDRESSES = auto()
-    """Of who signs in by an address: sign-up does not say either who has one."""
+    """Of users who sign in by address: sign-up does not reveal addresses either."""
     ALL = auto()
 
 
@@ -139,9 +139,9 @@ class SecondSteps:
     def asked(
         self, first: FirstStep, factors: Factors, *, by_address: bool
     ) -> tuple[Factor, ...]:
-        """Return what somebody is asked for after a first step; nothing: no more.
+        """Return the factors to ask for after a first step; none if that was enough.
 
-        Where it is hidden who has a second factor, whoever is refused is asked for any.
+        Where it is hidden who has a second factor, every refused user is asked for one.
         """
         is_hidden = self._hides is Hiding.ALL or (
             self._hides is Hiding.ADDRESSES and by_address

@@ -1,4 +1,4 @@
-"""What operators and administrators do with second factors that are not theirs."""
+"""What operators do with the second factors of users."""
 
 from functools import partial
 from typing import Final
@@ -20,7 +20,7 @@ _BATCH: Final = 200
 
 
 class FactorUpkeep:
-    """Removes lost factors, and seals secrets anew."""
+    """Removes lost factors, and reseals secrets."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class FactorUpkeep:
         return removed
 
     async def reseal(self) -> int:
-        """Seal secrets anew that are not sealed by the first key; return how many.
+        """Reseal secrets that are not sealed by the first key; return how many.
 
         Raises
         ------

@@ -1,1 +1,1 @@
-"""Users that come from another system."""
+"""Import users from another system."""

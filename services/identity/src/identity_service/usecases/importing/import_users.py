@@ -83,7 +83,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class ImportReport:
-    """How far the import came."""
+    """The progress of the import."""
 
     total: int
     last_id: int

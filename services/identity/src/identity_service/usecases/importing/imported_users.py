@@ -1,4 +1,4 @@
-"""Give users that come from elsewhere their rows here."""
+"""Insert imported users."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -127,7 +127,7 @@ class KeyRotation:
         return following.kid
 
     async def withdraw(self, *, replaces_unopened: bool = False) -> str:
-        """Unpublish the active key at once, replace it, and return the new one's kid.
+        """Unpublish the active key immediately, replace it, and return the new kid.
 
         For emergencies: what it has signed is refused as soon as verifiers fetch the
         JWKS again. The next key signs now, however new; if it does not open, a key
@@ -170,7 +170,7 @@ class KeyRotation:
         return withdrawn, active.kid
 
     async def reseal(self) -> int:
-        """Seal anew what the first sealing key did not seal; see `reseal_keys`."""
+        """Reseal what the first sealing key did not seal; see `reseal_keys`."""
         return await reseal_keys(
             self._database, self._audit, self._sealer, await self._keys.refresh()
         )

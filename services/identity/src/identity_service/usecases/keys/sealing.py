@@ -1,4 +1,4 @@
-"""Seal signing keys for the database, and seal them anew under another key."""
+"""Seal signing keys for the database, and reseal them under another key."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -42,7 +42,7 @@ def sealed_record(
 async def reseal_keys(
     database: Database, audit: Audit, sealer: Sealer, records: Sequence[KeyRecord]
 ) -> int:
-    """Seal private halves anew that are not sealed by the first sealing key.
+    """Reseal private halves that are not sealed by the first sealing key.
 
     Returns how many were.
 

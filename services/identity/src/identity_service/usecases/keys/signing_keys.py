@@ -1,4 +1,4 @@
-"""The issuer's keys, kept in memory as the database last told them."""
+"""The issuer's keys, cached in memory as the database last had them."""
 
 import json
 import logging
@@ -93,7 +93,7 @@ class SigningKeys:
         self._snapshot: _Snapshot | None = None
         self._reading = SingleFlight(self._read)
         self.watch = Watch(self._published, self._look)
-        """Tells when what `jwks` returns has changed."""
+        """Fires when what `jwks` returns has changed."""
 
     async def active(self) -> SigningKey:
         """Return the key that signs now, from memory.
@@ -284,5 +284,5 @@ def _seal(record: KeyRecord) -> tuple[str, bytes]:
 
 
 def _log_refused_key(kid: str, error: Exception) -> None:
-    """Tell the operator that a key of the database can't be used, and why."""
+    """Log that a key of the database can't be used, and why."""
     _logger.error("signing_key_refused", extra={"kid": kid, "reason": str(error)})

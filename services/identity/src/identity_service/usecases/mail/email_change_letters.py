@@ -1,4 +1,4 @@
-"""Tell the address that an account had of the one that it has now."""
+"""Announce a changed address to the old one."""
 
 from datetime import timedelta
 from typing import Final
@@ -30,13 +30,13 @@ class EmailChangeLetters:
 
     @property
     def are_sent(self) -> bool:
-        """Whether there is a mail server. Without one nobody is told."""
+        """Whether there is a mail server; without one no letter is posted."""
         return self._outbox.has_server
 
     async def post(self, unit: Repositories, before: User, now: EmailAddress) -> None:
-        """Tell the address of ``before`` that the user has another one now.
+        """Post to the address of ``before`` that the user has another one now.
 
-        What it was mailed for other things is good no more.
+        Tokens that were mailed to it become invalid.
         """
         await unit.one_time_tokens.remove_of_user(before.id, OF_MAILBOX)
         if not self.are_sent:

@@ -1,4 +1,4 @@
-"""Issue and judge tokens that travel by mail."""
+"""Issue and check tokens that are mailed."""
 
 import hmac
 from collections.abc import Collection
@@ -18,10 +18,10 @@ def address_of(user: User) -> EmailAddress:
 
 
 async def owner_of(unit: Repositories, email_key: str) -> User | None:
-    """Return whose address it is, who keeps it until the end of the transaction.
+    """Return the user of an address, which they keep until the transaction ends.
 
     A change of address takes back the tokens that are there: one that is made in that
-    moment would stay good for whoever has the old address.
+    moment would stay valid for the owner of the old address.
     """
     found = await unit.users.get_by_email_key(email_key)
     user = None if found is None else await unit.users.lock(found.id)
@@ -29,7 +29,7 @@ async def owner_of(unit: Repositories, email_key: str) -> User | None:
 
 
 class OneTimeTokens:
-    """Tokens of users; what they are for is the caller's business."""
+    """Issues and checks tokens of users, for any purpose."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -43,7 +43,7 @@ class OneTimeTokens:
         *,
         about: str | None = None,
     ) -> str:
-        """Store a new token about an address, and return it as it travels.
+        """Store a new token for an address, and return it as it is mailed.
 
         The ones before stay good until one is used, or nobody could use any while
         somebody else goes on asking for more.

@@ -112,9 +112,9 @@ class Outbox:
         )
 
     async def reseal(self) -> tuple[int, int]:
-        """Seal anew what the first key did not seal.
+        """Reseal letters that the first key did not seal.
 
-        Returns how many letters were, and how many do not open with any key.
+        Return how many were resealed, and how many do not open with any key.
         """
         resealed, unopened, after = 0, 0, ""
         while batch := await self._database.read(partial(_letters_after, after)):

@@ -1,7 +1,7 @@
-"""What strangers ask to be sent to an address.
+"""Requests by unauthenticated clients for mail to an address.
 
-Who has the address, if anybody, is looked up later and elsewhere: so neither the
-response nor its time can say. All that asking costs is one row.
+Whether the address has an account is looked up later, by another task, so neither the
+response nor its timing reveals it. A request costs one row.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -24,7 +24,7 @@ MailRequestHandlers = Mapping[MailRequestKind, MailRequestHandler]
 
 
 class MailRequests:
-    """Takes note of what is asked for."""
+    """Stores requests for mail."""
 
     def __init__(
         self,
@@ -44,15 +44,15 @@ class MailRequests:
     async def ask(
         self, kind: MailRequestKind, untrusted_email: str, device: Device
     ) -> None:
-        """Have a mail sent to an address, if an account has it.
+        """Request a mail to an address, which is sent if an account has it.
 
         Raises
         ------
         NotOfferedError
         InvalidEmailError
-            This can be nobody's address.
+            This cannot be an e-mail address.
         TooManyAttemptsError
-            Not now: of this address, from this source, or in all.
+            For this address, from this source, or in all.
         """
         self._outbox.require_server()
         if kind not in self._offered:

@@ -1,4 +1,4 @@
-"""Send what is in the outbox. Any number of processes may, at once."""
+"""Send the letters in the outbox. Any number of processes may do so concurrently."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ from identity_service.usecases.mail.requests import MailRequestHandlers
 from service_kit.clock import Clock
 
 _PAUSE_SECONDS: Final = 1.0
-"""From one look at the outbox to the next, when there was nothing."""
+"""Between two polls of the outbox, while it is empty."""
 
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 """While the mail server is away: pauses double up to this."""
@@ -36,7 +36,7 @@ _BATCH: Final = 20
 """Letters sent over one connection, and requests handled before."""
 
 CLAIMED_FOR: Final = timedelta(seconds=45)
-"""Longer than handing over takes. Who is killed in it leaves the letter to others."""
+"""Longer than delivery takes: if the process dies meanwhile, another one sends it."""
 
 FIRST_RETRY: Final = timedelta(seconds=5)
 LONGEST_RETRY: Final = timedelta(hours=1)
@@ -53,7 +53,7 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class MailSender:
-    """Sends letters at least once: a letter is removed after it was handed over."""
+    """Sends letters at least once: a letter is removed after delivery."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class MailSender:
         """Why the mail server cannot be used, as this process last found."""
 
     async def run(self) -> None:
-        """Send until cancelled, whatever fails."""
+        """Send until cancelled, even after errors."""
         pause = _PAUSE_SECONDS
         while not _is_cancelled():
             try:
@@ -101,7 +101,7 @@ class MailSender:
                 await asyncio.sleep(pause)
 
     async def once(self) -> bool:
-        """Answer some requests and send some letters; return whether there were any.
+        """Handle some requests and send some letters; return whether there were any.
 
         Raises
         ------
@@ -195,7 +195,7 @@ class MailSender:
             self.sent += 1
 
     async def _leave(self, letter: StoredLetter, error: str) -> None:
-        """Leave a letter to whoever can read it, but not for ever."""
+        """Leave a letter to a process that can read it, but not forever."""
         now = self._clock()
         if now - letter.created_at >= READABLE_AFTER:
             await self._bury(letter, error)

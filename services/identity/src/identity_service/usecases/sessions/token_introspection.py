@@ -15,7 +15,7 @@ _TOKEN_TYPES = frozenset({"access_token", "refresh_token"})
 
 
 class TokenIntrospection:
-    """Judges and revokes tokens for whoever presents them."""
+    """Introspects and revokes the tokens that clients present."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class TokenIntrospection:
     ) -> None:
         """End the session of a token (RFC 7009); do nothing for one that has none.
 
-        Whoever holds a token may end what it stands for. With it end the session's
+        The holder of a token may end what it stands for. With it end the session's
         other tokens, of both types.
 
         Raises

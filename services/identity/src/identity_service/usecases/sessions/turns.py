@@ -1,4 +1,4 @@
-"""One thing at a time for each session, whoever asks for how much of it at once."""
+"""Run one operation at a time for each session, however many are requested."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
