@@ -110,7 +110,7 @@ def _asked(arguments: argparse.Namespace) -> Asked:
 def _serve(settings: GatewaySettings, ports: str | None, shared: str | None) -> int:
     """Serve; what cannot be used is a line each, and exit code 2.
 
-    A worker is told of its ports, and of what it shares, by their descriptors.
+    A worker inherits its ports and the shared memory as descriptors.
     """
     try:
         if ports is not None and shared is not None:

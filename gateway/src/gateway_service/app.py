@@ -1,4 +1,4 @@
-"""Puts the gateway together."""
+"""Compose the gateway."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ class GatewayApp:
     """A gateway that is ready to be started."""
 
     serving: Callable[[list[socket.socket]], AbstractAsyncContextManager[str]]
-    """Serves what comes to bound sockets, which it closes, inside of its block."""
+    """Serves on bound sockets inside its block, and closes them at the end."""
     server: GatewayServer
     internal_app: web.Application
     readiness: Readiness
@@ -58,7 +58,7 @@ class GatewayApp:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What one of several workers has in common with the others."""
+    """What one of several workers shares with the others."""
 
     followed: Followed
     memory: SharedMemory

@@ -1,4 +1,4 @@
-"""The gateway's public side: its limits, and what becomes of requests."""
+"""The server of the gateway's public port."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class GatewayServer(EdgeServer):
-    """Has requests forwarded, limits connections by client, counts and logs."""
+    """Forwards requests, limits connections by client, counts and logs."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class GatewayServer(EdgeServer):
         self.adopt_limits()
 
     def adopt_limits(self) -> None:
-        """Take over limits and timeouts of a configuration that was read again."""
+        """Apply the limits and timeouts of a reloaded configuration."""
         config = self._control.state.config
         limits = config.limits
         self.fields = request_fields(config.dropped_headers)
@@ -93,7 +93,7 @@ class GatewayServer(EdgeServer):
         self._proxy.refuse(exchange, problem, received)
 
     def ended(self, exchange: Exchange) -> None:
-        """Take note of an exchange that is over."""
+        """Record an exchange that is over."""
         seconds = time.monotonic() - exchange.started_at
         self.metrics.record(exchange, seconds)
         if self.tracing is not None:

@@ -22,7 +22,7 @@ async def running(
     grace: float,
     shares_port: bool = False,
 ) -> AsyncIterator[str]:
-    """Serve what comes to bound sockets, and yield the address of the first.
+    """Serve on bound sockets, and yield the address of the first.
 
     Where others listen on the port, too, leave it to them while no replica is known.
     In the end accept nothing more, let requests in flight end, then stop all else.

@@ -19,7 +19,7 @@ _WAYS: Final = 8
 """Rows in which a key may stand. When others have all of them, one makes room."""
 
 _LOCK_SECONDS: Final = 0.1
-"""To lock a few rows: after that, whoever holds them is stopped, and is not awaited."""
+"""To lock a few rows: after that their holder must be stopped, and is not awaited."""
 
 _PAUSE: Final = 0.0005
 """Until it is tried again: the holder may have to wait for its core."""

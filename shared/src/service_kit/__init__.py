@@ -1,1 +1,1 @@
-"""What the services share."""
+"""Code that the services share."""

@@ -1,4 +1,4 @@
-"""Who is asking, and may they: access tokens in requests."""
+"""Authenticate and authorise requests by their access tokens."""
 
 import functools
 from collections import Counter
@@ -34,7 +34,7 @@ from service_kit.tokens.refresher import one_deadline
 T = TypeVar("T")
 
 RETRY_AFTER_SECONDS: Final = 5
-"""About how long it takes to try the issuer again."""
+"""About how long it takes until the issuer is asked again."""
 
 
 class MissingTokenError(Exception):
@@ -42,7 +42,7 @@ class MissingTokenError(Exception):
 
 
 class MissingRoleError(Exception):
-    """The caller has not the role that opens this resource."""
+    """The caller lacks the role that this resource requires."""
 
     def __init__(self, role: str) -> None:
         super().__init__(role)
@@ -50,7 +50,7 @@ class MissingRoleError(Exception):
 
 
 class InsufficientAuthenticationError(Exception):
-    """The caller has to prove again, or with more factors, who they are."""
+    """The caller has to reauthenticate, or to use more factors."""
 
     def __init__(self, *, fresh: int | None, factors: int) -> None:
         super().__init__(fresh, factors)
@@ -88,9 +88,9 @@ class Authenticator:
         MissingTokenError, MalformedCredentialsError, InvalidTokenError
             There is none, there is not exactly one, or it is not to be trusted.
         CrossSiteRequestError
-            It is in a cookie, and may be another page's doing.
+            It is in a cookie, and another site's page may have made the request.
         KeysUnavailableError, StatusUnavailableError
-            It cannot be judged now.
+            It cannot be verified now.
         """
         credentials = read_access_token(request.headers, cookie=self._cookie)
         if credentials is None:
@@ -102,16 +102,16 @@ class Authenticator:
 def verify_one(
     verify: Callable[[str], Awaitable[T]], credentials: Credentials
 ) -> Awaitable[T]:
-    """Return what ``verify`` makes of the first of several tokens that it takes.
+    """Return the result of ``verify`` for the first token that it accepts.
 
-    All together wait for keys and lists no longer than one would.
+    All of them together wait for keys and lists no longer than one would.
 
     Raises
     ------
     InvalidTokenError
         None is to be trusted.
     KeysUnavailableError, StatusUnavailableError
-        None is known to be, and one cannot be judged now.
+        None is known to be, and at least one cannot be verified now.
     """
     if len(credentials.untrusted_tokens) == 1:
         return verify(credentials.untrusted_tokens[0])
@@ -134,7 +134,7 @@ async def _verify_each(
 
 
 AUTHENTICATOR: Final = web.AppKey("AUTHENTICATOR", Authenticator)
-"""What `protected` judges requests by."""
+"""Authenticates the requests of `protected` handlers."""
 
 _CALLER: Final = web.RequestKey("caller", AccessClaims)
 
@@ -144,12 +144,12 @@ _NO_STORE: Final = "no-store"
 def protected(
     *, role: str | None = None, fresh: int | None = None, factors: int = 0
 ) -> Callable[[Handler], Handler]:
-    """Return a decorator that lets only callers with an access token, and the role, in.
+    """Return a decorator that requires an access token, and the role if one is named.
 
-    ``fresh`` is for how many seconds a proof of who they are counts, ``factors`` how
-    many of them it took, 1 or 2. Tokens that do not say so pass where neither is asked.
+    ``fresh`` is the greatest age of the caller's authentication in seconds, ``factors``
+    how many factors it needs, 1 or 2. Otherwise tokens need not name them.
 
-    The handler finds the claims by `caller`. No cache may store its response, unless
+    The handler gets the claims from `caller`. No cache may store its response, unless
     the handler itself says so; a handler that prepares a response of its own says so
     itself.
     """
@@ -177,7 +177,7 @@ def protected(
 
 @dataclass(frozen=True, slots=True)
 class _Demands:
-    """What a handler wants to know of its caller."""
+    """What a handler requires of its caller."""
 
     role: str | None
     fresh: int | None
@@ -188,7 +188,7 @@ class _Demands:
             raise ValueError(f"factors is none of 0, {', '.join(map(str, ASSURANCE))}")
 
     def check(self, claims: AccessClaims, clock: Clock) -> None:
-        """Refuse a caller without the role, then one who has to do more first."""
+        """Refuse a caller without the role, then one with too weak authentication."""
         if self.role is not None:
             require_role(claims, self.role)
         is_fresh = self.fresh is None or (
@@ -207,7 +207,7 @@ def caller(request: web.Request) -> AccessClaims:
 
 
 def require_role(claims: AccessClaims, role: str) -> None:
-    """Refuse a caller who has not exactly this role.
+    """Refuse a caller without exactly this role.
 
     Raises
     ------
@@ -218,7 +218,7 @@ def require_role(claims: AccessClaims, role: str) -> None:
 
 
 def auth_problems(*, tutorial_compat: bool) -> ProblemTable:
-    """Return what a client is told when it may not pass.
+    """Return the problems of requests that are not authorised.
 
     The tutorial's old clients expect 403 for a missing token. The challenges are those
     of RFC 6750 section 3.1: without credentials they name no error. Why a token was

@@ -1,4 +1,4 @@
-"""Which build runs: hot modules compiled by mypyc, or every module as it is."""
+"""The build that runs: hot modules compiled by mypyc, or none."""
 
 import platform
 from importlib.machinery import EXTENSION_SUFFIXES

@@ -1,4 +1,4 @@
-"""End tasks."""
+"""Cancel tasks reliably."""
 
 import asyncio
 from typing import Any, Final

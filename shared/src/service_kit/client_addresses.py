@@ -1,4 +1,4 @@
-"""Which client a request really comes from, and how it came."""
+"""The client behind trusted proxies, and the scheme and host it used."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,10 +45,10 @@ Fields = Mapping[bytes, Sequence[bytes]]
 
 
 class Origin(NamedTuple):
-    """What is known of a request's beginning."""
+    """The origin of a request, as trusted proxies describe it."""
 
     addresses: tuple[str, ...]
-    """The client, and the proxies that it came through, the nearest last."""
+    """The client, then the proxies on the way, the nearest last."""
     scheme: str = ""
     """`http` or `https` between the client and the first proxy; empty: not said."""
     host: str = ""
@@ -56,7 +56,7 @@ class Origin(NamedTuple):
 
 
 class _Hop(NamedTuple):
-    """What a proxy says of the one before it."""
+    """One hop as a proxy describes it."""
 
     address: str
     scheme: str = ""
@@ -64,7 +64,7 @@ class _Hop(NamedTuple):
 
 
 class TrustedProxies:
-    """Looks through the proxies that the operator vouches for, and no others."""
+    """The proxies whose word about clients is trusted."""
 
     def __init__(
         self,

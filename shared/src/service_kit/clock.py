@@ -1,4 +1,4 @@
-"""Where the time comes from."""
+"""Clocks, as functions that return the time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Count in a store that replicas share, and go on alone while it is away."""
+"""Count in a store that replicas share, and fall back while it is unavailable."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class SharedStore:
-    """Asks a shared store; while it is away, what stands in for it.
+    """Asks a shared store, or its substitute while it is unavailable.
 
     After a failure one question a second tries the store again; the others do not wait
     for that. ``name`` begins the events that are logged: ``{name}_away`` and
@@ -39,7 +39,7 @@ class SharedStore:
     async def ask(
         self, shared: Callable[[], Awaitable[T]], alone: Callable[[], Awaitable[T]]
     ) -> T:
-        """Return what the store responds, or else what stands in for it does."""
+        """Return the result of the store, or of its substitute."""
         if self.is_away:
             if self._now() < self._retry_at:
                 return await alone()

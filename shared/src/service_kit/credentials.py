@@ -1,4 +1,4 @@
-"""Find the access token that a request carries; judge nothing about it."""
+"""Find the access token in a request, without verifying it."""
 
 import re
 from collections.abc import Iterator
@@ -27,14 +27,14 @@ MOST_CANDIDATES: Final = 8
 
 
 class CredentialsSource(Enum):
-    """How a token came: a browser sends a cookie unasked, so CSRF matters there."""
+    """How a token was sent: browsers attach cookies unasked, so CSRF matters there."""
 
     HEADER = auto()
     COOKIE = auto()
 
 
 class Credentials(NamedTuple):
-    """Tokens that nobody has verified yet, one of which should do, and how they came.
+    """Unverified tokens, one of which should be valid, and how they were sent.
 
     A header names one. Cookies may be several of one name: applications on other
     ports of a host, on its other paths and on sibling domains share the browser's.
@@ -81,7 +81,7 @@ def read_access_token(
 def read_cookies(headers: CIMultiDictProxy[str], name: str) -> tuple[str, ...]:
     """Return the different values of all cookies of a name, at most a few of them.
 
-    They come as browsers send them: the longest path first, then the oldest.
+    They are in the browser's order: the longest path first, then the oldest.
     """
     values = dict.fromkeys(_cookies(headers, name))
     return tuple(islice(values, MOST_CANDIDATES))

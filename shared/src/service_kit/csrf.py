@@ -16,22 +16,22 @@ _SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIO
 
 
 class CrossSiteRequestError(Exception):
-    """A cookie came with a request that no page of ours is known to have made."""
+    """A request with a cookie is not known to be made by a page of ours."""
 
 
 class Page(Enum):
-    """Whose page made a request, by the browser's own word."""
+    """Whose page made a request, according to the browser."""
 
     OURS = auto()
     FOREIGN = auto()
     NONE = auto()
-    """No browser says anything: a client of another kind, or a very old browser."""
+    """The headers are absent: the client is no browser, or a very old one."""
 
 
 class CsrfGuard:
     """Knows which pages may use a browser's cookies, and set them.
 
-    A browser attaches cookies whoever's page made the request, so a cookie alone
+    A browser attaches cookies to requests of any page, so a cookie alone
     proves nothing (OWASP Cross-Site Request Forgery Prevention, fetch metadata).
     """
 
@@ -48,7 +48,7 @@ class CsrfGuard:
     def check(
         self, credentials: Credentials, method: str, headers: Mapping[str, str]
     ) -> None:
-        """Refuse a cookie that comes with an unsafe method from no page of ours.
+        """Refuse a cookie with an unsafe method, unless our page made the request.
 
         Raises
         ------

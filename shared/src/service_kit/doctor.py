@@ -1,4 +1,4 @@
-"""Report what a service needs, one line for each thing, and whether it is there."""
+"""Report whether a service has what it needs, one line for each dependency."""
 
 import sys
 from collections.abc import AsyncIterable, Callable
@@ -7,14 +7,14 @@ from enum import Enum
 
 
 class Severity(Enum):
-    """How bad it is: how its line begins, and the exit code."""
+    """The severity of a finding: the beginning of its line, and the exit code."""
 
     GOOD = ("ok", 0)
     NOTE = ("note", 0)
     """The service works, but the operator should know."""
     FAULT = ("fault", 1)
     AWAY = ("fault", 2)
-    """It does not answer, so nothing else can be said of it."""
+    """It does not respond, so it cannot be examined."""
 
     def __init__(self, label: str, exit_code: int) -> None:
         self.label = label
@@ -23,7 +23,7 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one thing, and what the operator does about it."""
+    """The state of one dependency, and what the operator should do."""
 
     name: str
     text: str = ""
@@ -43,12 +43,12 @@ def note(name: str, text: str, advice: str = "") -> Finding:
 
 
 def fault(name: str, text: str = "", advice: str = "") -> Finding:
-    """Return a finding of something that is not as the service needs it."""
+    """Return a finding about something that the service cannot work with."""
     return Finding(name, text, Severity.FAULT, advice)
 
 
 def away(name: str, text: str, advice: str = "") -> Finding:
-    """Return a finding of something that is needed and does not answer."""
+    """Return a finding about something that is needed and does not respond."""
     return Finding(name, text, Severity.AWAY, advice)
 
 
@@ -65,7 +65,7 @@ def _write_line(line: str) -> None:
 async def report(
     findings: AsyncIterable[Finding], write_line: Callable[[str], None] = _write_line
 ) -> int:
-    """Write a line for each finding as it comes; return the exit code.
+    """Write a line for each finding as soon as it is made; return the exit code.
 
     It is 2 if something that is needed is away, else 1 after a fault, else 0.
     """

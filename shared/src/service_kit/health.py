@@ -17,17 +17,17 @@ class Readiness:
     def __init__(self, checks: Mapping[str, Check] | None = None) -> None:
         self.checks: dict[str, Check] = dict(checks or {})
         self.warnings: dict[str, Check] = {}
-        """What the operator should mend though requests may come."""
+        """What the operator should fix, though requests may be sent."""
         self.draining = False
 
     async def faults(self) -> dict[str, str]:
-        """Return what stands against sending requests, by the check's name."""
+        """Return the reasons not to send requests, by the check's name."""
         if self.draining:
             return {"process": "draining"}
         return await _reasons(self.checks)
 
     async def warned(self) -> dict[str, str]:
-        """Return what to mend though it does not stand against sending requests."""
+        """Return what to fix, by the check's name; it does not prevent readiness."""
         return await _reasons(self.warnings)
 
 

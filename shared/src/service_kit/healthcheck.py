@@ -1,6 +1,6 @@
-"""Ask this container's own process how it is: ``python -m service_kit.healthcheck``.
+"""Check the health of this container: ``python -m service_kit.healthcheck``.
 
-Exits 0 if the address in ``HEALTHCHECK_URL`` answers 200, else 1. Images have no curl,
+Exits 0 if ``HEALTHCHECK_URL`` responds 200, else 1. Images have no curl,
 and this imports nothing but the standard library, so that asking costs little.
 """
 
@@ -15,7 +15,7 @@ _TIMEOUT_SECONDS: Final = 3.0
 
 
 def answers_ok(url: str) -> bool:
-    """Whether a GET of ``url`` answers 200 in time."""
+    """Whether a GET of ``url`` gets 200 in time."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=_TIMEOUT_SECONDS)
     try:

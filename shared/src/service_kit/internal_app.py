@@ -1,4 +1,4 @@
-"""What a process says of itself, on a port of its own."""
+"""The internal port: health, metrics and status."""
 
 import asyncio
 import json

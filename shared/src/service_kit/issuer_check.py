@@ -1,4 +1,4 @@
-"""Ask the issuer of access tokens for what a service needs of it."""
+"""Check the issuer of access tokens, for a service's doctor."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, timedelta
@@ -54,7 +54,7 @@ def _clock(settings: VerificationSettings, date: str, clock: Clock) -> Finding:
     try:
         theirs = parsedate_to_datetime(date).astimezone(UTC)
     except ValueError:
-        return note("clock", "the issuer does not tell its time")
+        return note("clock", "the issuer sends no Date")
     ahead = clock() - theirs
     text = f"{ahead.total_seconds():.0f} s ahead of the issuer's"
     if abs(ahead) > settings.clock_skew + timedelta(seconds=1):
@@ -90,8 +90,8 @@ def _object(body: bytes) -> Mapping[str, object]:
 
 
 def refusals(counts: Mapping[str, int], *, prefix: str) -> list[Finding]:
-    """Return what refused tokens tell of the settings, by the reason's count."""
-    told = {
+    """Return what the counts of refused tokens reveal about the settings."""
+    causes = {
         "issuer": f"{prefix}ISSUER must be the iss of tokens, to the letter",
         "audience": f"{prefix}AUDIENCE must be the issuer's IDENTITY_AUDIENCE",
         "type": f"{prefix}ACCESS_TOKEN_TYPE must be IDENTITY_ACCESS_TOKEN_TYPE",
@@ -99,6 +99,6 @@ def refusals(counts: Mapping[str, int], *, prefix: str) -> list[Finding]:
     }
     return [
         note("refused tokens", f"{counts[reason]} for their {reason}", advice)
-        for reason, advice in told.items()
+        for reason, advice in causes.items()
         if counts.get(reason)
     ]

@@ -1,4 +1,4 @@
-"""Write lines to a file or a pipe without ever waiting for it."""
+"""Write lines to a file or a pipe without blocking."""
 
 import os
 import select
@@ -12,26 +12,26 @@ PENDING_LIMIT: Final = 16_777_216
 """Bytes that may wait for a reader that cannot keep up; then lines are dropped."""
 
 _ATOMIC: Final = 4_096
-"""What Linux writes to a pipe at once or not at all (PIPE_BUF): so processes that share
-a pipe do not mix their lines, and one that ends does not leave half a line."""
+"""Bytes that Linux writes to a pipe atomically (PIPE_BUF): processes that share a pipe
+do not mix their lines, and one that ends does not leave half a line."""
 
 _LINE_END: Final = ord("\n")
 
 _REOPEN: Final = b"reopen"
-"""In the queue: the target is opened anew before the next lines."""
+"""In the queue: the target is reopened before the next lines."""
 
 
 def _nothing(_: object) -> None: ...
 
 
 class LineWriter:
-    """Writes lines in a thread, in order, and counts those it has to drop.
+    """Writes lines in a thread, in order, and counts those it drops.
 
     The thread alone writes to the descriptor that ``open_target`` returns, and it alone
     closes it, so its number cannot belong to somebody else meanwhile. The thread calls
     ``on_error`` when writing or opening begins to fail, which is tried again with the
-    next lines, and ``on_flowing`` with the
-    number of lines that were dropped once lines are written again.
+    next lines, and ``on_flowing`` with the number of dropped lines once lines are
+    written again.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class LineWriter:
     def close(self, seconds: float) -> None:
         """Flush and end the thread; one that waits for a reader ends with the process.
 
-        Lines that come later are dropped.
+        Later lines are dropped.
         """
         self.flush(seconds)
         with self._changed:
@@ -172,7 +172,7 @@ class LineWriter:
 
 
 def _pieces(lines: bytes, descriptor: int) -> Iterator[bytes]:
-    """Yield what is to be written at once: all to a file, a few lines to a pipe."""
+    """Yield what one write takes: everything for a file, a few lines for a pipe."""
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         yield lines
         return

@@ -1,4 +1,4 @@
-"""Whom a log is written for, and how a line looks that people read."""
+"""The formats of logs, and lines for people."""
 
 import json
 import os
@@ -54,7 +54,7 @@ class LogFormat(StrEnum):
 
 
 def is_coloured(descriptor: int, environ: Mapping[str, str]) -> bool:
-    """Whether whoever reads a descriptor wants colours.
+    """Whether the reader of a descriptor wants colours.
 
     ``NO_COLOR`` and ``FORCE_COLOR`` decide; without them a terminal does.
     """

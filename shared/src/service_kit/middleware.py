@@ -1,4 +1,4 @@
-"""What is done for every request, whatever its handler: one middleware, for speed."""
+"""The middleware of every request; it is one, for speed."""
 
 import time
 from collections.abc import Callable

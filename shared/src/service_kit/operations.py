@@ -1,4 +1,4 @@
-"""Endpoints, each declared once: what runs, who may call it, and what comes back.
+"""Endpoints, each declared once: the handler, who may call it, and its responses.
 
 A service runs its operations by their `Operation.route`; the API's document is made
 from the same declarations. Models are any classes that the document's maker knows.
@@ -66,7 +66,7 @@ class Access:
 
 
 ANYBODY: Final = Access(CredentialsKind.NONE)
-"""An access token that comes along is ignored."""
+"""An access token is ignored."""
 USERS: Final = Access(CredentialsKind.ACCESS_TOKEN)
 CLIENTS: Final = Access(CredentialsKind.CLIENT_SECRET)
 """Services that introspect tokens."""

@@ -17,7 +17,7 @@ _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _OWN_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Where every port is the same person's: that of whoever sits at the machine."""
+"""Hosts whose every port belongs to the person at the machine."""
 
 
 def is_loopback(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a process is: its version, and what it takes of its machine."""
+"""The version and the resources of a process."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ VERSION: Final = version("service-kit")
 
 
 class ProcessState(Collector):
-    """Says which service this process is, and since when."""
+    """Reports the service, version and uptime of this process."""
 
     def __init__(self, service: str) -> None:
         self._service = service

@@ -1,4 +1,4 @@
-"""Tell the operator why a token was refused; its sender is told no more than that."""
+"""Log why tokens were refused; clients learn only that they were."""
 
 import logging
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 _MOST: Final = 60
-"""Lines in one period: whoever sends bad tokens on purpose fills no log."""
+"""Lines in one period, so that a flood of bad tokens does not fill the log."""
 _PERIOD: Final = 60.0
 
 _logger: Final = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class RefusedTokens:
         self._ends_at = 0.0
 
     def note(self, reason: str, detail: str) -> None:
-        """Log a refusal, unless there were many just now."""
+        """Log a refusal, unless the period's lines are used up."""
         now = self._now()
         if now >= self._ends_at:
             self._ends_at = now + _PERIOD

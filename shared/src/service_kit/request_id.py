@@ -1,4 +1,4 @@
-"""One name for a request on its whole way."""
+"""The id of a request, the same in every service."""
 
 import random
 import re
@@ -26,7 +26,7 @@ _BITS: Final = 128
 
 
 def leave_request() -> None:
-    """Have this task's lines name no request, for work that outlives any."""
+    """Log this task's lines without a request id, for work that outlives one."""
     request_id.set(NO_REQUEST)
 
 

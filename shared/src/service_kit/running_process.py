@@ -1,4 +1,4 @@
-"""Ask the process that serves here how it is, on its internal port."""
+"""Ask a running process for its status, on its internal port."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ class ProcessReport:
 
 
 async def ask_process(service: str, host: str, port: int) -> ProcessReport:
-    """Return how the process of a service is that has this internal port.
+    """Return the state of a service's process on this internal port.
 
-    Nobody there is worth a note: the doctor may be asked before the service starts.
-    Somebody else there is a fault.
+    If nothing listens, that is a note, because the doctor may run before the service
+    starts. If another program listens, that is a fault.
     """
     place = f"process on internal port {port}"
     host = _EVERY_ADDRESS.get(host, host)

@@ -1,4 +1,4 @@
-"""Run a service until it is stopped, and stop without losing a request."""
+"""Run a service until it is stopped, without losing a request."""
 
 import asyncio
 import contextlib
@@ -26,14 +26,14 @@ KEEPALIVE_SECONDS: Final = 75.0
 """Longer than the gateway keeps an idle connection, so that it closes first."""
 
 _UNPACKS_BODIES: Final = False
-"""64 kB can unpack to 64 MiB, and would on the event loop, whoever wants it."""
+"""64 kB can unpack to 64 MiB, on the event loop."""
 
 _LONGEST_FIELD: Final = 16_384
 """Bytes of a header field or a request line. A gateway lets less through, but it adds
 to fields."""
 
 _MOST_FIELDS: Final = 1_024
-"""A gateway lets 1,000 through where it is told to, and adds some of its own."""
+"""A gateway can be configured to let 1,000 through, and adds some of its own."""
 
 _LINGER_SECONDS: Final = 2.0
 """How long the rest of a body that no handler read is waited for and thrown away."""
@@ -43,19 +43,19 @@ _SIGNALLED: Final = 128
 """A process ended by signal n is reported as 128 + n."""
 _INTERNAL_GRACE_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 0.2
-"""How long a process that is to end at once waits for its log to be taken."""
+"""How long a process waits for its log to be written when a second signal ends it."""
 
 SUPERVISOR_STOPS: Final = signal.SIGUSR1
 """What a supervisor sends to have its workers stop.
 
-Terminals and systemd signal every process of a service, so that a worker which got
-SIGTERM from its supervisor, too, would take it for the second one.
+Terminals and systemd signal every process of a service. A worker that also got SIGTERM
+from its supervisor would take it for the second one.
 """
 
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, SUPERVISOR_STOPS)
 
 HELD_SIGNALS: Final = frozenset({*_STOP_SIGNALS, signal.SIGHUP})
-"""Those that a process may hold back while it starts; they come once it serves."""
+"""Those that a process may block while it starts; they are delivered once it serves."""
 
 S = TypeVar("S")
 
@@ -104,12 +104,12 @@ async def serve_until_stopped(
     listening: ListenerSettings,
     internal_sockets: list[socket.socket],
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends it at once.
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process.
 
-    What a supervisor sends is counted apart from what others do.
+    The supervisor's signals and those of others are counted separately.
     ``public`` serves the public side inside of its block, and gives its address.
-    It is started before the internal port opens, so whoever can ask for readiness gets
-    a true response; it is stopped before it, too.
+    It starts before the internal port opens, so that readiness is never reported too
+    early, and it stops before the internal port closes.
     """
     internal = web.AppRunner(
         internal_app, access_log=None, shutdown_timeout=_INTERNAL_GRACE_SECONDS
@@ -165,7 +165,7 @@ def settings_or_exit(settings_class: type[S]) -> S:
 
 
 def exit_unusable(*faults: str) -> NoReturn:
-    """Print a line for each fault of what the operator gave, and exit 2."""
+    """Print a line for each fault of the settings or the configuration, and exit 2."""
     sys.stderr.writelines(f"{fault}\n" for fault in faults)
     sys.exit(_USAGE_ERROR)
 

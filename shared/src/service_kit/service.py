@@ -65,7 +65,7 @@ def run_service(name: str, settings_class: type[S], create_app: CreateApp[S]) ->
 async def diagnose(
     name: str, settings: S, create_app: CreateApp[S]
 ) -> AsyncIterator[Finding]:
-    """Yield how the process that runs here is, and what the issuer tells.
+    """Yield findings about the process that runs here, and about the issuer.
 
     Where none runs, the service is started without a port.
     """

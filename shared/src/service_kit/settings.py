@@ -1,4 +1,4 @@
-"""Read a service's settings from the environment, all faults at once.
+"""Read a service's settings from the environment, reporting every fault.
 
 A service declares one frozen dataclass whose fields are made by `setting`. The
 kit does this itself, without pydantic, because pydantic's memory alone would be a
@@ -16,14 +16,14 @@ from typing import Any, Final, TypeVar, cast
 from service_kit.origins import is_origin
 
 PREFIX: Final = "{prefix}"
-"""In a name: what the class that has the setting calls its ``prefix``."""
+"""Stands in a name for the ``prefix`` of the class that has the setting."""
 
 _SPEC: Final = "setting"
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 _LAST_PORT: Final = 65_535
 _LONGEST_SECRET: Final = 65_536
-"""Bytes: whoever names a device or a log by mistake is told, not read to the end."""
+"""Bytes: a device or a log that is named by mistake is not read to the end."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingSpec:
-    """What is known of one setting: enough to read it and to document it."""
+    """The declaration of one setting, for reading it and for its documentation."""
 
     name: str
     parse: Callable[[str], Any]

@@ -1,4 +1,4 @@
-"""Sockets to listen on, taken before anything else is started."""
+"""Listening sockets, bound before anything else starts."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""JSON from strangers, read so that no two readers can differ about it."""
+"""Untrusted JSON, parsed so strictly that no two parsers can differ about it."""
 
 import json
 import math
@@ -17,8 +17,8 @@ _WHITESPACE: Final = " \t\n\r"
 _STRING_OR_BRACKET: Final = re.compile(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL
 )
-"""A string without an end takes all that follows: looked for anew behind each of its
-quotes, the end would cost quadratic time."""
+"""An unterminated string takes all that follows: searching for its end again after each
+quote would take quadratic time."""
 
 
 def parse_object(untrusted: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:

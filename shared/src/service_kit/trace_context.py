@@ -1,4 +1,4 @@
-"""Which requests of several services belong together (W3C Trace Context)."""
+"""The traces that requests belong to (W3C Trace Context)."""
 
 import re
 from contextvars import ContextVar
@@ -17,7 +17,7 @@ SAMPLED: Final = 1
 """The bit of the flags that says whether somebody records the trace."""
 
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
-"""What came with the request being served; read only when somebody wants to know."""
+"""The field of the request being served; parsed only when it is needed."""
 
 _FIELD: Final = re.compile(
     r"(?:00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -52,7 +52,7 @@ def parse_traceparent(untrusted: str) -> TraceParent | None:
 def current_trace_id() -> str:
     """Return the trace of the request being served.
 
-    A request that came without one begins a trace that has its own id.
+    A request without one begins a trace with the request's id.
     """
     said = traceparent.get()
     if said is not None and (parent := parse_traceparent(said)) is not None:

@@ -1,4 +1,4 @@
-"""What a service needs whose callers have access tokens."""
+"""Verification of access tokens, for services that protect resources."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass

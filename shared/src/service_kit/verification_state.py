@@ -1,4 +1,4 @@
-"""What can be watched of the verification of tokens."""
+"""Status and metrics of the verification of tokens."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

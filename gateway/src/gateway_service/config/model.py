@@ -287,9 +287,9 @@ class Config:
 
     @property
     def upstream_connections(self) -> int:
-        """How many connections to upstreams there may be at once.
+        """How many connections to upstreams there may be.
 
-        As far as it can be told: an address that is a name may be several replicas.
+        This is an estimate: an address that is a name may be several replicas.
         """
         return sum(
             each.max_in_flight + each.idle_connections * len(each.addresses)

@@ -1,4 +1,4 @@
-"""Where in a TOML text each key stands; `tomllib` does not tell."""
+"""Find the line of each key in a TOML text, which `tomllib` does not report."""
 
 import re
 from collections.abc import Iterator, Sequence

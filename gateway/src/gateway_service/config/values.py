@@ -94,7 +94,7 @@ DROPPED_HEADERS: Final = (
     "x-vouch-*",
     "x-webauth-*",
 )
-"""What an upstream might take for who a client is, or for another request."""
+"""What an upstream might take for a client's identity, or for another request."""
 
 MEMORY: Final = "memory"
 """The rate limit store of a gateway that counts for itself."""
@@ -120,7 +120,7 @@ class Balance(Enum):
 
 
 class Concurrency(Enum):
-    """What bounds the requests that an upstream works on at once."""
+    """How the concurrent requests to an upstream are limited."""
 
     OFF = "off"
     FIXED = "fixed"

@@ -42,8 +42,8 @@ _ETAG_LENGTH: Final = 32
 """Hex digits."""
 
 _PIECE: Final = 65_536
-"""Bytes written at once: a client that reads nothing costs no more memory than that,
-and one that reads slowly has the time for each."""
+"""Bytes of one write: a client that reads nothing costs no more memory than that, and
+one that reads slowly has the send timeout for each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ _Translate = Callable[[str | Text], str]
 
 def _in(language: str) -> _Translate:
     def translate(text: str | Text) -> str:
-        told = text if isinstance(text, Text) else Text(text)
-        return escape(told.in_language(language))
+        translatable = text if isinstance(text, Text) else Text(text)
+        return escape(translatable.in_language(language))
 
     return translate
 

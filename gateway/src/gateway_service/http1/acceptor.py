@@ -1,4 +1,4 @@
-"""Takes connections over from a listening socket."""
+"""Accepts the connections of a listening socket."""
 
 import asyncio
 import contextlib
@@ -46,9 +46,9 @@ class Acceptor:
         self._loop.add_reader(listener, self._accept)
 
     async def close(self) -> None:
-        """Take over every connection in the queue, then close the socket at once.
+        """Accept every connection in the queue, then close the socket.
 
-        The system resets connections that it has accepted when nobody takes them over.
+        The system resets connections that it has accepted and the process has not.
         """
         self._loop.remove_reader(self._listener)
         for _ in range(BACKLOG + 1):  # one more than it says wait on Linux
@@ -107,7 +107,7 @@ class Acceptor:
                 self._server.leave(connection)
 
     def _wait(self) -> None:
-        """Leave connections in the queue of the system for a moment."""
+        """Pause accepting: connections stay in the system's queue."""
         if self._pause is None:
             self._loop.remove_reader(self._listener)
             self._pause = self._loop.call_later(_PAUSE, self._go_on)

@@ -17,7 +17,7 @@ _ON_ITS_WAY: Final = 0.5
 """Seconds that an idle connection stays open when the server stops."""
 
 LINGER: Final = 2.0
-"""Seconds in which a client may still send, so that it gets to read why it must not."""
+"""Seconds in which a client may still send, so that it can read the response."""
 
 _BEGINNING: Final = b"HTTP/1.1 "
 """What every response begins with, whatever it will be."""
@@ -64,7 +64,7 @@ class Client(ABC):
 
     @property
     def is_opening(self) -> bool:
-        """Whether it is not known yet whether bytes can come."""
+        """Whether the connection, or its TLS handshake, is not complete yet."""
         return self._state is State.OPENING
 
     @property
@@ -75,12 +75,12 @@ class Client(ABC):
     @property
     @abstractmethod
     def held(self) -> int:
-        """Bytes that are held of it: sent ahead, of a body, or not taken yet."""
+        """Bytes held for it: pipelined requests, a body, and unsent responses."""
 
     @property
     @abstractmethod
     def siblings(self) -> int:
-        """How many connections its client has here, with this one; 0 of a proxy.
+        """How many connections its client has here, including this one; 0 for a proxy.
 
         Those at other workers are not counted: each worker has bounds of its own.
         """
@@ -92,17 +92,17 @@ class Client(ABC):
 
     @abstractmethod
     def end_response(self) -> None:
-        """Go on after a response that is complete."""
+        """Continue after a complete response."""
 
     @abstractmethod
     def adopt_limits(self) -> None:
-        """Take over what the server allows by now, and which fields it passes on."""
+        """Apply the server's current limits, timeouts and field policy."""
 
     @abstractmethod
     def open_tunnel(self, on_drain: Callable[[], None]) -> Stream:
         """Return what the client sends from now on, no longer HTTP.
 
-        ``on_drain`` is called when the server stops, or at once if it does already.
+        ``on_drain`` is called when the server stops, or now if it is stopping.
         """
 
     @abstractmethod
@@ -131,7 +131,7 @@ class Client(ABC):
         self._batch.add(self._transport, data)
 
     def look_whether_gone(self) -> bool:
-        """Return whether a client that sends no more is found to be gone.
+        """Return whether a client that has ended its sending half is gone.
 
         One that ended its sending half alone looks the same as one that left, until
         something is sent: the system of a client that left resets the connection, and
@@ -194,7 +194,7 @@ class Client(ABC):
     def cut(self) -> None:
         """End the connection so that the client sees it broken."""
         if self._state is State.OPENING:
-            return  # whoever opens it ends it
+            return  # the acceptor that opens it ends it
         self._move(Event.CLOSED)
         sock = self._transport.get_extra_info("socket")
         if sock is not None and not self._transport.is_closing():

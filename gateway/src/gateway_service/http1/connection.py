@@ -1,4 +1,4 @@
-"""A client's connection: what each event means in each of its states."""
+"""A client's connection, as a state machine."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ _ON_RESPONSE: Final = TRANSITIONS[Event.RESPONDED]
 
 
 class ClientConnection(Receiver):
-    """Does in each state what the event calls for.
+    """Handles each event according to the connection's state.
 
     It is an `asyncio.Protocol` in all but its base, which costs a compiled class a
     dictionary for each instance.
@@ -65,7 +65,7 @@ class ClientConnection(Receiver):
                 pass
 
     def eof_received(self) -> bool:
-        """Let a client that has said all it wants have its response."""
+        """Let a client that ends its sending half have its response."""
         self._batch.flush()
         state = self._state
         self._move(Event.CLIENT_ENDED)
@@ -87,7 +87,7 @@ class ClientConnection(Receiver):
         return self._transport.can_write_eof()
 
     def resume_writing(self) -> None:
-        """Wait again for what was waited for."""
+        """Resume the wait that a slow client interrupted."""
         self._write_buffer.resume()
         now = self.loop.time()
         match self._state:
@@ -117,19 +117,19 @@ class ClientConnection(Receiver):
                 self.deadline = NEVER
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """End the work that is done for the client."""
+        """Abandon the exchange of a client that is gone."""
         self._move(Event.CLOSED)
         self._write_buffer.lost()
         self._server.leave(self)
         with contextlib.suppress(AttributeError):
-            self._body.detach()  # it refers to this object, and would keep it
+            self._body.detach()  # it refers to this object, and would keep it alive
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abandon()
             self._server.ended(exchange)
 
     def on_deadline(self) -> None:
-        """Give up what takes too long."""
+        """End the wait whose deadline has passed."""
         if self._write_buffer.is_full:
             self.cut()
             return
@@ -159,7 +159,7 @@ class ClientConnection(Receiver):
 
     @property
     def siblings(self) -> int:
-        """How many connections its client has here, with this one; 0 of a proxy."""
+        """How many connections its client has here, with this one; 0 for a proxy."""
         return self._server.own_share_of(self)
 
     @property
@@ -174,7 +174,7 @@ class ClientConnection(Receiver):
         ) and not self._server.is_draining
 
     def end_response(self) -> None:
-        """Go on after a response that is complete."""
+        """Continue after a complete response."""
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             return

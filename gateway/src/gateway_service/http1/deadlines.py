@@ -24,7 +24,7 @@ class Bounded(Protocol):
 
 
 class Deadlines:
-    """All things that wait."""
+    """The deadlines of everything that waits."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -40,13 +40,13 @@ class Deadlines:
         self._waiting.discard(bounded)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         self._timer.cancel()
 
     def _sweep(self) -> None:
         self._timer = self._loop.call_later(INTERVAL, self._sweep)
         now = self._loop.time()
         for each in [each for each in self._waiting if each.deadline <= now]:
-            if each.deadline <= now:  # what one gives up may set another's anew
+            if each.deadline <= now:  # ending one wait may postpone another's deadline
                 each.deadline = NEVER
                 each.on_deadline()

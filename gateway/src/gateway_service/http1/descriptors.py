@@ -1,4 +1,4 @@
-"""Descriptors: as many as the system allows, and what happens when they run out."""
+"""File descriptors: their limit, and what happens when they run out."""
 
 import asyncio
 import errno
@@ -44,17 +44,17 @@ def room_for_clients(upstream_connections: int) -> int:
 
 
 def is_exhaustion(error: OSError, host: str = "") -> bool:
-    """Whether this process or its system has run out: that says nothing of a peer.
+    """Whether this process or its system has run out of something; no peer's fault.
 
-    Of an address to connect to, that may be ports: unless this machine has none of its
-    own to go there from, as to `::1` where IPv6 is off.
+    For an address to connect to that may be ports, unless this machine has no address
+    to connect from, as for `::1` where IPv6 is off.
     """
     if error.errno == errno.EADDRNOTAVAIL:
-        return _has_way_to(host)
+        return _has_route_to(host)
     return error.errno in _EXHAUSTED
 
 
-def _has_way_to(host: str) -> bool:
+def _has_route_to(host: str) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as one:
         one.connect((host, _ANY_PORT))  # sends nothing
@@ -63,7 +63,7 @@ def _has_way_to(host: str) -> bool:
 
 
 class Descriptors:
-    """Counts how often there was none, and has room made."""
+    """Counts failures for lack of descriptors, and has room made."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -73,7 +73,7 @@ class Descriptors:
         self.make_room: Callable[[], object] = lambda: None
 
     def ran_out(self, error: OSError, host: str = "") -> bool:
-        """Return whether the reason of ``error`` is here, and deal with it.
+        """Return whether ``error`` is exhaustion on this side; if so, make room.
 
         ``host`` is the address that was to be connected to.
         """

@@ -1,4 +1,4 @@
-"""One request and the response it gets, whoever gives it."""
+"""One request and its response, from an upstream or from the gateway."""
 
 import asyncio
 import logging
@@ -39,12 +39,12 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class Exchange:
-    """What is known of a request on its way, and the means to respond to it."""
+    """The state of a request in flight, and the means to respond to it."""
 
     public_url = ""
     """Leads to the pages of problems."""
     lines = b""
-    """Header lines that stand on the response, whoever gives it."""
+    """Header lines of the response, from an upstream or from the gateway."""
     status = 0
     """Of the response; 0 until it has begun."""
     bytes_sent = 0
@@ -54,15 +54,15 @@ class Exchange:
     is_sampled = False
     """Whether this gateway records the trace."""
     problem: Problem | None = None
-    """What stood in place of an upstream's response."""
+    """The problem that replaced an upstream's response."""
     route = ""
     upstream = ""
     replica: object = ""
-    """Its `str` is where the response came from."""
+    """Its `str` is the address that sent the response."""
     upstream_seconds = 0.0
     """From sending the request to the response's head."""
     on_abandoned: Callable[[], None] | None = None
-    """Gives back what the response was to come from."""
+    """Releases the replica and its connection."""
     _tasks: tuple[asyncio.Task[None], ...] = ()
     _is_chunked = False
 
@@ -118,14 +118,14 @@ class Exchange:
             self.fail(error)
 
     def _name_lines(self) -> None:
-        """Have the log's lines from here on name this exchange."""
+        """Set the ids of this exchange for the log."""
         request_id.set(self.request_id)
         is_joined = self.caller is not None
         said = self.request.values[b"traceparent"][0] if is_joined else None
         traceparent.set(None if said is None else said.decode("ascii"))
 
     def fail(self, error: Exception) -> None:
-        """Log an exception that nobody expected, and end the exchange."""
+        """Log an unexpected exception, and end the exchange."""
         context = copy_context()
         context.run(self._name_lines)
         context.run(_logger.error, "unexpected_error", exc_info=error)
@@ -142,7 +142,7 @@ class Exchange:
             self.send_problem(problem)
 
     def abandon(self) -> None:
-        """Do no more for a client that is gone, or that gets another response."""
+        """Stop work for a client that is gone, or that gets another response."""
         self._cancel_tasks()
         if self.on_abandoned is not None:
             self.on_abandoned()
@@ -191,7 +191,7 @@ class Exchange:
         self.client.end_response()
 
     def begin(self, status: int, lines: bytes, length: int) -> None:
-        """Begin a response whose body comes by `send`, and ends with `end`."""
+        """Begin a response whose body `send` adds to, and `end` completes."""
         if length >= 0:
             framing = body_line(length)
         elif self.request.is_http_10:
@@ -224,7 +224,7 @@ class Exchange:
         self.client.write(self._head(SWITCHING_PROTOCOLS, lines, b""))
 
     async def read_body(self, limit: int) -> bytes:
-        """Return what has come of the body once it is complete or beyond ``limit``."""
+        """Return the body once it is complete, or what exceeds ``limit``."""
         if self.body is None:
             return b""
         if self.request.expects_continue and self.body.is_empty:

@@ -1,4 +1,4 @@
-"""What is held of all connections together, and who has to go when that is too much."""
+"""A limit of the bytes that are held for all connections together."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from typing import Final
 from gateway_service.http1.client import Client
 
 _INTERVAL: Final = 0.25
-"""Seconds between two looks, each of which takes 3 ms of 10,000 connections."""
+"""Seconds between two checks, each of which takes 3 ms for 10,000 connections."""
 
 _KEPT: Final = 0.75
 """The part of the limit that is held after it was exceeded."""
@@ -19,11 +19,10 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class HeldBytes:
-    """Cuts connections of the client of which most is held, while all is too much.
+    """Cuts connections of the client with most held bytes while the total is too large.
 
-    What one connection may make the gateway hold is bounded, and so is their number;
-    but not by what both are together, which would be gigabytes. It is `Bounded`: each
-    deadline is a look.
+    The bytes of one connection are bounded, and so is the number of connections, but
+    their product would be gigabytes. It is `Bounded`: each deadline is a check.
     """
 
     limit: int
@@ -40,12 +39,12 @@ class HeldBytes:
         self._loop = loop
         self.deadline = 0.0
         self.total = 0
-        """At the last look."""
+        """At the last check."""
         self.cut = 0
         """Connections that were cut."""
 
     def on_deadline(self) -> None:
-        """Look, and look again soon."""
+        """Check the total, and schedule the next check."""
         self.deadline = self._loop.time() + _INTERVAL
         self.total = sum(each.held for each in chain(*self._connections))
         if self.total > self.limit:
@@ -54,7 +53,7 @@ class HeldBytes:
     def _cut_some(self) -> None:
         by_client: defaultdict[object, list[tuple[int, Client]]] = defaultdict(list)
         for each in chain(*self._connections):
-            # Of a proxy each connection is somebody else's.
+            # Each connection of a proxy is another client's.
             client = each if self._trusts(each) else each.network
             by_client[client].append((each.held, each))
         before = self.cut

@@ -1,4 +1,4 @@
-"""What clients get for requests that cannot be understood or served."""
+"""Problems of requests that cannot be parsed or served."""
 
 from dataclasses import replace
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""The receiving half of a client's connection: requests are read, or refused."""
+"""The receiving half of a client's connection: it reads requests, or refuses them."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ _PIPELINE_LIMIT: Final = 65_536
 """Bytes of further requests that are held while one is handled."""
 
 LOOK_AFTER: Final = 0.5
-"""Seconds between two looks whether a client that sends no more is gone.
+"""Seconds between two checks whether a client that ended its sending half is gone.
 
 It may have ended its sending half only, and then it gets its response, as late as the
 route allows.
@@ -41,10 +41,10 @@ _UNREAD: Final = frozenset(
         State.TUNNEL_ENDED,
     }
 )
-"""States in which reading does not go on: enough is held, or nothing more comes."""
+"""States in which reading is not resumed: enough is held, or the client has ended."""
 
 _NO_HEAD: Final = frozenset({b"", CRLF})
-"""Bytes that begin no head: an empty line renews nothing that is waited for."""
+"""Bytes that begin no head: an empty line extends no deadline."""
 
 # What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
 _IDLE: Final = State.IDLE
@@ -71,7 +71,7 @@ class Receiver(Client):
 
     @property
     def held(self) -> int:
-        """Bytes that are held of it: sent ahead, of a body, or not taken yet."""
+        """Bytes held for it: pipelined requests, a body, and unsent responses."""
         if self._state is State.OPENING:
             return 0
         size = len(self._reader.buffer) + self._held_by_transport
@@ -81,18 +81,18 @@ class Receiver(Client):
         return size if body is None else size + body.held
 
     def adopt_limits(self) -> None:
-        """Take over what the server allows by now, and which fields it passes on."""
+        """Apply the server's current limits, timeouts and field policy."""
         self._timeouts = self._server.timeouts
         self._reader.limits = self._server.head_limits
         self._reader.fields = self._server.fields
 
     @property
     def _holds_enough(self) -> bool:
-        """Whether no more is read before some of the further requests are."""
+        """Whether reading waits until some of the held requests are handled."""
         return self._state in _HOLDING and len(self._reader.buffer) > _PIPELINE_LIMIT
 
     def _hold(self, data: bytes) -> None:
-        """Hold what comes until that before it was read, and its response taken."""
+        """Hold bytes until the requests before them have got their responses."""
         self._reader.receive(data)
         if len(self._reader.buffer) > _PIPELINE_LIMIT:
             self._transport.pause_reading()
@@ -132,7 +132,7 @@ class Receiver(Client):
             exchange.fail(error)
 
     def _read_body(self, received: int) -> None:
-        """Read some of the body; of many small chunks the rest has a later turn."""
+        """Read some of the body; many small chunks are read in several turns."""
         try:
             event = self._reader.next_event()
             if isinstance(event, bytes):
@@ -168,7 +168,7 @@ class Receiver(Client):
             self.resume_reading()
         self._read_body(0)
 
-    # What a stream asks of what feeds it
+    # The `Source` of a stream
 
     def is_closing(self) -> bool:
         """Whether nothing more comes."""
@@ -179,7 +179,7 @@ class Receiver(Client):
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on, unless more is held or nothing more comes."""
+        """Resume reading, unless enough is held or the client has ended."""
         if self._state in _UNREAD or self._holds_enough:
             return
         self._transport.resume_reading()
@@ -194,9 +194,9 @@ class Receiver(Client):
         self._server.refuse(exchange, problem, self._reader.buffer)
 
     def _read_next(self) -> None:
-        """Read the next of several requests that came together.
+        """Read the next of several pipelined requests.
 
-        Not while the client leaves responses unread: they would pile up here.
+        Not while the client leaves responses unread: they would pile up.
         """
         if self._state is not State.QUEUED and self._state is not State.LAST_QUEUED:
             return

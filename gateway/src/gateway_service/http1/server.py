@@ -1,4 +1,4 @@
-"""The public side: what its connections have in common, and how they all end."""
+"""The server of the public port: its limits, its connections and their end."""
 
 import asyncio
 import heapq
@@ -21,7 +21,7 @@ from service_kit.health import Readiness
 from service_kit.problems import Problem
 
 _LEAVING_AT_ONCE: Final = 128
-"""Connections that are told why they may not stay; others are closed at once."""
+"""Refused connections that get a response; others are closed without one."""
 
 _SPARE: Final = 32
 """One in so many places is kept free: when it is taken, idle connections are closed."""
@@ -86,7 +86,7 @@ class EdgeServer(ABC):
 
     @abstractmethod
     def ended(self, exchange: Exchange) -> None:
-        """Take note of an exchange that is over."""
+        """Record an exchange that is over."""
 
     @abstractmethod
     def trusts(self, connection: Client) -> bool:
@@ -103,9 +103,9 @@ class EdgeServer(ABC):
         return self._readiness.draining or self.is_stopping
 
     def admit(self, connection: Client) -> bool:
-        """Take note of a connection that was accepted; return whether it may stay.
+        """Register an accepted connection; return whether it may stay.
 
-        One that may not takes no place from others.
+        If not, it does not count against the limit.
         """
         self.deadlines.add(connection)
         spare = self.connection_limit // _SPARE
@@ -120,9 +120,9 @@ class EdgeServer(ABC):
         return False
 
     def refuses(self, connection: Client) -> bool:
-        """Return whether a new connection is to be told that it may not stay.
+        """Return whether a new connection gets a response that refuses it.
 
-        If too many are told already, it is closed at once.
+        If too many are getting one already, it is closed without.
         """
         if connection not in self._leaving:
             return False
@@ -132,7 +132,7 @@ class EdgeServer(ABC):
         return True
 
     def leave(self, connection: Client) -> None:
-        """Take note that a connection is gone."""
+        """Forget a connection that is gone."""
         self.deadlines.discard(connection)
         self._leaving.discard(connection)
         if connection in self._connections:
@@ -141,9 +141,9 @@ class EdgeServer(ABC):
             self._all_gone.set()
 
     def make_room(self) -> None:
-        """Close idle connections: of those with the most of them, the longest idle.
+        """Close idle connections: of the clients with most of them, the longest idle.
 
-        A client that has nothing more to say on a connection can open another one.
+        Their clients can open new ones.
         """
         now = self.loop.time()
         if now < self._look_at:

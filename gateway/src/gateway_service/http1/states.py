@@ -1,4 +1,4 @@
-"""The states of a client's connection, and every way from one to another.
+"""The states of a client's connection, and the transitions between them.
 
 Each wait has a state of its own, so a bound on it has one place: the state's case in
 `ClientConnection.on_deadline` for time, and in `data_received` for bytes.
@@ -10,28 +10,28 @@ from typing import Final
 
 
 class State(Enum):
-    """What the connection waits for, and what it does with bytes that come."""
+    """What the connection waits for, and what it does with received bytes."""
 
     OPENING = "opening"
     """The connection was accepted; its TLS handshake may go on."""
     IDLE = "idle"
-    """Nothing of a request has come."""
+    """Nothing of a request has been received."""
     HEAD = "head"
     """A request's head has begun."""
     BODY = "body"
-    """A request is handled while its body comes."""
+    """A request is handled while its body is received."""
     BODY_QUEUED = "body queued"
     """The same; more of it is held, and read in a later turn of the loop."""
     LAST_BODY = "last body"
-    """A request is handled whose body is held; the client sends no more."""
+    """A request is handled whose body is held; the client has ended its sending."""
     BROKEN = "broken"
-    """A request is handled whose body cannot be completed; what comes is dropped."""
+    """A request with an incomplete body is handled; received bytes are dropped."""
     TRUNCATED = "truncated"
     """The same, and the client sends no more."""
     RESPONSE = "response"
-    """A whole request is handled; what comes is held."""
+    """A complete request is handled; received bytes are held."""
     LAST_RESPONSE = "last response"
-    """The same, and the client sends no more than is held; it is perhaps gone."""
+    """The same, and the client has ended its sending half; it may be gone."""
     QUEUED = "queued"
     """Further requests are held, and read in a later turn of the loop."""
     LAST_QUEUED = "last queued"
@@ -41,11 +41,11 @@ class State(Enum):
     LAST_BLOCKED = "last blocked"
     """The same, and the client sends no more."""
     TUNNEL = "tunnel"
-    """What comes is another protocol's."""
+    """Received bytes belong to another protocol."""
     TUNNEL_ENDED = "tunnel ended"
     """The same, and the client sends no more."""
     LINGER = "linger"
-    """The last response was sent; what comes is dropped."""
+    """The last response was sent; received bytes are dropped."""
     CLOSED = "closed"
     """Nothing more is read; what was written may be on its way."""
 
@@ -55,19 +55,19 @@ class State(Enum):
 class Event(Enum):
     """What moves a connection from one state to another."""
 
-    OPENED = "bytes may come"
-    HEAD_BEGUN = "the first bytes of a head came"
-    HEAD_READ = "a head came whose body is still to come"
-    REQUEST_READ = "a whole request came"
-    BODY_HELD = "more of a body came than is read in one turn of the loop"
-    BODY_FAILED = "the body is malformed, or does not come in time"
-    RESPONDED = "a response was sent, and nothing else has come"
+    OPENED = "bytes may be received"
+    HEAD_BEGUN = "the first bytes of a head were received"
+    HEAD_READ = "a head was received whose body follows"
+    REQUEST_READ = "a complete request was received"
+    BODY_HELD = "more of a body was received than is read in one turn of the loop"
+    BODY_FAILED = "the body is malformed, or too late"
+    RESPONDED = "a response was sent, and nothing else was received"
     RESPONDED_WITH_MORE = "a response was sent, and further requests are held"
     CLIENT_SLOW = "the client leaves responses unread"
     CLIENT_CAUGHT_UP = "the client has taken its responses"
     NEXT_TURN = "what is held may be read"
     TUNNEL_OPENED = "the protocol was switched"
-    CLIENT_ENDED = "the client sends no more"
+    CLIENT_ENDED = "the client ended its sending half"
     LAST_SENT = "the last response was sent to a client that may still send"
     CLOSED = "the connection was closed"
 

@@ -21,7 +21,7 @@ class Source(Protocol):
 
 
 class _Gone:
-    """In place of a connection that feeds no more."""
+    """Stands in for a connection that is gone."""
 
     def is_closing(self) -> bool:
         return True
@@ -40,7 +40,7 @@ class Stream:
     """A body between the connection that receives it and the one that sends it on.
 
     When the reader falls behind, the connection that feeds the stream stops reading,
-    so TCP tells the peer to wait: it holds no more than the high water, plus one read.
+    so TCP makes the peer wait: it holds no more than the high water, plus one read.
     """
 
     __slots__ = (
@@ -98,22 +98,22 @@ class Stream:
         self._wake()
 
     def end(self) -> None:
-        """Say that the body is complete."""
+        """Mark the body as complete."""
         self._ended = self._error is None
         self._wake()
 
     def detach(self) -> None:
-        """Let go of the connection, which is gone."""
+        """Forget the connection, which is gone."""
         self._source = _GONE
 
     def fail(self, error: Exception) -> None:
-        """Say that the rest will not come; the reader gets ``error``."""
+        """End an incomplete body; the reader gets ``error``."""
         if not self._ended and self._error is None:
             self._error = error
             self._wake()
 
     async def read(self) -> bytes:
-        """Return what has come, waiting for something; nothing means the end."""
+        """Return what was received, waiting for at least one byte; b"" is the end."""
         while not self._chunks:
             if self._error is not None:
                 raise self._error
@@ -128,7 +128,7 @@ class Stream:
         return self._take()
 
     async def gather(self, limit: int) -> bytes:
-        """Return what has come when it is complete, or when it exceeds ``limit``."""
+        """Return the body when it is complete, or what exceeds ``limit``."""
         gathered = b""
         while not (self._ended and not self._chunks) and len(gathered) <= limit:
             gathered += await self.read()
@@ -187,7 +187,7 @@ class WriteBuffer:
         self._wake()
 
     def lost(self) -> None:
-        """Say that the connection is gone."""
+        """Mark the connection as gone."""
         self._is_lost = True
         self._wake()
 

@@ -1,8 +1,8 @@
-"""Work that connections have left over, a little of it in each turn of the loop.
+"""Deferred work of connections, of which each turn of the loop does a little.
 
-A client that sends many requests, or a body in many pieces, in one packet has the first
-of them handled at once. The others wait here, so that whoever sends one request at a
-time is never behind them.
+Of many requests, or many pieces of a body, in one packet the first is handled
+immediately. The others wait here, so that clients that send one request at a time are
+never behind them.
 """
 
 import asyncio

@@ -1,14 +1,14 @@
 """Writes of one turn of the event loop, made together at its end.
 
-A write wakes whoever waits for it at the other end. Made one after the other they find
-the peer awake already, and spare it and the system a wake-up for each.
+A write wakes the peer that waits for it. Writes made one after the other find it awake
+already, which saves a wake-up for each.
 """
 
 import asyncio
 
 
 class WriteBatch:
-    """What is to be written once everything that came in this turn has been read."""
+    """Writes that are made once everything received in this turn has been read."""
 
     __slots__ = ("_loop", "_waiting", "number")
 
@@ -25,7 +25,7 @@ class WriteBatch:
         self._waiting.append((transport, data))
 
     def flush(self) -> None:
-        """Write at once; called before anything else is done to a transport."""
+        """Write now; called before anything else is done to a transport."""
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             self.number += 1

@@ -79,7 +79,7 @@ class AccessLog:
             self._writer.reopen()
 
     async def close(self) -> None:
-        """Write what is left, unless nobody takes it."""
+        """Write the remaining lines, if they are read in time."""
         if self._writer is not None:
             self._write_batch()
             await asyncio.to_thread(self._writer.close, FLUSH_SECONDS)

@@ -1,4 +1,4 @@
-"""Put a configuration to use, and replace it while requests run."""
+"""Apply a configuration, and replace it while requests run."""
 
 import asyncio
 import contextlib
@@ -72,7 +72,7 @@ class ControlPlane:
     async def start(self) -> None:
         """Return when replicas have been found and probed, or soon after.
 
-        What is slower, as a name server that does not respond, goes on behind.
+        Slower look-ups go on in the background.
         """
         await self.state.rate_limits.start()
         looking = asyncio.create_task(_start(self.watches.values()))
@@ -122,7 +122,7 @@ class ControlPlane:
         """Read the configuration again and use it, or keep the last good one.
 
         Upstreams whose definition has not changed keep replicas, connections and
-        health. The others are made anew, and take over once their replicas have been
+        health. The others are recreated, and take over once their replicas have been
         probed; requests in flight end where they are.
         """
         async with self._reloading:

@@ -1,6 +1,6 @@
-"""Say what the gateway would do with a request, without sending anything.
+"""Explain what the gateway would do with a request, without sending anything.
 
-The request is read and judged by what serves: the same parser, routes and CORS policy.
+The parser, the routes and the CORS policy are those that serve requests.
 """
 
 import os
@@ -98,7 +98,7 @@ def explanation_of(config: Config, asked: Asked) -> Explanation:
 
 def _head(asked: Asked) -> bytes:
     """Return the head of the request, or raise MalformedError."""
-    target = asked.url.partition("#")[0]  # which stays with whoever asks
+    target = asked.url.partition("#")[0]  # which clients do not send
     has_host = any(_name(header) == "host" for header in asked.headers)
     host = [] if has_host else ["Host: localhost"]
     lines = [f"{asked.method} {target} HTTP/1.1", *host, *asked.headers]

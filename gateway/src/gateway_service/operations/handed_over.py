@@ -12,7 +12,7 @@ from gateway_service.config.faults import ConfigError
 from gateway_service.config.model import Config
 
 _BEGINNING: Final = b'{"configuration": '
-"""Of the lines of this module, which come among others."""
+"""The beginning of this module's lines, which are mixed with others."""
 
 
 def good_line(text: str) -> bytes:

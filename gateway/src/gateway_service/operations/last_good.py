@@ -1,6 +1,6 @@
 """The configuration and the certificate that were last found good.
 
-A worker that replaces another must come up whatever has become of the files meanwhile.
+A worker that replaces another must start even if the files have changed meanwhile.
 So the supervisor holds their content and hands it to each worker that it starts.
 """
 

@@ -16,7 +16,7 @@ from gateway_service.upstreams.watching import UpstreamWatch, Watch
 
 
 class Lookout:
-    """Resolves and probes, and hands each finding on, as a line for `Followed`."""
+    """Resolves and probes, and delivers each finding as a line for `Followed`."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, deliver: Callable[[bytes], None]
@@ -59,11 +59,11 @@ class Lookout:
             self._on_change(watch)
 
     async def stop(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         await asyncio.gather(*(watch.stop() for watch in self._watches.values()))
 
     def deliver_all(self) -> None:
-        """Hand all findings on again, for whoever lost some."""
+        """Deliver all findings again, for workers that missed some."""
         self._deliver(self.lines)
 
     def _on_change(self, watch: Watch) -> None:

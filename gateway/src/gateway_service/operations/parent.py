@@ -1,4 +1,4 @@
-"""The supervisor as its worker sees it: lines that come, and an end."""
+"""The supervisor as its worker sees it: lines on standard input, until it ends."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ class Parent:
         loop: asyncio.AbstractEventLoop,
         deliver: Callable[[Sequence[bytes]], None],
     ) -> None:
-        """Hand on what comes; at the end stop this process, as the supervisor would."""
+        """Deliver received lines; at their end stop this process as the supervisor does."""
 
         def read() -> None:
             data = os.read(self._descriptor, _AT_ONCE)

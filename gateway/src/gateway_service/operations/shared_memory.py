@@ -1,4 +1,4 @@
-"""What the workers of one gateway count together."""
+"""Counts that the workers of one gateway share."""
 
 import os
 import secrets
@@ -11,7 +11,7 @@ from gateway_service.proxy.rate_limits import RowCounter
 from gateway_service.shared_rows import SECRET_SIZE, SharedRows
 
 _RATE_ROWS: Final = 131_072
-"""Clients and routes counted at once, in 3 MiB."""
+"""Pairs of client and route that can be counted, in 3 MiB."""
 
 _CLIENT_ROWS: Final = 65_536
 """Clients with open connections: each worker has 10,000 of these by default."""
@@ -67,7 +67,7 @@ class SharedMemory:
         return SharedClientCounts(self._clients, worker)
 
     def forget(self, worker: int) -> None:
-        """Take note that a worker has ended, and its connections with it."""
+        """Forget the connections of a worker that has ended."""
         self._clients.clear_column(worker)
 
 

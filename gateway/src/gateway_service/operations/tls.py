@@ -1,4 +1,4 @@
-"""The certificate the gateway shows, and how it is exchanged without a restart."""
+"""The gateway's certificate, which can be replaced without a restart."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Record what the gateway did with some of its requests."""
+"""Record traces of some requests."""
 
 from typing import Final
 

@@ -43,11 +43,11 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Keeps workers running until it is told to stop.
+    """Keeps workers running until a signal stops it.
 
     One that has not ended ``longest_stop`` seconds after that is killed: it hangs.
     It is started with `HELD_SIGNALS` held, and its workers are, too: a signal that
-    comes before a worker serves is acted on once it does.
+    arrives before a worker serves is handled once it does.
     """
 
     _lookout: Lookout
@@ -116,7 +116,7 @@ class Supervisor:
         await asyncio.to_thread(self._last_good.follow_certificate)
 
     def _send_findings(self, lines: bytes) -> None:
-        """Write lines to each worker that reads; one that does not is told later."""
+        """Write lines to each worker that reads; others get them later."""
         for stdin in self._open_inputs():
             if stdin.transport.get_write_buffer_size() < _UNREAD_LIMIT:
                 stdin.write(lines)
@@ -164,7 +164,7 @@ class Supervisor:
         """Return the exit code of a worker, once it has one."""
         if process is None:
             return _NOT_STARTED
-        if self._stopping.is_set():  # while it was started, so nobody told it
+        if self._stopping.is_set():  # while it was starting, so it got no signal
             process.send_signal(SUPERVISOR_STOPS)
         code = await process.wait()
         del self._running[worker]

@@ -1,4 +1,4 @@
-"""Read of a certificate when it expires, which Python's ssl tells of peers alone."""
+"""Read when a certificate expires, which Python's ssl reports only for peers."""
 
 import base64
 import re

@@ -1,1 +1,1 @@
-"""What becomes of a request: match -> select -> send -> relay."""
+"""Requests on their way: match -> select -> send -> relay."""

@@ -23,7 +23,7 @@ _RETRY_AFTER: Final = b"retry-after:"
 
 
 class Outcome(Enum):
-    """What came of an attempt, as far as the next step depends on it."""
+    """The outcome of an attempt, as far as the next step depends on it."""
 
     RESPONSE = 1
     """A response to pass on."""
@@ -36,7 +36,7 @@ class Outcome(Enum):
     STALE_UNSENT = 5
     """The same, before anything was sent."""
     FAILED = 6
-    """The request was sent, and no usable response came."""
+    """The request was sent, and there was no usable response."""
 
 
 NOT_SENT: Final = frozenset({Outcome.UNSENT, Outcome.STALE_UNSENT})
@@ -129,7 +129,7 @@ class Attempt:
         connection.send_request(self._request, self)
 
     def on_result(self, result: Result) -> None:
-        """Hold a result for or against the replica, and hand it on."""
+        """Record a result for or against the replica, and pass it on."""
         self.seconds = time.monotonic() - self._began_at
         replica = self.replica
         if self._limit is not None:
@@ -185,7 +185,7 @@ class Attempt:
         return Outcome.FAILED
 
     def lose(self) -> None:
-        """End an attempt that another was quicker than: slow, but no failure."""
+        """End an attempt that another one overtook: it was slow, but did not fail."""
         if self._request.may_be_hedged:
             self.replica.speed.seconds += time.monotonic() - self._began_at
             self.replica.speed.responses += 1
@@ -204,7 +204,7 @@ class Attempt:
 
 
 def _sheds_load(head: ResponseHead) -> bool:
-    """Whether a replica refuses what it has no place for: it is well, and says so."""
+    """Whether a replica sheds load: it is healthy, and has too many requests."""
     return head.status == _UNAVAILABLE and any(
         line[: len(_RETRY_AFTER)].lower() == _RETRY_AFTER for line in head.lines
     )

@@ -1,8 +1,8 @@
 """Cross-origin policy, compiled to header lines that are ready to send.
 
-Everything a browser may be told is known when the configuration is loaded, so a
-request costs one look-up; only an origin of a host with every port allowed is put in
-by itself. What a page asks for is never echoed: an answer lists what is offered, and
+All header lines are known when the configuration is loaded, so a request costs one
+look-up; only an origin of a host with every port allowed is put in
+by itself. What a page asks for is never echoed: a response lists what is offered, and
 the browser compares (Fetch, section 4.9).
 """
 
@@ -14,11 +14,11 @@ from gateway_service.config.values import CorsAccess
 from service_kit.origins import ANY_PORT, AllowedOrigins
 
 VARY: Final = b"Vary: Origin\r\n"
-"""On every answer, because another origin may get other lines (Fetch, 3.2.7)."""
+"""On every response, because another origin may get other lines (Fetch, 3.2.7)."""
 
 
 class Cors:
-    """Says which CORS lines stand on the answers of a route."""
+    """The CORS header lines of a route's responses."""
 
     __slots__ = (
         "_actual",
@@ -60,7 +60,7 @@ class Cors:
                     self._preflight[origin] = self._allow(origin) + offer
 
     def for_request(self, untrusted_origin: bytes | None) -> bytes:
-        """Return the header lines of an answer, errors of our own included.
+        """Return the header lines of a response, of the gateway's own errors too.
 
         `VARY` itself: pages of this origin may not read it.
         """
@@ -69,7 +69,7 @@ class Cors:
         return self._actual.get(untrusted_origin, self._actual_otherwise)
 
     def for_preflight(self, untrusted_origin: bytes | None) -> bytes:
-        """Return the header lines of the 204 that answers a preflight.
+        """Return the header lines of the 204 response to a preflight.
 
         An origin that is not allowed gets the same 204 without the permission.
         """

@@ -47,9 +47,9 @@ _RESPONSE: Final = Outcome.RESPONSE
 class Forwarding:
     """Sends a request until a replica responds, and relays the response.
 
-    The usual request has no body, finds an open connection, and its response comes in
-    one piece: all of that is plain calls. A task waits only for what comes in pieces:
-    the request's body, a new connection, the response's body.
+    The usual request has no body, finds an open connection, and gets its response in
+    one piece: all of that is plain calls. A task waits only for a request's body, a
+    new connection, or the rest of a response's body.
     """
 
     _request: UpstreamRequest
@@ -77,7 +77,7 @@ class Forwarding:
         self._headers = headers
 
     def start(self) -> None:
-        """Send the request at once if a connection is open; leave all else to a task.
+        """Send the request now if a connection is open; otherwise start a task.
 
         Raises
         ------

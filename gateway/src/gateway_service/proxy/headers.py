@@ -27,7 +27,7 @@ _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
     b"x-forwarded-host",
     b"x-forwarded-proto",
 }
-"""What an upstream should see of these is written anew, but for `_PASSED_TOO`."""
+"""What an upstream should see of these is rewritten, except `_PASSED_TOO`."""
 
 _PASSED_TOO: Final = frozenset({b"access-control-request-method", b"origin", b"prefer"})
 

@@ -1,4 +1,4 @@
-"""What is sent on: a request to an upstream, and a response's fields to a client."""
+"""The heads of forwarded requests and responses."""
 
 import re
 import time
@@ -27,7 +27,7 @@ _ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 
 
 class ForwardingHeaders(NamedTuple):
-    """What this gateway is to its neighbours."""
+    """What the forwarding headers say about this gateway and its proxies."""
 
     pseudonym: bytes
     proxies: TrustedProxies
@@ -40,7 +40,7 @@ def request_head(
 
     Its target is the bytes the route was chosen by. Nothing a client said of itself,
     of hops or of framing is in it, but for what trusted proxies said. Its
-    X-Request-Start is now: what had to be awaited of the body has come.
+    X-Request-Start is now: the part of the body that is awaited has been received.
     """
     request, client = exchange.request, exchange.client
     values = request.values

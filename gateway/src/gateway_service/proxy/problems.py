@@ -1,4 +1,4 @@
-"""What clients get when the gateway has no response to relay.
+"""Problems that replace a response of an upstream.
 
 No text names an upstream, a replica or an address.
 """

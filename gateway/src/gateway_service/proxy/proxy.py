@@ -1,4 +1,4 @@
-"""What becomes of a request: match -> select -> send -> relay."""
+"""Requests on their way: match -> select -> send -> relay."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""How often one client may ask for a route.
+"""Rate limits of clients on routes.
 
 In memory each client costs one number (the generic cell rate algorithm), and a check
 less than a microsecond. Between gateways the counting is done in Valkey by `limits`,
@@ -23,7 +23,7 @@ from service_kit.addresses import client_network
 from service_kit.counters import SharedStore
 
 MOST_CLIENTS: Final = 100_000
-"""Clients counted at once, about 15 MB; the oldest are forgotten first."""
+"""Clients that are counted, in about 15 MB; the oldest are forgotten first."""
 
 FIELDS: Final = ("RateLimit", "RateLimit-Policy")
 """On responses of limited routes (draft-ietf-httpapi-ratelimit-headers-10)."""

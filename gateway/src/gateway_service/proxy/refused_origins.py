@@ -1,4 +1,4 @@
-"""Tell the operator which origins are refused, for most are forgotten in a setting."""
+"""Log refused origins, because most of them are missing in a setting."""
 
 import logging
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 _MOST: Final = 100
-"""Origins that are named in one period; whoever invents more fills no log."""
+"""Origins that are logged in one period, so that made-up ones do not fill the log."""
 _PERIOD: Final = 3_600.0
 _LONGEST: Final = 256
 """Characters of an origin that are logged."""

@@ -23,7 +23,7 @@ More than the limit of most routes, so what exceeds it reaches no replica.
 
 
 class RequestBody:
-    """Passes a body on as it comes, and counts it against its route's limit."""
+    """Passes a body on as it is received, and enforces its route's limit."""
 
     def __init__(self, exchange: Exchange, limit: int) -> None:
         self._exchange = exchange

@@ -1,4 +1,4 @@
-"""Which route a path belongs to."""
+"""Match paths to routes."""
 
 import re
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Routes:
 
     def __init__(self, config: Config) -> None:
         self.default_cors = Cors(config.cors, CorsAccess.ALLOWED_ORIGINS, METHODS)
-        """For answers to paths that no route claims."""
+        """For responses to paths without a route."""
         self._by_prefix = {
             route.prefix.rstrip("/"): Route(
                 prefix=route.prefix,

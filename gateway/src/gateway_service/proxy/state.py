@@ -1,4 +1,4 @@
-"""What requests need of one configuration."""
+"""A configuration, compiled for requests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

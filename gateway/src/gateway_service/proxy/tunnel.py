@@ -103,7 +103,7 @@ async def tunnel(
 async def _pass_on(
     source: Stream, frames: Frames, send: Callable[[bytes], Awaitable[None]]
 ) -> None:
-    """Pass on what comes until nothing more does, so many frames in each turn."""
+    """Pass frames on until the end, a limited number in each turn."""
     while data := await source.read():
         at = 0
         while at < len(data):

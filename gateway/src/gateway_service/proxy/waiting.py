@@ -1,4 +1,4 @@
-"""Requests whose response waits by design, so that the wait is no sign of trouble."""
+"""Requests whose responses wait by design, so that a wait is no sign of trouble."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Which of an upstream's replicas are used, and which of them gets a request."""
+"""Select the replicas in use, and the replica for a request."""
 
 from collections.abc import Callable, Sequence
 

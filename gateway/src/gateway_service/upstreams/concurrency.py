@@ -1,10 +1,10 @@
-"""How many requests an upstream works on at once, found out from its latency.
+"""A limit of concurrent requests to an upstream, derived from its latency.
 
 By Little's law an upstream without a queue works on `throughput x latency` requests.
 Beyond that, requests only wait for each other: latency grows, throughput does not. So
 when latency exceeds the one of an upstream without a queue, the limit falls to that
 number and a little more; while it does not, the limit grows. The latency without a
-queue is measured anew every few seconds, with half as many requests let through.
+queue is measured again every few seconds, with half as many requests let through.
 """
 
 from typing import Final
@@ -28,7 +28,7 @@ _FORGETTING: Final = 0.97
 """What is left of the highest throughput with each look: half of it after 5 seconds."""
 
 _LOOK_SECONDS: Final = 0.2
-"""At least so much time is judged at once, and twice the latency."""
+"""The shortest interval that is judged, and at least twice the latency."""
 
 _LONGEST_LOOK: Final = 1.0
 """However slow the responses are."""
@@ -37,11 +37,11 @@ _MEASURE_SECONDS: Final = 5.0
 """Between two measurements of the latency without a queue, while the limit is felt."""
 
 _NEWS: Final = 0.8
-"""A latency so much below the last one is measured again at once."""
+"""A latency so far below the last one is measured again immediately."""
 
 
 class AdaptiveLimit:
-    """Counts requests that wait for their response, and moves the limit of them."""
+    """Counts requests that wait for a response, and adapts their limit."""
 
     def __init__(self, most: int, fine_below: float, now: float) -> None:
         self._most = float(most)
@@ -65,7 +65,7 @@ class AdaptiveLimit:
 
     @property
     def limit(self) -> float:
-        """How many may wait for their response at once."""
+        """How many requests may wait for their responses."""
         return self._limit / 2 if self._measuring else self._limit
 
     def begin(self) -> None:

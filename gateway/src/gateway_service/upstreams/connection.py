@@ -57,7 +57,7 @@ class UpstreamConnection(RequestSender):
         self._on_lost = on_lost
 
     def abort(self) -> None:
-        """Close at once: nobody wants what may still come."""
+        """Close immediately, discarding the response."""
         self._handler = None
         self._fail(UpstreamError(FailureKind.RESET))
 
@@ -78,7 +78,7 @@ class UpstreamConnection(RequestSender):
                 return
             match self._state:
                 case State.HEAD:
-                    # Nothing was sent yet: this is of another request, or of none.
+                    # Nothing was sent yet: this belongs to another request, or to none.
                     self._fail(self._reset())
                 case State.BODY:
                     self._reader.receive(data)
@@ -97,7 +97,7 @@ class UpstreamConnection(RequestSender):
             self._fail(self._reset())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail whatever is waited for."""
+        """Fail the pending response."""
         state, self._state = self._state, State.CLOSED
         self._write_buffer.lost()
         self._on_lost(self)
@@ -125,7 +125,7 @@ class UpstreamConnection(RequestSender):
     def on_deadline(self) -> None:
         """Give up what takes too long.
 
-        What a client takes its time for is bounded where it is received.
+        Waits for the client are bounded on the client's connection.
         """
         now = self._loop.time()
         waits_for_client = self._waits_for_client
@@ -179,7 +179,7 @@ class UpstreamConnection(RequestSender):
             self._read_head()
 
     def _begin_body(self, head: ResponseHead) -> None:
-        """Deliver a body as far as it has come; it may be complete at that."""
+        """Deliver the body received so far, which may be all of it."""
         first = b""
         event = self._reader.next_event() if head.length else _END
         if isinstance(event, bytes):
@@ -232,7 +232,7 @@ class UpstreamConnection(RequestSender):
             self.close()
 
     def _fail(self, error: UpstreamError) -> None:
-        """Close at once, and fail whatever is waited for."""
+        """Close immediately, and fail the pending response."""
         state, self._state = self._state, State.CLOSED
         self._transport.abort()
         match state:

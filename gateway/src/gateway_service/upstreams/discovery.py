@@ -1,4 +1,4 @@
-"""Find the endpoints that the addresses of a configuration stand for."""
+"""Resolve the addresses of a configuration to endpoints."""
 
 import asyncio
 import logging
@@ -120,6 +120,6 @@ def _is_literal(host: str) -> bool:
 
 
 def _mark_retrieved(query: asyncio.Future[list[HostPort]]) -> None:
-    """Keep asyncio from reporting a failure that came too late."""
+    """Keep asyncio from reporting a failure after the timeout."""
     if not query.cancelled():
         query.exception()

@@ -1,4 +1,4 @@
-"""Where a replica is."""
+"""The addresses of replicas."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How requests and probes fare on replicas."""
+"""The failures of requests, and the results of probes."""
 
 from enum import Enum
 
@@ -13,7 +13,7 @@ class FailureKind(Enum):
     TIMEOUT = "timeout"
     """No head of a response in time."""
     BAD_ANSWER = "bad_answer"
-    """What came was not HTTP, or ended before its announced end."""
+    """The response was not HTTP, or incomplete."""
     STATUS = "status"
     """500, 502, 503 or 504."""
 
@@ -24,9 +24,9 @@ class ProbeResult(Enum):
     READY = "ready"
     """2xx."""
     NOT_READY = "not ready"
-    """It responded, but not with success: it wants no more requests."""
+    """It responded, but not with success: it accepts no requests."""
     REFUSED = "refused"
-    """Nobody listens: the process is gone."""
+    """Nothing listens: the process is gone."""
     SILENT = "silent"
     """No response in time, or none that is HTTP."""
     UNSENT = "unsent"

@@ -1,7 +1,7 @@
-"""Take over what another process found out about upstreams: who, and who is ready.
+"""Take the replicas of upstreams, and their health, from another process.
 
-Of several workers none probes or resolves: their supervisor does so once for all, and
-tells each worker in lines of JSON.
+Of several workers none probes or resolves: their supervisor does so for all of them,
+and sends its findings to each worker as lines of JSON.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class Finding:
     faults: Mapping[str, str]
     """The names that cannot be resolved, and why."""
     probes: Mapping[ProbeResult, int]
-    """What came of the probes so far."""
+    """The results of the probes so far."""
 
     @classmethod
     def of(cls, watch: Watch) -> Self:
@@ -62,7 +62,7 @@ class Finding:
 
 @dataclass(eq=False)
 class FollowedWatch:
-    """Gives an upstream the replicas that it is told of."""
+    """Gives an upstream the replicas of the latest finding."""
 
     upstream: Upstream
     counts_probes: bool
@@ -71,7 +71,7 @@ class FollowedWatch:
     _has_findings: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Return when something was told, or soon after."""
+        """Return when there is a finding, or after the probes' timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.upstream.config.health.timeout):
                 await self._has_findings.wait()
@@ -81,7 +81,7 @@ class FollowedWatch:
         self.upstream.close()
 
     def follow(self, finding: Finding) -> None:
-        """Take over what was found."""
+        """Apply a finding."""
         self.faults = finding.faults
         if self.counts_probes:
             self.upstream.probes = Counter(finding.probes)
@@ -112,7 +112,7 @@ class Followed:
         return watch
 
     def deliver(self, lines: Iterable[bytes]) -> None:
-        """Take over what lines say."""
+        """Apply the findings in these lines."""
         for finding in map(Finding.from_line, lines):
             self._findings[finding.upstream] = finding
             if finding.upstream in self._watches:

@@ -82,16 +82,16 @@ class HealthCheck:
 
     @property
     def is_never_answered(self) -> bool:
-        """Whether it is time to say, once, that no probe was ever answered."""
+        """Whether it is time to log, once, that no probe ever got a response."""
         return self._unanswered == _TELLING and not self._has_responded
 
     def health_after(self, result: ProbeResult) -> ReplicaHealth:
         """Return the health after one more probe, by the table in docs/gateway.md.
 
-        A replica that says it is not ready, or whose port is closed, is out at once; a
-        silent one only when it stays silent, because a busy machine is silent too. If
-        no probe was ever answered, nothing is known: the replica may be starting, or
-        may not listen for probes at all, and requests find out.
+        A replica that is not ready, or whose port is closed, is out immediately; a
+        silent one only if it stays silent, because a busy machine is silent too. If no
+        probe ever got a response, the health is unknown: the replica may be starting,
+        or may not listen for probes at all, and requests decide.
         """
         if result is ProbeResult.UNSENT:
             return self._health

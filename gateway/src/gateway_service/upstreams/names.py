@@ -22,7 +22,7 @@ async def addresses_of_name(name: str, port: int) -> list[HostPort]:
     Raises
     ------
     OSError
-        It has none, or no response came.
+        It has none, or there was no response.
     ResolutionError
         It cannot be a name.
     """

@@ -128,7 +128,7 @@ class ConnectionPool:
             self._idle.remove(connection)
 
     def suspect(self) -> None:
-        """Say that the replica seems gone to all who wait for a response of it."""
+        """Notify all pending requests that the replica seems to be gone."""
         for connection in list(self._open):
             connection.suspect()
 
@@ -141,6 +141,6 @@ class ConnectionPool:
 
 
 def _close_unwanted(opening: asyncio.Task[UpstreamConnection]) -> None:
-    """Close a connection that came in the moment in which nobody wanted it any more."""
+    """Close a connection that was opened just when it was cancelled."""
     if opening.done() and not opening.cancelled() and opening.exception() is None:
         opening.result().close()

@@ -1,4 +1,4 @@
-"""One copy of an upstream and what is known of its state."""
+"""One replica of an upstream, and its state."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -25,7 +25,7 @@ class ReplicaHealth(Enum):
     """It responded once, and does no longer: gone, or on a busy machine."""
     NOT_READY = "not_ready"
     UNREACHABLE = "unreachable"
-    """Nobody listens where it was probed before."""
+    """Nothing listens where it was probed before."""
 
 
 class Replica:
@@ -97,7 +97,7 @@ class Replica:
         self.responses += 1
 
     def look_at_silence(self, now: float) -> bool:
-        """Find out whether it hangs, a few times a second; return whether that changed.
+        """Update `hangs`, a few times a second; return whether that changed.
 
         On a busy machine a replica misses probes and goes on responding. One that has
         requests and responds to none is frozen, and what is sent to it waits in vain.

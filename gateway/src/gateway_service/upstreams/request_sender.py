@@ -84,7 +84,7 @@ class RequestSender:
         )
 
     def send_request(self, request: UpstreamRequest, handler: ResponseHandler) -> None:
-        """Send a request, or the beginning of one; ``handler`` gets what comes of it.
+        """Send a request, or the beginning of one; ``handler`` gets the result.
 
         The sender has the connection to itself until it gives it back to its pool.
         """
@@ -109,7 +109,7 @@ class RequestSender:
         Raises
         ------
         ConnectionResetError
-            The connection is gone, perhaps after a response that came early.
+            The connection is gone, perhaps after an early response.
         """
         while self._has_unread_response:  # noqa: ASYNC110 - the loop reads it
             await asyncio.sleep(0)
@@ -133,16 +133,16 @@ class RequestSender:
         return bool(unread.poll(0))
 
     def end_request(self) -> None:
-        """Take note that the request is complete."""
+        """Record that the request is complete."""
         self._is_sent = True
         if self._state is State.HEAD:
             head_at = self._loop.time() + self._timeouts.response_head
             self.deadline = self._head_at = min(head_at, self._total_at)
 
     def suspect(self) -> None:
-        """Say that the replica seems gone, if the head of a response is waited for.
+        """Notify the handler of a pending response that the replica seems to be gone.
 
-        The request may have been acted on, so the response is waited for all the same.
+        The request may have been acted on, so the response is still awaited.
         """
         if self._state is State.HEAD and self._handler is not None:
             self._handler.on_slow(is_gone=True)

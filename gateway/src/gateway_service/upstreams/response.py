@@ -1,4 +1,4 @@
-"""What a request to an upstream is, and what comes of it."""
+"""Requests to upstreams, and their results."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,7 +23,7 @@ class UpstreamError(Exception):
         super().__init__(kind.value)
         self.kind = kind
         self.is_late = is_late
-        """Whether it was given up, for the response might still have come."""
+        """Whether it was given up while a response might still have arrived."""
         self.is_clients_fault = is_clients_fault
         """Whether the client was waited for: this says nothing of the replica."""
         self.is_unsent = is_unsent
@@ -32,29 +32,29 @@ class UpstreamError(Exception):
 
 @dataclass
 class UpstreamResponse:
-    """The head of a response, and its body as far as it has come."""
+    """The head of a response, and its body as far as it has been received."""
 
     head: ResponseHead
     body: bytes | Stream
-    """The whole body if it came with the head, else the way to get it."""
+    """The whole body if it arrived with the head, else a stream of it."""
 
 
 Result = UpstreamResponse | UpstreamError
 
 
 class ResponseHandler(Protocol):
-    """Learns what comes of a request that was sent."""
+    """Handles the result of a request."""
 
     def on_result(self, result: Result) -> None:
-        """Take the response, or the failure; called once, unless the sender aborts."""
+        """Handle the response or the failure; called once, unless the sender aborts."""
 
     def on_interim(self, head: ResponseHead) -> None:
-        """Take an interim response; the final one is still to come."""
+        """Handle an interim response; the final one follows."""
 
     def on_slow(self, *, is_gone: bool) -> None:
-        """Take note that the response takes its time, or that its replica seems gone.
+        """Handle a response that is slow, or whose replica seems to be gone.
 
-        It is still waited for.
+        It may still arrive.
         """
 
 
@@ -63,7 +63,7 @@ class UpstreamRequest:
     """A request as it is sent to a replica, or to several in turn."""
 
     data: bytes
-    """The head, and the body as far as it has come."""
+    """The head, and the body as far as it has been received."""
     method: str
     timeouts: Timeouts
     total_at: float

@@ -1,4 +1,4 @@
-"""How many retries an upstream may cost, so that they never become a storm."""
+"""A budget of retries for each upstream, so that they never become a storm."""
 
 from typing import Final
 

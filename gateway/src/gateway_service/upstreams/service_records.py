@@ -22,7 +22,7 @@ async def targets_of_service(
     Raises
     ------
     ResolutionError
-        There is no such record, or no answer.
+        There is no such record, or no response.
     OSError
         A target has no address.
     """

@@ -1,4 +1,4 @@
-"""Which replicas are much slower than the others, and so get few requests.
+"""Find replicas that are much slower than the others, and send them few requests.
 
 Slowness is no failure: a slow replica is never ejected for it, and serves as before
 where it is the only one. Only requests that do not wait by design are timed.

@@ -9,7 +9,7 @@ from service_kit.verification import VerificationSettings
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(VerificationSettings):
-    """What the operator decides. docs/content.md tells what each is for."""
+    """What the operator decides. docs/content.md explains each."""
 
     prefix: ClassVar = "CONTENT_"
 

@@ -14,7 +14,7 @@ _LONGEST: Final = 256
 """Characters of a field that is read; browsers send some fifty."""
 
 preferred_language: ContextVar[str] = ContextVar("preferred_language", default=ENGLISH)
-"""The language of whoever sent the request that is being served."""
+"""The preferred language of the request being served."""
 
 
 def language_of(accepted: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""A text that is told in the language of whoever reads it."""
+"""Texts for people, in the language of the reader."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class Text:
         )
 
     def is_in(self, language: str) -> bool:
-        """Return whether the text can be told in a language."""
+        """Return whether the text has a translation into a language."""
         return language == ENGLISH or self.template in CATALOGUES.get(language, {})
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What a client learns of a failure (RFC 9457)."""
+"""Problem details of a failure (RFC 9457)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -39,9 +39,9 @@ class Problem:
     message: str
     """For people, the template of a `Text`; the tutorial's clients show it."""
     why: str
-    """What leads to it, for its page."""
+    """The cause, for the problem's page."""
     advice: str
-    """What whoever writes or runs the client does about it; for its page."""
+    """What the developer or operator of a client should do; for the problem's page."""
     headers: Mapping[str, str] = field(default_factory=dict)
     members: Mapping[str, object] = field(default_factory=dict)
     """Further members of the body."""
@@ -80,7 +80,7 @@ def retry_in(problem: Problem, seconds: int) -> Problem:
 
 
 class ProblemError(Exception):
-    """Raised by whoever knows the problem that the client gets."""
+    """Carries the problem that the client gets."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)

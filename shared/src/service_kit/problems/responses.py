@@ -93,7 +93,7 @@ def problem_body(
 
 
 def language_headers(problem: Problem, preferred: str) -> dict[str, str]:
-    """Return the fields that say in which language a problem is told, and why."""
+    """Return the fields that name the language of a problem, and what it depends on."""
     language = preferred if problem.text.is_in(preferred) else ENGLISH
     return {hdrs.CONTENT_LANGUAGE: language, hdrs.VARY: hdrs.ACCEPT_LANGUAGE}
 

@@ -1,4 +1,4 @@
-"""What a verified access token says."""
+"""The claims of a verified access token."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,21 +23,21 @@ class AccessClaims:
     roles: frozenset[str]
     token_id: str
     session_id: str | None
-    """None of a token that no session of a person stands behind."""
+    """None if the token belongs to no session of a user."""
     client_id: str
     issued_at: datetime
     expires_at: datetime
     status: StatusReference | None
     authenticated_at: datetime | None = None
-    """``auth_time``: when a person last proved who they are; None if nobody says so."""
+    """``auth_time``: when the user last authenticated, if the token says so."""
     methods: frozenset[str] = frozenset()
-    """``amr``: how they did (RFC 8176)."""
+    """``amr``: the methods of authentication (RFC 8176)."""
     assurance: str | None = None
-    """``acr``: how much that counts for."""
+    """``acr``: the assurance of the authentication."""
 
     @property
     def factors(self) -> int:
-        """With how many factors somebody proved who they are; 0 if nobody says so."""
+        """How many factors the authentication had; 0 if the token does not say."""
         return next(
             (count for count, name in ASSURANCE.items() if name == self.assurance), 0
         )

@@ -1,4 +1,4 @@
-"""What verification can end in, other than claims."""
+"""The failures of verification."""
 
 from enum import StrEnum
 

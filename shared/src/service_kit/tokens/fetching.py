@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import hdrs
 
 _TOTAL_SECONDS: Final = 5.0
-"""In all, so that a server that drips bytes is no longer waited for."""
+"""In all, so that a server that drips bytes is given up."""
 
 _LATE_SECONDS: Final = 3.0
 """How much later than asked a response may be that waited for a change."""
@@ -18,7 +18,7 @@ _LATE_SECONDS: Final = 3.0
 _CONNECT_SECONDS: Final = 1.0
 
 _HEADERS: Final[Mapping[str, str]] = {hdrs.ACCEPT_ENCODING: "identity"}
-"""A compressed answer could be a bomb, and the documents are small."""
+"""A compressed response could be a bomb, and the documents are small."""
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
@@ -47,7 +47,7 @@ class Fetched(NamedTuple):
     body: bytes
     """Empty if the document is unchanged."""
     max_age: timedelta | None
-    """How long it may be kept, if the server says so (RFC 9111)."""
+    """How long it may be cached, if the server says so (RFC 9111)."""
     etag: str | None
     is_unchanged: bool
     """Whether it still has the ETag that was sent (RFC 9110 section 13)."""

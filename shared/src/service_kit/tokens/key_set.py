@@ -21,7 +21,7 @@ class VerificationKey:
     public_key: RSAPublicKey
 
     def has_signed(self, message: bytes, signature: bytes) -> bool:
-        """Tell whether the signature is this key's, by RS256 (RFC 7518 section 3.3)."""
+        """Return whether the signature is this key's (RS256, RFC 7518 section 3.3)."""
         try:
             self.public_key.verify(signature, message, _PADDING, _HASH)
         except InvalidSignature:

@@ -21,8 +21,8 @@ class Remembered(NamedTuple):
 class VerifiedTokens:
     """The latest tokens found good, by digest; the oldest make room for new ones.
 
-    It remembers and forgets, no more: whether the token has expired, its key is still
-    trusted and it is not revoked must be asked again each time.
+    It only stores: whether the token has expired, whether its key is still trusted and
+    whether it is revoked must be checked each time.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:

@@ -56,9 +56,9 @@ class Refresher:
 
     ``refresh`` does it once and returns how long the result is fresh; whatever it
     raises counts as a failure. ``retry_delay`` returns the longest pause after one.
-    ``follow`` refreshes it as it changes, as long as the server tells of that: while it
-    runs nothing is due. If it raises a refresh is due, if it returns the next one is
-    due as without it.
+    ``follow`` refreshes it whenever it changes, while the server waits for changes;
+    until it ends nothing is due. If it raises, a refresh is due; if it returns, the
+    next one is due as usual.
     """
 
     def __init__(
@@ -84,17 +84,17 @@ class Refresher:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to refresh, now and from now on."""
+        """Start refreshing."""
         self._task = asyncio.create_task(self._run(), name=f"refresh {self._name}")
 
     async def stop(self) -> None:
-        """Refresh no more."""
+        """Stop refreshing."""
         if self._task is not None:
             await cancelled(self._task)
         self._end_round()
 
     async def current(self) -> bool:
-        """Wait, but not long, for the refresh in flight; tell whether none is left."""
+        """Wait briefly for a refresh in flight; return whether none is left."""
         if self._in_flight is not None:
             await self._wait_for(self._in_flight)
         return self._in_flight is None
@@ -191,7 +191,7 @@ class Refresher:
 
 
 class _Budget:
-    """A token bucket: a burst at once, then one at a time."""
+    """A token bucket: a burst, then one at a time."""
 
     def __init__(self) -> None:
         self._spent_until = 0.0

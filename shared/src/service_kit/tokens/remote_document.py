@@ -66,7 +66,7 @@ class RemoteDocument:
         return found
 
     async def follow(self, longest_wait: Callable[[], timedelta], take: Take) -> None:
-        """Give ``take`` each new version for as long as the server tells of them.
+        """Give ``take`` each new version while the server waits for changes.
 
         One request waits at the server all the time, none for longer than
         ``longest_wait`` says; when it says zero, or the server does not let one wait,

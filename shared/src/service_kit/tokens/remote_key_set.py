@@ -81,7 +81,7 @@ class RemoteKeySet:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Fetch no more."""
+        """Stop fetching."""
         await self._refresher.stop()
         if self._copies is not None:
             await self._copies.saved()

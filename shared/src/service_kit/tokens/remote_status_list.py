@@ -50,11 +50,11 @@ class RemoteStatusList:
         self._clock = clock
 
     def usable(self, now: datetime) -> bool:
-        """Tell whether there is a list that has not expired."""
+        """Return whether there is a list that has not expired."""
         return self.verified is not None and now < self.verified.expires_at
 
     def idle(self, now: datetime) -> bool:
-        """Tell whether nobody has asked for so long that the list may rest."""
+        """Return whether the list has been unused long enough not to be refreshed."""
         return now - self.asked_at > _IDLE
 
     def entry(self, idx: int) -> int:

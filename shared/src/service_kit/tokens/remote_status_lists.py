@@ -44,7 +44,7 @@ _INDEX_DELAY: Final = timedelta(hours=1)
 _INDEX_RETRY: Final = timedelta(seconds=1)
 
 _NO_INDEX: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
-"""Answers of an issuer that names its lists in its tokens alone."""
+"""Responses of an issuer that names its lists only in its tokens."""
 
 _SEGMENT: Final = r"[A-Za-z0-9_~-][A-Za-z0-9_.~-]*"
 _REST: Final = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
@@ -101,7 +101,7 @@ class RemoteStatusLists:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Fetch no more."""
+        """Stop fetching."""
         await self._index.stop()
         for each in self._lists.values():
             await each.refresher.stop()

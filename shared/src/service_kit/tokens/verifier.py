@@ -67,7 +67,7 @@ class TokenVerifier:
 
     With ``statuses``, revocation is checked as well, and a token that does not say
     where its status is kept is refused, unless ``require_status`` is False.
-    Without, the caller answers for revocation. ``media_type`` is for an issuer that
+    Without it the caller checks revocation. ``media_type`` is for an issuer that
     says ``JWT`` where RFC 9068 says ``at+jwt``.
     """
 

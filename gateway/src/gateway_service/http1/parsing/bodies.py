@@ -35,7 +35,7 @@ class BodyDecoder(Protocol):
         """Return the body's bytes in ``data``."""
 
     def end(self) -> None:
-        """Raise MalformedError if the body is incomplete, now that no more comes."""
+        """Raise MalformedError if the body is incomplete when the peer ends."""
 
 
 def _incomplete() -> MalformedError:
@@ -97,7 +97,7 @@ class ChunkedDecoder:
         self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body's bytes in ``data``, up to so many chunks at once."""
+        """Return the body's bytes in ``data``, from a limited number of chunks."""
         at = 0
         pieces: list[bytes] = []
         while at < len(data) and len(pieces) < self._limits.at_once:
@@ -118,7 +118,7 @@ class ChunkedDecoder:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def end(self) -> None:
-        """Raise MalformedError unless the last chunk has come."""
+        """Raise MalformedError unless the last chunk was received."""
         if not self.complete:
             raise _incomplete()
 

@@ -1,4 +1,4 @@
-"""Findings about bytes that come again and again."""
+"""A cache of findings about frequent bytes."""
 
 from typing import Final, TypeVar
 
@@ -10,7 +10,7 @@ _LIMIT: Final = 1_024
 
 
 class Cache(dict[K, V]):
-    """A dictionary that begins anew when it is full. Nothing secret belongs in it."""
+    """A dictionary that is cleared when it is full. Nothing secret belongs in it."""
 
     def store(self, key: K, finding: V) -> V:
         """Store and return a finding."""

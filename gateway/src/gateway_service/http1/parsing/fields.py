@@ -1,4 +1,4 @@
-"""Header fields of a message: which are read here, and which pass as they came."""
+"""Header fields of a message: which are read here, and which pass unchanged."""
 
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple

@@ -2,7 +2,7 @@
 
 One grammar reads what clients and what upstreams send, and it is strict: a
 message that two implementations could cut at different places is refused. What passes
-is written anew with one unambiguous framing, so nothing can be smuggled.
+is rewritten with one unambiguous framing, so nothing can be smuggled.
 """
 
 import re
@@ -157,7 +157,7 @@ def field_name(line: bytes) -> bytes:
 def split_lines(head: bytes, limits: HeadLimits) -> list[bytes]:
     """Split a head into lines, within the limits.
 
-    What a line holds is checked by whoever reads it first: see `check_line`.
+    The content of a line is checked by its first reader: see `check_line`.
     """
     lines = head.split(CRLF)
     check_sizes(lines, len(head), limits)

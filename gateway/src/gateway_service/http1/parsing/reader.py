@@ -1,7 +1,7 @@
 """Cut the bytes of a connection into messages: bytes in, events out, no I/O.
 
 A message is a head, and if its length is not 0, pieces of a body and `Signal.END`.
-Whoever owns the connection gives bytes to `receive` and asks for events until it gets
+The owner of the connection gives bytes to `receive` and asks for events until it gets
 `Signal.NEED_DATA`. When a message is complete, the owner decides when to ask for the
 next one; until then bytes are only held.
 """
@@ -50,7 +50,7 @@ class Signal(Enum):
     """An event that carries nothing."""
 
     NEED_DATA = 1
-    """Nothing more can be said before more bytes come."""
+    """More bytes are needed for the next event."""
     END = 2
     """The message is complete."""
 
@@ -100,17 +100,17 @@ class MessageReader(ABC, Generic[HeadT]):
         """Of a body that is being read."""
 
     def receive(self, data: bytes) -> None:
-        """Take bytes that came."""
+        """Append received bytes."""
         self.buffer = self.buffer + data if self.buffer else data
 
     def receive_end(self) -> None:
-        """Take note that no more bytes come; `next_event` says what that means."""
+        """Record that the peer has ended its sending half."""
         decoder = self._body_decoder()
         if decoder is not None:
             decoder.end()
 
     def take_buffer(self) -> bytes:
-        """Return the bytes that were not read, for another protocol or for nobody."""
+        """Remove and return the bytes that were not read."""
         buffer, self.buffer = self.buffer, b""
         return buffer
 
@@ -120,7 +120,7 @@ class MessageReader(ABC, Generic[HeadT]):
         Raises
         ------
         MalformedError
-            What came is not one well-framed message.
+            The bytes are not one well-framed message.
         """
         if not self._length and self._decoder is None:
             return self._next_head()
@@ -140,7 +140,7 @@ class MessageReader(ABC, Generic[HeadT]):
         return _END
 
     def whole_body(self) -> bytes | None:
-        """Return the body and end the message, if all of it came with its head.
+        """Return the body and end the message, if all of it arrived with its head.
 
         Spares the events of a small body. None: ask for them.
         """

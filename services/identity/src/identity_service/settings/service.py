@@ -30,7 +30,7 @@ _YEAR: Final = 365 * _DAY
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(MailSettings, ListenerSettings, DatabaseSettings):
-    """What the operator decides. docs/identity.md says what each is for."""
+    """The settings of identity. docs/identity.md explains each."""
 
     prefix: ClassVar = "IDENTITY_"
 

@@ -97,7 +97,7 @@ class UserRepository:
     async def refuse_taken(
         self, username_key: str, email_key: str, *, other_than: int = 0
     ) -> None:
-        """Raise `UsernameTakenError`, else `EmailTakenError`, if another user has it."""
+        """Raise `UsernameTakenError` or `EmailTakenError` if another user has one."""
         by_name = users.c.username_key == username_key
         found = await self._connection.scalars(
             select(by_name).where(
