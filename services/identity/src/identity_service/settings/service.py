@@ -6,14 +6,13 @@ from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from identity_service.domain.roles import RoleName
-from identity_service.domain.sessions import SessionRules
-from identity_service.domain.signing_keys import KeySchedule
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from identity_service.security.passkeys import RelyingParty
 from identity_service.settings import values
 from identity_service.settings.database import DatabaseSettings
 from identity_service.settings.mail import MailSettings
+from identity_service.settings.tokens import TokenSettings
 from identity_service.settings.values import IpNetwork, Transport
 from identity_service.storage.throttle_counters import (
     MEMORY_URL,
@@ -29,7 +28,7 @@ _YEAR: Final = 365 * _DAY
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(MailSettings, ListenerSettings, DatabaseSettings):
+class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
     """The settings of identity. docs/identity.md explains each."""
 
     prefix: ClassVar = "IDENTITY_"
@@ -42,97 +41,17 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
         default="10",
         description="most connections to the database",
     )
-    key_encryption_keys: Keyring = setting(
-        "IDENTITY_KEY_ENCRYPTION_KEYS",
-        values.keyring,
-        secret=True,
-        description="base64url keys of 32 bytes; the first seals, all open",
-    )
     password_peppers: Keyring = setting(
         "IDENTITY_PASSWORD_PEPPERS",
         values.keyring,
         secret=True,
         description="base64url keys of 32 bytes; the first hashes, all verify",
     )
-    issuer: str = setting(
-        "IDENTITY_ISSUER",
-        values.issuer,
-        description="exact iss of every token: the public URL, no trailing slash",
-    )
-    audience: str = setting(
-        "IDENTITY_AUDIENCE", default="content", description="aud of access tokens"
-    )
-    access_token_type: str = setting(
-        "IDENTITY_ACCESS_TOKEN_TYPE",
-        parse.one_of("at+jwt", "JWT"),
-        default="at+jwt",
-        description="typ of access tokens; JWT only for verifiers that insist on it",
-    )
-    access_token_lifetime: timedelta = setting(
-        "IDENTITY_ACCESS_TOKEN_LIFETIME",
-        parse.seconds(1, _DAY),
-        default="900",
-        description="seconds an access token lives",
-    )
-    session_idle_lifetime: timedelta = setting(
-        "IDENTITY_SESSION_IDLE_LIFETIME",
-        parse.seconds(1, 10 * _YEAR),
-        default=str(14 * _DAY),
-        description="seconds a session lives without a refresh",
-    )
-    session_lifetime: timedelta = setting(
-        "IDENTITY_SESSION_LIFETIME",
-        parse.seconds(1, 10 * _YEAR),
-        default=str(90 * _DAY),
-        description="seconds a session lives at most",
-    )
-    sessions_per_user: int = setting(
-        "IDENTITY_SESSIONS_PER_USER",
-        parse.whole_number(1, 1000),
-        default="100",
-        description="live sessions; the least recently used ends when one more begins",
-    )
-    refresh_grace: timedelta = setting(
-        "IDENTITY_REFRESH_GRACE",
-        parse.seconds(0, 60),
-        default="10",
-        description="seconds in which a spent refresh token gets the same answer again",
-    )
-    fresh_check_lifetime: timedelta = setting(
-        "IDENTITY_FRESH_CHECK_LIFETIME",
-        parse.seconds(1, _DAY),
-        default="600",
-        description="seconds a proof of who one is counts for dangerous actions",
-    )
     request_lifetime: timedelta = setting(
         "IDENTITY_REQUEST_LIFETIME",
         parse.seconds(1, 300),
         default="15",
         description="seconds the gateway waits for a response; older ones get 503",
-    )
-    signing_key_lifetime: timedelta = setting(
-        "IDENTITY_SIGNING_KEY_LIFETIME",
-        parse.seconds(1, 10 * _YEAR),
-        default=str(30 * _DAY),
-        description="seconds a key signs",
-    )
-    signing_key_prepublication: timedelta = setting(
-        "IDENTITY_SIGNING_KEY_PREPUBLICATION",
-        parse.seconds(0, 30 * _DAY),
-        default="3600",
-        description="seconds the next key is published before it signs",
-    )
-    jwks_max_age: timedelta = setting(
-        "IDENTITY_JWKS_MAX_AGE",
-        parse.seconds(1, 900),
-        default="300",
-        description="seconds verifiers may keep the JWKS",
-    )
-    status_list_ttl: timedelta = setting(
-        "IDENTITY_STATUS_LIST_TTL",
-        parse.seconds(1, 3600),
-        default="15",
-        description="seconds verifiers may keep a status list",
     )
     bcrypt_cost: int = setting(
         "IDENTITY_BCRYPT_COST",
@@ -237,12 +156,6 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
         default=str(400 * _DAY),
         description="seconds audit events are kept",
     )
-    tutorial_compat: bool = setting(
-        "TUTORIAL_COMPAT",
-        parse.boolean,
-        default="false",
-        description="what only the tutorial's clients need; see docs/tutorial.md",
-    )
 
     def __post_init__(self) -> None:
         """Raise `SettingsError` where one setting needs another."""
@@ -265,27 +178,6 @@ class Settings(MailSettings, ListenerSettings, DatabaseSettings):
     def own_origins(self) -> tuple[str, ...]:
         """Origins whose pages are ours: the gateway's, and those that are allowed."""
         return origin_of(self.issuer), *self.allowed_origins
-
-    @property
-    def key_schedule(self) -> KeySchedule:
-        """When signing keys take the steps of their lives."""
-        return KeySchedule(
-            lifetime=self.signing_key_lifetime,
-            prepublication=self.signing_key_prepublication,
-            jwks_max_age=self.jwks_max_age,
-            access_token_lifetime=self.access_token_lifetime,
-        )
-
-    @property
-    def session_rules(self) -> SessionRules:
-        """How long sessions live, and how many a user may have."""
-        return SessionRules(
-            idle_lifetime=self.session_idle_lifetime,
-            lifetime=self.session_lifetime,
-            grace=self.refresh_grace,
-            tokens_are_spent=not self.tutorial_compat,
-            most=self.sessions_per_user,
-        )
 
     @property
     def relying_party(self) -> RelyingParty:
