@@ -35,6 +35,9 @@ _UNUSABLE: Final = 2
 
 _TUTORIAL_URL: Final = "TUTORIAL_DATABASE_URL"
 
+_Subparsers = Any
+"""What `add_subparsers` returns, whose class argparse keeps private."""
+
 _Command = Callable[[Any, argparse.Namespace, commands.Write], Coroutine[Any, Any, int]]
 
 
@@ -140,95 +143,73 @@ def _parser() -> argparse.ArgumentParser:
         prog="identity-service", description="Users, roles, sessions, signing keys."
     )
     parser.add_argument("--version", action="version", version=version_text("identity"))
-    subparsers = parser.add_subparsers(required=True, metavar="command")
-
-    def add(
-        name: str,
-        command: _Command | None,
-        text: str,
-        settings: type = Settings,
-    ) -> argparse.ArgumentParser:
-        subparser = subparsers.add_parser(name, help=text, description=text)
-        subparser.set_defaults(run=command, settings=settings)
-        return subparser
-
-    add("serve", None, "answer requests until SIGTERM")
-    add("check", commands.check, "name every fault of the settings; open nothing")
-    for name, work, text in (
+    parser.set_defaults(run=None, settings=Settings)
+    top = parser.add_subparsers(required=True, metavar="command")
+    _add(top, "serve", None, "serve requests until SIGTERM")
+    text = "name every fault of the settings; open nothing"
+    _add(top, "check", commands.check, text)
+    for name, command, text in (
         ("migrate", schema_commands.migrate, "bring the database to the schema needed"),
-        ("schema", schema_commands.describe_schema, "say what is there, needed and pending"),
+        (
+            "schema",
+            schema_commands.describe_schema,
+            "say what is there, needed and pending",
+        ),
     ):
-        add(name, work, text, DatabaseSettings)
-    _add_admin_arguments(
-        add("create-admin", commands.create_admin, "create an administrator, once")
-    )
-    _add_import_arguments(
-        add(
-            "import-users",
-            moving_commands.import_users,
-            "bring users over, from lines or from the tutorial's database",
-            ImportSettings,
-        )
-    )
-    moving_commands.add_export_arguments(
-        add(
-            "export-users",
-            moving_commands.export_users,
-            "write every user, with their password hash, as a line of JSON",
-        )
-    )
-    _add_reset_arguments(
-        add(
-            "reset-password",
-            commands.reset_password,
-            "give a user a temporary password; all their sessions end",
-        )
-    )
-    _add_mail_commands(add("mail", None, "list and resend mail"))
-    _add_role_commands(add("roles", None, "list, add and remove roles"))
+        _add(top, name, command, text).set_defaults(settings=DatabaseSettings)
+    _add_user_commands(top)
+    _add_mail_commands(_add(top, "mail", None, "list and resend mail"))
+    _add_role_commands(_add(top, "roles", None, "list, add and remove roles"))
     for name, command, text in (
         ("plan", commands.plan_file, "say how a file of roles and settings differs"),
         ("apply", commands.apply_file, "bring roles to what such a file says"),
     ):
-        add(name, command, text).add_argument("file", type=Path, metavar="FILE")
-    _add_rotation_arguments(
-        add(
-            "rotate-signing-key",
-            commands.rotate_signing_key,
-            "let the next signing key sign before its time",
-        )
-    )
-    add(
-        "reseal-signing-keys",
-        commands.reseal_signing_keys,
-        "seal all that is sealed under the first key-encryption key",
-    )
-    add(
-        "reset-factors",
-        commands.reset_factors,
-        "remove the second factors of a user who has lost them",
-    ).add_argument("username", metavar="USERNAME")
-    add(
-        "after-restore",
-        commands.after_restore,
-        "end what a restored backup brings back to life; no process may serve",
-    )
-    add(
-        "verify-audit", commands.verify_audit, "check that nobody changed the audit log"
-    )
-    add("doctor", commands.doctor, "check the database, clock, keys and throttle store")
+        _add(top, name, command, text).add_argument("file", type=Path, metavar="FILE")
+    _add_key_commands(top)
+    text = "end what a restored backup brings back to life; no process may serve"
+    _add(top, "after-restore", commands.after_restore, text)
+    text = "check that nobody changed the audit log"
+    _add(top, "verify-audit", commands.verify_audit, text)
+    text = "check the database, clock, keys and throttle store"
+    _add(top, "doctor", commands.doctor, text)
     return parser
 
 
-def _add_admin_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--username", default="admin")
-    parser.add_argument("--email", required=True)
-    _add_password_arguments(parser)
+def _add(
+    subparsers: _Subparsers, name: str, command: _Command | None, text: str
+) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=text, description=text)
+    parser.set_defaults(run=command)
+    return parser
 
 
-def _add_reset_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("username", metavar="USERNAME")
-    _add_password_arguments(parser)
+def _add_user_commands(top: _Subparsers) -> None:
+    text = "create an administrator, once"
+    creating = _add(top, "create-admin", commands.create_admin, text)
+    creating.add_argument("--username", default="admin")
+    creating.add_argument("--email", required=True)
+    _add_password_arguments(creating)
+    text = "bring users over, from lines or from the tutorial's database"
+    importing = _add(top, "import-users", moving_commands.import_users, text)
+    importing.set_defaults(settings=ImportSettings)
+    importing.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL",
+        help="SQLAlchemy URL of the tutorial's database, if it holds no password;"
+        f" otherwise set {_TUTORIAL_URL} or {_TUTORIAL_URL}_FILE",
+    )
+    moving_commands.add_import_arguments(importing)
+    text = "write every user, with their password hash, as a line of JSON"
+    exporting = _add(top, "export-users", moving_commands.export_users, text)
+    moving_commands.add_export_arguments(exporting)
+    text = "give a user a temporary password; all their sessions end"
+    resetting = _add(top, "reset-password", commands.reset_password, text)
+    resetting.add_argument("username", metavar="USERNAME")
+    _add_password_arguments(resetting)
+    text = "remove the second factors of a user who has lost them"
+    removing = _add(top, "reset-factors", commands.reset_factors, text)
+    removing.add_argument("username", metavar="USERNAME")
 
 
 def _add_password_arguments(parser: argparse.ArgumentParser) -> None:
@@ -245,56 +226,41 @@ def _add_password_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_mail_commands(parser: argparse.ArgumentParser) -> None:
     subparsers = parser.add_subparsers(required=True, metavar="command")
     text = "name the mails that could not be sent"
-    listing = subparsers.add_parser("list", help=text, description=text)
-    listing.set_defaults(run=commands.list_mail)
-    listing.add_argument(
+    _add(subparsers, "list", commands.list_mail, text).add_argument(
         "--waiting", action="store_true", help="name those that wait, instead"
     )
     text = "have mails that could not be sent sent again"
-    resending = subparsers.add_parser("resend", help=text, description=text)
-    resending.set_defaults(run=commands.resend_mail)
-    resending.add_argument(
+    _add(subparsers, "resend", commands.resend_mail, text).add_argument(
         "ids", nargs="*", metavar="ID", help="as listed (default: all)"
     )
 
 
 def _add_role_commands(parser: argparse.ArgumentParser) -> None:
     subparsers = parser.add_subparsers(required=True, metavar="command")
-
-    def add(name: str, command: _Command, text: str) -> argparse.ArgumentParser:
-        subparser = subparsers.add_parser(name, help=text, description=text)
-        subparser.set_defaults(run=command)
-        return subparser
-
-    add("list", commands.list_roles, "name every role")
-    adding = add("add", commands.add_role, "add a role, unless it is there")
+    _add(subparsers, "list", commands.list_roles, "name every role")
+    text = "add a role, unless it is there"
+    adding = _add(subparsers, "add", commands.add_role, text)
     adding.add_argument("name", metavar="NAME")
     adding.add_argument(
         "--description", required=True, metavar="TEXT", help="what the role is for"
     )
-    removing = add("remove", commands.remove_role, "remove a role that nobody has")
+    text = "remove a role that nobody has"
+    removing = _add(subparsers, "remove", commands.remove_role, text)
     removing.add_argument("name", metavar="NAME")
 
 
-def _add_rotation_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+def _add_key_commands(top: _Subparsers) -> None:
+    text = "let the next signing key sign before its time"
+    rotating = _add(top, "rotate-signing-key", commands.rotate_signing_key, text)
+    rotating.add_argument(
         "--now",
         action="store_true",
         help="for emergencies: withdraw the present key and all it has signed",
     )
-    parser.add_argument(
+    rotating.add_argument(
         "--replace-unopened",
         action="store_true",
         help="--now, and replace keys that no key-encryption key opens",
     )
-
-
-def _add_import_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--from",
-        dest="source",
-        metavar="URL",
-        help="SQLAlchemy URL of the tutorial's database, if it holds no password;"
-        f" otherwise set {_TUTORIAL_URL} or {_TUTORIAL_URL}_FILE",
-    )
-    moving_commands.add_import_arguments(parser)
+    text = "seal all that is sealed under the first key-encryption key"
+    _add(top, "reseal-signing-keys", commands.reseal_signing_keys, text)
