@@ -87,7 +87,7 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
         "IDENTITY_HIDE_SECOND_FACTORS",
         parse.boolean,
         default="false",
-        description="every refused sign-in asks for a second factor, whoever it is",
+        description="every refused sign-in asks for a second factor, for every user",
     )
     passkey_rp_id: str | None = setting(
         "IDENTITY_PASSKEY_RP_ID",

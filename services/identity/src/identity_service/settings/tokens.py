@@ -67,7 +67,7 @@ class TokenSettings:
         "IDENTITY_REFRESH_GRACE",
         parse.seconds(0, 60),
         default="10",
-        description="seconds in which a spent refresh token gets the same answer again",
+        description="seconds in which a spent token gets the same successor again",
     )
     fresh_check_lifetime: timedelta = setting(
         "IDENTITY_FRESH_CHECK_LIFETIME",
