@@ -71,7 +71,7 @@ async def _read(request: web.Request) -> bytes:
     except TimeoutError:
         raise ProblemError(common.BODY_TIMEOUT) from None
     except (web.RequestPayloadError, ConnectionError, ValueError):
-        # A client that is gone reads no answer, but leaves no traceback either.
+        # A client that is gone gets no response, but causes no traceback either.
         raise invalid_body("The body could not be read.") from None
 
 
@@ -83,7 +83,7 @@ def _parse_json(raw: bytes) -> dict[str, object]:
 
 
 def _is_json(raw: bytes) -> bool:
-    """Return whether this is a JSON object, whatever its header says."""
+    """Return whether this is a JSON object, regardless of its Content-Type."""
     if not raw.lstrip().startswith(b"{"):
         return False
     try:

@@ -8,7 +8,7 @@ _PATIENCE: Final = 5.0
 
 
 async def cancelled(task: asyncio.Task[Any], patience: float = _PATIENCE) -> None:
-    """Cancel a task and wait until it has ended, with whatever outcome.
+    """Cancel a task and wait until it has ended, with any outcome.
 
     It is cancelled again if it goes on: before Python 3.12 `asyncio.wait_for`, in which
     a database driver reads, forgets a cancellation that meets what it waits for.

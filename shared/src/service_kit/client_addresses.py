@@ -19,7 +19,7 @@ X_FORWARDED_FOR: Final = "x-forwarded-for"
 FORWARDED: Final = "forwarded"
 
 _MOST_HOPS: Final = 32
-"""Proxies in a row that are looked through."""
+"""Proxies in a row that are followed."""
 
 _CACHED_PEERS: Final = 4_096
 """Parsing an address is slow."""
@@ -97,7 +97,7 @@ class TrustedProxies:
 
         Read from right to left, each entry was written by the hop after it; so the
         first entry that no trusted proxy owns is the client, and what stands to the
-        left of it is hearsay. What the other header says is never looked at, and
+        left of it is not trusted. The other header is ignored, and
         nothing of a `Forwarded` that is malformed anywhere is believed.
         """
         addresses = [normalised(peer)]

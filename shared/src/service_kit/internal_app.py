@@ -33,10 +33,10 @@ def create_internal_app(
 ) -> web.Application:
     """Return the application of the internal port.
 
-    ``/livez`` is 200 as long as the event loop runs: it asks nobody. ``/readyz``
+    ``/livez`` is 200 as long as the event loop runs. ``/readyz``
     is 503 with the reasons while requests should go elsewhere, else 200 with a line
     for each warning. ``/metrics`` is Prometheus text. ``/status`` is the state of the
-    process and whatever ``status`` returns, as JSON.
+    process and the result of ``status``, as JSON.
     """
     process = ProcessState(service)
 

@@ -28,7 +28,7 @@ class LineWriter:
     """Writes lines in a thread, in order, and counts those it drops.
 
     The thread alone writes to the descriptor that ``open_target`` returns, and it alone
-    closes it, so its number cannot belong to somebody else meanwhile. The thread calls
+    closes it, so its number cannot have been reused meanwhile. The thread calls
     ``on_error`` when writing or opening begins to fail, which is tried again with the
     next lines, and ``on_flowing`` with the number of dropped lines once lines are
     written again.

@@ -28,7 +28,7 @@ from service_kit.request_id import NO_REQUEST, client_request_id, request_id
 from service_kit.trace_context import current_trace_id
 
 FLUSH_SECONDS: Final = 1.0
-"""How long a process that ends waits for somebody to take its last lines."""
+"""How long a process that ends waits for its last lines to be read."""
 
 _PENDING_LIMIT: Final = 4_194_304
 """Bytes of lines that may wait for a reader: some ten thousand lines."""
@@ -47,7 +47,7 @@ def configure_logging(
 ) -> None:
     """Send this process's log to stderr; ``service`` is named in each line.
 
-    What Python would print of exceptions that nobody caught becomes such a line too.
+    Uncaught exceptions, which Python would print, become such lines too.
     """
     claim_standard_descriptors()
     formatter_class = _TextFormatter if log_format.is_text(STDERR) else _Formatter

@@ -97,7 +97,7 @@ class Reply:
     example: object = None
     """Of a body without a model."""
     headers: tuple[str, ...] = ()
-    """Fields that callers rely on, besides those of every response."""
+    """Fields that callers rely on, in addition to those of every response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

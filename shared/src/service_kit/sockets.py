@@ -44,7 +44,7 @@ def bind(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
 
 
 def listen(bound: socket.socket) -> None:
-    """Accept connections from now on; ListenError if somebody else was faster."""
+    """Accept connections from now on; ListenError if the port has been taken."""
     try:
         bound.listen(BACKLOG)
     except OSError as error:

@@ -14,7 +14,7 @@ SPAN_ID_LENGTH: Final = 16
 """Hex digits of what one service's part in a trace is called."""
 
 SAMPLED: Final = 1
-"""The bit of the flags that says whether somebody records the trace."""
+"""The bit of the flags that says whether the trace is recorded."""
 
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 """The field of the request being served; parsed only when it is needed."""

@@ -23,7 +23,7 @@ LABELS: Final = {
     "reference": "API reference",
     "problems": "Problems",
 }
-"""What the template names, besides title and content."""
+"""The placeholders of the template, in addition to title and content."""
 
 HEADINGS: Final = (
     *("Code", "Status", "Message"),

@@ -252,7 +252,7 @@ class Exchange:
 
 
 def _accepted_languages(lines: list[bytes]) -> list[str]:
-    """Return the values of Accept-Language: looked for only where they matter."""
+    """Return the values of Accept-Language, which are parsed only when needed."""
     size = len(_ACCEPT_LANGUAGE)
     return [
         line[size:].decode("latin-1")

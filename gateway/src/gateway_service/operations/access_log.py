@@ -128,7 +128,7 @@ def target_fault(target: str) -> str | None:
 def _open_file(name: str) -> int:
     """Return a descriptor that appends to a file, made if it is not there.
 
-    A named pipe that nobody reads is refused, where opening it would wait.
+    A named pipe without a reader is refused, where opening it would block.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
     descriptor = os.open(name, flags, _MODE)

@@ -36,7 +36,7 @@ BAD_CONFIGURATION: Final = 2
 _CONNECT_SECONDS: Final = 2.0
 
 _SOON: Final = timedelta(days=14)
-"""Before its end a certificate should have been renewed, by whatever renews it."""
+"""How long before its expiry a certificate should have been renewed."""
 
 _RENEW: Final = "renew it; the gateway takes the new files over by itself"
 

@@ -52,6 +52,6 @@ class Ports:
         )
 
     def close(self) -> None:
-        """Let go of them; a process that has inherited them still has them."""
+        """Close them; processes that have inherited them keep them."""
         for each in (*self.public, *self.internal):
             each.close()

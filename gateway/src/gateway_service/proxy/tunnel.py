@@ -16,7 +16,7 @@ _MASKED_CLOSE: Final = b"\x88\x82\0\0\0\0" + _GOING_AWAY
 """The same as a client sends it; nobody else's bytes are in it to be hidden."""
 
 _AT_ONCE: Final = 128
-"""Frames that are looked at before others get their turn: 0.2 ms of work."""
+"""Frames that are processed before others get their turn: 0.2 ms of work."""
 
 _LONGEST_HEAD: Final = 14
 _EXTENSIONS: Final = {126: 2, 127: 8}
@@ -36,7 +36,7 @@ class Frames:
         return not self._head and not self._left
 
     def feed(self, data: bytes, at: int = 0) -> int:
-        """Take note of bytes from ``at`` on that are passed on; return their end.
+        """Process the bytes from ``at`` on, which are passed on; return their end.
 
         Of very many frames some are left for a later call.
         """

@@ -100,7 +100,7 @@ class Replica:
         """Update `hangs`, a few times a second; return whether that changed.
 
         On a busy machine a replica misses probes and goes on responding. One that has
-        requests and responds to none is frozen, and what is sent to it waits in vain.
+        requests and responds to none is frozen.
         """
         was_hanging = self.hangs
         if self.health is not ReplicaHealth.SILENT or (

@@ -19,7 +19,7 @@ _INSIDE_NAMES: Final = frozenset(
 
 
 def _belongs_inside(name: bytes) -> bool:
-    """Whether only the gateway, or nobody, may send a field to clients."""
+    """Whether an upstream must not send a field to clients."""
     return name in _INSIDE_NAMES or name.startswith(b"access-control-")
 
 

@@ -18,7 +18,7 @@ _QUICK_FACTOR: Final = 1.5
 """How many times as long they may take for a slow replica to be slow no longer."""
 
 _SLOW_MARGIN: Final = 0.005
-"""Seconds they take longer besides: below that differences are noise."""
+"""Seconds they must take longer as well: smaller differences are noise."""
 
 _IN_A_ROW: Final = 2
 """Looks in a row at which a replica was slow; one is chance, or one large request."""

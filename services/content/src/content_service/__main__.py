@@ -1,4 +1,4 @@
-"""Serve resources, or look for what would keep the service from it."""
+"""Serve resources, or check the service's dependencies."""
 
 from content_service.app import create_app
 from content_service.settings import Settings

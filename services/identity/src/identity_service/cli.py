@@ -132,7 +132,7 @@ def _tutorial_url(argument: str | None, settings: ImportSettings) -> str:
         raise ValueError(f"--from {error}") from None
     if make_url(url).password:
         sys.stderr.write(
-            "warning: whoever may list processes reads the password in --from:"
+            "warning: every user who lists processes can read the password in --from:"
             f" use {_TUTORIAL_URL}_FILE\n"
         )
     return url

@@ -198,7 +198,7 @@ async def apply_file(settings: Settings, arguments: Namespace, write: Write) -> 
 async def rotate_signing_key(
     settings: Settings, arguments: Namespace, write: Write
 ) -> int:
-    """Let the next key sign; with ``--now``, withdraw the active one at once."""
+    """Let the next key sign; with ``--now``, withdraw the active one immediately."""
     async with composed_services(settings) as services:
         rotation = services.key_rotation
         try:
@@ -242,7 +242,7 @@ async def reset_factors(settings: Settings, arguments: Namespace, write: Write) 
 
 
 async def after_restore(settings: Settings, _: Namespace, write: Write) -> int:
-    """End whatever a restored database brings back to life."""
+    """End sessions and tokens that a restored database revives."""
     async with composed_services(settings) as services:
         present = await schema.present_version(services.engine)
         if (fault := schema.fault(present)) is not None:
@@ -281,7 +281,7 @@ def _given_or_made(arguments: Namespace) -> tuple[str, bool]:
 
 @contextlib.asynccontextmanager
 async def composed_services(settings: Settings) -> AsyncIterator[Services]:
-    """Compose the services for one command, and let go of them after it."""
+    """Compose the services for one command, and close them after it."""
     services = compose(settings, CollectorRegistry())
     try:
         with contextlib.suppress(DatabaseUnavailableError):  # the command will say so

@@ -26,7 +26,7 @@ def language_of(accepted: Iterable[str]) -> str:
 def _language_of(accepted: str) -> str:
     """Return the acceptable language of the greatest weight, the first of equals.
 
-    English is for everybody who accepts none of ours.
+    English is the fallback for languages that are not ours.
     """
     weights: dict[str, float] = {}
     for element in accepted.split(","):

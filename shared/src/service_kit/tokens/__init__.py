@@ -1,4 +1,4 @@
-"""Access tokens: made by one issuer, verified by anybody without asking it.
+"""Access tokens: issued by one service, verified offline by any other.
 
 This is the package's public face, for our services and for other people's.
 """

@@ -38,7 +38,7 @@ class CopiesOnDisk:
         self._saving: dict[str, asyncio.Task[None]] = {}
 
     async def load(self, url: str) -> bytes | None:
-        """Return the copy, if there is one that is young and nobody else's."""
+        """Return the copy, if it is recent and owned by this user."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 return await self._in_thread(self._load, url)
@@ -52,7 +52,7 @@ class CopiesOnDisk:
             self._saving[url] = task
 
     async def saved(self) -> None:
-        """Wait, but not long, until nothing is left to be saved."""
+        """Wait briefly until everything is saved."""
         if self._saving:
             await asyncio.wait(list(self._saving.values()), timeout=_PATIENCE_SECONDS)
 

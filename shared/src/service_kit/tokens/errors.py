@@ -37,8 +37,8 @@ class InvalidTokenError(Exception):
 
 
 class KeysUnavailableError(Exception):
-    """No verification keys of the issuer could be had, so nothing can be judged."""
+    """No verification keys are available, so tokens cannot be verified."""
 
 
 class StatusUnavailableError(Exception):
-    """No usable status list could be had, so revocation cannot be judged."""
+    """No usable status list is available, so revocation cannot be checked."""

@@ -34,7 +34,7 @@ _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])", re.ASCI
 
 
 class FetchError(Exception):
-    """The document could not be had; the text says why, in our words."""
+    """The document could not be fetched; the text says why, in our words."""
 
     def __init__(self, reason: str, status: int | None = None) -> None:
         super().__init__(reason)
@@ -66,13 +66,13 @@ async def fetch(
 ) -> Fetched:
     """Return the document, following no redirect and reading no more than allowed.
 
-    ``headers`` are sent besides. With ``etag``, the server may wait as long as ``wait``
+    ``headers`` are added. With ``etag``, the server may wait as long as ``wait``
     for another version.
 
     Raises
     ------
     FetchError
-        It could not be had, whatever the reason.
+        It could not be fetched, for any reason.
     """
     seconds = int(wait.total_seconds())
     sent = {**headers, **_HEADERS}

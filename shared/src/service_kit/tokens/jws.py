@@ -1,4 +1,4 @@
-"""Signed tokens in the compact form, before anybody looks at their claims."""
+"""Signed tokens in the compact form, before their claims are examined."""
 
 import functools
 import re

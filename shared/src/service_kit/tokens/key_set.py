@@ -45,7 +45,7 @@ class KeySet(Protocol):
         Raises
         ------
         KeysUnavailableError
-            No keys of the issuer could be had at all.
+            No keys of the issuer are available at all.
         """
         ...
 

@@ -33,7 +33,7 @@ class RemoteDocument:
         max_bytes: int,
         confirmed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Ask nothing yet; ``confirmed`` is called each time a good one was had."""
+        """Send no request yet; ``confirmed`` is called after each good response."""
         self.requests = 0
         """How often the server was asked."""
         self._confirmed_at: float | None = None
@@ -47,7 +47,7 @@ class RemoteDocument:
 
     @property
     def age(self) -> timedelta | None:
-        """How long ago a good one was had or confirmed, None if it never was."""
+        """How long ago the document was fetched or confirmed, None if it never was."""
         if self._confirmed_at is None:
             return None
         return timedelta(seconds=time.monotonic() - self._confirmed_at)
@@ -98,7 +98,7 @@ class RemoteDocument:
         )
 
     def _confirm(self, found: Fetched) -> None:
-        """Note that the document is what was found, now that it is known to be good."""
+        """Record a good response."""
         self._confirmed_at = time.monotonic()
         self._confirmed()
         if not found.is_waited:

@@ -96,12 +96,12 @@ class RemoteKeySet:
 
     @property
     def fetches(self) -> int:
-        """How often the issuer was asked."""
+        """How many requests were sent to the issuer."""
         return self._document.requests
 
     @property
     def failures(self) -> int:
-        """How often that came to nothing."""
+        """How many of these requests failed."""
         return self._refresher.failures
 
     @property

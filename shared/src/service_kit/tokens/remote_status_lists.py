@@ -58,8 +58,8 @@ class RemoteStatusLists:
 
     ``prefixes`` says which lists may be asked for, and where: the beginning of a
     public uri, and what replaces it for fetching. A list serves until it expires,
-    whatever happens to its issuer. After that tokens cannot be judged; with
-    ``fail_open`` they pass as the last list says, or all if there never was one.
+    even while its issuer is unavailable. After that tokens cannot be judged; with
+    ``fail_open`` the last list counts, and without one all tokens pass.
 
     Lists are fetched when a token first refers to them; those that the issuer names
     in its index (`aggregation` in the draft), at a prefix's own address, beforehand.
@@ -138,12 +138,12 @@ class RemoteStatusLists:
 
     @property
     def fetches(self) -> int:
-        """How often the issuer was asked for a list that is kept."""
+        """How many requests were sent to the issuer for cached lists."""
         return sum(each.document.requests for each in self._lists.values())
 
     @property
     def failures(self) -> int:
-        """How often that came to nothing."""
+        """How many of these requests failed."""
         return sum(each.refresher.failures for each in self._lists.values())
 
     @property
@@ -233,7 +233,7 @@ class RemoteStatusLists:
             return  # as if there were none
 
     async def _read_index(self) -> timedelta:
-        """Learn which lists there are, so that no request has to wait for them."""
+        """Fetch the lists of the index in advance, so that no request waits."""
         for fetched in self._prefixes.values():
             for uri in await self._named_in(fetched.rstrip("/")):
                 try:

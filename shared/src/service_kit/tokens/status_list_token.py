@@ -17,9 +17,9 @@ MAX_LENGTH: Final = 4 * 1024 * 1024
 """Characters. A million random one-bit entries take 180 000."""
 
 MIN_TTL: Final = timedelta(seconds=1)
-"""Lists are fetched no oftener, whatever ``ttl`` their issuer gives them."""
+"""The shortest interval between fetches, regardless of the ``ttl``."""
 MAX_TTL: Final = timedelta(hours=1)
-"""They are fetched no more seldom, whatever it gives them."""
+"""The longest interval between fetches, regardless of the ``ttl``."""
 DEFAULT_TTL: Final = timedelta(minutes=1)
 """Of a list without a ``ttl``."""
 

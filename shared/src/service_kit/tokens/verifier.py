@@ -55,7 +55,7 @@ class StatusSource(Protocol):
         Raises
         ------
         InvalidTokenError
-            There is no such entry, or its list is nobody's that is trusted.
+            There is no such entry, or its list is not from a trusted issuer.
         StatusUnavailableError
             The entry could not be had.
         """

@@ -72,7 +72,7 @@ def _control_character() -> MalformedError:
 
 
 class RequestLine(NamedTuple):
-    """What a request line says, not looked into yet."""
+    """The parts of a request line, not validated yet."""
 
     method: bytes
     target: bytes

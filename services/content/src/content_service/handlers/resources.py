@@ -21,15 +21,15 @@ from service_kit.operations import (
 )
 
 PUBLIC_MAX_AGE: Final = 60
-"""Seconds for which a cache may reuse what everybody may read."""
+"""Seconds for which a cache may reuse public texts."""
 
 _ANY: Final = "*"
 
 
 def _public(resource: Resource) -> Handler:
-    """Return a handler that serves the text to anybody and to any cache.
+    """Return a handler that serves the text to any client and any cache.
 
-    An access token that comes with the request is ignored, valid or not.
+    An access token is ignored, valid or not.
     """
     body = resource.text.encode()
     etag = ETag(hashlib.sha256(body).hexdigest()[:32])

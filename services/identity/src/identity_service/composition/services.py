@@ -68,7 +68,7 @@ from service_kit.clock import Clock
 from service_kit.csrf import CsrfGuard
 
 _SERVICE_WORDS: Final = ("identity", "gateway")
-"""What a password may not be made of, besides the user's own names."""
+"""What a password may not consist of, in addition to the user's own names."""
 
 
 @dataclass(frozen=True, kw_only=True)

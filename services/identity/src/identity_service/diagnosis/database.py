@@ -1,4 +1,4 @@
-"""Look at the database: schema, settings, privileges, encryption."""
+"""Check the database: schema, settings, privileges, encryption."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ _NEEDED: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 _ALL: Final = "ALL PRIVILEGES"
 _GRANT: Final = re.compile(r"GRANT (?P<privileges>.+?) ON (?P<place>\S+) TO ")
 _TOO_MUCH: Final = frozenset({_ALL, "ALTER", "CREATE", "DROP", "FILE", "SUPER"})
-"""What would let somebody who took identity over change the schema, or more."""
+"""Privileges that would let an attacker in identity change the schema, or more."""
 
 _OWN_HOST: Final = frozenset({None, "", "localhost", "127.0.0.1", "::1"})
 

@@ -1,4 +1,4 @@
-"""Look at everything that identity needs, and at the process that runs."""
+"""Check everything that identity needs, and the running process."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
@@ -23,7 +23,7 @@ _ANY_LIMIT: Final = (Limit(1, timedelta(minutes=1)),)
 async def diagnose(
     settings: Settings, services: Services, environ: Mapping[str, str]
 ) -> AsyncIterator[Finding]:
-    """Yield a finding for each thing looked at, whatever is wrong."""
+    """Yield a finding for each dependency."""
     process = await ask_process(
         "identity", settings.internal_host, settings.internal_port
     )

@@ -1,4 +1,4 @@
-"""Look whether the secrets open what they must: signing keys, password hashes."""
+"""Check whether the secrets open what they must: signing keys, password hashes."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -10,7 +10,7 @@ from service_kit.settings import specs
 def examine_secrets(environ: Mapping[str, str]) -> Finding:
     """Name the secrets that stand in the environment.
 
-    Files that everybody may read were refused when the settings were read.
+    World-readable files were refused when the settings were read.
     """
     names = [spec.name for spec in specs(Settings) if spec.secret]
     in_files = [name for name in names if environ.get(f"{name}_FILE")]

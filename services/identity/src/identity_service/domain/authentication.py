@@ -21,15 +21,15 @@ class Method(StrEnum):
 
 
 _SEVERAL: Final = "mfa"
-"""What ``amr`` says besides of more than one factor."""
+"""What ``amr`` adds for more than one factor."""
 
 _HAVING: Final = frozenset({Method.ONE_TIME_CODE, Method.PASSKEY})
-"""Those that prove what somebody has, not what they know or are."""
+"""Those that prove possession, not knowledge or inherence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """By what somebody proved who they are, and when last."""
+    """The methods of an authentication, and its time."""
 
     at: datetime
     methods: frozenset[Method]

@@ -77,7 +77,7 @@ class TooManyRolesError(IdentityError):
 
 
 class RoleNotSelfAssignableError(IdentityError):
-    """The role exists, but nobody may give it to themselves."""
+    """The role exists, but users may not assign it to themselves."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -142,7 +142,7 @@ class SessionNotFoundError(IdentityError):
 
 
 class LastAdminError(IdentityError):
-    """Nobody would be left who may administer users."""
+    """No administrator would be left."""
 
 
 class UnknownRefreshTokenError(IdentityError):
@@ -170,7 +170,7 @@ class TooManyAttemptsError(IdentityError):
 
 
 class LostRaceError(IdentityError):
-    """Another process did the same a moment earlier: look again."""
+    """Another process did the same a moment earlier: read again."""
 
 
 class SigningKeyUnavailableError(IdentityError):

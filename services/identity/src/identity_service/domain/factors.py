@@ -12,7 +12,7 @@ MOST_PASSKEYS: Final = 20
 """Passkeys of a user: a few for each device that people have."""
 
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
-"""How long somebody may take for one step of a sign-in."""
+"""How long a user may take for one step of a sign-in."""
 
 
 class Factor(StrEnum):

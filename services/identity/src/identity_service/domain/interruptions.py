@@ -42,7 +42,7 @@ class Interruptions:
         self.latest: Interruption | None = None
 
     def note(self) -> None:
-        """Take note that refreshes fail now, and not for what their clients did."""
+        """Record that refreshes fail now, through no fault of their clients."""
         now, latest = self._clock(), self.latest
         is_new = latest is None or now - latest.last_failed_at > self._gap
         began_at = now if latest is None or is_new else latest.began_at

@@ -48,7 +48,7 @@ class Letter:
     """An e-mail address."""
     language: str
     user_id: int | None = None
-    """Whom it is about, None if nobody has an account yet."""
+    """The user it is for, None if there is no account yet."""
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What its templates name. ``token`` is there as ``link``, to the page for it."""
 
@@ -91,7 +91,7 @@ class MailRequest:
 
 
 class MailServerUnavailableError(Exception):
-    """The mail server cannot be reached or refuses us, whatever the letter."""
+    """The mail server cannot be reached, or refuses every letter."""
 
 
 class LetterRefusedError(Exception):

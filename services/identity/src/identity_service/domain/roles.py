@@ -13,7 +13,7 @@ RoleName = NewType("RoleName", str)
 """A role's name, lower case. Responses show it in upper case, after ``ROLE_``."""
 
 USER: Final = RoleName("user")
-"""Everybody who signs up has it."""
+"""The role of every user who signs up."""
 
 ADMIN: Final = RoleName("admin")
 """Opens identity's own administration."""

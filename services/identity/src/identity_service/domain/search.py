@@ -17,7 +17,7 @@ _WORDS: Final = re.compile(r"(?<!\w)(?=\w)|(?<=\w)(?=\W)|_|(?<=_)|(?<=\W)(?=\W)"
 
 
 def search_key(text: str) -> str:
-    """Return what is compared of a text that somebody searches."""
+    """Return the normalised form of a search text, for comparison."""
     return Username.key_of(text)[:SEARCH_WORD_LENGTH].rstrip()
 
 

@@ -18,7 +18,7 @@ class Device:
     name: str
     address: str
     is_gone: Callable[[], bool] = field(default=lambda: False, compare=False)
-    """Whether the client has hung up, so that nobody waits for a response."""
+    """Whether the client has disconnected."""
     waited: Callable[[], timedelta] = field(default=timedelta, compare=False)
     """How long ago the request began."""
     is_forwarded: bool = False

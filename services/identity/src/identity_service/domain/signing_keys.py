@@ -13,7 +13,7 @@ MAX_CONFIRMATION: Final = timedelta(seconds=60)
 """How long a process signs with the key that the database last named."""
 
 MAX_POLL: Final = timedelta(seconds=5)
-"""How often a process looks for what other processes have done to the keys."""
+"""How often a process reads the changes of keys by other processes."""
 
 
 class KeySlot(StrEnum):
@@ -84,7 +84,7 @@ class Step(Enum):
     """What is to be done to the keys."""
 
     BEGIN = auto()
-    """Make the very first key, which signs at once: nobody knows an older one."""
+    """Make the very first key, which signs immediately: there is no older one."""
     PUBLISH = auto()
     """Make the next key and publish it."""
     ROTATE = auto()
@@ -120,7 +120,7 @@ class KeySchedule:
 
     @property
     def poll(self) -> timedelta:
-        """How often a process looks for what others have done to the keys."""
+        """How often a process reads the changes of keys by others."""
         return min(MAX_POLL, self.jwks_max_age)
 
     @property

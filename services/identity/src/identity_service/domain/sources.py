@@ -17,7 +17,7 @@ NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv4 clients of a server that only speaks IPv6 (RFC 6052, RFC 7755)."""
 
 UNKNOWN: Final = "unknown"
-"""The source of whatever has no address."""
+"""The source of requests without an address."""
 
 
 def site_of(address: str) -> str:

@@ -52,7 +52,7 @@ SIGN_INS_OF_SOURCE: Final = (
     Limit(300, HOUR),
     Limit(1000, DAY),
 )
-"""Failures from one address, whatever the users; offices share an address."""
+"""Failures from one address, for any user; offices share an address."""
 
 SIGN_UPS_OF_SOURCE: Final = (
     Limit(60, MINUTE),
@@ -70,7 +70,7 @@ MAILS_TO_ADDRESS_OF_NETWORK: Final = (Limit(3, 15 * MINUTE), Limit(10, DAY))
 """Those that one network, an IPv4 /24 or an IPv6 /48, has sent there."""
 
 MAILS_OF_SOURCE: Final = (Limit(20, HOUR), Limit(100, DAY))
-"""Mails that one source has sent, to whatever addresses."""
+"""Mails that one source has sent, to any address."""
 
 MAILS_OF_NETWORK: Final = (Limit(30, MINUTE), Limit(250, HOUR))
 """Mails that a network of several sources has sent: far less than all may."""

@@ -13,7 +13,7 @@ from identity_service.domain.roles import RoleName
 from identity_service.domain.usernames import InvalidUsernameError, Username
 
 _SUBJECT_SIZE: Final = 16
-"""Random bytes, so that no name is given twice, whatever is lost and restored."""
+"""Random bytes, so that no subject is reused, even after a restore."""
 
 
 def refuse_foreign_address(username: Username, email: EmailAddress) -> None:

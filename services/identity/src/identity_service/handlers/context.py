@@ -1,4 +1,4 @@
-"""What a handler needs besides the body: the services, and who is calling."""
+"""What a handler needs in addition to the body: the services, and the caller."""
 
 import logging
 from typing import Final

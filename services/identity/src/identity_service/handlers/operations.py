@@ -45,7 +45,7 @@ def user_id_in(request: web.Request) -> int:
 def published(
     model: type[BaseModel] | None, *, media_type: str = JSON
 ) -> tuple[Reply, ...]:
-    """Return the replies of what is the same for everybody until it changes."""
+    """Return the replies of a document that is the same for all clients."""
     headers = (hdrs.ETAG, hdrs.CACHE_CONTROL)
     return (
         Reply(model, media_type=media_type, headers=headers),

@@ -229,7 +229,7 @@ class AuditPage(Page):
 def json_response(
     body: Body | Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK
 ) -> web.Response:
-    """Return a JSON response that nobody may store."""
+    """Return a JSON response that must not be stored."""
     content = (
         body.model_dump_json(by_alias=True, exclude_unset=True)
         if isinstance(body, Body)

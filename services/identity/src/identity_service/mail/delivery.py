@@ -103,7 +103,7 @@ class SmtpDeliveries:
             client.close()
 
     async def _tls_context(self) -> ssl.SSLContext | None:
-        """Read the certificates anew: an operator may have replaced them."""
+        """Read the certificates again, because an operator may have replaced them."""
         if self._server.encryption is Encryption.NONE:
             return None
         try:

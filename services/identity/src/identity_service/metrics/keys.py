@@ -13,7 +13,7 @@ from service_kit.clock import Clock
 
 
 class KeyMetrics(Collector):
-    """The state that this process has in memory; nobody is asked for it."""
+    """The state in this process's memory; collecting it needs no I/O."""
 
     def __init__(
         self,

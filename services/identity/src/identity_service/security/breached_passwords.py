@@ -20,7 +20,7 @@ from service_kit.counters import SharedStore
 from service_kit.tokens.fetching import fetch
 
 LOOK_UP_SECONDS: Final = 1.0
-"""For all of it: somebody waits for their new password to be accepted."""
+"""For the whole look-up: a user is waiting for their new password."""
 
 _PREFIX_LENGTH: Final = 5
 """Hex digits."""
@@ -74,7 +74,7 @@ class BreachedPasswords:
         return outcome is LookUp.BREACHED
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 

@@ -1,4 +1,4 @@
-"""The passwords that everybody tries first, as digests.
+"""The most common passwords, as digests.
 
 The digests stand beside this module, sorted; deploy/build_common_passwords.py makes
 them from the lists of two maintained packages (docs/decisions/0030).

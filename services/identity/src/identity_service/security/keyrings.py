@@ -97,8 +97,8 @@ class Sealer:
         """Return ``plaintext`` sealed under the first key, or the one of ``like``.
 
         ``associated_data`` names what is sealed, such as its row, so that a sealed
-        value that was moved elsewhere does not open. Whoever opens ``like``, which is
-        sealed already, opens the new one, too.
+        value that was moved elsewhere does not open. A process that opens ``like``,
+        which is sealed already, opens the new one, too.
         """
         key = self._keys.first if like is None else self._key_of(like)
         key_id = bytes.fromhex(key.id)

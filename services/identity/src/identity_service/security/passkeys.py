@@ -110,7 +110,7 @@ class PasskeyCeremonies:
     ) -> dict[str, Any]:
         """Return what ``navigator.credentials.create`` takes; binary in base64url.
 
-        Only the session that asks can register what comes of it.
+        Only the session that requests them can register the result.
         """
         options = webauthn.generate_registration_options(
             rp_id=self._party.id,
@@ -234,7 +234,7 @@ def untrusted_passkey_id(untrusted: Mapping[str, Any]) -> str:
 
 
 def untrusted_user_handle(untrusted: Mapping[str, Any]) -> str | None:
-    """Return the subject that a response names; None if it names nobody.
+    """Return the subject that a response names, None if it names none.
 
     Raises
     ------
@@ -272,7 +272,7 @@ def _members(options: str) -> dict[str, Any]:
 
 
 def _checked(judge: Callable[[], T]) -> T:
-    """Return what ``judge`` does; whatever a stranger's input makes it raise, refuse.
+    """Return the result of ``judge``; refuse the input if it raises any exception.
 
     Raises
     ------

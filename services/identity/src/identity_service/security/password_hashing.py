@@ -143,7 +143,7 @@ class PasswordHasher:
     async def verify(
         self, untrusted_password: str, stored: str | None, device: Device = OPERATOR
     ) -> Verdict:
-        """Check a password against what is stored, or against nobody's.
+        """Check a password against the stored hash, or against a dummy.
 
         With nothing stored the verdict is a mismatch that takes as long as a real one.
         No text of either argument raises.
@@ -244,7 +244,7 @@ def is_readable_hash(stored: str, peppers: Keyring) -> bool:
 
 
 def _is_hashable(password: str) -> bool:
-    """Return whether this can be anybody's password at all."""
+    """Return whether this can be a password at all."""
     if len(password) > PASSWORD_MAX_LENGTH:
         return False
     try:

@@ -9,7 +9,7 @@ from service_kit.settings import setting
 
 @dataclass(frozen=True, kw_only=True)
 class ImportSettings(Settings):
-    """What ``import-users`` needs besides."""
+    """The settings of the service, and those of ``import-users``."""
 
     tutorial_database_url: str | None = setting(
         "TUTORIAL_DATABASE_URL",

@@ -1,4 +1,4 @@
-"""The database's time, by which all replicas judge, whatever their own clocks say."""
+"""The database's time, which all replicas use in place of their own clocks."""
 
 import asyncio
 import logging

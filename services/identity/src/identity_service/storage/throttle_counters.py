@@ -24,7 +24,7 @@ from service_kit.valkey_pools import is_store_url, open_pool
 T = TypeVar("T")
 
 _Counts = OrderedDict[str, tuple[int, float]]
-"""Each count, and when it starts anew; the one touched last comes last."""
+"""Each count, and when it restarts; the one touched last is last."""
 
 MEMORY_URL: Final = "memory://"
 
@@ -49,7 +49,7 @@ local taken = math.min(count, tonumber(ARGV[1]))
 if taken > 0 then redis.call('decrby', KEYS[1], taken) end
 return count - taken
 """
-"""In one step, so that what has expired meanwhile is not made anew, without an end."""
+"""In one step, so that an expired count is not recreated without an expiry."""
 
 
 class MemoryCounts(Storage):
@@ -79,7 +79,7 @@ class MemoryCounts(Storage):
         return StorageError
 
     async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Add to a count, which starts anew after ``expiry`` seconds.
+        """Add to a count, which restarts after ``expiry`` seconds.
 
         A negative amount takes away at most what there is.
         """
@@ -99,7 +99,7 @@ class MemoryCounts(Storage):
         return count
 
     async def get_expiry(self, key: str) -> float:
-        """Return when a count starts anew."""
+        """Return when a count restarts."""
         _, expires_at = self._live(key) or (0, self._now())
         return expires_at
 
@@ -225,7 +225,7 @@ class ValkeyCounters:
 
     @property
     def is_away(self) -> bool:
-        """Whether memory counts, because Valkey does not answer."""
+        """Whether memory counts, because Valkey does not respond."""
         return self._store.is_away
 
     async def take(self, key: str, limits: Sequence[Limit]) -> timedelta | None:

@@ -39,7 +39,7 @@ BATCH_SIZE: Final = 500
 """Users read at a time, each batch on its own: the tutorial may go on serving."""
 
 TIMEOUT: Final = 10
-"""Seconds for the server to accept a connection, and to answer."""
+"""Seconds for the server to accept a connection, and to respond."""
 
 _ZONE: Final = re.compile(r" (?=[+-][0-9]{2}:)")
 
@@ -134,7 +134,7 @@ def create_tutorial_engine(url: str) -> AsyncEngine:
 class TutorialTables:
     """Reads the tutorial's users.
 
-    Each method raises `DatabaseUnavailableError` when the database does not answer.
+    Each method raises `DatabaseUnavailableError` when the database does not respond.
     """
 
     def __init__(self, engine: AsyncEngine, *, batch_size: int = BATCH_SIZE) -> None:

@@ -1,4 +1,4 @@
-"""Record who did what, and verify that nobody has changed the record."""
+"""Record who did what, and verify that the log has not been changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -100,7 +100,7 @@ class Audit:
         return await self._database.write(work)
 
     async def _read_locked(self, after_id: int) -> tuple[AuditHead, list[AuditRecord]]:
-        """Return a batch and the head as it was then: nobody appends meanwhile."""
+        """Return a batch and the head, locked against appending."""
 
         async def work(
             unit: Repositories,

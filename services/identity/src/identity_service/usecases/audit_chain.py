@@ -25,7 +25,7 @@ class Verdict:
 
 
 class AuditChain:
-    """Follows the chain when somebody asks, once for all who ask meanwhile."""
+    """Verifies the chain on request, once for all concurrent requests."""
 
     def __init__(
         self, audit: Audit, clock: Clock, *, longest_wait: float = LONGEST_WAIT

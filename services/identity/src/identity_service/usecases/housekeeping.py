@@ -26,7 +26,7 @@ KEPT_SESSION: Final = timedelta(days=7)
 """How long an expired session is kept, so that a late client learns that it expired."""
 
 KEPT_DEAD_LETTER: Final = timedelta(days=30)
-"""How long the operator has to look at a letter that could not be sent."""
+"""How long the operator can inspect a letter that could not be sent."""
 
 KEPT_MAIL_REQUEST: Final = timedelta(days=1)
 """How long a mail that somebody asked for is worth sending. Requests wait while nobody
@@ -96,7 +96,7 @@ class DeletedUsersChore:
         )
 
     async def backlog(self) -> timedelta:
-        """Return nothing: nobody notes when a user was deleted."""
+        """Return nothing: the time of a user's deletion is not stored."""
         return timedelta()
 
 
@@ -170,7 +170,7 @@ class Housekeeping:
         }
 
     async def run(self) -> None:
-        """Do every chore about once a minute until cancelled, whatever fails."""
+        """Do every chore about once a minute until cancelled, even after errors."""
         while True:
             await asyncio.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
             await self.once()

@@ -46,7 +46,7 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class Passwords:
-    """Checks passwords: throttled, audited, and equally slow for whatever reason."""
+    """Checks passwords: throttled, audited, and equally slow for every refusal."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Passwords:
         self._hasher.expect_room(device)
         name, email_key = _name_and_address(login)
         user, is_known_device, factors = await self._find(name, email_key, device)
-        # Whatever spellings are one account's are one unknown user's, too.
+        # Spellings of one account's name count as one unknown user's, too.
         unknown = email_key or Username.key_of(login)
         key = unknown if user is None else user.username_key
         reservation = await self._throttle.reserve_sign_in(

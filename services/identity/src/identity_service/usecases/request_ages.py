@@ -10,11 +10,11 @@ _WINDOW_SECONDS: Final = 30.0
 """How long a gateway's fastest request counts at least; at most it is twice that."""
 
 _MOST_GATEWAYS: Final = 256
-"""Kept in mind. With more, all are learnt anew."""
+"""Gateways that are tracked; with more, all are measured again."""
 
 
 class RequestAges:
-    """Finds how old requests are, whatever the clocks of gateways say.
+    """Determines how old requests are, independently of the gateways' clocks.
 
     Of each gateway's recent requests, the one that was on its way for the shortest time
     counts as new, and the others are so much older as they were later. So nothing

@@ -93,7 +93,7 @@ class Reservation:
                     pass
 
     async def was_not_tried(self) -> None:
-        """Take the attempt back: nobody looked at the password."""
+        """Take the attempt back, because the password was not checked."""
         for each in self.counts:
             await self.counters.give_back(each.key, each.limits)
 

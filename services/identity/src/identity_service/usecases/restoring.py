@@ -1,4 +1,4 @@
-"""End whatever a restored database brings back to life."""
+"""End sessions and tokens that a restored database revives."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -27,7 +27,7 @@ Write = Callable[[str], None]
 
 
 class Restoring:
-    """What is to be done once, before a restored database serves anybody.
+    """The work to be done once, before a restored database is used.
 
     No process may serve meanwhile. It may be run again after an interruption: what is
     done already is done again, or is nothing.

@@ -44,7 +44,7 @@ class Roles:
         """Say which roles identity or its settings name that do not exist.
 
         Once all exist it asks no more: a role that goes later in spite of `remove`
-        costs those who sign up for it a 400, and must not cost everybody the service.
+        costs sign-ups for it a 400, and must not cost all others the service.
         """
         if self._all_needed_exist:
             return None
@@ -74,7 +74,7 @@ class Roles:
 
     @property
     def needed(self) -> AbstractSet[RoleName]:
-        """Those that identity or its settings name, which nobody removes."""
+        """Those that identity or its settings name, and that cannot be removed."""
         return self._needed
 
     async def describe(self, role: Role, caller: Caller | None = None) -> None:

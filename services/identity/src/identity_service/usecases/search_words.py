@@ -32,5 +32,5 @@ class SearchWordsChore:
                 return filled
 
     async def backlog(self) -> timedelta:
-        """Return nothing: nobody notes since when a user has no words."""
+        """Return nothing: it is not stored since when a user has no words."""
         return timedelta()

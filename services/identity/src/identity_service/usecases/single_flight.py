@@ -11,7 +11,8 @@ class SingleFlight(Generic[T]):
     """Work of which there is never more than one going on.
 
     Callers that arrive while it runs get its outcome, good or bad, so a queue of
-    waiters takes no longer than one of them. A waiter who gives up stops nobody.
+    waiters takes no longer than one of them. A caller that gives up does not stop the
+    others.
     """
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:

@@ -1,4 +1,4 @@
-"""The status lists as they are published: signed, and hardly ever a second old."""
+"""The published status lists: signed, and rarely more than a second old."""
 
 import asyncio
 import gzip
@@ -28,9 +28,9 @@ _MEDIA_TYPE: Final = "statuslist+jwt"
 """``typ`` of the token: it never passes as an access token."""
 
 _SIGNINGS_IN_A_LIFE: Final = 10
-"""A list is signed anew in each such part of its life, changed or not: should identity
-go down, verifiers have most of a life before them. All processes count from the same
-moment, so none of them signs what another has just signed."""
+"""A list is signed again in each such part of its life, changed or not, so that most of
+it is left if identity goes down. All processes count from the same moment, so none of
+them signs what another has just signed."""
 
 _VERSION_LENGTH: Final = 32
 """Hex digits."""
@@ -43,7 +43,7 @@ class PublishedList:
     body: bytes
     gzipped: bytes
     version: str
-    """The same for what all processes publish, until it changes or is signed anew."""
+    """The same in all processes, until the list changes or is signed again."""
     issued_at: datetime
     expires_at: datetime
 
@@ -51,8 +51,8 @@ class PublishedList:
 class StatusLists:
     """Signed lists, made when they are asked for.
 
-    While the database is away the last ones stand until they expire. They are never
-    signed anew without a look at what is revoked.
+    While the database is unavailable the last ones serve until they expire. They are
+    never signed again without reading what is revoked.
     """
 
     def __init__(
@@ -105,12 +105,12 @@ class StatusLists:
         return (await self._list(name)).watch
 
     async def stop(self) -> None:
-        """Watch no list any more."""
+        """Stop watching lists."""
         for each in self._lists.values():
             await each.watch.stop()
 
     def sizes(self) -> dict[str, int]:
-        """Return the length in bytes of each list that was served of late."""
+        """Return the length in bytes of each list that was served recently."""
         return {
             name: len(each.recent.value.body)
             for name, each in self._lists.items()
@@ -118,7 +118,7 @@ class StatusLists:
         }
 
     def expires_at(self) -> datetime | None:
-        """Return when the first of the lists served of late expires."""
+        """Return when the first of the recently served lists expires."""
         lists = [each.recent.value for each in self._lists.values()]
         return min((each.expires_at for each in lists if each), default=None)
 
@@ -132,10 +132,9 @@ class StatusLists:
         return self._lists[name]
 
     async def _exists(self, name: str) -> bool:
-        """Return whether there is such a list, though it be of this very second.
+        """Return whether there is such a list, even if it was just created.
 
-        Whoever asks for one that is not there has the names read once more, however
-        many ask.
+        For an unknown name the names are read again, once for all requests.
         """
         return name in await self._names.get() or name in await self._names.renewed()
 
@@ -198,7 +197,7 @@ class StatusLists:
 
 
 class _List:
-    """One list, and who waits for it to change."""
+    """One list, and the watch of its changes."""
 
     def __init__(
         self,
@@ -211,7 +210,7 @@ class _List:
         self._looked_at: Hashable = None
 
     async def _look(self) -> None:
-        """Read the list again if anything in it was revoked since the last look."""
+        """Read the list again if anything in it was revoked since the last query."""
         revision = await self._revision()
         if revision != self._looked_at:
             await self.recent.renewed()

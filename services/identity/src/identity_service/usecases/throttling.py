@@ -1,8 +1,8 @@
-"""How often somebody may try.
+"""Limits of attempts.
 
-An attempt is reserved before any work is done for it, so that many at once count like
-many in turn. The more attempts failed, the longer the wait; nobody is locked out for
-good, and never from a device that signed in before (docs/decisions/0032).
+An attempt is reserved before any work is done for it, so that concurrent ones count
+like many in turn. The more attempts failed, the longer the wait; nobody is locked out
+for good, and never from a device that signed in before (docs/decisions/0032).
 """
 
 import hashlib
@@ -119,12 +119,12 @@ class Throttle:
         return attempt
 
     async def reserve_proof(self, username_key: str, caller: Caller) -> Reservation:
-        """Count an attempt of somebody signed in to prove again who they are.
+        """Count an attempt of a signed-in user to reauthenticate.
 
         It counts at its site as a known device's does, and with its session wherever
-        that is used: whoever stole a token may not guess from site after site. When it
-        is right it is taken back, and the failures before it stay: one credential pays
-        for no guesses at another.
+        that is used: the thief of a token must not guess from site after site. The
+        reservation of a right proof is returned, and earlier failures stay counted: no
+        credential pays for guesses at another.
 
         Raises
         ------
@@ -255,6 +255,6 @@ class Throttle:
 
 
 def _digest(text: str) -> str:
-    """Return a short name for a key of any text, which shows nobody who it is."""
+    """Return a short name for a key of any text, which does not reveal it."""
     encoded = text.encode("utf-8", "surrogatepass")
     return hashlib.sha256(encoded, usedforsecurity=False).hexdigest()[:32]

@@ -160,7 +160,7 @@ class Users:
         return await self._database.write(work)
 
     async def _reserve_letter(self, changes: UserChanges, caller: Caller) -> None:
-        """Count the letter to an address that may have been somebody else's."""
+        """Count the letter, because the old address may be another person's."""
         if changes.email is None or not self._letters.are_sent:
             return
         before = await self.get(caller.user_id)

@@ -1,4 +1,4 @@
-"""Let clients wait for a document to change, all at the cost of one look."""
+"""Let clients wait for a document to change, all at the cost of one query."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,11 @@ from identity_service.domain.sources import site_of
 from service_kit.cancelling import cancelled
 
 LOOK_SECONDS: Final = 0.2
-"""From one look at the database to the next while somebody waits: how late a change is
-seen, whoever made it, and how far apart two versions of a document are at least."""
+"""Between two queries of the database while clients wait: how late a change of any
+process is seen, and how far apart two versions of a document are at least."""
 
 _RETRY_SECONDS: Final = 1.0
-"""From a look that failed to the next."""
+"""Between a query that failed and the next."""
 
 _GONE_SECONDS: Final = 1.0
 """How often a waiting client is asked whether it is still there."""
@@ -39,10 +39,10 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class Watch(Generic[T]):
-    """Wakes those who wait for a document to become another one.
+    """Wakes the clients that wait for a document to change.
 
     ``current`` returns the document from memory. ``look`` brings it up to date; it is
-    called now and then while somebody waits, and not at all otherwise.
+    called periodically while clients wait, and not at all otherwise.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Watch(Generic[T]):
 
 
 class Waiters:
-    """Those who wait for some document, bounded in number."""
+    """The clients that wait for any document, limited in number."""
 
     def __init__(self) -> None:
         self._forwarded: Counter[str] = Counter()
@@ -125,7 +125,7 @@ class Waiters:
         finally:
             if device.is_forwarded:
                 self._forwarded[site] -= 1
-                self._forwarded += Counter()  # forgets who has none left
+                self._forwarded += Counter()  # drops sites without any
             else:
                 self._direct -= 1
 

@@ -1,4 +1,4 @@
-"""Conditional responses (RFC 9110 section 13): the same for everybody until changed."""
+"""Conditional responses (RFC 9110 section 13) with documents common to all clients."""
 
 import hashlib
 from typing import Final

@@ -1,4 +1,4 @@
-"""Refuse requests that began so long ago that nobody waits for them any more."""
+"""Refuse requests that began so long ago that their clients have given up."""
 
 import re
 import time

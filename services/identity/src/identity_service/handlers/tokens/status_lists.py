@@ -1,4 +1,4 @@
-"""Which access tokens are revoked, for whoever verifies them offline."""
+"""The status lists of revoked access tokens, for offline verifiers."""
 
 import json
 from typing import Final

@@ -37,7 +37,7 @@ class PasskeyRepository:
         return [_passkey(row) for row in rows]
 
     async def add(self, passkey: Passkey) -> bool:
-        """Insert a passkey; return False if somebody has it already."""
+        """Insert a passkey; return False if it exists already."""
         values = {name: getattr(passkey, name) for name in _COLUMNS}
         try:
             await self._connection.execute(insert(passkeys).values(values))

@@ -29,7 +29,7 @@ class OutboxRepository:
         await self._connection.execute(insert(outbox).values(asdict(letter)))
 
     async def has_work(self, now: datetime) -> bool:
-        """Return whether a letter is due, or somebody asks for one."""
+        """Return whether a letter is due, or requested."""
         is_due = select(outbox.c.id).where(outbox.c.due_at <= now).exists()
         is_asked = select(mail_requests.c.id).exists()
         return bool(await self._connection.scalar(select(or_(is_due, is_asked))))
@@ -140,13 +140,13 @@ class OutboxRepository:
         return waiting, dead
 
     async def add_request(self, request: MailRequest, now: datetime) -> None:
-        """Insert what somebody asks for."""
+        """Insert a request."""
         await self._connection.execute(
             insert(mail_requests).values(**asdict(request), created_at=now)
         )
 
     async def take_request(self) -> tuple[int, MailRequest] | None:
-        """Remove the oldest request that nobody else takes; return its id and it."""
+        """Remove the oldest request that no other process has; return its id and it."""
         rows = await self._connection.execute(
             select(mail_requests)
             .where(mail_requests.c.kind.in_(list(MailRequestKind)))

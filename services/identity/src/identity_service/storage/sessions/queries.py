@@ -35,7 +35,7 @@ AUTHENTICATED_AT: Final[ColumnElement[datetime]] = func.coalesce(
 def unended(
     user_id: int, now: datetime | BindParameter[datetime]
 ) -> ColumnElement[bool]:
-    """Return the condition that one index answers: no row that is over is touched."""
+    """Return the condition of unended sessions, for which one index suffices."""
     return and_(
         sessions.c.user_id == user_id,
         sessions.c.ended_at.is_(None),

@@ -43,7 +43,7 @@ from identity_service.storage.tables import (
 _KEY_SIZE: Final = 32
 
 _CLOSED_AT_ONCE: Final = 10
-"""Lists looked at in one transaction."""
+"""Lists read in one transaction."""
 
 _NAME: Final = func.coalesce(status_lists.c.name, cast(status_lists.c.id, String(22)))
 
@@ -56,7 +56,7 @@ class StatusListRepository:
         self._tokens = AccessTokenRepository(connection)
 
     async def lease(self, now: datetime) -> Lease:
-        """Take positions that nobody else has or will have.
+        """Lease positions that no other process has or will have.
 
         One atomic statement takes them, and what is taken is never given back. Only
         when the newest list is full is there another.

@@ -1,6 +1,6 @@
 """Migrations that go on where they were killed, on MySQL and MariaDB.
 
-Both commit each statement that changes the schema at once, so a migration that was
+Both commit each DDL statement immediately, so a migration that was
 killed has been applied in part, and runs again from its start. What is there already
 is passed over here. What a migration writes by ``op.execute`` must bear being written
 twice.

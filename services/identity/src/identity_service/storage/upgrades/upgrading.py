@@ -31,7 +31,7 @@ _LONGEST_SECONDS: Final = 3600
 """It may copy tables."""
 
 _LOCK_SECONDS: Final = 60
-"""How long one migration waits for another: a deployment starts several at once."""
+"""How long one migration waits for another: a deployment starts several together."""
 
 
 class MigrationRunningError(IdentityError):

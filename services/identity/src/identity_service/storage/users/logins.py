@@ -1,4 +1,4 @@
-"""Whose credentials somebody gives, and whether they come from a known site."""
+"""Look up users by credentials, and whether they have signed in from this site."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ class LoginRepository:
         """Return what the query finds.
 
         Of two users, the one of exactly this name, or else whose address it is: a name
-        that only looks like the address comes last.
+        that only looks like the address is last.
         """
         like, or_like = patterns_of_site(address)
         rows = await self._connection.execute(

@@ -32,7 +32,7 @@ class RoleRepository:
         return frozenset(role.name for role in await self.all())
 
     async def add(self, role: Role) -> None:
-        """Insert a role. The admin role is locked, so that nobody else takes its id.
+        """Insert a role. The admin role is locked, so that its id is not taken.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class RoleRepository:
             raise RoleNotFoundError
 
     async def lock_admin(self) -> None:
-        """Let nobody else change roles, or who is an admin, until the transaction ends.
+        """Lock roles, and the assignment of the admin role, until the transaction ends.
 
         Taken before any user is locked.
         """

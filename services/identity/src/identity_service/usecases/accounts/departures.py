@@ -103,7 +103,7 @@ class Departures:
         return timedelta()
 
     async def _reserve_letter(self, caller: Caller) -> None:
-        """Count the letter to an address that may be somebody else's."""
+        """Count the letter, because the address may be another person's."""
         if not self._outbox.has_server:
             return
         user = await self._database.read(lambda unit: unit.users.get(caller.user_id))

@@ -77,7 +77,7 @@ class EmailChanges:
         UserNotFoundError
             They, or their session, ended meanwhile.
         InvalidUsernameError
-            The caller's name is the present address, which somebody else may have next.
+            The caller's name is their present address, which another user may take.
         """
         self._outbox.require_server()
         email = EmailAddress.parse(untrusted_email)

@@ -55,8 +55,8 @@ class EmailVerifications:
     ) -> None:
         """Note a sign-up until its address is verified, and mail to the address.
 
-        The name is taken meanwhile. If the address has an account, the mail says so,
-        and nothing else is different: nobody else learns it, now or later.
+        The name is reserved meanwhile. If the address has an account, only the mail
+        says so: the client does not learn it, now or later.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Sign in by a code that was mailed."""
+"""Sign in with mailed codes."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -36,12 +36,12 @@ from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 _NO_TOKEN: Final = "0" * (2 * ID_SIZE)
-"""The id of no token: that is spent where a code is wrong, for it takes as long."""
+"""The id of no token: spending it makes a wrong code take as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Whose address was given, if anybody's, and what they may sign in by."""
+    """The user of the address, if there is one, and their codes and factors."""
 
     user: User | None
     is_known_device: bool
@@ -110,7 +110,7 @@ class CodeSignIns:
     async def sign_in(
         self, untrusted_email: str, untrusted_code: str, device: Device
     ) -> tuple[User, TokenPair]:
-        """Begin a session by a code, which is good once.
+        """Begin a session with a code, which can be used once.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class CodeSignIns:
         email = EmailAddress.parse(untrusted_email)
         found = await self._find(email, device)
         user = found.user
-        # As where it is given with a password: nobody's guesses are one count, too.
+        # The same key as for a sign-in by password, also without a user.
         key = email.key if user is None else user.username_key
         reservation = await self._throttle.reserve_sign_in(
             key, device.address, known_device=found.is_known_device
@@ -152,7 +152,7 @@ class CodeSignIns:
         return signed_in
 
     async def _find(self, email: EmailAddress, device: Device) -> _Found:
-        """Look up whose address it is: as much work if nobody's."""
+        """Look up the user of an address, with as much work if there is none."""
 
         async def look(unit: Repositories) -> _Found:
             user, is_known_device = await unit.logins.by_email_key(

@@ -66,7 +66,7 @@ def to_line(user: User) -> str:
 
 
 class _LineError(Exception):
-    """A line describes nobody who could be added."""
+    """A line describes no user who could be added."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.value)

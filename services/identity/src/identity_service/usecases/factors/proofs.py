@@ -1,4 +1,4 @@
-"""Judge the second factors that somebody brings."""
+"""Check the second factors that clients present."""
 
 import logging
 from collections import Counter
@@ -34,7 +34,7 @@ _logger: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UntrustedProof:
-    """A second factor as somebody brings it: one of the two."""
+    """A second factor as a client presents it: one of the two."""
 
     code: str | None = None
     """Of an authenticator app, or a recovery code."""
@@ -170,5 +170,5 @@ def passkey_methods(*, verified: bool) -> frozenset[Method]:
 
 
 def totp_place(user_id: int) -> bytes:
-    """Return what a user's sealed secret is bound to: it opens for nobody else."""
+    """Return what a user's sealed secret is bound to: it opens for no other user."""
     return b"totp/%d" % user_id

@@ -33,8 +33,8 @@ _MAILS: Final[Mapping[Action, MailKind]] = {
 class FactorRecords:
     """Records changes within the transaction that makes them.
 
-    The mail has a link that undoes the change, for the owner whom somebody else made it
-    for (docs/decisions/0066).
+    The mail has a link with which the owner undoes a change that an attacker made
+    (docs/decisions/0066).
     """
 
     def __init__(self, audit: Audit, outbox: Outbox, tokens: OneTimeTokens) -> None:

@@ -1,7 +1,7 @@
 """The second step of a sign-in.
 
 The first step hands out a challenge, whether the password was right or not; what it
-found is sealed in it. So nobody who lacks the second factor learns whether they guessed
+found is sealed in it. So without the second factor, nobody learns whether they guessed
 the password (docs/decisions/0065).
 """
 
@@ -37,7 +37,7 @@ from service_kit.tokens import base64url
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _FORM: Final = struct.Struct(">?Bqq")
-"""As long whatever was found, so that a challenge's length says nothing."""
+"""Of constant length, so that a challenge's length reveals nothing."""
 _KEY_SIZE: Final = 256
 _FILLER: Final = b"\0"
 """Bytes that the key of a name is filled up to: people may sign in by their address,

@@ -1,7 +1,7 @@
 """Bring the users of the tutorial's database over.
 
 A row that cannot be brought over is reported and the rest goes on. It may be run again,
-after an interruption or for the rows that came since: what is here already stays as is.
+after an interruption or for rows added since: existing users are left unchanged.
 """
 
 from collections import Counter
@@ -46,7 +46,7 @@ class Outcome(Enum):
 
 
 DONE: Final = frozenset({Outcome.IMPORTED, Outcome.ALREADY_HERE, Outcome.DELETED})
-"""What leaves nobody behind."""
+"""Outcomes that are no refusals."""
 
 
 class TutorialUsers(Protocol):

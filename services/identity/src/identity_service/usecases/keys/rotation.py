@@ -1,4 +1,4 @@
-"""Bring the signing keys through their lives. Every process does; nobody leads."""
+"""Rotate the signing keys. Every process does so; there is no leader."""
 
 import asyncio
 import logging

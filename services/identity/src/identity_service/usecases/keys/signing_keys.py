@@ -74,7 +74,7 @@ class _Snapshot:
 
 
 class SigningKeys:
-    """The issuer's keys; as a `KeySet`, those by which it judges its own tokens."""
+    """The issuer's keys; as a `KeySet`, those with which it verifies its own tokens."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class SigningKeys:
         return self.cached(kid)
 
     def jwks(self) -> Jwks:
-        """Return the published keys from memory, whatever the database does.
+        """Return the published keys from memory, even if the database is unavailable.
 
         Raises
         ------
@@ -170,8 +170,8 @@ class SigningKeys:
     async def warning(self) -> str | None:
         """Return which keys do not open, None if all do.
 
-        A process that signs goes on when its next key does not open. It is told,
-        because it cannot sign after a rotation elsewhere or after a restart.
+        A process that signs goes on when its next key does not open. It warns, because
+        it cannot sign after a rotation elsewhere or after a restart.
         """
         unopened = self.unopened()
         return (
@@ -235,7 +235,7 @@ class SigningKeys:
     ) -> dict[str, VerificationKey]:
         """Return the keys that are published, those already known as the same objects.
 
-        Whoever remembers a verified token also remembers the key's object.
+        A memory of verified tokens also holds the key's object.
         """
         now = self._clock()
         known = self._snapshot.verification_keys if self._snapshot else {}

@@ -45,8 +45,8 @@ class OneTimeTokens:
     ) -> str:
         """Store a new token for an address, and return it as it is mailed.
 
-        The ones before stay good until one is used, or nobody could use any while
-        somebody else goes on asking for more.
+        Earlier ones stay valid until one is used: otherwise an attacker could
+        invalidate them by requesting more.
         """
         token, made = make_token()
         await self.store(unit, purpose, user_id, email, made, about=about)

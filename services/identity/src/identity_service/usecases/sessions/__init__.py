@@ -1,1 +1,1 @@
-"""Sessions and their tokens: begun, refreshed, looked at, ended."""
+"""Begin, refresh, introspect and end sessions."""

@@ -1,4 +1,4 @@
-"""Issue access tokens, and judge the ones that come back to their issuer."""
+"""Issue access tokens, and verify those that are presented to identity itself."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -146,7 +146,7 @@ class Bearer:
 
 
 class Bearers:
-    """Judges access tokens at their issuer, which looks at the session itself."""
+    """Verifies access tokens at their issuer, which checks the session itself."""
 
     def __init__(
         self, database: Database, verifier: TokenVerifier, *, issuer: str

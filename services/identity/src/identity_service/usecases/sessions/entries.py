@@ -13,7 +13,7 @@ from service_kit.clock import Clock
 
 
 class SessionEntries:
-    """Status entries of sessions: kept while they are good, else given anew."""
+    """Status entries of sessions: kept while they are valid, otherwise replaced."""
 
     def __init__(
         self, database: Database, entries: StatusEntries, clock: Clock

@@ -28,7 +28,7 @@ async def _spend_nothing(_: Repositories) -> bool:
 
 
 class SessionStarts:
-    """Begins sessions, however somebody has proved who they are."""
+    """Begins sessions, after any kind of authentication."""
 
     def __init__(
         self,

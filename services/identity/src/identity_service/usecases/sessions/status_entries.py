@@ -17,7 +17,7 @@ class StatusEntries:
     """Entries of status lists for new sessions, none of them given twice.
 
     Positions are leased in blocks, so the database is asked once for many. A
-    process that dies loses its lease, and with it some entries that nobody uses.
+    process that dies loses its lease, and with it some unused entries.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
