@@ -9,7 +9,11 @@ from tests.support.raw_upstream import RawUpstream
 
 from gateway_service.config.clients import RateLimit
 from gateway_service.config.model import Config
-from gateway_service.operations.explain import Asked, explain, explanation_of
+from gateway_service.operations.explain import (
+    RequestDescription,
+    explain,
+    explanation_of,
+)
 
 FILE = """
 [upstreams.content]
@@ -23,7 +27,9 @@ rate_limit = { requests = 10, seconds = 60 }
 
 
 def told(config: Config, method: str, url: str, *headers: str) -> str:
-    return "\n".join(explanation_of(config, Asked(method, url, headers)).lines)
+    return "\n".join(
+        explanation_of(config, RequestDescription(method, url, headers)).lines
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +62,7 @@ def test_the_outcome_is_told_and_is_the_exit_code(
     path.write_text(FILE)
     method, url = request_line.split()
 
-    assert explain(path, {}, Asked(method, url, [])) == code
+    assert explain(path, {}, RequestDescription(method, url, [])) == code
     assert words in capsys.readouterr().out.splitlines()[-1]
 
 
@@ -88,7 +94,7 @@ def test_a_bad_configuration_is_named(
     path = tmp_path / "gateway.toml"
     path.write_text("nothing = 1")
 
-    assert explain(path, {}, Asked("GET", "/", [])) == 2
+    assert explain(path, {}, RequestDescription("GET", "/", [])) == 2
     assert "gateway.toml:1" in capsys.readouterr().err
 
 

@@ -14,7 +14,7 @@ async def test_task_that_forgets_a_cancellation_is_cancelled_again() -> None:
     await asyncio.sleep(0)
 
     async with asyncio.timeout(5):
-        await cancelled(task, patience=0.01)
+        await cancelled(task, interval=0.01)
 
     assert task.cancelled()
 

@@ -19,7 +19,7 @@ from gateway_service.config.file import parse_config, read_config
 from gateway_service.http1.descriptors import raise_limit
 from gateway_service.operations.access_log import target_fault
 from gateway_service.operations.doctor import check, diagnose
-from gateway_service.operations.explain import Asked, explain
+from gateway_service.operations.explain import RequestDescription, explain
 from gateway_service.operations.handed_over import HandedOver
 from gateway_service.operations.last_good import LastGood, from_line
 from gateway_service.operations.parent import Parent
@@ -63,8 +63,10 @@ def main() -> None:
         case "check":
             sys.exit(check(settings.config, os.environ))
         case "explain":
-            asked, limits = _asked(arguments), settings.rate_limits
-            sys.exit(explain(settings.config, os.environ, asked, limits_rates=limits))
+            described, limits = _description(arguments), settings.rate_limits
+            sys.exit(
+                explain(settings.config, os.environ, described, limits_rates=limits)
+            )
         case "doctor":
             sys.exit(asyncio.run(report(diagnose(settings, os.environ))))
         case _:
@@ -102,9 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _asked(arguments: argparse.Namespace) -> Asked:
+def _description(arguments: argparse.Namespace) -> RequestDescription:
     origin = [f"Origin: {arguments.origin}"] if arguments.origin else []
-    return Asked(arguments.method, arguments.url, [*arguments.header, *origin])
+    return RequestDescription(
+        arguments.method, arguments.url, [*arguments.header, *origin]
+    )
 
 
 def _serve(settings: GatewaySettings, ports: str | None, shared: str | None) -> int:

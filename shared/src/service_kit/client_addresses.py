@@ -142,12 +142,14 @@ class TrustedProxies:
 
 def _forwarded_hop(element: str) -> _Hop:
     """Return what one element of `Forwarded` says (RFC 7239)."""
-    said = {
+    parameters = {
         name.lower(): quoted or plain
         for name, quoted, plain in _PARAMETER.findall(element)
     }
     return _Hop(
-        said.get("for", ""), said.get("proto", "").lower(), said.get("host", "")
+        parameters.get("for", ""),
+        parameters.get("proto", "").lower(),
+        parameters.get("host", ""),
     )
 
 

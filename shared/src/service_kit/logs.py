@@ -194,8 +194,8 @@ class _RequestFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
         record.trace_id = current_trace_id()
-        if said := client_request_id.get():
-            record.client_request_id = said
+        if sent_id := client_request_id.get():
+            record.client_request_id = sent_id
         return True
 
 

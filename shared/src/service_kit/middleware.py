@@ -62,8 +62,8 @@ def request_middleware(
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         started_at = monotonic()
-        said = request.headers.get(HEADER)
-        name = name_request(said, from_gateway=is_from_gateway(request))
+        sent_id = request.headers.get(HEADER)
+        name = name_request(sent_id, from_gateway=is_from_gateway(request))
         accepted = request.headers.getall(hdrs.ACCEPT_LANGUAGE, ())
         preferred_language.set(language_of(accepted))
         traceparent.set(request.headers.get(TRACEPARENT))

@@ -41,8 +41,8 @@ def name_request(untrusted: str | None, *, from_gateway: bool) -> str:
     A gateway's word counts. What a client says of itself is kept beside a new id: it
     could say the id of somebody else's request.
     """
-    said = untrusted if untrusted and _ACCEPTABLE.fullmatch(untrusted) else None
-    name = said if from_gateway and said else new_request_id()
+    acceptable = untrusted if untrusted and _ACCEPTABLE.fullmatch(untrusted) else None
+    name = acceptable if from_gateway and acceptable else new_request_id()
     request_id.set(name)  # aiohttp runs each request in a context of its own
-    client_request_id.set(None if from_gateway else said)
+    client_request_id.set(None if from_gateway else acceptable)
     return name

@@ -54,8 +54,8 @@ def current_trace_id() -> str:
 
     A request without one begins a trace with the request's id.
     """
-    said = traceparent.get()
-    if said is not None and (parent := parse_traceparent(said)) is not None:
+    field = traceparent.get()
+    if field is not None and (parent := parse_traceparent(field)) is not None:
         return parent.trace_id
     name = request_id.get()
     return name if _TRACE_ID.fullmatch(name) else NO_REQUEST

@@ -121,8 +121,8 @@ class Exchange:
         """Set the ids of this exchange for the log."""
         request_id.set(self.request_id)
         is_joined = self.caller is not None
-        said = self.request.values[b"traceparent"][0] if is_joined else None
-        traceparent.set(None if said is None else said.decode("ascii"))
+        field = self.request.values[b"traceparent"][0] if is_joined else None
+        traceparent.set(None if field is None else field.decode("ascii"))
 
     def fail(self, error: Exception) -> None:
         """Log an unexpected exception, and end the exchange."""

@@ -38,7 +38,7 @@ _SIMPLE_TYPES: Final = frozenset(
 )
 
 
-class Asked(NamedTuple):
+class RequestDescription(NamedTuple):
     """A request as the operator describes it."""
 
     method: str
@@ -56,7 +56,11 @@ class Explanation(NamedTuple):
 
 
 def explain(
-    path: Path, environ: Mapping[str, str], asked: Asked, *, limits_rates: bool = True
+    path: Path,
+    environ: Mapping[str, str],
+    described: RequestDescription,
+    *,
+    limits_rates: bool = True,
 ) -> int:
     """Write what the configuration makes of a request; return the exit code."""
     try:
@@ -66,17 +70,17 @@ def explain(
         return BAD_CONFIGURATION
     if not limits_rates:
         config = without_limits(config)
-    explanation = explanation_of(config, asked)
+    explanation = explanation_of(config, described)
     sys.stdout.writelines(f"{line}\n" for line in explanation.lines)
     return 0 if explanation.is_served else _REFUSED
 
 
-def explanation_of(config: Config, asked: Asked) -> Explanation:
+def explanation_of(config: Config, described: RequestDescription) -> Explanation:
     """Return what becomes of a request."""
     try:
         limits = config.limits.head
         fields = request_fields(config.dropped_headers)
-        request = read_request(split_lines(_head(asked), limits), limits, fields)
+        request = read_request(split_lines(_head(described), limits), limits, fields)
     except MalformedError as error:
         return Explanation(
             [_line("outcome", f"{error.status}: {error}")], is_served=False
@@ -91,17 +95,17 @@ def explanation_of(config: Config, asked: Asked) -> Explanation:
     lines = [_line("request", f"{request.method} {request.target.decode('ascii')}")]
     if route is not None:
         upstream = next(u for u in config.upstreams if u.name == route.upstream)
-        lines += [*_route(route), *_upstream(upstream), *_removed(asked, request)]
-    lines += [*_cors(request, cors, asked), _line("outcome", outcome)]
+        lines += [*_route(route), *_upstream(upstream), *_removed(described, request)]
+    lines += [*_cors(request, cors, described), _line("outcome", outcome)]
     return Explanation(lines, is_served=is_served)
 
 
-def _head(asked: Asked) -> bytes:
+def _head(described: RequestDescription) -> bytes:
     """Return the head of the request, or raise MalformedError."""
-    target = asked.url.partition("#")[0]  # which clients do not send
-    has_host = any(_name(header) == "host" for header in asked.headers)
+    target = described.url.partition("#")[0]  # which clients do not send
+    has_host = any(_name(header) == "host" for header in described.headers)
     host = [] if has_host else ["Host: localhost"]
-    lines = [f"{asked.method} {target} HTTP/1.1", *host, *asked.headers]
+    lines = [f"{described.method} {target} HTTP/1.1", *host, *described.headers]
     if any("\r" in line or "\n" in line for line in lines):
         raise MalformedError("A line end is in the request.")
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
@@ -181,15 +185,15 @@ def _place(address: Address) -> str:
     return f"http://{address.host}:{address.port}"
 
 
-def _removed(asked: Asked, request: Request) -> Iterator[str]:
+def _removed(described: RequestDescription, request: Request) -> Iterator[str]:
     """Name the headers that do not reach the upstream."""
     passed = {line.partition(b":")[0].lower() for line in request.lines}
-    names = [_name(header) for header in asked.headers]
+    names = [_name(header) for header in described.headers]
     if removed := [name for name in names if name.encode() not in passed]:
         yield _line("not passed", ", ".join(removed))
 
 
-def _cors(request: Request, cors: Cors, asked: Asked) -> Iterator[str]:
+def _cors(request: Request, cors: Cors, described: RequestDescription) -> Iterator[str]:
     """Say what a page of the request's origin may do."""
     origin = request.origin
     if origin is None:
@@ -206,7 +210,7 @@ def _cors(request: Request, cors: Cors, asked: Asked) -> Iterator[str]:
         yield from _header_lines(cors.for_preflight(origin))
         return
     yield from _header_lines(cors.for_request(origin))
-    if needs := _reasons_for_preflight(request.method, asked.headers):
+    if needs := _reasons_for_preflight(request.method, described.headers):
         yield _line("preflight", f"asked first, because of {', '.join(needs)}")
         yield from _header_lines(cors.for_preflight(origin))
         if missing := _not_offered(needs, cors.for_preflight(origin)):

@@ -40,24 +40,24 @@ class Finding:
     def to_line(self) -> bytes:
         """Return all of it, for `from_line`."""
         replicas = [(*each, health.value) for each, health in self.replicas.items()]
-        said = {
+        content = {
             "upstream": self.upstream,
             "replicas": replicas,
             "faults": self.faults,
             "probes": {result.value: count for result, count in self.probes.items()},
         }
-        return json.dumps(said).encode() + b"\n"
+        return json.dumps(content).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
         """Return what `to_line` said in another process."""
-        said = json.loads(line)
+        content = json.loads(line)
         replicas = {
             Endpoint(host, port, probe_port): ReplicaHealth(health)
-            for host, port, probe_port, health in said["replicas"]
+            for host, port, probe_port, health in content["replicas"]
         }
-        probes = {ProbeResult(name): count for name, count in said["probes"].items()}
-        return cls(said["upstream"], replicas, said["faults"], probes)
+        probes = {ProbeResult(name): count for name, count in content["probes"].items()}
+        return cls(content["upstream"], replicas, content["faults"], probes)
 
 
 @dataclass(eq=False)

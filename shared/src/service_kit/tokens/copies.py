@@ -19,7 +19,7 @@ MAX_AGE: Final = timedelta(days=1)
 
 _OTHERS_MAY_WRITE: Final = 0o022
 
-_PATIENCE_SECONDS: Final = 1.0
+_TIMEOUT_SECONDS: Final = 1.0
 """Reading a small file takes no longer, unless the disk hangs."""
 
 
@@ -40,7 +40,7 @@ class CopiesOnDisk:
     async def load(self, url: str) -> bytes | None:
         """Return the copy, if it is recent and owned by this user."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 return await self._in_thread(self._load, url)
         return None
 
@@ -54,7 +54,7 @@ class CopiesOnDisk:
     async def saved(self) -> None:
         """Wait briefly until everything is saved."""
         if self._saving:
-            await asyncio.wait(list(self._saving.values()), timeout=_PATIENCE_SECONDS)
+            await asyncio.wait(list(self._saving.values()), timeout=_TIMEOUT_SECONDS)
 
     async def _save_newest(self, url: str) -> None:
         try:

@@ -14,7 +14,7 @@ from service_kit.tokens.status_list_token import VerifiedStatusList
 Verify = Callable[[bytes], Awaitable[VerifiedStatusList]]
 """Returns the list that a document is, or raises."""
 
-Keep = Callable[[bytes], None]
+Save = Callable[[bytes], None]
 """Is given each document that is a list, once that list is in use."""
 
 _IDLE: Final = timedelta(hours=1)
@@ -34,7 +34,7 @@ class RemoteStatusList:
         verify: Verify,
         clock: Clock,
         *,
-        keep: Keep,
+        save: Save,
     ) -> None:
         self.document = document
         self.refresher = Refresher(
@@ -46,7 +46,7 @@ class RemoteStatusList:
         self.verified: VerifiedStatusList | None = None
         self.asked_at: datetime = clock()
         self._verify = verify
-        self._keep = keep
+        self._save = save
         self._clock = clock
 
     def usable(self, now: datetime) -> bool:
@@ -98,7 +98,7 @@ class RemoteStatusList:
         verified = await self._verify(fetched.body)
         self.take(verified)
         if self.verified is verified:
-            self._keep(fetched.body)
+            self._save(fetched.body)
 
     def _longest_wait(self) -> timedelta:
         """Notice within a ttl that nothing is pushed any more, as without push."""

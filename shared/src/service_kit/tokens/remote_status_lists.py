@@ -110,28 +110,28 @@ class RemoteStatusLists:
 
     def cached(self, reference: StatusReference, now: datetime) -> int | None:
         """Return the entry that the token refers to, if its list serves now."""
-        kept = self._lists.get(reference.uri)
-        if kept is None or not kept.usable(now):
+        remote = self._lists.get(reference.uri)
+        if remote is None or not remote.usable(now):
             return None
-        kept.asked_at = now
-        return kept.entry(reference.idx)
+        remote.asked_at = now
+        return remote.entry(reference.idx)
 
     async def fetch(self, reference: StatusReference, now: datetime) -> int:
         """Return the entry that the token refers to; see `StatusSource`."""
-        kept = self._lists.get(reference.uri)
-        if kept is None:
-            kept = await self._keep(reference.uri)
-        kept.asked_at = now
-        if kept.usable(now):
-            return kept.entry(reference.idx)
+        remote = self._lists.get(reference.uri)
+        if remote is None:
+            remote = await self._add(reference.uri)
+        remote.asked_at = now
+        if remote.usable(now):
+            return remote.entry(reference.idx)
         with one_deadline():
-            if await kept.refresher.current() and not kept.usable(self._clock()):
-                await kept.refresher.next()
-        if kept.usable(self._clock()):
-            return kept.entry(reference.idx)
+            if await remote.refresher.current() and not remote.usable(self._clock()):
+                await remote.refresher.next()
+        if remote.usable(self._clock()):
+            return remote.entry(reference.idx)
         if not self._fail_open:
             raise StatusUnavailableError("no status list that has not expired")
-        return Status.VALID if kept.verified is None else kept.entry(reference.idx)
+        return Status.VALID if remote.verified is None else remote.entry(reference.idx)
 
     def __len__(self) -> int:
         return len(self._lists)
@@ -167,31 +167,31 @@ class RemoteStatusLists:
         if self._fail_open:
             return None
         now = self._clock()
-        for kept in self._lists.values():
-            if now - kept.asked_at < _RECENTLY and not kept.usable(now):
+        for remote in self._lists.values():
+            if now - remote.asked_at < _RECENTLY and not remote.usable(now):
                 return "a status list in use has expired or never came"
         return None if self._index_read else "the status lists have not been named yet"
 
-    async def _keep(self, uri: str) -> RemoteStatusList:
-        """Begin to keep a list fresh."""
+    async def _add(self, uri: str) -> RemoteStatusList:
+        """Add a list, and begin to keep it fresh."""
         url = self._fetch_url(uri)
         await self._make_room()
         if uri in self._lists:
             return self._lists[uri]
-        kept = RemoteStatusList(
+        remote = RemoteStatusList(
             uri,
             RemoteDocument(url, self._session, max_bytes=MAX_LENGTH),
             partial(self._verified, uri),
             self._clock,
-            keep=partial(self._copy, uri),
+            save=partial(self._copy, uri),
         )
-        self._lists[uri] = kept
+        self._lists[uri] = remote
         try:
             if self._copies is not None:
-                await self._take_copy(kept, uri, await self._copies.load(uri))
+                await self._take_copy(remote, uri, await self._copies.load(uri))
         finally:
-            kept.refresher.start()  # though who asked may have left meanwhile
-        return kept
+            remote.refresher.start()  # even if the caller is cancelled
+        return remote
 
     def _fetch_url(self, untrusted_uri: str) -> str:
         """Return where a list is fetched; no uri leads anywhere unforeseen (SSRF)."""
@@ -206,11 +206,11 @@ class RemoteStatusLists:
     async def _make_room(self) -> None:
         if len(self._lists) < _MAX_LISTS:
             return
-        uri, kept = min(self._lists.items(), key=lambda item: item[1].asked_at)
-        if not kept.idle(self._clock()):
+        uri, remote = min(self._lists.items(), key=lambda item: item[1].asked_at)
+        if not remote.idle(self._clock()):
             raise StatusUnavailableError("too many status lists in use")
         del self._lists[uri]
-        await kept.refresher.stop()
+        await remote.refresher.stop()
 
     def _copy(self, url: str, document: bytes) -> None:
         if self._copies is not None:
@@ -223,12 +223,12 @@ class RemoteStatusLists:
         )
 
     async def _take_copy(
-        self, kept: RemoteStatusList, uri: str, document: bytes | None
+        self, remote: RemoteStatusList, uri: str, document: bytes | None
     ) -> None:
         if document is None:
             return
         try:
-            kept.take(await self._verified(uri, document))
+            remote.take(await self._verified(uri, document))
         except (InvalidTokenError, KeysUnavailableError):
             return  # as if there were none
 
@@ -237,7 +237,7 @@ class RemoteStatusLists:
         for fetched in self._prefixes.values():
             for uri in await self._named_in(fetched.rstrip("/")):
                 try:
-                    await self._keep(uri)
+                    await self._add(uri)
                 except (InvalidTokenError, StatusUnavailableError) as error:
                     _logger.warning("status_list_refused", extra={"reason": str(error)})
         self._index_read = True

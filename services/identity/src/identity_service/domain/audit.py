@@ -166,7 +166,7 @@ class AuditRecord:
 
     def expected_hash(self) -> str:
         """Return the SHA-256 over everything the record says, its past included."""
-        said = [
+        content = [
             self.id,
             self.at.isoformat(timespec="microseconds"),
             self.action,
@@ -177,7 +177,7 @@ class AuditRecord:
             self.details,
             self.previous_hash,
         ]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

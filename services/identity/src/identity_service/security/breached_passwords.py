@@ -79,8 +79,8 @@ class BreachedPasswords:
             await self._session.close()
 
     async def _look_up(self, password: str) -> LookUp:
-        said = normalise(password).encode()
-        digest = hashlib.sha1(said, usedforsecurity=False).hexdigest().upper()
+        encoded = normalise(password).encode()
+        digest = hashlib.sha1(encoded, usedforsecurity=False).hexdigest().upper()
         prefix, suffix = digest[:_PREFIX_LENGTH], digest[_PREFIX_LENGTH:]
         suffixes = self._cached(prefix)
         if suffixes is None:

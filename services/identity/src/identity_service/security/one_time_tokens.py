@@ -72,5 +72,5 @@ def _token(name: bytes, secret: bytes) -> OneTimeToken:
 
 
 def _mac(key: bytes, user_id: int, code: str) -> bytes:
-    said = f"{user_id}/{code}".encode("utf-8", "surrogatepass")
-    return hmac.digest(key, said, "sha256")
+    message = f"{user_id}/{code}".encode("utf-8", "surrogatepass")
+    return hmac.digest(key, message, "sha256")

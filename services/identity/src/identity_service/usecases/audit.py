@@ -49,8 +49,8 @@ class Audit:
         An id that the client itself gave its request is recorded separately.
         It is added at the end of the transaction: see `AuditRepository.flush`.
         """
-        if said := client_request_id.get():
-            details = {**event.details, "client_request_id": said}
+        if client_id := client_request_id.get():
+            details = {**event.details, "client_request_id": client_id}
             event = replace(event, details=details)
         unit.audit.append(event, self._clock(), request_id.get())
 

@@ -60,7 +60,7 @@ class ExpiredRowsChore:
     database: Database
     clock: Clock
     kind: Expiring
-    kept: timedelta = timedelta()
+    retention: timedelta = timedelta()
     """How long rows stay after they have expired."""
 
     async def prune(self) -> int:
@@ -79,7 +79,7 @@ class ExpiredRowsChore:
         return max(before - oldest, timedelta()) if oldest else timedelta()
 
     def _due_before(self) -> datetime:
-        return self.clock() - self.kept
+        return self.clock() - self.retention
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,8 +165,8 @@ class StatusLists:
         part = int(
             now.timestamp() * _SIGNINGS_IN_A_LIFE / self._lifetime.total_seconds()
         )
-        said = b"%d %s %b" % (part, key.kid.encode(), entries)
-        return hashlib.sha256(said).hexdigest()[:_VERSION_LENGTH]
+        content = b"%d %s %b" % (part, key.kid.encode(), entries)
+        return hashlib.sha256(content).hexdigest()[:_VERSION_LENGTH]
 
     def _sign(
         self,

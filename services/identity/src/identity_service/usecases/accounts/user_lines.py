@@ -98,36 +98,36 @@ def from_line(
 
 def _members(line: bytes) -> dict[str, object]:
     try:
-        said = json.loads(line.decode("utf-8"))
+        members = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
+        members = None
+    if not isinstance(members, dict):
         raise _LineError(Outcome.BAD_LINE)
-    return said
+    return members
 
 
 def _user_in(
-    said: dict[str, object],
+    members: dict[str, object],
     roles: AbstractSet[RoleName],
     is_password_hash: IsHash,
     now: datetime,
 ) -> UserLine:
-    names = said.get("roles") or []
+    names = members.get("roles") or []
     if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
         raise _LineError(Outcome.UNKNOWN_ROLE)
-    password_hash = _text(said.get("passwordHash"))
+    password_hash = _text(members.get("passwordHash"))
     user = NewUser(
-        username=Username.parse(_text(said.get("username"))),
-        email=EmailAddress.parse(_text(said.get("email"))),
+        username=Username.parse(_text(members.get("username"))),
+        email=EmailAddress.parse(_text(members.get("email"))),
         password_hash=password_hash,
-        password_is_temporary=_flag(said.get("passwordIsTemporary")),
+        password_is_temporary=_flag(members.get("passwordIsTemporary")),
         roles=existing_roles(names, roles) or DEFAULT_ROLES,
-        created_at=_moment(said.get("createdAt"), now) or now,
-        email_verified_at=_moment(said.get("emailVerifiedAt"), now),
+        created_at=_moment(members.get("createdAt"), now) or now,
+        email_verified_at=_moment(members.get("emailVerifiedAt"), now),
     )
     if not is_password_hash(password_hash):
         raise _LineError(Outcome.BAD_PASSWORD_HASH)
-    return UserLine(user, is_disabled=_flag(said.get("disabled")))
+    return UserLine(user, is_disabled=_flag(members.get("disabled")))
 
 
 class UserLines:

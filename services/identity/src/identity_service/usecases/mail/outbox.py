@@ -72,7 +72,7 @@ class Outbox:
         if not self.has_server:
             return
         now, letter_id = self._clock(), secrets.token_hex(_ID_SIZE)
-        said = {
+        content = {
             "to": letter.to,
             "language": letter.language,
             "values": dict(letter.values),
@@ -83,7 +83,7 @@ class Outbox:
                 kind=letter.kind,
                 user_id=letter.user_id,
                 sealed=self._sealer.seal(
-                    json.dumps(said).encode(), _place(letter_id, letter.kind)
+                    json.dumps(content).encode(), _place(letter_id, letter.kind)
                 ),
                 created_at=now,
                 due_at=now,
@@ -102,13 +102,13 @@ class Outbox:
             A later version wrote it: this one knows no such kind.
         """
         opened = self._sealer.open(stored.sealed, _place(stored.id, stored.kind))
-        said = json.loads(opened)
+        content = json.loads(opened)
         return Letter(
             kind=MailKind(stored.kind),
-            to=said["to"],
-            language=said["language"],
+            to=content["to"],
+            language=content["language"],
             user_id=stored.user_id,
-            values=said["values"],
+            values=content["values"],
         )
 
     async def reseal(self) -> tuple[int, int]:
