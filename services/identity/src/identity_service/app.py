@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from identity_service.composition import Services, compose
 from identity_service.handlers.context import SERVICES
+from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
-from identity_service.handlers.requests.late_requests import refuse_late_requests
 from identity_service.routes import OPERATIONS
 from identity_service.settings import Settings
 from identity_service.storage.database_clock import DatabaseClock

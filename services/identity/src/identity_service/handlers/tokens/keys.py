@@ -5,8 +5,8 @@ from aiohttp import web
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation, published
 from identity_service.handlers.requests.conditional import conditional_response
-from identity_service.handlers.requests.waiting import waited_response
 from identity_service.handlers.tokens.models import JwksBody
+from identity_service.handlers.waiting import waited_response
 from service_kit.operations import ANYBODY, Tag
 
 

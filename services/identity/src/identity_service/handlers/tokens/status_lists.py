@@ -13,8 +13,8 @@ from identity_service.handlers.requests.conditional import (
     accepts_gzip,
     conditional_response,
 )
-from identity_service.handlers.requests.waiting import waited_response
 from identity_service.handlers.tokens.models import StatusListsBody
+from identity_service.handlers.waiting import waited_response
 from service_kit.operations import ANYBODY, PathParameter, Tag
 from service_kit.problems import ProblemError, accounts, common
 
