@@ -4,7 +4,7 @@ A service runs its operations by their `Operation.route`; the API's document is 
 from the same declarations. Models are any classes that the document's maker knows.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
@@ -143,6 +143,3 @@ def operations_in(modules: Iterable[ModuleType]) -> tuple[Operation, ...]:
         for value in vars(module).values()
         if isinstance(value, Operation) and value.handler.__module__ == module.__name__
     )
-
-
-OperationDecorator = Callable[[Handler], Operation]

@@ -2,29 +2,32 @@
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 
 from identity_service.domain.errors import UserNotFoundError
 from identity_service.domain.roles import ADMIN
+from identity_service.handlers.context import RequestContext
 from identity_service.handlers.payloads import Payload, read_payload
 from identity_service.handlers.queries import MAX_DIGITS, check_parameters
 from service_kit.bodies import JSON
 from service_kit.operations import (
     Access,
+    CredentialsKind,
     Operation,
-    OperationDecorator,
     PathParameter,
     Reply,
     Tag,
     users_with,
 )
-from service_kit.problems import Problem
+from service_kit.problems import Problem, accounts
+
+_Handler = Callable[..., Awaitable[web.StreamResponse]]
+"""Takes a `RequestContext`, and a `Caller` where the access needs one."""
 
 ADMINS: Final = users_with(ADMIN)
 
@@ -59,6 +62,7 @@ def operation(
     *,
     tag: Tag,
     access: Access,
+    fresh: bool = False,
     path_parameters: Mapping[str, PathParameter] | None = None,
     query: type[BaseModel] | None = None,
     ignores_unknown_parameters: bool = False,
@@ -66,14 +70,15 @@ def operation(
     body_types: tuple[str, ...] = (JSON,),
     returns: type[BaseModel] | Reply | tuple[Reply, ...] = (),
     problems: tuple[Problem, ...] = (),
-) -> OperationDecorator:
+) -> Callable[[_Handler], Operation]:
     """Return a decorator that makes a handler an operation.
 
-    The handler's name is the operation's; the first line of its docstring is the
-    summary, the rest the description. Unknown and repeated parameters of the query
-    string are refused before the handler is asked, and so are all members of a body
-    where there is no model of it. ``returns`` is the model of a 200, or says more
-    exactly what may come.
+    The handler gets the context of the request and, where ``access`` needs an access
+    token, its caller, who has been authenticated and has the role; with ``fresh`` they
+    have also authenticated recently. Its name is the operation's; the first line of its
+    docstring is the summary, the rest the description. Unknown and repeated parameters
+    of the query string are refused, as are members of a body that has no model.
+    ``returns`` is the model of a 200, or the replies.
     """
     match returns:
         case Reply():
@@ -83,13 +88,20 @@ def operation(
         case _:
             replies = (Reply(returns),)
 
-    def declare(handler: Handler) -> Operation:
+    def declare(handler: _Handler) -> Operation:
         @functools.wraps(handler)
-        async def strict(request: web.Request) -> web.StreamResponse:
-            check_parameters(request.query, query)
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if not ignores_unknown_parameters:
+                check_parameters(request.query, query)
             if body is None and method != hdrs.METH_GET:
                 await read_payload(request, Payload)
-            return await handler(request)
+            context = RequestContext(request)
+            if access.credentials is not CredentialsKind.ACCESS_TOKEN:
+                return await handler(context)
+            caller = await context.caller(role=access.role)
+            if fresh:
+                context.require_fresh(caller)
+            return await handler(context, caller)
 
         summary, _, description = inspect.cleandoc(handler.__doc__ or "").partition(
             "\n"
@@ -98,7 +110,7 @@ def operation(
             name=handler.__name__,
             method=method,
             path=path,
-            handler=handler if ignores_unknown_parameters else strict,
+            handler=guarded,
             summary=summary.removesuffix("."),
             description=description.strip(),
             tag=tag,
@@ -109,7 +121,7 @@ def operation(
             body=body,
             body_types=body_types,
             replies=replies,
-            problems=problems,
+            problems=(*problems, accounts.FRESH_CHECK_REQUIRED) if fresh else problems,
         )
 
     return declare

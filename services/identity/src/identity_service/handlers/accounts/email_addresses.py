@@ -5,6 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from identity_service.domain.mail import MailRequestKind
+from identity_service.domain.sessions import Caller
 from identity_service.handlers.accounts.password_resets import ACCEPTED, ask_for_mail
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
@@ -31,13 +32,12 @@ from service_kit.problems import accounts
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )
-async def verify_email(request: web.Request) -> web.Response:
+async def verify_email(context: RequestContext) -> web.Response:
     """Verify an e-mail address with the token of a mail.
 
     Where addresses must be verified, this is what makes the account.
     """
-    context = RequestContext(request)
-    payload = await read_payload(request, MailedTokenPayload)
+    payload = await read_payload(context.request, MailedTokenPayload)
     await context.services.accounts.email_verifications.confirm(
         payload.token, context.device
     )
@@ -53,12 +53,12 @@ async def verify_email(request: web.Request) -> web.Response:
     returns=ACCEPTED,
     problems=(accounts.NOT_OFFERED, accounts.TOO_MANY_ATTEMPTS),
 )
-async def resend_email_verification(request: web.Request) -> web.Response:
+async def resend_email_verification(context: RequestContext) -> web.Response:
     """Have the link that verifies an e-mail address mailed again.
 
     The response is the same whether the address has an account or not.
     """
-    return await ask_for_mail(request, MailRequestKind.EMAIL_VERIFICATION)
+    return await ask_for_mail(context, MailRequestKind.EMAIL_VERIFICATION)
 
 
 @operation(
@@ -66,23 +66,17 @@ async def resend_email_verification(request: web.Request) -> web.Response:
     "/api/users/me/email",
     tag=Tag.ACCOUNT,
     access=USERS,
+    fresh=True,
     body=EmailPayload,
     returns=ACCEPTED,
-    problems=(
-        accounts.NOT_OFFERED,
-        accounts.FRESH_CHECK_REQUIRED,
-        accounts.TOO_MANY_ATTEMPTS,
-    ),
+    problems=(accounts.NOT_OFFERED, accounts.TOO_MANY_ATTEMPTS),
 )
-async def ask_for_email_change(request: web.Request) -> web.Response:
+async def ask_for_email_change(context: RequestContext, caller: Caller) -> web.Response:
     """Change the caller's e-mail address, by a link that is mailed to the new one.
 
     The response is the same whether the new address has an account or not.
     """
-    context = RequestContext(request)
-    caller = await context.caller()
-    context.require_fresh(caller)
-    payload = await read_payload(request, EmailPayload)
+    payload = await read_payload(context.request, EmailPayload)
     await context.services.accounts.email_changes.ask(caller, payload.email)
     return message_response("A mail is on its way.", HTTPStatus.ACCEPTED)
 
@@ -96,10 +90,9 @@ async def ask_for_email_change(request: web.Request) -> web.Response:
     returns=MessageBody,
     problems=(accounts.TOKEN_REFUSED, accounts.TOO_MANY_ATTEMPTS),
 )
-async def confirm_email_change(request: web.Request) -> web.Response:
+async def confirm_email_change(context: RequestContext) -> web.Response:
     """Confirm a new e-mail address with the token of the mail to it."""
-    context = RequestContext(request)
-    payload = await read_payload(request, MailedTokenPayload)
+    payload = await read_payload(context.request, MailedTokenPayload)
     await context.services.accounts.email_changes.confirm(payload.token, context.device)
     return message_response("E-mail address changed.")
 
@@ -113,14 +106,13 @@ async def confirm_email_change(request: web.Request) -> web.Response:
     returns=MessageBody,
     problems=(accounts.TOKEN_REFUSED, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
 )
-async def undo_email_change(request: web.Request) -> web.Response:
+async def undo_email_change(context: RequestContext) -> web.Response:
     """Bring the old e-mail address back, with the token of the mail to it.
 
     Every session ends, and the password is good no more: a mail to the old address
     lets its reader choose a new one.
     """
-    context = RequestContext(request)
-    payload = await read_payload(request, MailedTokenPayload)
+    payload = await read_payload(context.request, MailedTokenPayload)
     await context.services.accounts.email_changes.undo(payload.token, context.device)
     return message_response(
         "The old e-mail address is back. A mail to choose a new password is on its way."

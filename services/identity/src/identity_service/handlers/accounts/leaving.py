@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from identity_service.domain.sessions import Caller
 from identity_service.handlers.accounts.personal_data import PersonalDataBody
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
@@ -20,21 +21,15 @@ from service_kit.problems import accounts
     "/api/users/me",
     tag=Tag.ACCOUNT,
     access=USERS,
+    fresh=True,
     returns=DepartureBody,
-    problems=(
-        accounts.FRESH_CHECK_REQUIRED,
-        accounts.LAST_ADMIN,
-        accounts.TOO_MANY_ATTEMPTS,
-    ),
+    problems=(accounts.LAST_ADMIN, accounts.TOO_MANY_ATTEMPTS),
 )
-async def delete_me(request: web.Request) -> web.Response:
+async def delete_me(context: RequestContext, caller: Caller) -> web.Response:
     """Delete the caller's account, after a grace.
 
     Every session ends now. Signing in before the account is deleted keeps it.
     """
-    context = RequestContext(request)
-    caller = await context.caller()
-    context.require_fresh(caller)
     due_at = await context.services.accounts.departures.ask(caller)
     message = "Your account will be deleted. To keep it, sign in before that."
     if due_at <= context.services.clock():
@@ -51,9 +46,7 @@ async def delete_me(request: web.Request) -> web.Response:
     returns=PersonalDataBody,
     problems=(accounts.TOO_MANY_ATTEMPTS,),
 )
-async def export_me(request: web.Request) -> web.Response:
+async def export_me(context: RequestContext, caller: Caller) -> web.Response:
     """Show all that is held of the caller."""
-    context = RequestContext(request)
-    caller = await context.caller()
     held = await context.services.accounts.personal_data.export(caller)
     return json_response(PersonalDataBody.of(held, caller.session_id))

@@ -77,10 +77,10 @@ class MailPage(Body):
     returns=MailPage,
     problems=(common.NOT_FOUND,),
 )
-async def list_mails(request: web.Request) -> web.Response:
+async def list_mails(context: RequestContext) -> web.Response:
     """List the mails that were sent, newest first."""
-    mailbox = _mailbox(request)
-    query = read_query(request, MailboxQuery)
+    mailbox = _mailbox(context)
+    query = read_query(context.request, MailboxQuery)
     mails = await mailbox.newest(query.limit + 1, before=query.before)
     shown = mails[: query.limit]
     return json_response(
@@ -100,9 +100,9 @@ async def list_mails(request: web.Request) -> web.Response:
     returns=MailBody,
     problems=(common.NOT_FOUND,),
 )
-async def show_mail(request: web.Request) -> web.Response:
+async def show_mail(context: RequestContext) -> web.Response:
     """Show a mail's text."""
-    mail = await _mailbox(request).read(request.match_info["mail_id"])
+    mail = await _mailbox(context).read(context.request.match_info["mail_id"])
     if mail is None:
         raise ProblemError(common.NOT_FOUND)
     return json_response(
@@ -110,13 +110,13 @@ async def show_mail(request: web.Request) -> web.Response:
     )
 
 
-def _mailbox(request: web.Request) -> Mailbox:
+def _mailbox(context: RequestContext) -> Mailbox:
     """Return the mailbox, if there is one and it is asked for by this machine's name.
 
     A page of another site can be made to look like it is at this address (DNS
     rebinding), but not by a name of this machine.
     """
-    mailbox = RequestContext(request).services.accounts.mailbox
+    request, mailbox = context.request, context.services.accounts.mailbox
     hosts = [request.host, request.headers.get(_FORWARDED_HOST, request.host)]
     if mailbox is None or not all(is_loopback(f"//{host}") for host in hosts):
         raise ProblemError(common.NOT_FOUND)

@@ -5,6 +5,7 @@ from aiohttp import web
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import all_faults
 from identity_service.domain.fields import noted
+from identity_service.domain.sessions import Caller
 from identity_service.domain.usernames import Username
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.field_errors import fields_called
@@ -47,11 +48,10 @@ from service_kit.problems import accounts, common
         accounts.BUSY,
     ),
 )
-async def sign_up(request: web.Request) -> web.Response:
+async def sign_up(context: RequestContext) -> web.Response:
     """Make an account."""
-    context = RequestContext(request)
     context.transport.refuse_foreign(context.page)
-    payload = await read_payload(request, SignUpPayload, form=True)
+    payload = await read_payload(context.request, SignUpPayload, form=True)
     wanted = SignUp(
         username=payload.username,
         email=payload.email,
@@ -63,10 +63,8 @@ async def sign_up(request: web.Request) -> web.Response:
 
 
 @operation("GET", "/api/users/me", tag=Tag.ACCOUNT, access=USERS, returns=UserBody)
-async def show_me(request: web.Request) -> web.Response:
+async def show_me(context: RequestContext, caller: Caller) -> web.Response:
     """Show the caller's account."""
-    context = RequestContext(request)
-    caller = await context.caller()
     return json_response(UserBody.of(await context.services.users.get(caller.user_id)))
 
 
@@ -85,12 +83,10 @@ async def show_me(request: web.Request) -> web.Response:
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )
-async def change_me(request: web.Request) -> web.Response:
+async def change_me(context: RequestContext, caller: Caller) -> web.Response:
     """Change the caller's username or e-mail address."""
-    context = RequestContext(request)
-    caller = await context.caller()
     users = context.services.users
-    wanted = profile_changes(await read_payload(request, ProfilePayload))
+    wanted = profile_changes(await read_payload(context.request, ProfilePayload))
     changes = wanted.to(await users.get(caller.user_id))
     if changes.email is not None:
         context.require_fresh(caller)
@@ -106,17 +102,11 @@ async def change_me(request: web.Request) -> web.Response:
     access=USERS,
     body=PasswordPayload,
     returns=MessageBody,
-    problems=(
-        accounts.WRONG_PASSWORD,
-        accounts.TOO_MANY_ATTEMPTS,
-        accounts.BUSY,
-    ),
+    problems=(accounts.WRONG_PASSWORD, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
 )
-async def change_password(request: web.Request) -> web.Response:
+async def change_password(context: RequestContext, caller: Caller) -> web.Response:
     """Change the caller's password, and end their other sessions."""
-    context = RequestContext(request)
-    caller = await context.caller()
-    payload = await read_payload(request, PasswordPayload)
+    payload = await read_payload(context.request, PasswordPayload)
     with fields_called({"password": "newPassword"}):
         await context.services.passwords.change(caller, payload.present, payload.new)
     return message_response("Password changed.")

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from identity_service.domain.mail import MailRequestKind
+from identity_service.domain.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import (
     ADMINS,
@@ -38,18 +39,17 @@ ACCEPTED: Final = Reply(MessageBody, HTTPStatus.ACCEPTED)
     returns=ACCEPTED,
     problems=(accounts.NOT_OFFERED, accounts.TOO_MANY_ATTEMPTS),
 )
-async def ask_for_password_reset(request: web.Request) -> web.Response:
+async def ask_for_password_reset(context: RequestContext) -> web.Response:
     """Have a link to choose a new password mailed.
 
     The response is the same whether the address has an account or not.
     """
-    return await ask_for_mail(request, MailRequestKind.PASSWORD_RESET)
+    return await ask_for_mail(context, MailRequestKind.PASSWORD_RESET)
 
 
-async def ask_for_mail(request: web.Request, kind: MailRequestKind) -> web.Response:
+async def ask_for_mail(context: RequestContext, kind: MailRequestKind) -> web.Response:
     """Have a mail sent to the address in the body; say no more than that."""
-    context = RequestContext(request)
-    payload = await read_payload(request, EmailPayload)
+    payload = await read_payload(context.request, EmailPayload)
     await context.services.accounts.mail_requests.ask(
         kind, payload.email, context.device
     )
@@ -65,13 +65,12 @@ async def ask_for_mail(request: web.Request, kind: MailRequestKind) -> web.Respo
     returns=MessageBody,
     problems=(accounts.TOKEN_REFUSED, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
 )
-async def reset_password(request: web.Request) -> web.Response:
+async def reset_password(context: RequestContext) -> web.Response:
     """Choose a new password with the token of a mail, and end every session.
 
     The token is that of a reset or of an invitation.
     """
-    context = RequestContext(request)
-    payload = await read_payload(request, NewPasswordPayload)
+    payload = await read_payload(context.request, NewPasswordPayload)
     await context.services.accounts.password_resets.confirm(
         payload.token, payload.password, context.device
     )
@@ -83,18 +82,14 @@ async def reset_password(request: web.Request) -> web.Response:
     f"{USER}/password-reset",
     tag=Tag.ADMINISTRATION,
     access=ADMINS,
+    fresh=True,
     path_parameters=USER_ID,
     returns=ACCEPTED,
-    problems=(
-        accounts.ACCOUNT_NOT_FOUND,
-        accounts.NOT_OFFERED,
-        accounts.FRESH_CHECK_REQUIRED,
-    ),
+    problems=(accounts.ACCOUNT_NOT_FOUND, accounts.NOT_OFFERED),
 )
-async def send_password_reset(request: web.Request) -> web.Response:
+async def send_password_reset(context: RequestContext, admin: Caller) -> web.Response:
     """Mail a user a link to choose a new password."""
-    context = RequestContext(request)
-    admin = await context.admin()
-    context.require_fresh(admin)
-    await context.services.accounts.password_letters.send(user_id_in(request), admin)
+    await context.services.accounts.password_letters.send(
+        user_id_in(context.request), admin
+    )
     return message_response("A mail is on its way.", HTTPStatus.ACCEPTED)

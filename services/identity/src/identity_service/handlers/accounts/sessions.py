@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from identity_service.domain.errors import NoRefreshTokenError, UnknownRefreshTokenError
+from identity_service.domain.sessions import Caller
 from identity_service.domain.users import User
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
@@ -48,11 +49,10 @@ from service_kit.problems import ProblemError, accounts, common
         accounts.BUSY,
     ),
 )
-async def sign_in(request: web.Request) -> web.Response:
+async def sign_in(context: RequestContext) -> web.Response:
     """Begin a session, and get a token pair."""
-    context = RequestContext(request)
     transport = context.transport.to_page(context.page)
-    payload = await read_payload(request, SignInPayload, form=True)
+    payload = await read_payload(context.request, SignInPayload, form=True)
     user, pair = await context.services.sign_ins.sign_in(
         payload.username, payload.password, context.device
     )
@@ -96,13 +96,12 @@ def signed_in_response(
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )
-async def refresh(request: web.Request) -> web.Response:
+async def refresh(context: RequestContext) -> web.Response:
     """Get the next token pair of a session."""
-    context = RequestContext(request)
     transport = context.transport
-    match (await read_members(request, form=True)).get("refreshToken"):
+    match (await read_members(context.request, form=True)).get("refreshToken"):
         case None | "":
-            untrusted_tokens = transport.read_refresh_tokens(request)
+            untrusted_tokens = transport.read_refresh_tokens(context.request)
             if not untrusted_tokens:
                 context.note_missing_cookies(transport)
                 raise NoRefreshTokenError
@@ -127,15 +126,14 @@ async def refresh(request: web.Request) -> web.Response:
     body_types=JSON_OR_FORM,
     returns=MessageBody,
 )
-async def sign_out(request: web.Request) -> web.Response:
+async def sign_out(context: RequestContext) -> web.Response:
     """End a session, and clear its cookies: done whatever the request holds."""
-    context = RequestContext(request)
     transport = context.transport
     is_own_page = context.page is Page.OURS
-    in_body = await _refresh_token_in_body(request)
+    in_body = await _refresh_token_in_body(context.request)
     untrusted_tokens: tuple[str, ...] = () if in_body is None else (in_body,)
     if not untrusted_tokens and is_own_page:
-        untrusted_tokens = transport.read_refresh_tokens(request)
+        untrusted_tokens = transport.read_refresh_tokens(context.request)
     caller = await context.caller_or_none()
     await context.services.sessions.sign_out(
         untrusted_tokens, caller.session_id if caller else None, context.device
@@ -156,16 +154,10 @@ async def _refresh_token_in_body(request: web.Request) -> str | None:
 
 
 @operation(
-    "GET",
-    "/api/users/me/sessions",
-    tag=Tag.ACCOUNT,
-    access=USERS,
-    returns=SessionsBody,
+    "GET", "/api/users/me/sessions", tag=Tag.ACCOUNT, access=USERS, returns=SessionsBody
 )
-async def list_sessions(request: web.Request) -> web.Response:
+async def list_sessions(context: RequestContext, caller: Caller) -> web.Response:
     """List the caller's sessions."""
-    context = RequestContext(request)
-    caller = await context.caller()
     live = await context.services.sessions.live(caller.user_id)
     return json_response(
         SessionsBody(
@@ -188,24 +180,18 @@ async def list_sessions(request: web.Request) -> web.Response:
     returns=MessageBody,
     problems=(accounts.SESSION_NOT_FOUND,),
 )
-async def end_session(request: web.Request) -> web.Response:
+async def end_session(context: RequestContext, caller: Caller) -> web.Response:
     """End one of the caller's sessions."""
-    context = RequestContext(request)
-    caller = await context.caller()
-    await context.services.sessions.end_one(caller, request.match_info["session_id"])
+    await context.services.sessions.end_one(
+        caller, context.request.match_info["session_id"]
+    )
     return message_response("Session ended.")
 
 
 @operation(
-    "DELETE",
-    "/api/users/me/sessions",
-    tag=Tag.ACCOUNT,
-    access=USERS,
-    returns=EndedBody,
+    "DELETE", "/api/users/me/sessions", tag=Tag.ACCOUNT, access=USERS, returns=EndedBody
 )
-async def end_other_sessions(request: web.Request) -> web.Response:
+async def end_other_sessions(context: RequestContext, caller: Caller) -> web.Response:
     """End the caller's sessions, all but the one that asks."""
-    context = RequestContext(request)
-    caller = await context.caller()
     ended = await context.services.sessions.end_others(caller)
     return ended_response("Other sessions ended.", ended)

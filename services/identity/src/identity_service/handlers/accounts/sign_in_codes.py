@@ -26,12 +26,12 @@ from service_kit.problems import accounts, common
     returns=ACCEPTED,
     problems=(accounts.NOT_OFFERED, accounts.TOO_MANY_ATTEMPTS),
 )
-async def ask_for_sign_in_code(request: web.Request) -> web.Response:
+async def ask_for_sign_in_code(context: RequestContext) -> web.Response:
     """Have a code mailed that signs in once, to an address that has been verified.
 
     The response is the same whether the address has an account or not.
     """
-    return await ask_for_mail(request, MailRequestKind.SIGN_IN_CODE)
+    return await ask_for_mail(context, MailRequestKind.SIGN_IN_CODE)
 
 
 @operation(
@@ -49,11 +49,10 @@ async def ask_for_sign_in_code(request: web.Request) -> web.Response:
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )
-async def sign_in_with_code(request: web.Request) -> web.Response:
+async def sign_in_with_code(context: RequestContext) -> web.Response:
     """Begin a session with a mailed code, and get a token pair."""
-    context = RequestContext(request)
     transport = context.transport.to_page(context.page)
-    payload = await read_payload(request, SignInCodePayload)
+    payload = await read_payload(context.request, SignInCodePayload)
     user, pair = await context.services.accounts.code_sign_ins.sign_in(
         payload.email, payload.code, context.device
     )

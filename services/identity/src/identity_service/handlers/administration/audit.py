@@ -3,14 +3,11 @@
 from aiohttp import web
 
 from identity_service.domain.audit import AuditQuery
+from identity_service.domain.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
 from identity_service.handlers.queries import AuditLogQuery, read_query
-from identity_service.handlers.responses import (
-    AuditEventBody,
-    AuditPage,
-    json_response,
-)
+from identity_service.handlers.responses import AuditEventBody, AuditPage, json_response
 from service_kit.operations import Tag
 
 
@@ -22,11 +19,9 @@ from service_kit.operations import Tag
     query=AuditLogQuery,
     returns=AuditPage,
 )
-async def list_audit_events(request: web.Request) -> web.Response:
+async def list_audit_events(context: RequestContext, _: Caller) -> web.Response:
     """List what happened, newest first."""
-    context = RequestContext(request)
-    await context.admin()
-    query = read_query(request, AuditLogQuery)
+    query = read_query(context.request, AuditLogQuery)
     wanted = AuditQuery(
         limit=query.limit + 1,
         before_id=query.cursor,

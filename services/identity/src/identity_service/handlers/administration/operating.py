@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Self
 
 from aiohttp import hdrs, web
 
+from identity_service.domain.sessions import Caller
 from identity_service.domain.signing_keys import KeyLife
 from identity_service.gateways import GatewayStatus
 from identity_service.handlers.context import RequestContext
@@ -118,13 +119,11 @@ class GatewaysBody(Body):
         Reply(MessageBody, HTTPStatus.ACCEPTED, headers=(hdrs.RETRY_AFTER,)),
     ),
 )
-async def show_audit_chain(request: web.Request) -> web.Response:
+async def show_audit_chain(context: RequestContext, _: Caller) -> web.Response:
     """Show whether the audit log is whole.
 
     The response is 202 while a long chain is still being followed.
     """
-    context = RequestContext(request)
-    await context.admin()
     verdict = await context.services.audit_chain.verdict()
     if verdict is not None:
         return json_response(AuditChainBody.of(verdict))
@@ -141,10 +140,8 @@ async def show_audit_chain(request: web.Request) -> web.Response:
     access=ADMINS,
     returns=KeyLivesBody,
 )
-async def list_signing_keys(request: web.Request) -> web.Response:
+async def list_signing_keys(context: RequestContext, _: Caller) -> web.Response:
     """List the signing keys with their schedule."""
-    context = RequestContext(request)
-    await context.admin()
     services = context.services
     records, now = await services.keys.refresh(), services.clock()
     lives = services.settings.key_schedule.lives(records, now)
@@ -154,16 +151,10 @@ async def list_signing_keys(request: web.Request) -> web.Response:
 
 
 @operation(
-    "GET",
-    "/api/gateway",
-    tag=Tag.ADMINISTRATION,
-    access=ADMINS,
-    returns=GatewaysBody,
+    "GET", "/api/gateway", tag=Tag.ADMINISTRATION, access=ADMINS, returns=GatewaysBody
 )
-async def list_gateways(request: web.Request) -> web.Response:
+async def list_gateways(context: RequestContext, _: Caller) -> web.Response:
     """List the gateways with their status."""
-    context = RequestContext(request)
-    await context.admin()
     statuses = await context.services.gateways.status()
     return json_response(
         GatewaysBody(gateways=[GatewayBody.of(status) for status in statuses])

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from identity_service.domain.roles import Role
+from identity_service.domain.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
 from identity_service.handlers.payloads import RolePayload, read_payload
@@ -23,10 +24,8 @@ from service_kit.problems import accounts
 @operation(
     "GET", "/api/roles", tag=Tag.ADMINISTRATION, access=ADMINS, returns=RolesBody
 )
-async def list_roles(request: web.Request) -> web.Response:
+async def list_roles(context: RequestContext, _: Caller) -> web.Response:
     """List the roles."""
-    context = RequestContext(request)
-    await context.admin()
     roles = await context.services.roles.all()
     return json_response(
         RolesBody(
@@ -45,11 +44,9 @@ async def list_roles(request: web.Request) -> web.Response:
     returns=Reply(RoleBody, HTTPStatus.CREATED, headers=(hdrs.LOCATION,)),
     problems=(accounts.ROLE_EXISTS, accounts.TOO_MANY_ROLES),
 )
-async def add_role(request: web.Request) -> web.Response:
+async def add_role(context: RequestContext, admin: Caller) -> web.Response:
     """Add a role."""
-    context = RequestContext(request)
-    admin = await context.admin()
-    payload = await read_payload(request, RolePayload)
+    payload = await read_payload(context.request, RolePayload)
     role = Role.parse(payload.name, payload.description)
     await context.services.roles.add(role, admin)
     response = json_response(RoleBody.of(role))
@@ -67,9 +64,7 @@ async def add_role(request: web.Request) -> web.Response:
     returns=MessageBody,
     problems=(accounts.ROLE_NOT_FOUND, accounts.ROLE_IN_USE, accounts.ROLE_NEEDED),
 )
-async def remove_role(request: web.Request) -> web.Response:
+async def remove_role(context: RequestContext, admin: Caller) -> web.Response:
     """Remove a role that nobody has."""
-    context = RequestContext(request)
-    admin = await context.admin()
-    await context.services.roles.remove(request.match_info["name"], admin)
+    await context.services.roles.remove(context.request.match_info["name"], admin)
     return message_response("Role removed.")

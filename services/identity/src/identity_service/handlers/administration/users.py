@@ -7,6 +7,7 @@ from aiohttp import web
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import all_faults
 from identity_service.domain.fields import noted
+from identity_service.domain.sessions import Caller
 from identity_service.domain.usernames import Username
 from identity_service.handlers.accounts.me import profile_changes
 from identity_service.handlers.context import RequestContext
@@ -47,11 +48,9 @@ from service_kit.problems import accounts
     query=UsersQuery,
     returns=UserPage,
 )
-async def list_users(request: web.Request) -> web.Response:
+async def list_users(context: RequestContext, _: Caller) -> web.Response:
     """List users, or find those whose username or e-mail address has words."""
-    context = RequestContext(request)
-    await context.admin()
-    query = read_query(request, UsersQuery)
+    query = read_query(context.request, UsersQuery)
     found = await context.services.users.page(
         query.search, query.cursor or 0, query.limit + 1
     )
@@ -69,23 +68,20 @@ async def list_users(request: web.Request) -> web.Response:
     "/api/users",
     tag=Tag.ADMINISTRATION,
     access=ADMINS,
+    fresh=True,
     body=NewUserPayload,
     returns=Reply(CreatedUserBody, HTTPStatus.CREATED),
     problems=(
         accounts.USERNAME_TAKEN,
         accounts.EMAIL_TAKEN,
         accounts.UNKNOWN_ROLE,
-        accounts.FRESH_CHECK_REQUIRED,
         accounts.NOT_OFFERED,
         accounts.BUSY,
     ),
 )
-async def create_user(request: web.Request) -> web.Response:
+async def create_user(context: RequestContext, admin: Caller) -> web.Response:
     """Make a user, who is invited by mail or gets a temporary password."""
-    context = RequestContext(request)
-    admin = await context.admin()
-    context.require_fresh(admin)
-    payload = await read_payload(request, NewUserPayload)
+    payload = await read_payload(context.request, NewUserPayload)
     wanted = _wanted_user(payload)
     invitations = context.services.accounts.invitations
     members: dict[str, str] = {}
@@ -106,11 +102,9 @@ async def create_user(request: web.Request) -> web.Response:
     returns=UserBody,
     problems=(accounts.ACCOUNT_NOT_FOUND,),
 )
-async def show_user(request: web.Request) -> web.Response:
+async def show_user(context: RequestContext, _: Caller) -> web.Response:
     """Show a user."""
-    context = RequestContext(request)
-    await context.admin()
-    user = await context.services.users.get(user_id_in(request))
+    user = await context.services.users.get(user_id_in(context.request))
     return json_response(UserBody.of(user))
 
 
@@ -131,15 +125,15 @@ async def show_user(request: web.Request) -> web.Response:
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )
-async def change_user(request: web.Request) -> web.Response:
+async def change_user(context: RequestContext, admin: Caller) -> web.Response:
     """Change a user's name or e-mail address, or disable the account."""
-    context = RequestContext(request)
-    admin = await context.admin()
-    payload = await read_payload(request, UserPayload)
+    payload = await read_payload(context.request, UserPayload)
     changes = profile_changes(payload, disabled=payload.disabled)
     if changes.email is not None:
         context.require_fresh(admin)
-    user = await context.services.users.change(user_id_in(request), changes, admin)
+    user = await context.services.users.change(
+        user_id_in(context.request), changes, admin
+    )
     return json_response(UserBody.of(user))
 
 
@@ -148,20 +142,14 @@ async def change_user(request: web.Request) -> web.Response:
     USER,
     tag=Tag.ADMINISTRATION,
     access=ADMINS,
+    fresh=True,
     path_parameters=USER_ID,
     returns=MessageBody,
-    problems=(
-        accounts.ACCOUNT_NOT_FOUND,
-        accounts.LAST_ADMIN,
-        accounts.FRESH_CHECK_REQUIRED,
-    ),
+    problems=(accounts.ACCOUNT_NOT_FOUND, accounts.LAST_ADMIN),
 )
-async def delete_user(request: web.Request) -> web.Response:
+async def delete_user(context: RequestContext, admin: Caller) -> web.Response:
     """Delete a user."""
-    context = RequestContext(request)
-    admin = await context.admin()
-    context.require_fresh(admin)
-    await context.services.users.delete(user_id_in(request), admin)
+    await context.services.users.delete(user_id_in(context.request), admin)
     return message_response("Account deleted.")
 
 
@@ -170,24 +158,19 @@ async def delete_user(request: web.Request) -> web.Response:
     f"{USER}/roles",
     tag=Tag.ADMINISTRATION,
     access=ADMINS,
+    fresh=True,
     path_parameters=USER_ID,
     body=RolesPayload,
     returns=UserBody,
-    problems=(
-        accounts.ACCOUNT_NOT_FOUND,
-        accounts.UNKNOWN_ROLE,
-        accounts.LAST_ADMIN,
-        accounts.FRESH_CHECK_REQUIRED,
-    ),
+    problems=(accounts.ACCOUNT_NOT_FOUND, accounts.UNKNOWN_ROLE, accounts.LAST_ADMIN),
 )
-async def set_roles(request: web.Request) -> web.Response:
+async def set_roles(context: RequestContext, admin: Caller) -> web.Response:
     """Give a user these roles and no others."""
-    context = RequestContext(request)
-    admin = await context.admin()
-    context.require_fresh(admin)
-    payload = await read_payload(request, RolesPayload)
+    payload = await read_payload(context.request, RolesPayload)
     names = map(role_name, payload.roles)
-    user = await context.services.users.set_roles(user_id_in(request), names, admin)
+    user = await context.services.users.set_roles(
+        user_id_in(context.request), names, admin
+    )
     return json_response(UserBody.of(user))
 
 
@@ -200,11 +183,11 @@ async def set_roles(request: web.Request) -> web.Response:
     returns=EndedBody,
     problems=(accounts.ACCOUNT_NOT_FOUND,),
 )
-async def end_sessions(request: web.Request) -> web.Response:
+async def end_sessions(context: RequestContext, admin: Caller) -> web.Response:
     """End every session of a user."""
-    context = RequestContext(request)
-    admin = await context.admin()
-    ended = await context.services.users.end_sessions(user_id_in(request), admin)
+    ended = await context.services.users.end_sessions(
+        user_id_in(context.request), admin
+    )
     return ended_response("Sessions ended.", ended)
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from identity_service.domain.sessions import Caller
 from identity_service.handlers.accounts.sessions import signed_in_response
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.factors.models import (
@@ -40,11 +41,10 @@ from service_kit.problems import accounts, common
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )
-async def complete_sign_in(request: web.Request) -> web.Response:
+async def complete_sign_in(context: RequestContext) -> web.Response:
     """Give the second factor of a sign-in, and get a token pair."""
-    context = RequestContext(request)
     transport = context.transport.to_page(context.page)
-    payload = await read_payload(request, SecondFactorPayload)
+    payload = await read_payload(context.request, SecondFactorPayload)
     user, pair = await context.services.factors.second_steps.complete(
         payload.challenge, payload.proof, context.device
     )
@@ -60,14 +60,12 @@ async def complete_sign_in(request: web.Request) -> web.Response:
     returns=MessageBody,
     problems=(accounts.WRONG_PROOF, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
 )
-async def check_afresh(request: web.Request) -> web.Response:
+async def check_afresh(context: RequestContext, caller: Caller) -> web.Response:
     """Prove again who one is, for what asks for a fresh check.
 
     By the password, or by one second factor.
     """
-    context = RequestContext(request)
-    caller = await context.caller()
-    payload = await read_payload(request, FreshCheckPayload)
+    payload = await read_payload(context.request, FreshCheckPayload)
     if (password := payload.only_password) is not None:
         await context.services.fresh_checks.by_password(caller, password)
     else:
@@ -76,16 +74,10 @@ async def check_afresh(request: web.Request) -> web.Response:
 
 
 @operation(
-    "GET",
-    "/api/users/me/factors",
-    tag=Tag.ACCOUNT,
-    access=USERS,
-    returns=FactorsBody,
+    "GET", "/api/users/me/factors", tag=Tag.ACCOUNT, access=USERS, returns=FactorsBody
 )
-async def show_factors(request: web.Request) -> web.Response:
+async def show_factors(context: RequestContext, caller: Caller) -> web.Response:
     """Show which second factors the caller has."""
-    context = RequestContext(request)
-    caller = await context.caller()
     factors = await context.services.factors.totp.factors(caller.user_id)
     return json_response(
         FactorsBody(
@@ -101,20 +93,15 @@ async def show_factors(request: web.Request) -> web.Response:
     "/api/users/me/totp",
     tag=Tag.ACCOUNT,
     access=USERS,
+    fresh=True,
     returns=TotpBody,
-    problems=(
-        accounts.FRESH_CHECK_REQUIRED,
-        accounts.TOTP_PRESENT,
-        accounts.TOO_MANY_ATTEMPTS,
-    ),
+    problems=(accounts.TOTP_PRESENT, accounts.TOO_MANY_ATTEMPTS),
 )
-async def begin_totp(request: web.Request) -> web.Response:
+async def begin_totp(context: RequestContext, caller: Caller) -> web.Response:
     """Get a secret for an authenticator app.
 
     It counts once a code has confirmed it.
     """
-    context = RequestContext(request)
-    caller = await context.fresh_caller()
     new = await context.services.factors.totp.begin(caller)
     qr_code = await asyncio.to_thread(totp.qr_code, new.uri)
     return json_response(TotpBody(secret=new.secret, uri=new.uri, qr_code=qr_code))
@@ -125,19 +112,14 @@ async def begin_totp(request: web.Request) -> web.Response:
     "/api/users/me/totp/confirm",
     tag=Tag.ACCOUNT,
     access=USERS,
+    fresh=True,
     body=CodePayload,
     returns=RecoveryCodesBody,
-    problems=(
-        accounts.FRESH_CHECK_REQUIRED,
-        accounts.WRONG_PROOF,
-        accounts.TOO_MANY_ATTEMPTS,
-    ),
+    problems=(accounts.WRONG_PROOF, accounts.TOO_MANY_ATTEMPTS),
 )
-async def confirm_totp(request: web.Request) -> web.Response:
+async def confirm_totp(context: RequestContext, caller: Caller) -> web.Response:
     """Confirm an authenticator app by its first code, and get recovery codes."""
-    context = RequestContext(request)
-    caller = await context.fresh_caller()
-    payload = await read_payload(request, CodePayload)
+    payload = await read_payload(context.request, CodePayload)
     codes = await context.services.factors.totp.confirm(caller, payload.code)
     return json_response(RecoveryCodesBody(recovery_codes=codes))
 
@@ -147,17 +129,12 @@ async def confirm_totp(request: web.Request) -> web.Response:
     "/api/users/me/totp",
     tag=Tag.ACCOUNT,
     access=USERS,
+    fresh=True,
     returns=MessageBody,
-    problems=(
-        accounts.FRESH_CHECK_REQUIRED,
-        accounts.FACTOR_NOT_FOUND,
-        accounts.TOO_MANY_ATTEMPTS,
-    ),
+    problems=(accounts.FACTOR_NOT_FOUND, accounts.TOO_MANY_ATTEMPTS),
 )
-async def remove_totp(request: web.Request) -> web.Response:
+async def remove_totp(context: RequestContext, caller: Caller) -> web.Response:
     """Remove the caller's authenticator app."""
-    context = RequestContext(request)
-    caller = await context.fresh_caller()
     await context.services.factors.totp.remove(caller)
     return message_response("Authenticator app removed.")
 
@@ -167,17 +144,12 @@ async def remove_totp(request: web.Request) -> web.Response:
     "/api/users/me/recovery-codes",
     tag=Tag.ACCOUNT,
     access=USERS,
+    fresh=True,
     returns=RecoveryCodesBody,
-    problems=(
-        accounts.FRESH_CHECK_REQUIRED,
-        accounts.FACTOR_NOT_FOUND,
-        accounts.TOO_MANY_ATTEMPTS,
-    ),
+    problems=(accounts.FACTOR_NOT_FOUND, accounts.TOO_MANY_ATTEMPTS),
 )
-async def renew_recovery_codes(request: web.Request) -> web.Response:
+async def renew_recovery_codes(context: RequestContext, caller: Caller) -> web.Response:
     """Get new recovery codes in place of the old."""
-    context = RequestContext(request)
-    caller = await context.fresh_caller()
     codes = await context.services.factors.totp.renew_recovery_codes(caller)
     return json_response(RecoveryCodesBody(recovery_codes=codes))
 
@@ -191,14 +163,13 @@ async def renew_recovery_codes(request: web.Request) -> web.Response:
     returns=MessageBody,
     problems=(accounts.TOKEN_REFUSED, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
 )
-async def undo_factor_change(request: web.Request) -> web.Response:
+async def undo_factor_change(context: RequestContext) -> web.Response:
     """Undo a change of second factors, with the token of the mail that announced it.
 
     What was added is removed, recovery codes too. Every session ends, and the password
     is good no more: a mail lets its reader choose a new one.
     """
-    context = RequestContext(request)
-    payload = await read_payload(request, MailedTokenPayload)
+    payload = await read_payload(context.request, MailedTokenPayload)
     await context.services.accounts.factor_undos.undo(payload.token, context.device)
     return message_response(
         "Nobody is signed in any more. A mail to choose a new password is on its way."

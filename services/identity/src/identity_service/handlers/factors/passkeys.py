@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
+from identity_service.domain.sessions import Caller
 from identity_service.handlers.accounts.sessions import signed_in_response
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.factors.models import (
@@ -40,9 +41,9 @@ _ID: Final = {"passkey_id": PathParameter("The passkey's id.", "A" * 43)}
     access=ANYBODY,
     returns=OptionsBody,
 )
-async def begin_passkey_use(request: web.Request) -> web.Response:
+async def begin_passkey_use(context: RequestContext) -> web.Response:
     """Get what a browser has a passkey sign, for any of the ways to use one."""
-    options = RequestContext(request).services.factors.passkey_sign_ins.options()
+    options = context.services.factors.passkey_sign_ins.options()
     return json_response(options)
 
 
@@ -59,11 +60,10 @@ async def begin_passkey_use(request: web.Request) -> web.Response:
         accounts.TOO_MANY_ATTEMPTS,
     ),
 )
-async def sign_in_by_passkey(request: web.Request) -> web.Response:
+async def sign_in_by_passkey(context: RequestContext) -> web.Response:
     """Begin a session by a passkey alone, and get a token pair."""
-    context = RequestContext(request)
     transport = context.transport.to_page(context.page)
-    payload = await read_payload(request, CredentialPayload)
+    payload = await read_payload(context.request, CredentialPayload)
     user, pair = await context.services.factors.passkey_sign_ins.sign_in(
         payload.credential, context.device
     )
@@ -75,17 +75,12 @@ async def sign_in_by_passkey(request: web.Request) -> web.Response:
     f"{_PASSKEYS}/options",
     tag=Tag.ACCOUNT,
     access=USERS,
+    fresh=True,
     returns=OptionsBody,
-    problems=(
-        accounts.FRESH_CHECK_REQUIRED,
-        accounts.TOO_MANY_PASSKEYS,
-        accounts.TOO_MANY_ATTEMPTS,
-    ),
+    problems=(accounts.TOO_MANY_PASSKEYS, accounts.TOO_MANY_ATTEMPTS),
 )
-async def begin_passkey(request: web.Request) -> web.Response:
+async def begin_passkey(context: RequestContext, caller: Caller) -> web.Response:
     """Get what a browser makes a passkey by."""
-    context = RequestContext(request)
-    caller = await context.fresh_caller()
     return json_response(await context.services.factors.passkeys.options(caller))
 
 
@@ -94,19 +89,14 @@ async def begin_passkey(request: web.Request) -> web.Response:
     _PASSKEYS,
     tag=Tag.ACCOUNT,
     access=USERS,
+    fresh=True,
     body=NewPasskeyPayload,
     returns=Reply(NewPasskeyBody, HTTPStatus.CREATED, headers=(hdrs.LOCATION,)),
-    problems=(
-        accounts.FRESH_CHECK_REQUIRED,
-        accounts.WRONG_PROOF,
-        accounts.TOO_MANY_ATTEMPTS,
-    ),
+    problems=(accounts.WRONG_PROOF, accounts.TOO_MANY_ATTEMPTS),
 )
-async def register_passkey(request: web.Request) -> web.Response:
+async def register_passkey(context: RequestContext, caller: Caller) -> web.Response:
     """Register a passkey that a browser has made."""
-    context = RequestContext(request)
-    caller = await context.fresh_caller()
-    payload = await read_payload(request, NewPasskeyPayload)
+    payload = await read_payload(context.request, NewPasskeyPayload)
     passkey, codes = await context.services.factors.passkeys.register(
         caller, payload.credential, payload.name
     )
@@ -118,10 +108,8 @@ async def register_passkey(request: web.Request) -> web.Response:
 
 
 @operation("GET", _PASSKEYS, tag=Tag.ACCOUNT, access=USERS, returns=PasskeysBody)
-async def list_passkeys(request: web.Request) -> web.Response:
+async def list_passkeys(context: RequestContext, caller: Caller) -> web.Response:
     """List the caller's passkeys."""
-    context = RequestContext(request)
-    caller = await context.caller()
     found = await context.services.factors.passkeys.all(caller.user_id)
     bodies = [PasskeyBody.of(passkey) for passkey in found]
     return json_response(PasskeysBody(passkeys=bodies))
@@ -137,13 +125,11 @@ async def list_passkeys(request: web.Request) -> web.Response:
     returns=PasskeyBody,
     problems=(accounts.FACTOR_NOT_FOUND, accounts.TOO_MANY_ATTEMPTS),
 )
-async def rename_passkey(request: web.Request) -> web.Response:
+async def rename_passkey(context: RequestContext, caller: Caller) -> web.Response:
     """Name one of the caller's passkeys."""
-    context = RequestContext(request)
-    caller = await context.caller()
-    payload = await read_payload(request, PasskeyNamePayload)
+    payload = await read_payload(context.request, PasskeyNamePayload)
     passkey = await context.services.factors.passkeys.rename(
-        caller, request.match_info["passkey_id"], payload.name
+        caller, context.request.match_info["passkey_id"], payload.name
     )
     return json_response(PasskeyBody.of(passkey))
 
@@ -153,19 +139,14 @@ async def rename_passkey(request: web.Request) -> web.Response:
     _PASSKEY,
     tag=Tag.ACCOUNT,
     access=USERS,
+    fresh=True,
     path_parameters=_ID,
     returns=MessageBody,
-    problems=(
-        accounts.FRESH_CHECK_REQUIRED,
-        accounts.FACTOR_NOT_FOUND,
-        accounts.TOO_MANY_ATTEMPTS,
-    ),
+    problems=(accounts.FACTOR_NOT_FOUND, accounts.TOO_MANY_ATTEMPTS),
 )
-async def remove_passkey(request: web.Request) -> web.Response:
+async def remove_passkey(context: RequestContext, caller: Caller) -> web.Response:
     """Remove one of the caller's passkeys."""
-    context = RequestContext(request)
-    caller = await context.fresh_caller()
     await context.services.factors.passkeys.remove(
-        caller, request.match_info["passkey_id"]
+        caller, context.request.match_info["passkey_id"]
     )
     return message_response("Passkey removed.")

@@ -17,17 +17,17 @@ from service_kit.operations import ANYBODY, Tag
     access=ANYBODY,
     returns=published(JwksBody, media_type="application/jwk-set+json"),
 )
-async def show_jwks(request: web.Request) -> web.Response:
+async def show_jwks(context: RequestContext) -> web.Response:
     """Show the keys that verify access tokens (RFC 7517)."""
-    keys = RequestContext(request).services.keys
+    keys = context.services.keys
 
     async def respond() -> web.Response:
         jwks = keys.jwks()
         return conditional_response(
-            request,
+            context.request,
             jwks.body,
             media_type="application/jwk-set+json",
             cache_control=f"public, max-age={int(jwks.max_age.total_seconds())}",
         )
 
-    return await waited_response(request, keys.watch, respond)
+    return await waited_response(context.request, keys.watch, respond)

@@ -50,9 +50,9 @@ def _metadata(issuer: str, *, has_mailbox: bool) -> bytes:
     access=ANYBODY,
     returns=published(MetadataBody),
 )
-async def show_metadata(request: web.Request) -> web.Response:
+async def show_metadata(context: RequestContext) -> web.Response:
     """Describe the issuer (RFC 8414)."""
-    return _show(request)
+    return _show(context)
 
 
 @operation(
@@ -62,15 +62,15 @@ async def show_metadata(request: web.Request) -> web.Response:
     access=ANYBODY,
     returns=published(MetadataBody),
 )
-async def show_openid_configuration(request: web.Request) -> web.Response:
+async def show_openid_configuration(context: RequestContext) -> web.Response:
     """Describe the issuer, where clients of OpenID Connect look."""
-    return _show(request)
+    return _show(context)
 
 
-def _show(request: web.Request) -> web.Response:
-    settings = RequestContext(request).services.settings
+def _show(context: RequestContext) -> web.Response:
+    settings = context.services.settings
     return conditional_response(
-        request,
+        context.request,
         _metadata(settings.issuer, has_mailbox=settings.mailbox),
         media_type="application/json",
         cache_control=_CACHE_CONTROL,

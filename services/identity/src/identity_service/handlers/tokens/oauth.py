@@ -31,11 +31,11 @@ _logger: Final = logging.getLogger(__name__)
     returns=IntrospectionBody,
     problems=(accounts.INVALID_CLIENT,),
 )
-async def introspect(request: web.Request) -> web.Response:
+async def introspect(context: RequestContext) -> web.Response:
     """Tell a service what a token says, if it is live (RFC 7662)."""
-    services = RequestContext(request).services
-    form = await _read_form(request)
-    client_id, secret = _client_credentials(request, form)
+    services = context.services
+    form = await _read_form(context.request)
+    client_id, secret = _client_credentials(context.request, form)
     if not services.settings.introspection_clients.match(client_id, secret):
         _logger.warning("introspection_refused", extra={"client": client_id[:64]})
         raise ProblemError(accounts.INVALID_CLIENT)
@@ -55,10 +55,9 @@ async def introspect(request: web.Request) -> web.Response:
     returns=Reply(media_type=None),
     problems=(accounts.UNSUPPORTED_TOKEN_TYPE,),
 )
-async def revoke(request: web.Request) -> web.Response:
+async def revoke(context: RequestContext) -> web.Response:
     """End the session of a token (RFC 7009)."""
-    context = RequestContext(request)
-    form = await _read_form(request)
+    form = await _read_form(context.request)
     await context.services.token_introspection.revoke(
         _token(form), form.get("token_type_hint"), context.device
     )

@@ -35,18 +35,18 @@ _MEDIA_TYPE: Final = "application/statuslist+jwt"
     returns=published(None, media_type=_MEDIA_TYPE),
     problems=(accounts.HISTORY_NOT_SUPPORTED, common.NOT_FOUND),
 )
-async def show_status_list(request: web.Request) -> web.Response:
+async def show_status_list(context: RequestContext) -> web.Response:
     """Show a Token Status List (draft-ietf-oauth-status-list section 8)."""
-    if "time" in request.query:
+    if "time" in context.request.query:
         raise ProblemError(accounts.HISTORY_NOT_SUPPORTED)
-    status_lists = RequestContext(request).services.status_lists
-    name = request.match_info["name"]
-    is_gzipped = accepts_gzip(request)
+    status_lists = context.services.status_lists
+    name = context.request.match_info["name"]
+    is_gzipped = accepts_gzip(context.request)
 
     async def respond() -> web.Response:
         published = await status_lists.get(name)
         return conditional_response(
-            request,
+            context.request,
             published.gzipped if is_gzipped else published.body,
             media_type=_MEDIA_TYPE,
             cache_control=REVALIDATE,
@@ -55,7 +55,9 @@ async def show_status_list(request: web.Request) -> web.Response:
             version=published.version,
         )
 
-    return await waited_response(request, await status_lists.watch(name), respond)
+    return await waited_response(
+        context.request, await status_lists.watch(name), respond
+    )
 
 
 @operation(
@@ -65,11 +67,11 @@ async def show_status_list(request: web.Request) -> web.Response:
     access=ANYBODY,
     returns=published(StatusListsBody),
 )
-async def list_status_lists(request: web.Request) -> web.Response:
+async def list_status_lists(context: RequestContext) -> web.Response:
     """List the status lists (section 9.1)."""
-    uris = await RequestContext(request).services.status_lists.uris()
+    uris = await context.services.status_lists.uris()
     return conditional_response(
-        request,
+        context.request,
         json.dumps({"status_lists": uris}).encode(),
         media_type="application/json",
         cache_control=REVALIDATE,
