@@ -279,7 +279,9 @@ async def test_only_a_token_that_undoes_something_costs_a_hash(
     services.hasher.close()  # whoever asks it for a hash fails
     try:
         with pytest.raises(OneTimeTokenRefusedError):
-            await services.accounts.email_changes.undo("A" * 64, Device("test", "::1"))
+            await services.accounts.undoing.undo_email_change(
+                "A" * 64, Device("test", "::1")
+            )
     finally:
         await services.close()
 

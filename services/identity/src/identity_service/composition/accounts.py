@@ -16,7 +16,6 @@ from identity_service.settings import Settings
 from identity_service.usecases.accounts.departures import Departures
 from identity_service.usecases.accounts.email_changes import EmailChanges
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
-from identity_service.usecases.accounts.factor_undos import FactorUndos
 from identity_service.usecases.accounts.invitations import Invitations
 from identity_service.usecases.accounts.mailed_codes import CodeSignIns
 from identity_service.usecases.accounts.password_letters import PasswordLetters
@@ -50,7 +49,7 @@ class AccountServices:
     password_resets: PasswordResets
     email_verifications: EmailVerifications
     email_changes: EmailChanges
-    factor_undos: FactorUndos
+    undoing: Undoing
     code_sign_ins: CodeSignIns
     invitations: Invitations
     departures: Departures
@@ -81,13 +80,6 @@ def compose_accounts(
         clock=clock,
     )
     token_uses = TokenUses(database, tokens=tokens, throttle=throttle, audit=audit)
-    undoing = Undoing(
-        token_uses,
-        hasher=hasher,
-        password_letters=password_letters,
-        audit=audit,
-        clock=clock,
-    )
     email_verifications = EmailVerifications(
         database,
         mode=settings.email_verification,
@@ -142,7 +134,6 @@ def compose_accounts(
             database,
             tokens=tokens,
             token_uses=token_uses,
-            undoing=undoing,
             letters=email_change_letters,
             throttle=throttle,
             outbox=outbox,
@@ -150,7 +141,13 @@ def compose_accounts(
             clock=clock,
             mode=settings.email_verification,
         ),
-        factor_undos=FactorUndos(undoing),
+        undoing=Undoing(
+            token_uses,
+            hasher=hasher,
+            password_letters=password_letters,
+            audit=audit,
+            clock=clock,
+        ),
         code_sign_ins=code_sign_ins,
         invitations=Invitations(
             database,

@@ -113,7 +113,9 @@ async def undo_email_change(context: RequestContext) -> web.Response:
     lets its reader choose a new one.
     """
     payload = await read_payload(context.request, MailedTokenPayload)
-    await context.services.accounts.email_changes.undo(payload.token, context.device)
+    await context.services.accounts.undoing.undo_email_change(
+        payload.token, context.device
+    )
     return message_response(
         "The old e-mail address is back. A mail to choose a new password is on its way."
     )

@@ -170,7 +170,9 @@ async def undo_factor_change(context: RequestContext) -> web.Response:
     is good no more: a mail lets its reader choose a new one.
     """
     payload = await read_payload(context.request, MailedTokenPayload)
-    await context.services.accounts.factor_undos.undo(payload.token, context.device)
+    await context.services.accounts.undoing.undo_factor_change(
+        payload.token, context.device
+    )
     return message_response(
         "Nobody is signed in any more. A mail to choose a new password is on its way."
     )

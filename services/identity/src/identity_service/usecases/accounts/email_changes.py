@@ -1,10 +1,10 @@
-"""Change the e-mail address of an account: confirmed at the new one, undone by the old.
+"""Change the e-mail address of an account, confirmed at the new one.
 
 The response does not reveal whether the new address has an account. If it has, the
 mail to it says so, and contains no token that could confirm the change.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
@@ -15,15 +15,13 @@ from identity_service.domain.errors import (
     UserNotFoundError,
 )
 from identity_service.domain.mail import Letter, MailKind
-from identity_service.domain.one_time_tokens import UNDOES, Purpose, StoredToken
+from identity_service.domain.one_time_tokens import Purpose, StoredToken
 from identity_service.domain.sessions import Caller, Device
 from identity_service.domain.usernames import InvalidUsernameError, Username
 from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.accounts.factor_undos import remove_factors_since
 from identity_service.usecases.accounts.token_uses import TokenUses
-from identity_service.usecases.accounts.undoing import Undoing
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, in_words
@@ -44,7 +42,6 @@ class EmailChanges:
         *,
         tokens: OneTimeTokens,
         token_uses: TokenUses,
-        undoing: Undoing,
         letters: EmailChangeLetters,
         throttle: Throttle,
         outbox: Outbox,
@@ -55,7 +52,6 @@ class EmailChanges:
         self._database = database
         self._tokens = tokens
         self._token_uses = token_uses
-        self._undoing = undoing
         self._letters = letters
         self._throttle = throttle
         self._outbox = outbox
@@ -118,7 +114,7 @@ class EmailChanges:
                 refuse_foreign_address(_name_of(user), email)
             except InvalidUsernameError:
                 raise OneTimeTokenRefusedError from None
-            await self._set_address(unit, user, token)
+            await set_address(unit, user, token, self._clock())
             if not email.is_mailbox_of(user.email):
                 await self._letters.post(unit, user, email)
             event = AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device)
@@ -127,38 +123,18 @@ class EmailChanges:
         presented = await self._token_uses.present(untrusted_token, device)
         await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)
 
-    async def undo(self, untrusted_token: str, device: Device) -> None:
-        """Restore the old address, end all sessions, and mail a reset link to it.
 
-        Second factors added since are removed too, because the mails that announced
-        them went to the other address. So are tokens that undo later changes.
+async def set_address(
+    unit: Repositories, user: User, token: StoredToken, now: datetime
+) -> None:
+    """Give a user the address that a token of theirs was mailed for, as confirmed.
 
-        Raises
-        ------
-        OneTimeTokenRefusedError, TooManyAttemptsError, HashingBusyError
-        """
-
-        async def work(unit: Repositories, user: User, token: StoredToken) -> None:
-            await self._set_address(unit, user, token)
-            changed_at = token.created_at
-            await unit.one_time_tokens.remove_of_user(user.id, UNDOES, since=changed_at)
-            await remove_factors_since(unit, user.id, changed_at)
-
-        await self._undoing.undo(
-            untrusted_token, Purpose.EMAIL_CHANGE_UNDO, device, work
-        )
-
-    async def _set_address(
-        self, unit: Repositories, user: User, token: StoredToken
-    ) -> None:
-        now = self._clock()
-        await unit.users.rename(
-            user.id,
-            _name_of(user),
-            EmailAddress(token.email, token.email_key),
-            now,
-            email_verified_at=now,
-        )
+    Raises
+    ------
+    EmailTakenError
+    """
+    email = EmailAddress(token.email, token.email_key)
+    await unit.users.rename(user.id, _name_of(user), email, now, email_verified_at=now)
 
 
 def _name_of(user: User) -> Username:

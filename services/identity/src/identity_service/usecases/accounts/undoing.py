@@ -2,14 +2,17 @@
 
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.factors import APP
 from identity_service.domain.one_time_tokens import UNDOES, Purpose, StoredToken
 from identity_service.domain.sessions import Device, EndReason
 from identity_service.domain.users import User
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.accounts.email_changes import set_address
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.accounts.token_uses import Change, TokenUses
 from identity_service.usecases.audit import Audit
@@ -33,8 +36,9 @@ _RECORDED: Final[Mapping[Purpose, tuple[Action, EndReason]]] = {
 class Undoing:
     """Undoes things by the token of the mail that announced them.
 
-    An attacker knows the password or has a session. Neither remains valid,
-    a mail lets the owner choose a new password, and a scheduled deletion is cancelled.
+    An attacker knows the password or has a session. Neither remains valid, a mail lets
+    the owner choose a new password, and a scheduled deletion is cancelled. Tokens that
+    undo other changes stay valid, unless a method says otherwise.
     """
 
     def __init__(
@@ -52,21 +56,42 @@ class Undoing:
         self._audit = audit
         self._clock = clock
 
-    async def undo(
-        self,
-        untrusted_token: str,
-        purpose: Purpose,
-        device: Device,
-        change: Change,
-    ) -> None:
-        """Apply the change that undoes it, end all sessions, and mail a reset link.
+    async def undo_email_change(self, untrusted_token: str, device: Device) -> None:
+        """Restore the old address.
 
-        Tokens that undo other changes stay valid, unless ``change`` removes them.
+        Second factors added since are removed too, because the mails that announced
+        them went to the other address. So are tokens that undo later changes.
 
         Raises
         ------
         OneTimeTokenRefusedError, TooManyAttemptsError, HashingBusyError
         """
+
+        async def work(unit: Repositories, user: User, token: StoredToken) -> None:
+            since = token.created_at
+            await set_address(unit, user, token, self._clock())
+            await unit.one_time_tokens.remove_of_user(user.id, UNDOES, since=since)
+            await _remove_factors_since(unit, user.id, since)
+
+        await self._undo(untrusted_token, Purpose.EMAIL_CHANGE_UNDO, device, work)
+
+    async def undo_factor_change(self, untrusted_token: str, device: Device) -> None:
+        """Remove the added factor.
+
+        Recovery codes are removed in any case, since the attacker may have seen them.
+        Removed factors are not restored; their owner adds them again.
+
+        Raises
+        ------
+        OneTimeTokenRefusedError, TooManyAttemptsError, HashingBusyError
+        """
+        await self._undo(
+            untrusted_token, Purpose.FACTOR_CHANGE_UNDO, device, _remove_added_factor
+        )
+
+    async def _undo(
+        self, untrusted_token: str, purpose: Purpose, device: Device, change: Change
+    ) -> None:
         action, reason = _RECORDED[purpose]
         presented = await self._token_uses.present(untrusted_token, device)
         await self._token_uses.require(presented, purpose, device)
@@ -94,3 +119,28 @@ class Undoing:
             await self._audit.append(unit, event)
 
         await self._token_uses.spend(presented, purpose, device, work)
+
+
+async def _remove_added_factor(
+    unit: Repositories, user: User, token: StoredToken
+) -> None:
+    if token.about == APP:
+        app = await unit.factors.get_totp(user.id)
+        if app and app.confirmed_at and app.confirmed_at <= token.created_at:
+            await unit.factors.remove_totp(user.id)
+    elif token.about is not None:
+        await unit.passkeys.remove(user.id, token.about)
+    await unit.factors.remove_recovery_codes(user.id)
+
+
+async def _remove_factors_since(
+    unit: Repositories, user_id: int, moment: datetime
+) -> None:
+    """Remove what a locked user has got since then, and all recovery codes."""
+    app = await unit.factors.get_totp(user_id)
+    if app and (app.confirmed_at or app.created_at) >= moment:
+        await unit.factors.remove_totp(user_id)
+    for passkey in await unit.passkeys.of(user_id):
+        if passkey.created_at >= moment:
+            await unit.passkeys.remove(user_id, passkey.id)
+    await unit.factors.remove_recovery_codes(user_id)
