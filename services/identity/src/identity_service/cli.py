@@ -178,7 +178,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add(
     subparsers: _Subparsers, name: str, command: _Command | None, text: str
 ) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(name, help=text, description=text)
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=text, description=text
+    )
     parser.set_defaults(run=command)
     return parser
 
