@@ -65,8 +65,8 @@ class User:
     def name_in_mail(self) -> str:
         """What mails call the user: their name, once the address is known as theirs.
 
-        Until then whoever signed up chose both, and a stranger's mailbox would be told
-        what they chose for a name.
+        Until then both may be a stranger's choice, and the name a text that they want
+        the address's owner to read.
         """
         return self.email if self.email_verified_at is None else self.username
 

@@ -70,6 +70,11 @@ RolesInResponses = Annotated[
     described(maxItems=MOST_ROLES),
 ]
 
+Words = Annotated[
+    list[Annotated[str, text(64, "none")]], described(minItems=1, maxItems=16)
+]
+"""Values that a specification lists, such as those of ``amr``."""
+
 AccessTokenText = Annotated[
     str,
     text(

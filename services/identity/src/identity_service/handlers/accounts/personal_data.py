@@ -3,15 +3,21 @@
 from typing import Annotated, Self
 
 from identity_service.domain.sessions import Session
-from identity_service.handlers.factor_models import PasskeyBody
-from identity_service.handlers.published import Words
+from identity_service.handlers.factors.models import PasskeyBody
 from identity_service.handlers.responses import (
     AuditEventBody,
     Body,
     SessionBody,
     UserBody,
 )
-from identity_service.handlers.schemas import Count, EmailText, Moment, described, text
+from identity_service.handlers.schemas import (
+    Count,
+    EmailText,
+    Moment,
+    Words,
+    described,
+    text,
+)
 from identity_service.usecases.accounts.personal_data import MOST_EVENTS, PersonalData
 
 

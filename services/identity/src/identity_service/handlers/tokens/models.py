@@ -7,12 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel
 
-from identity_service.handlers.schemas import described, text
+from identity_service.handlers.schemas import Words, described, text
 
 Url = Annotated[str, text(2048, "https://id.example/oauth2/revoke", format="uri")]
-Words = Annotated[
-    list[Annotated[str, text(64, "none")]], described(minItems=1, maxItems=16)
-]
 Seconds = Annotated[
     int, described(format="int64", minimum=0, maximum=2**40, example=1_790_000_000)
 ]

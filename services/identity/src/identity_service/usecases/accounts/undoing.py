@@ -106,10 +106,8 @@ class Undoing:
             await unit.one_time_tokens.remove_of_user(user.id, set(Purpose) - UNDOES)
             if user.deletion_due_at is not None:
                 await unit.users.set_deletion_due_at(user.id, None, now)
-                kept = AuditEvent.by_user(
-                    Action.DELETION_CANCELLED, user.id, device.address
-                )
-                await self._audit.append(unit, kept)
+                event = AuditEvent.by_user(Action.DELETION_CANCELLED, user.id, device)
+                await self._audit.append(unit, event)
             restored = await unit.users.get(user.id)
             if restored is not None:
                 await self._password_letters.post(
