@@ -84,7 +84,12 @@ def test_limits_that_are_off_are_told(
 ) -> None:
     path = tmp_path / "gateway.toml"
     path.write_text(FILE)
-    assert explain(path, {}, Asked("GET", "/api/test", []), limits_rates=False) == 0
+    assert (
+        explain(
+            path, {}, RequestDescription("GET", "/api/test", []), limits_rates=False
+        )
+        == 0
+    )
     assert "rate limit  none" in capsys.readouterr().out
 
 

@@ -21,7 +21,9 @@ async def migrate(settings: DatabaseSettings, _: Namespace, write: Write) -> int
     return 0
 
 
-async def describe_schema(settings: DatabaseSettings, _: Namespace, write: Write) -> int:
+async def describe_schema(
+    settings: DatabaseSettings, _: Namespace, write: Write
+) -> int:
     """Say what is there, needed and pending; 1 if there is something to migrate."""
     engine = create_engine(settings.database_url, pool_size=1)
     try:
