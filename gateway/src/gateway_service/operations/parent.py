@@ -33,7 +33,7 @@ class Parent:
         loop: asyncio.AbstractEventLoop,
         deliver: Callable[[Sequence[bytes]], None],
     ) -> None:
-        """Deliver received lines; at their end stop this process as the supervisor does."""
+        """Deliver received lines; at their end stop this process."""
 
         def read() -> None:
             data = os.read(self._descriptor, _AT_ONCE)

@@ -67,7 +67,7 @@ class Supervisor:
     async def run(self) -> int:
         """Return the exit code once every worker has ended after a signal."""
         loop = asyncio.get_running_loop()
-        self._lookout = Lookout(loop, self._send_findings)
+        self._lookout = Lookout(loop, self._write_findings)
         self._spawn(self._lookout.adopt(self._last_good.config))
         first = [await self._start(worker) for worker in range(len(self._ports))]
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,9 +92,9 @@ class Supervisor:
         self._stopping.set()
         for ports in self._ports:
             ports.close()
-        self._send(SUPERVISOR_STOPS)
+        self._signal(SUPERVISOR_STOPS)
         loop = asyncio.get_running_loop()
-        loop.call_later(self._longest_stop, self._send, signal.SIGKILL)
+        loop.call_later(self._longest_stop, self._signal, signal.SIGKILL)
 
     def _begin_reload(self) -> None:
         self._spawn(self._reload())
@@ -107,21 +107,21 @@ class Supervisor:
                 await self._lookout.adopt(self._last_good.config)
             except ConfigError as error:
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
-                self._send(refusal_line(error.faults))
+                self._write(refusal_line(error.faults))
             else:
-                self._send(self._lookout.lines + good_line(text))
+                self._write(self._lookout.lines + good_line(text))
 
     async def _tidy(self) -> None:
         self._lookout.deliver_all()
         await asyncio.to_thread(self._last_good.follow_certificate)
 
-    def _send_findings(self, lines: bytes) -> None:
+    def _write_findings(self, lines: bytes) -> None:
         """Write lines to each worker that reads; others get them later."""
         for stdin in self._open_inputs():
             if stdin.transport.get_write_buffer_size() < _UNREAD_LIMIT:
                 stdin.write(lines)
 
-    def _send(self, lines: bytes) -> None:
+    def _write(self, lines: bytes) -> None:
         """Write lines to each worker, also to one that reads nothing for now.
 
         When it goes on it must not do so with an old configuration.
@@ -134,7 +134,7 @@ class Supervisor:
             if process.stdin is not None and not process.stdin.is_closing():
                 yield process.stdin
 
-    def _send(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> None:
         for process in self._running.values():
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)

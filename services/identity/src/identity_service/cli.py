@@ -148,15 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(top, "serve", None, "serve requests until SIGTERM")
     text = "name every fault of the settings; open nothing"
     _add(top, "check", commands.check, text)
-    for name, command, text in (
-        ("migrate", schema_commands.migrate, "bring the database to the schema needed"),
-        (
-            "schema",
-            schema_commands.describe_schema,
-            "say what is there, needed and pending",
-        ),
-    ):
-        _add(top, name, command, text).set_defaults(settings=DatabaseSettings)
+    _add_schema_commands(top)
     _add_user_commands(top)
     _add_mail_commands(_add(top, "mail", None, "list and resend mail"))
     _add_role_commands(_add(top, "roles", None, "list, add and remove roles"))
@@ -183,6 +175,15 @@ def _add(
     )
     parser.set_defaults(run=command)
     return parser
+
+
+def _add_schema_commands(top: _Subparsers) -> None:
+    text = "bring the database to the schema needed"
+    migrating = _add(top, "migrate", schema_commands.migrate, text)
+    text = "say what is there, needed and pending"
+    describing = _add(top, "schema", schema_commands.describe_schema, text)
+    for each in (migrating, describing):
+        each.set_defaults(settings=DatabaseSettings)
 
 
 def _add_user_commands(top: _Subparsers) -> None:

@@ -17,8 +17,8 @@ def usable_cores(root: Path = _ROOT) -> int:
     """Return how many cores this process may use, where the system says so; 1 at least.
 
     They are those that it may run on, and no more than a container's limit or a unit's
-    ``CPUQuota=`` leaves: a process that uses up its quota is stopped for the rest of the period,
-    all threads together.
+    ``CPUQuota=`` leaves: a process that uses up its quota is stopped for the rest of
+    the period, all threads together.
     """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
