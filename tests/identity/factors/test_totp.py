@@ -24,7 +24,7 @@ from tests.support.identity import (
 )
 from tests.support.qr_codes import read_rows
 
-from identity_service.handlers.factors.models import TotpBody
+from identity_service.handlers.factor_models import TotpBody
 
 
 def claims_of(access_token: str) -> Any:  # noqa: ANN401 - parsed JSON

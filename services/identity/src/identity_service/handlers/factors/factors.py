@@ -7,7 +7,7 @@ from aiohttp import web
 from identity_service.domain.sessions import Caller
 from identity_service.handlers.accounts.sessions import signed_in_response
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.factors.models import (
+from identity_service.handlers.factor_models import (
     CodePayload,
     FactorsBody,
     FreshCheckPayload,
