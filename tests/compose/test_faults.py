@@ -15,9 +15,9 @@ from typing import Final
 
 import pytest
 from tests.support.containers import Containers, crash, docker, engine_answers
-from tests.support.fault_rows import HEADS, row, verdict
+from tests.support.fault_rows import HEADS, of, row, verdict
 from tests.support.missing import skip_missing
-from tests.support.traffic import CONTENT, IDENTITY, SESSIONS, Traffic
+from tests.support.traffic import CONTENT, IDENTITY, OK, SESSIONS, Traffic, refuses
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -169,7 +169,10 @@ async def test_fault(containers: Containers, experiment: Experiment) -> None:
 
 
 async def test_restore(containers: Containers, tmp_path: Path) -> None:
-    """Accounts of the backup are there, no session is, and nothing fails afterwards."""
+    """Accounts of the backup are there, no session is, and nothing fails afterwards.
+
+    Content refuses the tokens of the sessions that have ended, and nothing else.
+    """
     backup = str(tmp_path / "backup.gz")
     async with Traffic(containers.base_url) as traffic:
         await asyncio.sleep(WARM_SECONDS)
@@ -186,6 +189,8 @@ async def test_restore(containers: Containers, tmp_path: Path) -> None:
         faults = await traffic.losses()
     if not is_over:
         faults.append("a session lives on")
+    reads = {each.outcome for each in of(CONTENT, traffic.requests)} - {OK}
+    faults += {outcome for outcome in reads if not refuses(outcome)}
     async with Traffic(containers.base_url) as afterwards:
         await asyncio.sleep(2 * WARM_SECONDS)
         await afterwards.stop()
