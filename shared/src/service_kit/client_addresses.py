@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 from service_kit.addresses import normalised, parse_address
 
 X_FORWARDED_FOR: Final = "x-forwarded-for"
-FORWARDED: Final = "forwarded"
 
 _MOST_HOPS: Final = 32
 """Proxies in a row that are followed."""

@@ -219,10 +219,9 @@ class Forwarding:
         self._exchange.send_interim(head.status, head.lines)
 
     def on_slow(self, attempt: Attempt, *, is_gone: bool) -> None:
-        """Ask another replica as well; the first response is passed on.
+        """Send the request to another replica, too; the first response is passed on.
 
-        Without a word of the probes only what is safe is asked twice, and nothing that
-        waits by design.
+        Unless the replica is gone, only safe requests that do not wait are hedged.
         """
         try:
             may_hedge = self._is_repeatable if is_gone else self._may_hedge(attempt)

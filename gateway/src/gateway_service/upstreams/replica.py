@@ -41,7 +41,6 @@ class Replica:
         "failures",
         "hangs",
         "health",
-        "host",
         "in_flight",
         "joined_at",
         "pool",
@@ -61,7 +60,6 @@ class Replica:
         failing: Callable[["Replica", FailureKind], None],
     ) -> None:
         self.endpoint = endpoint
-        self.host = endpoint.host
         self.port = endpoint.port
         self.pool = pool
         self.in_flight = 0
