@@ -157,7 +157,7 @@ class LineWriter:
         while rest:
             try:
                 count = os.write(descriptor, rest)
-            except BlockingIOError:  # whoever shares the pipe has made it non-blocking
+            except BlockingIOError:  # another process has made it non-blocking
                 writable = select.poll()
                 writable.register(descriptor, select.POLLOUT)
                 writable.poll()

@@ -194,16 +194,16 @@ async def _set_up(runner: web.BaseRunner) -> AsyncIterator[None]:
 def _stop_signals() -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    told_by: set[bool] = set()
-    """Who has told it to stop: the supervisor (True), others (False)."""
+    stopped_by: set[bool] = set()
+    """Who has asked it to stop: the supervisor (True), others (False)."""
 
     def on_signal(number: int) -> None:
         is_supervisor = number == SUPERVISOR_STOPS
-        if is_supervisor in told_by:
+        if is_supervisor in stopped_by:
             _logger.warning("stopped_at_once")
             flush_logs(_LAST_WORDS_SECONDS)
             os._exit(_SIGNALLED + (signal.SIGTERM if is_supervisor else number))
-        told_by.add(is_supervisor)
+        stopped_by.add(is_supervisor)
         stop.set()
 
     for each in _STOP_SIGNALS:

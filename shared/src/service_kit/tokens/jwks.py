@@ -22,8 +22,8 @@ def parse_jwks(untrusted: bytes) -> dict[str, VerificationKey]:
     Raises
     ------
     ValueError
-        It is no JWKS, it holds too many keys or none of use, or a kid twice: whoever
-        can add a second key of the same name should not thereby replace the first.
+        It is no JWKS, it holds too many keys or no usable one, or a kid twice: adding
+        a second key of the same name must not replace the first.
     """
     entries = parse_object(untrusted).get("keys")
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):

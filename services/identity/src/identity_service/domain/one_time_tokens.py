@@ -44,8 +44,8 @@ UNDOES: Final = frozenset({Purpose.EMAIL_CHANGE_UNDO, Purpose.FACTOR_CHANGE_UNDO
 that a thief sets makes it worthless."""
 
 OF_MAILBOX: Final = frozenset(Purpose) - UNDOES
-"""What whoever reads an account's mailbox may have. Once the account has another
-address, none of it is good any more, but for what undoes something."""
+"""Tokens that the mailbox of an account receives. Once the account has another address
+they are no longer valid, except those that undo something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,8 +45,8 @@ def patterns_of_site(address: str) -> tuple[str, str]:
     """Return two SQL patterns, one of which each address of this one's site is like.
 
     Addresses are stored as `ipaddress` writes them: zero groups of an IPv6 /64 may be
-    written out, or be part of a ``::``. A /64 with two zero groups is so not told from
-    some of its neighbours.
+    written out, or be part of a ``::``. So a /64 with two zero groups cannot be
+    distinguished from some of its neighbours.
     """
     site = site_of(address)
     if "/" not in site:

@@ -44,8 +44,8 @@ class OneTimeTokenRepository:
     ) -> bool:
         """Return whether another user may undo their change from this address.
 
-        Ask once the address is in the row of whoever wants it: the unique index has had
-        it wait until then for a change that was being made.
+        Call it after the address has been written to the row of its new owner: by then
+        the unique index has made the statement wait for any concurrent change.
         """
         found = await self._connection.scalar(
             select(literal(1))

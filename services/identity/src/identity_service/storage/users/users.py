@@ -116,8 +116,8 @@ class UserRepository:
         Raises
         ------
         UsernameTakenError, EmailTakenError
-            As the unique indexes decide, whoever else tries at the same time; or the
-            address is one that its owner may bring back to another account.
+            The unique indexes decide between concurrent attempts. An address is also
+            taken while its owner may restore it to another account.
         UnknownRoleError
             A role has been removed meanwhile.
         """

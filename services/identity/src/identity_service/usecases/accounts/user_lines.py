@@ -205,7 +205,7 @@ def _text(value: object) -> str:
 
 
 def _flag(value: object) -> bool:
-    """Return what a flag says: whoever is meant to be disabled must not be enabled."""
+    """Return a flag, or raise `_LineError`: no typo may enable a disabled user."""
     if value is not None and not isinstance(value, bool):
         raise _LineError(Outcome.BAD_FLAG)
     return value is True
