@@ -67,7 +67,7 @@ async def test_a_large_body_goes_up(
     assert upstream.calls[0].requests()[0].body == body
 
 
-def refuse_uploads(listener: socket.socket, count: int) -> None:
+def refuse_uploads(listener: socket.socket, count: int, size: int) -> None:
     """Respond to the head of each request, and reset the connection."""
     for _ in range(count):
         connection, _ = listener.accept()
@@ -75,24 +75,29 @@ def refuse_uploads(listener: socket.socket, count: int) -> None:
             received = b""
             while b"\r\n\r\n" not in received:
                 received += connection.recv(1_024)  # so some of it stays unread
-            connection.sendall(b"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+            head = b"HTTP/1.1 413 No\r\nContent-Length: %d\r\n\r\n" % size
+            connection.sendall(head + bytes(size))
 
 
-async def test_a_replica_may_refuse_an_upload_and_leave(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [0, 100_000])
+async def test_a_replica_may_refuse_an_upload_and_leave(
+    tmp_path: Path, size: int
+) -> None:
     times = 40  # its refusal meets a write in one of three
     head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % BIG
     pieces = [bytes(BIG // 60)] * 60
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(5)
         refusing = asyncio.create_task(
-            asyncio.to_thread(refuse_uploads, listener, times)
+            asyncio.to_thread(refuse_uploads, listener, times, size)
         )
         config = config_for(listener.getsockname()[1], body_limit=BIG)
         async with running_gateway(config, tmp_path) as gateway:
             for _ in range(times):
                 async with raw_client(gateway.port) as client:
                     sending = asyncio.create_task(client.send(head, *pieces))
-                    assert (await client.answer()).status == 413
+                    answer = await client.answer()
+                    assert (answer.status, len(answer.body)) == (413, size)
                     await sending
             [replica] = gateway.app.control.state.upstreams["content"].replicas
             assert replica.failures == 0
