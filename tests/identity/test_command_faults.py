@@ -1,5 +1,7 @@
 """What every command says of a database or a setting that it cannot use: one line."""
 
+import asyncio
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -247,3 +249,44 @@ async def test_a_place_to_go_on_from_is_a_number(
     ended = await Operator("sqlite+aiosqlite://").run(*arguments, number)
     assert ended.code == 2
     assert ended.err.splitlines()[-1].endswith(f"invalid number value: '{number}'")
+
+
+async def test_a_reader_that_leaves_spoils_no_command(tmp_path: Path) -> None:
+    """As `head` does, once it has seen enough."""
+    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.db")
+    assert (await operator.run("migrate")).code == 0
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = await operator.run_with(
+            "roles", "list", stdin=asyncio.subprocess.DEVNULL, stdout=writing
+        )
+    finally:
+        os.close(writing)
+    assert (ended.code, ended.err) == (0, "")
+
+
+async def test_a_password_that_nobody_types_is_one_line(tmp_path: Path) -> None:
+    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.db")
+    assert (await operator.run("migrate")).code == 0
+    ours, theirs = os.openpty()
+
+    async def end_input() -> None:
+        while True:  # what is typed before the prompt is dropped
+            os.write(ours, b"\x04")
+            await asyncio.sleep(0.2)
+
+    typing = asyncio.create_task(end_input())
+    try:
+        ended = await operator.run_with(
+            *("create-admin", "--email", "boss@example.test"),
+            stdin=theirs,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+    finally:
+        typing.cancel()
+        os.close(ours)
+        os.close(theirs)
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1].endswith("no password was given")
+    assert "Traceback" not in ended.err

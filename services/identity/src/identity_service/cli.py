@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import getpass
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -96,8 +97,12 @@ async def _run(
 
 
 def _write(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """Print a line; once nobody reads them, the command goes on without."""
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _password(arguments: argparse.Namespace) -> str | None:
@@ -107,7 +112,10 @@ def _password(arguments: argparse.Namespace) -> str | None:
     if arguments.password_file is not None:
         return _read(arguments.password_file).rstrip("\r\n")
     if sys.stdin.isatty():
-        return getpass.getpass("password (empty: have one made): ") or None
+        try:
+            return getpass.getpass("password (empty: have one made): ") or None
+        except (EOFError, KeyboardInterrupt):
+            raise ValueError("no password was given") from None
     return None
 
 
