@@ -74,7 +74,9 @@ def refuse_uploads(listener: socket.socket, count: int, size: int) -> None:
         with connection:
             received = b""
             while b"\r\n\r\n" not in received:
-                received += connection.recv(1_024)  # so some of it stays unread
+                data = connection.recv(1_024)  # so some of it stays unread
+                assert data, "the gateway has left"
+                received += data
             head = b"HTTP/1.1 413 No\r\nContent-Length: %d\r\n\r\n" % size
             connection.sendall(head + bytes(size))
 
