@@ -109,6 +109,18 @@ async def test_what_is_not_understood_is_refused_and_not_ignored(
     assert (await identity.sign_in("boss")).status == 200
 
 
+async def test_who_may_not_ask_learns_nothing_of_the_body(
+    identity: IdentityClient,
+) -> None:
+    alice = (await identity.signed_in("alice"))["accessToken"]
+    members = {"password": OTHER_PASSWORD}
+    for token, status in (("", 401), (alice, 403)):
+        answer = await identity.call(
+            "POST", "/api/users/1/password-reset", token, json=members
+        )
+        assert answer.status == status
+
+
 async def test_parameters_that_nobody_reads_are_refused(
     identity: IdentityClient, admin: str
 ) -> None:

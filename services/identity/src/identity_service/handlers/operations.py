@@ -88,19 +88,23 @@ def operation(
         case _:
             replies = (Reply(returns),)
 
+    async def refuse_members(request: web.Request) -> None:
+        if body is None and method != hdrs.METH_GET:
+            await read_payload(request, Payload)
+
     def declare(handler: _Handler) -> Operation:
         @functools.wraps(handler)
         async def guarded(request: web.Request) -> web.StreamResponse:
             if not ignores_unknown_parameters:
                 check_parameters(request.query, query)
-            if body is None and method != hdrs.METH_GET:
-                await read_payload(request, Payload)
             context = RequestContext(request)
             if access.credentials is not CredentialsKind.ACCESS_TOKEN:
+                await refuse_members(request)
                 return await handler(context)
             caller = await context.caller(role=access.role)
             if fresh:
                 context.require_fresh(caller)
+            await refuse_members(request)
             return await handler(context, caller)
 
         summary, _, description = inspect.cleandoc(handler.__doc__ or "").partition(
