@@ -1,5 +1,6 @@
 """Whether an observer with a clock could tell cases apart."""
 
+import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -42,14 +43,14 @@ async def interleaved_medians(
 ) -> dict[str, float]:
     """Return the median duration of each case, in the clock's seconds.
 
-    The cases take turns, and each round starts with another of them, so that neither
-    other load on the machine nor a place in the round favours one.
+    The cases take turns, in another order in each round, so that neither other load on
+    the machine nor what the case before left to be done favours one.
     """
     names = list(cases)
     durations: dict[str, list[float]] = {name: [] for name in names}
     for round_ in range(WARM_UP_TRIES + tries):
-        start = round_ % len(names)
-        for name in names[start:] + names[:start]:
+        random.shuffle(names)
+        for name in names:
             started_at = clock()
             await cases[name]()
             if round_ >= WARM_UP_TRIES:
