@@ -54,6 +54,13 @@ async def test_g1_fields_that_connection_names_end_here(
     assert recorded.value("X-Kept") == "1"
 
 
+async def test_an_option_with_a_space_in_it_names_no_field(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    recorded = await sent_on(gateway, upstream, "Connection: x-ke pt", "X-Kept: 1")
+    assert recorded.value("X-Kept") == "1"
+
+
 @pytest.mark.parametrize("name", ["Host", "Origin", "X-Forwarded-For", "Via"])
 async def test_g1_connection_cannot_take_out_what_the_gateway_says(
     name: str, gateway: RunningGateway, upstream: RawUpstream

@@ -1,9 +1,9 @@
 """Cross-origin policy, compiled to header lines that are ready to send.
 
 All header lines are known when the configuration is loaded, so a request costs one
-look-up; only an origin of a host with every port allowed is put in
-by itself. What a page asks for is never echoed: a response lists what is offered, and
-the browser compares (Fetch, section 4.9).
+look-up; only an origin of a host with every port allowed is put in by itself. What a
+page asks for is never echoed: a response lists what is offered, and the browser
+compares (Fetch, section 4.9).
 """
 
 from collections.abc import Iterable

@@ -173,7 +173,7 @@ def connection_options(values: Values) -> frozenset[bytes]:
     usual = _USUAL_OPTIONS.get(lines[0]) if len(lines) == 1 else None
     if usual is not None:
         return usual
-    return frozenset(b",".join(lines).lower().translate(None, b" \t").split(b","))
+    return frozenset(map(bytes.strip, b",".join(lines).lower().split(b",")))
 
 
 def body_line(length: int) -> bytes:

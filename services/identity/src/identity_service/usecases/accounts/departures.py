@@ -84,8 +84,8 @@ class Departures:
                 await _refuse_last_admin(unit, user)
             except LastAdminError:  # since they asked, all others have gone
                 await unit.users.set_deletion_due_at(user.id, None, now)
-                kept = AuditEvent(action=Action.DELETION_CANCELLED, subject_id=user.id)
-                await self._audit.append(unit, kept)
+                event = AuditEvent(action=Action.DELETION_CANCELLED, subject_id=user.id)
+                await self._audit.append(unit, event)
                 return 1
             undoable_until = await _undoable_until(unit, user.id, now)
             if undoable_until > now:  # since they asked, the address was changed

@@ -191,9 +191,9 @@ async def _outcome_before(
 
 
 def _digest(user: NewUser) -> str:
-    """Return what a line is known by when it comes again."""
-    said = f"{user.username.key}\0{user.email.key}\0{user.password_hash}"
-    return base64url.encode(hashlib.sha256(said.encode()).digest())
+    """Return what a line is recognised by when it is imported again."""
+    content = f"{user.username.key}\0{user.email.key}\0{user.password_hash}"
+    return base64url.encode(hashlib.sha256(content.encode()).digest())
 
 
 async def _page(after_id: int, unit: Repositories) -> list[User]:

@@ -12,13 +12,13 @@ import { session } from "../session.js";
 /** Begin the session that the API describes, and go where the visitor wanted to go. */
 export function begin(signedIn) {
   session.begin(signedIn);
-  const said = `You are signed in as ${signedIn.username}.`;
-  if (signedIn.passwordChangeRequired) go("/password", `${said} Please choose a password of your own first.`);
-  else if (signedIn.secondFactorEnrolmentRequired) go("/second-factor", `${said} Your roles ask for a second factor.`);
+  const greeting = `You are signed in as ${signedIn.username}.`;
+  if (signedIn.passwordChangeRequired) go("/password", `${greeting} Please choose a password of your own first.`);
+  else if (signedIn.secondFactorEnrolmentRequired) go("/second-factor", `${greeting} Your roles ask for a second factor.`);
   else {
     const wanted = sessionStorage.getItem("wanted")?.slice(1) ?? "/";
     sessionStorage.removeItem("wanted");
-    go(session.mayOpen(pageAt(`#${wanted}`)) ? wanted : "/", said);
+    go(session.mayOpen(pageAt(`#${wanted}`)) ? wanted : "/", greeting);
   }
 }
 

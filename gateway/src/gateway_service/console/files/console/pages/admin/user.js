@@ -12,9 +12,9 @@ export async function render() {
   const id = parameters().get("id");
   const path = `/api/users/${encodeURIComponent(id)}`;
   const [{ data: user }, { data: known }] = await Promise.all([call("GET", path), call("GET", "/api/roles")]);
-  async function here(said) {
+  async function here(message) {
     if (String(session.user.id) === id) await session.reload(); // the menu is of one's own roles
-    go(address("/user", { id }).slice(1), said);
+    go(address("/user", { id }).slice(1), message);
   }
 
   async function setRoles(_, element) {
