@@ -3,11 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCKS := deploy/requirements
-COMPILED := $(CURDIR)/.local/compiled
-HATCH := $(CURDIR)/$(BIN)/hatchling
+COMPILED := .local/compiled
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) \
 	--no-emit-package service-kit $(foreach name,$(notdir $(wildcard services/*)) gateway,--no-emit-package $(name)-service)
+
+# A person's own would have Python look for modules elsewhere, or not here.
+unexport PYTHONHOME PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
 .PHONY: help setup format lint types imports docs test check up down reload identity new-service clean wheels lock sbom picture bench faults compile test-compiled test-compose test-compose-faults test-3.14
@@ -52,11 +54,11 @@ compile: setup ## build the packages with their hot modules compiled, into .loca
 	@rm -rf $(COMPILED) && mkdir -p $(COMPILED)/sources
 	@cp -r shared gateway $(COMPILED)/sources
 	@for part in shared gateway; do (cd $(COMPILED)/sources/$$part && \
-		HATCH_BUILD_HOOK_ENABLE_MYPYC=true $(HATCH) build -t wheel -d $(COMPILED)/wheels >/dev/null) || exit 1; done
+		HATCH_BUILD_HOOK_ENABLE_MYPYC=true "$(CURDIR)/$(BIN)/hatchling" build -t wheel -d ../../wheels >/dev/null) || exit 1; done
 	@$(BIN)/pip install -q --no-deps --no-index --target $(COMPILED)/packages $(COMPILED)/wheels/*.whl
 
 test-compiled: compile ## the tests of what is compiled, on the compiled build
-	PYTHONPATH=$(COMPILED)/packages TEST_BUILD=compiled $(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" \
+	PYTHONPATH="$(CURDIR)/$(COMPILED)/packages" TEST_BUILD=compiled $(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" \
 		tests/gateway tests/shared $(ARGS)
 
 check: lint types imports test ## all of the above, quickest first

@@ -77,6 +77,22 @@ def test_check_runs_in_order_of_speed() -> None:
     assert "\ncheck: lint types imports test " in makefile
 
 
+def test_a_tree_whose_path_has_a_space_is_left_alone_by_every_recipe(
+    tmp_path: Path,
+) -> None:
+    """No recipe names the tree by an unquoted path: `rm -rf /my tree` removes /my."""
+    tree = tmp_path / "my tree"
+    tree.mkdir()
+    shutil.copy(ROOT / "Makefile", tree)
+    makefile = (tree / "Makefile").read_text()
+    targets = re.findall(r"^([a-z0-9.-]+):.* ## ", makefile, re.MULTILINE)
+    assert "compile" in targets
+    for target in targets:
+        recipe = _make("--dry-run", target, folder=tree).stdout
+        quoted = re.sub(r'"[^"\n]*"', "", recipe)
+        assert str(tmp_path) not in quoted, target
+
+
 def test_missing_python_is_one_line(tree: Path) -> None:
     said = _says(_make("setup", "PYTHON=/nowhere/python3", folder=tree))
     assert "no /nowhere/python3 here" in said
