@@ -28,8 +28,17 @@ _DEALT_WITH: Final = (
 )
 """How lines of pip begin that tell of one more requirement."""
 
-_MISLEADING: Final = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER")
-"""Settings of a person's own pip that would have it install elsewhere."""
+_ITS_WAY: Final = frozenset(
+    {
+        *("INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "TRUSTED_HOST"),
+        *("CERT", "CLIENT_CERT", "PROXY", "KEYRING_PROVIDER", "CONFIG_FILE"),
+        *("DEFAULT_TIMEOUT", "TIMEOUT", "RETRIES", "CACHE_DIR", "NO_CACHE_DIR"),
+    }
+)
+"""Settings of a person's own pip, without ``PIP_``, by which it reaches an index.
+
+Others would have it install elsewhere, or something else.
+"""
 _LAST_LINES: Final = 40
 """Of pip, shown when it fails."""
 
@@ -138,7 +147,11 @@ def _pip(step: _Step, *arguments: str) -> None:
     """Run pip, whose progress the step shows, and whose lines a failure shows."""
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     command = [str(PYTHON), "-m", "pip", "install", *options, *arguments]
-    environ = {name: os.environ[name] for name in os.environ if name not in _MISLEADING}
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PIP_") or name.removeprefix("PIP_") in _ITS_WAY
+    }
     # "0" also overrules `user = true` in a person's own pip.conf.
     environ["PIP_USER"] = "0"
     last: deque[str] = deque(maxlen=_LAST_LINES)

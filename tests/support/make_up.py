@@ -141,7 +141,10 @@ class FreshTree(Tree):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         del self.environment["IDENTITY_STATUS_LIST_TTL"]  # as newcomers have it
-        self.environment["PIP_USER"] = "1"  # as some have it
+        # As some have them.
+        self.environment |= dict.fromkeys(
+            ("PIP_USER", "PIP_REQUIRE_HASHES", "PYTHONSAFEPATH"), "1"
+        )
 
     _port_names = (*PORTS, "NOTES_PORT", "NOTES_INTERNAL_PORT", "HELLO_PORT")
 
