@@ -14,14 +14,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Final, NoReturn
+from typing import NoReturn
 
 from deploy.backup.databases import Database, find_database
 from deploy.backup.files import BackupError, reading, writing
-from deploy.backup.secrets import load_secrets, save_secrets
-
-_HEAD: Final = 16
-"""Bytes by which a backup's kind is known."""
+from deploy.backup.secrets import are_secrets, load_secrets, save_secrets
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,13 +56,14 @@ def _backup(parsed: argparse.Namespace) -> None:
 
 
 def _restore(parsed: argparse.Namespace) -> None:
-    with reading(parsed.file, parsed.passphrase_file) as source:
-        if parsed.secrets:
+    if parsed.secrets:
+        with reading(parsed.file, parsed.passphrase_file, are_secrets) as source:
             load_secrets(source, replaces=parsed.force)
-            print("restore: the keys are in place: restore the database now")
-            return
-        database = find_database(os.environ)
-        _check(database, source)
+        print("restore: the keys are in place: restore the database now")
+        return
+    database = find_database(os.environ)
+    with reading(parsed.file, parsed.passphrase_file, database.can_load) as source:
+        _check(database)
         database.stop_service()
         try:
             database.load(source)
@@ -79,10 +77,8 @@ def _restore(parsed: argparse.Namespace) -> None:
     print("restore: done; what was ended after the backup stays ended")
 
 
-def _check(database: Database, source: IO[bytes]) -> None:
+def _check(database: Database) -> None:
     """Find what would go wrong later while the database is still as it was."""
-    if not database.can_load(source.peek(_HEAD)):  # type: ignore[attr-defined] # a GzipFile
-        raise BackupError("this is no backup of such a database; nothing was changed")
     try:
         database.identity("check")
     except BackupError:

@@ -20,8 +20,8 @@ DUMP_OPTIONS: Final = ("--single-transaction", "--skip-lock-tables", "--skip-add
 """One moment of all tables, while others write; nothing that wants a privilege."""
 MYSQL_DUMP_OPTIONS: Final = ("--no-tablespaces", "--set-gtid-purged=OFF")
 """Only the tables, and no word on replication, which a restore in place refuses."""
-_SQL_HEADS: Final = (b"--", b"/*")
-"""A dump begins with a comment."""
+_OWN_TABLE: Final = "signing_keys"
+"""Other applications' databases have none of this name."""
 
 
 class Database(Protocol):
@@ -30,8 +30,8 @@ class Database(Protocol):
     def dump(self, target: IO[bytes]) -> None:
         """Write one moment of it, while it may be in use."""
 
-    def can_load(self, head: bytes) -> bool:
-        """Whether what begins so is what `dump` writes."""
+    def can_load(self, source: IO[bytes]) -> bool:
+        """Whether this is what `dump` writes, of identity's database and whole."""
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
@@ -80,9 +80,12 @@ class SqliteDatabase:
             with copy.open("rb") as file:
                 shutil.copyfileobj(file, target)
 
-    def can_load(self, head: bytes) -> bool:
-        """Whether what begins so is what `dump` writes."""
-        return head.startswith(b"SQLite format 3")
+    def can_load(self, source: IO[bytes]) -> bool:
+        """Whether this is what `dump` writes, of identity's database and whole."""
+        with temporary_file(self._path.parent) as copy:
+            with copy.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            return _is_ours(copy)
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
@@ -122,9 +125,9 @@ class MysqlDatabase:
         with self._login.file(is_mariadb=is_mariadb) as login:
             _run(program, login, *options, self._name, stdout=target)
 
-    def can_load(self, head: bytes) -> bool:
-        """Whether what begins so is what `dump` writes."""
-        return head.startswith(_SQL_HEADS)
+    def can_load(self, source: IO[bytes]) -> bool:
+        """Whether this is what `dump` writes, of identity's database and whole."""
+        return _is_our_dump(source)
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
@@ -179,9 +182,9 @@ class ComposeDatabase:
         options = (*DUMP_OPTIONS, *MYSQL_DUMP_OPTIONS, "identity")
         _compose(*self._exec("mysqldump", "backup", *options), stdout=target)
 
-    def can_load(self, head: bytes) -> bool:
-        """Whether what begins so is what `dump` writes."""
-        return head.startswith(_SQL_HEADS)
+    def can_load(self, source: IO[bytes]) -> bool:
+        """Whether this is what `dump` writes, of identity's database and whole."""
+        return _is_our_dump(source)
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
@@ -212,6 +215,26 @@ def _compose(
 ) -> None:
     """Run Compose in the tree: there it finds the files that COMPOSE_FILE names."""
     _run("docker", "compose", *words, stdin=stdin, stdout=stdout, folder=ROOT)
+
+
+def _is_our_dump(source: IO[bytes]) -> bool:
+    """Whether a dump has our table and the last line, which one that failed lacks."""
+    is_ours, last = False, b""
+    for line in source:
+        is_ours = is_ours or line.startswith(f"CREATE TABLE `{_OWN_TABLE}`".encode())
+        last = line if line.strip() else last
+    return is_ours and last.startswith(b"-- Dump completed")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a sound SQLite database with our table."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        try:
+            database.execute(f"SELECT COUNT(*) FROM {_OWN_TABLE}")  # noqa: S608 - ours
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.DatabaseError:
+            return False
+    return str(found) == "ok"
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
@@ -46,21 +46,29 @@ def writing(target: Path, passphrase: Path | None) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def reading(source: Path, passphrase: Path | None) -> Iterator[IO[bytes]]:
+def reading(
+    source: Path, passphrase: Path | None, is_wanted: Callable[[IO[bytes]], bool]
+) -> Iterator[IO[bytes]]:
     """Yield what a backup holds, after all of it was found to be as it was written.
 
-    It is read, and decrypted, twice: nothing of it is in a file meanwhile.
+    It is read, and decrypted, twice; ``is_wanted`` reads all of it first.
     """
     if not source.is_file():
         raise BackupError(f"there is no {source}")
     with _packed(source, passphrase) as packed:
         try:
             with gzip.open(packed) as file:
+                wanted = is_wanted(file)  # type: ignore[arg-type] # a GzipFile will do
                 while file.read(_CHUNK):
                     pass
-        except (EOFError, OSError, zlib.error) as error:
-            hint = "" if passphrase else ", or encrypted: --passphrase-file"
-            raise BackupError(f"{source} is damaged{hint}") from error
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            hint = "encrypted: --passphrase-file"
+            if passphrase:
+                hint = "encrypted with another passphrase"
+            raise BackupError(f"{source} is damaged, or {hint}") from error
+    if not wanted:
+        text = "is no whole backup of what is to be restored"
+        raise BackupError(f"{source} {text}; nothing was changed")
     with _packed(source, passphrase) as packed, gzip.open(packed) as file:
         yield file  # type: ignore[misc]
 

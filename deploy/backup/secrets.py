@@ -56,6 +56,14 @@ def save_secrets(target: IO[bytes]) -> None:
     target.write(_output([*_COMPOSE, *show]))
 
 
+def are_secrets(source: IO[bytes]) -> bool:
+    """Whether this is what `save_secrets` writes."""
+    try:
+        return set(json.load(source)) == set(NAMES)
+    except (ValueError, TypeError):
+        return False
+
+
 def load_secrets(source: IO[bytes], *, replaces: bool) -> None:
     """Give identity these keys, which it reads when it starts.
 
@@ -64,8 +72,6 @@ def load_secrets(source: IO[bytes], *, replaces: bool) -> None:
     them would make keys as well, in place of these.
     """
     text = source.read()
-    if set(json.loads(text)) != set(NAMES):
-        raise BackupError("this is no backup of secrets")
     if _PRODUCTION.is_dir():
         force = ["--force"] if replaces else []
         _output([sys.executable, "-c", _PUT, str(_PRODUCTION), *force], text)

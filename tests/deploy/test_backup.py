@@ -145,16 +145,23 @@ async def test_what_cannot_be_restored_changes_nothing(
     environ = identity_environment(database_url)
     backup, other = tmp_path / "backup", tmp_path / "other"
     done(run("backup", backup, environ=environ))
-    other.write_bytes(gzip.compress(b'{"key-encryption-keys": "of another file"}'))
+    whole = gzip.decompress(backup.read_bytes())
     await create_admin(database_url)
 
-    mistaken = run("restore", other, environ=environ)
+    refusals = []
+    for mistaken in (
+        b'{"key-encryption-keys": "of another file"}',
+        whole[: len(whole) // 2],  # as of a pipe whose first program failed
+        whole.replace(b"signing_keys", b"parsing_keys"),  # another application's
+    ):
+        other.write_bytes(gzip.compress(mistaken))
+        refusals.append(run("restore", other, environ=environ))
     del environ["IDENTITY_ISSUER"]
-    unusable = run("restore", backup, environ=environ)
+    refusals.append(run("restore", backup, environ=environ))
 
-    for refused in (mistaken, unusable):
+    for refused in refusals:
         assert refused.returncode == 1
-        assert refused.stderr.endswith("nothing was changed\n")
+        assert refused.stderr.endswith("nothing was changed\n"), refused.stderr
     async with connected(database_url) as engine, engine.connect() as connection:
         names = await connection.scalars(text("SELECT username FROM users"))
         assert len(names.all()) == 1
@@ -214,7 +221,7 @@ NOTING: Final = """#!/bin/sh
 printf '%s %s\n' "$(pwd)" "$*" >>"$NOTES"
 case "$*" in
   *"-T secrets") echo "secrets: ${SECRETS:-kept}" ;;
-  *mysqldump*) echo "-- a dump" ;;
+  *mysqldump*) echo 'CREATE TABLE `signing_keys` ('; echo '-- Dump completed' ;;
 esac
 """
 
