@@ -6,7 +6,11 @@ locked is never one that another process got since.
 
 import fcntl
 import os
+import time
 from pathlib import Path
+from typing import Final
+
+_SIGNED_SECONDS: Final = 1.0
 
 
 class PidFile:
@@ -43,7 +47,16 @@ class PidFile:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return int(self._path.read_text())
+            return self._signature()
         finally:
             os.close(descriptor)
         return None
+
+    def _signature(self) -> int | None:
+        """Return the id in the file, which is locked a moment before it is signed."""
+        deadline = time.monotonic() + _SIGNED_SECONDS
+        while not (text := self._path.read_text()):
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(_SIGNED_SECONDS / 100)
+        return int(text)
