@@ -187,6 +187,14 @@ def test_policy_names_its_peers(name: str) -> None:
             assert all(selector for peer in rule[peers] for selector in peer.values())
 
 
+def test_names_are_asked_of_the_cluster_or_of_its_nodes_cache() -> None:
+    (rule,) = POLICIES["names"]["spec"]["egress"]
+    assert {port["port"] for port in rule["ports"]} == {53}
+    kube_dns, cache = rule["to"]
+    assert kube_dns["podSelector"] == {"matchLabels": {"k8s-app": "kube-dns"}}
+    assert cache == {"ipBlock": {"cidr": "169.254.20.10/32"}}
+
+
 def test_only_identity_reaches_the_databases() -> None:
     reaching = {
         name
