@@ -55,7 +55,12 @@ _REPEATED: Final[dict[str, tuple[str, ...]]] = {
     ),
     "deploy/k8s/components/monitoring/service-monitors.yaml": (r", content(?=[],])",),
     "deploy/observability/prometheus.yml": (r"  - job_name: content\n    .*\n",),
-    **dict.fromkeys(_ALERTS, (r"\|content(?=[|\"])",)),
+    **dict.fromkeys(
+        _ALERTS, (r"\|content(?=[|\"])", r" or\s+absent\(up\{job=\"content\"\}\)")
+    ),
+    "deploy/observability/alerts_test.yml": (
+        r" +- \{series: 'up\{job=\"content\",instance=\"b\"\}', .*\n",
+    ),
     "deploy/k8s/overlays/production/kustomization.yaml": (
         r"      - CONTENT_ISSUER=.*\n",
         r"  - name: gatehouse-content\n(?:    .*\n)+",
