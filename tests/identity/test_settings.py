@@ -46,6 +46,8 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("IDENTITY_THROTTLE_URL", "valkey"),
         ("IDENTITY_THROTTLE_URL", "memcached://cache"),
         ("IDENTITY_THROTTLE_URL", "valkey://cache:port"),
+        ("IDENTITY_THROTTLE_URL", "valkey://cache/first"),
+        ("IDENTITY_THROTTLE_URL", "valkeys://cache/0?ssl_ca_certs=/nowhere/ca.pem"),
     ],
 )
 def test_a_bad_setting_is_named_and_its_value_is_not(name: str, value: str) -> None:

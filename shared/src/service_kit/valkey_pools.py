@@ -3,6 +3,7 @@
 Needs the package `valkey`, which `limits[async-valkey]` brings.
 """
 
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -17,6 +18,9 @@ _SCHEMES: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
 _SENTINEL_SCHEMES: Final = frozenset({"valkey+sentinel", "redis+sentinel"})
 """Of URLs that name Sentinels, and the service that they watch."""
 
+_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+"""Parameters that name files; the library opens them with the first connection."""
+
 _PASSWORD: Final = "sentinel_password"  # noqa: S105 - a parameter's name
 
 
@@ -28,15 +32,20 @@ def is_store_url(url: str) -> bool:
     """
     parts = urlsplit(url)
     if parts.scheme not in _SENTINEL_SCHEMES:
+        database = parts.path.strip("/")
         is_named = parts.scheme in _SCHEMES and bool(parts.hostname)
-        return is_named and _has_port(parts) and _is_usable(url)
-    service, _, database = parts.path.strip("/").partition("/")
-    return (
-        bool(sentinels_of(url))
-        and bool(service)
-        and database.isdecimal() | (not database)
-        and _is_usable(url)
-    )
+        is_named = is_named and _has_port(parts)
+    else:
+        service, _, database = parts.path.strip("/").partition("/")
+        is_named = bool(sentinels_of(url)) and bool(service)
+    is_numbered = not database or (database.isascii() and database.isdecimal())
+    return is_named and is_numbered and _has_files(parts) and _is_usable(url)
+
+
+def _has_files(parts: SplitResult) -> bool:
+    """Whether the certificates and keys are there that a URL's query names."""
+    query = parse_qs(parts.query)
+    return all(Path(path).is_file() for name in _FILES for path in query.get(name, []))
 
 
 def _is_usable(url: str) -> bool:
