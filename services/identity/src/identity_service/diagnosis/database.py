@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final
 
 from sqlalchemy import text
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from identity_service.settings import Settings
 from identity_service.storage.faults import database_fault, reason
 from identity_service.storage.upgrades import schema
-from service_kit.doctor import Finding, away, fault, note
+from service_kit.doctor import Finding, away, fault, good_unless, note
 
 _LONGEST_SECONDS: Final = 5.0
 
@@ -41,6 +41,7 @@ async def examine_database(
                 yield Finding("database", f"{dialect}, schema {present}")
             if dialect != "sqlite":
                 async with engine.connect() as connection:
+                    yield await _tables(connection)
                     yield await _grants(connection)
                     yield await _encryption(settings, connection)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
@@ -48,10 +49,22 @@ async def examine_database(
         yield away("database", found, advice)
 
 
+async def _tables(connection: AsyncConnection) -> Finding:
+    found = await connection.scalars(
+        text(
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = DATABASE() AND engine <> 'InnoDB'"
+        )
+    )
+    names = ", ".join(sorted(found))
+    problem = f"{names}: not InnoDB, so without transactions" if names else None
+    advice = "ALTER TABLE each of them ENGINE=InnoDB, while identity does not run"
+    return good_unless("tables", problem, "all InnoDB", advice)
+
+
 async def _grants(connection: AsyncConnection) -> Finding:
     database = connection.engine.url.database or ""
-    rows = await connection.execute(text("SHOW GRANTS"))
-    granted = set(privileges((str(row[0]) for row in rows), database))
+    granted = set(privileges(await _granted(connection), database))
     missing = set() if _ALL in granted else _NEEDED - granted
     if missing:
         advice = f"GRANT {', '.join(sorted(missing))} ON {database}.* TO its user"
@@ -65,7 +78,20 @@ async def _grants(connection: AsyncConnection) -> Finding:
     return Finding("grants", ", ".join(sorted(granted & _NEEDED)))
 
 
-def privileges(grants: Iterator[str], database: str) -> Iterator[str]:
+async def _granted(connection: AsyncConnection) -> list[str]:
+    """Return the statements that grant what the user has, by roles as well.
+
+    MariaDB shows what the roles have that are active; MySQL wants them named.
+    """
+    showing = "SHOW GRANTS"
+    if not getattr(connection.dialect, "is_mariadb", False):
+        roles = await connection.scalar(text("SELECT CURRENT_ROLE()"))
+        if roles and roles != "NONE":
+            showing = f"SHOW GRANTS FOR CURRENT_USER() USING {roles}"
+    return [str(row[0]) for row in await connection.execute(text(showing))]
+
+
+def privileges(grants: Iterable[str], database: str) -> Iterator[str]:
     """Return the privileges on a database, whatever part of it they are on.
 
     Patterns in names of databases are taken for the database: MySQL escapes ``_``.

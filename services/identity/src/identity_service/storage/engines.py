@@ -27,6 +27,16 @@ _SQLITE_LOCK_WAIT_SECONDS: Final = 2
 _LOST: Final = 2013
 """The driver's number of a connection that the server has closed."""
 
+_SESSION: Final = (
+    "SET time_zone='+00:00', sql_mode='TRADITIONAL', sql_safe_updates=0,"
+    f" default_storage_engine=InnoDB, innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}"
+)
+"""What a connection does not leave to the server's own settings.
+
+Without strict modes a value that is too long is cut; with NO_BACKSLASH_ESCAPES the
+driver writes other bytes than it was given; tables of MyISAM have no transactions.
+"""
+
 _RECYCLE_SECONDS: Final = 1800
 """Far below the server's wait_timeout of 8 h, and below usual firewalls' hour."""
 
@@ -60,9 +70,7 @@ def _mysql_engine(where: DatabaseUrl, pool_size: int) -> AsyncEngine:
             "charset": "utf8mb4",
             "connect_timeout": _CONNECT_SECONDS,
             "ssl": where.tls,
-            "init_command": (
-                f"SET time_zone='+00:00', innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}"
-            ),
+            "init_command": _SESSION,
         },
     )
 

@@ -17,23 +17,31 @@ _BINLOG: Final = (
 )
 
 _NUMBERS: Final = {
+    1021: "the server's disk is full",
     1040: "too many connections",
     1044: "the user may not use this database",
     1045: "wrong user or password, or the server wants TLS",
     1047: "the server has lost its cluster",
     1049: "there is no such database",
+    1114: "the server's disk is full, or a table has its greatest size",
     1130: "the server takes no connections from this host",
     1142: "the user lacks a privilege",
     1146: "a table is missing: run migrate",
     1205: "waited too long for a lock",
     1213: "deadlock",
+    1226: "the user has as many connections as the server lets it have",
     1290: "the server is read-only",
     1665: _BINLOG,
     1698: "wrong user or password",
+    1792: "the server's transaction_read_only is ON",
+    1820: "the user's password has expired",
     1836: "the server is read-only",
+    1862: "the user's password has expired",
     2003: "no connection",
     2013: "the connection was lost",
+    2059: "the user's way to authenticate is one that the driver does not know",
     3101: "another server of the group was faster",
+    3118: "the user is locked",
     3159: "the server takes TLS connections only: add ssl-mode to the URL",
 }
 """Errors of MySQL and MariaDB that the operator can mend."""
@@ -92,8 +100,8 @@ def _words(error: BaseException, number: int | None) -> Iterator[str]:
     if number in _NUMBERS:
         yield _NUMBERS[number]
     for cause in _chain(error):
-        if isinstance(cause, sqlite3.OperationalError):
-            yield str(cause)  # "unable to open database file": never a value
+        if type(cause) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
+            yield str(cause)  # "file is not a database": never a value
         yield from (words for kind, words in _CAUSES if isinstance(cause, kind))
 
 
