@@ -30,7 +30,11 @@ class Payload(BaseModel):
     """A request's body. Members that it does not name are refused, types are strict."""
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, hide_input_in_errors=True
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        defer_build=True,
     )
 
 

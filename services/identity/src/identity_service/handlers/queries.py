@@ -84,7 +84,9 @@ Instant = Annotated[
 class Query(BaseModel):
     """The parameters of a query string. An empty one counts as absent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 class PageQuery(Query):

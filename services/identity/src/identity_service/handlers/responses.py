@@ -38,7 +38,10 @@ class Body(BaseModel):
     """A response's body. Members that are not given are left out of it."""
 
     model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, validate_by_name=True
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        defer_build=True,
     )
 
 
