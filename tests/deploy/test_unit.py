@@ -1,14 +1,24 @@
 """`deploy/compose/gatehouse.service`, as systemd understands it."""
 
-import configparser
+import os
+import re
 import shutil
 import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import pytest
 from tests.support.missing import skip_missing
 
-UNIT: Final = Path(__file__).parents[2] / "deploy/compose/gatehouse.service"
+ROOT: Final = Path(__file__).parents[2]
+UNIT: Final = ROOT / "deploy/compose/gatehouse.service"
+INSTALLING: Final = re.findall(
+    r"^```\n(install .*?)^```$",
+    (ROOT / "docs/operations.md").read_text(),
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
@@ -28,11 +38,120 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (verified.returncode, verified.stderr) == (0, "")
 
 
-def test_the_containers_follow_every_start_of_the_engine() -> None:
-    """`PartOf` follows a restart alone, an upgrade stops the engine and starts it."""
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read_string(UNIT.read_text())
-    assert unit["Unit"]["PartOf"] == "docker.service"
-    assert "docker.service" in unit["Install"]["WantedBy"].split()
-    assert "docker.service" in unit["Unit"]["After"].split()
+class Machine:
+    """A systemd of a user's own, whose engine is a stand-in that notes what it is told.
+
+    It runs where nobody else's /run and mounts are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._notes = folder / "notes"
+        self._fault = folder / "fault"
+        tree, programs, units = (folder / name for name in ("tree", "bin", "units"))
+        unit = tree / UNIT.relative_to(ROOT)
+        for each in (unit.parent, programs, units):
+            each.mkdir(parents=True)
+        self._notes.touch()
+        (programs / "docker").write_text(
+            f'#!/bin/sh\necho "$PWD $*" >>{self._notes}\n! rm {self._fault} 2>&-\n'
+        )
+        (programs / "docker").chmod(0o700)
+        (units / "docker.service").write_text(ENGINE)
+        text = UNIT.read_text().replace("/usr/bin/docker", str(programs / "docker"))
+        unit.write_text(text.replace("RestartSec=5", "RestartSec=0.1"))
+        self.told = f"{tree} compose up --detach --no-recreate --no-build --wait"
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "XDG_RUNTIME_DIR": "/run/user",
+            "SYSTEMD_UNIT_PATH": f"{units}:",
+        }
+        [block] = INSTALLING
+        block = block.replace("/etc/systemd/system", str(units))
+        self.installing = block.replace("systemctl", "systemctl --user")
+        self._shell = subprocess.Popen(
+            ["unshare", "--mount", "sh"],
+            cwd=tree,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def run(self, command: str) -> str:
+        """Run a command of the shell, and return what it prints."""
+        assert self._shell.stdin
+        assert self._shell.stdout
+        self._shell.stdin.write(f"{command}\necho {END}\n")
+        self._shell.stdin.flush()
+        printed = ""
+        for line in self._shell.stdout:
+            if line == f"{END}\n":
+                return printed
+            printed += line
+        raise RuntimeError("the shell has ended")
+
+    def fail_once(self) -> None:
+        """Have the engine refuse the next command."""
+        self._fault.touch()
+
+    def notes(self) -> list[str]:
+        return self._notes.read_text().splitlines()
+
+    def close(self) -> None:
+        self.run("systemctl --user exit")
+        self._shell.communicate("wait\n", timeout=30)
+
+
+END: Final = "--- end of what a command prints"
+
+ENGINE: Final = "[Service]\nExecStart=/bin/sleep 1000\n"
+
+BOOT: Final = (
+    "mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system /run/user",
+    "/lib/systemd/systemd --user >/dev/null 2>&1 &",
+)
+
+
+BOOTED: Final = {"running\n", "degraded\n"}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    if shutil.which("systemctl") is None or not Path("/lib/systemd/systemd").exists():
+        skip_missing("systemd is not installed")
+    if os.geteuid() != 0:
+        pytest.skip("a mount of one's own needs root")
+    machine = Machine(tmp_path)
+    try:
+        yield machine
+    finally:
+        machine.close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_containers_follow_every_start_of_the_engine(machine: Machine) -> None:
+    """An upgrade of the engine stops it and starts it, which is no restart."""
+    systemctl = "systemctl --user"
+    for command in BOOT:
+        machine.run(command)
+    until(lambda: machine.run(f"{systemctl} is-system-running") in BOOTED)
+    machine.run(machine.installing)
+    until(lambda: machine.notes() == [machine.told])
+
+    machine.run(f"{systemctl} restart docker")
+    until(lambda: machine.notes() == [machine.told] * 2)
+    machine.run(f"{systemctl} stop docker")
+    machine.run(f"{systemctl} start docker")
+    until(lambda: machine.notes() == [machine.told] * 3)
+    machine.fail_once()
+    machine.run(f"{systemctl} restart docker")
+    until(lambda: machine.notes() == [machine.told] * 5)
+    until(lambda: machine.run(f"{systemctl} is-active gatehouse") == "active\n")
