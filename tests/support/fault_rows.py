@@ -20,6 +20,9 @@ HEADS: Final = " | ".join(
     )
 )
 
+TABLE: Final[list[str]] = []
+"""The rows of this run, which `tests/compose/conftest.py` prints at its end."""
+
 
 def of(service: str, requests: Sequence[Request]) -> list[Request]:
     """Return the requests of one service."""
@@ -49,6 +52,11 @@ def verdict(requests: Sequence[Request], allowed: Mapping[str, float]) -> list[s
         if seconds and any(each.startswith("status 500") for each in failed):
             broken.append(f"{service}: {dict(failed)}")
     return broken
+
+
+def not_done(name: str) -> str:
+    """Return the row of an experiment that could not be judged."""
+    return f"{name:32} | not done: see the failure above"
 
 
 def row(
