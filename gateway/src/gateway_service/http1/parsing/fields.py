@@ -133,8 +133,8 @@ class FieldPolicy:
                 else:
                     values[name] = [value]
         if b"connection" in values:
-            named = connection_options(values) - _NAME_NO_FIELD
-            if named:
+            named = connection_options(values)
+            if not named <= _NAME_NO_FIELD:
                 passed = [p for p in passed if field_name(p).lower() not in named]
         return passed, values
 

@@ -73,7 +73,7 @@ def read_response(
     closes = (
         start.is_http_10
         or length == UNTIL_CLOSE
-        or b"close" in connection_options(values)
+        or (b"connection" in values and b"close" in connection_options(values))
     )
     return ResponseHead(start.status, lines, values, length, framing, closes)
 
