@@ -52,7 +52,7 @@ class GatewayServer(EdgeServer):
         )
         self._control = control
         self._access_log = access_log
-        self._proxy = Proxy(lambda: control.state)
+        self._proxy = Proxy()
         self.tracing = tracing
         self.metrics = GatewayMetrics(control, self, lambda: access_log.dropped)
         self.adopt_limits()
@@ -86,11 +86,11 @@ class GatewayServer(EdgeServer):
         if self.tracing is not None:
             is_trusted = self.trusts(exchange.client)
             self.tracing.begin(exchange, is_trusted=is_trusted)
-        self._proxy.handle(exchange)
+        self._proxy.handle(exchange, self._control.state)
 
     def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
         """Respond to bytes that could not be understood as a request."""
-        self._proxy.refuse(exchange, problem, received)
+        self._proxy.refuse(exchange, problem, received, self._control.state)
 
     def ended(self, exchange: Exchange) -> None:
         """Record an exchange that is over."""

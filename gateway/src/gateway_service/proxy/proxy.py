@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -28,15 +27,13 @@ _ORIGIN: Final = re.compile(rb"\r\norigin:[ \t]*([!-~]+)[ \t]*\r\n", re.IGNORECA
 
 
 class Proxy:
-    """Responds to requests as the present configuration says."""
+    """Responds to requests as a configuration says."""
 
-    def __init__(self, state: Callable[[], State]) -> None:
-        self._state = state
+    def __init__(self) -> None:
         self._refused = RefusedOrigins()
 
-    def handle(self, exchange: Exchange) -> None:
+    def handle(self, exchange: Exchange, state: State) -> None:
         """Respond to a request now, or forward it."""
-        state = self._state()
         request = exchange.request
         route = state.routes.match(request.path)
         cors = state.routes.default_cors if route is None else route.cors
@@ -66,12 +63,13 @@ class Proxy:
         except ProblemError as error:
             exchange.send_problem(error.problem)
 
-    def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
+    def refuse(
+        self, exchange: Exchange, problem: Problem, received: bytes, state: State
+    ) -> None:
         """Respond to bytes that could not be understood as a request.
 
         A page of an allowed origin may read the reason, if its origin can be seen.
         """
-        state = self._state()
         match = _ORIGIN.search(received)
         origin = match[1] if match is not None else None
         exchange.public_url = state.config.public_url
