@@ -5,6 +5,7 @@ from tests.bench import (
     curves,
     gateway_bench,
     identity_bench,
+    identity_curves,
     stack_bench,
 )
 
@@ -16,6 +17,7 @@ def main() -> None:
     content_bench.main([])
     stack_bench.main()
     identity_bench.main()
+    identity_curves.main()
 
 
 if __name__ == "__main__":
