@@ -1,8 +1,10 @@
 """What is tried again, and what never is (G14), and whose answer is whose (G15)."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +104,44 @@ async def test_g14_a_post_that_could_not_be_sent_goes_to_another_replica(
         assert (await ask(pair.gateway.port, POST)).status == 200
     assert pair.delivered == 4
     assert all(request.body == b"hello" for request in pair.good.requests)
+
+
+@contextmanager
+def closing_what_it_accepts() -> Iterator[int]:
+    """Accept and close, as Docker's proxy does for a container that is down."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+async def test_a_replica_that_closes_what_it_accepts_is_left_at_once(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    with closing_what_it_accepts() as port:
+        config = config_for(
+            port,
+            upstream.port,
+            balance=Balance.ROUND_ROBIN,
+            ejection=EjectionConfig(failures=1_000, first=0.05, longest=0.05),
+        )
+        async with running_gateway(config, tmp_path) as gateway:
+            bad, _ = gateway.app.control.state.upstreams["content"].replicas
+            for _ in range(20):
+                assert (await ask(gateway.port, GET)).status == 200
+                bad.ejected_until = 0.01
+                await asyncio.sleep(0.02)
+            assert gateway.metric("hedges_total", upstream="content") == 0
+            assert bad.requests > 1
+            assert bad.pool.connections == 0
 
 
 async def test_g14_retries_end_with_the_budget(tmp_path: Path) -> None:

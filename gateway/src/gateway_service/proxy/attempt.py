@@ -30,7 +30,7 @@ class Outcome(Enum):
     FAILURE_STATUS = 2
     """A response that another replica might not give."""
     UNSENT = 3
-    """There was no connection, so nothing was sent."""
+    """There was no connection, or it ended before anything was sent."""
     STALE = 4
     """A connection from the pool was closed: this says nothing of the replica."""
     STALE_UNSENT = 5
@@ -178,10 +178,10 @@ class Attempt:
         self._requester.on_slow(self, is_gone=is_gone)
 
     def _outcome_of(self, error: UpstreamError) -> Outcome:
-        if error.kind is FailureKind.REFUSED:
-            return Outcome.UNSENT
         if self._was_open and error.kind is FailureKind.RESET:
             return Outcome.STALE_UNSENT if error.is_unsent else Outcome.STALE
+        if error.is_unsent or error.kind is FailureKind.REFUSED:
+            return Outcome.UNSENT
         return Outcome.FAILED
 
     def lose(self) -> None:

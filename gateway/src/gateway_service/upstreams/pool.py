@@ -73,7 +73,8 @@ class ConnectionPool:
         Raises
         ------
         UpstreamError
-            `REFUSED`: nothing was sent.
+            `REFUSED`: nothing was sent. A proxy may accept for a replica that is gone,
+            and close immediately.
         ProblemError
             There is no descriptor, which is no failure of the replica's.
         """
@@ -91,6 +92,8 @@ class ConnectionPool:
             if self._descriptors.ran_out(error, self._endpoint.host):
                 raise ProblemError(TOO_MANY_CONNECTIONS) from None
             raise UpstreamError(FailureKind.REFUSED) from None
+        if not connection.is_usable:
+            raise UpstreamError(FailureKind.REFUSED)
         self._deadlines.add(connection)
         self._open.add(connection)
         return connection
