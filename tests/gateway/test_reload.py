@@ -8,11 +8,13 @@ from tests.support.certificates import write_certificate
 from tests.support.gateway import config_for, running_gateway
 from tests.support.raw_client import raw_client
 from tests.support.raw_upstream import RawUpstream
+from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits, TlsConfig
 from gateway_service.http1.parsing.limits import ClientTimeouts
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\nX-Tenant: 1\r\n\r\n"
+POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 
 
 async def test_open_connections_follow_a_reload(
@@ -59,3 +61,20 @@ async def test_what_of_tls_needs_a_restart_is_said_each_time(
         assert gateway.app.control.state.config == changed
     said = caplog.messages.count("tls_change_needs_a_restart")
     assert said == (0 if what == "hsts" else 2)
+
+
+async def test_a_body_that_comes_during_a_reload_reaches_its_replica(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(upstream.port)
+    changed = config_for(upstream.port, idle_timeout=1.0)
+    async with (
+        running_gateway(config, tmp_path, next_config=changed) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        await client.send(POST)
+        await until(lambda: not any(c.is_idle for c in gateway.app.server.connections))
+        await gateway.app.reload()
+        await client.send(b"ok")
+        assert (await client.answer()).status == 200
+    assert [each.body for each in upstream.requests] == [b"ok"]

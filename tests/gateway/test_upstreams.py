@@ -489,6 +489,20 @@ def test_idle_replica_that_left_is_closed_at_once(clock: FakeClock) -> None:
     assert upstream.select() is None
 
 
+def test_what_came_before_an_upstream_was_closed_is_still_sent(
+    clock: FakeClock,
+) -> None:
+    upstream = make(clock, 1)
+    upstream.close()
+    assert pool_of(upstream.replicas[0]).times_closed == 1
+
+    replica = upstream.select()
+
+    assert replica is upstream.replicas[0]
+    upstream.release(replica)
+    assert pool_of(replica).times_closed == 2
+
+
 def test_failure_of_a_replica_that_left_ejects_nobody(clock: FakeClock) -> None:
     upstream = make(clock, 3)
     leaving = upstream.replicas[0]

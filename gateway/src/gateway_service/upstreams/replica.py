@@ -112,6 +112,12 @@ class Replica:
         )
         return self.hangs is not was_hanging
 
+    def retire(self) -> None:
+        """End once nothing is in flight; its upstream has it no longer."""
+        self.retired = True
+        if not self.in_flight:
+            self.pool.close()
+
     def failed(self, kind: FailureKind) -> None:
         """Record a failure that was the replica's; its upstream may eject it."""
         self.failures += 1

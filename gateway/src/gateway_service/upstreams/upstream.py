@@ -172,9 +172,7 @@ class Upstream:
             replica = known.pop(endpoint, None)
             kept.append(replica or self._join(endpoint))
         for replica in known.values():
-            replica.retired = True
-            if not replica.in_flight:
-                replica.pool.close()
+            replica.retire()
         self.replicas = tuple(kept)
         self._choose_usable()
 
@@ -274,8 +272,13 @@ class Upstream:
         return max(0.0, replica.ejected_until - self._now())
 
     def close(self) -> None:
-        """Retire every replica: the upstream is no longer configured."""
-        self.assign(())
+        """Retire every replica: the upstream is no longer configured.
+
+        Requests that came before may not have been sent yet; its replicas still take
+        them.
+        """
+        for replica in self.replicas:
+            replica.retire()
 
 
 def _bound(config: UpstreamConfig) -> float:
