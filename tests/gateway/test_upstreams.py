@@ -405,6 +405,24 @@ def test_ejected_replica_serves_when_no_other_is_ready(clock: FakeClock) -> None
     assert usable_ports(upstream) == {1}
 
 
+@pytest.mark.parametrize("other", [ReplicaHealth.UNKNOWN, ReplicaHealth.SILENT])
+def test_an_ejected_replica_is_used_after_any_that_may_be_well(
+    other: ReplicaHealth, clock: FakeClock
+) -> None:
+    upstream = make(clock, 3, replace(CONFIG, health=HealthConfig()))
+    failing, second, third = upstream.replicas
+    upstream.report(failing, ReplicaHealth.READY)
+    upstream.report(second, other)
+    upstream.report(third, ReplicaHealth.NOT_READY)
+    assert usable_ports(upstream) == {1}
+
+    fail(failing, TIMEOUT, 3)
+    assert usable_ports(upstream) == {2}
+
+    upstream.report(second, ReplicaHealth.UNREACHABLE)
+    assert usable_ports(upstream) == {1}, "one that is not ready comes last"
+
+
 def test_replica_that_becomes_ready_again_is_no_longer_ejected(
     clock: FakeClock,
 ) -> None:
@@ -483,7 +501,7 @@ def test_idle_replica_that_left_is_closed_at_once(clock: FakeClock) -> None:
     upstream = make(clock, 1)
     leaving = upstream.replicas[0]
 
-    upstream.close()
+    upstream.assign([])
 
     assert pool_of(leaving).times_closed == 1
     assert upstream.select() is None
