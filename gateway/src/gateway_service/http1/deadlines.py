@@ -11,6 +11,13 @@ from typing import Final, Protocol
 INTERVAL: Final = 0.1
 """Seconds between two sweeps."""
 
+_ONE_TURN: Final = 0.001
+"""Seconds in which everything that has been received is read.
+
+The loop runs timers first. After a standstill of the process (SIGSTOP, a virtual
+machine that moves) what was awaited may have come long ago.
+"""
+
 NEVER: Final = math.inf
 
 
@@ -29,7 +36,7 @@ class Deadlines:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: set[Bounded] = set()
-        self._timer = loop.call_later(INTERVAL, self._sweep)
+        self._timer = loop.call_later(INTERVAL, self._read_first)
 
     def add(self, bounded: Bounded) -> None:
         """Watch ``bounded.deadline``, which may change at any time."""
@@ -43,8 +50,11 @@ class Deadlines:
         """Stop watching."""
         self._timer.cancel()
 
+    def _read_first(self) -> None:
+        self._timer = self._loop.call_later(_ONE_TURN, self._sweep)
+
     def _sweep(self) -> None:
-        self._timer = self._loop.call_later(INTERVAL, self._sweep)
+        self._timer = self._loop.call_later(INTERVAL, self._read_first)
         now = self._loop.time()
         for each in [each for each in self._waiting if each.deadline <= now]:
             if each.deadline <= now:  # ending one wait may postpone another's deadline
