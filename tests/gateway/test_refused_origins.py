@@ -53,6 +53,19 @@ async def test_what_is_allowed_or_within_one_origin_is_not_named(
     assert refused(caplog) == []
 
 
+async def test_a_proxy_may_say_another_host(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(upstream.port, trusted_proxies=("127.0.0.0/8",))
+    request = GET.format("https://public.test").replace(
+        "\r\n\r\n", "\r\nX-Forwarded-Host: public.test\r\n\r\n"
+    )
+    async with running_gateway(config, tmp_path) as gateway:
+        await ask(gateway.port, request.encode())
+        await ask(gateway.port, request.replace("s://public", "s://other").encode())
+    assert refused(caplog) == ["https://other.test"]
+
+
 async def test_where_every_port_is_allowed_none_is_named(
     upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -44,8 +44,12 @@ class Proxy:
         exchange.lines = lines + secure
         if lines is VARY and origin is not None:
             prefix = "" if route is None else route.prefix
-            self._refused.note(origin, request.host, prefix)
+            self._refused.note(origin, _host_asked_for(exchange, state), prefix)
         try:
+            if request.method == "OPTIONS" and _respond_to_options(
+                exchange, route, cors, secure
+            ):
+                return
             if route is None:
                 _respond_without_route(exchange, state)
                 return
@@ -77,6 +81,15 @@ class Proxy:
         if exchange.client.is_secure:
             exchange.lines += state.hsts
         exchange.send_problem(problem)
+
+
+def _host_asked_for(exchange: Exchange, state: State) -> bytes:
+    """Return the host that the client asked for: proxies may say another in Host."""
+    address, request = exchange.client.address, exchange.request
+    if not state.proxies.trusts(address):
+        return request.host
+    host = state.proxies.origin_behind(address, request.values).host
+    return host.encode("ascii") or request.host
 
 
 def _respond_without_route(exchange: Exchange, state: State) -> None:
