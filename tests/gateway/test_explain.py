@@ -73,6 +73,20 @@ def test_what_the_headers_say_is_told() -> None:
     assert "508 loop_detected" in told(config, "GET", "/api/x", "Via: 1.1 Gateway")
 
 
+def test_a_preflight_is_told_with_a_route_and_without() -> None:
+    config = config_for(8002)
+    headers = ("Origin: https://a.test", "Access-Control-Request-Method: GET")
+    for path in ("/api/x", "/nothing"):
+        assert "204: a preflight" in told(config, "OPTIONS", path, *headers)
+
+
+def test_a_total_without_limit_is_told() -> None:
+    timeouts = Timeouts(total=NO_LIMIT)
+    assert "total without limit" in told(
+        config_for(8002, timeouts=timeouts), "GET", "/api/x"
+    )
+
+
 def test_an_options_that_may_go_no_further_is_told() -> None:
     config = config_for(8002)
     for hops, words in (("0", "204: the route's"), ("1", "sent to"), ("x", "400 inv")):

@@ -319,6 +319,21 @@ async def test_g17_connections_of_one_client_have_a_limit(
     assert answer.value("Retry-After") == "1"
 
 
+async def test_c3_a_preflight_succeeds_where_the_request_will_be_refused(
+    gateway: RunningGateway,
+) -> None:
+    """Else browsers tell the page of a network error, and not of the 404."""
+    for path in ("/nothing", "/api//x", "/console", "/api/x"):
+        preflight = (
+            f"OPTIONS {path} HTTP/1.1\r\nHost: a\r\nOrigin: {ALLOWED_ORIGIN}\r\n"
+            "Access-Control-Request-Method: GET\r\n\r\n"
+        )
+        answer = await ask(gateway.port, preflight.encode())
+        assert answer.status == 204
+        assert answer.value("Access-Control-Allow-Origin") == ALLOWED_ORIGIN
+        assert "x-access-token" in (answer.value("Access-Control-Allow-Headers") or "")
+
+
 @pytest.mark.parametrize(
     ("request_", "status"),
     [

@@ -29,6 +29,7 @@ _REFUSED: Final = 1
 _LABEL_WIDTH: Final = 12
 
 _PREFLIGHT_METHOD: Final = b"access-control-request-method"
+_PREFLIGHT: Final = ("204: a preflight, which the gateway itself responds to", True)
 _SIMPLE_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 _SIMPLE_HEADERS: Final = frozenset({"accept", "accept-language", "content-language"})
 """What a page may send without a preflight (Fetch, 2.2.1 and 2.2.2); `Content-Type` may
@@ -113,6 +114,8 @@ def _head(described: RequestDescription) -> bytes:
 
 def _without_route(request: Request, pages: Container[str]) -> tuple[str, bool]:
     """Return what happens, in words, and whether it is what the client wants."""
+    if _is_preflight(request):
+        return _PREFLIGHT
     if request.path == "*":
         return "204: the methods that the gateway lets through", True
     if request.path not in pages:
@@ -138,9 +141,8 @@ def _on_route(request: Request, route: Route, pseudonym: str) -> tuple[str, bool
 
 def _responded_here(request: Request) -> tuple[str, bool] | None:
     """Return the same for an OPTIONS that no upstream gets; None for all else."""
-    wanted = request.values.get(_PREFLIGHT_METHOD)
-    if is_preflight(request.method, request.origin, wanted[0] if wanted else None):
-        return "204: a preflight, which the gateway itself responds to", True
+    if _is_preflight(request):
+        return _PREFLIGHT
     try:
         is_last_hop = hops_left(request) == 0
     except ProblemError as error:
@@ -148,6 +150,11 @@ def _responded_here(request: Request) -> tuple[str, bool] | None:
     if is_last_hop:
         return "204: the route's methods, for Max-Forwards is 0", True
     return None
+
+
+def _is_preflight(request: Request) -> bool:
+    wanted = request.values.get(_PREFLIGHT_METHOD)
+    return is_preflight(request.method, request.origin, wanted[0] if wanted else None)
 
 
 def _route(route: Route) -> Iterator[str]:
@@ -205,8 +212,7 @@ def _cors(request: Request, cors: Cors, described: RequestDescription) -> Iterat
         yield _line("", "allow it in GATEWAY_ALLOWED_ORIGINS or cors.origins")
         return
     yield _line("CORS", f"pages of {page} may read the response")
-    wanted = request.values.get(_PREFLIGHT_METHOD)
-    if is_preflight(request.method, origin, wanted[0] if wanted else None):
+    if _is_preflight(request):
         yield from _header_lines(cors.for_preflight(origin))
         return
     yield from _header_lines(cors.for_request(origin))

@@ -12,7 +12,7 @@ from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.problems import NOT_FOUND, method_not_allowed
 from gateway_service.http1.rendering import date_line
 from gateway_service.proxy import problems
-from gateway_service.proxy.cors import VARY, is_preflight
+from gateway_service.proxy.cors import VARY, Cors, is_preflight
 from gateway_service.proxy.forwarding import Forwarding
 from gateway_service.proxy.messages import hops_left
 from gateway_service.proxy.rate_limits import policy_line, quota_line
@@ -54,10 +54,6 @@ class Proxy:
                 _respond_without_route(exchange, state)
                 return
             exchange.route = route.prefix
-            if request.method == "OPTIONS" and _respond_to_options(
-                exchange, route, secure
-            ):
-                return
             _check_method(request.method, route)
             if route.rate_limit is None:
                 _forward(exchange, route, state)
@@ -103,16 +99,23 @@ def _respond_without_route(exchange: Exchange, state: State) -> None:
         exchange.send_problem(NOT_FOUND)
 
 
-def _respond_to_options(exchange: Exchange, route: Route, secure: bytes) -> bool:
-    """Respond to a preflight or to an OPTIONS that ends here; else return False."""
+def _respond_to_options(
+    exchange: Exchange, route: Route | None, cors: Cors, secure: bytes
+) -> bool:
+    """Respond to a preflight or to an OPTIONS that ends here; else return False.
+
+    A preflight succeeds without a route, too: pages are to see the 404 that follows.
+    """
     values = exchange.request.values
     wanted = values.get(b"access-control-request-method")
     origin = exchange.request.origin
+    if route is not None:
+        exchange.route = route.prefix
     if is_preflight("OPTIONS", origin, wanted[0] if wanted else None):
-        exchange.lines = route.cors.for_preflight(origin) + secure
+        exchange.lines = cors.for_preflight(origin) + secure
         exchange.respond(_NO_CONTENT, date_line(), b"")
         return True
-    if hops_left(exchange.request) != 0:
+    if route is None or hops_left(exchange.request) != 0:
         return False
     _allow(exchange, route.allow)
     return True
