@@ -8,7 +8,8 @@ from tests.support.raw_client import ask
 from tests.support.raw_upstream import RawUpstream
 
 from gateway_service.config.clients import RateLimit
-from gateway_service.config.model import Config
+from gateway_service.config.model import Config, Timeouts
+from gateway_service.config.values import NO_LIMIT
 from gateway_service.operations.explain import (
     RequestDescription,
     explain,

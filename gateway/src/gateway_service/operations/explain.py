@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
 from gateway_service.config.model import Config, UpstreamConfig
-from gateway_service.config.values import Address
+from gateway_service.config.values import NO_LIMIT, Address
 from gateway_service.console.pages import PAGE_METHODS
 from gateway_service.http1.parsing.grammar import MalformedError, split_lines
 from gateway_service.http1.parsing.requests import Request, read_request
@@ -172,9 +172,13 @@ def _route(route: Route) -> Iterator[str]:
     yield _line(
         "timeouts",
         f"connect {timeouts.connect:g} s, response head {timeouts.response_head:g} s,"
-        f" idle {timeouts.idle:g} s, total {timeouts.total:g} s",
+        f" idle {timeouts.idle:g} s, total {_duration(timeouts.total)}",
     )
     yield _line("priority", "high: refused last" if route.is_urgent else "normal")
+
+
+def _duration(seconds: float) -> str:
+    return "without limit" if seconds == NO_LIMIT else f"{seconds:g} s"
 
 
 def _upstream(upstream: UpstreamConfig) -> Iterator[str]:
