@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import ip_address
+from itertools import chain
 from typing import Final
 
 from gateway_service.config.values import Address
@@ -20,14 +21,17 @@ RESOLVE_SECONDS: Final = 2.0
 _logger: Final = logging.getLogger(__name__)
 
 Lookup = Callable[[str, int], Awaitable[list[HostPort]]]
-"""Returns every address and port behind a name; OSError if there is none."""
+"""Returns every address behind a name, or every target of a service, with its port.
+
+It raises OSError or `ResolutionError` if there is none.
+"""
 
 
 class Discovery:
     """Turns an upstream's addresses into endpoints.
 
     While a name cannot be resolved, its last addresses stay valid: a name server that
-    is away takes no replica out.
+    is away takes no replica out. So it is for each target of a service.
     """
 
     def __init__(
@@ -46,12 +50,16 @@ class Discovery:
         self._timeout = timeout
         self._last_good: dict[Address, list[HostPort]] = {}
         self._running: dict[Address, asyncio.Future[list[HostPort]]] = {}
+        self._asked: set[Address] = set()
+        """Whose names have been looked up in this round."""
         self.faults: dict[str, str] = {}
         """The names that cannot be resolved at present, and why."""
 
     async def endpoints(self) -> list[Endpoint]:
-        """Return what is known now, within `timeout`."""
+        """Return what is known now, within `timeout` for each look-up in a row."""
+        self._asked.clear()
         found = await asyncio.gather(*map(self._resolve, self._addresses))
+        self._forget_others()
         return [
             Endpoint(host, port, address.probe_port or self._probe_port or port)
             for address, places in zip(self._addresses, found, strict=True)
@@ -61,6 +69,7 @@ class Discovery:
     async def _resolve(self, address: Address) -> list[HostPort]:
         if _is_literal(address.host):
             return [(address.host, address.port)]
+        self._asked.add(address)
         try:
             async with asyncio.timeout(self._timeout):
                 places = await asyncio.shield(self._query(address))
@@ -74,7 +83,19 @@ class Discovery:
         else:
             self.faults.pop(address.host, None)
             self._last_good[address] = places
-        return self._last_good.get(address, [])
+        places = self._last_good.get(address, [])
+        if not address.service:
+            return places
+        targets = [Address(host, port) for host, port in places]
+        found = await asyncio.gather(*map(self._resolve, targets))
+        return sorted(set(chain.from_iterable(found)))
+
+    def _forget_others(self) -> None:
+        """Forget targets that a service no longer has."""
+        names = {address.host for address in self._asked}
+        self.faults = {n: why for n, why in self.faults.items() if n in names}
+        for gone in self._last_good.keys() - self._asked:
+            del self._last_good[gone]
 
     def _reason(self, error: Exception) -> str:
         match error:
@@ -88,20 +109,22 @@ class Discovery:
     def _query(self, address: Address) -> asyncio.Future[list[HostPort]]:
         """Look a name up once at a time: a resolver that hangs holds one thread."""
         running = self._running.get(address)
-        if running is None or running.done():
+        if running is None:
             look_up = self._look_up_name
             if address.service:
                 look_up = self._look_up_service or _service_look_up()
             running = asyncio.ensure_future(look_up(address.host, address.port))
             running.add_done_callback(_mark_retrieved)
+            running.add_done_callback(lambda _: self._running.pop(address, None))
             self._running[address] = running
         return running
 
     async def close(self) -> None:
         """Cancel the look-ups that are still running."""
-        for query in self._running.values():
+        running = [*self._running.values()]
+        for query in running:
             query.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 def _service_look_up() -> Lookup:

@@ -1,21 +1,15 @@
 """Look up the targets of a service (RFC 2782)."""
 
-import asyncio
-
 from dns.asyncresolver import Resolver
 from dns.exception import DNSException
 
-from gateway_service.upstreams.names import (
-    HostPort,
-    ResolutionError,
-    addresses_of_name,
-)
+from gateway_service.upstreams.names import HostPort, ResolutionError
 
 
 async def targets_of_service(
     name: str, _: int, resolver: Resolver | None = None
 ) -> list[HostPort]:
-    """Return the addresses and ports of the targets with the best priority.
+    """Return the names and ports of the targets with the best priority.
 
     Their weights are not used: in-flight counts say more about who can take a request.
 
@@ -23,19 +17,14 @@ async def targets_of_service(
     ------
     ResolutionError
         There is no such record, or no response.
-    OSError
-        A target has no address.
     """
     try:
         records = list(await (resolver or Resolver()).resolve(name, "SRV"))
     except DNSException as error:
         raise ResolutionError(type(error).__name__) from error
     best = min((record.priority for record in records), default=0)
-    found = await asyncio.gather(
-        *(
-            addresses_of_name(record.target.to_text(omit_final_dot=True), record.port)
-            for record in records
-            if record.priority == best
-        )
-    )
-    return sorted({place for places in found for place in places})
+    return [
+        (record.target.to_text(omit_final_dot=True), record.port)
+        for record in records
+        if record.priority == best
+    ]
