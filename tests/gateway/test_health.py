@@ -123,3 +123,12 @@ def test_judgement_over_several_probes(
     readiness = [judge.health_after(result) for result in results]
 
     assert readiness[-1] is expected
+
+
+def test_it_is_said_once_that_no_probe_was_ever_answered() -> None:
+    judge = HealthCheck(HealthConfig())
+    said = 0
+    for result in [*[SILENT] * 10, *[UNSENT] * 3, *[REFUSED] * 20]:
+        judge.health_after(result)
+        said += judge.is_never_answered
+    assert said == 1

@@ -77,13 +77,10 @@ class HealthCheck:
         self._health = ReplicaHealth.UNKNOWN
         self._has_responded = False
         self._unanswered = 0
+        self.is_never_answered = False
+        """Whether it is time to log, once, that no probe ever got a response."""
         self._successes = 0
         self._silences = 0
-
-    @property
-    def is_never_answered(self) -> bool:
-        """Whether it is time to log, once, that no probe ever got a response."""
-        return self._unanswered == _TELLING and not self._has_responded
 
     def health_after(self, result: ProbeResult) -> ReplicaHealth:
         """Return the health after one more probe, by the table in docs/gateway.md.
@@ -93,12 +90,14 @@ class HealthCheck:
         probe ever got a response, the health is unknown: the replica may be starting,
         or may not listen for probes at all, and requests decide.
         """
+        self.is_never_answered = False
         if result is ProbeResult.UNSENT:
             return self._health
         if result not in {ProbeResult.REFUSED, ProbeResult.SILENT}:
             self._has_responded = True
         elif not self._has_responded:
             self._unanswered += 1
+            self.is_never_answered = self._unanswered == _TELLING
             return self._health
         self._successes = self._successes + 1 if result is ProbeResult.READY else 0
         self._silences = self._silences + 1 if result is ProbeResult.SILENT else 0
