@@ -80,6 +80,13 @@ def test_path_that_an_upstream_might_read_differently_belongs_to_no_route(
     assert PRODUCT.match(path) is None
 
 
+@pytest.mark.parametrize("path", ["/v1/users%3Afind", "/v1/users%3afind/x"])
+def test_g8_an_escape_leads_around_no_route(path: str) -> None:
+    route = routes("/v1", "/v1/users:find").match(path)
+    assert route is not None
+    assert route.prefix == "/v1/users:find"
+
+
 def test_root_route_takes_what_no_other_claims() -> None:
     with_root = routes("/", "/api/test")
 

@@ -16,6 +16,9 @@ _AMBIGUOUS: Final = re.compile(
 )
 """What the gateway and an upstream could read as different paths."""
 
+_SIGNS: Final = re.compile(r"%(?:21|24|2[6-9A-C]|3[AD]|40)", re.IGNORECASE)
+"""Escapes of what a prefix may hold and a path need not escape: `/v1/users:find`."""
+
 
 @dataclass(frozen=True)
 class Route:
@@ -72,8 +75,10 @@ class Routes:
             or "/." in untrusted_path
             or "//" in untrusted_path
             or "\\" in untrusted_path
-        ) and _AMBIGUOUS.search(untrusted_path):
-            return None
+        ):
+            if _AMBIGUOUS.search(untrusted_path):
+                return None
+            untrusted_path = _SIGNS.sub(_unescaped, untrusted_path)
         candidate = untrusted_path
         if len(candidate) > self._longest:
             candidate = candidate[: candidate.rfind("/", 0, self._longest + 1)]
@@ -87,6 +92,10 @@ class Routes:
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._by_prefix.values())
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return chr(int(escape[0][1:], 16))
 
 
 def _cors(config: CorsConfig, route: RouteConfig) -> Cors:
