@@ -238,6 +238,9 @@ MALFORMED: dict[str, tuple[Reader, bytes]] = {
     "a chunk longer than its size": (request_reader(), POST + CHUNKS + b"1\r\nab"),
     "an empty line before a response": (response_reader(), b"\r\n\r\n"),
     "no status": (response_reader(), b"HTTP/1.1 OK\r\n\r\n"),
+    "a first line that no head has": (request_reader(), b"SSH-2.0-x\r\n"),
+    "HTTP/0.9": (request_reader(), b"\r\nGET /\r\n"),
+    "the first line of another protocol": (response_reader(), b"220 smtp.test\r\n"),
     "a flood of interim responses": (response_reader(), CONTINUE * 3),
     "a switch nobody asked for": (response_reader(), SWITCH),
     "a switch to another protocol": (

@@ -19,6 +19,8 @@ from gateway_service.http1.parsing.grammar import (
     MalformedError,
     check_sizes,
     check_unfinished_head,
+    parse_request_line,
+    parse_status_line,
     split_lines,
 )
 from gateway_service.http1.parsing.limits import ChunkLimits, HeadLimits
@@ -160,6 +162,10 @@ class MessageReader(ABC, Generic[HeadT]):
     def _read(self, head: list[bytes]) -> HeadT | None:
         """Return what the lines of a head say; None skips it."""
 
+    @abstractmethod
+    def _check_start(self, line: bytes) -> None:
+        """Raise MalformedError if nothing that follows makes a head of this."""
+
     def _next_head(self) -> HeadT | Signal:
         buffer = self.buffer
         if len(buffer) <= _USUAL_HEAD and buffer.endswith(HEAD_END):
@@ -188,6 +194,8 @@ class MessageReader(ABC, Generic[HeadT]):
         if end >= 0:
             raise MalformedError("There is more than one empty line.")
         check_unfinished_head(self.buffer, start, self.limits)
+        if (end := self.buffer.find(CRLF, start)) >= 0:
+            self._check_start(self.buffer[start:end])
         self._scanned = max(0, len(self.buffer) - len(HEAD_END) + 1)
         return _NEED_DATA
 
@@ -204,6 +212,9 @@ class RequestReader(MessageReader[Request]):
         super().__init__(limits, ChunkLimits())
         self.fields = fields
         """Which fields of the next head are read and passed on."""
+
+    def _check_start(self, line: bytes) -> None:
+        parse_request_line(line)
 
     def _read(self, head: list[bytes]) -> Request:
         return read_request(head, self.limits, self.fields)
@@ -232,6 +243,9 @@ class ResponseReader(MessageReader[ResponseHead]):
         self._method = method
         self._is_upgrade = is_upgrade
         self._interims = 0
+
+    def _check_start(self, line: bytes) -> None:
+        parse_status_line(line)
 
     def _read(self, head: list[bytes]) -> ResponseHead | None:
         """Skip 100, and bound the interim responses."""
