@@ -2,6 +2,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from gateway_service.settings import GatewaySettings
 from service_kit.doctor import report
 from service_kit.process import VERSION
 from service_kit.settings import SettingsError, read_settings
+from service_kit.sockets import bind
 
 FILE = """
 [upstreams.content]
@@ -102,6 +104,21 @@ async def test_doctor_finds_all_well(
             for s in servers
         ),
     ]
+
+
+@pytest.mark.parametrize(("shares", "beginning"), [("on", "ok "), ("off", "fault ")])
+async def test_doctor_knows_that_a_port_may_be_shared(
+    path: Path, capsys: pytest.CaptureFixture[str], shares: str, beginning: str
+) -> None:
+    [other] = bind("127.0.0.1", 0, shared=True)
+    with other:
+        other.listen()
+        configured = replace(
+            settings(path, port=other.getsockname()[1]), share_port=shares == "on"
+        )
+        _, lines = await examined(capsys, configured, {})
+    [line] = [line for line in lines if "listen on" in line]
+    assert line.startswith(beginning)
 
 
 async def test_doctor_names_variables_that_are_read_by_nobody(

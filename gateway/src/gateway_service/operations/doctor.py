@@ -106,7 +106,7 @@ async def _examine_processes(settings: GatewaySettings) -> AsyncIterator[Finding
             for finding in findings:
                 yield finding
     if not is_running:
-        yield await asyncio.to_thread(_port_is_free, settings.host, settings.port)
+        yield await asyncio.to_thread(_port_is_free, settings)
 
 
 def _running_configuration(
@@ -183,10 +183,10 @@ async def _replica_answers(upstream: UpstreamConfig, endpoint: Endpoint) -> Find
     return fault(place, asked, _PROBE_ADVICE[result])
 
 
-def _port_is_free(host: str, port: int) -> Finding:
-    place = f"listen on {host}:{port}"
+def _port_is_free(settings: GatewaySettings) -> Finding:
+    place = f"listen on {settings.host}:{settings.port}"
     try:
-        for each in bind(host, port):
+        for each in bind(settings.host, settings.port, shared=settings.share_port):
             each.close()
     except ListenError as error:
         advice = "end what has the port, or change GATEWAY_PORT"
