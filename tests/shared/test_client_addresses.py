@@ -41,6 +41,15 @@ def test_client_is_the_last_hop_no_trusted_proxy_owns(
     assert TrustedProxies(PROXIES).client_of(peer, values) == client
 
 
+@pytest.mark.parametrize("network", ["::ffff:10.0.0.0/104", "::ffff:0:0/96"])
+def test_a_network_mapped_into_ipv6_is_one_of_ipv4(network: str) -> None:
+    proxies = TrustedProxies([network])
+    assert proxies.trusts("10.0.0.1")
+    assert proxies.trusts("::ffff:10.0.0.1")
+    assert not proxies.trusts("2001:db8::1")
+    assert not TrustedProxies(["::/0"]).trusts("10.0.0.1")
+
+
 def test_nobody_is_believed_by_default() -> None:
     assert TrustedProxies([]).client_of("10.0.0.1", ["1.1.1.1"]) == "10.0.0.1"
     assert not TrustedProxies([]).trusts("10.0.0.1")

@@ -1,10 +1,20 @@
 """IP addresses as others write them."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Final
 
 _HOST_BITS: Final = 64
 """One subscriber is given at least a /64, so that is one client."""
+
+_MAPPED_BITS: Final = 96
+"""Before an IPv4 address that is mapped into IPv6 (RFC 4291, 2.5.5.2)."""
 
 
 def normalised(address: str) -> str:
@@ -30,6 +40,21 @@ def parse_address(untrusted_text: str) -> IPv4Address | IPv6Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """Return the network, as IPv4 if it is mapped into IPv6, as addresses are.
+
+    Raises
+    ------
+    ValueError
+        The text is no network.
+    """
+    network = ip_network(text)
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def client_network(address: str) -> str:

@@ -8,12 +8,11 @@ from ipaddress import (
     IPv4Network,
     IPv6Address,
     IPv6Network,
-    ip_network,
 )
 from itertools import islice
 from typing import Final, NamedTuple
 
-from service_kit.addresses import normalised, parse_address
+from service_kit.addresses import normalised, parse_address, parse_network
 
 X_FORWARDED_FOR: Final = "x-forwarded-for"
 
@@ -70,7 +69,7 @@ class TrustedProxies:
         networks: Iterable[str | IPv4Network | IPv6Network],
         header: str = X_FORWARDED_FOR,
     ) -> None:
-        self._networks = tuple(ip_network(str(network)) for network in networks)
+        self._networks = tuple(parse_network(str(each)) for each in networks)
         self._is_proxy = lru_cache(maxsize=_CACHED_PEERS)(self._judge)
         self._name = header.encode("ascii")
         self.header = header

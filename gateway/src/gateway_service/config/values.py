@@ -4,10 +4,10 @@ import math
 import re
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import ip_network
 from typing import Final
 
 from gateway_service.config.rules import Rule, word
+from service_kit.addresses import parse_network
 from service_kit.origins import ANY_PORT, is_origin
 
 NO_LIMIT: Final = math.inf
@@ -178,7 +178,7 @@ def _address(value: object) -> Address | None:
 
 def _network(value: object) -> str | None:
     try:
-        return str(ip_network(value)) if isinstance(value, str) else None
+        return str(parse_network(value)) if isinstance(value, str) else None
     except ValueError:
         return None
 
