@@ -249,6 +249,8 @@ timeouts = { total = 0, idle = true }
     [
         pytest.param("", "g.toml: routes names no route", id="empty"),
         pytest.param("a = [\n", "g.toml: Invalid value", id="cut off"),
+        pytest.param(f"a = {'[' * 5_000}", "g.toml: has values nested", id="deep"),
+        pytest.param(f"a = {'9' * 5_000}", "g.toml: Exceeds the limit", id="long"),
         pytest.param("\n\na == 1", "g.toml:3: Invalid value", id="no TOML"),
         pytest.param("routes = 1", "g.toml:1: routes must be tables", id="routes"),
         pytest.param("upstreams = []", "g.toml:1: upstreams must be", id="upstreams"),

@@ -48,8 +48,10 @@ def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
     """Return the configuration in `text`, the content of the file `name`."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or of a number that is too long
         raise ConfigError([_syntax_fault(name, str(error))]) from None
+    except RecursionError:
+        raise ConfigError([f"{name}: has values nested too deeply"]) from None
     faults = Faults(name, TomlLines(text))
     _override(document, environ, faults)
     config = Reader(faults).read(Config, document)
