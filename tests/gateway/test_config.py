@@ -266,7 +266,7 @@ timeouts = { total = 0, idle = true }
         ),
         pytest.param(
             "[upstreams.'A B']\naddresses = ['http://a:1']",
-            "g.toml:1: upstreams.A B must be a short name",
+            'g.toml:1: upstreams."A B" must be a short name',
             id="upstream's name",
         ),
         pytest.param(
@@ -307,6 +307,29 @@ timeouts = { total = 0, idle = true }
             "g.toml:2: limits.body must",
             id="after a line that is one to TOML",
         ),
+        pytest.param(
+            '"a\\nb" = 1\n' + LEAST, 'g.toml:1: "a\\nb" is unknown', id="key of 2 lines"
+        ),
+        pytest.param(
+            '# it\'s """ here\nlimits.body = true\n' + LEAST,
+            "g.toml:2: limits.body must",
+            id="quotes in a comment",
+        ),
+        pytest.param(
+            "trusted_proxies = [\n  ['10.0.0.0/8'],  # ]\n]\nlimits.body = true\n",
+            "g.toml:4: limits.body must",
+            id="an array in an array",
+        ),
+        pytest.param(
+            """x = \"\"\"\"a\\\"\"\"\"\nlimits.body = true\n""",
+            "g.toml:2: limits.body must",
+            id="quotes beside quotes",
+        ),
+        pytest.param(
+            "[tls]\nkey = 'k'\ncertificate = \"a\\u0000\"",
+            "g.toml:3: tls.certificate must be a file's name",
+            id="a file's name that none has",
+        ),
     ],
 )
 def test_fault_is_named(text: str, fault: str) -> None:
@@ -325,6 +348,7 @@ def test_fault_is_named(text: str, fault: str) -> None:
         "app.test",
         "https://app.test/path",
         "https://user@app.test",
+        "https://app.test:0443",
         "https://",
         "",
     ],
@@ -375,6 +399,7 @@ def test_g3_method_the_gateway_never_forwards_is_a_fault(method: str) -> None:
     [
         "valkey://",
         "valkey://a:99999",
+        "valkey://a/first",
         "valkey://a?socket_timeout=soon",
         "valkey://a?db=first",
         "valkey://a?unknown=1",

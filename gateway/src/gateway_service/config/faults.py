@@ -1,6 +1,13 @@
 """Faults of a configuration, each with its place."""
 
+import json
+import re
+from typing import Final
+
 from gateway_service.config.toml_lines import Path, TomlLines
+
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""A key that needs no quotes."""
 
 
 class ConfigError(Exception):
@@ -36,8 +43,11 @@ class Faults:
 
 
 def spell(path: Path) -> str:
-    """Return a path as people write it: `routes[2].prefix`."""
+    """Return a path as people write it: `routes[2].prefix`, `upstreams."a b"`."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if _BARE.fullmatch(part) else f".{json.dumps(part)}"
     return text.lstrip(".")

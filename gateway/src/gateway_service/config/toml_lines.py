@@ -1,17 +1,28 @@
 """Find the line of each key in a TOML text, which `tomllib` does not report."""
 
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 Path = tuple[str | int, ...]
 """The keys and array positions that lead to a value: `("routes", 2, "prefix")`."""
 
-_KEY: Final = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
+_KEY: Final = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _DOTTED: Final = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
 _HEADER: Final = re.compile(rf"\s*(\[\[?)\s*({_DOTTED})\s*\]\]?")
 _ASSIGNMENT: Final = re.compile(rf"\s*({_DOTTED})\s*=")
-_MULTI_LINE: Final = re.compile(r'"""|\'\'\'')
+_TOKEN: Final = re.compile(
+    r"""
+    "{3}(?:[^\\]|\\.)*?"{3,5} | '{3}.*?'{3,5} | "(?:[^"\\]|\\.)*" | '[^']*'
+    | \#[^\n]* | [\[\]{}\n]
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""Strings and comments, which hold what they like; brackets and line ends."""
+
+_OPENING: Final = frozenset("[{")
+_CLOSING: Final = frozenset("]}")
 
 
 class TomlLines:
@@ -25,7 +36,7 @@ class TomlLines:
         self._lines: dict[Path, int] = {}
         self._counts: dict[Path, int] = {}
         table: Path = ()
-        for number, line in _outside_of_strings(text):
+        for number, line in _own_lines(text):
             if header := _HEADER.match(line):
                 table = self._table(header[1], _keys(header[2]))
                 self._lines.setdefault(table, number)
@@ -55,14 +66,21 @@ class TomlLines:
 
 
 def _keys(dotted: str) -> list[str]:
-    return [key.strip("\"'") for key in re.findall(_KEY, dotted)]
+    return [_unquoted(key) for key in re.findall(_KEY, dotted)]
 
 
-def _outside_of_strings(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines that do not begin within a multi-line string."""
-    within: str | None = None
-    for number, line in enumerate(text.split("\n"), start=1):
-        if within is None:
-            yield number, line
-        for quotes in _MULTI_LINE.findall(line):
-            within = None if within == quotes else within or quotes
+def _unquoted(key: str) -> str:
+    return str(tomllib.loads(f"key = {key}")["key"]) if key[0] in "\"'" else key
+
+
+def _own_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the numbered lines that do not begin within a string or an array."""
+    lines = text.split("\n")
+    number, depth = 1, 0
+    yield number, lines[0]
+    for found in map(re.Match.group, _TOKEN.finditer(text)):
+        number += found.count("\n")
+        depth += found in _OPENING
+        depth -= found in _CLOSING
+        if found == "\n" and not depth:
+            yield number, lines[number - 1]

@@ -105,7 +105,7 @@ _ADDRESS: Final = re.compile(
     rf"(?:http://({_HOST}):([0-9]{{1,5}})|srv://({_HOST}))/?(?:\?probe=([0-9]{{1,5}}))?"
 )
 _ORIGIN: Final = re.compile(
-    r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?"
+    r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?"
 )
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _TCHARS: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -214,7 +214,7 @@ prefix = word(
 name = word(r"[a-z][a-z0-9_-]{0,31}", "a short name in lower case")
 header_name = word(_TCHARS, "header names")
 probe_path = word(r"|/[\x21-\x7e]*", 'a path, or "" for no probes')
-file_name = word(r".+", "a file's name")
+file_name = word(r"[^\0-\x1f]+", "a file's name")
 trusted_header = word("x-forwarded-for|forwarded", '"x-forwarded-for" or "forwarded"')
 public_url = word(
     r"|https?://[!-~]*[!-.0-~]",
