@@ -118,6 +118,25 @@ async def test_a_successor_shows_the_certificate_that_the_files_no_longer_hold(
             assert await status(gateway.port) == b"HTTP/1.1 200 OK\r\n"
 
 
+async def test_a_successor_has_the_secret_that_a_file_no_longer_holds(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    secret = tmp_path / "store"
+    secret.write_text("valkey://127.0.0.1:1")
+    secret.chmod(0o600)
+    async with gateway_process(
+        tmp_path,
+        upstream.port,
+        workers=2,
+        GATEWAY_RATE_LIMIT_STORE_FILE=str(secret),
+    ) as gateway:
+        secret.unlink()
+        gateway.process.send_signal(signal.SIGHUP)
+        await until(lambda: gateway.events().count("configuration_refused") >= 3)
+        await replace_workers(gateway)
+        assert (await ask(gateway.port, GET)).status == 200
+
+
 async def test_a_successor_serves_where_its_access_log_cannot_be_opened(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

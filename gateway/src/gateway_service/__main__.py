@@ -15,7 +15,7 @@ import uvloop
 
 from gateway_service.app import GatewayApp, Shared, create_app
 from gateway_service.config.faults import ConfigError
-from gateway_service.config.file import parse_config, read_config
+from gateway_service.config.file import read_config
 from gateway_service.http1.descriptors import raise_limit
 from gateway_service.operations.access_log import target_fault
 from gateway_service.operations.doctor import check, diagnose
@@ -151,8 +151,9 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
     if not (line := parent.read_line()):
         return _FAILURE  # it is gone already
     start = from_line(line, settings.config, os.environ)
-    name = str(settings.config)
-    handed = HandedOver(start.config, lambda text: parse_config(text, name, os.environ))
+    handed = HandedOver(
+        start.config, lambda source: source.parse(settings.config, os.environ)
+    )
     descriptor, worker = map(int, shared.split("/"))
     memory = SharedMemory(descriptor, settings.workers)
 

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from gateway_service.config.faults import ConfigError
+from gateway_service.config.file import Source
 from gateway_service.config.model import Config
 
 _BEGINNING: Final = b'{"configuration": '
 """The beginning of this module's lines, which are mixed with others."""
 
 
-def good_line(text: str) -> bytes:
-    """Return the line that hands over a file's content, which is good."""
-    return _line({"text": text})
+def good_line(source: Source) -> bytes:
+    """Return the line that hands over what files held, which is good."""
+    return _line({"source": source})
 
 
 def refusal_line(faults: Sequence[str]) -> bytes:
@@ -32,7 +33,7 @@ def _line(content: object) -> bytes:
 class HandedOver:
     """What a worker reads in place of the file."""
 
-    def __init__(self, start: Config, parse: Callable[[str], Config]) -> None:
+    def __init__(self, start: Config, parse: Callable[[Source], Config]) -> None:
         self._parse = parse
         self._read: Callable[[], Config] = lambda: start
         self._reload: Callable[[], object] | None = None
@@ -70,7 +71,7 @@ class HandedOver:
         def read() -> Config:
             if "faults" in content:
                 raise ConfigError(content["faults"])
-            return self._parse(content["text"])
+            return self._parse(Source(*content["source"]))
 
         self._read, self._is_news = read, True
         if self._reload is not None:

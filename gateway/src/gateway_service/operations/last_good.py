@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway_service.config.clients import TlsConfig
 from gateway_service.config.faults import ConfigError
-from gateway_service.config.file import parse_config, read_text
+from gateway_service.config.file import Source
 from gateway_service.config.model import Config
 from gateway_service.operations.tls import Certificate, KeyPair
 
@@ -50,18 +50,18 @@ class LastGood:
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
         self._path = path
         self._environ = environ
-        self._text = read_text(path)
-        self.loaded = load(parse_config(self._text, str(path), environ))
+        self._source = Source.read(path, environ)
+        self.loaded = load(self._source.parse(path, environ))
         """What the file held when this was made."""
         self._certificate = self.loaded.certificate
         self.config = self.loaded.config
 
-    def take_over(self) -> str:
-        """Take over what the file holds, and return it; ConfigError changes nothing."""
-        text = read_text(self._path)
-        self.config = parse_config(text, str(self._path), self._environ)
-        self._text = text
-        return text
+    def take_over(self) -> Source:
+        """Take over what the files hold, and return it; ConfigError changes nothing."""
+        source = Source.read(self._path, self._environ)
+        self.config = source.parse(self._path, self._environ)
+        self._source = source
+        return source
 
     def follow_certificate(self) -> None:
         """Take over a new certificate, if there is one."""
@@ -70,7 +70,7 @@ class LastGood:
 
     def to_line(self) -> bytes:
         """Return all of it, for `from_line`."""
-        content: dict[str, Any] = {"text": self._text, "tls": None}
+        content: dict[str, Any] = {"source": self._source, "tls": None}
         if self._certificate is not None:
             tls, pair = self._certificate.config, self._certificate.pair
             content["tls"] = asdict(tls)
@@ -83,7 +83,7 @@ class LastGood:
 def from_line(line: bytes, path: Path, environ: Mapping[str, str]) -> Loaded:
     """Return what `to_line` of the supervisor said."""
     content = json.loads(line)
-    config = parse_config(content["text"], str(path), environ)
+    config = Source(*content["source"]).parse(path, environ)
     if content["tls"] is None:
         return Loaded(config, None)
     pair = KeyPair(*(each.encode("latin-1") for each in content["pair"]))
