@@ -38,7 +38,8 @@ _MOST_FIELDS: Final = 1_024
 _LINGER_SECONDS: Final = 2.0
 """How long the rest of a body that no handler read is waited for and thrown away."""
 
-_USAGE_ERROR: Final = 2
+UNUSABLE: Final = 2
+"""The exit code of a process that cannot use its settings or its ports."""
 _SIGNALLED: Final = 128
 """A process ended by signal n is reported as 128 + n."""
 _INTERNAL_GRACE_SECONDS: Final = 1.0
@@ -167,7 +168,7 @@ def settings_or_exit(settings_class: type[S]) -> S:
 def exit_unusable(*faults: str) -> NoReturn:
     """Print a line for each fault of the settings or the configuration, and exit 2."""
     sys.stderr.writelines(f"{fault}\n" for fault in faults)
-    sys.exit(_USAGE_ERROR)
+    sys.exit(UNUSABLE)
 
 
 @contextlib.asynccontextmanager

@@ -28,7 +28,7 @@ from gateway_service.operations.lookout import Lookout
 from gateway_service.operations.ports import Ports
 from gateway_service.operations.shared_memory import SharedMemory
 from gateway_service.upstreams.watching import repeat
-from service_kit.server import HELD_SIGNALS, SUPERVISOR_STOPS
+from service_kit.server import HELD_SIGNALS, SUPERVISOR_STOPS, UNUSABLE
 
 _QUICK: Final = 5.0
 """A worker that lived shorter has failed to start; the next one has to wait."""
@@ -140,13 +140,20 @@ class Supervisor:
                 process.send_signal(number)
 
     async def _keep_running(self, worker: int, process: Process | None) -> int:
-        """Start a worker again whenever it ends; return its code after a signal."""
-        pause = _SHORTEST_PAUSE
+        """Start a worker again whenever it ends; return its code after a signal.
+
+        One that cannot begin with what the gateway was given ends the gateway.
+        """
+        pause, is_first = _SHORTEST_PAUSE, True
         while True:
             started_at = time.monotonic()
             code = await self._wait(worker, process)
             if self._stopping.is_set():
                 return abs(code)
+            if code == UNUSABLE and is_first:
+                self._stop()  # it has said why
+                return code
+            is_first = False
             _logger.warning("worker_ended", extra={"worker": worker, "code": code})
             is_quick = time.monotonic() - started_at < _QUICK
             pause = min(_LONGEST_PAUSE, 2 * pause) if is_quick else _SHORTEST_PAUSE
