@@ -218,6 +218,28 @@ async def test_there_are_only_so_many_roles(
     assert (answer.status, answer.json["code"]) == (409, "too_many_roles")
 
 
+async def test_who_has_every_role_there_may_be_is_let_in(
+    identity: IdentityClient, admin: str, database_url: str
+) -> None:
+    alice = await identity.signed_in("alice")
+    async with connected(database_url) as engine, engine.begin() as connection:
+        taken = set(await connection.scalars(select(roles.c.id)))
+        more = [
+            {"id": n, "name": f"role-{n:027}"}
+            for n in range(1, MOST_ROLES + 1)
+            if n not in taken
+        ]
+        await connection.execute(insert(roles), more)
+    every = await names(identity, admin)
+    path = f"/api/users/{alice['id']}/roles"
+
+    given = await identity.call("PUT", path, admin, json={"roles": every})
+    refreshed = await identity.refresh(alice["refreshToken"])
+
+    assert (given.status, len(given.json["roles"])) == (200, MOST_ROLES)
+    assert await identity.is_accepted(refreshed.json["accessToken"])
+
+
 async def store(database_url: str, name: str, *, user_id: int = 0) -> None:
     """Make a role behind identity's back, and give it to somebody."""
     async with connected(database_url) as engine, engine.begin() as connection:

@@ -115,6 +115,9 @@ async def test_header_within_the_rules_is_accepted(change: dict[str, Any]) -> No
         pytest.param({"exp": time.time() + 86_400.5}, id="T8-exp-fraction"),
         pytest.param({"nbf": int(time.time())}, id="T8-nbf-now"),
         pytest.param({"roles": []}, id="T13-no-roles-at-all"),
+        pytest.param(
+            {"roles": [f"role-{n:027}" for n in range(100)]}, id="T13-a-hundred-roles"
+        ),
         pytest.param({"status": OMIT}, id="no-status"),
         pytest.param({"name": "J\u00f6rg"}, id="T9-other-claims-in-utf-8"),
         pytest.param({"note": "[[[[[[[[[[{{{{{{{"}, id="T12-brackets-in-a-text"),

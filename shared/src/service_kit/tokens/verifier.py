@@ -28,8 +28,8 @@ DEFAULT_CLOCK_SKEW: Final = timedelta(seconds=30)
 _MAX_TEXT: Final = 256
 """Characters in a claim that names something."""
 
-_MAX_NAMES: Final = 32
-"""Roles, or methods of authentication."""
+_MAX_NAMES: Final = 128
+"""Roles, or methods of authentication: more than our issuer lets anybody have."""
 
 _NO_NAMES: Final[frozenset[str]] = frozenset()
 
