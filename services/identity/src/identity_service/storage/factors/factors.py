@@ -77,14 +77,19 @@ class FactorRepository:
             .values(confirmed_at=now)
         )
 
-    async def spend_step(self, user_id: int, step: int) -> bool:
+    async def spend_step(self, secret: TotpSecret, step: int) -> bool:
         """Spend the code of a step, and those before; return False if it is spent.
 
-        One statement, so of any number of simultaneous uses one alone succeeds.
+        So it is if the user has got another secret since. One statement, so of any
+        number of simultaneous uses one alone succeeds.
         """
         spent = await self._connection.execute(
             update(totp_secrets)
-            .where(totp_secrets.c.user_id == user_id, totp_secrets.c.last_step < step)
+            .where(
+                totp_secrets.c.user_id == secret.user_id,
+                totp_secrets.c.created_at == secret.created_at,
+                totp_secrets.c.last_step < step,
+            )
             .values(last_step=step)
         )
         return spent.rowcount == 1

@@ -134,11 +134,11 @@ class FactorProofs:
         secret = None if stored is None else self.opened(stored)
         after = 0 if stored is None else stored.last_step
         step = totp.matching_step(secret or _NOBODYS, code, self._clock(), after=after)
-        if step is None or secret is None:
+        if stored is None or step is None or secret is None:
             return None
         return Proof(
             frozenset({Method.ONE_TIME_CODE}),
-            lambda unit: unit.factors.spend_step(user_id, step),
+            lambda unit: unit.factors.spend_step(stored, step),
         )
 
     async def _by_recovery_code(self, user_id: int, code: str) -> Proof | None:

@@ -125,13 +125,17 @@ class TotpEnrolment:
             stored = await unit.factors.get_totp(user_id)
             step = None if stored is None else self._step(stored, untrusted_code)
             now = self._clock()
-            if step is None or not await renew_authentication(
-                unit, caller, frozenset({Method.ONE_TIME_CODE}), now
+            if (
+                stored is None
+                or step is None
+                or not await renew_authentication(
+                    unit, caller, frozenset({Method.ONE_TIME_CODE}), now
+                )
             ):
                 return None
             ended = await end_weaker_sessions(unit, caller, now)
             await unit.factors.confirm_totp(user_id, now)
-            await unit.factors.spend_step(user_id, step)
+            await unit.factors.spend_step(stored, step)
             codes = await give_recovery_codes(unit, self._recovery_codes, user_id)
             await self._records.by_caller(
                 unit, Action.TOTP_ENROLLED, caller, added=APP, sessions_ended=ended
