@@ -166,8 +166,8 @@ async def renew_recovery_codes(context: RequestContext, caller: Caller) -> web.R
 async def undo_factor_change(context: RequestContext) -> web.Response:
     """Undo a change of second factors, with the token of the mail that announced it.
 
-    What was added is removed, recovery codes too. Every session ends, and the password
-    is good no more: a mail lets its reader choose a new one.
+    What was added then or since is removed, recovery codes too. Every session ends, and
+    the password is good no more: a mail lets its reader choose a new one.
     """
     payload = await read_payload(context.request, MailedTokenPayload)
     await context.services.accounts.undoing.undo_factor_change(

@@ -76,7 +76,7 @@ class Undoing:
         await self._undo(untrusted_token, Purpose.EMAIL_CHANGE_UNDO, device, work)
 
     async def undo_factor_change(self, untrusted_token: str, device: Device) -> None:
-        """Remove the added factor.
+        """Remove the added factor, and those added since.
 
         Recovery codes are removed in any case, since the attacker may have seen them.
         Removed factors are not restored; their owner adds them again.
@@ -123,12 +123,10 @@ async def _remove_added_factor(
     unit: Repositories, user: User, token: StoredToken
 ) -> None:
     if token.about == APP:
-        app = await unit.factors.get_totp(user.id)
-        if app and app.confirmed_at and app.confirmed_at <= token.created_at:
-            await unit.factors.remove_totp(user.id)
+        await unit.factors.remove_totp(user.id)
     elif token.about is not None:
         await unit.passkeys.remove(user.id, token.about)
-    await unit.factors.remove_recovery_codes(user.id)
+    await _remove_factors_since(unit, user.id, token.created_at)
 
 
 async def _remove_factors_since(

@@ -20,7 +20,7 @@ const LINKS = {
   ],
   "/factor-change-undo": [
     "/api/auth/factor-change/undo",
-    "Remove what was added, and recovery codes. All sessions end, and you choose a new password by a further mail.",
+    "Remove what was added then or since, and recovery codes. All sessions end, and you choose a new password by a further mail.",
     "Undo the change",
     true,
   ],
