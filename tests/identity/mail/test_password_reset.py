@@ -15,6 +15,7 @@ from tests.support.identity import (
     create_admin,
 )
 from tests.support.mail_server import Mail, MailServer
+from tests.support.operator import Operator
 
 from identity_service.composition import compose
 from identity_service.domain.emails import EmailAddress
@@ -224,7 +225,7 @@ async def test_no_token_goes_to_an_address_that_is_being_changed(
         found = await unit.users.lock(user["id"])
         assert found is not None
         await unit.users.rename(
-            found.id,
+            found,
             Username(found.username, found.username_key),
             EmailAddress.parse("new@example.test"),
             clock(),
@@ -271,6 +272,19 @@ async def test_an_administrator_proves_who_they_are_before_they_have_a_reset_sen
     ).status == 200
     assert (await identity.call("POST", path, admin)).status == 202
     assert mail.token
+
+
+async def test_a_password_that_the_operator_gives_is_announced(
+    identity: IdentityClient, mail_server: MailServer, database_url: str
+) -> None:
+    await identity.sign_up("alice")
+    operator = Operator(database_url, IDENTITY_MAIL_URL=mail_server.url)
+
+    ended = await operator.run("reset-password", "alice")
+
+    assert ended.code == 0, ended
+    mail = await mail_server.next_to(ALICE)
+    assert mail.subject == "Your password was changed"
 
 
 async def test_a_password_that_is_changed_is_announced(

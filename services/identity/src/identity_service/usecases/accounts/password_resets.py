@@ -112,10 +112,11 @@ class PasswordResets:
         password_hash = await self._hasher.hash(password)
 
         async def work(unit: Repositories) -> None:
-            if await unit.users.lock(user.id) is None:
+            locked = await unit.users.lock(user.id)
+            if locked is None:
                 raise UserNotFoundError
             ended = await self._replace_password(
-                unit, user.id, password_hash, temporary=True
+                unit, locked, password_hash, temporary=True
             )
             event = AuditEvent.without_actor(
                 Action.PASSWORD_RESET,
@@ -173,16 +174,14 @@ class PasswordResets:
         """Set the password and spend the token; return False if it is spent."""
 
         async def work(unit: Repositories) -> bool:
-            if await unit.users.lock(user.id) is None:
-                return False
-            if not await unit.one_time_tokens.spend(token.id):
+            locked = await unit.users.lock(user.id)
+            if locked is None or not await unit.one_time_tokens.spend(token.id):
                 return False
             ended = await self._replace_password(
-                unit, user.id, password_hash, temporary=False
+                unit, locked, password_hash, temporary=False
             )
             now = self._clock()
             await unit.users.set_email_verified(user.id, token.email_key, now)
-            await self._password_letters.announce(unit, user)
             event = AuditEvent.by_user(
                 Action.PASSWORD_RESET,
                 user.id,
@@ -196,13 +195,17 @@ class PasswordResets:
         return await self._database.write(work)
 
     async def _replace_password(
-        self, unit: Repositories, user_id: int, password_hash: str, *, temporary: bool
+        self, unit: Repositories, user: User, password_hash: str, *, temporary: bool
     ) -> int:
-        """Set a locked user's password; return how many sessions have ended by it."""
+        """Set a locked user's password, and send them a mail.
+
+        Return how many sessions have ended by it.
+        """
         now = self._clock()
-        await unit.users.set_password(user_id, password_hash, now, temporary=temporary)
-        ended = await unit.sessions.end_all(user_id, EndReason.PASSWORD_RESET, now)
-        await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
+        await unit.users.set_password(user.id, password_hash, now, temporary=temporary)
+        ended = await unit.sessions.end_all(user.id, EndReason.PASSWORD_RESET, now)
+        await unit.one_time_tokens.remove_of_user(user.id, SPENT_WITH_A_PASSWORD)
+        await self._password_letters.announce(unit, user)
         return ended
 
     async def _refused(self, user: User | None, device: Device) -> None:
