@@ -1,6 +1,7 @@
 """Content while its issuer fails; the long forms run with ``make faults``."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession
 from tests.support.content import Content, content
-from tests.support.issuer import Issuer, keys_answer
+from tests.support.issuer import Issuer, keys_answer, text_answer
 from tests.support.ports import free_ports
 from tests.support.tokens import (
     LISTS,
@@ -45,6 +46,21 @@ async def test_issuer_down_fails_no_request_with_an_unexpired_token(
 
     assert statuses == {200}
     assert (await service.get("/api/test/all")).status == 200
+
+
+async def test_a_new_key_is_found_while_all_of_many_lists_are_waited_for(
+    issuer: Issuer,
+) -> None:
+    uris = [f"{LISTS}{n}" for n in range(1, 121)]
+    issuer.pushes, issuer.ttl = True, timedelta(seconds=60)
+    issuer.answer_index = text_answer(json.dumps({"status_lists": uris}))
+    async with content(issuer) as service:
+        await until(lambda: issuer.list_requests >= 2 * len(uris), seconds=10)
+
+        issuer.keys = ["first", "second"]
+        answer = await service.get(token=issuer.mint(key="second"))
+
+        assert answer.status == 200
 
 
 async def test_start_without_the_issuer(issuer: Issuer) -> None:

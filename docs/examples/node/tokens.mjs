@@ -3,7 +3,7 @@ import { inflateSync } from "node:zlib";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
 const LISTS = "/api/auth/statuslists/";
-const MOST_LISTS = 32;
+const MOST_LISTS = 256;
 const LONGEST_LIST = 16 * 1024 * 1024; // bytes, unpacked
 const LONGEST_TOKEN = 8192; // characters
 const TTL = 60; // seconds, of a list without a ttl

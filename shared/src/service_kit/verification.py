@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, Final
 
-from aiohttp import ClientSession, DummyCookieJar, web
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
 from prometheus_client import CollectorRegistry
 
 from service_kit import settings as parse
@@ -28,6 +28,10 @@ from service_kit.verification_state import Verification, VerificationMetrics
 
 VERIFICATION: Final = web.AppKey("VERIFICATION", Verification)
 """There once the application has started."""
+
+_NO_LIMIT: Final = 0
+"""Of connections: each document has one request at a time, which may wait for a change
+for as long as its ``ttl``, and the keys must not wait for that."""
 
 _NO_STATUS_LISTS: Final = (
     "{prefix}STATUS_LIST_URLS is not set, and without it no revoked token is known; "
@@ -148,7 +152,9 @@ def verify_tokens(
         folder = settings.copies_folder
         copies = None if folder is None else CopiesOnDisk(folder)
         async with (
-            ClientSession(cookie_jar=DummyCookieJar()) as session,
+            ClientSession(
+                connector=TCPConnector(limit=_NO_LIMIT), cookie_jar=DummyCookieJar()
+            ) as session,
             RemoteKeySet(settings.jwks_url, session, copies=copies) as keys,
             RemoteStatusLists(
                 settings.status_list_urls,

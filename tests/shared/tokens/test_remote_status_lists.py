@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -31,6 +32,9 @@ from service_kit.tokens import (
 async def issuer() -> AsyncIterator[Issuer]:
     async with Issuer() as running:
         yield running
+
+
+KEPT = 256
 
 
 def ref(idx: int = 0, n: str = "1") -> StatusReference:
@@ -170,17 +174,22 @@ async def test_prefix_may_be_the_issuer_itself(issuer: Issuer) -> None:
         assert lists.remote.fault() is None
 
 
-async def test_number_of_lists_is_bounded(issuer: Issuer) -> None:
+async def test_all_lists_serve_and_a_bounded_number_is_kept(issuer: Issuer) -> None:
+    names = [f"{n:0300}" for n in range(KEPT + 10)]
+    issuer.ttl = timedelta(hours=1)
+    issuer.answer_index = text_answer(
+        json.dumps({"status_lists": [LISTS + name for name in names]})
+    )
     async with remote(issuer) as lists:
-        for n in range(2, 33):
-            await lists.get(ref(0, str(n)))
-        with pytest.raises(StatusUnavailableError, match="too many"):
-            await lists.get(ref(0, "99"))
-        assert len(lists.remote) == 32
+        await until(lambda: lists.remote.fault() is None, seconds=30)
+        assert len(lists.remote) == KEPT
+        assert lists.remote.cached(ref(0, names[-1]), lists.now()) == Status.VALID
 
-        lists.ahead = timedelta(minutes=61)
-        issuer.clock_offset = lists.ahead
-        assert await lists.get(ref(0, "99")) == Status.VALID
+        for name in names[:2]:
+            assert lists.remote.cached(ref(0, name), lists.now()) is None
+            assert await lists.get(ref(0, name)) == Status.VALID
+
+        assert len(lists.remote) == KEPT
 
 
 BAD_LISTS: dict[str, dict[str, object]] = {
