@@ -3,10 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from aiohttp import ClientSession
 from prometheus_client import CollectorRegistry
+from sqlalchemy import event, func, insert, select
+from tests.support.database import connected
 from tests.support.identity import (
     IdentityClient,
     identity_settings,
@@ -15,7 +18,10 @@ from tests.support.identity import (
 )
 
 from identity_service.composition import compose
+from identity_service.domain.status_entries import new_list_name
+from identity_service.storage.tables import revoked_entries, status_lists
 from identity_service.usecases import watching
+from service_kit.clock import utc_now
 
 JWKS = "/.well-known/jwks.json"
 FORWARDED = {"X-Forwarded-For": "203.0.113.9"}
@@ -160,3 +166,55 @@ async def test_end_of_the_service_ends_waits_at_once(database_url: str) -> None:
         status, _, _ = await waiter
         assert status == 304
         assert time.monotonic() - ended_at < 5
+
+
+async def test_all_lists_that_are_waited_for_cost_one_query(
+    identity: IdentityClient, database_url: str
+) -> None:
+    await identity.signed_in("alice")
+    names = [new_list_name() for _ in range(10)]
+    async with connected(database_url) as engine, engine.begin() as connection:
+        first = await connection.scalar(select(func.max(status_lists.c.id)))
+        rows = [
+            {
+                "id": (first or 0) + n,
+                "name": name,
+                "leased": 0,
+                "permutation_key": bytes(32),
+                "created_at": utc_now(),
+            }
+            for n, name in enumerate(names, 1)
+        ]
+        await connection.execute(insert(status_lists), rows)
+    services = compose(identity_settings(database_url), CollectorRegistry())
+    statements: list[str] = []
+    event.listen(
+        services.engine.sync_engine,
+        "before_cursor_execute",
+        lambda _, __, statement, *___: statements.append(statement),
+    )
+    await services.keys.refresh()
+    watches = [await services.status_lists.watch(name) for name in names]
+    seen = [await services.status_lists.get(name) for name in names]
+    waiters = [
+        asyncio.create_task(watch.other_than(each))
+        for watch, each in zip(watches, seen, strict=True)
+    ]
+    await asyncio.sleep(0.5)
+    statements.clear()
+
+    await asyncio.sleep(1)
+
+    looks = [each for each in statements if "revoked_entries" in each]
+    assert 1 <= len(looks) <= 1 / watching.LOOK_SECONDS + 1
+    async with connected(database_url) as engine, engine.begin() as connection:
+        until = utc_now() + timedelta(minutes=1)
+        row = {"status_list": names[7], "idx": 5, "until": until}
+        await connection.execute(insert(revoked_entries).values(row))
+    async with asyncio.timeout(3):
+        await waiters.pop(7)
+    assert not any(each.done() for each in waiters)
+    for each in waiters:
+        each.cancel()
+    await asyncio.gather(*waiters, return_exceptions=True)
+    await services.close()

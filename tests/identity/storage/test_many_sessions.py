@@ -182,7 +182,7 @@ async def test_hot_and_bounded_statements_go_by_an_index(
         lambda unit: unit.sessions.renew_entries(user_id, now),
         lambda unit: unit.sessions.end_all(user_id, EndReason.SIGNED_OUT, now),
         lambda unit: unit.status_lists.revoked("1"),
-        lambda unit: unit.status_lists.revision("1"),
+        lambda unit: unit.status_lists.revisions(("1", "2")),
         lambda unit: unit.expired_rows.remove(Expiring.SESSIONS, now - 30 * DAY, 100),
         lambda unit: unit.expired_rows.remove(Expiring.REVOKED_ENTRIES, now - DAY, 100),
     ):

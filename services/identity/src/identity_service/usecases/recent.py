@@ -15,19 +15,23 @@ T = TypeVar("T")
 
 
 class Recent(Generic[T]):
-    """A value that is read again when it is asked for, at most once a second.
+    """A value that is read again when it is asked for, at most once in ``max_age``.
 
-    ``read`` gets the present value, None at first. While the database is away the
-    present value stands, and the database is asked once a second whether it is back.
+    That is a second, unless it is said. ``read`` gets the present value, None at first.
+    While the database is away the present value stands, and the database is asked as
+    often whether it is back.
     """
 
     def __init__(
         self,
         read: Callable[[T | None], Coroutine[Any, Any, T]],
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        max_age: float = MAX_AGE_SECONDS,
     ) -> None:
         self._read = read
         self._monotonic = monotonic
+        self._max_age = max_age
         self._read_at = 0.0
         self._reading = SingleFlight(self._renew)
         self.value: T | None = None
@@ -40,10 +44,7 @@ class Recent(Generic[T]):
         DatabaseUnavailableError
             It was never read, and can't be now.
         """
-        if (
-            self.value is not None
-            and self._monotonic() - self._read_at < MAX_AGE_SECONDS
-        ):
+        if self.value is not None and self._monotonic() - self._read_at < self._max_age:
             return self.value
         try:
             return await self._reading.join()

@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from identity_service.security.key_material import SigningKey
 from identity_service.storage.database import Database
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from identity_service.usecases.recent import Recent
-from identity_service.usecases.watching import Watch
+from identity_service.usecases.watching import LOOK_SECONDS, Watch
 from service_kit.clock import Clock
 from service_kit.tokens import StatusList, status_list_claims
 
@@ -34,6 +34,9 @@ them signs what another has just signed."""
 
 _VERSION_LENGTH: Final = 32
 """Hex digits."""
+
+_Revisions = Mapping[str, Hashable]
+"""By the names of lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class StatusLists:
         self._ttl = ttl
         self._monotonic = monotonic
         self._names = Recent(self._read_names, monotonic)
+        self._revisions = Recent(self._read_revisions, monotonic, max_age=LOOK_SECONDS)
+        """Of all lists together: one query for whoever waits for any of them."""
         self._lists: dict[str, _List] = {}
 
     async def uris(self) -> list[str]:
@@ -145,7 +150,13 @@ class StatusLists:
         return tuple(names)
 
     async def _revision(self, name: str) -> Hashable:
-        return await self._database.read(lambda unit: unit.status_lists.revision(name))
+        return (await self._revisions.get()).get(name)
+
+    async def _read_revisions(self, _: _Revisions | None) -> _Revisions:
+        names = tuple(self._lists)
+        return await self._database.read(
+            lambda unit: unit.status_lists.revisions(names)
+        )
 
     async def _publish(self, name: str, present: PublishedList | None) -> PublishedList:
         revoked = await self._database.read(

@@ -1,7 +1,7 @@
 """Status lists in the database: which there are, and what is revoked in them."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
 
@@ -159,20 +159,25 @@ class StatusListRepository:
             return frozenset(found)
         return frozenset(found) | await self._tokens.revoked(number)
 
-    async def revision(self, name: str) -> tuple[object, ...]:
-        """Return what is another after each revocation, and costs less to read."""
+    async def revisions(self, names: Collection[str]) -> dict[str, tuple[object, ...]]:
+        """Return what is another after each revocation in a list, and costs less."""
         found = await self._connection.execute(
             select(
+                revoked_entries.c.status_list,
                 func.count(),
                 func.sum(revoked_entries.c.idx),
                 func.max(revoked_entries.c.until),
-            ).where(revoked_entries.c.status_list == name)
+            )
+            .where(revoked_entries.c.status_list.in_(names))
+            .group_by(revoked_entries.c.status_list)
         )
-        revision = tuple(found.one())
-        number = StatusEntry(name, 0).list_number
-        if number is None:
-            return revision
-        return revision + await self._tokens.revision(number)
+        revisions: dict[str, tuple[object, ...]] = dict.fromkeys(names, ())
+        revisions |= {name: tuple(revision) for name, *revision in found}
+        for name in names:
+            number = StatusEntry(name, 0).list_number
+            if number is not None:
+                revisions[name] += await self._tokens.revision(number)
+        return revisions
 
     async def remove_closed(self, now: datetime) -> int:
         """Remove some lists that hold no entry and will get none; return how many."""
