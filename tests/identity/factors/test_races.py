@@ -1,19 +1,22 @@
 """What a session or an account becomes while something is done for it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import jwt
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.support.authenticators import Authenticator
-from tests.support.factors import PASSKEYS
+from tests.support.factors import PASSKEYS, enrolled
 from tests.support.identity import IdentityClient, MovableClock, identity_settings
 
 from identity_service.composition import Services, compose
 from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.errors import WrongProofError
 from identity_service.domain.sessions import Caller, Device
+from identity_service.storage.repositories import Repositories
+from identity_service.usecases.factors.proofs import UntrustedProof
 
 DEVICE = Device("test", "127.0.0.1")
 
@@ -48,3 +51,23 @@ async def test_ended_session_registers_no_passkey(
     assert await identity.is_accepted(owner)
     listed = await identity.call("GET", PASSKEYS, owner)
     assert listed.json == {"passkeys": []}
+
+
+async def test_a_code_is_not_spent_on_the_app_that_came_in_its_place(
+    identity: IdentityClient, services: Services, clock: MovableClock
+) -> None:
+    user = await enrolled(identity, clock)
+    code = UntrustedProof(code=user.next_code(clock))
+
+    async def replace_app(unit: Repositories) -> None:
+        present = await unit.factors.get_totp(user_id)
+        assert present is not None
+        await unit.factors.put_totp(replace(present, last_step=0, created_at=clock()))
+
+    found = await services.users.page("alice", 0, 1)
+    user_id = found[0].id
+    proof = await services.factors.proofs.judge(user_id, code)
+    assert proof is not None
+    await services.database.write(replace_app)
+
+    assert not await services.database.write(proof.spend)
