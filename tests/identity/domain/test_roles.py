@@ -1,7 +1,10 @@
 import pytest
 
-from identity_service.domain.errors import RoleNotSelfAssignableError, UnknownRoleError
-from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.errors import (
+    InvalidFieldsError,
+    RoleNotSelfAssignableError,
+    UnknownRoleError,
+)
 from identity_service.domain.roles import (
     ADMIN,
     MOST_DESCRIPTION,
@@ -18,6 +21,12 @@ EXISTING = frozenset({USER, ADMIN, EDITOR})
 def at_sign_up(wanted: list[str] | None, *self_assignable: RoleName) -> set[RoleName]:
     allowed = frozenset(self_assignable)
     return set(roles_at_sign_up(wanted, existing=EXISTING, self_assignable=allowed))
+
+
+def fields_at_fault(name: str, description: str) -> list[str]:
+    with pytest.raises(InvalidFieldsError) as caught:
+        Role.parse(name, description)
+    return [each.field for each in caught.value.faults]
 
 
 @pytest.mark.parametrize("wanted", [None, [], ["user"], ["user", "user"]])
@@ -63,15 +72,15 @@ def test_a_role_has_a_plain_name(name: str) -> None:
     ],
 )
 def test_no_role_has_another_name(name: str) -> None:
-    with pytest.raises(InvalidFieldError) as caught:
-        Role.parse(name, "Edits")
-    assert caught.value.field == "name"
+    assert fields_at_fault(name, "Edits") == ["name"]
 
 
 @pytest.mark.parametrize(
     "description", ["", " ", "a\nb", "\0", "\ud800", "x" * (MOST_DESCRIPTION + 1)]
 )
 def test_a_description_is_one_short_line(description: str) -> None:
-    with pytest.raises(InvalidFieldError) as caught:
-        Role.parse("editor", description)
-    assert caught.value.field == "description"
+    assert fields_at_fault("editor", description) == ["description"]
+
+
+def test_whatever_is_wrong_with_a_role_is_named_at_once() -> None:
+    assert fields_at_fault("Editor", " ") == ["name", "description"]

@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from identity_service.domain.errors import IdentityError
-from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.errors import IdentityError, InvalidFieldsError
 from identity_service.domain.roles import Role, RoleName
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.settings import Settings
@@ -87,8 +86,8 @@ def _roles(table: Mapping[str, Any], faults: list[str]) -> Iterator[Role]:
                 faults.append(f"roles.{name}: its description is no text")
                 continue
             yield Role.parse(name, description)
-        except InvalidFieldError as error:
-            faults.append(f"roles.{name}: {error}")
+        except InvalidFieldsError as error:
+            faults += [f"roles.{name}: {each}" for each in error.faults]
 
 
 def _clients(table: Mapping[str, Any], faults: list[str]) -> ClientSecrets | None:

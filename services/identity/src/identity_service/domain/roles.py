@@ -6,8 +6,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, NewType
 
-from identity_service.domain.errors import RoleNotSelfAssignableError, UnknownRoleError
-from identity_service.domain.fields import InvalidFieldError
+from identity_service.domain.errors import (
+    RoleNotSelfAssignableError,
+    UnknownRoleError,
+    all_faults,
+)
+from identity_service.domain.fields import InvalidFieldError, noted
 
 RoleName = NewType("RoleName", str)
 """A role's name, lower case. Responses show it in upper case, after ``ROLE_``."""
@@ -55,21 +59,18 @@ class Role:
 
     @classmethod
     def parse(cls, name: str, description: str) -> "Role":
-        """Return a role with this name and description, or raise what is wrong.
+        """Return a role with this name and description.
 
         Raises
         ------
-        InvalidRoleNameError, InvalidDescriptionError
+        InvalidFieldsError
         """
-        text = description.strip()
-        if not 0 < len(text) <= MOST_DESCRIPTION or not text.isprintable():
-            raise InvalidDescriptionError(
-                "description_malformed",
-                "A description is one line of {minimum} to {maximum} characters.",
-                minimum=1,
-                maximum=MOST_DESCRIPTION,
-            )
-        return cls(parse_role_name(name), text)
+        with all_faults() as faults:
+            with noted(faults):
+                role_name = parse_role_name(name)
+            with noted(faults):
+                text = _parse_description(description)
+        return cls(role_name, text)
 
 
 def parse_role_name(name: str) -> RoleName:
@@ -83,6 +84,18 @@ def parse_role_name(name: str) -> RoleName:
             maximum=MOST_NAME,
         )
     return RoleName(name)
+
+
+def _parse_description(description: str) -> str:
+    text = description.strip()
+    if not 0 < len(text) <= MOST_DESCRIPTION or not text.isprintable():
+        raise InvalidDescriptionError(
+            "description_malformed",
+            "A description is one line of {minimum} to {maximum} characters.",
+            minimum=1,
+            maximum=MOST_DESCRIPTION,
+        )
+    return text
 
 
 def existing_roles(
