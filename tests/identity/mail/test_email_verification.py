@@ -1,8 +1,13 @@
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final
 
 import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import delete
+from tests.support.database import connected
 from tests.support.identity import (
     OTHER_PASSWORD,
     Answer,
@@ -13,10 +18,17 @@ from tests.support.identity import (
     running_identity,
 )
 from tests.support.mail_server import MailServer
+from tests.support.operator import Operator
 
+from identity_service.composition import compose
+from identity_service.domain.emails import EmailAddress
+from identity_service.domain.usernames import Username
+from identity_service.storage.repositories import Repositories
+from identity_service.storage.tables import roles
 from service_kit.settings import SettingsError
 
 ALICE: Final = "alice@example.test"
+HASH: Final = f"$2b$10${'a' * 53}"
 
 
 @pytest.fixture
@@ -96,6 +108,94 @@ async def test_a_pending_sign_up_is_forgotten_after_a_day(
 
     assert (await verify(identity, mail.token)).json["code"] == "token_refused"
     assert (await identity.sign_up("alice")).status == 200
+
+
+@pytest.fixture
+async def boss(identity: IdentityClient, database_url: str) -> str:
+    """The access token of an administrator."""
+    await create_admin(database_url)
+    return str((await identity.sign_in("boss")).json["accessToken"])
+
+
+async def test_the_name_of_a_pending_sign_up_is_taken_for_everybody_else(
+    identity: IdentityClient,
+    boss: str,
+    mail_server: MailServer,
+    database_url: str,
+    clock: MovableClock,
+) -> None:
+    await identity.sign_up("alice")
+    mail = await mail_server.next_to(ALICE)
+    operator = Operator(database_url, IDENTITY_MAIL_URL=mail_server.url)
+    line = {"username": "Alice", "email": "a@x.test", "passwordHash": HASH}
+
+    made = await identity.call(
+        "POST", "/api/users", boss, json={"username": "alice", "email": "a@x.test"}
+    )
+    renamed = await identity.call(
+        "PATCH", "/api/users/me", boss, json={"username": "ALICE"}
+    )
+    imported = await operator.run(
+        "import-users", "--lines", "-", stdin=json.dumps(line)
+    )
+
+    assert (made.status, made.json["code"]) == (400, "username_taken")
+    assert (renamed.status, renamed.json["code"]) == (400, "username_taken")
+    assert "left behind: line 1: user name taken" in imported.out
+    assert (await verify(identity, mail.token)).status == 200
+    assert (await identity.sign_in("alice")).status == 200
+    await identity.sign_up("bob")
+    clock.advance(timedelta(hours=24))
+    boss = (await identity.sign_in("boss")).json["accessToken"]
+    name = {"username": "bob"}
+    later = await identity.call("PATCH", "/api/users/me", boss, json=name)
+    assert later.status == 200
+
+
+async def test_a_name_that_is_being_taken_is_not_signed_up_with(
+    identity: IdentityClient, boss: str, database_url: str, clock: MovableClock
+) -> None:
+    user_id = (await me(identity, boss))["id"]
+    services = compose(identity_settings(database_url), CollectorRegistry())
+    is_renamed = asyncio.Event()
+
+    async def rename(unit: Repositories) -> None:
+        """Do what a change of name does, and commit when the sign-up waits."""
+        found = await unit.users.lock(user_id)
+        assert found is not None
+        email = EmailAddress(found.email, found.email_key)
+        await unit.users.rename(
+            found, Username.parse("alice"), email, clock(), email_verified_at=None
+        )
+        is_renamed.set()
+        await asyncio.sleep(0.5)
+
+    renaming = asyncio.create_task(services.database.write(rename))
+    await is_renamed.wait()
+    signed_up = await identity.sign_up("alice")
+    await renaming
+    await services.close()
+
+    assert (signed_up.status, signed_up.json["code"]) == (400, "username_taken")
+
+
+async def test_a_sign_up_outlives_the_removal_of_its_role(
+    database_url: str, mail_server: MailServer
+) -> None:
+    settings = identity_settings(
+        database_url,
+        IDENTITY_MAIL_URL=mail_server.url,
+        IDENTITY_EMAIL_VERIFICATION="required",
+        IDENTITY_SELF_ASSIGNABLE_ROLES="user,moderator",
+    )
+    async with running_identity(settings) as identity:
+        await identity.sign_up("alice", roles=["moderator"])
+        mail = await mail_server.next_to(ALICE)
+        async with connected(database_url) as engine, engine.begin() as connection:
+            await connection.execute(delete(roles).where(roles.c.name == "moderator"))
+
+        assert (await verify(identity, mail.token)).status == 200
+        assert (await identity.sign_in("alice")).json["roles"] == ["ROLE_USER"]
 
 
 async def test_the_first_of_two_sign_ups_that_verifies_gets_the_address(

@@ -183,7 +183,7 @@ class Users:
         refuse_foreign_address(username, email)
         is_same = email.is_mailbox_of(user.email)
         await unit.users.rename(
-            user.id,
+            user,
             username,
             email,
             self._clock(),

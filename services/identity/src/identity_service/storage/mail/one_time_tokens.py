@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity_service.domain.errors import EmailTakenError
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
 from identity_service.storage.tables import one_time_tokens
 
@@ -39,10 +40,10 @@ class OneTimeTokenRepository:
         )
         return [_token(row) for row in rows]
 
-    async def may_bring_back(
+    async def refuse_reserved(
         self, email_key: str, now: datetime, *, other_than: int
-    ) -> bool:
-        """Return whether another user may undo their change from this address.
+    ) -> None:
+        """Raise `EmailTakenError` if another user may undo a change from this address.
 
         Call it after the address has been written to the row of its new owner: by then
         the unique index has made the statement wait for any concurrent change.
@@ -57,7 +58,8 @@ class OneTimeTokenRepository:
             )
             .limit(1)
         )
-        return found is not None
+        if found is not None:
+            raise EmailTakenError
 
     async def spend(self, token_id: str) -> bool:
         """Remove a token; of any number of simultaneous uses one alone gets True."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, literal, select, union_all, update
+from sqlalchemy import Row, Select, delete, insert, literal, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -41,6 +41,7 @@ class PendingSignUpRepository:
         Raises
         ------
         UsernameTakenError
+            By a user, or by a sign-up that has not expired.
         """
         await self._connection.execute(
             delete(pending_sign_ups).where(
@@ -65,6 +66,28 @@ class PendingSignUpRepository:
             )
         except IntegrityError:
             raise UsernameTakenError from None
+        await self._refuse_if_found(
+            select(users.c.id).where(users.c.username_key == pending.username.key)
+        )
+
+    async def refuse_reserved(self, username_key: str, now: datetime) -> None:
+        """Raise `UsernameTakenError` if a pending sign-up has the name.
+
+        Call it after the name has been written to the row of its new owner: of a user
+        and a sign-up that are inserted at once, one at least finds the other.
+        """
+        await self._refuse_if_found(
+            select(pending_sign_ups.c.id).where(
+                pending_sign_ups.c.username_key == username_key,
+                pending_sign_ups.c.expires_at > now,
+            )
+        )
+
+    async def _refuse_if_found(self, query: Select[Any]) -> None:
+        """Wait for who is inserting what the query would find, and judge then."""
+        found = await self._connection.execute(query.with_for_update(read=True))
+        if found.first() is not None:
+            raise UsernameTakenError
 
     async def get(self, token_id: str) -> PendingSignUp | None:
         """Return the sign-up that a token of this id verifies."""

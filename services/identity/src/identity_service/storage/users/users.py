@@ -34,6 +34,7 @@ from identity_service.domain.users import NewUser, User, new_subject
 from identity_service.storage.mail.one_time_tokens import OneTimeTokenRepository
 from identity_service.storage.sessions.queries import read_authentication, read_entry
 from identity_service.storage.tables import deleted_users, roles, user_roles, users
+from identity_service.storage.users.pending_sign_ups import PendingSignUpRepository
 from identity_service.storage.users.queries import (
     BY_ID,
     BY_SESSION,
@@ -52,6 +53,7 @@ class UserRepository:
         self._connection = connection
         self._search_words = SearchWordRepository(connection)
         self._tokens = OneTimeTokenRepository(connection)
+        self._pending = PendingSignUpRepository(connection)
 
     async def get(self, user_id: int) -> User | None:
         """Return the user of this id."""
@@ -116,8 +118,9 @@ class UserRepository:
         Raises
         ------
         UsernameTakenError, EmailTakenError
-            The unique indexes decide between concurrent attempts. An address is also
-            taken while its owner may restore it to another account.
+            The unique indexes decide between concurrent attempts. A name is also taken
+            while a sign-up with it may be verified, an address while its owner may
+            restore it to another account.
         UnknownRoleError
             A role has been removed meanwhile.
         """
@@ -129,31 +132,35 @@ class UserRepository:
             await self.refuse_taken(user.username.key, user.email.key)
             raise
         user_id = int(inserted.lastrowid) if user.id is None else user.id
-        if await self._tokens.may_bring_back(user.email.key, now, other_than=user_id):
+        try:
+            await self._pending.refuse_reserved(user.username.key, now)
+            await self._tokens.refuse_reserved(user.email.key, now, other_than=user_id)
+        except (UsernameTakenError, EmailTakenError):
             await self._connection.execute(delete(users).where(users.c.id == user_id))
-            raise EmailTakenError
+            raise
         await self._search_words.put(user_id, user.username.text, user.email.text)
         await self._add_roles(user_id, user.roles)
         return user_id
 
     async def rename(
         self,
-        user_id: int,
+        user: User,
         username: Username,
         email: EmailAddress,
         now: datetime,
         *,
         email_verified_at: datetime | None,
     ) -> None:
-        """Set a user's name and address, and when that was verified.
+        """Set a locked user's name and address, and when that was verified.
 
         Raises
         ------
         UsernameTakenError, EmailTakenError
+            See `add`.
         """
         try:
             await self._set(
-                users.c.id == user_id,
+                users.c.id == user.id,
                 username=username.text,
                 username_key=username.key,
                 email=email.text,
@@ -162,11 +169,12 @@ class UserRepository:
                 updated_at=now,
             )
         except IntegrityError:
-            await self.refuse_taken(username.key, email.key, other_than=user_id)
+            await self.refuse_taken(username.key, email.key, other_than=user.id)
             raise
-        if await self._tokens.may_bring_back(email.key, now, other_than=user_id):
-            raise EmailTakenError
-        await self._search_words.put(user_id, username.text, email.text)
+        if username.key != user.username_key:
+            await self._pending.refuse_reserved(username.key, now)
+        await self._tokens.refuse_reserved(email.key, now, other_than=user.id)
+        await self._search_words.put(user.id, username.text, email.text)
 
     async def set_password(
         self, user_id: int, password_hash: str, now: datetime, *, temporary: bool

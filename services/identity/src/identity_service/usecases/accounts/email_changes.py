@@ -134,7 +134,7 @@ async def set_address(
     EmailTakenError
     """
     email = EmailAddress(token.email, token.email_key)
-    await unit.users.rename(user.id, _name_of(user), email, now, email_verified_at=now)
+    await unit.users.rename(user, _name_of(user), email, now, email_verified_at=now)
 
 
 def _name_of(user: User) -> Username:

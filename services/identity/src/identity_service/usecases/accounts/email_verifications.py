@@ -9,6 +9,7 @@ from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.errors import EmailTakenError
 from identity_service.domain.mail import Letter, MailKind, MailRequest
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose
+from identity_service.domain.roles import USER
 from identity_service.domain.sessions import Device
 from identity_service.domain.users import NewUser, PendingSignUp, User
 from identity_service.security.one_time_tokens import OneTimeToken, make_token
@@ -174,12 +175,14 @@ class EmailVerifications:
             or not await unit.pending_sign_ups.spend(pending.id)
         ):
             return False
+        # Without those that have been removed since.
+        roles = pending.roles & await unit.roles.names() or frozenset({USER})
         user_id = await unit.users.add(
             NewUser(
                 username=pending.username,
                 email=pending.email,
                 password_hash=pending.password_hash,
-                roles=pending.roles,
+                roles=roles,
                 created_at=now,
                 email_verified_at=now,
             ),
@@ -190,7 +193,7 @@ class EmailVerifications:
             AuditEvent.of_new_user(
                 Action.SIGNED_UP,
                 user_id,
-                pending.roles,
+                roles,
                 actor_id=user_id,
                 address=device.address,
             ),
