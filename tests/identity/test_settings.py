@@ -33,6 +33,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("IDENTITY_DATABASE_URL", "not a URL"),
         ("IDENTITY_ISSUER", "https://id.example/"),
         ("IDENTITY_ISSUER", "id.example"),
+        ("IDENTITY_ISSUER", f"https://{'a' * 200}.example"),
         ("IDENTITY_KEY_ENCRYPTION_KEYS", "c2hvcnQ="),
         ("IDENTITY_PASSWORD_PEPPERS", ","),
         ("IDENTITY_SELF_ASSIGNABLE_ROLES", "user,Root"),

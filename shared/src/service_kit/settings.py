@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 from service_kit.origins import is_origin
 
@@ -228,10 +229,22 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def http_url(value: str) -> str:
-    """Accept an absolute http(s) URL without credentials, query or fragment."""
-    scheme, separator, rest = value.partition("://")
-    if scheme not in {"http", "https"} or not separator or not rest.split("/")[0]:
-        raise ValueError("is not an http or https URL")
-    if any(character in value for character in "@?# "):
+    """Accept an absolute http(s) URL without credentials, query or fragment.
+
+    It is in ASCII, as everybody writes it who compares it or connects to it.
+    """
+    if not (value.isascii() and value.isprintable()):
+        raise ValueError("is not in printable ASCII: write its host as xn--…")
+    if any(character in value for character in '@?# \\"<>'):
         raise ValueError("is not a plain URL: no credentials, query, fragment, space")
+    if not value.startswith(("http://", "https://")) or not _names_a_host(value):
+        raise ValueError("is not an http or https URL")
     return value
+
+
+def _names_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and parts.netloc[-1] != ":"
+    except ValueError:  # brackets without an end, or a port beyond all
+        return False

@@ -2,6 +2,7 @@
 
 import ipaddress
 from enum import StrEnum
+from typing import Final
 
 from identity_service.domain.roles import (
     InvalidRoleNameError,
@@ -11,6 +12,9 @@ from identity_service.domain.roles import (
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
+
+_LONGEST_ISSUER: Final = 200
+"""Characters. Verifiers take no name of a status list beyond 256, which begins so."""
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -27,6 +31,8 @@ def issuer(value: str) -> str:
     """Accept the URL of an issuer, without a trailing slash."""
     if value.endswith("/"):
         raise ValueError("ends with a slash")
+    if len(value) > _LONGEST_ISSUER:
+        raise ValueError(f"has more than {_LONGEST_ISSUER} characters")
     return parse.http_url(value)
 
 
