@@ -229,6 +229,26 @@ def test_somebody_looks_after_their_account(stack: Stack, browser: Browser) -> N
         console.expect_said("Password changed.")
 
 
+def test_what_was_done_is_said_though_nothing_can_be_asked_after_it(
+    stack: Stack, browser: Browser
+) -> None:
+    sign_up(stack, "hasty")
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in("hasty", PASSWORD)
+        console.follow("Password")
+        page.get_by_label("Present password").fill(PASSWORD)
+        page.get_by_label("New password").fill(f"{PASSWORD}, changed")
+        page.route(
+            "**/api/auth/refreshtoken",
+            lambda route: route.fulfill(status=429, json={"message": "Not now."}),
+        )
+
+        page.get_by_role("button", name="Change the password").click()
+
+        console.expect_said("Password changed. Your other sessions are over.")
+
+
 def test_an_administrator_looks_after_users_and_roles(
     stack: Stack, browser: Browser
 ) -> None:

@@ -46,6 +46,16 @@ class Session extends EventTarget {
     this.changed();
   }
 
+  /** Ask again after something was done, which is done all the same if nobody can be asked now. */
+  async update() {
+    await this.reload().catch(() => {});
+  }
+
+  /** Do so with a new access token. */
+  async renew() {
+    if (await renew().catch(() => false)) await this.update();
+  }
+
   /** Begin with what the API responded to a sign-in of any kind. */
   begin(signedIn) {
     hold(signedIn.accessToken);

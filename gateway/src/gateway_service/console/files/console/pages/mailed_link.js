@@ -47,7 +47,7 @@ export function render() {
   async function confirm() {
     const { data } = await call("POST", path, { token });
     if (endsSessions) session.forget();
-    else if (session.user) await session.reload().catch(() => {}); // what was asked for is done all the same
+    else if (session.user) await session.update();
     go(session.user ? "/profile" : "/sign-in", data.message);
   }
   return [h("p", {}, text), h("div", { class: "row" }, action(label, confirm, { class: "main" }))];

@@ -1,6 +1,6 @@
 // A new password.
 
-import { call, renew } from "../../api.js";
+import { call } from "../../api.js";
 import { h } from "../../dom.js";
 import { form, passwordField } from "../../forms.js";
 import { go } from "../../router.js";
@@ -9,8 +9,7 @@ import { session } from "../../session.js";
 export function render() {
   async function submit({ currentPassword, newPassword }) {
     const { data } = await call("POST", "/api/users/me/password", { currentPassword, newPassword });
-    await renew(); // a password that had to be changed kept its roles back
-    await session.reload();
+    await session.renew(); // a password that had to be changed kept its roles back
     go("/profile", `${data.message} Your other sessions are over.`);
   }
   return h(

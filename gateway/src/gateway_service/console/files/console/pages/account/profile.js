@@ -23,7 +23,7 @@ export async function render() {
   const { data: user } = await call("GET", "/api/users/me");
   async function submit({ username, email }) {
     const said = await change({ username, email });
-    await session.reload();
+    await session.update();
     go("/profile", said);
   }
   async function resend() {

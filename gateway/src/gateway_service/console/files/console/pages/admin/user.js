@@ -13,7 +13,7 @@ export async function render() {
   const path = `/api/users/${encodeURIComponent(id)}`;
   const [{ data: user }, { data: known }] = await Promise.all([call("GET", path), call("GET", "/api/roles")]);
   async function here(message) {
-    if (String(session.user.id) === id) await session.reload(); // the menu is of one's own roles
+    if (String(session.user.id) === id) await session.update(); // the menu is of one's own roles
     go(address("/user", { id }).slice(1), message);
   }
 
