@@ -178,6 +178,24 @@ async def test_people_get_all_that_is_held_of_them(exported: Any) -> None:  # no
     } <= actions
 
 
+async def test_people_get_no_address_of_an_administrator(
+    identity: IdentityClient, admin: str
+) -> None:
+    user = await identity.signed_in("alice")
+    headers = {"Authorization": f"Bearer {admin}", "X-Forwarded-For": "203.0.113.77"}
+    path = f"/api/users/{user['id']}/sessions"
+    assert (await identity.send("DELETE", path, headers=headers)).status == 200
+    token = (await identity.sign_in("alice")).json["accessToken"]
+
+    answer = await identity.call("GET", "/api/users/me/export", token)
+
+    ended = [
+        each for each in answer.json["events"] if each["action"] == "session.ended"
+    ]
+    assert [each["address"] for each in ended] == [""]
+    assert "203.0.113.77" not in answer.text
+
+
 async def test_people_get_nothing_of_others(exported: Any) -> None:  # noqa: ANN401
     mine = exported["user"]["id"]
     assert all(mine in (each["actor"], each["subject"]) for each in exported["events"])

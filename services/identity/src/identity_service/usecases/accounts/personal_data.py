@@ -1,6 +1,6 @@
 """Export the personal data of users."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent, AuditQuery, AuditRecord
@@ -79,8 +79,14 @@ class PersonalDataExports:
             page = await self._audit.search(
                 AuditQuery(limit=_PAGE, before_id=before_id, about_id=user_id)
             )
-            events += page
+            events += (_of_user(user_id, event) for event in page)
             if len(page) < _PAGE:
                 break
             before_id = page[-1].id
         return events
+
+
+def _of_user(user_id: int, event: AuditRecord) -> AuditRecord:
+    """Return an event without the address of another user, who acted on this one."""
+    is_anothers = event.actor_id not in {None, user_id}
+    return replace(event, address="") if is_anothers else event
