@@ -113,8 +113,8 @@ class Users:
             await _refuse_loss_of_last_admin(unit, user)
             await unit.sessions.renew_entries(user_id, self._clock())
             change = {
-                "before": " ".join(sorted(user.roles)),
-                "after": " ".join(sorted(roles)),
+                "given": " ".join(sorted(roles.difference(user.roles))),
+                "taken": " ".join(sorted(frozenset(user.roles) - roles)),
             }
             await self._record(unit, Action.ROLES_CHANGED, user_id, caller, **change)
             return await locked_user(unit, user_id)
