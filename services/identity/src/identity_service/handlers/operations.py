@@ -16,6 +16,9 @@ from identity_service.handlers.payloads import Payload, read_payload
 from identity_service.handlers.queries import MAX_DIGITS, check_parameters
 from service_kit.bodies import JSON
 from service_kit.operations import (
+    ANYBODY,
+    CLIENTS,
+    USERS,
     Access,
     CredentialsKind,
     Operation,
@@ -30,6 +33,13 @@ _Handler = Callable[..., Awaitable[web.StreamResponse]]
 """Takes a `RequestContext`, and a `Caller` where the access needs one."""
 
 ADMINS: Final = users_with(ADMIN)
+_TAGS: Final = {
+    ANYBODY: Tag.SIGN_IN,
+    USERS: Tag.ACCOUNT,
+    CLIENTS: Tag.TOKENS,
+    ADMINS: Tag.ADMINISTRATION,
+}
+"""The groups of operations that name none."""
 
 USER: Final = "/api/users/{user_id:[0-9]+}"
 """The path of a user, for administrators."""
@@ -60,8 +70,8 @@ def operation(
     method: str,
     path: str,
     *,
-    tag: Tag,
     access: Access,
+    tag: Tag | None = None,
     fresh: bool = False,
     path_parameters: Mapping[str, PathParameter] | None = None,
     query: type[BaseModel] | None = None,
@@ -78,7 +88,8 @@ def operation(
     have also authenticated recently. Its name is the operation's; the first line of its
     docstring is the summary, the rest the description. Unknown and repeated parameters
     of the query string are refused, as are members of a body that has no model.
-    ``returns`` is the model of a 200, or the replies.
+    ``returns`` is the model of a 200, or the replies. ``tag`` is the operation's group
+    in the document, by default the one of its access.
     """
     match returns:
         case Reply():
@@ -117,7 +128,7 @@ def operation(
             handler=guarded,
             summary=summary.removesuffix("."),
             description=description.strip(),
-            tag=tag,
+            tag=tag or _TAGS[access],
             access=access,
             path_parameters=path_parameters or {},
             query=query,

@@ -15,14 +15,13 @@ from identity_service.handlers.payloads import (
     read_payload,
 )
 from identity_service.handlers.responses import MessageBody, message_response
-from service_kit.operations import ANYBODY, USERS, Tag
+from service_kit.operations import ANYBODY, USERS
 from service_kit.problems import accounts
 
 
 @operation(
     "POST",
     "/api/auth/email-verification",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=MailedTokenPayload,
     returns=MessageBody,
@@ -47,7 +46,6 @@ async def verify_email(context: RequestContext) -> web.Response:
 @operation(
     "POST",
     "/api/auth/email-verification/resend",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=EmailPayload,
     returns=ACCEPTED,
@@ -64,7 +62,6 @@ async def resend_email_verification(context: RequestContext) -> web.Response:
 @operation(
     "POST",
     "/api/users/me/email",
-    tag=Tag.ACCOUNT,
     access=USERS,
     fresh=True,
     body=EmailPayload,
@@ -84,7 +81,6 @@ async def ask_for_email_change(context: RequestContext, caller: Caller) -> web.R
 @operation(
     "POST",
     "/api/auth/email-change/confirm",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=MailedTokenPayload,
     returns=MessageBody,
@@ -100,7 +96,6 @@ async def confirm_email_change(context: RequestContext) -> web.Response:
 @operation(
     "POST",
     "/api/auth/email-change/undo",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=MailedTokenPayload,
     returns=MessageBody,

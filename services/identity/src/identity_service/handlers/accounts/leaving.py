@@ -12,14 +12,13 @@ from identity_service.handlers.responses import (
     json_response,
     translated,
 )
-from service_kit.operations import USERS, Tag
+from service_kit.operations import USERS
 from service_kit.problems import accounts
 
 
 @operation(
     "DELETE",
     "/api/users/me",
-    tag=Tag.ACCOUNT,
     access=USERS,
     fresh=True,
     returns=DepartureBody,
@@ -41,7 +40,6 @@ async def delete_me(context: RequestContext, caller: Caller) -> web.Response:
 @operation(
     "GET",
     "/api/users/me/export",
-    tag=Tag.ACCOUNT,
     access=USERS,
     returns=PersonalDataBody,
     problems=(accounts.TOO_MANY_ATTEMPTS,),

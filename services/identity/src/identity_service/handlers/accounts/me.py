@@ -25,14 +25,13 @@ from identity_service.handlers.responses import (
 from identity_service.usecases.sign_up import SignUp
 from identity_service.usecases.users import UserChanges
 from service_kit.bodies import JSON_OR_FORM
-from service_kit.operations import ANYBODY, USERS, Tag
+from service_kit.operations import ANYBODY, USERS
 from service_kit.problems import accounts, common
 
 
 @operation(
     "POST",
     "/api/auth/signup",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     ignores_unknown_parameters=True,
     body=SignUpPayload,
@@ -62,7 +61,7 @@ async def sign_up(context: RequestContext) -> web.Response:
     return message_response("User registered successfully!")
 
 
-@operation("GET", "/api/users/me", tag=Tag.ACCOUNT, access=USERS, returns=UserBody)
+@operation("GET", "/api/users/me", access=USERS, returns=UserBody)
 async def show_me(context: RequestContext, caller: Caller) -> web.Response:
     """Show the caller's account."""
     return json_response(UserBody.of(await context.services.users.get(caller.user_id)))
@@ -71,7 +70,6 @@ async def show_me(context: RequestContext, caller: Caller) -> web.Response:
 @operation(
     "PATCH",
     "/api/users/me",
-    tag=Tag.ACCOUNT,
     access=USERS,
     body=ProfilePayload,
     returns=UserBody,
@@ -98,7 +96,6 @@ async def change_me(context: RequestContext, caller: Caller) -> web.Response:
 @operation(
     "POST",
     "/api/users/me/password",
-    tag=Tag.ACCOUNT,
     access=USERS,
     body=PasswordPayload,
     returns=MessageBody,

@@ -21,7 +21,7 @@ from identity_service.handlers.payloads import (
     read_payload,
 )
 from identity_service.handlers.responses import MessageBody, message_response
-from service_kit.operations import ANYBODY, Reply, Tag
+from service_kit.operations import ANYBODY, Reply
 from service_kit.problems import accounts
 
 MAYBE_SENT: Final = "If this address has an account, a mail is on its way."
@@ -33,7 +33,6 @@ ACCEPTED: Final = Reply(MessageBody, HTTPStatus.ACCEPTED)
 @operation(
     "POST",
     "/api/auth/password-reset",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=EmailPayload,
     returns=ACCEPTED,
@@ -59,7 +58,6 @@ async def ask_for_mail(context: RequestContext, kind: MailRequestKind) -> web.Re
 @operation(
     "POST",
     "/api/auth/password-reset/confirm",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=NewPasswordPayload,
     returns=MessageBody,
@@ -80,7 +78,6 @@ async def reset_password(context: RequestContext) -> web.Response:
 @operation(
     "POST",
     f"{USER}/password-reset",
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     fresh=True,
     path_parameters=USER_ID,

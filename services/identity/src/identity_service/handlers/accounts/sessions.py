@@ -28,14 +28,13 @@ from identity_service.handlers.responses import (
 from identity_service.usecases.sessions.token_pairs import TokenPair
 from service_kit.bodies import JSON_OR_FORM, read_members
 from service_kit.csrf import Page
-from service_kit.operations import ANYBODY, USERS, PathParameter, Tag
+from service_kit.operations import ANYBODY, USERS, PathParameter
 from service_kit.problems import ProblemError, accounts, common
 
 
 @operation(
     "POST",
     "/api/auth/signin",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     ignores_unknown_parameters=True,
     body=SignInPayload,
@@ -82,7 +81,6 @@ def signed_in_response(
 @operation(
     "POST",
     "/api/auth/refreshtoken",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     ignores_unknown_parameters=True,
     body=RefreshTokenPayload,
@@ -119,7 +117,6 @@ async def refresh(context: RequestContext) -> web.Response:
 @operation(
     "POST",
     "/api/auth/signout",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     ignores_unknown_parameters=True,
     body=RefreshTokenPayload,
@@ -153,9 +150,7 @@ async def _refresh_token_in_body(request: web.Request) -> str | None:
     return token if isinstance(token, str) and token else None
 
 
-@operation(
-    "GET", "/api/users/me/sessions", tag=Tag.ACCOUNT, access=USERS, returns=SessionsBody
-)
+@operation("GET", "/api/users/me/sessions", access=USERS, returns=SessionsBody)
 async def list_sessions(context: RequestContext, caller: Caller) -> web.Response:
     """List the caller's sessions."""
     live = await context.services.sessions.live(caller.user_id)
@@ -172,7 +167,6 @@ async def list_sessions(context: RequestContext, caller: Caller) -> web.Response
 @operation(
     "DELETE",
     "/api/users/me/sessions/{session_id}",
-    tag=Tag.ACCOUNT,
     access=USERS,
     path_parameters={
         "session_id": PathParameter("The session's id.", "0123456789abcdef" * 2)
@@ -188,9 +182,7 @@ async def end_session(context: RequestContext, caller: Caller) -> web.Response:
     return message_response("Session ended.")
 
 
-@operation(
-    "DELETE", "/api/users/me/sessions", tag=Tag.ACCOUNT, access=USERS, returns=EndedBody
-)
+@operation("DELETE", "/api/users/me/sessions", access=USERS, returns=EndedBody)
 async def end_other_sessions(context: RequestContext, caller: Caller) -> web.Response:
     """End the caller's sessions, all but the one that asks."""
     ended = await context.services.sessions.end_others(caller)

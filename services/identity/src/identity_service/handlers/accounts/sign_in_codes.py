@@ -13,14 +13,13 @@ from identity_service.handlers.payloads import (
     read_payload,
 )
 from identity_service.handlers.responses import SignInBody
-from service_kit.operations import ANYBODY, Tag
+from service_kit.operations import ANYBODY
 from service_kit.problems import accounts, common
 
 
 @operation(
     "POST",
     "/api/auth/signin/code",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=EmailPayload,
     returns=ACCEPTED,
@@ -37,7 +36,6 @@ async def ask_for_sign_in_code(context: RequestContext) -> web.Response:
 @operation(
     "POST",
     "/api/auth/signin/code/confirm",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=SignInCodePayload,
     returns=SignInBody,

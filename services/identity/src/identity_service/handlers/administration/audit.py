@@ -8,17 +8,9 @@ from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
 from identity_service.handlers.queries import AuditLogQuery, read_query
 from identity_service.handlers.responses import AuditEventBody, AuditPage, json_response
-from service_kit.operations import Tag
 
 
-@operation(
-    "GET",
-    "/api/audit",
-    tag=Tag.ADMINISTRATION,
-    access=ADMINS,
-    query=AuditLogQuery,
-    returns=AuditPage,
-)
+@operation("GET", "/api/audit", access=ADMINS, query=AuditLogQuery, returns=AuditPage)
 async def list_audit_events(context: RequestContext, _: Caller) -> web.Response:
     """List what happened, newest first."""
     query = read_query(context.request, AuditLogQuery)

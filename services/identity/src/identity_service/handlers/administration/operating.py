@@ -18,7 +18,7 @@ from identity_service.handlers.responses import (
 )
 from identity_service.handlers.schemas import Count, Id, Moment, described, text
 from identity_service.usecases.audit_chain import Verdict
-from service_kit.operations import Reply, Tag
+from service_kit.operations import Reply
 
 _ASK_AGAIN_SECONDS: Final = 2
 
@@ -112,7 +112,6 @@ class GatewaysBody(Body):
 @operation(
     "GET",
     "/api/audit/chain",
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     returns=(
         Reply(AuditChainBody),
@@ -133,13 +132,7 @@ async def show_audit_chain(context: RequestContext, _: Caller) -> web.Response:
     return response
 
 
-@operation(
-    "GET",
-    "/api/signing-keys",
-    tag=Tag.ADMINISTRATION,
-    access=ADMINS,
-    returns=KeyLivesBody,
-)
+@operation("GET", "/api/signing-keys", access=ADMINS, returns=KeyLivesBody)
 async def list_signing_keys(context: RequestContext, _: Caller) -> web.Response:
     """List the signing keys with their schedule."""
     services = context.services
@@ -150,9 +143,7 @@ async def list_signing_keys(context: RequestContext, _: Caller) -> web.Response:
     )
 
 
-@operation(
-    "GET", "/api/gateway", tag=Tag.ADMINISTRATION, access=ADMINS, returns=GatewaysBody
-)
+@operation("GET", "/api/gateway", access=ADMINS, returns=GatewaysBody)
 async def list_gateways(context: RequestContext, _: Caller) -> web.Response:
     """List the gateways with their status."""
     statuses = await context.services.gateways.status()

@@ -17,13 +17,11 @@ from identity_service.handlers.responses import (
     message_response,
     role_names,
 )
-from service_kit.operations import PathParameter, Reply, Tag
+from service_kit.operations import PathParameter, Reply
 from service_kit.problems import accounts
 
 
-@operation(
-    "GET", "/api/roles", tag=Tag.ADMINISTRATION, access=ADMINS, returns=RolesBody
-)
+@operation("GET", "/api/roles", access=ADMINS, returns=RolesBody)
 async def list_roles(context: RequestContext, _: Caller) -> web.Response:
     """List the roles."""
     roles = await context.services.roles.all()
@@ -38,7 +36,6 @@ async def list_roles(context: RequestContext, _: Caller) -> web.Response:
 @operation(
     "POST",
     "/api/roles",
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     body=RolePayload,
     returns=Reply(RoleBody, HTTPStatus.CREATED, headers=(hdrs.LOCATION,)),
@@ -58,7 +55,6 @@ async def add_role(context: RequestContext, admin: Caller) -> web.Response:
 @operation(
     "DELETE",
     "/api/roles/{name}",
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     path_parameters={"name": PathParameter("The role's name.", "editor")},
     returns=MessageBody,

@@ -36,18 +36,11 @@ from identity_service.handlers.responses import (
     message_response,
 )
 from identity_service.usecases.accounts.invitations import WantedUser
-from service_kit.operations import Reply, Tag
+from service_kit.operations import Reply
 from service_kit.problems import accounts
 
 
-@operation(
-    "GET",
-    "/api/users",
-    tag=Tag.ADMINISTRATION,
-    access=ADMINS,
-    query=UsersQuery,
-    returns=UserPage,
-)
+@operation("GET", "/api/users", access=ADMINS, query=UsersQuery, returns=UserPage)
 async def list_users(context: RequestContext, _: Caller) -> web.Response:
     """List users, or find those whose username or e-mail address has words."""
     query = read_query(context.request, UsersQuery)
@@ -66,7 +59,6 @@ async def list_users(context: RequestContext, _: Caller) -> web.Response:
 @operation(
     "POST",
     "/api/users",
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     fresh=True,
     body=NewUserPayload,
@@ -96,7 +88,6 @@ async def create_user(context: RequestContext, admin: Caller) -> web.Response:
 @operation(
     "GET",
     USER,
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     path_parameters=USER_ID,
     returns=UserBody,
@@ -111,7 +102,6 @@ async def show_user(context: RequestContext, _: Caller) -> web.Response:
 @operation(
     "PATCH",
     USER,
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     path_parameters=USER_ID,
     body=UserPayload,
@@ -140,7 +130,6 @@ async def change_user(context: RequestContext, admin: Caller) -> web.Response:
 @operation(
     "DELETE",
     USER,
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     fresh=True,
     path_parameters=USER_ID,
@@ -156,7 +145,6 @@ async def delete_user(context: RequestContext, admin: Caller) -> web.Response:
 @operation(
     "PUT",
     f"{USER}/roles",
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     fresh=True,
     path_parameters=USER_ID,
@@ -177,7 +165,6 @@ async def set_roles(context: RequestContext, admin: Caller) -> web.Response:
 @operation(
     "DELETE",
     f"{USER}/sessions",
-    tag=Tag.ADMINISTRATION,
     access=ADMINS,
     path_parameters=USER_ID,
     returns=EndedBody,

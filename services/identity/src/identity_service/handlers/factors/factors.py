@@ -24,14 +24,13 @@ from identity_service.handlers.responses import (
     message_response,
 )
 from identity_service.security import totp
-from service_kit.operations import ANYBODY, USERS, Tag
+from service_kit.operations import ANYBODY, USERS
 from service_kit.problems import accounts, common
 
 
 @operation(
     "POST",
     "/api/auth/signin/second-factor",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=SecondFactorPayload,
     returns=SignInBody,
@@ -54,7 +53,6 @@ async def complete_sign_in(context: RequestContext) -> web.Response:
 @operation(
     "POST",
     "/api/users/me/fresh",
-    tag=Tag.ACCOUNT,
     access=USERS,
     body=FreshCheckPayload,
     returns=MessageBody,
@@ -73,9 +71,7 @@ async def check_afresh(context: RequestContext, caller: Caller) -> web.Response:
     return message_response("Identity confirmed.")
 
 
-@operation(
-    "GET", "/api/users/me/factors", tag=Tag.ACCOUNT, access=USERS, returns=FactorsBody
-)
+@operation("GET", "/api/users/me/factors", access=USERS, returns=FactorsBody)
 async def show_factors(context: RequestContext, caller: Caller) -> web.Response:
     """Show which second factors the caller has."""
     factors = await context.services.factors.totp.factors(caller.user_id)
@@ -91,7 +87,6 @@ async def show_factors(context: RequestContext, caller: Caller) -> web.Response:
 @operation(
     "POST",
     "/api/users/me/totp",
-    tag=Tag.ACCOUNT,
     access=USERS,
     fresh=True,
     returns=TotpBody,
@@ -110,7 +105,6 @@ async def begin_totp(context: RequestContext, caller: Caller) -> web.Response:
 @operation(
     "POST",
     "/api/users/me/totp/confirm",
-    tag=Tag.ACCOUNT,
     access=USERS,
     fresh=True,
     body=CodePayload,
@@ -127,7 +121,6 @@ async def confirm_totp(context: RequestContext, caller: Caller) -> web.Response:
 @operation(
     "DELETE",
     "/api/users/me/totp",
-    tag=Tag.ACCOUNT,
     access=USERS,
     fresh=True,
     returns=MessageBody,
@@ -142,7 +135,6 @@ async def remove_totp(context: RequestContext, caller: Caller) -> web.Response:
 @operation(
     "POST",
     "/api/users/me/recovery-codes",
-    tag=Tag.ACCOUNT,
     access=USERS,
     fresh=True,
     returns=RecoveryCodesBody,
@@ -157,7 +149,6 @@ async def renew_recovery_codes(context: RequestContext, caller: Caller) -> web.R
 @operation(
     "POST",
     "/api/auth/factor-change/undo",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=MailedTokenPayload,
     returns=MessageBody,

@@ -25,7 +25,7 @@ from identity_service.handlers.responses import (
     json_response,
     message_response,
 )
-from service_kit.operations import ANYBODY, USERS, PathParameter, Reply, Tag
+from service_kit.operations import ANYBODY, USERS, PathParameter, Reply
 from service_kit.problems import accounts, common
 
 _PASSKEYS: Final = "/api/users/me/passkeys"
@@ -34,13 +34,7 @@ _PASSKEY: Final = f"{_PASSKEYS}/{{passkey_id:[A-Za-z0-9_-]{{16,1364}}}}"
 _ID: Final = {"passkey_id": PathParameter("The passkey's id.", "A" * 43)}
 
 
-@operation(
-    "POST",
-    "/api/auth/passkeys/options",
-    tag=Tag.SIGN_IN,
-    access=ANYBODY,
-    returns=OptionsBody,
-)
+@operation("POST", "/api/auth/passkeys/options", access=ANYBODY, returns=OptionsBody)
 async def begin_passkey_use(context: RequestContext) -> web.Response:
     """Get what a browser has a passkey sign, for any of the ways to use one."""
     options = context.services.factors.passkey_sign_ins.options()
@@ -50,7 +44,6 @@ async def begin_passkey_use(context: RequestContext) -> web.Response:
 @operation(
     "POST",
     "/api/auth/passkeys",
-    tag=Tag.SIGN_IN,
     access=ANYBODY,
     body=CredentialPayload,
     returns=SignInBody,
@@ -73,7 +66,6 @@ async def sign_in_by_passkey(context: RequestContext) -> web.Response:
 @operation(
     "POST",
     f"{_PASSKEYS}/options",
-    tag=Tag.ACCOUNT,
     access=USERS,
     fresh=True,
     returns=OptionsBody,
@@ -87,7 +79,6 @@ async def begin_passkey(context: RequestContext, caller: Caller) -> web.Response
 @operation(
     "POST",
     _PASSKEYS,
-    tag=Tag.ACCOUNT,
     access=USERS,
     fresh=True,
     body=NewPasskeyPayload,
@@ -107,7 +98,7 @@ async def register_passkey(context: RequestContext, caller: Caller) -> web.Respo
     return response
 
 
-@operation("GET", _PASSKEYS, tag=Tag.ACCOUNT, access=USERS, returns=PasskeysBody)
+@operation("GET", _PASSKEYS, access=USERS, returns=PasskeysBody)
 async def list_passkeys(context: RequestContext, caller: Caller) -> web.Response:
     """List the caller's passkeys."""
     found = await context.services.factors.passkeys.all(caller.user_id)
@@ -118,7 +109,6 @@ async def list_passkeys(context: RequestContext, caller: Caller) -> web.Response
 @operation(
     "PATCH",
     _PASSKEY,
-    tag=Tag.ACCOUNT,
     access=USERS,
     path_parameters=_ID,
     body=PasskeyNamePayload,
@@ -137,7 +127,6 @@ async def rename_passkey(context: RequestContext, caller: Caller) -> web.Respons
 @operation(
     "DELETE",
     _PASSKEY,
-    tag=Tag.ACCOUNT,
     access=USERS,
     fresh=True,
     path_parameters=_ID,

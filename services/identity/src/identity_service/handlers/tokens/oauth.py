@@ -24,7 +24,6 @@ _logger: Final = logging.getLogger(__name__)
 @operation(
     "POST",
     "/oauth2/introspect",
-    tag=Tag.TOKENS,
     access=CLIENTS,
     body=IntrospectionPayload,
     body_types=(FORM,),
