@@ -226,12 +226,11 @@ def auth_problems(*, tutorial_compat: bool) -> ProblemTable:
     """
     refused = RefusedTokens()
 
-    def invalid_token(error: Exception) -> Problem:
-        if isinstance(error, InvalidTokenError):
-            refused.note(error.reason, error.detail)
+    def invalid_token(error: InvalidTokenError) -> Problem:
+        refused.note(error.reason, error.detail)
         return common.INVALID_TOKEN
 
-    def malformed_credentials(error: Exception) -> Problem:
+    def malformed_credentials(error: MalformedCredentialsError) -> Problem:
         refused.note(RefusalReason.MALFORMED, str(error))
         return _MALFORMED_CREDENTIALS
 
@@ -261,19 +260,17 @@ _UNAVAILABLE: Final = replace(
 )
 
 
-def _missing_role(error: Exception) -> Problem:
-    role = error.role if isinstance(error, MissingRoleError) else ""
-    return common.INSUFFICIENT_SCOPE.with_parameters(role=role.title())
+def _missing_role(error: MissingRoleError) -> Problem:
+    return common.INSUFFICIENT_SCOPE.with_parameters(role=error.role.title())
 
 
-def _insufficient_authentication(error: Exception) -> Problem:
+def _insufficient_authentication(error: InsufficientAuthenticationError) -> Problem:
     """Return the problem with the challenge of RFC 9470 section 3."""
     challenge = common.INSUFFICIENT_USER_AUTHENTICATION.headers[hdrs.WWW_AUTHENTICATE]
-    if isinstance(error, InsufficientAuthenticationError):
-        if error.factors:
-            challenge += f', acr_values="{ASSURANCE[error.factors]}"'
-        if error.fresh is not None:
-            challenge += f', max_age="{error.fresh}"'
+    if error.factors:
+        challenge += f', acr_values="{ASSURANCE[error.factors]}"'
+    if error.fresh is not None:
+        challenge += f', max_age="{error.fresh}"'
     return replace(
         common.INSUFFICIENT_USER_AUTHENTICATION,
         headers={hdrs.WWW_AUTHENTICATE: challenge},

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from multidict import istr
@@ -29,8 +29,9 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 _logger: Final = logging.getLogger(__name__)
 
 
-ProblemTable = Mapping[type[Exception], Problem | Callable[[Exception], Problem]]
-"""The problem for each expected failure, or a function that fits one to it."""
+ProblemTable = Mapping[type[Exception], Problem | Callable[[Any], Problem]]
+"""The problem for each expected failure, or a function that fits one to it: it gets
+an exception of that class."""
 
 _OF_THE_BODY: Final = ("content-", "transfer-encoding")
 """Beginnings of fields that describe the body, which a problem's takes the place of."""

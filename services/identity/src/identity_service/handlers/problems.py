@@ -17,53 +17,38 @@ from identity_service.storage.database import RETRY_AFTER
 from service_kit.problems import Problem, ProblemTable, accounts, common, retry_in
 
 
-def _retry_after(wait: timedelta) -> dict[str, str]:
-    return {hdrs.RETRY_AFTER: str(max(1, math.ceil(wait.total_seconds())))}
+def _seconds(wait: timedelta) -> int:
+    """Return a wait as Retry-After has it: no shorter, and not none."""
+    return max(1, math.ceil(wait.total_seconds()))
 
 
 _UNAVAILABLE: Final = replace(
-    accounts.TEMPORARILY_UNAVAILABLE, headers=_retry_after(RETRY_AFTER)
+    accounts.TEMPORARILY_UNAVAILABLE,
+    headers={hdrs.RETRY_AFTER: str(_seconds(RETRY_AFTER))},
 )
 
 
-def _second_factor_required(error: Exception) -> Problem:
-    members = dict(accounts.SECOND_FACTOR_REQUIRED.members)
-    if isinstance(error, errors.SecondFactorRequiredError):
-        members |= {"challenge": error.challenge, "factors": list(error.factors)}
+def _second_factor_required(error: errors.SecondFactorRequiredError) -> Problem:
+    found = {"challenge": error.challenge, "factors": list(error.factors)}
+    members = {**accounts.SECOND_FACTOR_REQUIRED.members, **found}
     return replace(accounts.SECOND_FACTOR_REQUIRED, members=members)
 
 
-def _unknown_role(error: Exception) -> Problem:
-    name = error.name if isinstance(error, errors.UnknownRoleError) else ""
-    return accounts.UNKNOWN_ROLE.with_parameters(name=name[:64]).at("roles")
+def _unknown_role(error: errors.UnknownRoleError) -> Problem:
+    return accounts.UNKNOWN_ROLE.with_parameters(name=error.name[:64]).at("roles")
 
 
-def _role_not_self_assignable(error: Exception) -> Problem:
-    name = error.name if isinstance(error, errors.RoleNotSelfAssignableError) else ""
-    return accounts.ROLE_NOT_SELF_ASSIGNABLE.with_parameters(name=name).at("roles")
+def _role_not_self_assignable(error: errors.RoleNotSelfAssignableError) -> Problem:
+    problem = accounts.ROLE_NOT_SELF_ASSIGNABLE.with_parameters(name=error.name)
+    return problem.at("roles")
 
 
-def _invalid_field(error: Exception) -> Problem:
-    return invalid_fields([error] if isinstance(error, InvalidFieldError) else [])
+def _too_many_attempts(error: errors.TooManyAttemptsError) -> Problem:
+    return retry_in(accounts.TOO_MANY_ATTEMPTS, _seconds(error.retry_after))
 
 
-def _invalid_fields(error: Exception) -> Problem:
-    return invalid_fields(
-        error.faults if isinstance(error, errors.InvalidFieldsError) else []
-    )
-
-
-def _too_many_attempts(error: Exception) -> Problem:
-    wait = RETRY_AFTER
-    if isinstance(error, errors.TooManyAttemptsError):
-        wait = error.retry_after
-    seconds = max(1, math.ceil(wait.total_seconds()))
-    return retry_in(accounts.TOO_MANY_ATTEMPTS, seconds)
-
-
-def _hashing_busy(error: Exception) -> Problem:
-    seconds = error.retry_after if isinstance(error, HashingBusyError) else 1
-    return retry_in(accounts.BUSY, max(1, math.ceil(seconds)))
+def _hashing_busy(error: HashingBusyError) -> Problem:
+    return retry_in(accounts.BUSY, error.retry_after)
 
 
 PROBLEMS: Final[ProblemTable] = {
@@ -74,8 +59,8 @@ PROBLEMS: Final[ProblemTable] = {
     errors.RequestTooOldError: _UNAVAILABLE,
     HashingBusyError: _hashing_busy,
     errors.TooManyAttemptsError: _too_many_attempts,
-    InvalidFieldError: _invalid_field,
-    errors.InvalidFieldsError: _invalid_fields,
+    InvalidFieldError: lambda error: invalid_fields([error]),
+    errors.InvalidFieldsError: lambda error: invalid_fields(error.faults),
     errors.UsernameTakenError: accounts.USERNAME_TAKEN.at("username"),
     errors.EmailTakenError: accounts.EMAIL_TAKEN.at("email"),
     errors.UnknownRoleError: _unknown_role,
