@@ -23,7 +23,7 @@ class KeySlot(StrEnum):
     ACTIVE = "active"
 
 
-class KeyState(Enum):
+class KeyState(StrEnum):
     """Where a key is in its life."""
 
     NEXT = auto()

@@ -1,6 +1,5 @@
 """The bodies of requests and responses about second factors."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -166,20 +165,15 @@ class PasskeyBody(Body):
     last_used_at: Moment | None
 
     @classmethod
-    def members_of(cls, passkey: Passkey) -> Mapping[str, Any]:
-        """Return the members that describe a passkey."""
-        return {
-            "id": passkey.id,
-            "name": passkey.name,
-            "backed_up": passkey.is_backed_up,
-            "created_at": passkey.created_at,
-            "last_used_at": passkey.last_used_at,
-        }
-
-    @classmethod
     def of(cls, passkey: Passkey) -> Self:
         """Return what a response says of a passkey."""
-        return cls(**cls.members_of(passkey))
+        return cls(
+            id=passkey.id,
+            name=passkey.name,
+            backed_up=passkey.is_backed_up,
+            created_at=passkey.created_at,
+            last_used_at=passkey.last_used_at,
+        )
 
 
 class NewPasskeyBody(PasskeyBody):

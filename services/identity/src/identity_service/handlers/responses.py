@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from identity_service.domain.audit import AuditRecord
-from identity_service.domain.roles import Role, RoleName
+from identity_service.domain.roles import RoleName
 from identity_service.domain.sessions import Session
 from identity_service.domain.users import User
 from identity_service.handlers.schemas import (
@@ -35,13 +35,17 @@ from service_kit.languages.text import Text
 
 
 class Body(BaseModel):
-    """A response's body. Members that are not given are left out of it."""
+    """A response's body. Members that are not given are left out of it.
+
+    ``model_validate`` takes what has attributes of the members' names.
+    """
 
     model_config = ConfigDict(
         frozen=True,
         alias_generator=to_camel,
         validate_by_name=True,
         defer_build=True,
+        from_attributes=True,
     )
 
 
@@ -174,11 +178,6 @@ class RoleBody(Body):
 
     name: RoleNameText
     description: Annotated[str, text(200, "Edits texts.")]
-
-    @classmethod
-    def of(cls, role: Role) -> Self:
-        """Return what a response says of a role."""
-        return cls(name=role.name, description=role.description)
 
 
 class RolesBody(Body):

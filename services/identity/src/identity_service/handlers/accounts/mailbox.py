@@ -1,6 +1,6 @@
 """The mails that `make up` keeps: there in development alone."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 from aiohttp import web
 from pydantic import StringConstraints
@@ -15,7 +15,7 @@ from identity_service.handlers.queries import (
 )
 from identity_service.handlers.responses import Body, json_response
 from identity_service.handlers.schemas import Moment, described, text
-from identity_service.mail.mailbox import MOST_HEADER, MOST_TEXT, KeptMail, Mailbox
+from identity_service.mail.mailbox import MOST_HEADER, MOST_TEXT, Mailbox
 from service_kit.operations import ANYBODY, PathParameter, Tag
 from service_kit.origins import is_loopback
 from service_kit.problems import ProblemError, common
@@ -47,11 +47,6 @@ class MailSummaryBody(Body):
     to: HeaderText
     subject: HeaderText
     kept_at: Moment
-
-    @classmethod
-    def of(cls, mail: KeptMail) -> Self:
-        """Return what the list says of a mail."""
-        return cls(id=mail.id, to=mail.to, subject=mail.subject, kept_at=mail.kept_at)
 
 
 class MailBody(MailSummaryBody):
@@ -85,7 +80,7 @@ async def list_mails(context: RequestContext) -> web.Response:
     shown = mails[: query.limit]
     return json_response(
         MailPage(
-            mails=[MailSummaryBody.of(mail) for mail in shown],
+            mails=[MailSummaryBody.model_validate(mail) for mail in shown],
             next_before=shown[-1].id if len(mails) > query.limit else None,
         )
     )
@@ -105,9 +100,7 @@ async def show_mail(context: RequestContext) -> web.Response:
     mail = await _mailbox(context).read(context.request.match_info["mail_id"])
     if mail is None:
         raise ProblemError(common.NOT_FOUND)
-    return json_response(
-        MailBody(**MailSummaryBody.of(mail).model_dump(), text=mail.text)
-    )
+    return json_response(MailBody.model_validate(mail))
 
 
 def _mailbox(context: RequestContext) -> Mailbox:

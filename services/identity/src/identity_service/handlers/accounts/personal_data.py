@@ -89,18 +89,7 @@ class PersonalDataBody(Body):
                 HeldSessionBody.of_held(each, current=each.id == session_id)
                 for each in held.sessions
             ],
-            tokens=[
-                HeldTokenBody(
-                    purpose=each.purpose,
-                    email=each.email,
-                    created_at=each.created_at,
-                    expires_at=each.expires_at,
-                )
-                for each in held.tokens
-            ],
-            mails=[
-                HeldMailBody(kind=each.kind, created_at=each.created_at)
-                for each in held.letters
-            ],
+            tokens=[HeldTokenBody.model_validate(each) for each in held.tokens],
+            mails=[HeldMailBody.model_validate(each) for each in held.letters],
             events=[AuditEventBody.of(each) for each in held.events],
         )

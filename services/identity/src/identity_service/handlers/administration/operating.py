@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final, Self
 from aiohttp import hdrs, web
 
 from identity_service.domain.sessions import Caller
-from identity_service.domain.signing_keys import KeyLife
 from identity_service.gateways import GatewayStatus
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
@@ -61,18 +60,6 @@ class KeyLifeBody(Body):
     signs_from: Moment
     signs_until: Moment
     unpublished_at: Moment
-
-    @classmethod
-    def of(cls, life: KeyLife) -> Self:
-        """Return what a response says of a key."""
-        return cls(
-            kid=life.kid,
-            state=life.state.name.lower(),
-            published_at=life.published_at,
-            signs_from=life.signs_from,
-            signs_until=life.signs_until,
-            unpublished_at=life.unpublished_at,
-        )
 
 
 class KeyLivesBody(Body):
@@ -139,7 +126,7 @@ async def list_signing_keys(context: RequestContext, _: Caller) -> web.Response:
     records, now = await services.keys.refresh(), services.clock()
     lives = services.settings.key_schedule.lives(records, now)
     return json_response(
-        KeyLivesBody(now=now, keys=[KeyLifeBody.of(life) for life in lives])
+        KeyLivesBody(now=now, keys=[KeyLifeBody.model_validate(life) for life in lives])
     )
 
 

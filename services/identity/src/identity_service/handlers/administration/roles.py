@@ -28,7 +28,7 @@ async def list_roles(context: RequestContext, _: Caller) -> web.Response:
     return json_response(
         RolesBody(
             roles=role_names(role.name for role in roles),
-            details=[RoleBody.of(role) for role in roles],
+            details=[RoleBody.model_validate(role) for role in roles],
         )
     )
 
@@ -46,7 +46,7 @@ async def add_role(context: RequestContext, admin: Caller) -> web.Response:
     payload = await read_payload(context.request, RolePayload)
     role = Role.parse(payload.name, payload.description)
     await context.services.roles.add(role, admin)
-    response = json_response(RoleBody.of(role))
+    response = json_response(RoleBody.model_validate(role))
     response.set_status(HTTPStatus.CREATED)
     response.headers[hdrs.LOCATION] = f"/api/roles/{role.name}"
     return response

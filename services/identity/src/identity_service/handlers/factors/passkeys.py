@@ -91,7 +91,7 @@ async def register_passkey(context: RequestContext, caller: Caller) -> web.Respo
     passkey, codes = await context.services.factors.passkeys.register(
         caller, payload.credential, payload.name
     )
-    body = NewPasskeyBody(**PasskeyBody.members_of(passkey), recovery_codes=codes)
+    body = NewPasskeyBody(**PasskeyBody.of(passkey).model_dump(), recovery_codes=codes)
     response = json_response(body)
     response.set_status(HTTPStatus.CREATED)
     response.headers[hdrs.LOCATION] = f"{_PASSKEYS}/{passkey.id}"
