@@ -19,7 +19,7 @@ from tests.support.ports import free_ports
 from identity_service.domain.mail import Letter, MailKind, MailServerUnavailableError
 from identity_service.mail.delivery import deliveries_to
 from identity_service.mail.messages import MessageWriter
-from identity_service.mail.servers import Encryption, MailDestination, MailServer
+from identity_service.mail.servers import Encryption, MailServer, mail_place
 from identity_service.mail.templates import OWN
 
 ROOT: Final = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def test_the_catcher_is_confined_and_published_nowhere() -> None:
 
 def test_identity_sends_to_it() -> None:
     url = SERVICES["identity"]["environment"]["IDENTITY_MAIL_URL"]
-    assert MailDestination.parse(url).place == MailServer(
+    assert mail_place(url) == MailServer(
         host="mail", port=8025, encryption=Encryption.NONE
     )
 
@@ -74,7 +74,7 @@ async def deliver(url: str, letter: Letter) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
-                async with deliveries_to(MailDestination.parse(url)).open() as delivery:
+                async with deliveries_to(mail_place(url)).open() as delivery:
                     await delivery.deliver(message, letter.to)
             except MailServerUnavailableError:
                 await asyncio.sleep(0.1)

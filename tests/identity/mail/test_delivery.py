@@ -19,7 +19,7 @@ from identity_service.domain.mail import (
 )
 from identity_service.mail.delivery import deliveries_to
 from identity_service.mail.messages import MessageWriter
-from identity_service.mail.servers import MailDestination
+from identity_service.mail.servers import mail_place
 from identity_service.mail.templates import OWN
 
 TO: Final = "alice@example.test"
@@ -34,7 +34,7 @@ MESSAGE: Final = MessageWriter(
 
 
 async def deliver(url: str) -> None:
-    async with deliveries_to(MailDestination.parse(url)).open() as delivery:
+    async with deliveries_to(mail_place(url)).open() as delivery:
         await delivery.deliver(MESSAGE, TO)
 
 
@@ -131,7 +131,7 @@ async def test_development_keeps_mail_in_files(tmp_path: Path) -> None:
 )
 def test_what_names_no_mail_server_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"^(is|names|has) "):
-        MailDestination.parse(url)
+        mail_place(url)
 
 
 @pytest.mark.parametrize(
@@ -139,5 +139,5 @@ def test_what_names_no_mail_server_is_refused(url: str) -> None:
     [("smtps://a", 465), ("smtp://a", 587), ("smtp-plain://a", 25), ("smtp://a:2", 2)],
 )
 def test_each_scheme_has_its_port(url: str, port: int) -> None:
-    place = MailDestination.parse(url).place
+    place = mail_place(url)
     assert getattr(place, "port", None) == port

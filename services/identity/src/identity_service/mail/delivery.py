@@ -20,7 +20,6 @@ from identity_service.domain.mail import (
 from identity_service.mail.mailbox import FILE_TIME
 from identity_service.mail.servers import (
     Encryption,
-    MailDestination,
     MailFolder,
     MailServer,
 )
@@ -59,11 +58,11 @@ class Deliveries(Protocol):
         ...
 
 
-def deliveries_to(destination: MailDestination) -> Deliveries:
+def deliveries_to(place: MailServer | MailFolder) -> Deliveries:
     """Return the ways to the place that the settings name."""
-    match destination.place:
-        case MailServer() as server:
-            return SmtpDeliveries(server)
+    match place:
+        case MailServer():
+            return SmtpDeliveries(place)
         case MailFolder(path):
             return FolderDeliveries(path)
 

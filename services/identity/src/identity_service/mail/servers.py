@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 
@@ -46,40 +46,31 @@ class MailFolder:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class MailDestination:
-    """What `IDENTITY_MAIL_URL` names."""
-
-    place: MailServer | MailFolder
-
-    @classmethod
-    def parse(cls, url: str) -> Self:
-        """Return the place that a URL names; ValueError, without the URL, if none."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise ValueError("is not a URL") from None
-        if parts.scheme == "file":
-            if parts.netloc or not parts.path.startswith("/"):
-                raise ValueError("is not file:///folder")
-            return cls(MailFolder(Path(unquote(parts.path))))
-        try:
-            encryption = Encryption(parts.scheme)
-        except ValueError:
-            raise ValueError("is none of smtps, smtp, smtp-plain, file") from None
-        if not parts.hostname or parts.path.strip("/") or parts.fragment:
-            raise ValueError("names no host, or more than one server")
-        return cls(
-            MailServer(
-                host=parts.hostname,
-                port=port or _PORTS[encryption],
-                encryption=encryption,
-                username=unquote(parts.username) if parts.username else None,
-                password=unquote(parts.password) if parts.password else None,
-                authority=_authority(parts.query),
-            )
-        )
+def mail_place(url: str) -> MailServer | MailFolder:
+    """Return what `IDENTITY_MAIL_URL` names; ValueError, without it, if nothing."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme == "file":
+        if parts.netloc or not parts.path.startswith("/"):
+            raise ValueError("is not file:///folder")
+        return MailFolder(Path(unquote(parts.path)))
+    try:
+        encryption = Encryption(parts.scheme)
+    except ValueError:
+        raise ValueError("is none of smtps, smtp, smtp-plain, file") from None
+    if not parts.hostname or parts.path.strip("/") or parts.fragment:
+        raise ValueError("names no host, or more than one server")
+    return MailServer(
+        host=parts.hostname,
+        port=port or _PORTS[encryption],
+        encryption=encryption,
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        authority=_authority(parts.query),
+    )
 
 
 def _authority(query: str) -> Path | None:

@@ -10,7 +10,7 @@ from typing import Final
 from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.mail import templates
-from identity_service.mail.servers import MailDestination, MailFolder
+from identity_service.mail.servers import MailFolder, MailServer, mail_place
 from identity_service.mail.templates import MailTemplates
 from service_kit import settings as parse
 from service_kit.settings import SettingsError, setting
@@ -45,9 +45,9 @@ def _templates(value: str) -> MailTemplates:
 class MailSettings:
     """Where mail goes, what it says, and what it is good for."""
 
-    mail: MailDestination | None = setting(
+    mail: MailServer | MailFolder | None = setting(
         "IDENTITY_MAIL_URL",
-        MailDestination.parse,
+        mail_place,
         secret=True,
         optional=True,
         description="smtps://user:password@host (TLS), smtp://… (STARTTLS) or"
@@ -100,11 +100,7 @@ class MailSettings:
     @property
     def mail_folder(self) -> Path | None:
         """The folder that keeps mails, None if they go to a server or nowhere."""
-        match self.mail:
-            case MailDestination(MailFolder(path)):
-                return path
-            case _:
-                return None
+        return self.mail.path if isinstance(self.mail, MailFolder) else None
 
     def __post_init__(self) -> None:
         """Raise `SettingsError` where one setting needs another."""
