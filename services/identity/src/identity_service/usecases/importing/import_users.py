@@ -5,7 +5,7 @@ after an interruption or for rows added since: existing users are left unchanged
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,6 +17,7 @@ from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.roles import USER, RoleName, existing_roles
 from identity_service.domain.tutorial import ImportedUser, TutorialUser
 from identity_service.domain.usernames import Username
+from identity_service.storage.tutorial_tables import TutorialTables
 
 DEFAULT_ROLES: Final = frozenset({USER})
 """Of a row without any, which the tutorial let in as a user."""
@@ -47,18 +48,6 @@ class Outcome(Enum):
 
 DONE: Final = frozenset({Outcome.IMPORTED, Outcome.ALREADY_HERE, Outcome.DELETED})
 """Outcomes that are no refusals."""
-
-
-class TutorialUsers(Protocol):
-    """The tutorial's database."""
-
-    async def count(self, *, after_id: int | None) -> int:
-        """Return how many users have a greater id, or any."""
-        ...
-
-    def batches(self, *, after_id: int | None) -> AsyncIterator[Sequence[TutorialUser]]:
-        """Yield users with a greater id, a batch at a time, in order of their ids."""
-        ...
 
 
 class ImportedUsers(Protocol):
@@ -98,7 +87,7 @@ class ImportReport:
 
 
 async def import_users(
-    source: TutorialUsers,
+    source: TutorialTables,
     target: ImportedUsers,
     *,
     roles: AbstractSet[RoleName],
