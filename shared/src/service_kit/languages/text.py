@@ -1,28 +1,19 @@
 """Texts for people, in the language of the reader."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
-
-from service_kit.languages import (
-    german,
-    german_advice,
-    german_reasons,
-    german_titles,
-)
 
 ENGLISH: Final = "en"
 
 CATALOGUES: Final[Mapping[str, Mapping[str, str]]] = {
-    "de": {
-        **german.TEXTS,
-        **german_titles.TEXTS,
-        **german_reasons.TEXTS,
-        **german_advice.TEXTS,
-    }
+    path.stem: tomllib.loads(path.read_text("utf-8"))
+    for path in sorted(Path(__file__).parent.glob("*.toml"))
 }
 """By language: the translation of each English template. A further language is a
-further line here; a test names the templates that it lacks."""
+further file beside this one; a test names the templates that it lacks."""
 
 LANGUAGES: Final = (ENGLISH, *CATALOGUES)
 
