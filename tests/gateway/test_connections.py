@@ -387,7 +387,7 @@ async def test_nothing_is_accepted_after_an_end_without_descriptors(
 ) -> None:
     server = gateway.app.server
     listener = socket.create_server(("127.0.0.1", 0))
-    acceptor = Acceptor(server, listener, None, server.descriptors)
+    acceptor = Acceptor(server, listener, lambda: None, server.descriptors)
     with socket.create_connection(listener.getsockname()), no_descriptor_left():
         await acceptor.close()
         await asyncio.sleep(0.1)

@@ -1,3 +1,4 @@
+import asyncio
 import socket
 import ssl
 import threading
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from tests.support.certificates import write_certificate
+from tests.support.gateway import config_for, running_gateway
 
 from gateway_service.config.clients import TlsConfig
 from gateway_service.operations.tls import Certificate
@@ -54,13 +56,35 @@ def test_new_handshakes_see_the_exchanged_certificate(
     config: TlsConfig, tmp_path: Path
 ) -> None:
     certificate = Certificate(config)
-    assert shown_by(certificate.context) == "first.test"
+    before = certificate.context
+    assert shown_by(before) == "first.test"
     assert not certificate.reload_if_changed()
 
     write_certificate(tmp_path, "second.test")
 
     assert certificate.reload_if_changed()
     assert shown_by(certificate.context) == "second.test"
+    assert shown_by(before) == "first.test", "a handshake that has begun goes on"
+
+
+async def test_a_gateway_shows_the_exchanged_certificate(
+    config: TlsConfig, tmp_path: Path
+) -> None:
+    trusting = ssl.create_default_context()
+    trusting.check_hostname = False
+    trusting.verify_mode = ssl.CERT_NONE
+    shown = []
+    async with running_gateway(config_for(1, tls=config), tmp_path) as gateway:
+        for name in ("first.test", "second.test"):
+            await asyncio.to_thread(write_certificate, tmp_path, name)
+            await gateway.app.reload()
+            _, writer = await asyncio.open_connection(
+                "127.0.0.1", gateway.port, ssl=trusting
+            )
+            secure = writer.get_extra_info("ssl_object")
+            shown.append(secure.getpeercert(binary_form=True))
+            writer.close()
+    assert len(set(shown)) == 2
 
 
 def test_when_it_expires_is_read_once_from_each_certificate(
@@ -103,13 +127,19 @@ def test_broken_file_leaves_the_present_certificate(
     assert shown_by(certificate.context) == "first.test"
 
 
-def test_file_that_is_gone_leaves_the_present_certificate(config: TlsConfig) -> None:
+def test_file_that_is_gone_leaves_the_present_certificate(
+    config: TlsConfig, caplog: pytest.LogCaptureFixture
+) -> None:
     certificate = Certificate(config)
 
     Path(config.key).unlink()
 
     assert not certificate.reload_if_changed()
     assert shown_by(certificate.context) == "first.test"
+    [record] = caplog.records
+    assert vars(record)["error"] == (
+        f"{config.key}: cannot be loaded: No such file or directory"
+    )
 
 
 def test_certificate_that_cannot_be_loaded_is_an_error_at_start(

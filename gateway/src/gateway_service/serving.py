@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator
 
 from gateway_service.http1.acceptor import Acceptor
@@ -28,7 +29,10 @@ async def running(
     In the end accept nothing more, let requests in flight end, then stop all else.
     """
     certificate = control.certificate
-    context = certificate.context if certificate is not None else None
+
+    def context() -> ssl.SSLContext | None:
+        return certificate.context if certificate is not None else None
+
     try:
         await control.start()
         if shares_port:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Final, cast
 
 from gateway_service.http1.connection import ClientConnection
@@ -24,6 +25,8 @@ _LAST_HANDSHAKES: Final = 1.0
 class Acceptor:
     """Has each connection counted before anything is spent on it.
 
+    ``context`` is called for each: a new certificate comes with a new one.
+
     A TLS handshake takes the place of a connection from its beginning, and ends when
     the first request's head would have to.
     """
@@ -32,7 +35,7 @@ class Acceptor:
         self,
         server: EdgeServer,
         listener: socket.socket,
-        context: ssl.SSLContext | None,
+        context: Callable[[], ssl.SSLContext | None],
         descriptors: Descriptors,
     ) -> None:
         self._server = server
@@ -80,25 +83,31 @@ class Acceptor:
             return False
         address = peer[0] if isinstance(peer, tuple) else ""
         connection = ClientConnection(self._loop, self._server, address)
-        if not self._server.admit(connection) and self._context is not None:
+        context = self._context()
+        if not self._server.admit(connection) and context is not None:
             # Nothing can be said before the handshake, which is what would cost.
             sock.close()
             self._server.leave(connection)
             return True
         sock.setblocking(False)  # noqa: FBT003 - the socket's signature
-        task = self._loop.create_task(self._open(sock, connection))
+        task = self._loop.create_task(self._open(sock, connection, context))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
         return True
 
-    async def _open(self, sock: socket.socket, connection: ClientConnection) -> None:
-        seconds = self._server.timeouts.head if self._context is not None else None
+    async def _open(
+        self,
+        sock: socket.socket,
+        connection: ClientConnection,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        seconds = self._server.timeouts.head if context is not None else None
         try:
             with contextlib.suppress(OSError):
                 await self._loop.connect_accepted_socket(
                     lambda: cast("asyncio.Protocol", connection),
                     sock,
-                    ssl=self._context,
+                    ssl=context,
                     ssl_handshake_timeout=seconds,
                 )
         finally:

@@ -14,7 +14,7 @@ from gateway_service.config.clients import TlsConfig
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import Source
 from gateway_service.config.model import Config
-from gateway_service.operations.tls import Certificate, KeyPair
+from gateway_service.operations.tls import Certificate, KeyPair, fault_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,7 @@ def load(config: Config) -> Loaded:
     try:
         return Loaded(config, Certificate(config.tls))
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        place = error.filename or config.tls.certificate
-        raise ConfigError([f"{place}: cannot be loaded: {reason}"]) from error
+        raise ConfigError([fault_of(config.tls, error)]) from error
 
 
 class LastGood:

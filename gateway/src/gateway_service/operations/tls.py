@@ -1,5 +1,6 @@
 """The gateway's certificate, which can be replaced without a restart."""
 
+import errno
 import logging
 import os
 import ssl
@@ -32,7 +33,7 @@ class KeyPair:
 
 
 class Certificate:
-    """A server-side TLS context whose certificate follows its files.
+    """A certificate that follows its files, with what handshakes need.
 
     It shows ``pair`` until the files hold another one that can be loaded, or what they
     hold now.
@@ -46,9 +47,9 @@ class Certificate:
     def __init__(self, config: TlsConfig, pair: KeyPair | None = None) -> None:
         self.config = config
         self.pair = KeyPair.read(config) if pair is None else pair
-        self.context = _context()
-        _load(self.context, self.pair)
-        self.expires_at: datetime = not_after(self.pair.certificate)
+        self.context = _context_with(self.pair)
+        """For the next handshake."""
+        self.expires_at = _expiry(self.pair)
         """When browsers begin to refuse the certificate."""
 
     def reload_if_changed(self) -> bool:
@@ -61,34 +62,43 @@ class Certificate:
             pair = KeyPair.read(self.config)
             if pair == self.pair:
                 return False
-            _load(_context(), pair)  # a context can't take back half of a bad pair
-            _load(self.context, pair)
+            context = _context_with(pair)
+            expires_at = _expiry(pair)
         except OSError as error:
-            _logger.warning(
-                "certificate_not_reloaded", extra={"error": type(error).__name__}
-            )
+            extra = {"error": fault_of(self.config, error)}
+            _logger.warning("certificate_not_reloaded", extra=extra)
             return False
-        self.pair, self.expires_at = pair, not_after(pair.certificate)
+        # The loop may be in a handshake, which needs a pair that belongs together.
+        self.context, self.pair, self.expires_at = context, pair, expires_at
         _logger.info("certificate_reloaded")
         return True
 
 
-def _context() -> ssl.SSLContext:
+def fault_of(config: TlsConfig, error: OSError) -> str:
+    """Return what is wrong with the files, in one line."""
+    reason = error.strerror or type(error).__name__
+    return f"{error.filename or config.certificate}: cannot be loaded: {reason}"
+
+
+def _expiry(pair: KeyPair) -> datetime:
+    try:
+        return not_after(pair.certificate)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "it does not say when it expires") from error
+
+
+def _context_with(pair: KeyPair) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_TLS_1_2_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _load(context: ssl.SSLContext, pair: KeyPair) -> None:
-    """Load a pair that is in memory, where OpenSSL wants files."""
     with _in_memory(pair.certificate) as certificate, _in_memory(pair.key) as key:
         context.load_cert_chain(
-            f"/dev/fd/{certificate.fileno()}",
+            f"/dev/fd/{certificate.fileno()}",  # OpenSSL wants files
             f"/dev/fd/{key.fileno()}",
             password=_no_password,
         )
+    return context
 
 
 def _in_memory(data: bytes) -> BinaryIO:
