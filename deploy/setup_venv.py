@@ -89,6 +89,10 @@ class _Step:
         if self._tenths() > before:
             print(f" {self._tenths()}0%", end="", flush=True)
 
+    def say(self, word: str) -> None:
+        """Say what goes on after the last of them, which pip does in silence."""
+        print(f" {word}", end="", flush=True)
+
     def _tenths(self) -> int:
         return min(10, self._done * 10 // self._count)
 
@@ -167,6 +171,8 @@ def _pip(step: _Step, *arguments: str) -> None:
             last.append(line)
             if line.startswith(_DEALT_WITH):
                 step.advance()
+            elif line.startswith("Installing collected packages"):
+                step.say("unpacking")
     if process.returncode != 0:
         print()
         sys.stderr.writelines(last)
