@@ -15,17 +15,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from deploy.dev import profile
 from tests.support.ports import free_ports
 
 ROOT: Final = Path(__file__).parents[2]
 PATIENCE_SECONDS: Final = 60.0
 AWKWARD: Final = "a tree? 100%"
 """A folder's name with what URLs and templates take for their own."""
-PORTS: Final = tuple(
-    f"{service}_{kind}"
-    for service in ("GATEWAY", "IDENTITY", "CONTENT")
-    for kind in ("PORT", "INTERNAL_PORT")
-)
+PORTS: Final = tuple(profile.PORTS)
+"""The variables that name the ports, also those of services that were made here."""
 
 
 class Tree:
@@ -146,7 +144,9 @@ class FreshTree(Tree):
             ("PIP_USER", "PIP_REQUIRE_HASHES", "PYTHONSAFEPATH"), "1"
         )
 
-    _port_names = (*PORTS, "NOTES_PORT", "NOTES_INTERNAL_PORT", "HELLO_PORT")
+    _port_names = tuple(
+        {*PORTS, "NOTES_PORT", "NOTES_INTERNAL_PORT", "HELLO_PORT"},
+    )
 
     def _copy_sources(self) -> None:
         listed = subprocess.run(
