@@ -118,11 +118,12 @@ async def test_a_successor_shows_the_certificate_that_the_files_no_longer_hold(
             assert await status(gateway.port) == b"HTTP/1.1 200 OK\r\n"
 
 
-async def test_a_successor_has_the_secret_that_a_file_no_longer_holds(
+async def test_a_successor_needs_no_file_that_a_setting_names(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    secret = tmp_path / "store"
-    secret.write_text("valkey://127.0.0.1:1")
+    secret, authority = tmp_path / "store", tmp_path / "authority.pem"
+    authority.touch()
+    secret.write_text(f"valkeys://127.0.0.1:1?ssl_ca_certs={authority}")
     secret.chmod(0o600)
     async with gateway_process(
         tmp_path,
@@ -131,6 +132,7 @@ async def test_a_successor_has_the_secret_that_a_file_no_longer_holds(
         GATEWAY_RATE_LIMIT_STORE_FILE=str(secret),
     ) as gateway:
         secret.unlink()
+        authority.unlink()
         gateway.process.send_signal(signal.SIGHUP)
         await until(lambda: gateway.events().count("configuration_refused") >= 3)
         await replace_workers(gateway)

@@ -150,10 +150,8 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
     parent = Parent()
     if not (line := parent.read_line()):
         return _FAILURE  # it is gone already
-    start = from_line(line, settings.config, os.environ)
-    handed = HandedOver(
-        start.config, lambda source: source.parse(settings.config, os.environ)
-    )
+    start = from_line(line)
+    handed = HandedOver(start.config)
     descriptor, worker = map(int, shared.split("/"))
     memory = SharedMemory(descriptor, settings.workers)
 

@@ -1,12 +1,11 @@
 """Read the gateway's configuration: one TOML file, and the environment over it."""
 
-import contextlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Any
 
 from gateway_service.config.faults import ConfigError, Faults
 from gateway_service.config.keys import NAME, Nested, Shape, keys_of
@@ -17,9 +16,6 @@ from gateway_service.config.toml_lines import Path as KeyPath
 from gateway_service.config.toml_lines import TomlLines
 from service_kit.settings import read_secret
 
-_FILE_SUFFIX: Final = "_FILE"
-"""Of a variable that names a file which has the value."""
-
 
 def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     """Return the configuration.
@@ -29,43 +25,12 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     ConfigError
         With one line for each fault: `file:line: key reason`.
     """
-    return Source.read(path, environ).parse(path, environ)
-
-
-class Source(NamedTuple):
-    """What files held when a configuration was read: it can be made again from this."""
-
-    text: str
-    """The file's."""
-    secrets: dict[str, str]
-    """Variables that stand for those that name files."""
-
-    @classmethod
-    def read(cls, path: Path, environ: Mapping[str, str]) -> Self:
-        """Return what the files hold now, or raise ConfigError."""
-        try:
-            return cls(path.read_text("utf-8"), dict(_secrets_in_files(environ)))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is not UTF-8"
-            raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
-
-    def parse(self, path: Path, environ: Mapping[str, str]) -> Config:
-        """Return the configuration, or raise ConfigError."""
-        return parse_config(self.text, str(path), {**environ, **self.secrets})
-
-
-def _secrets_in_files(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield variables in place of those that name files which can be read.
-
-    Those of the others have faults, which `parse_config` records.
-    """
-    for name, _ in _variables(Config, {}):
-        variable = name.removesuffix(_FILE_SUFFIX)
-        if variable == name or not environ.get(name) or environ.get(variable):
-            continue
-        with contextlib.suppress(ValueError):
-            yield variable, read_secret(Path(environ[name]))
-            yield name, ""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8"
+        raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
+    return parse_config(text, str(path), environ)
 
 
 def variables(config: Config) -> list[str]:
@@ -140,7 +105,7 @@ def _variables(
                 variable = key.variable.replace(NAME, spelled)
                 yield variable, (here, rule)
                 if key.is_secret:
-                    yield f"{variable}{_FILE_SUFFIX}", (here, _in_a_file(rule))
+                    yield f"{variable}_FILE", (here, _in_a_file(rule))
 
 
 def _in_a_file(rule: Rule[Any]) -> Rule[Any]:

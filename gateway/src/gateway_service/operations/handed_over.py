@@ -1,24 +1,35 @@
-"""The configuration file as the supervisor read it, handed over to its workers.
+"""The configuration as the supervisor read it, handed over to its workers.
 
 It alone reads the file again: a worker that did so for itself might see another one
 than the supervisor has judged.
 """
 
+import base64
 import json
+import pickle
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from gateway_service.config.faults import ConfigError
-from gateway_service.config.file import Source
 from gateway_service.config.model import Config
 
 _BEGINNING: Final = b'{"configuration": '
 """The beginning of this module's lines, which are mixed with others."""
 
 
-def good_line(source: Source) -> bytes:
-    """Return the line that hands over what files held, which is good."""
-    return _line({"source": source})
+def packed(value: object) -> str:
+    """Return a value as text, for `unpacked` in a worker."""
+    return base64.b64encode(pickle.dumps(value)).decode("ascii")
+
+
+def unpacked(text: str) -> Any:  # noqa: ANN401 - whatever was packed
+    """Return the value of a text that the supervisor alone can have written."""
+    return pickle.loads(base64.b64decode(text))  # noqa: S301 - see above
+
+
+def good_line(config: Config) -> bytes:
+    """Return the line that hands over a configuration."""
+    return _line({"good": packed(config)})
 
 
 def refusal_line(faults: Sequence[str]) -> bytes:
@@ -33,8 +44,7 @@ def _line(content: object) -> bytes:
 class HandedOver:
     """What a worker reads in place of the file."""
 
-    def __init__(self, start: Config, parse: Callable[[Source], Config]) -> None:
-        self._parse = parse
+    def __init__(self, start: Config) -> None:
         self._read: Callable[[], Config] = lambda: start
         self._reload: Callable[[], object] | None = None
         self._is_news = False
@@ -71,7 +81,8 @@ class HandedOver:
         def read() -> Config:
             if "faults" in content:
                 raise ConfigError(content["faults"])
-            return self._parse(Source(*content["source"]))
+            config: Config = unpacked(content["good"])
+            return config
 
         self._read, self._is_news = read, True
         if self._reload is not None:

@@ -1,20 +1,18 @@
 """The configuration and the certificate that were last found good.
 
-A worker that replaces another must start even if the files have changed meanwhile.
-So the supervisor holds their content and hands it to each worker that it starts.
+A worker that replaces another must start even if files have changed meanwhile, those
+with secrets included. So it reads none: the supervisor hands over what it holds.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gateway_service.config.clients import TlsConfig
 from gateway_service.config.faults import ConfigError
-from gateway_service.config.file import Source
+from gateway_service.config.file import read_config
 from gateway_service.config.model import Config
-from gateway_service.operations.tls import Certificate, KeyPair, fault_of
+from gateway_service.operations.handed_over import packed, unpacked
+from gateway_service.operations.tls import Certificate, fault_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +46,14 @@ class LastGood:
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
         self._path = path
         self._environ = environ
-        self._source = Source.read(path, environ)
-        self.loaded = load(self._source.parse(path, environ))
+        self.loaded = load(read_config(path, environ))
         """What the file held when this was made."""
         self._certificate = self.loaded.certificate
         self.config = self.loaded.config
 
-    def take_over(self) -> Source:
-        """Take over what the files hold, and return it; ConfigError changes nothing."""
-        source = Source.read(self._path, self._environ)
-        self.config = source.parse(self._path, self._environ)
-        self._source = source
-        return source
+    def take_over(self) -> None:
+        """Take over what the file holds; ConfigError changes nothing."""
+        self.config = read_config(self._path, self._environ)
 
     def follow_certificate(self) -> None:
         """Take over a new certificate, if there is one."""
@@ -68,21 +62,12 @@ class LastGood:
 
     def to_line(self) -> bytes:
         """Return all of it, for `from_line`."""
-        content: dict[str, Any] = {"source": self._source, "tls": None}
-        if self._certificate is not None:
-            tls, pair = self._certificate.config, self._certificate.pair
-            content["tls"] = asdict(tls)
-            content["pair"] = [
-                each.decode("latin-1") for each in (pair.certificate, pair.key)
-            ]
-        return json.dumps(content).encode() + b"\n"
+        certificate = self._certificate
+        shown = None if certificate is None else (certificate.config, certificate.pair)
+        return packed((self.config, shown)).encode("ascii") + b"\n"
 
 
-def from_line(line: bytes, path: Path, environ: Mapping[str, str]) -> Loaded:
+def from_line(line: bytes) -> Loaded:
     """Return what `to_line` of the supervisor said."""
-    content = json.loads(line)
-    config = Source(*content["source"]).parse(path, environ)
-    if content["tls"] is None:
-        return Loaded(config, None)
-    pair = KeyPair(*(each.encode("latin-1") for each in content["pair"]))
-    return Loaded(config, Certificate(TlsConfig(**content["tls"]), pair))
+    config, shown = unpacked(line.decode("ascii"))
+    return Loaded(config, None if shown is None else Certificate(*shown))

@@ -103,13 +103,14 @@ class Supervisor:
         """Read the file again, for all workers there are and will be."""
         async with self._reloading:
             try:
-                source = await asyncio.to_thread(self._last_good.take_over)
+                await asyncio.to_thread(self._last_good.take_over)
                 await self._lookout.adopt(self._last_good.config)
             except ConfigError as error:
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
                 self._write(refusal_line(error.faults))
             else:
-                self._write(self._lookout.lines + good_line(source))
+                config = self._last_good.config
+                self._write(self._lookout.lines + good_line(config))
 
     async def _tidy(self) -> None:
         self._lookout.deliver_all()
