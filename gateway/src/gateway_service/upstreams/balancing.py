@@ -38,9 +38,10 @@ def usable_of(replicas: Sequence[Replica], panic_share: float) -> list[Replica]:
 
     Prefer those that are ready, then those of which no probe knows anything. Silent
     ones, which a busy machine may have made so, are used when few others are ready,
-    unless they hang. Where all of these are ejected they are used all the same. Where
-    there are none, one that says it is not ready may still do some of its work. One
-    that was there and whose port is closed is never used.
+    unless they hang. Where all of these are ejected they are used all the same: ready
+    ones beside the others, to which retries can go. Where there are none, one that says
+    it is not ready may still do some of its work. One that was there and whose port is
+    closed is never used.
     """
 
     def with_health(health: ReplicaHealth) -> list[Replica]:
@@ -50,9 +51,11 @@ def usable_of(replicas: Sequence[Replica], panic_share: float) -> list[Replica]:
     silent = [each for each in with_health(ReplicaHealth.SILENT) if not each.hangs]
     if len(ready) < panic_share * len(replicas):
         ready += silent
-    good = (ready, with_health(ReplicaHealth.UNKNOWN) + silent)
+    others = with_health(ReplicaHealth.UNKNOWN) + silent
+    if ready:
+        return _not_ejected(ready) or ready + _not_ejected(others)
     rest = with_health(ReplicaHealth.NOT_READY)
-    choices = (*map(_not_ejected, good), *good, _not_ejected(rest), rest)
+    choices = (_not_ejected(others), others, _not_ejected(rest), rest)
     return next(filter(None, choices), [])
 
 
