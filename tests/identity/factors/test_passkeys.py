@@ -96,6 +96,30 @@ async def test_several_passkeys_are_listed_named_and_removed(
     assert (await identity.sign_in("alice")).status == 200
 
 
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("👩\u200d💻 iPad", 200),
+        ("\u200b", 400),
+        ("\ufe0f", 400),
+        ("blue\x85key", 400),
+        ("of Alice\u2028of Bob", 400),
+        ("\u202eyek", 400),
+    ],
+    ids=ascii,
+)
+async def test_names_of_passkeys_can_be_seen_and_read_in_their_order(
+    identity: IdentityClient, name: str, status: int
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    made = await registered(identity, token, Authenticator())
+
+    path = f"{PASSKEYS}/{made.json['id']}"
+    renamed = await identity.call("PATCH", path, token, json={"name": name})
+
+    assert renamed.status == status
+
+
 async def test_nobody_names_or_removes_what_is_anothers(
     identity: IdentityClient,
 ) -> None:

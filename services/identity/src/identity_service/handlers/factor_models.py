@@ -18,6 +18,9 @@ from identity_service.handlers.schemas import (
 from identity_service.usecases.factors.proofs import UntrustedProof
 
 _MOST_NAME = 64
+_IN_LINE = r"[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]"
+"""What stands in one line, in its order, as pydantic's patterns say it."""
+_VISIBLE = r"[^\p{C}\p{M}\p{Z}]"
 _LONGEST_CHALLENGE = 2048
 _LONGEST_URI = 2048
 """Characters: each of 64 in a user name takes up to 12, and an issuer's host stands
@@ -43,7 +46,7 @@ PasskeyName = Annotated[
         strip_whitespace=True,
         min_length=1,
         max_length=_MOST_NAME,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
+        pattern=f"^{_IN_LINE}*{_VISIBLE}{_IN_LINE}*$",
     ),
     text(_MOST_NAME, "Phone", minLength=1),
 ]
