@@ -14,6 +14,8 @@ from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
 from gateway_service.http1.parsing.limits import ClientTimeouts
 
+GET_X = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+
 
 async def test_a_half_closed_client_waits_as_long_as_the_route_allows(
     upstream: RawUpstream, tmp_path: Path
@@ -242,3 +244,43 @@ async def test_who_has_too_much_held_on_many_connections_loses_them(
         await other.send(b"x" * 30_000)
         assert (await other.answer()).status == 200
         is_over.set()
+
+
+UPLOAD = (
+    b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n" + b"x" * 69_000
+)
+LONG_POLL = GET_X.replace(b"\r\n\r\n", b"\r\nPrefer: wait=30\r\n\r\n")
+TUNNEL = (
+    GET_X[:-2] + b"Connection: upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("waits", [UPLOAD, LONG_POLL, TUNNEL], ids=["up", "poll", "ws"])
+async def test_requests_that_wait_leave_room_for_others(
+    waits: bytes, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """They cost their clients nothing: as many as these come from few addresses."""
+
+    async def script(call: Call) -> None:
+        while (request := await call.request()) is not None:
+            if request.value("Prefer") or request.value("Upgrade"):
+                await call.until_over()
+            else:
+                await call.send(OK)
+
+    upstream.script = script
+    config = config_for(upstream.port, max_in_flight=8)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(8):
+            client = await stack.enter_async_context(raw_client(gateway.port))
+            await client.send(waits)
+        await until(lambda: len(upstream.calls) >= 4)
+        assert (await ask(gateway.port, GET_X)).status == 200
+        answer = await ask(gateway.port, waits)
+        assert answer.status == (200 if waits is LONG_POLL else 503)
+        state = gateway.app.control.state
+        assert state.upstreams["content"].in_flight == 4

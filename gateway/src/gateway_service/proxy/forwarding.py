@@ -24,7 +24,7 @@ from gateway_service.proxy.messages import (
 from gateway_service.proxy.request_body import RequestBody
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.tunnel import tunnel
-from gateway_service.proxy.waiting import asks_for_stream, preferred_wait
+from gateway_service.proxy.waiting import asks_for_stream, granted_wait
 from gateway_service.upstreams.connection import UpstreamConnection
 from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.response import (
@@ -98,17 +98,19 @@ class Forwarding:
 
     def _make_request(self, first: bytes, *, is_whole: bool) -> UpstreamRequest:
         exchange, route = self._exchange, self._route
-        request = exchange.request
+        request, upstream = exchange.request, self._upstream
+        wait = granted_wait(exchange, upstream) if b"prefer" in request.values else 0
         is_upgrade = b"upgrade" in request.values and request.is_upgrade
+        is_timed = is_whole and not wait and not is_upgrade
+        if not (is_timed or wait or upstream.has_room_to_wait(exchange.client)):
+            raise ProblemError(problems.UNAVAILABLE)
         length = len(first) if is_whole else request.length
         framing = request_framing(request, length, is_upgrade=is_upgrade)
-        head = request_head(exchange, self._upstream.name, self._headers, framing)
+        head = request_head(exchange, upstream.name, self._headers, framing)
         if first and not is_whole:
             first = self._body.framed(first)
-        wait = preferred_wait(request) if b"prefer" in request.values else 0
-        is_timed = is_whole and not wait and not is_upgrade
         may_be_hedged = is_timed and request.method in _SAFE and exchange.body is None
-        hedge_after = self._upstream.config.retries.attempt_timeout
+        hedge_after = upstream.config.retries.attempt_timeout
         return UpstreamRequest(
             head + first if first else head,
             request.method,

@@ -3,7 +3,9 @@
 import re
 from typing import Final
 
+from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.requests import Request
+from gateway_service.upstreams.upstream import Upstream
 
 LONGEST_WAIT: Final = 120
 """Seconds that a client's `Prefer: wait` can add to a route's timeouts."""
@@ -17,6 +19,20 @@ def preferred_wait(request: Request) -> int:
     untrusted = request.values.get(b"prefer")
     match = None if untrusted is None else _WAIT.search(b",".join(untrusted))
     return 0 if match is None else min(int(match[1]), LONGEST_WAIT)
+
+
+def granted_wait(exchange: Exchange, upstream: Upstream) -> int:
+    """Return the seconds that a response may wait, 0 where too many requests do.
+
+    The upstream is not told of a preference that is not granted: it responds at once.
+    """
+    request = exchange.request
+    wait = preferred_wait(request)
+    if wait and not upstream.has_room_to_wait(exchange.client):
+        lines = [each for each in request.lines if each[:7].lower() != b"prefer:"]
+        request.lines = lines
+        return 0
+    return wait
 
 
 def asks_for_stream(request: Request) -> bool:

@@ -17,6 +17,7 @@ from gateway_service.config.values import Concurrency
 from gateway_service.http1.client import Client
 from gateway_service.upstreams.balancing import Balancer, usable_of
 from gateway_service.upstreams.concurrency import AdaptiveLimit
+from gateway_service.upstreams.crowds import CROWDED, is_crowded_out
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind, ProbeResult
 from gateway_service.upstreams.pool import ConnectionPool
@@ -32,14 +33,9 @@ FIRST_SHARE: Final = 0.1
 NORMAL_SHARE: Final = 0.9
 """The part of the bound that requests of normal priority may take, rounded up."""
 
-CROWDED: Final = 0.5
-"""The part of the bound from which on no client gets more than its share."""
-
-LARGEST_CLIENT: Final = 0.125
-"""That share. Eight such clients are no longer one that keeps others out."""
-
-SMALL_CLIENT: Final = 64
-"""Connections that any client may have: an office behind one address."""
+WAITING_SHARE: Final = 0.5
+"""The part of the bound that requests may take which wait for more than the upstream:
+for the rest of their bodies, by design, or as tunnels. They cost a client nothing."""
 
 
 class Upstream:
@@ -92,14 +88,18 @@ class Upstream:
         return self.in_flight >= self._bound
 
     def has_room_for(self, client: Client) -> bool:
-        """Return whether a client may have one more request in flight.
-
-        Where many are, one with very many connections may not, so that others can: a
-        request takes a connection.
-        """
+        """Return whether a client may have one more request in flight."""
         if self.in_flight < self._bound * CROWDED:
             return True
-        if client.siblings <= max(SMALL_CLIENT, self._bound * LARGEST_CLIENT):
+        return self._is_shared(self.in_flight, self._bound, client)
+
+    def has_room_to_wait(self, client: Client) -> bool:
+        """Return whether a client may have one more request that waits."""
+        waiting = sum(replica.waiting for replica in self.replicas)
+        return self._is_shared(waiting, self._bound * WAITING_SHARE, client)
+
+    def _is_shared(self, taken: int, places: float, client: Client) -> bool:
+        if taken < places and not is_crowded_out(client, taken, places):
             return True
         self.shed += 1
         return False
