@@ -12,6 +12,7 @@ from service_kit.problems import (
     ProblemError,
     accounts,
     common,
+    phrase_of,
     retry_in,
 )
 
@@ -162,3 +163,16 @@ def test_whoever_comes_too_often_reads_when_to_come_again(
 
     assert str(refusal.text).endswith(f"Please try again in {words}.")
     assert refusal.headers["Retry-After"] == str(seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (404, "Not Found"),
+        (413, "Content Too Large"),
+        (414, "URI Too Long"),
+        (422, "Unprocessable Content"),
+    ],
+)
+def test_a_status_has_one_name_on_every_python(status: int, name: str) -> None:
+    assert phrase_of(HTTPStatus(status)) == name

@@ -13,7 +13,7 @@ from tests.reference.api.schemas import JsonSchema, reference
 
 from service_kit.bodies import JSON
 from service_kit.operations import Reply
-from service_kit.problems import MEDIA_TYPE, Problem
+from service_kit.problems import MEDIA_TYPE, Problem, phrase_of
 
 
 def replies_of(
@@ -104,8 +104,8 @@ def _refusal(status: HTTPStatus, problems: Sequence[Problem]) -> Response:
 
 
 def _word(status: HTTPStatus) -> str:
-    return status.phrase.replace(" ", "").replace("-", "")
+    return phrase_of(status).replace(" ", "").replace("-", "")
 
 
 def _phrase(status: HTTPStatus) -> str:
-    return f"{status.phrase}."
+    return f"{phrase_of(status)}."

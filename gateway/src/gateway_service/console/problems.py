@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway_service.console.pages import HTML, Page
 from service_kit.languages.text import ENGLISH, LANGUAGES, Text
-from service_kit.problems import PROBLEMS, Problem
+from service_kit.problems import PROBLEMS, Problem, phrase_of
 
 _TEMPLATE: Final = Template(
     files(__package__).joinpath("problem.html").read_text("utf-8")
@@ -52,7 +52,7 @@ def _page(language: str, title: str, content: str) -> Page:
 
 def _of_problem(problem: Problem, language: str) -> Page:
     translate = _in(language)
-    status = f"{problem.status.value} {problem.status.phrase}"
+    status = f"{problem.status.value} {phrase_of(problem.status)}"
     sections: dict[str, str | Text] = {
         "What happened": problem.text,
         "Why": problem.why,

@@ -11,11 +11,12 @@ from service_kit.problems import (
     SECURITY_HEADERS,
     Problem,
     language_headers,
+    phrase_of,
     problem_body,
 )
 
 STATUS_LINES: Final = {
-    int(status): f"HTTP/1.1 {int(status)} {status.phrase}\r\n".encode("ascii")
+    int(status): f"HTTP/1.1 {int(status)} {phrase_of(status)}\r\n".encode("ascii")
     for status in HTTPStatus
 }
 

@@ -5,7 +5,13 @@ refers to them, and fits one to its case with `dataclasses.replace`.
 """
 
 from service_kit.problems.common import INTERNAL_ERROR
-from service_kit.problems.problem import FieldError, Problem, ProblemError, retry_in
+from service_kit.problems.problem import (
+    FieldError,
+    Problem,
+    ProblemError,
+    phrase_of,
+    retry_in,
+)
 from service_kit.problems.registry import PROBLEMS
 from service_kit.problems.responses import (
     MEDIA_TYPE,
@@ -28,6 +34,7 @@ __all__ = [
     "ProblemError",
     "ProblemTable",
     "language_headers",
+    "phrase_of",
     "problem_body",
     "problem_mapper",
     "problem_of_status",

@@ -3,8 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from typing import Final
 
 from service_kit.languages.text import Text, duration
+
+_RENAMED: Final = {
+    HTTPStatus(413): "Content Too Large",
+    HTTPStatus(414): "URI Too Long",
+    HTTPStatus(416): "Range Not Satisfiable",
+    HTTPStatus(422): "Unprocessable Content",
+}
+"""The names of RFC 9110, which Python knows from 3.13 on."""
+
+
+def phrase_of(status: HTTPStatus) -> str:
+    """Return the name of a status (RFC 9110, 15), the same on every Python."""
+    return _RENAMED.get(status, status.phrase)
 
 
 @dataclass(frozen=True, slots=True)
