@@ -27,6 +27,7 @@ from gateway_service.config.model import RetryConfig, Timeouts
 from gateway_service.http1.acceptor import Acceptor
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.parsing.limits import ClientTimeouts
+from gateway_service.http1.server import EdgeServer
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -61,6 +62,11 @@ def held(gateway: RunningGateway) -> int:
     return len(gateway.app.server.connections)
 
 
+def heads(server: EdgeServer) -> int:
+    """Return how many connections have begun a request, or were shed."""
+    return server.shed + sum(not each.is_idle for each in server.connections)
+
+
 async def test_an_idle_connection_gives_way_to_a_new_one(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
@@ -88,6 +94,27 @@ async def test_the_client_with_the_most_connections_gives_way(
                 await until(lambda: gateway.app.server.shed >= 8)
                 await until(lambda: sum(map(is_open, many)) <= 7)
             assert all(map(is_open, few))
+
+
+async def test_slow_heads_of_large_clients_give_way(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    limits = Limits(connections=160, connections_per_client=80)
+    config = config_for(upstream.port, limits=limits)
+    slow: dict[str, list[socket.socket]] = {"127.0.0.2": [], "127.0.0.3": []}
+    async with running_gateway(config, tmp_path) as gateway:
+        with contextlib.ExitStack() as stack:
+            for number in range(160):
+                source, others = [*slow.items()][number % 2]
+                few = silent_connections(gateway.port, 1, source)
+                [client] = stack.enter_context(few)
+                client.sendall(GET[:9])
+                others.append(client)
+                await until(lambda seen=number: heads(gateway.app.server) > seen)  # type: ignore[misc]
+            assert (await ask(gateway.port, GET)).status == 200
+            assert gateway.metric("connections_refused_total") == 0
+            for others in slow.values():
+                assert sum(map(is_open, others)) > 64
 
 
 async def test_connections_whose_requests_are_handled_do_not_give_way(
@@ -199,6 +226,29 @@ async def test_handshakes_count_from_the_beginning(
             assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
             writer.close()
         await until(lambda: held(gateway) == 0)
+
+
+async def test_handshakes_of_large_clients_give_way(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    limits = Limits(connections=160, connections_per_client=80)
+    async with tls_gateway(upstream, tmp_path, limits) as gateway:
+        with (
+            silent_connections(gateway.port, 80, "127.0.0.2") as first,
+            silent_connections(gateway.port, 80, "127.0.0.3") as second,
+        ):
+            await until(lambda: gateway.app.server.shed > 0)
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", gateway.port, ssl=trusting_context()
+            )
+            writer.write(GET)
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            writer.close()
+            closed = [each for each in (*first, *second) if not is_open(each)]
+            assert len(closed) == gateway.app.server.shed
+            assert gateway.app.server.refused == 0
+        await until(lambda: held(gateway) == 0)
+        assert not gateway.app.server._leaving  # noqa: SLF001 - what took no place
 
 
 async def test_a_handshake_ends_when_a_head_would_have_to(

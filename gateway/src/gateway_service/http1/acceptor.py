@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final, cast
 
 from gateway_service.http1.connection import ClientConnection
@@ -91,8 +92,9 @@ class Acceptor:
             return True
         sock.setblocking(False)  # noqa: FBT003 - the socket's signature
         task = self._loop.create_task(self._open(sock, connection, context))
+        connection.opening = task
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(partial(self._opened, sock, connection))
         return True
 
     async def _open(
@@ -102,18 +104,25 @@ class Acceptor:
         context: ssl.SSLContext | None,
     ) -> None:
         seconds = self._server.timeouts.head if context is not None else None
-        try:
-            with contextlib.suppress(OSError):
-                await self._loop.connect_accepted_socket(
-                    lambda: cast("asyncio.Protocol", connection),
-                    sock,
-                    ssl=context,
-                    ssl_handshake_timeout=seconds,
-                )
-        finally:
-            if connection.is_opening:
-                sock.close()
-                self._server.leave(connection)
+        with contextlib.suppress(OSError):
+            await self._loop.connect_accepted_socket(
+                lambda: cast("asyncio.Protocol", connection),
+                sock,
+                ssl=context,
+                ssl_handshake_timeout=seconds,
+            )
+
+    def _opened(
+        self,
+        sock: socket.socket,
+        connection: ClientConnection,
+        task: asyncio.Task[None],
+    ) -> None:
+        """Forget a connection that could not be opened, or was not to be."""
+        self._opening.discard(task)
+        if connection.is_opening:
+            sock.close()
+            self._server.leave(connection)
 
     def _wait(self) -> None:
         """Pause accepting: connections stay in the system's queue."""

@@ -35,6 +35,8 @@ class Client(ABC):
     The receiving half, which decides what follows a response, is `ClientConnection`.
     """
 
+    opening: asyncio.Task[None]
+    """Opens the connection, with the TLS handshake if there is one."""
     _transport: asyncio.Transport
     _on_drain: Callable[[], None] | None = None
     """Ends a tunnel when the server stops."""
@@ -71,6 +73,11 @@ class Client(ABC):
     def is_idle(self) -> bool:
         """Whether the connection can be closed without harm to a request."""
         return self._state is State.IDLE and not self._write_buffer.is_full
+
+    @property
+    def has_no_request(self) -> bool:
+        """Whether no request has been received, or not the whole head of one."""
+        return self._state is State.HEAD or self.is_opening or self.is_idle
 
     @property
     @abstractmethod
@@ -168,6 +175,13 @@ class Client(ABC):
             self.deadline = min(self.deadline, self.loop.time() + _ON_ITS_WAY)
         elif self._on_drain is not None:
             self._on_drain()
+
+    def give_way(self) -> None:
+        """Close a connection that has no request."""
+        if self.is_opening:
+            self.opening.cancel()
+        else:
+            self.close()
 
     def close(self) -> None:
         """Close once the client has taken what was written, or does not in time."""

@@ -1,9 +1,12 @@
 """How many connections each client has."""
 
 from collections import Counter
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway_service.shared_rows import Numbers, SharedRows
+
+SMALL_CLIENT: Final = 64
+"""Connections that any client may have: an office behind one address."""
 
 
 class ClientCounts(Protocol):

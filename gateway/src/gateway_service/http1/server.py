@@ -8,7 +8,11 @@ from collections import Counter
 from typing import Final
 
 from gateway_service.http1.client import LINGER, Client
-from gateway_service.http1.client_counts import ClientCounts, OwnClientCounts
+from gateway_service.http1.client_counts import (
+    SMALL_CLIENT,
+    ClientCounts,
+    OwnClientCounts,
+)
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.exchange import Exchange
@@ -143,7 +147,8 @@ class EdgeServer(ABC):
     def make_room(self) -> None:
         """Close idle connections: of the clients with most of them, the longest idle.
 
-        Their clients can open new ones.
+        Of those with very many also such that have not sent the whole head of a
+        request. Their clients can open new ones.
         """
         now = self.loop.time()
         if now < self._look_at:
@@ -152,16 +157,22 @@ class EdgeServer(ABC):
         counts = Counter(each.network for each in self._connections)
         closing = heapq.nsmallest(
             max(1, self.connection_limit // _SPARE),
-            (each for each in self._connections if each.is_idle),
+            (
+                each
+                for each in self._connections
+                if each.is_idle
+                or (each.has_no_request and counts[each.network] > SMALL_CLIENT)
+            ),
             key=lambda each: (
                 0 if self.trusts(each) else -counts[each.network],
+                not each.is_idle,
                 each.deadline,
             ),
         )
         for each in closing:
             self._give_up_place(each)
             self._leaving.add(each)
-            each.close()
+            each.give_way()
             # No limit counts it any more, and over TLS its client may say no goodbye.
             each.deadline = min(each.deadline, now + LINGER)
         self.shed += len(closing)

@@ -91,7 +91,7 @@ class GatewayMetrics(Collector):
         )
         yield CounterMetricFamily(
             "gateway_connections_shed",
-            "Idle connections of clients closed to make room for others",
+            "Connections of clients without a request closed to make room for others",
             self._server.shed,
         )
         yield GaugeMetricFamily(

@@ -3,15 +3,13 @@
 from typing import Final
 
 from gateway_service.http1.client import Client
+from gateway_service.http1.client_counts import SMALL_CLIENT
 
 CROWDED: Final = 0.5
 """The part of the places from which on no client gets more than its share."""
 
 LARGEST_CLIENT: Final = 0.125
 """That share. Eight such clients are no longer one that keeps others out."""
-
-SMALL_CLIENT: Final = 64
-"""Connections that any client may have: an office behind one address."""
 
 
 def is_crowded_out(client: Client, taken: int, places: float) -> bool:
