@@ -49,7 +49,7 @@ def test_the_document_is_what_make_docs_writes() -> None:
 def test_every_route_that_runs_is_described_and_the_other_way_round() -> None:
     identity = create_identity(
         identity_settings(
-            "sqlite+aiosqlite://",
+            "sqlite+aiosqlite:///none.db",
             IDENTITY_ISSUER="http://localhost:8080",
             IDENTITY_MAIL_URL="file:///mail",
             IDENTITY_MAILBOX="on",  # what developers alone have is described, too

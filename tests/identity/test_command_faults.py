@@ -23,7 +23,7 @@ COMMANDS: Final = {
     "create-admin": ("create-admin", "--email", "boss@example.test"),
     "roles": ("roles", "list"),
     "rotate-signing-key": ("rotate-signing-key", "--now"),
-    "import-users": ("import-users", "--from", "sqlite+aiosqlite://"),
+    "import-users": ("import-users", "--from", "sqlite+aiosqlite:///none.db"),
     "doctor": ("doctor",),
 }
 
@@ -246,7 +246,7 @@ async def test_the_tutorials_url_comes_by_file_and_a_password_in_arguments_is_wa
 async def test_a_place_to_go_on_from_is_a_number(
     arguments: tuple[str, ...], number: str
 ) -> None:
-    ended = await Operator("sqlite+aiosqlite://").run(*arguments, number)
+    ended = await Operator("sqlite+aiosqlite:///none.db").run(*arguments, number)
     assert ended.code == 2
     assert ended.err.splitlines()[-1].endswith(f"invalid number value: '{number}'")
 

@@ -158,7 +158,7 @@ async def public_side(
 
 def settings_for(issuer: str, **more: str) -> Settings:
     return identity_settings(
-        "sqlite+aiosqlite://", **{"IDENTITY_ISSUER": issuer, **more}
+        "sqlite+aiosqlite:///none.db", **{"IDENTITY_ISSUER": issuer, **more}
     )
 
 

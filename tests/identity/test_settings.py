@@ -30,6 +30,10 @@ def test_defaults_are_those_of_the_contract() -> None:
     [
         ("IDENTITY_DATABASE_URL", "postgresql://x"),
         ("IDENTITY_DATABASE_URL", "mysql://x"),
+        ("IDENTITY_DATABASE_URL", "mysql+asyncmy://user:word@host:70000/identity"),
+        ("IDENTITY_DATABASE_URL", "sqlite+aiosqlite://"),
+        ("IDENTITY_DATABASE_URL", "sqlite+aiosqlite:///:memory:"),
+        ("IDENTITY_DATABASE_URL", "sqlite+aiosqlite:///identity.db?sslmode=on"),
         ("IDENTITY_DATABASE_URL", "not a URL"),
         ("IDENTITY_ISSUER", "https://id.example/"),
         ("IDENTITY_ISSUER", "id.example"),

@@ -150,7 +150,7 @@ def read_secret(path: Path) -> str:
             content = file.read(_LONGEST_SECRET + 1)
         if len(content) > _LONGEST_SECRET:
             raise ValueError(f"has a file of more than {_LONGEST_SECRET} bytes")
-        return content.decode().strip()
+        return content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise ValueError("cannot be read from its file: it is not UTF-8") from None
     except OSError as error:

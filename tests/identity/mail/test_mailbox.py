@@ -205,4 +205,4 @@ def test_no_service_that_others_use_starts_with_it(
     tmp_path: Path, more: Mapping[str, str], named: str
 ) -> None:
     with pytest.raises(SettingsError, match=f"IDENTITY_MAILBOX is on: {named}"):
-        settings_with("sqlite+aiosqlite://", tmp_path, **more)
+        settings_with("sqlite+aiosqlite:///none.db", tmp_path, **more)

@@ -14,6 +14,8 @@ from sqlalchemy.exc import ArgumentError
 _DRIVERS: Final = ("mysql+asyncmy", "sqlite+aiosqlite")
 _MODE: Final = "ssl-mode"
 _FILES: Final = ("ssl-ca", "ssl-cert", "ssl-key")
+_SQLITE_OPTIONS: Final = frozenset({"uri", "mode", "cache", "timeout"})
+_PORTS: Final = range(1, 65_536)
 _OPTIONS: Final = frozenset({_MODE, *_FILES, "charset", "unix_socket"})
 
 _EMPTY: Final = re.compile(r"[?&]([^=&]*)=?(?:&|$)")
@@ -52,7 +54,10 @@ class DatabaseUrl:
         if url.drivername not in _DRIVERS:
             raise ValueError(f"does not begin with one of {', '.join(_DRIVERS)}")
         if url.get_backend_name() == "sqlite":
+            _require_file(url)
             return cls(url, None)
+        if url.port is not None and url.port not in _PORTS:
+            raise ValueError("names a port that is none")
         if not url.username or not url.database:
             raise ValueError("does not name a user and a database")
         options = _options(value, url)
@@ -68,13 +73,21 @@ def checked_url(value: str) -> str:
 def file_fault(value: str) -> str | None:
     """Return why SQLite cannot keep its file where a URL says, None if it can."""
     url = DatabaseUrl.parse(value).url
-    name = url.database or ":memory:"
-    is_file = url.get_backend_name() == "sqlite" and not name.startswith((":", "file:"))
+    name = url.database or ""
+    is_file = url.get_backend_name() == "sqlite" and not name.startswith("file:")
     if is_file and Path(name).is_dir():
         return "names a folder, not a file"
     if is_file and not Path(name).parent.is_dir():
         return "names a file in a folder that does not exist"
     return None
+
+
+def _require_file(url: URL) -> None:
+    """Raise ValueError unless SQLite would keep what others could find again."""
+    if (url.database or ":memory:") == ":memory:":
+        raise ValueError("names no file")
+    if unknown := sorted(set(url.query) - _SQLITE_OPTIONS):
+        raise ValueError(f"has the unknown option {unknown[0]!r}")
 
 
 def _options(value: str, url: URL) -> Mapping[str, str]:

@@ -104,7 +104,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def create(*_: object) -> None:
-        if url.database and not url.database.startswith((":", "file:")):
+        if url.database and not url.database.startswith("file:"):
             with contextlib.suppress(OSError):
                 os.close(os.open(url.database, os.O_CREAT | os.O_EXCL, 0o600))
 
