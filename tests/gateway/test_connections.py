@@ -30,6 +30,7 @@ from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.http1.server import EdgeServer
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+BEGUN_POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell"
 
 
 @contextlib.contextmanager
@@ -96,8 +97,9 @@ async def test_the_client_with_the_most_connections_gives_way(
             assert all(map(is_open, few))
 
 
-async def test_slow_heads_of_large_clients_give_way(
-    upstream: RawUpstream, tmp_path: Path
+@pytest.mark.parametrize("begun", [GET[:9], BEGUN_POST], ids=["head", "body"])
+async def test_slow_requests_of_large_clients_give_way(
+    begun: bytes, upstream: RawUpstream, tmp_path: Path
 ) -> None:
     limits = Limits(connections=160, connections_per_client=80)
     config = config_for(upstream.port, limits=limits)
@@ -108,7 +110,7 @@ async def test_slow_heads_of_large_clients_give_way(
                 source, others = [*slow.items()][number % 2]
                 few = silent_connections(gateway.port, 1, source)
                 [client] = stack.enter_context(few)
-                client.sendall(GET[:9])
+                client.sendall(begun)
                 others.append(client)
                 await until(lambda seen=number: heads(gateway.app.server) > seen)  # type: ignore[misc]
             assert (await ask(gateway.port, GET)).status == 200

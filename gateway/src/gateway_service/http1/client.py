@@ -75,9 +75,9 @@ class Client(ABC):
         return self._state is State.IDLE and not self._write_buffer.is_full
 
     @property
-    def has_no_request(self) -> bool:
-        """Whether no request has been received, or not the whole head of one."""
-        return self._state is State.HEAD or self.is_opening or self.is_idle
+    @abstractmethod
+    def can_give_way(self) -> bool:
+        """Whether nothing was done yet for a request on it."""
 
     @property
     @abstractmethod
@@ -177,7 +177,7 @@ class Client(ABC):
             self._on_drain()
 
     def give_way(self) -> None:
-        """Close a connection that has no request."""
+        """Close a connection that can give way."""
         if self.is_opening:
             self.opening.cancel()
         else:

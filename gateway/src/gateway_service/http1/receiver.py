@@ -43,6 +43,8 @@ _UNREAD: Final = frozenset(
 )
 """States in which reading is not resumed: enough is held, or the client has ended."""
 
+_BEFORE_REQUEST: Final = frozenset({State.OPENING, State.IDLE, State.HEAD})
+
 _NO_HEAD: Final = frozenset({b"", CRLF})
 """Bytes that begin no head: an empty line extends no deadline."""
 
@@ -79,6 +81,14 @@ class Receiver(Client):
             return size + self._body.held
         body = self._exchange.body if self._exchange is not None else None
         return size if body is None else size + body.held
+
+    @property
+    def can_give_way(self) -> bool:
+        """Whether nothing was done yet for a request on it."""
+        if self._exchange is None:
+            return self._state in _BEFORE_REQUEST
+        is_body_awaited = self._state is State.BODY or self._state is State.BODY_QUEUED
+        return is_body_awaited and not self._exchange.replica
 
     def adopt_limits(self) -> None:
         """Apply the server's current limits, timeouts and field policy."""

@@ -147,8 +147,8 @@ class EdgeServer(ABC):
     def make_room(self) -> None:
         """Close idle connections: of the clients with most of them, the longest idle.
 
-        Of those with very many also such that have not sent the whole head of a
-        request. Their clients can open new ones.
+        Of those with very many also such that are still to send the whole head of a
+        request, or its body. Their clients can open new ones.
         """
         now = self.loop.time()
         if now < self._look_at:
@@ -161,7 +161,7 @@ class EdgeServer(ABC):
                 each
                 for each in self._connections
                 if each.is_idle
-                or (each.has_no_request and counts[each.network] > SMALL_CLIENT)
+                or (each.can_give_way and counts[each.network] > SMALL_CLIENT)
             ),
             key=lambda each: (
                 0 if self.trusts(each) else -counts[each.network],
