@@ -1,3 +1,5 @@
+import os
+import threading
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -5,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service_kit import settings as parse
-from service_kit.settings import SettingsError, read_settings, setting
+from service_kit.settings import SettingsError, read_secret, read_settings, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,28 @@ def test_a_missing_file_and_a_double_setting_are_faults(tmp_path: Path) -> None:
         read_settings(Example, {"X_KEY_FILE": str(tmp_path / "absent")})
     with pytest.raises(SettingsError, match="set twice"):
         read_settings(Example, {"X_KEY": "k", "X_KEY_FILE": "/f"})
+
+
+def test_a_pipe_that_nobody_writes_to_does_not_hold_the_start_up(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(pipe := tmp_path / "secret", 0o600)
+    assert read_secret(pipe) == ""
+
+
+def test_a_pipe_is_read_to_its_end() -> None:
+    """As of a shell's `<(...)`."""
+    reader, writer = os.pipe()
+    written = threading.Timer(0.1, _write, [writer])
+    written.start()
+    assert read_secret(Path(f"/proc/self/fd/{reader}")) == "from a pipe"
+    written.join()
+    os.close(reader)
+
+
+def _write(writer: int) -> None:
+    os.write(writer, b"from a pipe")
+    os.close(writer)
 
 
 def test_a_setting_that_is_no_secret_has_no_file() -> None:

@@ -6,12 +6,13 @@ third of what the gateway and content may use.
 """
 
 import dataclasses
+import os
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, BinaryIO, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from service_kit.origins import is_origin
@@ -146,7 +147,7 @@ def read_secret(path: Path) -> str:
             raise ValueError("cannot be read from its file: it is a folder")
         if status.st_mode & 0o007:
             raise ValueError("is read from a file that everybody may read: chmod o=")
-        with path.open("rb") as file:
+        with _opened(path) as file:
             content = file.read(_LONGEST_SECRET + 1)
         if len(content) > _LONGEST_SECRET:
             raise ValueError(f"has a file of more than {_LONGEST_SECRET} bytes")
@@ -156,6 +157,13 @@ def read_secret(path: Path) -> str:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ValueError(f"cannot be read from its file: {reason}") from None
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file that may be a pipe: one that nobody writes to is at its end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "rb")
 
 
 def boolean(value: str) -> bool:
