@@ -81,10 +81,7 @@ def create_app(
     ``start`` is what it begins with, if not what ``read_config`` returns now, and
     ``shared`` what it has in common with other workers, if it is one of several.
 
-    Raises
-    ------
-    ConfigError
-        The configuration cannot be used.
+    Raises `ConfigError`: the configuration cannot be used.
     """
     loop = asyncio.get_running_loop()
     start = start or load(read_config())

@@ -45,10 +45,7 @@ def parse_address(untrusted_text: str) -> IPv4Address | IPv6Address | None:
 def parse_network(text: str) -> IPv4Network | IPv6Network:
     """Return the network, as IPv4 if it is mapped into IPv6, as addresses are.
 
-    Raises
-    ------
-    ValueError
-        The text is no network.
+    Raises `ValueError`: the text is no network.
     """
     network = ip_network(text)
     mapped = getattr(network.network_address, "ipv4_mapped", None)

@@ -83,14 +83,11 @@ class Authenticator:
     def claims(self, request: web.BaseRequest) -> Awaitable[AccessClaims]:
         """Return the claims of the request's access token.
 
-        Raises
-        ------
-        MissingTokenError, MalformedCredentialsError, InvalidTokenError
-            There is none, there is not exactly one, or it is not to be trusted.
-        CrossSiteRequestError
-            It is in a cookie, and another site's page may have made the request.
-        KeysUnavailableError, StatusUnavailableError
-            It cannot be verified now.
+        Raises `MissingTokenError`, `MalformedCredentialsError`, `InvalidTokenError`:
+        there is none, there is not exactly one, or it is not to be trusted;
+        `CrossSiteRequestError`: it is in a cookie, and another site's page may have
+        made the request; `KeysUnavailableError`, `StatusUnavailableError`: it cannot be
+        verified now.
         """
         credentials = read_access_token(request.headers, cookie=self._cookie)
         if credentials is None:
@@ -106,12 +103,9 @@ def verify_one(
 
     All of them together wait for keys and lists no longer than one would.
 
-    Raises
-    ------
-    InvalidTokenError
-        None is to be trusted.
-    KeysUnavailableError, StatusUnavailableError
-        None is known to be, and at least one cannot be verified now.
+    Raises `InvalidTokenError`: none is to be trusted; `KeysUnavailableError`,
+    `StatusUnavailableError`: none is known to be, and at least one cannot be verified
+    now.
     """
     if len(credentials.untrusted_tokens) == 1:
         return verify(credentials.untrusted_tokens[0])
@@ -207,12 +201,7 @@ def caller(request: web.Request) -> AccessClaims:
 
 
 def require_role(claims: AccessClaims, role: str) -> None:
-    """Refuse a caller without exactly this role.
-
-    Raises
-    ------
-    MissingRoleError
-    """
+    """Refuse a caller without exactly this role, or raise `MissingRoleError`."""
     if role not in claims.roles:
         raise MissingRoleError(role)
 

@@ -47,11 +47,9 @@ async def read_members(
     An absent body counts as an empty object. A field that a form repeats becomes
     a list. Every string can be encoded as UTF-8.
 
-    Raises
-    ------
-    ProblemError
-        400 for anything that is not an object or a form, 415 for another media
-        type or a compressed body, 408 for a body that does not arrive in time.
+    Raises `ProblemError`: 400 for anything that is not an object or a form, 415 for
+    another media type or a compressed body, 408 for a body that does not arrive in
+    time.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ProblemError(common.UNSUPPORTED_CONTENT_ENCODING)

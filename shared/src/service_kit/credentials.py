@@ -61,10 +61,8 @@ def read_access_token(
     An empty header or cookie is none. A cookie beside a header is ignored, however
     wrong the header's token is.
 
-    Raises
-    ------
-    MalformedCredentialsError
-        A header is repeated or malformed, or two headers name different tokens.
+    Raises `MalformedCredentialsError`: a header is repeated or malformed, or two
+    headers name different tokens.
     """
     own = _single(headers, ACCESS_TOKEN_HEADER)
     authorization = _single(headers, hdrs.AUTHORIZATION)

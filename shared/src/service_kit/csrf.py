@@ -50,9 +50,7 @@ class CsrfGuard:
     ) -> None:
         """Refuse a cookie with an unsafe method, unless our page made the request.
 
-        Raises
-        ------
-        CrossSiteRequestError
+        Raises `CrossSiteRequestError`.
         """
         if (
             credentials.source is CredentialsSource.COOKIE

@@ -87,10 +87,7 @@ async def serve(
 ) -> None:
     """Serve an aiohttp application on the public port until the process is stopped.
 
-    Raises
-    ------
-    ListenError
-        One of the ports is taken; nothing has been started then.
+    Raises `ListenError`: one of the ports is taken; nothing has been started then.
     """
     sockets = bind(listening.host, listening.port)
     internal = bind(listening.internal_host, listening.internal_port)

@@ -106,10 +106,7 @@ def _named(spec: SettingSpec, settings_class: type) -> SettingSpec:
 def read_settings(settings_class: type[S], environ: Mapping[str, str]) -> S:
     """Return the settings found in ``environ``.
 
-    Raises
-    ------
-    SettingsError
-        With one line per fault. No line repeats a secret's value.
+    Raises `SettingsError`: with one line per fault. No line repeats a secret's value.
     """
     values: dict[str, object] = {}
     faults: list[str] = []

@@ -28,10 +28,7 @@ def bind(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
     `::` takes IPv4 too. Port 0 stands for a free one. A shared port may be taken by
     other processes of the same user that share it, too (SO_REUSEPORT).
 
-    Raises
-    ------
-    ListenError
-        The port is taken, or the host has no address here.
+    Raises `ListenError`: the port is taken, or the host has no address here.
     """
     bound: list[socket.socket] = []
     try:

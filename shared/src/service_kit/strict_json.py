@@ -28,10 +28,7 @@ def parse_object(untrusted: bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, A
     number beyond 64 bits, no lone surrogate, no deeper nesting (RFC 7493; RFC 8725
     section 3.7, RFC 7519 section 4).
 
-    Raises
-    ------
-    ValueError
-        It is anything else.
+    Raises `ValueError`: it is anything else.
     """
     text = untrusted.decode("utf-8", "strict").strip(_WHITESPACE)
     if _is_deep(text, max_depth):

@@ -20,10 +20,7 @@ from service_kit.settings import read_secret
 def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     """Return the configuration.
 
-    Raises
-    ------
-    ConfigError
-        With one line for each fault: `file:line: key reason`.
+    Raises `ConfigError`: with one line for each fault: `file:line: key reason`.
     """
     try:
         text = path.read_text("utf-8")

@@ -194,10 +194,7 @@ class WriteBuffer:
     async def drain(self) -> None:
         """Wait until the peer has taken most of what was written.
 
-        Raises
-        ------
-        ConnectionResetError
-            The connection is gone.
+        Raises `ConnectionResetError`: the connection is gone.
         """
         while self._is_full and not self._is_lost:
             self._waiter = self._loop.create_future()

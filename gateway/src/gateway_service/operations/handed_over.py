@@ -52,10 +52,7 @@ class HandedOver:
     def read(self) -> Config:
         """Return the configuration that was handed over last.
 
-        Raises
-        ------
-        ConfigError
-            The supervisor refused it.
+        Raises `ConfigError`: the supervisor refused it.
         """
         return self._read()
 

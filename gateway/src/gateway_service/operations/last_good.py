@@ -37,10 +37,7 @@ def load(config: Config) -> Loaded:
 class LastGood:
     """Holds the content of the files, and takes over new content that is good.
 
-    Raises
-    ------
-    ConfigError
-        There is nothing good yet.
+    Raises `ConfigError`: there is nothing good yet.
     """
 
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:

@@ -18,10 +18,7 @@ class Ports:
     def bind(cls, settings: GatewaySettings) -> "list[Ports]":
         """Return the sockets of every worker: one public port, internal ones in a row.
 
-        Raises
-        ------
-        ListenError
-            A port is taken.
+        Raises `ListenError`: a port is taken.
         """
         public = bind(settings.host, settings.port, shared=settings.share_port)
         return [

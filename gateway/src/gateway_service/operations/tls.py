@@ -38,10 +38,8 @@ class Certificate:
     It shows ``pair`` until the files hold another one that can be loaded, or what they
     hold now.
 
-    Raises
-    ------
-    OSError
-        A file cannot be read, or certificate and key do not fit (`ssl.SSLError`).
+    Raises `OSError`: a file cannot be read, or certificate and key do not fit
+    (`ssl.SSLError`).
     """
 
     def __init__(self, config: TlsConfig, pair: KeyPair | None = None) -> None:

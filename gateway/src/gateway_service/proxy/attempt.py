@@ -116,10 +116,7 @@ class Attempt:
     async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
         """Open a connection; the attempt has it once it sends.
 
-        Raises
-        ------
-        UpstreamError
-            `REFUSED`: nothing was sent.
+        Raises `UpstreamError` with `REFUSED`: nothing was sent.
         """
         return await self.replica.pool.connect(timeout)
 

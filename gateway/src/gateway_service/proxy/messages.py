@@ -99,10 +99,7 @@ def _trace_lines(exchange: Exchange, *, is_trusted: bool) -> bytes:
 def hops_left(request: Request) -> int | None:
     """Return how many hops an OPTIONS may still go (RFC 9110, 7.6.2); None: any.
 
-    Raises
-    ------
-    ProblemError
-        Max-Forwards is malformed.
+    Raises `ProblemError`: Max-Forwards is malformed.
     """
     forwards = request.values.get(b"max-forwards")
     if forwards is None or request.method != "OPTIONS":

@@ -156,10 +156,7 @@ class SharedCounter:
     async def wait(self, key: str, limit: RateLimit) -> float:
         """Count one request: 0 admits it, else seconds until it may be tried again.
 
-        Raises
-        ------
-        ValkeyError
-            Valkey is away.
+        Raises `ValkeyError`: Valkey is away.
         """
         if await self._limiter.hit(_item(limit), key):
             return 0.0

@@ -34,10 +34,7 @@ class RequestBody:
     async def gather(self) -> bytes:
         """Wait for the whole body if it is small, else for its beginning.
 
-        Raises
-        ------
-        ProblemError
-            It exceeds the limit.
+        Raises `ProblemError`: it exceeds the limit.
         """
         gathered = GATHERED_CHUNKED if self._is_chunked else GATHERED
         first = await self._exchange.read_body(min(gathered, self._limit))

@@ -19,12 +19,8 @@ class ResolutionError(Exception):
 async def addresses_of_name(name: str, port: int) -> list[HostPort]:
     """Return every A and AAAA address of a name, in a stable order.
 
-    Raises
-    ------
-    OSError
-        It has none, or there was no response.
-    ResolutionError
-        It cannot be a name.
+    Raises `OSError`: it has none, or there was no response; `ResolutionError`: it
+    cannot be a name.
     """
     try:
         found = await _in_own_thread(

@@ -100,10 +100,8 @@ class RequestSender:
     async def send(self, data: bytes) -> None:
         """Send a piece of the request's body, waiting while the replica is slow.
 
-        Raises
-        ------
-        ConnectionResetError
-            The connection is gone, perhaps after an early response.
+        Raises `ConnectionResetError`: the connection is gone, perhaps after an early
+        response.
         """
         if self._transport.is_closing():
             raise ConnectionResetError

@@ -13,10 +13,7 @@ async def targets_of_service(
 
     Their weights are not used: in-flight counts say more about who can take a request.
 
-    Raises
-    ------
-    ResolutionError
-        There is no such record, or no response.
+    Raises `ResolutionError`: there is no such record, or no response.
     """
     try:
         records = list(await (resolver or Resolver()).resolve(name, "SRV"))

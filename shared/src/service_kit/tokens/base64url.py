@@ -21,10 +21,7 @@ def encode(data: bytes) -> str:
 def decode(untrusted: str) -> bytes:
     """Return the data.
 
-    Raises
-    ------
-    ValueError
-        The text is not what `encode` gives for any data.
+    Raises `ValueError`: the text is not what `encode` gives for any data.
     """
     last = _LAST[len(untrusted) % 4]
     if last is not None and untrusted[-1] not in last:

@@ -69,10 +69,7 @@ async def fetch(
     ``headers`` are added. With ``etag``, the server may wait as long as ``wait``
     for another version.
 
-    Raises
-    ------
-    FetchError
-        It could not be fetched, for any reason.
+    Raises `FetchError`: it could not be fetched, for any reason.
     """
     seconds = int(wait.total_seconds())
     sent = {**headers, **_HEADERS}

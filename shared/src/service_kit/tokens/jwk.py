@@ -38,10 +38,7 @@ class UnusableKeyError(ValueError):
 def parse_jwk(untrusted: Mapping[str, Any]) -> VerificationKey:
     """Return the RS256 verification key that the JWK describes.
 
-    Raises
-    ------
-    UnusableKeyError
-        It describes none that may be used.
+    Raises `UnusableKeyError`: it describes none that may be used.
     """
     if untrusted.get("kty") != "RSA":
         raise UnusableKeyError("kty is not RSA")

@@ -19,11 +19,8 @@ _logger: Final = logging.getLogger(__name__)
 def parse_jwks(untrusted: bytes) -> dict[str, VerificationKey]:
     """Return the usable keys by kid; keys for other purposes are passed over.
 
-    Raises
-    ------
-    ValueError
-        It is no JWKS, it holds too many keys or no usable one, or a kid twice: adding
-        a second key of the same name must not replace the first.
+    Raises `ValueError`: it is no JWKS, it holds too many keys or no usable one, or a
+    kid twice: adding a second key of the same name must not replace the first.
     """
     entries = parse_object(untrusted).get("keys")
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):

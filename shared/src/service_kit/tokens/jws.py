@@ -45,10 +45,7 @@ class VerifiedJws(NamedTuple):
 def take_apart(untrusted_token: str, *, max_length: int) -> UntrustedJws:
     """Return the parts of a token.
 
-    Raises
-    ------
-    InvalidTokenError
-        It is of another form.
+    Raises `InvalidTokenError`: it is of another form.
     """
     if len(untrusted_token) > max_length:
         raise InvalidTokenError("longer than a token may be")
@@ -67,10 +64,7 @@ def take_apart(untrusted_token: str, *, max_length: int) -> UntrustedJws:
 def read_header(untrusted_part: str) -> dict[str, Any]:
     """Return a header that asks for RS256, and for nothing we don't know.
 
-    Raises
-    ------
-    InvalidTokenError
-        It asks for another algorithm or for an extension.
+    Raises `InvalidTokenError`: it asks for another algorithm or for an extension.
     """
     header = _json(untrusted_part)
     if header.get("alg") != ALGORITHM:
@@ -83,10 +77,8 @@ def read_header(untrusted_part: str) -> dict[str, Any]:
 def open_jws(jws: UntrustedJws, key: VerificationKey | None) -> VerifiedJws:
     """Return the payload of a token that the key of its kid has signed.
 
-    Raises
-    ------
-    InvalidTokenError
-        There is no such key, the signature is another's, or of something else.
+    Raises `InvalidTokenError`: there is no such key, the signature is another's, or of
+    something else.
     """
     if key is None:
         raise InvalidTokenError("no trusted key has its kid", RefusalReason.UNKNOWN_KEY)

@@ -42,10 +42,7 @@ class KeySet(Protocol):
         The same object is returned each time while it does: what was verified with a
         key is trusted only as long as the set still holds it.
 
-        Raises
-        ------
-        KeysUnavailableError
-            No keys of the issuer are available at all.
+        Raises `KeysUnavailableError`: no keys of the issuer are available at all.
         """
         ...
 

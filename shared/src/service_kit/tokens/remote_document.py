@@ -55,10 +55,7 @@ class RemoteDocument:
     async def fetch(self, take: Take) -> Fetched:
         """Give ``take`` the document as it is now, and return it.
 
-        Raises
-        ------
-        FetchError
-            Besides, whatever ``take`` raises.
+        Raises `FetchError`, and whatever ``take`` raises.
         """
         found = await self._request(LONGEST_WAIT, None)
         await take(found)
@@ -72,10 +69,7 @@ class RemoteDocument:
         ``longest_wait`` says; when it says zero, or the server does not let one wait,
         this returns.
 
-        Raises
-        ------
-        FetchError
-            The server is gone. Besides, whatever ``take`` raises.
+        Raises `FetchError`: the server is gone; and whatever ``take`` raises.
         """
         while self._etag is not None and (wait := longest_wait()):
             before, begun_at = self._etag, time.monotonic()

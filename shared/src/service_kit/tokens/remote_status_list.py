@@ -60,10 +60,7 @@ class RemoteStatusList:
     def entry(self, idx: int) -> int:
         """Return one entry of the list there is.
 
-        Raises
-        ------
-        InvalidTokenError
-            The list is shorter, or there is none.
+        Raises `InvalidTokenError`: the list is shorter, or there is none.
         """
         if self.verified is None:
             raise InvalidTokenError("no status list", RefusalReason.STATUS)

@@ -47,10 +47,7 @@ class StatusList:
     def from_claim(cls, untrusted: object) -> Self:
         """Return the list that a ``status_list`` claim holds.
 
-        Raises
-        ------
-        ValueError
-            It holds none, or one that is too large.
+        Raises `ValueError`: it holds none, or one that is too large.
         """
         match untrusted:
             case {"bits": int(bits), "lst": str(lst)} if not isinstance(bits, bool):

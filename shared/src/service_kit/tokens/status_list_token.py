@@ -63,12 +63,8 @@ async def verify_status_list(
     ``exp`` is required, though the draft only recommends it: without it a list that
     was once good would be good for ever.
 
-    Raises
-    ------
-    InvalidTokenError
-        It is forged, expired, malformed, too large, or another list.
-    KeysUnavailableError
-        The issuer's keys could not be had.
+    Raises `InvalidTokenError`: it is forged, expired, malformed, too large, or another
+    list; `KeysUnavailableError`: the issuer's keys could not be had.
     """
     jws = take_apart(untrusted_token, max_length=MAX_LENGTH)
     kid = key_id(jws.header, MEDIA_TYPE)

@@ -42,22 +42,15 @@ class StatusSource(Protocol):
     def cached(self, reference: StatusReference, now: datetime) -> int | None:
         """Return the entry that the token refers to, or None if it is not here.
 
-        Raises
-        ------
-        InvalidTokenError
-            There is no such entry.
+        Raises `InvalidTokenError`: there is no such entry.
         """
         ...
 
     async def fetch(self, reference: StatusReference, now: datetime) -> int:
         """Return the entry that the token refers to, as of now.
 
-        Raises
-        ------
-        InvalidTokenError
-            There is no such entry, or its list is not from a trusted issuer.
-        StatusUnavailableError
-            The entry could not be had.
+        Raises `InvalidTokenError`: there is no such entry, or its list is not from a
+        trusted issuer; `StatusUnavailableError`: the entry could not be had.
         """
         ...
 
@@ -101,14 +94,9 @@ class TokenVerifier:
 
         This waits only for a key or a status list that is not cached.
 
-        Raises
-        ------
-        InvalidTokenError
-            The token is malformed, forged, expired, revoked, or for someone else.
-        KeysUnavailableError
-            The issuer's keys could not be had.
-        StatusUnavailableError
-            Its status could not be had, so it may be revoked.
+        Raises `InvalidTokenError`: the token is malformed, forged, expired, revoked, or
+        for someone else; `KeysUnavailableError`: the issuer's keys could not be had;
+        `StatusUnavailableError`: its status could not be had, so it may be revoked.
         """
         if len(untrusted_token) > MAX_LENGTH or not untrusted_token.isascii():
             raise InvalidTokenError("too long or not ASCII")

@@ -61,9 +61,7 @@ class Role:
     def parse(cls, name: str, description: str) -> "Role":
         """Return a role with this name and description.
 
-        Raises
-        ------
-        InvalidFieldsError
+        Raises `InvalidFieldsError`.
         """
         with all_faults() as faults:
             with noted(faults):
@@ -103,10 +101,7 @@ def existing_roles(
 ) -> frozenset[RoleName]:
     """Return the roles of these names.
 
-    Raises
-    ------
-    UnknownRoleError
-        For the first name that no existing role has.
+    Raises `UnknownRoleError`: for the first name that no existing role has.
     """
     roles = []
     for name in names:
@@ -124,9 +119,7 @@ def roles_at_sign_up(
 ) -> frozenset[RoleName]:
     """Return the roles a new user gets; naming none gives ``user``.
 
-    Raises
-    ------
-    UnknownRoleError, RoleNotSelfAssignableError
+    Raises `UnknownRoleError` or `RoleNotSelfAssignableError`.
     """
     roles = existing_roles(wanted or (), existing) or frozenset({USER})
     if beyond := roles - self_assignable - {USER}:

@@ -96,9 +96,7 @@ class RequestContext:
     def require_fresh(self, caller: Caller) -> None:
         """Return if the caller has authenticated recently.
 
-        Raises
-        ------
-        FreshCheckRequiredError
+        Raises `FreshCheckRequiredError`.
         """
         lifetime = self.services.settings.fresh_check_lifetime
         if not caller.authentication.is_fresh(self.services.clock(), lifetime):

@@ -127,9 +127,7 @@ class StatusListQuery(Query):
 def check_parameters(query: MultiMapping[str], model: type[BaseModel] | None) -> None:
     """Refuse parameters that a model does not have, or that are given twice.
 
-    Raises
-    ------
-    ProblemError
+    Raises `ProblemError`.
     """
     known: Mapping[str, object] = {} if model is None else model.model_fields
     for name in query:

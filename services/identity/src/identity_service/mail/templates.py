@@ -68,9 +68,7 @@ class MailTemplates:
 
         The folder may hold some of the files.
 
-        Raises
-        ------
-        TemplateFaultError
+        Raises `TemplateFaultError`.
         """
         files = {**_OWN_FILES, **_read_files(folder)}
         layout = Template(files.pop(LAYOUT))

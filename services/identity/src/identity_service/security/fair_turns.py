@@ -42,10 +42,8 @@ class FairTurns:
     async def take(self, path: Path) -> None:
         """Return when it is the turn of one of this network.
 
-        Raises
-        ------
-        NoRoomError
-            Immediately, or when a client of another network needs the room.
+        Raises `NoRoomError`: immediately, or when a client of another network needs the
+        room.
         """
         if self._free:
             self._free -= 1

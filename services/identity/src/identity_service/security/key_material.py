@@ -70,12 +70,8 @@ def open_signing_key(kid: str, sealed: bytes, sealer: Sealer) -> SigningKey:
     That its numbers fit together is not tested: it would hold up every thread for an
     eighth of a second, and anyone who could change them could make a seal as well.
 
-    Raises
-    ------
-    SealBrokenError
-        None of our keys opens it.
-    UnusableKeyError
-        What was sealed is no RSA key, is weak, or has another name.
+    Raises `SealBrokenError`: none of our keys opens it; `UnusableKeyError`: what was
+    sealed is no RSA key, is weak, or has another name.
     """
     plain = sealer.open(sealed, kid.encode())
     try:
@@ -101,10 +97,7 @@ def published_jwk(key: SigningKey) -> str:
 def read_published_jwk(kid: str, published: str) -> VerificationKey:
     """Return the public half that was published under this kid.
 
-    Raises
-    ------
-    UnusableKeyError
-        It is weak, for another purpose, or has another name.
+    Raises `UnusableKeyError`: it is weak, for another purpose, or has another name.
     """
     key = parse_jwk(json.loads(published))
     if thumbprint(key.public_key) != kid or key.kid != kid:

@@ -123,10 +123,7 @@ class Sealer:
     def reseal(self, sealed: bytes, associated_data: bytes) -> bytes | None:
         """Return it sealed under the first key, or nothing if it already is.
 
-        Raises
-        ------
-        SealBrokenError
-            It does not open.
+        Raises `SealBrokenError`: it does not open.
         """
         plaintext = self.open(sealed, associated_data)
         if sealed.startswith(bytes.fromhex(self._keys.first.id)):

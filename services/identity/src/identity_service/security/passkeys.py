@@ -150,9 +150,7 @@ class PasskeyCeremonies:
     ) -> NewCredential:
         """Return the credential that a session registers.
 
-        Raises
-        ------
-        CeremonyRefusedError
+        Raises `CeremonyRefusedError`.
         """
         encoded, challenge = self._challenge(untrusted, Purpose.PASSKEY_REGISTRATION)
         if challenge.body != session_id.encode():
@@ -186,9 +184,7 @@ class PasskeyCeremonies:
     def judge_use(self, untrusted: Mapping[str, Any], passkey: Passkey) -> Use:
         """Return the use that was made of a passkey.
 
-        Raises
-        ------
-        CeremonyRefusedError
+        Raises `CeremonyRefusedError`.
         """
         encoded, challenge = self._challenge(untrusted, Purpose.PASSKEY_USE)
         verified = _checked(
@@ -226,9 +222,7 @@ class PasskeyCeremonies:
 def untrusted_passkey_id(untrusted: Mapping[str, Any]) -> str:
     """Return the id of the passkey that a response says was used.
 
-    Raises
-    ------
-    CeremonyRefusedError
+    Raises `CeremonyRefusedError`.
     """
     return _checked(lambda: _passkey_id(base64url_to_bytes(untrusted["rawId"])))
 
@@ -236,9 +230,7 @@ def untrusted_passkey_id(untrusted: Mapping[str, Any]) -> str:
 def untrusted_user_handle(untrusted: Mapping[str, Any]) -> str | None:
     """Return the subject that a response names, None if it names none.
 
-    Raises
-    ------
-    CeremonyRefusedError
+    Raises `CeremonyRefusedError`.
     """
     handle = _checked(lambda: untrusted["response"].get("userHandle"))
     if not handle:
@@ -274,9 +266,7 @@ def _members(options: str) -> dict[str, Any]:
 def _checked(judge: Callable[[], T]) -> T:
     """Return the result of ``judge``; refuse the input if it raises any exception.
 
-    Raises
-    ------
-    CeremonyRefusedError
+    Raises `CeremonyRefusedError`.
     """
     try:
         return judge()

@@ -123,9 +123,7 @@ class PasswordHasher:
     def expect_room(self, device: Device = OPERATOR) -> None:
         """Return if a hash for this device may wait: who may not learns it first.
 
-        Raises
-        ------
-        HashingBusyError
+        Raises `HashingBusyError`.
         """
         if not self.turns.has_room(networks_of(device.address)):
             raise self._busy()
@@ -133,10 +131,8 @@ class PasswordHasher:
     async def hash(self, password: str, device: Device = OPERATOR) -> str:
         """Return the form to store, of a password that the policy has accepted.
 
-        Raises
-        ------
-        HashingBusyError
-            When the queue is full, and no network has more in it than the device's.
+        Raises `HashingBusyError`: when the queue is full, and no network has more in it
+        than the device's.
         """
         return await self._run(lambda: self._hash(password), device)
 
@@ -148,10 +144,8 @@ class PasswordHasher:
         With nothing stored the verdict is a mismatch that takes as long as a real one.
         No text of either argument raises.
 
-        Raises
-        ------
-        HashingBusyError
-            When the queue is full, and no network has more in it than the device's.
+        Raises `HashingBusyError`: when the queue is full, and no network has more in it
+        than the device's.
         """
         return await self._run(lambda: self._verify(untrusted_password, stored), device)
 

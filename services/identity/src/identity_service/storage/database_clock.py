@@ -93,12 +93,7 @@ class DatabaseClock:
         return _EVERY_SECONDS
 
     async def measure(self) -> None:
-        """Ask the database for its time.
-
-        Raises
-        ------
-        DatabaseUnavailableError
-        """
+        """Ask the database for its time, or raise `DatabaseUnavailableError`."""
         if not self._has_own_time:
             return
         try:

@@ -44,10 +44,7 @@ _RECYCLE_SECONDS: Final = 1800
 def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
     """Return an engine for this event loop. Nothing is connected yet.
 
-    Raises
-    ------
-    ValueError
-        The URL is not usable.
+    Raises `ValueError`: the URL is not usable.
     """
     parsed = DatabaseUrl.parse(url)
     if parsed.url.get_backend_name() == "sqlite":

@@ -33,10 +33,7 @@ class SigningKeyRepository:
     async def add(self, key: KeyRecord) -> None:
         """Publish a key in its slot.
 
-        Raises
-        ------
-        LostRaceError
-            Another process has put a key there.
+        Raises `LostRaceError`: another process has put a key there.
         """
         try:
             await self._connection.execute(
@@ -50,10 +47,7 @@ class SigningKeyRepository:
     async def retire(self, kid: str, now: datetime, expires_at: datetime) -> None:
         """End the active key's signing and destroy its private half.
 
-        Raises
-        ------
-        LostRaceError
-            It is not the active key any more.
+        Raises `LostRaceError`: it is not the active key any more.
         """
         await self._one(
             update(signing_keys)
@@ -69,10 +63,7 @@ class SigningKeyRepository:
     async def withdraw(self, kid: str, now: datetime) -> None:
         """Unpublish a key that signs or is to sign, and destroy its private half.
 
-        Raises
-        ------
-        LostRaceError
-            It is neither any more.
+        Raises `LostRaceError`: it is neither any more.
         """
         await self._one(
             update(signing_keys)
@@ -98,10 +89,7 @@ class SigningKeyRepository:
     ) -> None:
         """Let the next key sign, if it has been published since before then, if asked.
 
-        Raises
-        ------
-        LostRaceError
-            It is not the next key any more, or was published later.
+        Raises `LostRaceError`: it is not the next key any more, or was published later.
         """
         is_next = [signing_keys.c.kid == kid, signing_keys.c.slot == KeySlot.NEXT]
         if published_before is not None:

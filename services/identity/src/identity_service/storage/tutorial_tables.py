@@ -110,10 +110,7 @@ class NotTutorialDatabaseError(IdentityError):
 def create_tutorial_engine(url: str) -> AsyncEngine:
     """Return an engine for the tutorial's database. Nothing is connected yet.
 
-    Raises
-    ------
-    ValueError
-        The URL is not usable.
+    Raises `ValueError`: the URL is not usable.
     """
     where = DatabaseUrl.parse(url)
     is_sqlite = where.url.get_backend_name() == "sqlite"
@@ -144,10 +141,7 @@ class TutorialTables:
     async def count(self, *, after_id: int | None) -> int:
         """Return how many users have a greater id, or any.
 
-        Raises
-        ------
-        NotTutorialDatabaseError
-            The tables are not the tutorial's.
+        Raises `NotTutorialDatabaseError`: the tables are not the tutorial's.
         """
         counting = select(func.count()).select_from(_users).where(_after(after_id))
         async with self._connected() as connection:

@@ -45,11 +45,7 @@ class FreshChecks:
     async def by_password(self, caller: Caller, password: str) -> None:
         """Record that the caller has proved knowledge of their password.
 
-        Raises
-        ------
-        WrongProofError
-        TooManyAttemptsError, HashingBusyError
-            Not now.
+        Raises `WrongProofError`; `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
         user = await self._users.get(caller.user_id)
         try:
@@ -61,11 +57,7 @@ class FreshChecks:
     async def by_factor(self, caller: Caller, untrusted: UntrustedProof) -> None:
         """Record that the caller has proved possession of a second factor.
 
-        Raises
-        ------
-        WrongProofError
-        TooManyAttemptsError
-            Not now.
+        Raises `WrongProofError`; `TooManyAttemptsError`: not now.
         """
         user = await self._users.get(caller.user_id)
         reservation = await self._throttle.reserve_proof(user.username_key, caller)
@@ -81,10 +73,8 @@ class FreshChecks:
     async def _note(self, caller: Caller, user: User, proof: Proof) -> None:
         """Spend a proof and record it in the caller's session.
 
-        Raises
-        ------
-        WrongProofError
-            It is spent, or it was of a password that has been changed.
+        Raises `WrongProofError`: it is spent, or it was of a password that has been
+        changed.
         """
 
         async def work(unit: Repositories) -> bool:

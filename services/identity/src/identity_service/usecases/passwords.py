@@ -109,14 +109,9 @@ class Passwords:
     async def change(self, caller: Caller, present: str, new: str) -> None:
         """Change a password, end the caller's other sessions, and send them a mail.
 
-        Raises
-        ------
-        WrongPasswordError
-            ``present`` is not the user's password, or not any more.
-        WeakPasswordError
-            Or it is the present one.
-        TooManyAttemptsError, HashingBusyError
-            Not now.
+        Raises `WrongPasswordError`: ``present`` is not the user's password, or not any
+        more; `WeakPasswordError`: also if it is the present one;
+        `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
         user_id = caller.user_id
         user = await self._database.read(lambda unit: unit.users.get(user_id))
@@ -162,11 +157,8 @@ class Passwords:
         A hash that is outdated is renewed: the first step of a sign-in with two factors
         can't: the time it takes would reveal that the password was right.
 
-        Raises
-        ------
-        WrongPasswordError
-        TooManyAttemptsError, HashingBusyError
-            Not now.
+        Raises `WrongPasswordError`; `TooManyAttemptsError`, `HashingBusyError`: not
+        now.
         """
         verdict = await self._confirm(user, password, caller)
         if verdict is Verdict.MATCH_OUTDATED:

@@ -39,10 +39,7 @@ class Recent(Generic[T]):
     async def get(self) -> T:
         """Return the value.
 
-        Raises
-        ------
-        DatabaseUnavailableError
-            It was never read, and can't be now.
+        Raises `DatabaseUnavailableError`: it was never read, and can't be now.
         """
         if self.value is not None and self._monotonic() - self._read_at < self._max_age:
             return self.value
@@ -57,10 +54,7 @@ class Recent(Generic[T]):
     async def renewed(self) -> T:
         """Return the value, read no earlier than now.
 
-        Raises
-        ------
-        DatabaseUnavailableError
-            It can't be read; the present value stands.
+        Raises `DatabaseUnavailableError`: it can't be read; the present value stands.
         """
         if self._reading.is_under_way:
             with contextlib.suppress(DatabaseUnavailableError):

@@ -51,10 +51,7 @@ class Restoring:
     async def restore(self, write: Write) -> None:
         """End all sessions and tokens, and have no id or name given a second time.
 
-        Raises
-        ------
-        DatabaseUnavailableError
-            Run it again.
+        Raises `DatabaseUnavailableError`: run it again.
         """
         first_id = await self._database.write(
             lambda unit: unit.restoring.advance_user_ids(ID_MARGIN)

@@ -58,12 +58,7 @@ class Roles:
         return None
 
     async def add(self, role: Role, caller: Caller | None = None) -> None:
-        """Add a role.
-
-        Raises
-        ------
-        RoleExistsError, TooManyRolesError
-        """
+        """Add a role, or raise `RoleExistsError` or `TooManyRolesError`."""
 
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
@@ -78,12 +73,7 @@ class Roles:
         return self._needed
 
     async def describe(self, role: Role, caller: Caller | None = None) -> None:
-        """Give a role another description.
-
-        Raises
-        ------
-        RoleNotFoundError
-        """
+        """Give a role another description, or raise `RoleNotFoundError`."""
 
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
@@ -95,9 +85,7 @@ class Roles:
     async def remove(self, name: str, caller: Caller | None = None) -> None:
         """Remove a role that no user has.
 
-        Raises
-        ------
-        RoleNeededError, RoleInUseError, RoleNotFoundError
+        Raises `RoleNeededError`, `RoleInUseError` or `RoleNotFoundError`.
         """
         try:
             role = parse_role_name(name)

@@ -20,14 +20,9 @@ class SignIns:
     ) -> tuple[User, TokenPair]:
         """Begin a session on a device; the least recently used makes room for it.
 
-        Raises
-        ------
-        InvalidCredentialsError
-            Unknown user, wrong password, disabled user: indistinguishable.
-        SecondFactorRequiredError
-            The user has one, whether the password was right or not.
-        TooManyAttemptsError, HashingBusyError
-            Not now.
+        Raises `InvalidCredentialsError`: unknown user, wrong password, disabled user:
+        indistinguishable; `SecondFactorRequiredError`: the user has one, whether the
+        password was right or not; `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
         verified = await self._passwords.authenticate(username, password, device)
         methods = frozenset({Method.PASSWORD})

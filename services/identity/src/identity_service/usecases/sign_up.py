@@ -65,15 +65,10 @@ class SignUps:
 
         In that mode the response does not reveal whether the address has an account.
 
-        Raises
-        ------
-        InvalidFieldsError
-            With every field that cannot be accepted.
-        UsernameTakenError, EmailTakenError, UnknownRoleError,
-        RoleNotSelfAssignableError
-            In this order of precedence.
-        TooManyAttemptsError, HashingBusyError
-            Not now.
+        Raises `InvalidFieldsError`: with every field that cannot be accepted;
+        `UsernameTakenError`, `EmailTakenError`, `UnknownRoleError`,
+        `RoleNotSelfAssignableError`: in this order of precedence;
+        `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
         self._hasher.expect_room(device)
         await self._throttle.reserve_sign_up(device.address)
@@ -130,11 +125,8 @@ class SignUps:
     ) -> AdminOutcome:
         """Create an administrator; leave an existing one unchanged.
 
-        Raises
-        ------
-        InvalidFieldsError
-        UsernameTakenError, EmailTakenError
-            By a user who is not an administrator, and who is left unchanged.
+        Raises `InvalidFieldsError`; `UsernameTakenError`, `EmailTakenError`: by a user
+        who is not an administrator, and who is left unchanged.
         """
         wanted = SignUp(username=username, email=email, password=password)
         name, address = await self._checked(wanted)

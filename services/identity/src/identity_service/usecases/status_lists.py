@@ -88,12 +88,9 @@ class StatusLists:
     async def get(self, name: str) -> PublishedList:
         """Return a list that contains every revocation older than a second.
 
-        Raises
-        ------
-        StatusListNotFoundError
-            There is none of this name.
-        DatabaseUnavailableError
-            What was read of it has expired, and can't be read again.
+        Raises `StatusListNotFoundError`: there is none of this name;
+        `DatabaseUnavailableError`: what was read of it has expired, and can't be read
+        again.
         """
         published = await (await self._list(name)).recent.get()
         if self._clock() >= published.expires_at:
@@ -103,9 +100,7 @@ class StatusLists:
     async def watch(self, name: str) -> Watch[PublishedList]:
         """Return the watch that fires when the list changes.
 
-        Raises
-        ------
-        StatusListNotFoundError
+        Raises `StatusListNotFoundError`.
         """
         return (await self._list(name)).watch
 

@@ -72,10 +72,7 @@ class Throttle:
         can fill, and does not suffer for what else comes from its address. A second
         step names the challenge of its ``first_step``.
 
-        Raises
-        ------
-        TooManyAttemptsError
-            Not now.
+        Raises `TooManyAttemptsError`: not now.
         """
         name, site = _digest(username_key), _digest(site_of(source))
         attempt = Reservation(self._counters, self.reached)
@@ -105,10 +102,7 @@ class Throttle:
         right: when this one succeeds, both are taken back. ``first_step`` names the
         challenge, whose first use shares the newcomer's place that the first step took.
 
-        Raises
-        ------
-        TooManyAttemptsError
-            Not now.
+        Raises `TooManyAttemptsError`: not now.
         """
         attempt = await self.reserve_sign_in(
             username_key, source, known_device=known_device, first_step=first_step
@@ -126,10 +120,7 @@ class Throttle:
         reservation of a right proof is returned, and earlier failures stay counted: no
         credential pays for guesses at another.
 
-        Raises
-        ------
-        TooManyAttemptsError
-            Not now.
+        Raises `TooManyAttemptsError`: not now.
         """
         attempt = await self.reserve_sign_in(
             username_key, caller.device.address, known_device=True
@@ -146,10 +137,7 @@ class Throttle:
     async def reserve_of_nobody(self, source: str) -> Reservation:
         """Count an attempt that names no user: a passkey does when it is right.
 
-        Raises
-        ------
-        TooManyAttemptsError
-            Not now.
+        Raises `TooManyAttemptsError`: not now.
         """
         attempt = Reservation(self._counters, self.reached)
         await attempt.take(
@@ -202,9 +190,7 @@ class Throttle:
     ) -> None:
         """Count a mail that comes of something which is limited by its source anyway.
 
-        Raises
-        ------
-        TooManyAttemptsError
+        Raises `TooManyAttemptsError`.
         """
         attempt = Reservation(self._counters, self.reached)
         try:

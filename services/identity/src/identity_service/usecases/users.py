@@ -70,11 +70,9 @@ class Users:
 
         A new address is announced to the old one, by a mail with a link that undoes it.
 
-        Raises
-        ------
-        UserNotFoundError, UsernameTakenError, EmailTakenError, LastAdminError
-        TooManyAttemptsError
-            They change themselves, and have done so too often.
+        Raises `UserNotFoundError`, `UsernameTakenError`, `EmailTakenError`,
+        `LastAdminError`; `TooManyAttemptsError`: they change themselves, and have done
+        so too often.
         """
         if user_id == caller.user_id:
             await self._throttle.reserve_change(user_id)
@@ -97,9 +95,7 @@ class Users:
 
         Its sessions go on: their next refresh brings the new roles.
 
-        Raises
-        ------
-        UnknownRoleError, UserNotFoundError, LastAdminError
+        Raises `UnknownRoleError`, `UserNotFoundError` or `LastAdminError`.
         """
         wanted = tuple(names)
 
@@ -124,9 +120,7 @@ class Users:
     async def delete(self, user_id: int, caller: Caller) -> None:
         """Delete a user with its sessions; its id is never given again.
 
-        Raises
-        ------
-        UserNotFoundError, LastAdminError
+        Raises `UserNotFoundError` or `LastAdminError`.
         """
 
         async def work(unit: Repositories) -> None:
@@ -142,12 +136,7 @@ class Users:
         await self._database.write(work)
 
     async def end_sessions(self, user_id: int, caller: Caller) -> int:
-        """End all sessions of a user; return how many.
-
-        Raises
-        ------
-        UserNotFoundError
-        """
+        """End all sessions of a user; return how many, or raise `UserNotFoundError`."""
 
         async def work(unit: Repositories) -> int:
             await locked_user(unit, user_id)

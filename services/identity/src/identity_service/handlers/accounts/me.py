@@ -112,12 +112,7 @@ async def change_password(context: RequestContext, caller: Caller) -> web.Respon
 def profile_changes(
     payload: ProfilePayload, *, disabled: bool | None = None
 ) -> UserChanges:
-    """Return the changes that are asked for.
-
-    Raises
-    ------
-    InvalidFieldsError
-    """
+    """Return the changes that are asked for, or raise `InvalidFieldsError`."""
     username, email = None, None
     with all_faults() as faults:
         if payload.username is not None:

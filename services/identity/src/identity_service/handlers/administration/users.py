@@ -179,12 +179,7 @@ async def end_sessions(context: RequestContext, admin: Caller) -> web.Response:
 
 
 def _wanted_user(payload: NewUserPayload) -> WantedUser:
-    """Return whom to make.
-
-    Raises
-    ------
-    InvalidFieldsError
-    """
+    """Return whom to make, or raise `InvalidFieldsError`."""
     with all_faults() as faults:
         with noted(faults):
             username = Username.parse(payload.username)

@@ -77,10 +77,7 @@ class TokenTransport:
         Cookies are set for pages of ours alone: another page would put its own session
         into the visitor's browser. A client that is no browser needs none.
 
-        Raises
-        ------
-        CrossSiteRequestError
-            There is no way.
+        Raises `CrossSiteRequestError`: there is no way.
         """
         if page is Page.OURS or not self.uses_cookies:
             return self

@@ -61,10 +61,7 @@ class StatusListRepository:
         One atomic statement takes them, and what is taken is never given back. Only
         when the newest list is full is there another.
 
-        Raises
-        ------
-        LostRaceError
-            Another process has begun the next list.
+        Raises `LostRaceError`: another process has begun the next list.
         """
         expires_at, is_named = now + LEASE_LIFETIME, True
         rollout_ends_at = await self.rollout_ends_at(now)

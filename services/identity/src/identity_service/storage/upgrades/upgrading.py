@@ -52,10 +52,7 @@ async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
     applies all migrations or none. MySQL and MariaDB cannot roll DDL back: there a
     call goes on where the last one was killed (`storage.resumable_ddl`).
 
-    Raises
-    ------
-    MigrationRunningError
-        Another one has not ended within a minute.
+    Raises `MigrationRunningError`: another one has not ended within a minute.
     """
     writing = engine.execution_options(writes=True)
     async with asyncio.timeout(_LONGEST_SECONDS), writing.connect() as connection:

@@ -38,10 +38,7 @@ class PendingSignUpRepository:
     async def add(self, pending: PendingSignUp) -> None:
         """Insert a sign-up, in place of one with this name that has expired.
 
-        Raises
-        ------
-        UsernameTakenError
-            By a user, or by a sign-up that has not expired.
+        Raises `UsernameTakenError`: by a user, or by a sign-up that has not expired.
         """
         await self._connection.execute(
             delete(pending_sign_ups).where(

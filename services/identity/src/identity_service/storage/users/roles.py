@@ -34,11 +34,7 @@ class RoleRepository:
     async def add(self, role: Role) -> None:
         """Insert a role. The admin role is locked, so that its id is not taken.
 
-        Raises
-        ------
-        RoleExistsError
-            As the unique index decides.
-        TooManyRolesError
+        Raises `RoleExistsError`: as the unique index decides; `TooManyRolesError`.
         """
         taken = set(await self._connection.scalars(select(roles.c.id)))
         free = min(set(range(1, MOST_ROLES + 1)) - taken, default=None)
@@ -51,12 +47,7 @@ class RoleRepository:
             raise RoleExistsError from None
 
     async def describe(self, role: Role) -> None:
-        """Replace the description of a role.
-
-        Raises
-        ------
-        RoleNotFoundError
-        """
+        """Replace the description of a role, or raise `RoleNotFoundError`."""
         changing = update(roles).where(roles.c.name == role.name)
         values = {"description": role.description}
         if not (await self._connection.execute(changing.values(values))).rowcount:
@@ -65,11 +56,7 @@ class RoleRepository:
     async def remove(self, name: str) -> None:
         """Delete a role.
 
-        Raises
-        ------
-        RoleInUseError
-            As the foreign key decides.
-        RoleNotFoundError
+        Raises `RoleInUseError`: as the foreign key decides; `RoleNotFoundError`.
         """
         deleting = delete(roles).where(roles.c.name == name)
         try:

@@ -153,10 +153,7 @@ class UserRepository:
     ) -> None:
         """Set a locked user's name and address, and when that was verified.
 
-        Raises
-        ------
-        UsernameTakenError, EmailTakenError
-            See `add`.
+        Raises `UsernameTakenError`, `EmailTakenError`: see `add`.
         """
         try:
             await self._set(
@@ -229,12 +226,7 @@ class UserRepository:
         )
 
     async def set_roles(self, user_id: int, wanted: AbstractSet[RoleName]) -> None:
-        """Give a user exactly these roles.
-
-        Raises
-        ------
-        UnknownRoleError
-        """
+        """Give a user exactly these roles, or raise `UnknownRoleError`."""
         await self._connection.execute(
             delete(user_roles).where(user_roles.c.user_id == user_id)
         )

@@ -46,9 +46,7 @@ class Departures:
         Signing in before that keeps it. Without a grace it is deleted immediately,
         unless its former address may still restore it.
 
-        Raises
-        ------
-        UserNotFoundError, LastAdminError, TooManyAttemptsError
+        Raises `UserNotFoundError`, `LastAdminError` or `TooManyAttemptsError`.
         """
         await self._reserve_letter(caller)
 

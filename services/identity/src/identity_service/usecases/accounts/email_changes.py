@@ -67,13 +67,10 @@ class EmailChanges:
     async def ask(self, caller: Caller, untrusted_email: str) -> None:
         """Mail a link to the address that the caller wants to have.
 
-        Raises
-        ------
-        NotOfferedError, InvalidEmailError, TooManyAttemptsError
-        UserNotFoundError
-            They, or their session, ended meanwhile.
-        InvalidUsernameError
-            The caller's name is their present address, which another user may take.
+        Raises `NotOfferedError`, `InvalidEmailError`, `TooManyAttemptsError`;
+        `UserNotFoundError`: they, or their session, ended meanwhile;
+        `InvalidUsernameError`: the caller's name is their present address, which
+        another user may take.
         """
         self._outbox.require_server()
         email = EmailAddress.parse(untrusted_email)
@@ -103,9 +100,7 @@ class EmailChanges:
     async def confirm(self, untrusted_token: str, device: Device) -> None:
         """Give the user the address, and mail to the old one how to undo it.
 
-        Raises
-        ------
-        OneTimeTokenRefusedError, TooManyAttemptsError
+        Raises `OneTimeTokenRefusedError` or `TooManyAttemptsError`.
         """
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
@@ -129,9 +124,7 @@ async def set_address(
 ) -> None:
     """Give a user the address that a token of theirs was mailed for, as confirmed.
 
-    Raises
-    ------
-    EmailTakenError
+    Raises `EmailTakenError`.
     """
     email = EmailAddress(token.email, token.email_key)
     await unit.users.rename(user, _name_of(user), email, now, email_verified_at=now)

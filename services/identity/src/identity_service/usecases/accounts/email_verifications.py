@@ -59,9 +59,7 @@ class EmailVerifications:
         The name is reserved meanwhile. If the address has an account, only the mail
         says so: the client does not learn it, now or later.
 
-        Raises
-        ------
-        UsernameTakenError
+        Raises `UsernameTakenError`.
         """
         token, made = make_token()
         now = self._clock()
@@ -124,12 +122,8 @@ class EmailVerifications:
     async def confirm(self, untrusted_token: str, device: Device) -> None:
         """Verify an address; where a sign-up waits for it, create the user.
 
-        Raises
-        ------
-        OneTimeTokenRefusedError
-            It has expired, or the address has become another user's meanwhile.
-        UsernameTakenError
-        TooManyAttemptsError
+        Raises `OneTimeTokenRefusedError`: it has expired, or the address has become
+        another user's meanwhile; `UsernameTakenError`; `TooManyAttemptsError`.
         """
         presented = await self._token_uses.present(untrusted_token, device)
 

@@ -55,11 +55,8 @@ class Invitations:
     async def invite(self, wanted: WantedUser, caller: Caller) -> User:
         """Create a user, and mail them a link to choose a password.
 
-        Raises
-        ------
-        NotOfferedError
-        InvalidUsernameError, UsernameTakenError, EmailTakenError, UnknownRoleError,
-        HashingBusyError
+        Raises `NotOfferedError`, `InvalidUsernameError`, `UsernameTakenError`,
+        `EmailTakenError`, `UnknownRoleError` or `HashingBusyError`.
         """
         self._outbox.require_server()
         unknown = secrets.token_urlsafe(_PASSWORD_BYTES)
@@ -68,10 +65,8 @@ class Invitations:
     async def create(self, wanted: WantedUser, caller: Caller) -> tuple[User, str]:
         """Create a user; return a password that they must change when they sign in.
 
-        Raises
-        ------
-        InvalidUsernameError, UsernameTakenError, EmailTakenError, UnknownRoleError,
-        HashingBusyError
+        Raises `InvalidUsernameError`, `UsernameTakenError`, `EmailTakenError`,
+        `UnknownRoleError` or `HashingBusyError`.
         """
         password = secrets.token_urlsafe(_PASSWORD_BYTES)
         user = await self._create(wanted, caller, password, is_invited=False)

@@ -54,9 +54,7 @@ class PasswordLetters:
     async def send(self, user_id: int, caller: Caller) -> None:
         """Mail a token to a user, because an administrator wants it.
 
-        Raises
-        ------
-        UserNotFoundError, NotOfferedError
+        Raises `UserNotFoundError` or `NotOfferedError`.
         """
         self._outbox.require_server()
 

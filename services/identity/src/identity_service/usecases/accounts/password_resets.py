@@ -64,13 +64,8 @@ class PasswordResets:
 
         The holder of the token has the mailbox, so the address counts as verified.
 
-        Raises
-        ------
-        OneTimeTokenRefusedError
-        WeakPasswordError
-            The token stays good.
-        TooManyAttemptsError, HashingBusyError
-            Not now.
+        Raises `OneTimeTokenRefusedError`; `WeakPasswordError`: the token stays good;
+        `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
         presented = read_token(untrusted_token)
         if presented is None:
@@ -98,9 +93,7 @@ class PasswordResets:
     async def set_temporary(self, username: str, password: str) -> None:
         """Give a user a password of the operator's, to be changed at the next sign-in.
 
-        Raises
-        ------
-        UserNotFoundError, WeakPasswordError
+        Raises `UserNotFoundError` or `WeakPasswordError`.
         """
         key = Username.key_of(username)
         user = await self._database.read(

@@ -46,9 +46,7 @@ class PersonalDataExports:
     async def export(self, caller: Caller) -> PersonalData:
         """Return all data about the caller, and record the export.
 
-        Raises
-        ------
-        UserNotFoundError, TooManyAttemptsError
+        Raises `UserNotFoundError` or `TooManyAttemptsError`.
         """
         user_id = caller.user_id
         await self._throttle.reserve_export(user_id)

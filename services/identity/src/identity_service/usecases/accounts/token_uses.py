@@ -38,9 +38,7 @@ class TokenUses:
     async def present(self, untrusted_token: str, device: Device) -> OneTimeToken:
         """Return the presented token once the attempt has been counted.
 
-        Raises
-        ------
-        OneTimeTokenRefusedError, TooManyAttemptsError
+        Raises `OneTimeTokenRefusedError` or `TooManyAttemptsError`.
         """
         presented = read_token(untrusted_token)
         if presented is None:
@@ -68,9 +66,7 @@ class TokenUses:
     ) -> None:
         """Spend a valid token and make the change.
 
-        Raises
-        ------
-        OneTimeTokenRefusedError
+        Raises `OneTimeTokenRefusedError`.
         """
 
         async def work(unit: Repositories) -> bool:

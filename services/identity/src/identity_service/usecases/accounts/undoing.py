@@ -62,9 +62,7 @@ class Undoing:
         Second factors added since are removed too, because the mails that announced
         them went to the other address. So are tokens that undo later changes.
 
-        Raises
-        ------
-        OneTimeTokenRefusedError, TooManyAttemptsError, HashingBusyError
+        Raises `OneTimeTokenRefusedError`, `TooManyAttemptsError` or `HashingBusyError`.
         """
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
@@ -81,9 +79,7 @@ class Undoing:
         Recovery codes are removed in any case, since the attacker may have seen them.
         Removed factors are not restored; their owner adds them again.
 
-        Raises
-        ------
-        OneTimeTokenRefusedError, TooManyAttemptsError, HashingBusyError
+        Raises `OneTimeTokenRefusedError`, `TooManyAttemptsError` or `HashingBusyError`.
         """
         await self._undo(
             untrusted_token, Purpose.FACTOR_CHANGE_UNDO, device, _remove_added_factor

@@ -68,9 +68,7 @@ class Passkeys:
     async def options(self, caller: Caller) -> dict[str, Any]:
         """Return what the caller's browser makes a passkey by.
 
-        Raises
-        ------
-        TooManyPasskeysError, TooManyAttemptsError
+        Raises `TooManyPasskeysError` or `TooManyAttemptsError`.
         """
         await self._throttle.reserve_change(caller.user_id)
 
@@ -95,12 +93,8 @@ class Passkeys:
         Return it, and recovery codes if it is the first factor: they are shown once.
         Then the caller's other sessions end.
 
-        Raises
-        ------
-        WrongProofError
-            What the browser brought is not to be trusted, or served before; or the
-            session has ended meanwhile.
-        TooManyAttemptsError
+        Raises `WrongProofError`: what the browser brought is not to be trusted, or
+        served before; or the session has ended meanwhile; `TooManyAttemptsError`.
         """
         await self._throttle.reserve_change(caller.user_id)
         try:
@@ -149,9 +143,7 @@ class Passkeys:
     async def rename(self, caller: Caller, passkey_id: str, name: str) -> Passkey:
         """Name a passkey of the caller's, and return it.
 
-        Raises
-        ------
-        FactorNotFoundError, TooManyAttemptsError
+        Raises `FactorNotFoundError` or `TooManyAttemptsError`.
         """
         await self._throttle.reserve_change(caller.user_id)
 
@@ -171,9 +163,7 @@ class Passkeys:
     async def remove(self, caller: Caller, passkey_id: str) -> None:
         """Remove a passkey of the caller's.
 
-        Raises
-        ------
-        FactorNotFoundError, TooManyAttemptsError
+        Raises `FactorNotFoundError` or `TooManyAttemptsError`.
         """
         await self._throttle.reserve_change(caller.user_id)
 
@@ -226,12 +216,8 @@ class PasskeySignIns:
     ) -> tuple[User, TokenPair]:
         """Begin a session by a passkey on a device that verified its user.
 
-        Raises
-        ------
-        InvalidCredentialsError
-            What the browser brought is not to be trusted, or served before.
-        TooManyAttemptsError
-            Not now.
+        Raises `InvalidCredentialsError`: what the browser brought is not to be trusted,
+        or served before; `TooManyAttemptsError`: not now.
         """
         reservation = await self._throttle.reserve_of_nobody(device.address)
         try:
@@ -252,9 +238,7 @@ class PasskeySignIns:
     async def _user_of(self, use: Use, user_handle: str | None) -> User:
         """Return whose passkey was used, if that is who the device says it is.
 
-        Raises
-        ------
-        CeremonyRefusedError
+        Raises `CeremonyRefusedError`.
         """
         if not use.is_user_verified:
             raise CeremonyRefusedError("the device has not verified its user")

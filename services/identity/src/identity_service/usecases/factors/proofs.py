@@ -99,12 +99,7 @@ class FactorProofs:
             return None
 
     async def use_of(self, untrusted: Mapping[str, Any]) -> Use:
-        """Return which passkey was used.
-
-        Raises
-        ------
-        CeremonyRefusedError
-        """
+        """Return which passkey was used, or raise `CeremonyRefusedError`."""
         passkey_id = untrusted_passkey_id(untrusted)
         passkey = await self._database.read(lambda unit: unit.passkeys.get(passkey_id))
         if passkey is None:

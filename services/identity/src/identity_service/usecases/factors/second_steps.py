@@ -168,12 +168,8 @@ class SecondSteps:
     ) -> tuple[User, TokenPair]:
         """Begin the session of a sign-in whose first step had this challenge.
 
-        Raises
-        ------
-        InvalidCredentialsError
-            The first step or the second was wrong, too long ago, or is spent.
-        TooManyAttemptsError
-            Not now.
+        Raises `InvalidCredentialsError`: the first step or the second was wrong, too
+        long ago, or is spent; `TooManyAttemptsError`: not now.
         """
         challenge = self._open(untrusted_challenge)
         if challenge is None:

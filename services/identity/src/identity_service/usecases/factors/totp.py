@@ -71,11 +71,7 @@ class TotpEnrolment:
     async def begin(self, caller: Caller) -> NewTotp:
         """Return a new secret for the caller's app, which a code has to confirm.
 
-        Raises
-        ------
-        TotpPresentError
-            They have an app already.
-        TooManyAttemptsError
+        Raises `TotpPresentError`: they have an app already; `TooManyAttemptsError`.
         """
         await self._throttle.reserve_change(caller.user_id)
         user_id, secret = caller.user_id, totp.new_secret()
@@ -107,12 +103,8 @@ class TotpEnrolment:
         The caller's session counts as one with two factors from now on. If it is the
         first factor, the others end.
 
-        Raises
-        ------
-        WrongProofError
-            The code is wrong, or there is nothing to confirm.
-        TooManyAttemptsError
-            Not now.
+        Raises `WrongProofError`: the code is wrong, or there is nothing to confirm;
+        `TooManyAttemptsError`: not now.
         """
         user_id = caller.user_id
         user = await self._database.read(lambda unit: unit.users.get(user_id))
@@ -151,9 +143,7 @@ class TotpEnrolment:
     async def remove(self, caller: Caller) -> None:
         """Remove the caller's authenticator app.
 
-        Raises
-        ------
-        FactorNotFoundError, TooManyAttemptsError
+        Raises `FactorNotFoundError` or `TooManyAttemptsError`.
         """
         await self._throttle.reserve_change(caller.user_id)
 
@@ -172,11 +162,8 @@ class TotpEnrolment:
     async def renew_recovery_codes(self, caller: Caller) -> list[str]:
         """Give the caller new recovery codes in place of those they had, once.
 
-        Raises
-        ------
-        FactorNotFoundError
-            They have no factor that the codes could stand in for.
-        TooManyAttemptsError
+        Raises `FactorNotFoundError`: they have no factor that the codes could stand in
+        for; `TooManyAttemptsError`.
         """
         await self._throttle.reserve_change(caller.user_id)
 

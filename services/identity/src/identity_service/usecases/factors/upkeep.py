@@ -38,9 +38,7 @@ class FactorUpkeep:
     async def reset(self, username: str) -> int:
         """Remove all second factors of a user, whose sessions end; return how many.
 
-        Raises
-        ------
-        UserNotFoundError
+        Raises `UserNotFoundError`.
         """
         key = Username.key_of(username)
 
@@ -72,10 +70,7 @@ class FactorUpkeep:
     async def reseal(self) -> int:
         """Reseal secrets that are not sealed by the first key; return how many.
 
-        Raises
-        ------
-        SecretsUnopenedError
-            Some do not open; the others are done.
+        Raises `SecretsUnopenedError`: some do not open; the others are done.
         """
         resealed, unopened, after = 0, 0, 0
         while batch := await self._database.read(partial(_secrets_after, after)):

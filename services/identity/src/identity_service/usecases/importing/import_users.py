@@ -100,10 +100,8 @@ async def import_users(
     ``roles`` are those that exist here. ``progress`` is called after each batch, with
     the report so far.
 
-    Raises
-    ------
-    DatabaseUnavailableError
-        Either database is away. Run it again: nothing is done twice.
+    Raises `DatabaseUnavailableError`: either database is away. Run it again: nothing is
+    done twice.
     """
     start = after_id or None  # ids below 1 are reported, too
     total = await source.count(after_id=start)

@@ -108,12 +108,8 @@ class KeyRotation:
     async def rotate(self) -> str:
         """Let the next key sign before its time; return its kid.
 
-        Raises
-        ------
-        KeyTooNewError
-            Verifiers may not have it yet.
-        KeysUnopenedError
-            The active key or the next does not open: nothing is changed.
+        Raises `KeyTooNewError`: verifiers may not have it yet; `KeysUnopenedError`: the
+        active key or the next does not open: nothing is changed.
         """
         records = await self._keys.refresh()
         active, following = in_slot(records)
@@ -133,11 +129,8 @@ class KeyRotation:
         JWKS again. The next key signs now, however new; if it does not open, a key
         that nobody knows yet does, sealed as the active one is.
 
-        Raises
-        ------
-        KeysUnopenedError
-            Neither opens: nothing is changed, unless ``replaces_unopened``, which is
-            for key-encryption keys that are lost for good.
+        Raises `KeysUnopenedError`: neither opens: nothing is changed, unless
+        ``replaces_unopened``, which is for key-encryption keys that are lost for good.
         """
         return await retried(
             partial(self._withdraw, replaces_unopened=replaces_unopened),

@@ -46,10 +46,7 @@ async def reseal_keys(
 
     Returns how many were.
 
-    Raises
-    ------
-    KeysUnopenedError
-        Some do not open; the others are done.
+    Raises `KeysUnopenedError`: some do not open; the others are done.
     """
     resealed, unopened = 0, list[str]()
     for record in records:

@@ -101,12 +101,8 @@ class SigningKeys:
         If the database has not confirmed it for a while, it is asked first: no process
         signs with a key that another has retired long ago.
 
-        Raises
-        ------
-        SigningKeyUnavailableError
-            There is none, or it does not open.
-        DatabaseUnavailableError
-            It can't be confirmed.
+        Raises `SigningKeyUnavailableError`: there is none, or it does not open;
+        `DatabaseUnavailableError`: it can't be confirmed.
         """
         snapshot = self._snapshot
         if snapshot is None or self._lag(snapshot) > self._schedule.confirmation:
@@ -129,10 +125,7 @@ class SigningKeys:
     def jwks(self) -> Jwks:
         """Return the published keys from memory, even if the database is unavailable.
 
-        Raises
-        ------
-        SigningKeyUnavailableError
-            None have been read yet.
+        Raises `SigningKeyUnavailableError`: none have been read yet.
         """
         snapshot = self._snapshot
         if snapshot is None or not snapshot.verification_keys:

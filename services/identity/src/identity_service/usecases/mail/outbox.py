@@ -94,12 +94,8 @@ class Outbox:
     def unseal(self, stored: StoredLetter) -> Letter:
         """Return the letter.
 
-        Raises
-        ------
-        SealBrokenError
-            No key-encryption key opens it.
-        ValueError
-            A later version wrote it: this one knows no such kind.
+        Raises `SealBrokenError`: no key-encryption key opens it; `ValueError`: a later
+        version wrote it: this one knows no such kind.
         """
         opened = self._sealer.open(stored.sealed, _place(stored.id, stored.kind))
         content = json.loads(opened)

@@ -46,13 +46,8 @@ class MailRequests:
     ) -> None:
         """Request a mail to an address, which is sent if an account has it.
 
-        Raises
-        ------
-        NotOfferedError
-        InvalidEmailError
-            This cannot be an e-mail address.
-        TooManyAttemptsError
-            For this address, from this source, or in all.
+        Raises `NotOfferedError`; `InvalidEmailError`: this cannot be an e-mail address;
+        `TooManyAttemptsError`: for this address, from this source, or in all.
         """
         self._outbox.require_server()
         if kind not in self._offered:

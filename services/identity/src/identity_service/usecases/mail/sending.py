@@ -103,10 +103,7 @@ class MailSender:
     async def once(self) -> bool:
         """Handle some requests and send some letters; return whether there were any.
 
-        Raises
-        ------
-        MailServerUnavailableError
-        DatabaseUnavailableError
+        Raises `MailServerUnavailableError` or `DatabaseUnavailableError`.
         """
         await self._count()
         now = self._clock()
