@@ -47,7 +47,7 @@ from tests.support.identity import (
 )
 from tests.support.missing import skip_missing
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.storage import tables
 
 USER: Final = "identity"
@@ -141,7 +141,7 @@ class History:
         async with connected(url) as engine, engine.connect() as connection:
             everybody = await connection.scalars(select(tables.users.c.id))
             assert sorted(everybody) == sorted(await connection.scalars(with_role))
-        composed = compose(identity_settings(url), CollectorRegistry())
+        composed = Services(identity_settings(url), CollectorRegistry())
         verification = await composed.audit.verify()
         await composed.close()
         assert verification.broken_at is None

@@ -20,7 +20,7 @@ from tests.support.identity import (
     running_identity,
 )
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.search import search_words
 from identity_service.storage import tables
 from service_kit.clock import utc_now
@@ -185,7 +185,7 @@ async def test_pruning_keeps_up_with_sign_ins(
             await insert_all(connection, tables.sessions, rows)
         async with engine.connect() as connection:
             before = await connection.scalar(count)
-        services = compose(identity_settings(database_url), CollectorRegistry())
+        services = Services(identity_settings(database_url), CollectorRegistry())
         try:
             began_at = time.monotonic()
             done = await services.housekeeping.once()

@@ -26,7 +26,7 @@ from tests.support.identity import (
 )
 from tests.support.missing import skip_missing
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.mail import MailRequest, MailRequestKind
 
 Restore = Callable[[], None]
@@ -121,9 +121,9 @@ class Names:
 
 
 async def withdraw_key(url: str) -> None:
-    composed = compose(identity_settings(url), CollectorRegistry())
+    composed = Services(identity_settings(url), CollectorRegistry())
     try:
-        await composed.key_rotation.withdraw()
+        await composed.tokens.key_rotation.withdraw()
     finally:
         await composed.close()
 
@@ -223,7 +223,7 @@ async def test_nobody_is_deleted_by_a_date_of_the_past(url: str) -> None:
     said = await asyncio.to_thread(after_restore, url)
 
     assert "accounts that are to be deleted, 14 days from now: 1" in said
-    composed = compose(brief, CollectorRegistry())
+    composed = Services(brief, CollectorRegistry())
     try:
         assert await composed.accounts.departures.prune() == 0
     finally:
@@ -239,7 +239,7 @@ async def test_mail_is_forgotten_a_bounded_number_at_a_time(url: str) -> None:
         language="en",
         address="192.0.2.1",
     )
-    composed = compose(identity_settings(url), CollectorRegistry())
+    composed = Services(identity_settings(url), CollectorRegistry())
     try:
         for _ in range(5):
             await composed.database.write(

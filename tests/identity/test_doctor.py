@@ -16,7 +16,7 @@ from tests.support.identity import (
     random_key,
 )
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.diagnosis.database import examine_database, privileges
 from identity_service.diagnosis.doctor import diagnose
 from identity_service.diagnosis.issuer import examine_issuer
@@ -38,7 +38,7 @@ async def lines(findings: AsyncIterator[Finding]) -> list[str]:
 
 @asynccontextmanager
 async def composed(settings: Settings) -> AsyncIterator[Services]:
-    services = compose(settings, CollectorRegistry())
+    services = Services(settings, CollectorRegistry())
     try:
         yield services
     finally:

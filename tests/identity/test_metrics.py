@@ -14,7 +14,7 @@ from tests.support.database import SERVERS
 from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
 from tests.support.ports import free_ports
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.domain.errors import (
     DatabaseUnavailableError,
     InvalidCredentialsError,
@@ -54,7 +54,7 @@ async def identity(database_url: str) -> AsyncIterator[Identity]:
     )
     await give_signing_keys(settings)
     registry = CollectorRegistry()
-    services = compose(settings, registry)
+    services = Services(settings, registry)
     alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
     await services.sign_ups.sign_up(alice, HERE)
     yield Identity(services, registry)
@@ -78,7 +78,7 @@ async def test_refresh_tokens_are_counted_by_what_became_of_them(
     identity: Identity,
 ) -> None:
     _, pair = await identity.services.sign_ins.sign_in("alice", PASSWORD, HERE)
-    refresh = identity.services.refreshes.refresh
+    refresh = identity.services.tokens.refreshes.refresh
     await refresh(pair.refresh_token, HERE)
     with pytest.raises(RefreshTokenReusedError):
         await refresh(pair.refresh_token, HERE)
@@ -114,7 +114,7 @@ async def test_a_throttle_that_counts_alone_shows(database_url: str) -> None:
         IDENTITY_THROTTLE="on",
         IDENTITY_THROTTLE_URL=f"valkey://127.0.0.1:{closed}",
     )
-    services = compose(settings, registry)
+    services = Services(settings, registry)
     counted = Identity(services, registry)
     assert counted.value("throttle_fallbacks_total") == 0
     with pytest.raises(InvalidCredentialsError):
@@ -242,7 +242,7 @@ async def test_looks_at_leaked_passwords_are_counted(database_url: str) -> None:
     mirror = f"http://127.0.0.1:{closed}/range"
     registry = CollectorRegistry()
     settings = identity_settings(database_url, IDENTITY_BREACHED_PASSWORDS_URL=mirror)
-    services = compose(settings, registry)
+    services = Services(settings, registry)
     looks = partial(
         Identity(services, registry).value, "breached_password_lookups_total"
     )
@@ -269,8 +269,8 @@ async def test_the_age_of_a_chore_and_the_end_of_a_list_show(
 ) -> None:
     services = identity.services
     await services.sign_ins.sign_in("alice", PASSWORD, HERE)
-    (uri,) = await services.status_lists.uris()
-    await services.status_lists.get(uri.rpartition("/")[2])
+    (uri,) = await services.tokens.status_lists.uris()
+    await services.tokens.status_lists.get(uri.rpartition("/")[2])
 
     left = identity.value("status_list_expiry_seconds")
     assert 0 < left <= services.settings.access_token_lifetime.total_seconds()
@@ -279,7 +279,7 @@ async def test_the_age_of_a_chore_and_the_end_of_a_list_show(
 
 async def test_status_tells_the_state_and_no_secret(identity: Identity) -> None:
     services = identity.services
-    await services.keys.refresh()
+    await services.tokens.keys.refresh()
 
     status = await status_of(services)
 
@@ -294,7 +294,7 @@ async def test_status_tells_the_state_and_no_secret(identity: Identity) -> None:
 
 
 async def test_status_says_why_the_database_does_not_answer() -> None:
-    absent = compose(
+    absent = Services(
         identity_settings("mysql+asyncmy://x:hidden@127.0.0.1:1/x"),
         CollectorRegistry(),
     )

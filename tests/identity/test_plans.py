@@ -10,7 +10,7 @@ from tests.support.identity import identity_settings
 from tests.support.operator import Operator
 
 from identity_service import commands
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.errors import RoleNotFoundError
 from identity_service.domain.roles import Role
 from identity_service.plans import CLIENTS, PlanFileError, read_wanted
@@ -44,7 +44,7 @@ class Identity:
         return code, said
 
     async def roles(self) -> dict[str, str]:
-        services = compose(self.settings, CollectorRegistry())
+        services = Services(self.settings, CollectorRegistry())
         try:
             return {each.name: each.description for each in await services.roles.all()}
         finally:
@@ -185,7 +185,7 @@ async def test_an_unusable_file_ends_the_command_with_2(tmp_path: Path) -> None:
 async def test_a_role_is_described_anew_even_with_the_same_words(
     database_url: str,
 ) -> None:
-    services = compose(identity_settings(database_url), CollectorRegistry())
+    services = Services(identity_settings(database_url), CollectorRegistry())
     role = Role.parse("moderator", "May moderate")
     try:
         for _ in range(2):

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.tokens import private_key
 
 from identity_service.app import create_app
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.security.key_material import SigningKey
 from identity_service.security.keyrings import Sealer
 from identity_service.settings import Settings
@@ -218,11 +218,10 @@ async def give_signing_keys(settings: Settings) -> None:
 
     They are made once a run, because making one takes long.
     """
-    composed = compose(settings, CollectorRegistry())
+    composed = Services(settings, CollectorRegistry())
     rotation = KeyRotation(
         composed.database,
-        composed.audit,
-        composed.keys,
+        composed.tokens.keys,
         sealer=Sealer(settings.key_encryption_keys),
         schedule=settings.key_schedule,
         clock=utc_now,
@@ -237,7 +236,7 @@ async def create_admin(
     database_url: str, username: str = "boss", *, temporary: bool = False
 ) -> None:
     """Create an administrator, as the command does."""
-    composed = compose(identity_settings(database_url), CollectorRegistry())
+    composed = Services(identity_settings(database_url), CollectorRegistry())
     try:
         await composed.sign_ups.create_admin(
             username, f"{username}@example.test", PASSWORD, temporary=temporary

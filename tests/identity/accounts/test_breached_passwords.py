@@ -21,7 +21,7 @@ from tests.support.identity import (
 )
 from tests.support.mail_server import MailServer, running_mail_server
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.errors import InvalidFieldsError
 from identity_service.domain.passwords import WeakPasswordError
 from identity_service.settings import Settings
@@ -119,7 +119,7 @@ async def test_at_an_invitation(there: Setting, database_url: str) -> None:
 
 
 async def test_at_commands(there: Setting) -> None:
-    services = compose(there.settings, CollectorRegistry())
+    services = Services(there.settings, CollectorRegistry())
     try:
         with pytest.raises(InvalidFieldsError, match="leak"):
             await services.sign_ups.create_admin(

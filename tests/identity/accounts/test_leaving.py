@@ -13,7 +13,7 @@ from tests.support.identity import (
     running_identity,
 )
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.storage.repositories import Repositories
 
 
@@ -22,7 +22,7 @@ async def leave(identity: IdentityClient, access_token: str) -> Answer:
 
 
 async def prune(database_url: str, clock: MovableClock) -> int:
-    services = compose(
+    services = Services(
         identity_settings(database_url), CollectorRegistry(), clock=clock
     )
     try:
@@ -77,7 +77,7 @@ async def test_who_signs_in_while_accounts_are_deleted_keeps_theirs(
         is_kept.set()
         await asyncio.sleep(0.3)
 
-    services = compose(
+    services = Services(
         identity_settings(database_url), CollectorRegistry(), clock=clock
     )
     try:

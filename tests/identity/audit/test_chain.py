@@ -25,15 +25,22 @@ def still_clock() -> ManualClock:
 
 
 @pytest.fixture
-async def audit(database_url: str, still_clock: ManualClock) -> AsyncIterator[Audit]:
+async def database(
+    database_url: str, still_clock: ManualClock
+) -> AsyncIterator[Database]:
     engine = create_engine(database_url, pool_size=8)
-    yield Audit(Database(engine), still_clock, retention=RETENTION)
+    yield Database(engine, still_clock)
     await engine.dispose()
 
 
-async def record(audit: Audit, count: int, **members: Any) -> None:  # noqa: ANN401
+@pytest.fixture
+def audit(database: Database, still_clock: ManualClock) -> Audit:
+    return Audit(database, still_clock, retention=RETENTION)
+
+
+async def record(database: Database, count: int, **members: Any) -> None:  # noqa: ANN401
     for _ in range(count):
-        await audit.record(AuditEvent(action=Action.SIGNED_IN, **members))
+        await database.record(AuditEvent(action=Action.SIGNED_IN, **members))
 
 
 async def tamper(url: str, *statements: Update | Delete) -> None:
@@ -42,10 +49,10 @@ async def tamper(url: str, *statements: Update | Delete) -> None:
             await connection.execute(statement)
 
 
-async def test_unbroken_chain_verifies(audit: Audit) -> None:
+async def test_unbroken_chain_verifies(database: Database, audit: Audit) -> None:
     assert (await audit.verify()).broken_at is None
 
-    await record(audit, 5, actor_id=1, details={"n": 1})
+    await record(database, 5, actor_id=1, details={"n": 1})
     verification = await audit.verify()
 
     assert (verification.records, verification.broken_at) == (5, None)
@@ -53,11 +60,11 @@ async def test_unbroken_chain_verifies(audit: Audit) -> None:
 
 
 async def test_chain_does_not_fork_when_many_append_at_once(
-    audit: Audit, database_url: str, still_clock: ManualClock
+    database: Database, audit: Audit, database_url: str, still_clock: ManualClock
 ) -> None:
     engine = create_engine(database_url, pool_size=8)
-    other = Audit(Database(engine), still_clock, retention=RETENTION)
-    await asyncio.gather(*(record(each, 5) for each in (audit, other) * 4))
+    other = Database(engine, still_clock)
+    await asyncio.gather(*(record(each, 5) for each in (database, other) * 4))
     await engine.dispose()
 
     verification = await audit.verify()
@@ -106,15 +113,17 @@ EVENT = audit_events.c
     ],
 )
 async def test_first_broken_link_is_found(
+    database: Database,
     audit: Audit,
     database_url: str,
     still_clock: ManualClock,
+    *,
     statement: Update | Delete,
     broken_at: int,
 ) -> None:
     still_clock.advance(timedelta(seconds=1))
     await record(
-        audit, 5, actor_id=1, subject_id=1, address="192.0.2.1", details={"n": 1}
+        database, 5, actor_id=1, subject_id=1, address="192.0.2.1", details={"n": 1}
     )
     await tamper(database_url, statement)
 
@@ -122,9 +131,9 @@ async def test_first_broken_link_is_found(
 
 
 async def test_event_that_was_slipped_in_is_found(
-    audit: Audit, database_url: str
+    database: Database, audit: Audit, database_url: str
 ) -> None:
-    await record(audit, 3)
+    await record(database, 3)
     last = (await audit.search(AuditQuery(limit=1)))[0]
     forged = {name: getattr(last, name) for name in type(last).__slots__}
     await tamper(
@@ -138,26 +147,25 @@ async def test_event_falls_with_the_transaction_it_tells_of(
     audit: Audit, database_url: str, still_clock: ManualClock
 ) -> None:
     engine = create_engine(database_url, pool_size=1)
-    database = Database(engine)
+    database = Database(engine, still_clock)
 
     async def failing(unit: Repositories) -> None:
-        await audit.append(unit, AuditEvent(action=Action.SIGNED_IN))
+        unit.audit.append(AuditEvent(action=Action.SIGNED_IN))
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         await database.write(failing)
     await engine.dispose()
-    del still_clock
 
     assert (await audit.verify()).records == 0
 
 
 async def test_retention_prunes_the_oldest_and_the_rest_still_verifies(
-    audit: Audit, still_clock: ManualClock, database_url: str
+    database: Database, audit: Audit, still_clock: ManualClock, database_url: str
 ) -> None:
-    await record(audit, 3)
+    await record(database, 3)
     still_clock.advance(RETENTION)
-    await record(audit, 2)
+    await record(database, 2)
     assert await audit.prune() == 0
     still_clock.advance(timedelta(seconds=1))
     assert await audit.prune() == 3
@@ -166,7 +174,7 @@ async def test_retention_prunes_the_oldest_and_the_rest_still_verifies(
 
     still_clock.advance(RETENTION)
     assert await audit.prune() == 2
-    await record(audit, 1)
+    await record(database, 1)
     verification = await audit.verify()
     assert (verification.records, verification.broken_at) == (1, None)
     async with connected(database_url) as engine, engine.connect() as connection:
@@ -174,15 +182,15 @@ async def test_retention_prunes_the_oldest_and_the_rest_still_verifies(
 
 
 async def test_event_from_the_future_goes_with_those_after_it(
-    audit: Audit, still_clock: ManualClock
+    database: Database, audit: Audit, still_clock: ManualClock
 ) -> None:
-    await record(audit, 1)
+    await record(database, 1)
     still_clock.advance(3 * RETENTION)
-    await record(audit, 1)
+    await record(database, 1)
     still_clock.advance(-3 * RETENTION)
-    await record(audit, 1)
+    await record(database, 1)
     still_clock.advance(RETENTION + timedelta(seconds=1))
-    await record(audit, 1)
+    await record(database, 1)
 
     assert await audit.prune() == 3
     verification = await audit.verify()
@@ -194,9 +202,9 @@ async def test_empty_log_is_not_behind(audit: Audit) -> None:
 
 
 async def test_pruning_does_a_bounded_part_of_the_work(
-    audit: Audit, still_clock: ManualClock, database_url: str
+    database: Database, audit: Audit, still_clock: ManualClock, database_url: str
 ) -> None:
-    await record(audit, 3)
+    await record(database, 3)
     async with connected(database_url) as engine, engine.begin() as connection:
         rows = await connection.execute(select(audit_events).where(EVENT.id == 3))
         row = rows.one()._asdict()
@@ -212,8 +220,10 @@ async def test_pruning_does_a_bounded_part_of_the_work(
     ["a\r\nb", "\x1b[2J", "\0", "\ud800", "\u202e", "x" * 5000, '"}', "\u2028"],
     ids=["CRLF", "ANSI", "NUL", "surrogate", "bidi", "long", "JSON", "separator"],
 )
-async def test_text_of_strangers_forges_nothing(audit: Audit, text: str) -> None:
-    await record(audit, 1, details={"username": text})
+async def test_text_of_strangers_forges_nothing(
+    database: Database, audit: Audit, text: str
+) -> None:
+    await record(database, 1, details={"username": text})
 
     stored = (await audit.search(AuditQuery(limit=1)))[0].details
 

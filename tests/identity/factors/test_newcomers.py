@@ -10,7 +10,7 @@ from tests.support.identity import (
     running_identity,
 )
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.errors import (
     InvalidCredentialsError,
     SecondFactorRequiredError,
@@ -34,7 +34,7 @@ async def test_p8_an_owner_under_attack_does_both_steps_in_one_place_of_a_newcom
     async with running_identity(identity_settings(database_url), clock=clock) as client:
         alice = await enrolled(client, clock)
     seconds = 0.0
-    services = compose(
+    services = Services(
         identity_settings(database_url, IDENTITY_THROTTLE="on"),
         CollectorRegistry(),
         clock=clock,

@@ -11,7 +11,7 @@ from tests.support.authenticators import Authenticator
 from tests.support.factors import PASSKEYS, enrolled
 from tests.support.identity import IdentityClient, MovableClock, identity_settings
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.errors import WrongProofError
 from identity_service.domain.sessions import Caller, Device
@@ -24,7 +24,7 @@ DEVICE = Device("test", "127.0.0.1")
 @pytest.fixture
 async def services(database_url: str, clock: MovableClock) -> AsyncIterator[Services]:
     """Return another replica, without HTTP before it."""
-    made = compose(identity_settings(database_url), CollectorRegistry(), clock=clock)
+    made = Services(identity_settings(database_url), CollectorRegistry(), clock=clock)
     yield made
     await made.close()
 

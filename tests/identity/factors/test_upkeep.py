@@ -19,7 +19,7 @@ from tests.support.identity import (
 )
 
 from identity_service import commands
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.errors import SecretsUnopenedError, UserNotFoundError
 from identity_service.storage.tables import (
     passkeys,
@@ -106,7 +106,7 @@ async def test_secret_whose_key_is_gone_is_told_to_the_operator(
     async with running_identity(identity_settings(database_url), clock=clock) as first:
         await enrolled(first, clock)
     lost = identity_settings(database_url, **{KEY_NAME: random_key()})
-    composed = compose(lost, CollectorRegistry(), clock=clock)
+    composed = Services(lost, CollectorRegistry(), clock=clock)
     try:
         with pytest.raises(SecretsUnopenedError, match="1 secrets"):
             await composed.factors.upkeep.reseal()
@@ -123,7 +123,7 @@ async def test_spent_challenges_go_when_they_have_expired(
         challenge = await challenge_of(identity, "alice")
         code = user.next_code(clock)
         assert (await second_step(identity, challenge, code=code)).status == 200
-    composed = compose(settings, CollectorRegistry(), clock=clock)
+    composed = Services(settings, CollectorRegistry(), clock=clock)
     counted = select(func.count()).select_from(spent_challenges)
     left = []
     for wait in (timedelta(), timedelta(minutes=11)):
@@ -138,7 +138,7 @@ async def test_spent_challenges_go_when_they_have_expired(
 
 async def test_outcomes_are_counted(database_url: str, clock: MovableClock) -> None:
     registry = CollectorRegistry()
-    composed = compose(identity_settings(database_url), registry, clock=clock)
+    composed = Services(identity_settings(database_url), registry, clock=clock)
     proofs = [
         UntrustedProof(code="000000"),
         UntrustedProof(code="aaaa-bbbb-cccc-dddd"),

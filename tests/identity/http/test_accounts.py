@@ -15,7 +15,7 @@ from tests.support.identity import (
     identity_settings,
 )
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.storage.tables import user_search_words, users
 
 
@@ -399,7 +399,7 @@ async def test_users_of_replicas_without_search_words_are_found_soon(
     await identity.sign_up("alice")
     async with connected(database_url) as engine, engine.begin() as connection:
         await connection.execute(delete(user_search_words))
-    composed = compose(identity_settings(database_url), CollectorRegistry())
+    composed = Services(identity_settings(database_url), CollectorRegistry())
     done = [await composed.housekeeping.once() for _ in range(2)]
     await composed.close()
 

@@ -33,7 +33,7 @@ from tests.support.identity import (
     until_ready,
 )
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.storage import tables
 from service_kit.health import Readiness
 
@@ -246,7 +246,7 @@ async def nothing_is_halved(url: str, names: Sequence[str]) -> None:
     async with connected(url) as engine, engine.connect() as connection:
         for users in (select(tables.users.c.username), with_role):
             assert sorted(await connection.scalars(users)) == sorted(names)
-    composed = compose(identity_settings(url), CollectorRegistry())
+    composed = Services(identity_settings(url), CollectorRegistry())
     verification = await composed.audit.verify()
     await composed.close()
     assert verification.broken_at is None

@@ -10,7 +10,7 @@ from tests.support.identity import (
     identity_settings,
 )
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.mail import MailRequestKind
 from identity_service.domain.sessions import Device
 from identity_service.storage import tables
@@ -30,7 +30,7 @@ async def test_what_is_long_over_is_forgotten_and_nothing_else(
 ) -> None:
     pair = await identity.signed_in("alice")
     await identity.sign_out(pair["refreshToken"])
-    composed = compose(
+    composed = Services(
         identity_settings(database_url), CollectorRegistry(), clock=clock
     )
 
@@ -57,7 +57,7 @@ async def test_mail_that_nobody_sends_is_not_wanted_for_ever(
     settings = identity_settings(
         database_url, IDENTITY_MAIL_URL="smtp-plain://127.0.0.1:9"
     )
-    composed = compose(settings, CollectorRegistry(), clock=clock)
+    composed = Services(settings, CollectorRegistry(), clock=clock)
     requests = composed.accounts.mail_requests
     kind = MailRequestKind.PASSWORD_RESET
     await requests.ask(kind, "alice@example.test", Device("", "192.0.2.7"))

@@ -9,7 +9,7 @@ from tests.support.database import connected
 from tests.support.factors import registered
 from tests.support.identity import IdentityClient, identity_settings
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.roles import RoleName
 from identity_service.domain.tutorial import ImportedUser
@@ -35,8 +35,8 @@ def imported(user_id: int, username: str, email: str, *roles: str) -> ImportedUs
 
 
 async def bring_over(url: str, *users: ImportedUser) -> list[Outcome]:
-    composed = compose(identity_settings(url), CollectorRegistry())
-    target = StoredImportedUsers(composed.database, audit=composed.audit, clock=utc_now)
+    composed = Services(identity_settings(url), CollectorRegistry())
+    target = StoredImportedUsers(composed.database, utc_now)
     try:
         return await target.add(users)
     finally:

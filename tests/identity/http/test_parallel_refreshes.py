@@ -20,7 +20,7 @@ from tests.support.identity import (
     running_identity,
 )
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.errors import RequestTooOldError
 from identity_service.domain.sessions import Device
 from identity_service.domain.throttling import REFRESHES_OF_SESSION
@@ -66,14 +66,14 @@ async def test_client_that_hung_up_takes_nobody_with_it(
 ) -> None:
     token = (await identity.signed_in("alice"))["refreshToken"]
     settings = identity_settings(database_url)
-    services = compose(settings, CollectorRegistry(), clock=clock)
+    services = Services(settings, CollectorRegistry(), clock=clock)
     gone = Device("test", "127.0.0.1", is_gone=lambda: True)
     here = Device("test", "127.0.0.1")
 
     try:
         first, second = await asyncio.gather(
-            services.refreshes.refresh(token, gone),
-            services.refreshes.refresh(token, here),
+            services.tokens.refreshes.refresh(token, gone),
+            services.tokens.refreshes.refresh(token, here),
             return_exceptions=True,
         )
     finally:

@@ -19,7 +19,7 @@ from tests.support.identity import (
     starting_identity,
 )
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.errors import RoleInUseError
 from identity_service.domain.roles import BUILT_IN, MOST_ROLES, Role
 from identity_service.storage.tables import audit_events, roles, user_roles
@@ -169,7 +169,7 @@ async def test_a_role_is_taken_or_removed_but_not_both(database_url: str) -> Non
     naming = identity_settings(
         database_url, IDENTITY_SELF_ASSIGNABLE_ROLES="user,editor"
     )
-    operator = compose(identity_settings(database_url), CollectorRegistry())
+    operator = Services(identity_settings(database_url), CollectorRegistry())
     editor = Role.parse(**EDITOR)
     await operator.roles.add(editor)
     outcomes = set()

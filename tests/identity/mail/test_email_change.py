@@ -17,7 +17,7 @@ from tests.support.identity import (
 )
 from tests.support.mail_server import Mail, MailServer
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import OneTimeTokenRefusedError
 from identity_service.domain.roles import USER
@@ -147,7 +147,7 @@ async def test_an_address_that_nobody_can_bring_back_is_free_for_an_import(
 ) -> None:
     """However long ago its owner signed up elsewhere."""
     await changed(identity, mail_server)
-    services = compose(settings, CollectorRegistry(), clock=clock)
+    services = Services(settings, CollectorRegistry(), clock=clock)
     carol = NewUser(
         username=Username.parse("carol"),
         email=EmailAddress.parse(OLD),
@@ -275,7 +275,7 @@ async def test_where_addresses_are_verified_none_is_just_set(
 async def test_only_a_token_that_undoes_something_costs_a_hash(
     settings: Settings,
 ) -> None:
-    services = compose(settings, CollectorRegistry())
+    services = Services(settings, CollectorRegistry())
     services.hasher.close()  # whoever asks it for a hash fails
     try:
         with pytest.raises(OneTimeTokenRefusedError):
@@ -394,7 +394,7 @@ async def test_an_account_that_a_thief_wanted_deleted_stays_once_that_is_undone(
     assert (await use(identity, "undo", undo.token)).status == 200
 
     clock.advance(timedelta(days=15))
-    services = compose(settings, CollectorRegistry(), clock=clock)
+    services = Services(settings, CollectorRegistry(), clock=clock)
     try:
         assert await services.accounts.departures.prune() == 0
     finally:
@@ -433,7 +433,7 @@ async def test_no_account_is_gone_before_a_change_after_its_farewell_is_undone(
         undo = await mail_server.next_to(OLD)
         clock.advance(timedelta(hours=2))
 
-        services = compose(settings, CollectorRegistry(), clock=clock)
+        services = Services(settings, CollectorRegistry(), clock=clock)
         try:
             while await services.accounts.departures.prune():
                 pass

@@ -20,7 +20,7 @@ from tests.support.identity import (
 from tests.support.mail_server import MailServer
 from tests.support.operator import Operator
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.usernames import Username
 from identity_service.storage.repositories import Repositories
@@ -156,7 +156,7 @@ async def test_a_name_that_is_being_taken_is_not_signed_up_with(
     identity: IdentityClient, boss: str, database_url: str, clock: MovableClock
 ) -> None:
     user_id = (await me(identity, boss))["id"]
-    services = compose(identity_settings(database_url), CollectorRegistry())
+    services = Services(identity_settings(database_url), CollectorRegistry())
     is_renamed = asyncio.Event()
 
     async def rename(unit: Repositories) -> None:

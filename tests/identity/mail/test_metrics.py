@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.identity import MovableClock, identity_settings
 from tests.support.mail_server import MailServer, running_mail_server
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.domain.mail import Letter, MailKind, MailServerUnavailableError
 from identity_service.settings import Settings
 from identity_service.usecases.mail.sending import MailSender
@@ -28,7 +28,7 @@ class Replica:
     registry: CollectorRegistry
 
     async def post(self, to: str) -> None:
-        outbox = self.services.accounts.outbox
+        outbox = self.services.outbox
         letter = Letter(
             kind=MailKind.PASSWORD_CHANGED,
             to=to,
@@ -46,7 +46,7 @@ class Replica:
 @contextlib.asynccontextmanager
 async def replica(settings: Settings, clock: MovableClock) -> AsyncIterator[Replica]:
     registry = CollectorRegistry()
-    services = compose(settings, registry, clock=clock)
+    services = Services(settings, registry, clock=clock)
     assert services.accounts.mail_sender is not None
     try:
         yield Replica(services, services.accounts.mail_sender, registry)

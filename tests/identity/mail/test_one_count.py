@@ -21,7 +21,7 @@ from tests.support.identity import (
 )
 from tests.support.mail_server import MailServer
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.domain.errors import (
     InvalidCredentialsError,
     OneTimeTokenRefusedError,
@@ -252,7 +252,7 @@ async def attacking(
     settings: Settings, clock: MovableClock, reset_token: str
 ) -> AsyncIterator[Attack]:
     attack = Attack(clock)
-    services = compose(
+    services = Services(
         settings, CollectorRegistry(), clock=clock, monotonic=attack.monotonic
     )
     attack.guesser = Guesser(services, reset_token)

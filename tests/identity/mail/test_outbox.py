@@ -15,7 +15,7 @@ from tests.support.identity import MovableClock, identity_settings, random_key
 from tests.support.mail_server import MailServer
 from tests.support.operator import Operator
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.domain.mail import (
     Letter,
     MailKind,
@@ -42,7 +42,7 @@ TO: Final = "alice@example.test"
 async def composed(
     settings: Settings, clock: MovableClock
 ) -> AsyncIterator[tuple[Services, MailSender]]:
-    services = compose(settings, CollectorRegistry(), clock=clock)
+    services = Services(settings, CollectorRegistry(), clock=clock)
     assert services.accounts.mail_sender is not None
     try:
         yield services, services.accounts.mail_sender
@@ -61,7 +61,7 @@ def letter_to(to: str) -> Letter:
 
 async def post(services: Services, to: str = TO) -> None:
     await services.database.write(
-        lambda unit: services.accounts.outbox.post(unit, letter_to(to))
+        lambda unit: services.outbox.post(unit, letter_to(to))
     )
 
 
@@ -85,7 +85,7 @@ async def test_of_several_senders_one_sends_each_letter(
             f"user{number}@example.test" for number in range(25)
         )
         assert one.sent + other.sent == 25
-        assert await services.accounts.outbox.count() == (0, 0)
+        assert await services.outbox.count() == (0, 0)
 
 
 def request_for(email_key: str) -> MailRequest:
@@ -111,7 +111,7 @@ async def test_a_request_that_cannot_be_answered_costs_no_other(
         raise RuntimeError
 
     async with composed(settings, clock) as (services, _):
-        database, accounts = services.database, services.accounts
+        database = services.database
         for name in ("older", "younger"):
             await database.write(
                 lambda unit, name=name: unit.outbox.add_request(  # type: ignore[misc]
@@ -133,7 +133,7 @@ async def test_a_request_that_cannot_be_answered_costs_no_other(
         assert settings.mail is not None
         sender = MailSender(
             database,
-            outbox=accounts.outbox,
+            outbox=services.outbox,
             handlers={MailRequestKind.PASSWORD_RESET: answer},
             deliveries=deliveries_to(settings.mail),
             writer=MessageWriter(
@@ -155,7 +155,7 @@ async def test_a_transaction_that_fails_sends_nothing(
     async with composed(settings, clock) as (services, sender):
 
         async def work(unit: Repositories) -> None:
-            await services.accounts.outbox.post(unit, letter_to(TO))
+            await services.outbox.post(unit, letter_to(TO))
             raise RuntimeError
 
         with pytest.raises(RuntimeError):
@@ -186,7 +186,7 @@ async def test_whoever_is_killed_in_sending_leaves_the_letter_to_others(
 ) -> None:
     async with composed(settings, clock) as (services, sender):
         await post(services)
-        (letter,) = await services.accounts.outbox.page(dead=False)
+        (letter,) = await services.outbox.page(dead=False)
         until = clock() + CLAIMED_FOR
         assert await services.database.write(
             lambda unit: unit.outbox.claim(letter, until)
@@ -214,7 +214,7 @@ async def test_the_operator_lists_and_resends_what_was_given_up(
         for _ in range(attempts):
             await send_all(sender)
             clock.advance(LONGEST_RETRY)
-        (dead,) = await services.accounts.outbox.page(dead=True)
+        (dead,) = await services.outbox.page(dead=True)
 
         listed = await operator.run("mail", "list")
         unknown = await operator.run("mail", "resend", "0" * 32)
@@ -258,7 +258,7 @@ async def test_a_letter_that_no_key_opens_waits_for_whoever_has_the_key(
             await send_all(sender)
             clock.advance(UNREADABLE_RETRY)
         assert [mail.to for mail in mail_server.received] == ["bob@example.test"]
-        (left,) = await services.accounts.outbox.page(dead=False)
+        (left,) = await services.outbox.page(dead=False)
         assert (left.attempts, left.error) == (0, "cannot be read: SealBrokenError")
 
         await send_all(its_sender)
@@ -270,11 +270,9 @@ async def test_a_letter_of_a_later_version_waits_for_it(
 ) -> None:
     later = replace(letter_to(TO), kind=cast("MailKind", "news_of_tomorrow"))
     async with composed(settings, clock) as (services, sender):
-        await services.database.write(
-            lambda unit: services.accounts.outbox.post(unit, later)
-        )
+        await services.database.write(lambda unit: services.outbox.post(unit, later))
         await send_all(sender)
-        assert await services.accounts.outbox.count() == (1, 0)
+        assert await services.outbox.count() == (1, 0)
 
 
 async def test_a_letter_that_nobody_can_read_is_given_up_after_a_day(
@@ -288,7 +286,7 @@ async def test_a_letter_that_nobody_can_read_is_given_up_after_a_day(
         await send_all(sender)
         clock.advance(READABLE_AFTER)
         await send_all(sender)
-        assert await services.accounts.outbox.count() == (0, 1)
+        assert await services.outbox.count() == (0, 1)
 
 
 async def test_letters_are_sealed_anew_before_their_key_goes(

@@ -17,7 +17,7 @@ from tests.support.identity import (
 from tests.support.mail_server import Mail, MailServer
 from tests.support.operator import Operator
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.mail import MailRequest, MailRequestKind
 from identity_service.domain.usernames import Username
@@ -240,12 +240,12 @@ async def test_no_token_goes_to_an_address_that_is_being_changed(
         language="en",
         address="192.0.2.1",
     )
-    services = compose(settings, CollectorRegistry(), clock=clock)
+    services = Services(settings, CollectorRegistry(), clock=clock)
     try:
         changing = asyncio.create_task(services.database.write(change))
         await is_changed.wait()
         await services.database.write(
-            lambda unit: services.accounts.password_letters.handle(unit, request)
+            lambda unit: services.password_letters.handle(unit, request)
         )
         await changing
         tokens = await services.database.read(

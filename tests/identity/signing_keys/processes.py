@@ -15,7 +15,6 @@ from identity_service.security.key_material import SigningKey
 from identity_service.security.keyrings import Keyring, Sealer, SecretKey
 from identity_service.storage.database import Database
 from identity_service.storage.engines import create_engine
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.keys.rotation import KeyRotation
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.tokens import thumbprint
@@ -49,7 +48,6 @@ class Process:
     """What one process has of the keys."""
 
     database: Database
-    audit: Audit
     keys: SigningKeys
     rotation: KeyRotation
 
@@ -63,13 +61,11 @@ async def process(
     seals_with: Sealer | None = None,
 ) -> AsyncIterator[Process]:
     engine = create_engine(url, pool_size=3)
-    database = Database(engine)
+    database = Database(engine, clock)
     seals_with = seals_with or sealer()
-    audit = Audit(database, clock, retention=timedelta(days=400))
     keys = SigningKeys(database, seals_with, schedule, clock, monotonic=clock.monotonic)
     rotation = KeyRotation(
         database,
-        audit,
         keys,
         sealer=seals_with,
         schedule=schedule,
@@ -77,6 +73,6 @@ async def process(
         generate=ready_made_key,
     )
     try:
-        yield Process(database, audit, keys, rotation)
+        yield Process(database, keys, rotation)
     finally:
         await engine.dispose()

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.domain.sessions import Device
 from identity_service.usecases.sign_up import SignUp
 
@@ -22,7 +22,7 @@ async def composed(
 ) -> AsyncIterator[Services]:
     settings = identity_settings(database_url)
     await give_signing_keys(settings)
-    services = compose(settings, registry)
+    services = Services(settings, registry)
     yield services
     await services.close()
 
@@ -32,7 +32,7 @@ async def test_operator_sees_the_age_of_the_key_and_when_it_rotates(
 ) -> None:
     assert registry.get_sample_value("identity_signing_keys_published") is None
 
-    await composed.keys.refresh()
+    await composed.tokens.keys.refresh()
 
     assert registry.get_sample_value("identity_signing_keys_published") == 2
     age = registry.get_sample_value("identity_signing_key_age_seconds")
@@ -52,9 +52,9 @@ async def test_operator_sees_leases_and_sizes_of_lists(
     alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
     await composed.sign_ups.sign_up(alice, HERE)
     await composed.sign_ins.sign_in("alice", PASSWORD, HERE)
-    (uri,) = await composed.status_lists.uris()
+    (uri,) = await composed.tokens.status_lists.uris()
     name = uri.rpartition("/")[2]
-    await composed.status_lists.get(name)
+    await composed.tokens.status_lists.get(name)
 
     assert registry.get_sample_value("identity_status_list_leases_total") == 1
     assert registry.get_sample_value("identity_status_list_entries_left") == 255

@@ -8,6 +8,7 @@ from tests.support.manual_clock import ManualClock
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.database import Database, Work
 from identity_service.storage.engines import create_engine
+from service_kit.clock import utc_now
 
 T = TypeVar("T")
 
@@ -53,6 +54,6 @@ async def other_database(database_url: str) -> AsyncIterator[FlakyDatabase]:
 async def opened(url: str) -> AsyncIterator[FlakyDatabase]:
     engine = create_engine(url, pool_size=4)
     try:
-        yield FlakyDatabase(engine)
+        yield FlakyDatabase(engine, utc_now)
     finally:
         await engine.dispose()

@@ -17,7 +17,6 @@ from identity_service.domain.status_entries import (
     list_bytes,
     list_uri,
 )
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.keys.rotation import KeyRotation
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from identity_service.usecases.sessions.status_entries import StatusEntries
@@ -46,7 +45,6 @@ class Publisher:
         )
         self.rotation = KeyRotation(
             database,
-            Audit(database, clock, retention=timedelta(days=400)),
             self.keys,
             sealer=sealer(),
             schedule=SCHEDULE,

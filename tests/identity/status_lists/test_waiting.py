@@ -17,7 +17,7 @@ from tests.support.identity import (
     running_identity,
 )
 
-from identity_service.composition import compose
+from identity_service.composition import Services
 from identity_service.domain.status_entries import new_list_name
 from identity_service.storage.tables import revoked_entries, status_lists
 from identity_service.usecases import watching
@@ -117,9 +117,9 @@ async def test_wait_for_the_keys_ends_when_one_is_withdrawn(
     waiter = asyncio.create_task(waited(identity, JWKS, etag, "wait=20"))
     await asyncio.sleep(0.5)
     assert not waiter.done()
-    operator = compose(identity_settings(database_url), CollectorRegistry())
+    operator = Services(identity_settings(database_url), CollectorRegistry())
     try:
-        await operator.key_rotation.withdraw()
+        await operator.tokens.key_rotation.withdraw()
     finally:
         await operator.close()
     status, _, took = await waiter
@@ -186,16 +186,16 @@ async def test_all_lists_that_are_waited_for_cost_one_query(
             for n, name in enumerate(names, 1)
         ]
         await connection.execute(insert(status_lists), rows)
-    services = compose(identity_settings(database_url), CollectorRegistry())
+    services = Services(identity_settings(database_url), CollectorRegistry())
     statements: list[str] = []
     event.listen(
         services.engine.sync_engine,
         "before_cursor_execute",
         lambda _, __, statement, *___: statements.append(statement),
     )
-    await services.keys.refresh()
-    watches = [await services.status_lists.watch(name) for name in names]
-    seen = [await services.status_lists.get(name) for name in names]
+    await services.tokens.keys.refresh()
+    watches = [await services.tokens.status_lists.watch(name) for name in names]
+    seen = [await services.tokens.status_lists.get(name) for name in names]
     waiters = [
         asyncio.create_task(watch.other_than(each))
         for watch, each in zip(watches, seen, strict=True)

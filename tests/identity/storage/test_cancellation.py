@@ -7,6 +7,7 @@ from tests.support.database import connected
 
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from service_kit.clock import utc_now
 
 
 async def _a_statement_and_then_patience(unit: Repositories) -> None:
@@ -17,7 +18,7 @@ async def _a_statement_and_then_patience(unit: Repositories) -> None:
 async def test_no_time_out_is_lost(database_url: str) -> None:
     """Each comes a little later: while it connects, signs in, asks or is told."""
     async with connected(database_url) as engine:
-        database = Database(engine)
+        database = Database(engine, utc_now)
         for step in range(200):
             seconds = step * 4e-5
             began_at = time.monotonic()

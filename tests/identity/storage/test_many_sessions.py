@@ -17,7 +17,7 @@ from tests.support.identity import (
     running_identity,
 )
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.domain.sessions import Device, EndReason
 from identity_service.storage import tables
 from identity_service.storage.expired_rows import Expiring
@@ -67,7 +67,7 @@ async def count(url: str, *which: Any) -> int:  # noqa: ANN401 - conditions
 
 @pytest.fixture
 async def composed(database_url: str) -> AsyncIterator[Services]:
-    services = compose(identity_settings(database_url), CollectorRegistry())
+    services = Services(identity_settings(database_url), CollectorRegistry())
     yield services
     await services.close()
 
@@ -174,8 +174,8 @@ async def test_hot_and_bounded_statements_go_by_an_index(
             await connection.execute(text("ANALYZE TABLE sessions, revoked_entries"))
     plans, now = Plans(composed.engine), utc_now()
     user_id = alice["id"]
-    await composed.keys.refresh()
-    await composed.refreshes.refresh(alice["refreshToken"], HERE)
+    await composed.tokens.keys.refresh()
+    await composed.tokens.refreshes.refresh(alice["refreshToken"], HERE)
     for work in (
         lambda unit: unit.sessions.live(user_id, now, 100),
         lambda unit: unit.sessions.end_surplus(user_id, 100, now),

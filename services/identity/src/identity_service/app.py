@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.handlers.context import SERVICES
 from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
@@ -57,17 +57,17 @@ def create_app(
     )
 
     async def services(app: web.Application) -> AsyncIterator[None]:
-        composed = compose(settings, registry, clock=clock)
+        composed = Services(settings, registry, clock=clock)
         app[SERVICES] = composed
         if readiness is not None:
             readiness.checks["database"] = partial(_database_fault, composed)
             readiness.checks["clock"] = composed.database_clock.fault
             readiness.warnings["clock"] = composed.database_clock.warning
             readiness.checks["roles"] = composed.roles.fault
-            readiness.checks["signing_keys"] = composed.keys.fault
-            readiness.warnings["signing_keys"] = composed.keys.warning
+            readiness.checks["signing_keys"] = composed.tokens.keys.fault
+            readiness.warnings["signing_keys"] = composed.tokens.keys.warning
         database_clock = composed.database_clock
-        jobs = [composed.key_rotation.run, composed.housekeeping.run]
+        jobs = [composed.tokens.key_rotation.run, composed.housekeeping.run]
         if sender := composed.accounts.mail_sender:
             jobs.append(sender.run)
         async with contextlib.AsyncExitStack() as running:
@@ -105,7 +105,7 @@ async def _database_fault(composed: Services) -> str | None:
         fault = await database_fault(composed.engine)
     finally:
         if fault is not None:
-            composed.refreshes.interruptions.note()
+            composed.tokens.refreshes.interruptions.note()
     return fault
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from identity_service.composition import Services, compose
+from identity_service.composition import Services
 from identity_service.diagnosis.doctor import diagnose
 from identity_service.domain.errors import (
     DatabaseUnavailableError,
@@ -79,9 +79,7 @@ async def import_tutorial_users(
         async with composed_services(settings) as services:
             report = await import_users(
                 TutorialTables(tutorial),
-                StoredImportedUsers(
-                    services.database, audit=services.audit, clock=services.clock
-                ),
+                StoredImportedUsers(services.database, services.clock),
                 roles={role.name for role in await services.roles.all()},
                 is_password_hash=partial(
                     is_readable_hash, peppers=settings.password_peppers
@@ -115,8 +113,8 @@ async def reset_password(settings: Settings, arguments: Namespace, write: Write)
 async def list_mail(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Name the letters that could not be sent, or those that wait."""
     async with composed_services(settings) as services:
-        waiting, dead = await services.accounts.outbox.count()
-        letters = await services.accounts.outbox.page(dead=not arguments.waiting)
+        waiting, dead = await services.outbox.count()
+        letters = await services.outbox.page(dead=not arguments.waiting)
     write(f"{waiting} wait, {dead} could not be sent")
     for each in letters:
         user = "nobody yet" if each.user_id is None else f"user {each.user_id}"
@@ -130,7 +128,7 @@ async def list_mail(settings: Settings, arguments: Namespace, write: Write) -> i
 async def resend_mail(settings: Settings, arguments: Namespace, write: Write) -> int:
     """Have letters that could not be sent sent again."""
     async with composed_services(settings) as services:
-        revived = await services.accounts.outbox.resend(arguments.ids)
+        revived = await services.outbox.resend(arguments.ids)
     write(f"{revived} will be sent again")
     return 0 if revived or not arguments.ids else 1
 
@@ -200,7 +198,7 @@ async def rotate_signing_key(
 ) -> int:
     """Let the next key sign; with ``--now``, withdraw the active one immediately."""
     async with composed_services(settings) as services:
-        rotation = services.key_rotation
+        rotation = services.tokens.key_rotation
         try:
             replaces_unopened = getattr(arguments, "replace_unopened", False)
             if arguments.now or replaces_unopened:
@@ -223,9 +221,9 @@ async def rotate_signing_key(
 async def reseal_signing_keys(settings: Settings, _: Namespace, write: Write) -> int:
     """Seal keys, apps' secrets and unsent mail under the first key-encryption key."""
     async with composed_services(settings) as services:
-        resealed = await services.key_rotation.reseal()
+        resealed = await services.tokens.key_rotation.reseal()
         resealed += await services.factors.upkeep.reseal()
-        letters, unopened = await services.accounts.outbox.reseal()
+        letters, unopened = await services.outbox.reseal()
     if unopened:
         write(f"sealed anew: {resealed + letters}; {unopened} letters do not open")
         return 1
@@ -282,7 +280,7 @@ def _given_or_made(arguments: Namespace) -> tuple[str, bool]:
 @contextlib.asynccontextmanager
 async def composed_services(settings: Settings) -> AsyncIterator[Services]:
     """Compose the services for one command, and close them after it."""
-    services = compose(settings, CollectorRegistry())
+    services = Services(settings, CollectorRegistry())
     try:
         with contextlib.suppress(DatabaseUnavailableError):  # the command will say so
             await services.database_clock.measure()

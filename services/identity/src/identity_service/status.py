@@ -62,21 +62,21 @@ async def _schema(services: Services) -> dict[str, object]:
 
 
 def _signing_keys(services: Services) -> dict[str, object] | None:
-    report = services.keys.report()
+    report = services.tokens.keys.report()
     if report is None:
         return None
     return {
-        "kids": services.keys.kids(),
+        "kids": services.tokens.keys.kids(),
         "signs_since": rfc3339(report.activated_at),
         "rotates_at": None if report.rotates_at is None else rfc3339(report.rotates_at),
-        "unopened": [each.kid for each in services.keys.unopened()],
+        "unopened": [each.kid for each in services.tokens.keys.unopened()],
         "read_seconds_ago": round(report.lag.total_seconds(), 1),
     }
 
 
 def _status_lists(services: Services) -> dict[str, object]:
-    expires_at = services.status_lists.expires_at()
+    expires_at = services.tokens.status_lists.expires_at()
     return {
-        "served_of_late": len(services.status_lists.sizes()),
+        "served_of_late": len(services.tokens.status_lists.sizes()),
         "expires_at": None if expires_at is None else rfc3339(expires_at),
     }

@@ -1,5 +1,5 @@
 """Compose the service, for the server and for the commands."""
 
-from identity_service.composition.services import Services, compose
+from identity_service.composition.services import Services
 
-__all__ = ["Services", "compose"]
+__all__ = ["Services"]

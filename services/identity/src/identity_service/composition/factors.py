@@ -1,6 +1,4 @@
-"""Compose the services of second factors."""
-
-from dataclasses import dataclass
+"""The services of second factors."""
 
 from identity_service.composition.core import Core
 from identity_service.domain.emails import Verification
@@ -17,73 +15,58 @@ from identity_service.usecases.factors.upkeep import FactorUpkeep
 from identity_service.usecases.sessions.starts import SessionStarts
 
 
-@dataclass(frozen=True, kw_only=True)
 class FactorServices:
     """The services of second factors."""
 
-    proofs: FactorProofs
-    second_steps: SecondSteps
-    totp: TotpEnrolment
-    passkeys: Passkeys
-    passkey_sign_ins: PasskeySignIns
-    upkeep: FactorUpkeep
-
-
-def compose_factors(core: Core, session_starts: SessionStarts) -> FactorServices:
-    """Return the services that the settings describe."""
-    database, clock, audit = core.database, core.clock, core.audit
-    settings, throttle, sealer = core.settings, core.throttle, core.sealer
-    challenges = Challenges(settings.key_encryption_keys, clock)
-    recovery_codes = RecoveryCodes(settings.password_peppers)
-    ceremonies = PasskeyCeremonies(settings.relying_party, challenges)
-    proofs = FactorProofs(
-        database,
-        sealer=sealer,
-        recovery_codes=recovery_codes,
-        ceremonies=ceremonies,
-        clock=clock,
-    )
-    records = FactorRecords(audit, core.outbox, core.one_time_tokens)
-    return FactorServices(
-        proofs=proofs,
-        second_steps=SecondSteps(
+    def __init__(self, core: Core, session_starts: SessionStarts) -> None:
+        settings, database, clock = core.settings, core.database, core.clock
+        challenges = Challenges(settings.key_encryption_keys, clock)
+        recovery_codes = RecoveryCodes(settings.password_peppers)
+        ceremonies = PasskeyCeremonies(settings.relying_party, challenges)
+        records = FactorRecords(core.outbox, core.one_time_tokens)
+        self.proofs = FactorProofs(
+            database,
+            sealer=core.sealer,
+            recovery_codes=recovery_codes,
+            ceremonies=ceremonies,
+            clock=clock,
+        )
+        self.second_steps = SecondSteps(
             database,
             challenges=challenges,
-            proofs=proofs,
+            proofs=self.proofs,
             session_starts=session_starts,
-            throttle=throttle,
-            audit=audit,
+            throttle=core.throttle,
             hides=_hiding(settings),
-        ),
-        totp=TotpEnrolment(
+        )
+        self.totp = TotpEnrolment(
             database,
-            sealer=sealer,
+            sealer=core.sealer,
             recovery_codes=recovery_codes,
-            proofs=proofs,
-            throttle=throttle,
+            proofs=self.proofs,
+            throttle=core.throttle,
             records=records,
             clock=clock,
             issuer_name=settings.relying_party.id,
-        ),
-        passkeys=Passkeys(
+        )
+        self.passkeys = Passkeys(
             database,
             ceremonies=ceremonies,
             recovery_codes=recovery_codes,
             records=records,
-            throttle=throttle,
-            audit=audit,
+            throttle=core.throttle,
             clock=clock,
-        ),
-        passkey_sign_ins=PasskeySignIns(
+        )
+        self.passkey_sign_ins = PasskeySignIns(
             database,
             ceremonies=ceremonies,
-            proofs=proofs,
+            proofs=self.proofs,
             session_starts=session_starts,
-            throttle=throttle,
-            audit=audit,
-        ),
-        upkeep=FactorUpkeep(database, sealer=sealer, records=records, clock=clock),
-    )
+            throttle=core.throttle,
+        )
+        self.upkeep = FactorUpkeep(
+            database, sealer=core.sealer, records=records, clock=clock
+        )
 
 
 def _hiding(settings: Settings) -> Hiding:

@@ -45,7 +45,7 @@ async def diagnose(
     async for finding in examine_keys(settings, services):
         yield finding
     yield await _throttle(settings, services)
-    async for finding in examine_issuer(settings, services.keys.kids()):
+    async for finding in examine_issuer(settings, services.tokens.keys.kids()):
         yield finding
 
 

@@ -35,12 +35,12 @@ async def examine_keys(
 
 async def _signing_keys(services: Services) -> Finding:
     try:
-        records = await services.keys.refresh()
+        records = await services.tokens.keys.refresh()
     except IdentityError as error:
         return fault("signing keys", f"not read: {error}", "see the database")
     if not records:
         return Finding("signing keys", "none yet: serve makes the first")
-    problem = await services.keys.fault() or await services.keys.warning()
+    problem = await services.tokens.keys.fault() or await services.tokens.keys.warning()
     if problem is not None:
         return fault("signing keys", problem, _KEYS_ADVICE)
     return Finding("signing keys", f"{len(records)} published, one signs")

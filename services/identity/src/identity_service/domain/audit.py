@@ -125,13 +125,21 @@ class AuditEvent:
 
     @classmethod
     def by_caller(
-        cls, action: Action, caller: Caller, user_id: int, **details: Detail
+        cls,
+        action: Action,
+        caller: Caller,
+        user_id: int | None = None,
+        /,
+        **details: Detail,
     ) -> Self:
-        """Return the event of a signed-in user who did something to a user."""
+        """Return the event of a signed-in user who did something to a user.
+
+        ``user_id`` is that user, the caller by default.
+        """
         return cls(
             action=action,
             actor_id=caller.user_id,
-            subject_id=user_id,
+            subject_id=caller.user_id if user_id is None else user_id,
             address=caller.device.address,
             details=details,
         )

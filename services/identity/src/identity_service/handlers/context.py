@@ -86,7 +86,7 @@ class RequestContext:
         self.services.csrf_guard.check(
             credentials, self.request.method, self.request.headers
         )
-        bearer = await verify_one(self.services.bearers.verify, credentials)
+        bearer = await verify_one(self.services.tokens.bearers.verify, credentials)
         if role is not None:
             require_role(bearer.claims, role)
         return Caller(

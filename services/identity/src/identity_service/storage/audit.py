@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
@@ -16,6 +15,8 @@ from identity_service.domain.audit import (
     details_text,
 )
 from identity_service.storage.tables import audit_events, audit_head
+from service_kit.clock import Clock
+from service_kit.request_id import client_request_id, request_id
 
 _HEAD: Final = 1
 _ADD: Final = insert(audit_events)
@@ -27,22 +28,28 @@ _MOVE_END: Final = update(audit_head).where(audit_head.c.id == _HEAD)
 class AuditRepository:
     """Audit events, within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
         self._connection = connection
+        self._clock = clock
         self._appended: list[AuditRecord] = []
 
-    def append(self, event: AuditEvent, at: datetime, request_id: str) -> None:
-        """Have an event added to the end of the chain, when the transaction ends."""
+    def append(self, event: AuditEvent) -> None:
+        """Have an event added to the end of the chain, when the transaction ends.
+
+        An id that the client itself gave its request is among the details.
+        """
+        client_id = client_request_id.get()
+        own = {"client_request_id": client_id} if client_id else {}
         self._appended.append(
             AuditRecord(
                 id=0,
-                at=at,
+                at=self._clock(),
                 action=event.action.value,
                 actor_id=event.actor_id,
                 subject_id=event.subject_id,
                 address=event.address,
-                request_id=request_id,
-                details=details_text(event.details),
+                request_id=request_id.get(),
+                details=details_text({**event.details, **own}),
                 previous_hash="",
                 hash="",
             )

@@ -11,11 +11,13 @@ from typing import Final, TypeVar
 from sqlalchemy import QueuePool, exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from identity_service.domain.audit import AuditEvent
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.engines import WORK_SECONDS
 from identity_service.storage.faults import error_number, reason
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
+from service_kit.clock import Clock
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -49,8 +51,9 @@ class Database:
     tokens, one-time tokens, the outbox, the head of the audit log.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self._engine = engine
+        self._clock = clock
         # SQLite has one writer at a time and lets the others poll, which is slow and
         # starves some: those of this process stand in line instead.
         is_sqlite = engine.dialect.name == "sqlite"
@@ -84,6 +87,14 @@ class Database:
             The database does not answer, refuses to work, or is too busy.
         """
         return await self._bounded(work, writes=True)
+
+    async def record(self, event: AuditEvent) -> None:
+        """Add an audit event that no other change goes with, such as a refusal."""
+
+        async def work(unit: Repositories) -> None:
+            unit.audit.append(event)
+
+        await self.write(work)
 
     async def _bounded(self, work: Work[T], *, writes: bool) -> T:
         self.in_progress += 1
@@ -129,7 +140,7 @@ class Database:
 
     async def _work(self, work: Work[T], connection: AsyncConnection) -> T:
         try:
-            unit = Repositories(connection)
+            unit = Repositories(connection, self._clock)
             result = await work(unit)
             await unit.audit.flush()
         except exc.DBAPIError as error:

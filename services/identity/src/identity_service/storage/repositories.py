@@ -20,12 +20,13 @@ from identity_service.storage.users.pending_sign_ups import PendingSignUpReposit
 from identity_service.storage.users.roles import RoleRepository
 from identity_service.storage.users.search_words import SearchWordRepository
 from identity_service.storage.users.users import UserRepository
+from service_kit.clock import Clock
 
 
 class Repositories:
     """What a unit of work reads and writes, all of it in one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
         self.users = UserRepository(connection)
         self.logins = LoginRepository(connection)
         self.search_words = SearchWordRepository(connection)
@@ -43,4 +44,4 @@ class Repositories:
         self.spent_challenges = SpentChallengeRepository(connection)
         self.expired_rows = ExpiredRows(connection)
         self.restoring = RestoringRepository(connection)
-        self.audit = AuditRepository(connection)
+        self.audit = AuditRepository(connection, clock)

@@ -1,12 +1,11 @@
 """Record who did what, and verify that the log has not been changed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from identity_service.domain.audit import (
-    AuditEvent,
     AuditHead,
     AuditQuery,
     AuditRecord,
@@ -14,7 +13,6 @@ from identity_service.domain.audit import (
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from service_kit.clock import Clock
-from service_kit.request_id import client_request_id, request_id
 
 _BATCH: Final = 500
 """Records read or removed in one transaction, while appending waits."""
@@ -42,21 +40,6 @@ class Audit:
         self._database = database
         self._clock = clock
         self._retention = retention
-
-    async def append(self, unit: Repositories, event: AuditEvent) -> None:
-        """Add an event, in the transaction that does what the event records.
-
-        An id that the client itself gave its request is recorded separately.
-        It is added at the end of the transaction: see `AuditRepository.flush`.
-        """
-        if client_id := client_request_id.get():
-            details = {**event.details, "client_request_id": client_id}
-            event = replace(event, details=details)
-        unit.audit.append(event, self._clock(), request_id.get())
-
-    async def record(self, event: AuditEvent) -> None:
-        """Add an event that no transaction of its own goes with, such as a refusal."""
-        await self._database.write(lambda unit: self.append(unit, event))
 
     async def search(self, query: AuditQuery) -> list[AuditRecord]:
         """Return the records that match, newest first."""

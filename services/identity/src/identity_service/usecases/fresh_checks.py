@@ -1,13 +1,12 @@
 """Reauthenticate signed-in users."""
 
-from identity_service.domain.audit import Action, AuditEvent, Detail
+from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.authentication import Method
 from identity_service.domain.errors import WrongPasswordError, WrongProofError
 from identity_service.domain.sessions import Caller
 from identity_service.domain.users import User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.changes import renew_authentication
 from identity_service.usecases.factors.proofs import (
     FactorProofs,
@@ -31,7 +30,6 @@ class FreshChecks:
         passwords: Passwords,
         proofs: FactorProofs,
         throttle: Throttle,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -39,7 +37,6 @@ class FreshChecks:
         self._passwords = passwords
         self._proofs = proofs
         self._throttle = throttle
-        self._audit = audit
         self._clock = clock
 
     async def by_password(self, caller: Caller, password: str) -> None:
@@ -63,9 +60,8 @@ class FreshChecks:
         reservation = await self._throttle.reserve_proof(user.username_key, caller)
         proof = await self._proofs.judge(user.id, untrusted)
         if proof is None:
-            await self._database.write(
-                lambda unit: self._record(unit, Action.FRESH_CHECK_REFUSED, caller)
-            )
+            event = AuditEvent.by_caller(Action.FRESH_CHECK_REFUSED, caller)
+            await self._database.record(event)
             raise WrongProofError
         await self._note(caller, user, proof)
         await reservation.succeeded()
@@ -89,17 +85,13 @@ class FreshChecks:
             ):
                 return False
             methods = " ".join(sorted(proof.methods))
-            await self._record(unit, Action.FRESH_CHECK, caller, methods=methods)
+            unit.audit.append(
+                AuditEvent.by_caller(Action.FRESH_CHECK, caller, methods=methods)
+            )
             return True
 
         if not await self._database.write(work):
             raise WrongProofError
-
-    async def _record(
-        self, unit: Repositories, action: Action, caller: Caller, **details: Detail
-    ) -> None:
-        event = AuditEvent.by_user(action, caller.user_id, caller.device, **details)
-        await self._audit.append(unit, event)
 
 
 def _known(method: Method) -> Proof:

@@ -29,7 +29,6 @@ from identity_service.security.password_hashing import (
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.mail.one_time_tokens import address_of
 from identity_service.usecases.new_passwords import NewPasswords
@@ -57,7 +56,6 @@ class Passwords:
         throttle: Throttle,
         second_steps: SecondSteps,
         letters: PasswordLetters,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -66,7 +64,6 @@ class Passwords:
         self._throttle = throttle
         self._second_steps = second_steps
         self._letters = letters
-        self._audit = audit
         self._clock = clock
         self.verdicts: Counter[Verdict] = Counter()
         """Results of password checks."""
@@ -142,10 +139,10 @@ class Passwords:
             )
             await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
             await self._letters.announce(unit, locked)
-            event = AuditEvent.by_user(
-                Action.PASSWORD_CHANGED, user_id, caller.device, sessions_ended=ended
+            event = AuditEvent.by_caller(
+                Action.PASSWORD_CHANGED, caller, sessions_ended=ended
             )
-            await self._audit.append(unit, event)
+            unit.audit.append(event)
             return True
 
         if not await self._database.write(work):
@@ -214,7 +211,7 @@ class Passwords:
         if verdict in _UNREADABLE:
             action = Action.MALFORMED_HASH
         user_id = None if user is None else user.id
-        await self._audit.record(AuditEvent.without_actor(action, user_id, device))
+        await self._database.record(AuditEvent.without_actor(action, user_id, device))
 
     async def _upgrade(self, user: User, password: str, device: Device) -> None:
         """Store the same password as it is hashed today, unless there is no time."""

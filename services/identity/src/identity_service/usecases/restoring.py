@@ -9,7 +9,6 @@ from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.sessions import EndReason
 from identity_service.storage.database import Database, Work
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.keys.rotation import KeyRotation
 from service_kit.clock import Clock
 
@@ -38,13 +37,11 @@ class Restoring:
         database: Database,
         *,
         rotation: KeyRotation,
-        audit: Audit,
         clock: Clock,
         grace: timedelta,
     ) -> None:
         self._database = database
         self._rotation = rotation
-        self._audit = audit
         self._clock = clock
         self._grace = max(grace, LEAST_GRACE)
 
@@ -73,19 +70,16 @@ class Restoring:
             lambda unit: unit.restoring.forget_entries(_BATCH)
         )
         write(f"status lists forgotten: {lists}, with {entries} entries")
-        await self._database.write(
-            lambda unit: self._audit.append(
-                unit,
-                AuditEvent(
-                    action=Action.RESTORED,
-                    details={
-                        "sessions_ended": sessions,
-                        "deletions_postponed": postponed,
-                        "keys_withdrawn": withdrawn,
-                        "kid": kid,
-                        "next_user_id": first_id,
-                    },
-                ),
+        await self._database.record(
+            AuditEvent(
+                action=Action.RESTORED,
+                details={
+                    "sessions_ended": sessions,
+                    "deletions_postponed": postponed,
+                    "keys_withdrawn": withdrawn,
+                    "kid": kid,
+                    "next_user_id": first_id,
+                },
             )
         )
 

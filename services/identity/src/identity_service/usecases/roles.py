@@ -18,7 +18,6 @@ from identity_service.domain.roles import (
 from identity_service.domain.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 
 
 class Roles:
@@ -28,11 +27,9 @@ class Roles:
         self,
         database: Database,
         *,
-        audit: Audit,
         self_assignable: AbstractSet[RoleName],
     ) -> None:
         self._database = database
-        self._audit = audit
         self._needed = BUILT_IN | self_assignable
         self._all_needed_exist = False
 
@@ -63,7 +60,7 @@ class Roles:
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             await unit.roles.add(role)
-            await self._record(unit, Action.ROLE_ADDED, role.name, caller)
+            unit.audit.append(_event(Action.ROLE_ADDED, role.name, caller))
 
         await self._database.write(work)
 
@@ -78,7 +75,7 @@ class Roles:
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             await unit.roles.describe(role)
-            await self._record(unit, Action.ROLE_DESCRIBED, role.name, caller)
+            unit.audit.append(_event(Action.ROLE_DESCRIBED, role.name, caller))
 
         await self._database.write(work)
 
@@ -97,17 +94,15 @@ class Roles:
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             await unit.roles.remove(role)
-            await self._record(unit, Action.ROLE_REMOVED, role, caller)
+            unit.audit.append(_event(Action.ROLE_REMOVED, role, caller))
 
         await self._database.write(work)
 
-    async def _record(
-        self, unit: Repositories, action: Action, name: str, caller: Caller | None
-    ) -> None:
-        event = AuditEvent(
-            action=action,
-            actor_id=caller.user_id if caller else None,
-            address=caller.device.address if caller else "",
-            details={"role": name},
-        )
-        await self._audit.append(unit, event)
+
+def _event(action: Action, name: str, caller: Caller | None) -> AuditEvent:
+    return AuditEvent(
+        action=action,
+        actor_id=caller.user_id if caller else None,
+        address=caller.device.address if caller else "",
+        details={"role": name},
+    )

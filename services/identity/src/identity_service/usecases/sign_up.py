@@ -20,7 +20,6 @@ from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
@@ -46,7 +45,6 @@ class SignUps:
         new_passwords: NewPasswords,
         hasher: PasswordHasher,
         throttle: Throttle,
-        audit: Audit,
         clock: Clock,
         verifications: EmailVerifications,
         self_assignable_roles: frozenset[RoleName],
@@ -55,7 +53,6 @@ class SignUps:
         self._new_passwords = new_passwords
         self._hasher = hasher
         self._throttle = throttle
-        self._audit = audit
         self._clock = clock
         self._verifications = verifications
         self._self_assignable_roles = self_assignable_roles
@@ -107,8 +104,7 @@ class SignUps:
                 return
             user_id = await unit.users.add(user, user.created_at)
             await self._verifications.ask(unit, user_id, email)
-            await self._audit.append(
-                unit,
+            unit.audit.append(
                 AuditEvent.of_new_user(
                     Action.SIGNED_UP,
                     user_id,
@@ -150,7 +146,7 @@ class SignUps:
         async def work(unit: Repositories) -> None:
             user_id = await unit.users.add(user, user.created_at)
             event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles)
-            await self._audit.append(unit, event)
+            unit.audit.append(event)
 
         await self._database.write(work)
         return AdminOutcome.CREATED

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
-from identity_service.domain.audit import Action, AuditEvent, Detail
+from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import LastAdminError, UserNotFoundError
 from identity_service.domain.mail import MailKind
@@ -14,7 +14,6 @@ from identity_service.domain.usernames import Username
 from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
@@ -43,13 +42,11 @@ class Users:
         *,
         letters: EmailChangeLetters,
         throttle: Throttle,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
         self._letters = letters
         self._throttle = throttle
-        self._audit = audit
         self._clock = clock
 
     async def page(self, search: str, after_id: int, limit: int) -> list[User]:
@@ -112,7 +109,10 @@ class Users:
                 "given": " ".join(sorted(roles.difference(user.roles))),
                 "taken": " ".join(sorted(frozenset(user.roles) - roles)),
             }
-            await self._record(unit, Action.ROLES_CHANGED, user_id, caller, **change)
+            event = AuditEvent.by_caller(
+                Action.ROLES_CHANGED, caller, user_id, **change
+            )
+            unit.audit.append(event)
             return await locked_user(unit, user_id)
 
         return await self._database.write(work)
@@ -131,7 +131,8 @@ class Users:
             await unit.outbox.remove_of_user(user_id)
             await unit.users.delete(user_id)
             await _refuse_loss_of_last_admin(unit, user)
-            await self._record(unit, Action.ACCOUNT_DELETED, user_id, caller)
+            event = AuditEvent.by_caller(Action.ACCOUNT_DELETED, caller, user_id)
+            unit.audit.append(event)
 
         await self._database.write(work)
 
@@ -143,7 +144,10 @@ class Users:
             reason = EndReason.ENDED_BY_ADMIN
             ended = await self._end_sessions(unit, user_id, reason)
             details = {"reason": reason.value, "sessions": ended}
-            await self._record(unit, Action.SESSION_ENDED, user_id, caller, **details)
+            event = AuditEvent.by_caller(
+                Action.SESSION_ENDED, caller, user_id, **details
+            )
+            unit.audit.append(event)
             return ended
 
         return await self._database.write(work)
@@ -184,7 +188,8 @@ class Users:
             "username": username.text != user.username,
             "email": email.text != user.email,
         }
-        await self._record(unit, Action.ACCOUNT_CHANGED, user.id, caller, **changed)
+        event = AuditEvent.by_caller(Action.ACCOUNT_CHANGED, caller, user.id, **changed)
+        unit.audit.append(event)
 
     async def _set_disabled(
         self,
@@ -202,26 +207,17 @@ class Users:
             await _refuse_loss_of_last_admin(unit, user)
             await self._end_sessions(unit, user.id, EndReason.ACCOUNT_DISABLED)
             await unit.one_time_tokens.remove_of_user(user.id)
-            await self._record(unit, Action.ACCOUNT_DISABLED, user.id, caller)
+            event = AuditEvent.by_caller(Action.ACCOUNT_DISABLED, caller, user.id)
+            unit.audit.append(event)
         else:
             await unit.users.set_disabled_at(user.id, None, now)
-            await self._record(unit, Action.ACCOUNT_ENABLED, user.id, caller)
+            event = AuditEvent.by_caller(Action.ACCOUNT_ENABLED, caller, user.id)
+            unit.audit.append(event)
 
     async def _end_sessions(
         self, unit: Repositories, user_id: int, reason: EndReason
     ) -> int:
         return await unit.sessions.end_all(user_id, reason, self._clock())
-
-    async def _record(
-        self,
-        unit: Repositories,
-        action: Action,
-        user_id: int,
-        caller: Caller,
-        **details: Detail,
-    ) -> None:
-        event = AuditEvent.by_caller(action, caller, user_id, **details)
-        await self._audit.append(unit, event)
 
 
 async def locked_user(unit: Repositories, user_id: int) -> User:

@@ -46,5 +46,5 @@ async def delete_me(context: RequestContext, caller: Caller) -> web.Response:
 )
 async def export_me(context: RequestContext, caller: Caller) -> web.Response:
     """Show all that is held of the caller."""
-    held = await context.services.accounts.personal_data.export(caller)
+    held = await context.services.personal_data.export(caller)
     return json_response(PersonalDataBody.of(held, caller.session_id))

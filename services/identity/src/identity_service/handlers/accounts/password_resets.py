@@ -86,7 +86,5 @@ async def reset_password(context: RequestContext) -> web.Response:
 )
 async def send_password_reset(context: RequestContext, admin: Caller) -> web.Response:
     """Mail a user a link to choose a new password."""
-    await context.services.accounts.password_letters.send(
-        user_id_in(context.request), admin
-    )
+    await context.services.password_letters.send(user_id_in(context.request), admin)
     return message_response("A mail is on its way.", HTTPStatus.ACCEPTED)

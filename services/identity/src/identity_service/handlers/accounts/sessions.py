@@ -109,7 +109,7 @@ async def refresh(context: RequestContext) -> web.Response:
         case _:
             raise UnknownRefreshTokenError
     transport = transport.to_page(context.page)
-    refreshes = context.services.refreshes
+    refreshes = context.services.tokens.refreshes
     pair = await refreshes.refresh_one(untrusted_tokens, context.device)
     return transport.respond(TokenPairBody, pair)
 
@@ -132,7 +132,7 @@ async def sign_out(context: RequestContext) -> web.Response:
     if not untrusted_tokens and is_own_page:
         untrusted_tokens = transport.read_refresh_tokens(context.request)
     caller = await context.caller_or_none()
-    await context.services.sessions.sign_out(
+    await context.services.tokens.sessions.sign_out(
         untrusted_tokens, caller.session_id if caller else None, context.device
     )
     response = message_response("You've been signed out!")
@@ -153,7 +153,7 @@ async def _refresh_token_in_body(request: web.Request) -> str | None:
 @operation("GET", "/api/users/me/sessions", access=USERS, returns=SessionsBody)
 async def list_sessions(context: RequestContext, caller: Caller) -> web.Response:
     """List the caller's sessions."""
-    live = await context.services.sessions.live(caller.user_id)
+    live = await context.services.tokens.sessions.live(caller.user_id)
     return json_response(
         SessionsBody(
             sessions=[
@@ -176,7 +176,7 @@ async def list_sessions(context: RequestContext, caller: Caller) -> web.Response
 )
 async def end_session(context: RequestContext, caller: Caller) -> web.Response:
     """End one of the caller's sessions."""
-    await context.services.sessions.end_one(
+    await context.services.tokens.sessions.end_one(
         caller, context.request.match_info["session_id"]
     )
     return message_response("Session ended.")
@@ -185,5 +185,5 @@ async def end_session(context: RequestContext, caller: Caller) -> web.Response:
 @operation("DELETE", "/api/users/me/sessions", access=USERS, returns=EndedBody)
 async def end_other_sessions(context: RequestContext, caller: Caller) -> web.Response:
     """End the caller's sessions, all but the one that asks."""
-    ended = await context.services.sessions.end_others(caller)
+    ended = await context.services.tokens.sessions.end_others(caller)
     return ended_response("Other sessions ended.", ended)

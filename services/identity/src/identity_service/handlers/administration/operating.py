@@ -123,7 +123,7 @@ async def show_audit_chain(context: RequestContext, _: Caller) -> web.Response:
 async def list_signing_keys(context: RequestContext, _: Caller) -> web.Response:
     """List the signing keys with their schedule."""
     services = context.services
-    records, now = await services.keys.refresh(), services.clock()
+    records, now = await services.tokens.keys.refresh(), services.clock()
     lives = services.settings.key_schedule.lives(records, now)
     return json_response(
         KeyLivesBody(now=now, keys=[KeyLifeBody.model_validate(life) for life in lives])

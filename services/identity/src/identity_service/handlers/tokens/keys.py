@@ -19,7 +19,7 @@ from service_kit.operations import ANYBODY, Tag
 )
 async def show_jwks(context: RequestContext) -> web.Response:
     """Show the keys that verify access tokens (RFC 7517)."""
-    keys = context.services.keys
+    keys = context.services.tokens.keys
 
     async def respond() -> web.Response:
         jwks = keys.jwks()

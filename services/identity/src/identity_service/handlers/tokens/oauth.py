@@ -38,7 +38,7 @@ async def introspect(context: RequestContext) -> web.Response:
     if not services.settings.introspection_clients.match(client_id, secret):
         _logger.warning("introspection_refused", extra={"client": client_id[:64]})
         raise ProblemError(accounts.INVALID_CLIENT)
-    found = await services.token_introspection.introspect(_token(form))
+    found = await services.tokens.introspection.introspect(_token(form))
     if found is None:
         return json_response({"active": False})
     return json_response({"active": True, **found})
@@ -57,7 +57,7 @@ async def introspect(context: RequestContext) -> web.Response:
 async def revoke(context: RequestContext) -> web.Response:
     """End the session of a token (RFC 7009)."""
     form = await _read_form(context.request)
-    await context.services.token_introspection.revoke(
+    await context.services.tokens.introspection.revoke(
         _token(form), form.get("token_type_hint"), context.device
     )
     return web.Response(headers={hdrs.CACHE_CONTROL: "no-store"})

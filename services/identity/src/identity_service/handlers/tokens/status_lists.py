@@ -39,7 +39,7 @@ async def show_status_list(context: RequestContext) -> web.Response:
     """Show a Token Status List (draft-ietf-oauth-status-list section 8)."""
     if "time" in context.request.query:
         raise ProblemError(accounts.HISTORY_NOT_SUPPORTED)
-    status_lists = context.services.status_lists
+    status_lists = context.services.tokens.status_lists
     name = context.request.match_info["name"]
     is_gzipped = accepts_gzip(context.request)
 
@@ -69,7 +69,7 @@ async def show_status_list(context: RequestContext) -> web.Response:
 )
 async def list_status_lists(context: RequestContext) -> web.Response:
     """List the status lists (section 9.1)."""
-    uris = await context.services.status_lists.uris()
+    uris = await context.services.tokens.status_lists.uris()
     return conditional_response(
         context.request,
         json.dumps({"status_lists": uris}).encode(),

@@ -11,7 +11,6 @@ from identity_service.domain.sessions import Caller, EndReason
 from identity_service.domain.users import User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.throttling import Throttle
 from identity_service.usecases.users import locked_user
@@ -29,14 +28,12 @@ class Departures:
         *,
         throttle: Throttle,
         outbox: Outbox,
-        audit: Audit,
         clock: Clock,
         grace: timedelta,
     ) -> None:
         self._database = database
         self._throttle = throttle
         self._outbox = outbox
-        self._audit = audit
         self._clock = clock
         self._grace = grace
 
@@ -62,8 +59,8 @@ class Departures:
             else:
                 await self._delete(unit, user.id)
                 action = Action.ACCOUNT_DELETED
-            event = AuditEvent.by_user(action, user.id, caller.device)
-            await self._audit.append(unit, event)
+            event = AuditEvent.by_caller(action, caller)
+            unit.audit.append(event)
             return due_at
 
         return await self._database.write(work)
@@ -83,7 +80,7 @@ class Departures:
             except LastAdminError:  # since they asked, all others have gone
                 await unit.users.set_deletion_due_at(user.id, None, now)
                 event = AuditEvent(action=Action.DELETION_CANCELLED, subject_id=user.id)
-                await self._audit.append(unit, event)
+                unit.audit.append(event)
                 return 1
             undoable_until = await _undoable_until(unit, user.id, now)
             if undoable_until > now:  # since they asked, the address was changed
@@ -91,7 +88,7 @@ class Departures:
                 return 1
             await self._delete(unit, user.id)
             event = AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id)
-            await self._audit.append(unit, event)
+            unit.audit.append(event)
             return 1
 
         return await self._database.write(work)

@@ -22,7 +22,6 @@ from identity_service.domain.users import User, refuse_foreign_address
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, in_words
 from identity_service.usecases.mail.outbox import Outbox
@@ -45,7 +44,6 @@ class EmailChanges:
         letters: EmailChangeLetters,
         throttle: Throttle,
         outbox: Outbox,
-        audit: Audit,
         clock: Clock,
         mode: Verification,
     ) -> None:
@@ -55,7 +53,6 @@ class EmailChanges:
         self._letters = letters
         self._throttle = throttle
         self._outbox = outbox
-        self._audit = audit
         self._clock = clock
         self._mode = mode
 
@@ -90,10 +87,8 @@ class EmailChanges:
                 await self._outbox.post(unit, _letter(email, user, token))
             else:
                 await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
-            event = AuditEvent.by_user(
-                Action.EMAIL_CHANGE_REQUESTED, user.id, caller.device
-            )
-            await self._audit.append(unit, event)
+            event = AuditEvent.by_caller(Action.EMAIL_CHANGE_REQUESTED, caller)
+            unit.audit.append(event)
 
         await self._database.write(work)
 
@@ -113,7 +108,7 @@ class EmailChanges:
             if not email.is_mailbox_of(user.email):
                 await self._letters.post(unit, user, email)
             event = AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device)
-            await self._audit.append(unit, event)
+            unit.audit.append(event)
 
         presented = await self._token_uses.present(untrusted_token, device)
         await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)

@@ -16,7 +16,6 @@ from identity_service.security.one_time_tokens import OneTimeToken, make_token
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
@@ -40,7 +39,6 @@ class EmailVerifications:
         tokens: OneTimeTokens,
         token_uses: TokenUses,
         outbox: Outbox,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self.mode = mode
@@ -48,7 +46,6 @@ class EmailVerifications:
         self._tokens = tokens
         self._token_uses = token_uses
         self._outbox = outbox
-        self._audit = audit
         self._clock = clock
 
     async def begin_sign_up(
@@ -80,8 +77,7 @@ class EmailVerifications:
             await self._outbox.post(unit, _sign_up_letter(user.email, token))
         else:
             await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
-        await self._audit.append(
-            unit,
+        unit.audit.append(
             AuditEvent(action=Action.SIGN_UP_REQUESTED, address=device.address),
         )
 
@@ -102,7 +98,7 @@ class EmailVerifications:
         if user is not None:
             if user.email_verified_at is None and user.disabled_at is None:
                 await self._post(unit, user, request.language)
-                await self._record_sent(unit, user.id, request)
+                unit.audit.append(_sent(user.id, request))
             return
         now = self._clock()
         pending = await unit.pending_sign_ups.newest_of(request.email_key, now)
@@ -117,7 +113,7 @@ class EmailVerifications:
             lifetime=pending.expires_at - now,
         )
         await self._outbox.post(unit, letter)
-        await self._record_sent(unit, None, request)
+        unit.audit.append(_sent(None, request))
 
     async def confirm(self, untrusted_token: str, device: Device) -> None:
         """Verify an address; where a sign-up waits for it, create the user.
@@ -154,7 +150,7 @@ class EmailVerifications:
         ):
             return False
         event = AuditEvent.by_user(Action.EMAIL_VERIFIED, stored.user_id, device)
-        await self._audit.append(unit, event)
+        unit.audit.append(event)
         return True
 
     async def _create_user(
@@ -182,8 +178,7 @@ class EmailVerifications:
             ),
             now,
         )
-        await self._audit.append(
-            unit,
+        unit.audit.append(
             AuditEvent.of_new_user(
                 Action.SIGNED_UP,
                 user_id,
@@ -209,17 +204,13 @@ class EmailVerifications:
             hours=_hours(LIFETIMES[Purpose.EMAIL_VERIFICATION]),
         )
 
-    async def _record_sent(
-        self, unit: Repositories, user_id: int | None, request: MailRequest
-    ) -> None:
-        await self._audit.append(
-            unit,
-            AuditEvent(
-                action=Action.EMAIL_VERIFICATION_SENT,
-                subject_id=user_id,
-                address=request.address,
-            ),
-        )
+
+def _sent(user_id: int | None, request: MailRequest) -> AuditEvent:
+    return AuditEvent(
+        action=Action.EMAIL_VERIFICATION_SENT,
+        subject_id=user_id,
+        address=request.address,
+    )
 
 
 def _sign_up_letter(

@@ -16,7 +16,6 @@ from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
 
@@ -42,14 +41,12 @@ class Invitations:
         hasher: PasswordHasher,
         password_letters: PasswordLetters,
         outbox: Outbox,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
         self._hasher = hasher
         self._password_letters = password_letters
         self._outbox = outbox
-        self._audit = audit
         self._clock = clock
 
     async def invite(self, wanted: WantedUser, caller: Caller) -> User:
@@ -104,7 +101,7 @@ class Invitations:
                 actor_id=caller.user_id,
                 address=caller.device.address,
             )
-            await self._audit.append(unit, event)
+            unit.audit.append(event)
             return user
 
         user = await self._database.write(work)

@@ -21,7 +21,6 @@ from identity_service.security.one_time_tokens import (
 )
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
@@ -62,7 +61,6 @@ class CodeSignIns:
         second_steps: SecondSteps,
         throttle: Throttle,
         outbox: Outbox,
-        audit: Audit,
         clock: Clock,
         is_offered: bool,
     ) -> None:
@@ -73,7 +71,6 @@ class CodeSignIns:
         self._second_steps = second_steps
         self._throttle = throttle
         self._outbox = outbox
-        self._audit = audit
         self._clock = clock
         self._is_offered = is_offered
 
@@ -98,8 +95,7 @@ class CodeSignIns:
             code=code,
             minutes=in_words(purpose, timedelta(minutes=1)),
         )
-        await self._audit.append(
-            unit,
+        unit.audit.append(
             AuditEvent(
                 action=Action.SIGN_IN_CODE_SENT,
                 subject_id=user.id,
@@ -189,4 +185,4 @@ class CodeSignIns:
             device,
             method=Method.MAILED_CODE,
         )
-        await self._audit.record(event)
+        await self._database.record(event)

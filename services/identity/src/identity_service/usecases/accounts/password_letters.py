@@ -10,7 +10,6 @@ from identity_service.domain.sessions import Caller
 from identity_service.domain.users import User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
@@ -24,12 +23,11 @@ class PasswordLetters:
     """Posts letters whose readers may choose a password, or learn that one is new."""
 
     def __init__(
-        self, database: Database, *, tokens: OneTimeTokens, outbox: Outbox, audit: Audit
+        self, database: Database, *, tokens: OneTimeTokens, outbox: Outbox
     ) -> None:
         self._database = database
         self._tokens = tokens
         self._outbox = outbox
-        self._audit = audit
 
     @property
     def are_sent(self) -> bool:
@@ -42,8 +40,7 @@ class PasswordLetters:
         if user is None or user.disabled_at is not None:
             return
         await self.post(unit, user, Purpose.PASSWORD_RESET, request.language)
-        await self._audit.append(
-            unit,
+        unit.audit.append(
             AuditEvent(
                 action=Action.PASSWORD_RESET_SENT,
                 subject_id=user.id,
@@ -64,7 +61,7 @@ class PasswordLetters:
                 raise UserNotFoundError
             await self.post(unit, user, Purpose.PASSWORD_RESET)
             event = AuditEvent.by_caller(Action.PASSWORD_RESET_SENT, caller, user_id)
-            await self._audit.append(unit, event)
+            unit.audit.append(event)
 
         await self._database.write(work)
 

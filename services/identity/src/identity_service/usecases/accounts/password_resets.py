@@ -22,7 +22,6 @@ from identity_service.security.password_hashing import (
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
@@ -45,7 +44,6 @@ class PasswordResets:
         throttle: Throttle,
         tokens: OneTimeTokens,
         password_letters: PasswordLetters,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -54,7 +52,6 @@ class PasswordResets:
         self._throttle = throttle
         self._tokens = tokens
         self._password_letters = password_letters
-        self._audit = audit
         self._clock = clock
 
     async def confirm(
@@ -118,7 +115,7 @@ class PasswordResets:
                 sessions_ended=ended,
                 by=OPERATOR.name,
             )
-            await self._audit.append(unit, event)
+            unit.audit.append(event)
 
         await self._database.write(work)
 
@@ -182,7 +179,7 @@ class PasswordResets:
                 sessions_ended=ended,
                 by=token.purpose,
             )
-            await self._audit.append(unit, event)
+            unit.audit.append(event)
             return True
 
         return await self._database.write(work)
@@ -204,4 +201,4 @@ class PasswordResets:
     async def _refused(self, user: User | None, device: Device) -> None:
         user_id = None if user is None else user.id
         event = AuditEvent.without_actor(Action.TOKEN_REFUSED, user_id, device)
-        await self._audit.record(event)
+        await self._database.record(event)

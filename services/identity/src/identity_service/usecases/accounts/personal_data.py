@@ -50,8 +50,8 @@ class PersonalDataExports:
         """
         user_id = caller.user_id
         await self._throttle.reserve_export(user_id)
-        event = AuditEvent.by_user(Action.EXPORTED, user_id, caller.device)
-        await self._audit.record(event)
+        event = AuditEvent.by_caller(Action.EXPORTED, caller)
+        await self._database.record(event)
         events = await self._events(user_id)
 
         async def look(unit: Repositories) -> PersonalData:

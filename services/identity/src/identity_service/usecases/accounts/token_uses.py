@@ -11,7 +11,6 @@ from identity_service.domain.users import User
 from identity_service.security.one_time_tokens import OneTimeToken, read_token
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.throttling import Throttle
 
@@ -28,12 +27,10 @@ class TokenUses:
         *,
         tokens: OneTimeTokens,
         throttle: Throttle,
-        audit: Audit,
     ) -> None:
         self._database = database
         self._tokens = tokens
         self._throttle = throttle
-        self._audit = audit
 
     async def present(self, untrusted_token: str, device: Device) -> OneTimeToken:
         """Return the presented token once the attempt has been counted.
@@ -58,7 +55,7 @@ class TokenUses:
     async def refuse(self, device: Device) -> NoReturn:
         """Record that a token was refused, and raise `OneTimeTokenRefusedError`."""
         event = AuditEvent.without_actor(Action.TOKEN_REFUSED, None, device)
-        await self._audit.record(event)
+        await self._database.record(event)
         raise OneTimeTokenRefusedError
 
     async def spend(

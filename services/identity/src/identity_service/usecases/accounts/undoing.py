@@ -15,7 +15,6 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.email_changes import set_address
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.accounts.token_uses import Change, TokenUses
-from identity_service.usecases.audit import Audit
 from service_kit.clock import Clock
 
 _RANDOM_PASSWORD_BYTES: Final = 32
@@ -47,13 +46,11 @@ class Undoing:
         *,
         hasher: PasswordHasher,
         password_letters: PasswordLetters,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self._token_uses = token_uses
         self._hasher = hasher
         self._password_letters = password_letters
-        self._audit = audit
         self._clock = clock
 
     async def undo_email_change(self, untrusted_token: str, device: Device) -> None:
@@ -103,14 +100,14 @@ class Undoing:
             if user.deletion_due_at is not None:
                 await unit.users.set_deletion_due_at(user.id, None, now)
                 event = AuditEvent.by_user(Action.DELETION_CANCELLED, user.id, device)
-                await self._audit.append(unit, event)
+                unit.audit.append(event)
             restored = await unit.users.get(user.id)
             if restored is not None:
                 await self._password_letters.post(
                     unit, restored, Purpose.PASSWORD_RESET
                 )
             event = AuditEvent.by_user(action, user.id, device)
-            await self._audit.append(unit, event)
+            unit.audit.append(event)
 
         await self._token_uses.spend(presented, purpose, device, work)
 

@@ -25,7 +25,6 @@ from identity_service.domain.usernames import InvalidUsernameError, Username
 from identity_service.domain.users import NewUser, User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.importing.import_users import DEFAULT_ROLES, Outcome
 from service_kit.clock import Clock
 from service_kit.tokens import base64url
@@ -133,9 +132,8 @@ def _user_in(
 class UserLines:
     """Reads all users, and adds users of another deployment."""
 
-    def __init__(self, database: Database, *, audit: Audit, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._audit = audit
         self._clock = clock
 
     async def pages(self, after_id: int) -> AsyncIterator[list[User]]:
@@ -172,7 +170,7 @@ class UserLines:
         await unit.imported_users.add_line(digest)
         roles = line.user.roles
         event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, roles)
-        await self._audit.append(unit, event)
+        unit.audit.append(event)
         return Outcome.IMPORTED
 
 

@@ -26,7 +26,6 @@ from identity_service.security.passkeys import (
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.changes import (
     end_weaker_sessions,
     forget_factors_if_none_is_left,
@@ -54,7 +53,6 @@ class Passkeys:
         recovery_codes: RecoveryCodes,
         records: FactorRecords,
         throttle: Throttle,
-        audit: Audit,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -62,7 +60,6 @@ class Passkeys:
         self._recovery_codes = recovery_codes
         self._records = records
         self._throttle = throttle
-        self._audit = audit
         self._clock = clock
 
     async def options(self, caller: Caller) -> dict[str, Any]:
@@ -182,8 +179,8 @@ class Passkeys:
 
     async def _refuse(self, caller: Caller, error: CeremonyRefusedError) -> None:
         _logger.info("passkey_refused", extra={"reason": str(error)})
-        await self._audit.record(
-            AuditEvent.by_user(Action.PASSKEY_REFUSED, caller.user_id, caller.device)
+        await self._database.record(
+            AuditEvent.by_caller(Action.PASSKEY_REFUSED, caller)
         )
 
 
@@ -198,14 +195,12 @@ class PasskeySignIns:
         proofs: FactorProofs,
         session_starts: SessionStarts,
         throttle: Throttle,
-        audit: Audit,
     ) -> None:
         self._database = database
         self._ceremonies = ceremonies
         self._proofs = proofs
         self._session_starts = session_starts
         self._throttle = throttle
-        self._audit = audit
 
     def options(self) -> dict[str, Any]:
         """Return the options with which a browser asks any passkey to sign."""
@@ -252,7 +247,7 @@ class PasskeySignIns:
 
     async def _refuse(self, error: CeremonyRefusedError, device: Device) -> None:
         _logger.info("passkey_refused", extra={"reason": str(error)})
-        await self._audit.record(
+        await self._database.record(
             AuditEvent.without_actor(Action.SIGN_IN_REFUSED, None, device)
         )
 

@@ -9,7 +9,6 @@ from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.sessions import Caller
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
@@ -37,8 +36,7 @@ class FactorRecords:
     (docs/decisions/0066).
     """
 
-    def __init__(self, audit: Audit, outbox: Outbox, tokens: OneTimeTokens) -> None:
-        self._audit = audit
+    def __init__(self, outbox: Outbox, tokens: OneTimeTokens) -> None:
         self._outbox = outbox
         self._tokens = tokens
 
@@ -55,14 +53,14 @@ class FactorRecords:
 
         ``added`` is what undoing it removes: `APP`, or the id of a passkey.
         """
-        event = AuditEvent.by_user(action, caller.user_id, caller.device, **details)
+        event = AuditEvent.by_caller(action, caller, **details)
         await self.append(unit, event, added=added)
 
     async def append(
         self, unit: Repositories, event: AuditEvent, *, added: str | None = None
     ) -> None:
         """Record what was done to the factors of the event's subject."""
-        await self._audit.append(unit, event)
+        unit.audit.append(event)
         kind, user_id = _MAILS.get(event.action), event.subject_id
         if kind is None or user_id is None or not self._outbox.has_server:
             return

@@ -23,7 +23,6 @@ from identity_service.domain.users import User
 from identity_service.security.challenges import Challenge, Challenges, Purpose
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.factors.proofs import (
     FactorProofs,
     Proof,
@@ -125,7 +124,6 @@ class SecondSteps:
         proofs: FactorProofs,
         session_starts: SessionStarts,
         throttle: Throttle,
-        audit: Audit,
         hides: Hiding,
     ) -> None:
         self._database = database
@@ -133,7 +131,6 @@ class SecondSteps:
         self._proofs = proofs
         self._session_starts = session_starts
         self._throttle = throttle
-        self._audit = audit
         self._hides = hides
 
     def asked(
@@ -211,7 +208,7 @@ class SecondSteps:
 
     async def _record(self, action: Action, first: FirstStep, device: Device) -> None:
         user_id = first.user_id or None
-        await self._audit.record(AuditEvent.without_actor(action, user_id, device))
+        await self._database.record(AuditEvent.without_actor(action, user_id, device))
 
 
 async def _spend(unit: Repositories, challenge: Challenge, proof: Proof) -> bool:

@@ -10,7 +10,6 @@ from identity_service.domain.tutorial import ImportedUser
 from identity_service.domain.users import NewUser
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.importing.import_users import Outcome
 from service_kit.clock import Clock
 
@@ -21,9 +20,8 @@ _BATCH: Final = 50
 class StoredImportedUsers:
     """Our database, as the import sees it."""
 
-    def __init__(self, database: Database, *, audit: Audit, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
-        self._audit = audit
         self._clock = clock
 
     async def add(self, users: Sequence[ImportedUser]) -> list[Outcome]:
@@ -58,7 +56,7 @@ class StoredImportedUsers:
             return Outcome.EMAIL_TAKEN
         await unit.imported_users.add(user.id)
         event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user.id, user.roles)
-        await self._audit.append(unit, event)
+        unit.audit.append(event)
         return Outcome.IMPORTED
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from identity_service.domain.audit import Action, AuditEvent, Detail
+from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import (
     DatabaseUnavailableError,
     KeysUnopenedError,
@@ -31,7 +31,6 @@ from identity_service.security.keyrings import Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.keys.sealing import reseal_keys, sealed_record
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.clock import Clock
@@ -51,7 +50,6 @@ class KeyRotation:
     def __init__(
         self,
         database: Database,
-        audit: Audit,
         keys: SigningKeys,
         *,
         sealer: Sealer,
@@ -60,7 +58,6 @@ class KeyRotation:
         generate: Callable[[], Awaitable[SigningKey]] = generate_signing_key,
     ) -> None:
         self._database = database
-        self._audit = audit
         self._keys = keys
         self._sealer = sealer
         self._schedule = schedule
@@ -153,9 +150,8 @@ class KeyRotation:
             withdrawn = await unit.signing_keys.withdraw_all(self._clock())
             for record in records:
                 await unit.signing_keys.add(record)
-            await self._record_event(
-                unit, Action.KEY_WITHDRAWN, kid=None, successor_kid=active.kid
-            )
+            details = {"kid": None, "successor_kid": active.kid}
+            unit.audit.append(AuditEvent(action=Action.KEY_WITHDRAWN, details=details))
             return withdrawn
 
         withdrawn = await self._database.write(work)
@@ -165,7 +161,7 @@ class KeyRotation:
     async def reseal(self) -> int:
         """Reseal what the first sealing key did not seal; see `reseal_keys`."""
         return await reseal_keys(
-            self._database, self._audit, self._sealer, await self._keys.refresh()
+            self._database, self._sealer, await self._keys.refresh()
         )
 
     async def _take(self, step: Step, records: tuple[KeyRecord, ...]) -> None:
@@ -187,7 +183,7 @@ class KeyRotation:
 
         async def work(unit: Repositories) -> None:
             await unit.signing_keys.add(record)
-            await self._record_event(unit, action, kid=key.kid)
+            unit.audit.append(AuditEvent(action=action, details={"kid": key.kid}))
 
         await self._database.write(work)
         _logger.info(action.value, extra={"kid": key.kid})
@@ -203,12 +199,8 @@ class KeyRotation:
             await unit.signing_keys.activate(
                 following.kid, now, published_before=now - self._schedule.publication
             )
-            await self._record_event(
-                unit,
-                Action.KEY_ACTIVATED,
-                kid=following.kid,
-                previous_kid=active.kid,
-            )
+            details = {"kid": following.kid, "previous_kid": active.kid}
+            unit.audit.append(AuditEvent(action=Action.KEY_ACTIVATED, details=details))
 
         await self._database.write(work)
         _logger.info(Action.KEY_ACTIVATED.value, extra={"kid": following.kid})
@@ -249,12 +241,9 @@ class KeyRotation:
                 await keys.add(fresh)
             else:
                 await keys.activate(successor_kid, now)
-            await self._record_event(
-                unit,
-                Action.KEY_WITHDRAWN,
-                kid=withdrawn.kid if withdrawn else None,
-                successor_kid=successor_kid,
-            )
+            kid = withdrawn.kid if withdrawn else None
+            details = {"kid": kid, "successor_kid": successor_kid}
+            unit.audit.append(AuditEvent(action=Action.KEY_WITHDRAWN, details=details))
 
         await self._database.write(work)
         await self._keys.refresh()
@@ -279,8 +268,3 @@ class KeyRotation:
         self, key: SigningKey, slot: KeySlot, *, like: bytes | None = None
     ) -> KeyRecord:
         return sealed_record(key, slot, self._sealer, self._clock(), like=like)
-
-    async def _record_event(
-        self, unit: Repositories, action: Action, **details: Detail
-    ) -> None:
-        await self._audit.append(unit, AuditEvent(action=action, details=details))

@@ -15,7 +15,6 @@ from identity_service.security.key_material import (
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 
 
 def sealed_record(
@@ -40,7 +39,7 @@ def sealed_record(
 
 
 async def reseal_keys(
-    database: Database, audit: Audit, sealer: Sealer, records: Sequence[KeyRecord]
+    database: Database, sealer: Sealer, records: Sequence[KeyRecord]
 ) -> int:
     """Reseal private halves that are not sealed by the first sealing key.
 
@@ -59,18 +58,16 @@ async def reseal_keys(
             unopened.append(record.kid)
             continue
         if renewed is not None:
-            work = partial(_reseal, audit, record.kid, sealed, renewed)
+            work = partial(_reseal, record.kid, sealed, renewed)
             resealed += await database.write(work)
     if unopened:
         raise KeysUnopenedError(unopened)
     return resealed
 
 
-async def _reseal(
-    audit: Audit, kid: str, sealed: bytes, renewed: bytes, unit: Repositories
-) -> bool:
+async def _reseal(kid: str, sealed: bytes, renewed: bytes, unit: Repositories) -> bool:
     is_ours = await unit.signing_keys.reseal(kid, sealed, renewed)
     if is_ours:
         event = AuditEvent(action=Action.KEY_RESEALED, details={"kid": kid})
-        await audit.append(unit, event)
+        unit.audit.append(event)
     return is_ours

@@ -8,7 +8,6 @@ from identity_service.domain.sessions import Caller, Device, EndReason, Session
 from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.sessions.turns import SessionTurns
 from service_kit.clock import Clock
 
@@ -22,14 +21,12 @@ class Sessions:
         refresh_tokens: RefreshTokens,
         *,
         turns: SessionTurns,
-        audit: Audit,
         clock: Clock,
         most: int,
     ) -> None:
         self._database = database
         self._refresh_tokens = refresh_tokens
         self._turns = turns
-        self._audit = audit
         self._clock = clock
         self._most = most
 
@@ -99,8 +96,8 @@ class Sessions:
             ended = await unit.sessions.end_all(user_id, reason, now, but=kept)
             if ended:
                 details = {"sessions": ended}
-                await self._audit.append(
-                    unit, _session_ended(user_id, reason, caller.device, details)
+                unit.audit.append(
+                    _session_ended(user_id, reason, caller.device, details)
                 )
             return ended
 
@@ -116,8 +113,7 @@ class Sessions:
         session = await unit.sessions.end(session_id, reason, self._clock())
         if session is None:
             return False
-        await self._audit.append(
-            unit,
+        unit.audit.append(
             _session_ended(session.user_id, reason, device, {"session": session_id}),
         )
         return True

@@ -13,7 +13,6 @@ from identity_service.domain.users import User
 from identity_service.security.refresh_tokens import SESSION_ID_SIZE
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.audit import Audit
 from identity_service.usecases.sessions.access_tokens import FIRST_PARTY
 from identity_service.usecases.sessions.entries import SessionEntries
 from identity_service.usecases.sessions.token_pairs import TokenPair, TokenPairs
@@ -36,14 +35,12 @@ class SessionStarts:
         *,
         entries: SessionEntries,
         token_pairs: TokenPairs,
-        audit: Audit,
         clock: Clock,
         rules: SessionRules,
     ) -> None:
         self._database = database
         self._entries = entries
         self._token_pairs = token_pairs
-        self._audit = audit
         self._clock = clock
         self._rules = rules
 
@@ -91,7 +88,7 @@ class SessionStarts:
             )
             if user.deletion_due_at is not None:
                 await self._keep(unit, user.id, device)
-            await self._audit.append(unit, _signed_in(session, ended))
+            unit.audit.append(_signed_in(session, ended))
             return user
 
         user = await self._database.write(work)
@@ -110,7 +107,7 @@ class SessionStarts:
         """Keep an account whose owner has signed in after they wanted it deleted."""
         await unit.users.set_deletion_due_at(user_id, None, self._clock())
         event = AuditEvent.by_user(Action.DELETION_CANCELLED, user_id, device)
-        await self._audit.append(unit, event)
+        unit.audit.append(event)
 
     def _new_session(
         self,
