@@ -62,7 +62,7 @@ async def identity(database_url: str) -> AsyncIterator[Identity]:
 
 
 async def test_password_checks_are_counted_by_verdict(identity: Identity) -> None:
-    sign_in = identity.services.sign_ins.sign_in
+    sign_in = identity.services.passwords.sign_in
     await sign_in("alice", PASSWORD, HERE)
     for name in ("alice", "nobody"):
         with pytest.raises(InvalidCredentialsError):
@@ -77,7 +77,7 @@ async def test_password_checks_are_counted_by_verdict(identity: Identity) -> Non
 async def test_refresh_tokens_are_counted_by_what_became_of_them(
     identity: Identity,
 ) -> None:
-    _, pair = await identity.services.sign_ins.sign_in("alice", PASSWORD, HERE)
+    _, pair = await identity.services.passwords.sign_in("alice", PASSWORD, HERE)
     refresh = identity.services.tokens.refreshes.refresh
     await refresh(pair.refresh_token, HERE)
     with pytest.raises(RefreshTokenReusedError):
@@ -93,7 +93,7 @@ async def test_limits_that_attempts_meet_are_counted(identity: Identity) -> None
     async def keep_trying() -> None:
         while True:
             with contextlib.suppress(InvalidCredentialsError):
-                await identity.services.sign_ins.sign_in("alice", "wrong", HERE)
+                await identity.services.passwords.sign_in("alice", "wrong", HERE)
 
     with pytest.raises(TooManyAttemptsError):
         await keep_trying()
@@ -118,7 +118,7 @@ async def test_a_throttle_that_counts_alone_shows(database_url: str) -> None:
     counted = Identity(services, registry)
     assert counted.value("throttle_fallbacks_total") == 0
     with pytest.raises(InvalidCredentialsError):
-        await services.sign_ins.sign_in("nobody", "not the password", HERE)
+        await services.passwords.sign_in("nobody", "not the password", HERE)
     assert counted.value("throttle_fallbacks_total") >= 1
     assert counted.value("throttle_store_away") == 1
     await services.close()
@@ -220,7 +220,7 @@ async def test_a_clock_that_is_wrong_shows(identity: Identity) -> None:
 
 async def test_rows_that_there_is_no_time_to_remove_show(identity: Identity) -> None:
     services = identity.services
-    await services.sign_ins.sign_in("alice", PASSWORD, HERE)
+    await services.passwords.sign_in("alice", PASSWORD, HERE)
     year = timedelta(days=365)
     chores = expired_rows_chores(services.database, lambda: utc_now() + year)
     busy = Housekeeping(chores, monotonic=count(step=100).__next__)
@@ -268,7 +268,7 @@ async def test_the_age_of_a_chore_and_the_end_of_a_list_show(
     identity: Identity,
 ) -> None:
     services = identity.services
-    await services.sign_ins.sign_in("alice", PASSWORD, HERE)
+    await services.passwords.sign_in("alice", PASSWORD, HERE)
     (uri,) = await services.tokens.status_lists.uris()
     await services.tokens.status_lists.get(uri.rpartition("/")[2])
 

@@ -40,7 +40,7 @@ async def test_p8_an_owner_under_attack_does_both_steps_in_one_place_of_a_newcom
         clock=clock,
         monotonic=lambda: seconds,
     )
-    sign_in = services.sign_ins.sign_in
+    sign_in = services.passwords.sign_in
     complete = services.factors.second_steps.complete
     try:
         for number in range(SIGN_INS_OF_USER[1].amount):

@@ -181,7 +181,7 @@ class Guesser:
         return Device("guesser", next(self._sources))
 
     async def password(self) -> None:
-        sign_in = self._services.sign_ins.sign_in
+        sign_in = self._services.passwords.sign_in
         with self.noting_the_challenge():
             await sign_in("alice", "a wrong guess", self.here())
 

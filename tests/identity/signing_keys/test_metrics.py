@@ -51,7 +51,7 @@ async def test_operator_sees_leases_and_sizes_of_lists(
     assert registry.get_sample_value("identity_status_list_leases_total") == 0
     alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
     await composed.sign_ups.sign_up(alice, HERE)
-    await composed.sign_ins.sign_in("alice", PASSWORD, HERE)
+    await composed.passwords.sign_in("alice", PASSWORD, HERE)
     (uri,) = await composed.tokens.status_lists.uris()
     name = uri.rpartition("/")[2]
     await composed.tokens.status_lists.get(name)

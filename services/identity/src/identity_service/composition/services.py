@@ -27,7 +27,6 @@ from identity_service.usecases.request_ages import RequestAges
 from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
 from identity_service.usecases.search_words import SearchWordsChore
-from identity_service.usecases.sign_in import SignIns
 from identity_service.usecases.sign_up import SignUps
 from identity_service.usecases.users import Users
 from identity_service.usecases.watching import Waiters
@@ -73,6 +72,7 @@ class Services(Core):
             new_passwords=self.new_passwords,
             throttle=throttle,
             second_steps=self.factors.second_steps,
+            session_starts=self.tokens.starts,
             letters=self.password_letters,
             clock=self.clock,
         )
@@ -85,7 +85,6 @@ class Services(Core):
             verifications=self.accounts.email_verifications,
             self_assignable_roles=settings.self_assignable_roles,
         )
-        self.sign_ins = SignIns(self.passwords, self.tokens.starts)
         self.fresh_checks = FreshChecks(
             database,
             users=self.users,

@@ -1,4 +1,4 @@
-"""Check passwords, and change them."""
+"""Sign in with passwords, and change them."""
 
 import contextlib
 import logging
@@ -33,6 +33,8 @@ from identity_service.usecases.factors.second_steps import FirstStep, SecondStep
 from identity_service.usecases.mail.one_time_tokens import address_of
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.reservations import Reservation
+from identity_service.usecases.sessions.starts import SessionStarts
+from identity_service.usecases.sessions.token_pairs import TokenPair
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
@@ -55,6 +57,7 @@ class Passwords:
         new_passwords: NewPasswords,
         throttle: Throttle,
         second_steps: SecondSteps,
+        session_starts: SessionStarts,
         letters: PasswordLetters,
         clock: Clock,
     ) -> None:
@@ -63,24 +66,28 @@ class Passwords:
         self._new_passwords = new_passwords
         self._throttle = throttle
         self._second_steps = second_steps
+        self._session_starts = session_starts
         self._letters = letters
         self._clock = clock
         self.verdicts: Counter[Verdict] = Counter()
         """Results of password checks."""
 
-    async def authenticate(self, login: str, password: str, device: Device) -> User:
-        """Return the user whose name or address and password these are, as it was now.
+    async def sign_in(
+        self, login: str, password: str, device: Device
+    ) -> tuple[User, TokenPair]:
+        """Begin a session on a device; the least recently used makes room for it.
 
-        Raises
-        ------
-        InvalidCredentialsError
-            Unknown user, wrong password, disabled user: one and the same.
-        SecondFactorRequiredError
-            The user has one, whether the password was right or not. The attempt counts
-            as failed until the second step succeeds.
-        TooManyAttemptsError, HashingBusyError
-            Not now.
+        Raises `InvalidCredentialsError`: unknown user, wrong password, disabled user:
+        indistinguishable; `SecondFactorRequiredError`: the user has one, whether the
+        password was right or not, and the attempt counts as failed until the second
+        step succeeds; `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
+        verified = await self._authenticate(login, password, device)
+        methods = frozenset({Method.PASSWORD})
+        return await self._session_starts.start(verified, device, methods)
+
+    async def _authenticate(self, login: str, password: str, device: Device) -> User:
+        """Return the user whose name or address and password these are, as it was."""
         self._hasher.expect_room(device)
         name, email_key = _name_and_address(login)
         user, is_known_device, factors = await self._find(name, email_key, device)

@@ -52,7 +52,7 @@ async def sign_in(context: RequestContext) -> web.Response:
     """Begin a session, and get a token pair."""
     transport = context.transport.to_page(context.page)
     payload = await read_payload(context.request, SignInPayload, form=True)
-    user, pair = await context.services.sign_ins.sign_in(
+    user, pair = await context.services.passwords.sign_in(
         payload.username, payload.password, context.device
     )
     return signed_in_response(transport, user, pair)
