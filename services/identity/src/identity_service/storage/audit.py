@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.audit import (
@@ -14,6 +14,7 @@ from identity_service.domain.audit import (
     AuditRecord,
     details_text,
 )
+from identity_service.storage.repository import Repository, record_of
 from identity_service.storage.tables import audit_events, audit_head
 from service_kit.clock import Clock
 from service_kit.request_id import client_request_id, request_id
@@ -25,11 +26,11 @@ _MOVE_END: Final = update(audit_head).where(audit_head.c.id == _HEAD)
 """Built once: they run at each sign-in."""
 
 
-class AuditRepository:
+class AuditRepository(Repository):
     """Audit events, within one transaction."""
 
     def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._clock = clock
         self._appended: list[AuditRecord] = []
 
@@ -89,7 +90,7 @@ class AuditRepository:
             .order_by(audit_events.c.id)
             .limit(limit)
         )
-        return [_record(row) for row in rows]
+        return [record_of(AuditRecord, row) for row in rows]
 
     async def search(self, query: AuditQuery) -> list[AuditRecord]:
         """Return the records that match, newest first."""
@@ -97,7 +98,7 @@ class AuditRepository:
         rows = await self._connection.execute(
             statement.order_by(audit_events.c.id.desc()).limit(query.limit)
         )
-        return [_record(row) for row in rows]
+        return [record_of(AuditRecord, row) for row in rows]
 
     async def remove_up_to(self, last: AuditRecord) -> None:
         """Remove the oldest events, ``last`` included; the chain starts after it."""
@@ -127,7 +128,3 @@ def _conditions(query: AuditQuery) -> Iterator[ColumnElement[bool]]:
         yield event.at >= query.since
     if query.until is not None:
         yield event.at < query.until
-
-
-def _record(row: Row[Any]) -> AuditRecord:
-    return AuditRecord(**row._mapping)  # noqa: SLF001 - SQLAlchemy's own name for it

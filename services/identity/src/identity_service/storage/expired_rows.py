@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, delete, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity_service.storage.repository import Repository
 from identity_service.storage.tables import (
     access_tokens,
     deleted_users,
@@ -35,11 +36,8 @@ class Expiring(Enum):
     SPENT_CHALLENGES = spent_challenges.c.expires_at
 
 
-class ExpiredRows:
+class ExpiredRows(Repository):
     """Rows that are over, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def remove(self, kind: Expiring, before: datetime, limit: int) -> int:
         """Remove up to ``limit`` rows that expired before then, oldest first."""

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.sessions import EndReason
 from identity_service.storage.expired_rows import remove_some
+from identity_service.storage.repository import Repository
 from identity_service.storage.tables import (
     access_tokens,
     audit_events,
@@ -33,11 +33,8 @@ _NOBODY: Final = {
 """A user with no name, which nobody can have."""
 
 
-class RestoringRepository:
+class RestoringRepository(Repository):
     """What a restored database must not bring back, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def advance_user_ids(self, margin: int) -> int:
         """Leave out as many user ids; return the next one that is given.
@@ -94,7 +91,7 @@ class RestoringRepository:
         Nobody serves replicas of an older version beside this one.
         """
         await self._connection.execute(delete(rollouts))
-        return (await self._connection.execute(delete(status_lists))).rowcount
+        return await self._affected(delete(status_lists))
 
     async def postpone_deletions(
         self, due_at: datetime, now: datetime, limit: int

@@ -1,25 +1,20 @@
 """Signing keys in the database. Every step of their lives is one atomic statement."""
 
-from dataclasses import fields
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.errors import LostRaceError
 from identity_service.domain.signing_keys import KeyRecord, KeySlot
+from identity_service.storage.repository import Repository, columns_of, record_of
 from identity_service.storage.tables import signing_keys
 
-_COLUMNS = tuple(each.name for each in fields(KeyRecord))
 
-
-class SigningKeyRepository:
+class SigningKeyRepository(Repository):
     """Signing keys, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def all(self) -> list[KeyRecord]:
         """Return every key, in the order in which they were published."""
@@ -36,11 +31,7 @@ class SigningKeyRepository:
         Raises `LostRaceError`: another process has put a key there.
         """
         try:
-            await self._connection.execute(
-                insert(signing_keys).values(
-                    {name: getattr(key, name) for name in _COLUMNS}
-                )
-            )
+            await self._connection.execute(insert(signing_keys).values(columns_of(key)))
         except IntegrityError as error:
             raise LostRaceError from error
 
@@ -73,7 +64,7 @@ class SigningKeyRepository:
 
     async def withdraw_all(self, now: datetime) -> int:
         """Unpublish every key and destroy its private half; return how many."""
-        withdrawn = await self._connection.execute(
+        return await self._affected(
             update(signing_keys)
             .where(
                 or_(
@@ -82,7 +73,6 @@ class SigningKeyRepository:
             )
             .values(slot=None, retired_at=now, expires_at=now, sealed_private_key=None)
         )
-        return withdrawn.rowcount
 
     async def activate(
         self, kid: str, now: datetime, *, published_before: datetime | None = None
@@ -102,31 +92,28 @@ class SigningKeyRepository:
 
     async def reseal(self, kid: str, sealed: bytes, resealed: bytes) -> bool:
         """Replace a sealed private half; return False if it has changed meanwhile."""
-        changed = await self._connection.execute(
+        return await self._affects(
             update(signing_keys)
             .where(
-                signing_keys.c.kid == kid, signing_keys.c.sealed_private_key == sealed
+                signing_keys.c.kid == kid,
+                signing_keys.c.sealed_private_key == sealed,
             )
             .values(sealed_private_key=resealed)
         )
-        return changed.rowcount == 1
 
     async def remove_gone(self, now: datetime) -> int:
         """Remove the keys of which nothing is valid any more; return how many."""
-        removed = await self._connection.execute(
+        return await self._affected(
             delete(signing_keys).where(
                 signing_keys.c.slot.is_(None), signing_keys.c.expires_at <= now
             )
         )
-        return removed.rowcount
 
     async def _one(self, statement: Any) -> None:  # noqa: ANN401
-        changed = await self._connection.execute(statement)
-        if changed.rowcount != 1:
+        if not await self._affects(statement):
             raise LostRaceError
 
 
 def _record(row: Row[Any]) -> KeyRecord:
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's own name for it
     slot = None if row.slot is None else KeySlot(row.slot)
-    return KeyRecord(**{**values, "slot": slot})
+    return replace(record_of(KeyRecord, row), slot=slot)

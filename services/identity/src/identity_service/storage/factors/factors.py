@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     BindParameter,
-    Row,
     bindparam,
     delete,
     func,
@@ -15,9 +14,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.factors import Factors, TotpSecret
+from identity_service.storage.repository import Repository, columns_of, record_of
 from identity_service.storage.tables import passkeys, recovery_codes, totp_secrets
 
 _USER_ID: Final[BindParameter[int]] = bindparam("user_id")
@@ -30,17 +29,12 @@ _COUNTS: Final = select(
 )
 """One statement, built once: it runs at each sign-in."""
 
-_COLUMNS: Final = TotpSecret.__slots__
 
-
-class FactorRepository:
+class FactorRepository(Repository):
     """Second factors but for passkeys, within one transaction.
 
     Lock the user before changing them.
     """
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def of(self, user_id: int) -> Factors:
         """Return which second factors a user has; 0 stands for no user."""
@@ -50,24 +44,21 @@ class FactorRepository:
 
     async def get_totp(self, user_id: int) -> TotpSecret | None:
         """Return the secret of a user's authenticator app, confirmed or not."""
-        rows = await self._connection.execute(
+        row = await self._row(
             select(totp_secrets).where(totp_secrets.c.user_id == user_id)
         )
-        row = rows.one_or_none()
-        return None if row is None else _totp_secret(row)
+        return None if row is None else record_of(TotpSecret, row)
 
     async def put_totp(self, secret: TotpSecret) -> None:
         """Give a user a secret in place of the one they had."""
         await self.remove_totp(secret.user_id)
-        values = {name: getattr(secret, name) for name in _COLUMNS}
-        await self._connection.execute(insert(totp_secrets).values(values))
+        await self._connection.execute(insert(totp_secrets).values(columns_of(secret)))
 
     async def remove_totp(self, user_id: int) -> bool:
         """Remove a user's secret; return whether there was one."""
-        removed = await self._connection.execute(
+        return await self._affects(
             delete(totp_secrets).where(totp_secrets.c.user_id == user_id)
         )
-        return removed.rowcount > 0
 
     async def confirm_totp(self, user_id: int, now: datetime) -> None:
         """Have a user's secret asked for from now on."""
@@ -83,7 +74,7 @@ class FactorRepository:
         So it is if the user has got another secret since. One statement, so of any
         number of simultaneous uses one alone succeeds.
         """
-        spent = await self._connection.execute(
+        return await self._affects(
             update(totp_secrets)
             .where(
                 totp_secrets.c.user_id == secret.user_id,
@@ -92,7 +83,6 @@ class FactorRepository:
             )
             .values(last_step=step)
         )
-        return spent.rowcount == 1
 
     async def put_recovery_codes(self, user_id: int, hashes: Iterable[str]) -> None:
         """Give a user recovery codes in place of those they had."""
@@ -120,13 +110,12 @@ class FactorRepository:
 
     async def spend_recovery_code(self, user_id: int, hashes: Sequence[str]) -> bool:
         """Use a recovery code up; return False if it was used."""
-        spent = await self._connection.execute(
+        return await self._affects(
             delete(recovery_codes).where(
                 recovery_codes.c.user_id == user_id,
                 recovery_codes.c.code_hash.in_(hashes),
             )
         )
-        return spent.rowcount == 1
 
     async def totp_after(self, user_id: int, limit: int) -> list[TotpSecret]:
         """Return secrets in order of their users, after one of them."""
@@ -136,11 +125,11 @@ class FactorRepository:
             .order_by(totp_secrets.c.user_id)
             .limit(limit)
         )
-        return [_totp_secret(row) for row in rows]
+        return [record_of(TotpSecret, row) for row in rows]
 
     async def reseal_totp(self, user_id: int, sealed: bytes, renewed: bytes) -> bool:
         """Replace a sealed secret by itself, unless it was changed meanwhile."""
-        resealed = await self._connection.execute(
+        return await self._affects(
             update(totp_secrets)
             .where(
                 totp_secrets.c.user_id == user_id,
@@ -148,8 +137,3 @@ class FactorRepository:
             )
             .values(sealed_secret=renewed)
         )
-        return resealed.rowcount == 1
-
-
-def _totp_secret(row: Row[Any]) -> TotpSecret:
-    return TotpSecret(**{name: getattr(row, name) for name in _COLUMNS})

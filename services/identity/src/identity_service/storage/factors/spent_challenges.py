@@ -4,16 +4,13 @@ from datetime import datetime
 
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity_service.storage.repository import Repository
 from identity_service.storage.tables import spent_challenges
 
 
-class SpentChallengeRepository:
+class SpentChallengeRepository(Repository):
     """Spent challenges, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def spend(self, digest: str, expires_at: datetime) -> bool:
         """Note a challenge as spent; return False if it is: the primary key decides."""

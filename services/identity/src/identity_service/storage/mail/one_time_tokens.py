@@ -1,35 +1,31 @@
 """Tokens and codes that travel by mail, as they are stored."""
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, delete, insert, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import delete, insert, literal, select
 
 from identity_service.domain.errors import EmailTakenError
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
+from identity_service.storage.repository import Repository, columns_of, record_of
 from identity_service.storage.tables import one_time_tokens
 
 
-class OneTimeTokenRepository:
+class OneTimeTokenRepository(Repository):
     """One-time tokens, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def add(self, token: StoredToken) -> None:
         """Insert a token."""
-        await self._connection.execute(insert(one_time_tokens).values(asdict(token)))
+        await self._connection.execute(
+            insert(one_time_tokens).values(columns_of(token))
+        )
 
     async def get(self, token_id: str) -> StoredToken | None:
         """Return the token of this id."""
-        rows = await self._connection.execute(
+        row = await self._row(
             select(one_time_tokens).where(one_time_tokens.c.id == token_id)
         )
-        row = rows.one_or_none()
-        return None if row is None else _token(row)
+        return None if row is None else record_of(StoredToken, row)
 
     async def of_user(self, user_id: int) -> list[StoredToken]:
         """Return what a user has been sent and not used, the oldest first."""
@@ -38,7 +34,7 @@ class OneTimeTokenRepository:
             .where(one_time_tokens.c.user_id == user_id)
             .order_by(one_time_tokens.c.created_at)
         )
-        return [_token(row) for row in rows]
+        return [record_of(StoredToken, row) for row in rows]
 
     async def refuse_reserved(
         self, email_key: str, now: datetime, *, other_than: int
@@ -63,10 +59,9 @@ class OneTimeTokenRepository:
 
     async def spend(self, token_id: str) -> bool:
         """Remove a token; of any number of simultaneous uses one alone gets True."""
-        removed = await self._connection.execute(
+        return await self._affects(
             delete(one_time_tokens).where(one_time_tokens.c.id == token_id)
         )
-        return removed.rowcount == 1
 
     async def remove_of_user(
         self,
@@ -83,7 +78,3 @@ class OneTimeTokenRepository:
         if since is not None:
             removing = removing.where(one_time_tokens.c.created_at >= since)
         await self._connection.execute(removing)
-
-
-def _token(row: Row[Any]) -> StoredToken:
-    return StoredToken(**{name: getattr(row, name) for name in StoredToken.__slots__})

@@ -1,32 +1,28 @@
 """The outbox: mail that has not been sent, and what strangers ask to be sent."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row, delete, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from identity_service.domain.mail import (
     MailRequest,
     MailRequestKind,
     StoredLetter,
 )
+from identity_service.storage.repository import Repository, columns_of, record_of
 from identity_service.storage.tables import mail_requests, outbox
 
 _LONGEST_ERROR: Final = 200
 
 
-class OutboxRepository:
+class OutboxRepository(Repository):
     """The outbox, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def add(self, letter: StoredLetter) -> None:
         """Insert a letter."""
-        await self._connection.execute(insert(outbox).values(asdict(letter)))
+        await self._connection.execute(insert(outbox).values(columns_of(letter)))
 
     async def has_work(self, now: datetime) -> bool:
         """Return whether a letter is due, or requested."""
@@ -42,19 +38,18 @@ class OutboxRepository:
             .order_by(outbox.c.due_at)
             .limit(limit)
         )
-        return [_letter(row) for row in rows]
+        return [record_of(StoredLetter, row) for row in rows]
 
     async def claim(self, letter: StoredLetter, until: datetime) -> bool:
         """Count an attempt, and keep others from the letter until then.
 
         One statement, so of any number of processes one alone gets it.
         """
-        claimed = await self._connection.execute(
+        return await self._affects(
             update(outbox)
             .where(outbox.c.id == letter.id, outbox.c.due_at == letter.due_at)
             .values(due_at=until, attempts=outbox.c.attempts + 1)
         )
-        return claimed.rowcount == 1
 
     async def put_off(self, letter_id: str, due_at: datetime, error: str) -> None:
         """Have a letter tried again then."""
@@ -77,16 +72,15 @@ class OutboxRepository:
             .order_by(outbox.c.id)
             .limit(limit)
         )
-        return [_letter(row) for row in rows]
+        return [record_of(StoredLetter, row) for row in rows]
 
     async def reseal(self, letter_id: str, sealed: bytes, renewed: bytes) -> bool:
         """Replace what is sealed, unless the letter was sent meanwhile."""
-        replaced = await self._connection.execute(
+        return await self._affects(
             update(outbox)
             .where(outbox.c.id == letter_id, outbox.c.sealed == sealed)
             .values(sealed=renewed)
         )
-        return replaced.rowcount == 1
 
     async def bury(self, letter_id: str, now: datetime, error: str) -> None:
         """Give a letter up; the operator may have it sent again."""
@@ -113,23 +107,22 @@ class OutboxRepository:
             .order_by(column, outbox.c.id)
             .limit(limit)
         )
-        return [_letter(row) for row in rows]
+        return [record_of(StoredLetter, row) for row in rows]
 
     async def of_user(self, user_id: int) -> list[StoredLetter]:
         """Return what a user has yet to be sent."""
         rows = await self._connection.execute(
             select(outbox).where(outbox.c.user_id == user_id)
         )
-        return [_letter(row) for row in rows]
+        return [record_of(StoredLetter, row) for row in rows]
 
     async def resend(self, letter_ids: Sequence[str], now: datetime) -> int:
         """Have dead letters tried again as if they were new; return how many."""
-        revived = await self._connection.execute(
+        return await self._affected(
             update(outbox)
             .where(outbox.c.id.in_(letter_ids), outbox.c.dead_at.is_not(None))
             .values(due_at=now, dead_at=None, attempts=0)
         )
-        return revived.rowcount
 
     async def count(self) -> tuple[int, int]:
         """Return how many letters wait, and how many are dead."""
@@ -142,19 +135,18 @@ class OutboxRepository:
     async def add_request(self, request: MailRequest, now: datetime) -> None:
         """Insert a request."""
         await self._connection.execute(
-            insert(mail_requests).values(**asdict(request), created_at=now)
+            insert(mail_requests).values(**columns_of(request), created_at=now)
         )
 
     async def take_request(self) -> tuple[int, MailRequest] | None:
         """Remove the oldest request that no other process has; return its id and it."""
-        rows = await self._connection.execute(
+        row = await self._row(
             select(mail_requests)
             .where(mail_requests.c.kind.in_(list(MailRequestKind)))
             .order_by(mail_requests.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
         )
-        row = rows.one_or_none()
         if row is None:
             return None
         await self.remove_request(row.id)
@@ -175,7 +167,3 @@ class OutboxRepository:
         await self._connection.execute(
             update(outbox).where(outbox.c.id == letter_id).values(**values)
         )
-
-
-def _letter(row: Row[Any]) -> StoredLetter:
-    return StoredLetter(**{name: getattr(row, name) for name in StoredLetter.__slots__})

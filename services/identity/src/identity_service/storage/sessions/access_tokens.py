@@ -8,16 +8,13 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import case, func, insert, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity_service.storage.repository import Repository
 from identity_service.storage.tables import Moment, access_tokens
 
 
-class AccessTokenRepository:
+class AccessTokenRepository(Repository):
     """Rows of access tokens, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def add(
         self,
@@ -44,7 +41,7 @@ class AccessTokenRepository:
     ) -> bool:
         """Keep the row of a session's tokens; return whether it is there and live."""
         later = literal(expires_at, Moment())
-        kept = await self._connection.execute(
+        return await self._affects(
             update(access_tokens)
             .where(
                 access_tokens.c.list_id == list_id,
@@ -54,12 +51,14 @@ class AccessTokenRepository:
             )
             .values(
                 expires_at=case(
-                    (access_tokens.c.expires_at > later, access_tokens.c.expires_at),
+                    (
+                        access_tokens.c.expires_at > later,
+                        access_tokens.c.expires_at,
+                    ),
                     else_=later,
                 )
             )
         )
-        return kept.rowcount == 1
 
     async def is_live(self, list_id: int, idx: int, session_id: str) -> bool:
         """Return whether a token of this session has the entry and is not revoked."""

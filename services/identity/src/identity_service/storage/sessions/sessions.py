@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from identity_service.domain.authentication import Authentication
 from identity_service.domain.sessions import EndReason, Session, SessionRules
 from identity_service.domain.status_entries import KEPT_EXPIRED, StatusEntry
+from identity_service.storage.repository import Repository
 from identity_service.storage.sessions.access_tokens import AccessTokenRepository
 from identity_service.storage.sessions.queries import (
     ADD,
@@ -34,11 +35,11 @@ _LONGEST_TOKEN: Final = timedelta(days=1)
 """An access token may outlive its session by as much: it has to be revoked, too."""
 
 
-class SessionRepository:
+class SessionRepository(Repository):
     """Sessions, within one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._lists = StatusListRepository(connection)
         self._tokens = AccessTokenRepository(connection)
 
@@ -51,26 +52,21 @@ class SessionRepository:
 
         To MySQL and MariaDB, texts that differ in spaces at their end are the same.
         """
-        rows = await self._connection.execute(
-            select(sessions).where(sessions.c.id == session_id)
-        )
-        row = rows.one_or_none()
+        row = await self._row(select(sessions).where(sessions.c.id == session_id))
         return None if row is None or row.id != session_id else read_session(row)
 
     async def get_with_subject(
         self, session_id: str
     ) -> tuple[Session, str | None] | None:
         """Return the session of this id and the subject of its user."""
-        rows = await self._connection.execute(WITH_SUBJECT, {"session_id": session_id})
-        row = rows.one_or_none()
+        row = await self._row(WITH_SUBJECT, session_id=session_id)
         return None if row is None else (read_session(row), row.subject)
 
     async def lock(self, session_id: str) -> Session | None:
         """Return the session, locked until the transaction ends."""
-        rows = await self._connection.execute(
+        row = await self._row(
             select(sessions).where(sessions.c.id == session_id).with_for_update()
         )
-        row = rows.one_or_none()
         return None if row is None else read_session(row)
 
     async def rotate(
@@ -86,7 +82,7 @@ class SessionRepository:
         One statement, so of any number of simultaneous uses one alone succeeds.
         """
         values = prolonging(session_id, generation, now, rules, token_expires_at)
-        return (await self._connection.execute(ROTATE, values)).rowcount == 1
+        return await self._affects(ROTATE, **values)
 
     async def touch(
         self,
@@ -98,7 +94,7 @@ class SessionRepository:
     ) -> bool:
         """Prolong a live session whose token is of ``generation``; spend nothing."""
         values = prolonging(session_id, generation, now, rules, token_expires_at)
-        return (await self._connection.execute(TOUCH, values)).rowcount == 1
+        return await self._affects(TOUCH, **values)
 
     async def set_entry(
         self, session_id: str, entry: StatusEntry, token_expires_at: datetime

@@ -31,6 +31,7 @@ from identity_service.domain.status_entries import (
     StatusEntry,
     new_list_name,
 )
+from identity_service.storage.repository import Repository
 from identity_service.storage.sessions.access_tokens import AccessTokenRepository
 from identity_service.storage.tables import (
     access_tokens,
@@ -48,11 +49,11 @@ _CLOSED_AT_ONCE: Final = 10
 _NAME: Final = func.coalesce(status_lists.c.name, cast(status_lists.c.id, String(22)))
 
 
-class StatusListRepository:
+class StatusListRepository(Repository):
     """Status lists, within one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._tokens = AccessTokenRepository(connection)
 
     async def lease(self, now: datetime) -> Lease:
@@ -89,7 +90,7 @@ class StatusListRepository:
         return None if found is None else int(found)
 
     async def _lease_of(self, list_id: int, expires_at: datetime) -> Lease | None:
-        taken = await self._connection.execute(
+        taken = await self._affects(
             update(status_lists)
             .where(
                 status_lists.c.id == list_id,
@@ -97,7 +98,7 @@ class StatusListRepository:
             )
             .values(leased=status_lists.c.leased + LEASE_SIZE)
         )
-        if taken.rowcount != 1:
+        if not taken:
             return None
         rows = await self._connection.execute(
             select(_NAME, status_lists.c.leased, status_lists.c.permutation_key).where(

@@ -1,8 +1,8 @@
 """Which ids have been given, to imported users and to others, deleted ones included."""
 
 from sqlalchemy import exists, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from identity_service.storage.repository import Repository
 from identity_service.storage.tables import (
     audit_events,
     imported_lines,
@@ -10,11 +10,8 @@ from identity_service.storage.tables import (
 )
 
 
-class ImportedUserRepository:
+class ImportedUserRepository(Repository):
     """The ids and lines that an import has brought, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def add(self, user_id: int) -> None:
         """Note that the user was imported."""

@@ -3,11 +3,11 @@
 from typing import Any
 
 from sqlalchemy import Select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.case_folding import folded
 from identity_service.domain.sources import patterns_of_site
 from identity_service.domain.users import User
+from identity_service.storage.repository import Repository
 from identity_service.storage.users.queries import (
     BY_EMAIL_AND_SITE,
     BY_ID_AND_SITE,
@@ -17,16 +17,13 @@ from identity_service.storage.users.queries import (
 )
 
 
-class LoginRepository:
+class LoginRepository(Repository):
     """Users by what they are called where credentials are checked.
 
     Each method is one statement, so that a user that is there takes no longer than
     none. It returns the user, and whether a session of theirs began at the site of
     ``address``.
     """
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def by_login(
         self, key: str, email_key: str | None, address: str

@@ -5,21 +5,18 @@ from typing import Any
 
 from sqlalchemy import Row, Select, delete, insert, literal, select, union_all, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import UsernameTakenError
 from identity_service.domain.roles import RoleName
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import PendingSignUp
+from identity_service.storage.repository import Repository
 from identity_service.storage.tables import pending_sign_ups, users
 
 
-class PendingSignUpRepository:
+class PendingSignUpRepository(Repository):
     """Pending sign-ups, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def refuse_taken(self, username_key: str, now: datetime) -> None:
         """Raise `UsernameTakenError` if a user or a pending sign-up has the name."""
@@ -88,15 +85,14 @@ class PendingSignUpRepository:
 
     async def get(self, token_id: str) -> PendingSignUp | None:
         """Return the sign-up that a token of this id verifies."""
-        rows = await self._connection.execute(
+        row = await self._row(
             select(pending_sign_ups).where(pending_sign_ups.c.id == token_id)
         )
-        row = rows.one_or_none()
         return None if row is None else _pending(row)
 
     async def newest_of(self, email_key: str, now: datetime) -> PendingSignUp | None:
         """Return the last sign-up with an address that has not expired."""
-        rows = await self._connection.execute(
+        row = await self._row(
             select(pending_sign_ups)
             .where(
                 pending_sign_ups.c.email_key == email_key,
@@ -105,7 +101,6 @@ class PendingSignUpRepository:
             .order_by(pending_sign_ups.c.created_at.desc())
             .limit(1)
         )
-        row = rows.one_or_none()
         return None if row is None else _pending(row)
 
     async def replace_token(
@@ -120,10 +115,9 @@ class PendingSignUpRepository:
 
     async def spend(self, token_id: str) -> bool:
         """Remove a sign-up; of any number of simultaneous uses one alone gets True."""
-        removed = await self._connection.execute(
+        return await self._affects(
             delete(pending_sign_ups).where(pending_sign_ups.c.id == token_id)
         )
-        return removed.rowcount == 1
 
 
 def _pending(row: Row[Any]) -> PendingSignUp:

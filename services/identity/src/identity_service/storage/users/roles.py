@@ -2,7 +2,6 @@
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.errors import (
     RoleExistsError,
@@ -11,14 +10,12 @@ from identity_service.domain.errors import (
     TooManyRolesError,
 )
 from identity_service.domain.roles import ADMIN, MOST_ROLES, Role, RoleName
+from identity_service.storage.repository import Repository
 from identity_service.storage.tables import roles
 
 
-class RoleRepository:
+class RoleRepository(Repository):
     """Roles, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def all(self) -> list[Role]:
         """Return every role, in order of id."""
@@ -50,7 +47,7 @@ class RoleRepository:
         """Replace the description of a role, or raise `RoleNotFoundError`."""
         changing = update(roles).where(roles.c.name == role.name)
         values = {"description": role.description}
-        if not (await self._connection.execute(changing.values(values))).rowcount:
+        if not await self._affected(changing.values(values)):
             raise RoleNotFoundError
 
     async def remove(self, name: str) -> None:
@@ -60,7 +57,7 @@ class RoleRepository:
         """
         deleting = delete(roles).where(roles.c.name == name)
         try:
-            removed = (await self._connection.execute(deleting)).rowcount
+            removed = await self._affected(deleting)
         except IntegrityError:
             raise RoleInUseError from None
         if not removed:

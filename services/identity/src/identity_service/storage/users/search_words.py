@@ -3,9 +3,9 @@
 from typing import Final
 
 from sqlalchemy import bindparam, delete, exists, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.search import search_key, search_words
+from identity_service.storage.repository import Repository
 from identity_service.storage.tables import user_search_words, users
 
 _LAST_CHARACTER: Final = "\U0010ffff"
@@ -26,11 +26,8 @@ _FIND: Final = (
 """A range of one index or the other, as the database finds shorter."""
 
 
-class SearchWordRepository:
+class SearchWordRepository(Repository):
     """The words of users, within one transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
 
     async def put(self, user_id: int, username: str, email: str) -> None:
         """Let a user be found by this name and address, and by no others."""

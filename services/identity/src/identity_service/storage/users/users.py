@@ -32,6 +32,7 @@ from identity_service.domain.status_entries import StatusEntry
 from identity_service.domain.usernames import Username
 from identity_service.domain.users import NewUser, User, new_subject
 from identity_service.storage.mail.one_time_tokens import OneTimeTokenRepository
+from identity_service.storage.repository import Repository
 from identity_service.storage.sessions.queries import read_authentication, read_entry
 from identity_service.storage.tables import deleted_users, roles, user_roles, users
 from identity_service.storage.users.pending_sign_ups import PendingSignUpRepository
@@ -46,11 +47,11 @@ from identity_service.storage.users.queries import (
 from identity_service.storage.users.search_words import SearchWordRepository
 
 
-class UserRepository:
+class UserRepository(Repository):
     """Users, within one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._search_words = SearchWordRepository(connection)
         self._tokens = OneTimeTokenRepository(connection)
         self._pending = PendingSignUpRepository(connection)
@@ -189,12 +190,11 @@ class UserRepository:
         self, user_id: int, email_key: str, now: datetime
     ) -> bool:
         """Mark an address as verified; return False if the user no longer has it."""
-        noted = await self._connection.execute(
+        return await self._affects(
             update(users)
             .where(users.c.id == user_id, users.c.email_key == email_key)
             .values(email_verified_at=now, updated_at=now)
         )
-        return noted.rowcount == 1
 
     async def set_disabled_at(
         self, user_id: int, disabled_at: datetime | None, now: datetime
@@ -278,7 +278,7 @@ class UserRepository:
             ),
         )
         try:
-            added = (await self._connection.execute(adding)).rowcount
+            added = await self._affected(adding)
         except IntegrityError:
             added = 0
         if added < len(wanted):
