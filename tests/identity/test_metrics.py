@@ -23,8 +23,8 @@ from identity_service.domain.errors import (
     UnknownRefreshTokenError,
 )
 from identity_service.domain.sessions import Device
-from identity_service.metrics.housekeeping import HousekeepingMetrics
-from identity_service.metrics.load import LoadMetrics
+from identity_service.metrics.housekeeping import housekeeping_metrics
+from identity_service.metrics.load import database_metrics
 from identity_service.security.password_hashing import HashingBusyError
 from identity_service.status import status_of
 from identity_service.storage.database_clock import DatabaseClock
@@ -33,6 +33,7 @@ from identity_service.storage.upgrades import schema
 from identity_service.usecases.housekeeping import Housekeeping, expired_rows_chores
 from identity_service.usecases.sign_up import SignUp
 from service_kit.clock import utc_now
+from service_kit.metrics import Collected
 
 NEWEST = schema.NEEDED
 HERE = Device(name="test", address="127.0.0.1")
@@ -205,14 +206,8 @@ async def test_a_clock_that_is_wrong_shows(identity: Identity) -> None:
     clock = DatabaseClock(identity.services.engine, own=lambda: utc_now() + ahead)
     await clock.measure()
     registry = CollectorRegistry()
-    load = LoadMetrics(
-        identity.services.database,
-        clock,
-        identity.services.hasher,
-        identity.services.waiters,
-        pool_size=1,
-    )
-    registry.register(load)
+    database = identity.services.database
+    registry.register(Collected(lambda: database_metrics(database, clock, 1)))
 
     shown = Identity(identity.services, registry).value("clock_ahead_seconds")
     assert abs(shown - ahead.total_seconds()) < 2
@@ -230,7 +225,7 @@ async def test_rows_that_there_is_no_time_to_remove_show(identity: Identity) -> 
     for housekeeping in (busy, idle):
         await housekeeping.once()
         registry = CollectorRegistry()
-        registry.register(HousekeepingMetrics(housekeeping))
+        registry.register(Collected(partial(housekeeping_metrics, housekeeping)))
         shown = Identity(services, registry)
         backlogs.append(shown.value("housekeeping_backlog_seconds", chore="sessions"))
     assert backlogs[0] > timedelta(days=200).total_seconds()

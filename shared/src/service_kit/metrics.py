@@ -3,7 +3,7 @@
 import operator
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from prometheus_client.core import (
@@ -35,6 +35,17 @@ _ROUTE: Final = 1
 """Which label is the route."""
 
 Family = TypeVar("Family", CounterMetricFamily, GaugeMetricFamily)
+
+
+class Collected(Collector):
+    """Collects what a function yields when it is called."""
+
+    def __init__(self, values: Callable[[], Iterable[Metric]]) -> None:
+        self._values = values
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the present values."""
+        return self._values()
 
 
 class _Series:

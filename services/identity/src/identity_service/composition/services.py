@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -10,12 +11,16 @@ from identity_service.composition.core import Core
 from identity_service.composition.factors import FactorServices
 from identity_service.composition.tokens import TokenServices
 from identity_service.gateways import Gateways
-from identity_service.metrics.attempts import AttemptMetrics
-from identity_service.metrics.factors import FactorMetrics
-from identity_service.metrics.housekeeping import HousekeepingMetrics
-from identity_service.metrics.keys import KeyMetrics
-from identity_service.metrics.load import LoadMetrics
-from identity_service.metrics.mail import MailMetrics
+from identity_service.metrics.attempts import attempt_metrics
+from identity_service.metrics.factors import factor_metrics
+from identity_service.metrics.housekeeping import housekeeping_metrics
+from identity_service.metrics.keys import key_metrics, status_list_metrics
+from identity_service.metrics.load import (
+    database_metrics,
+    hashing_metrics,
+    waiting_metrics,
+)
+from identity_service.metrics.mail import mail_metrics
 from identity_service.settings import Settings
 from identity_service.usecases.accounts.personal_data import PersonalDataExports
 from identity_service.usecases.audit import Audit
@@ -33,6 +38,7 @@ from identity_service.usecases.watching import Waiters
 from service_kit.client_addresses import TrustedProxies
 from service_kit.clock import Clock
 from service_kit.csrf import CsrfGuard
+from service_kit.metrics import Collected
 
 
 class Services(Core):
@@ -127,29 +133,28 @@ class Services(Core):
         await self.engine.dispose()
 
     def _register_metrics(self, registry: CollectorRegistry) -> None:
-        for each in (
-            HousekeepingMetrics(self.housekeeping),
-            MailMetrics(self.accounts.mail_sender),
-            FactorMetrics(self.factors.proofs),
-            KeyMetrics(
-                self.tokens.keys,
-                self.tokens.status_entries,
-                self.tokens.status_lists,
+        tokens, pool_size = self.tokens, self.settings.database_pool_size
+        for collect in (
+            partial(housekeeping_metrics, self.housekeeping),
+            partial(mail_metrics, self.accounts.mail_sender),
+            partial(factor_metrics, self.factors.proofs),
+            partial(key_metrics, tokens.keys, self.clock),
+            partial(
+                status_list_metrics,
+                tokens.status_entries,
+                tokens.status_lists,
                 self.clock,
             ),
-            AttemptMetrics(
+            partial(
+                attempt_metrics,
                 self.passwords,
                 self.breached_passwords,
-                self.tokens.refreshes,
+                tokens.refreshes,
                 self.throttle,
                 self.counters,
             ),
-            LoadMetrics(
-                self.database,
-                self.database_clock,
-                self.hasher,
-                self.waiters,
-                pool_size=self.settings.database_pool_size,
-            ),
+            partial(database_metrics, self.database, self.database_clock, pool_size),
+            partial(hashing_metrics, self.hasher),
+            partial(waiting_metrics, self.waiters),
         ):
-            registry.register(each)
+            registry.register(Collected(collect))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from identity_service.security.breached_passwords import BreachedPasswords, LookUp
 from identity_service.security.password_hashing import Verdict
@@ -14,67 +13,55 @@ from identity_service.usecases.throttling import Throttle
 from service_kit.metrics import with_samples
 
 
-class AttemptMetrics(Collector):
-    """Verdicts that clients do not learn, and the limits that they meet."""
-
-    def __init__(
-        self,
-        passwords: Passwords,
-        breached_passwords: BreachedPasswords | None,
-        refreshes: Refreshes,
-        throttle: Throttle,
-        counters: StoreCounters | ValkeyCounters,
-    ) -> None:
-        self._passwords = passwords
-        self._breached_passwords = breached_passwords
-        self._refreshes = refreshes
-        self._throttle = throttle
-        self._counters = counters
-
-    def collect(self) -> Iterator[Metric]:
-        """Return the present values."""
-        yield with_samples(
-            CounterMetricFamily(
-                "identity_password_checks",
-                "Passwords checked, by verdict",
-                labels=("verdict",),
-            ),
-            {each.value: self._passwords.verdicts[each] for each in Verdict},
-        )
-        breached = self._breached_passwords
-        yield with_samples(
-            CounterMetricFamily(
-                "identity_breached_password_lookups",
-                "New passwords looked up among those known from leaks, by outcome",
-                labels=("outcome",),
-            ),
-            {}
-            if breached is None
-            else {each.value: breached.outcomes[each] for each in LookUp},
-        )
-        yield with_samples(
-            CounterMetricFamily(
-                "identity_refreshes",
-                "Refresh tokens presented, by what became of them",
-                labels=("outcome",),
-            ),
-            self._refreshes.outcomes,
-        )
-        yield with_samples(
-            CounterMetricFamily(
-                "identity_throttle_limits_reached",
-                "Attempts that met a limit of the throttle, by what it is of",
-                labels=("limit",),
-            ),
-            self._throttle.reached,
-        )
-        yield CounterMetricFamily(
-            "identity_throttle_fallbacks",
-            "Checks counted in memory because Valkey did not respond",
-            self._counters.fallbacks,
-        )
-        yield GaugeMetricFamily(
-            "identity_throttle_store_away",
-            "1 while this process counts alone, because Valkey is away",
-            self._counters.is_away,
-        )
+def attempt_metrics(
+    passwords: Passwords,
+    breached_passwords: BreachedPasswords | None,
+    refreshes: Refreshes,
+    throttle: Throttle,
+    counters: StoreCounters | ValkeyCounters,
+) -> Iterator[Metric]:
+    """Yield verdicts that clients do not learn, and the limits that they meet."""
+    yield with_samples(
+        CounterMetricFamily(
+            "identity_password_checks",
+            "Passwords checked, by verdict",
+            labels=("verdict",),
+        ),
+        {each.value: passwords.verdicts[each] for each in Verdict},
+    )
+    yield with_samples(
+        CounterMetricFamily(
+            "identity_breached_password_lookups",
+            "New passwords looked up among those known from leaks, by outcome",
+            labels=("outcome",),
+        ),
+        {}
+        if breached_passwords is None
+        else {each.value: breached_passwords.outcomes[each] for each in LookUp},
+    )
+    yield with_samples(
+        CounterMetricFamily(
+            "identity_refreshes",
+            "Refresh tokens presented, by what became of them",
+            labels=("outcome",),
+        ),
+        refreshes.outcomes,
+    )
+    yield with_samples(
+        CounterMetricFamily(
+            "identity_throttle_limits_reached",
+            "Attempts that met a limit of the throttle, by what it is of",
+            labels=("limit",),
+        ),
+        throttle.reached,
+    )
+    yield CounterMetricFamily(
+        "identity_throttle_fallbacks",
+        "Checks counted in memory because Valkey did not respond",
+        counters.fallbacks,
+    )
+    yield GaugeMetricFamily(
+        "identity_throttle_store_away",
+        "1 while this process counts alone, because Valkey is away",
+        counters.is_away,
+    )
