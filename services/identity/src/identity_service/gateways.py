@@ -3,19 +3,15 @@
 import asyncio
 import json
 import socket
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from identity_service.usecases.single_flight import SingleFlight
+from identity_service.usecases.recent import Recent
 from service_kit.tokens.fetching import FetchError, fetch
-
-_CACHED_SECONDS: Final = 1.0
-"""However many administrators look, a gateway is asked once a second."""
 
 _LONGEST_LOOK_UP: Final = 2.0
 """Seconds for the addresses of a name."""
@@ -41,39 +37,27 @@ class GatewayStatus:
 class Gateways:
     """Asks every gateway for its status; each address of a name is one gateway."""
 
-    def __init__(
-        self,
-        urls: Sequence[str],
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, urls: Sequence[str]) -> None:
         self._urls = urls
-        self._monotonic = monotonic
         self._session: aiohttp.ClientSession | None = None
-        self._asking = SingleFlight(self._ask)
-        self._asked_at = -_CACHED_SECONDS
-        self._latest: list[GatewayStatus] = []
+        self._recent = Recent(self._ask)
 
     async def status(self) -> list[GatewayStatus]:
         """Return the status of each gateway, at most a second old."""
-        if self._monotonic() - self._asked_at < _CACHED_SECONDS:
-            return self._latest
-        return await self._asking.join()
+        return await self._recent.get()
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
-    async def _ask(self) -> list[GatewayStatus]:
+    async def _ask(self, _: object) -> list[GatewayStatus]:
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         session = self._session
         found = await asyncio.gather(*map(_each_address, self._urls))
         urls = [url for addresses in found for url in addresses][:_MOST_GATEWAYS]
-        self._latest = await asyncio.gather(*(_status(session, url) for url in urls))
-        self._asked_at = self._monotonic()
-        return self._latest
+        return await asyncio.gather(*(_status(session, url) for url in urls))
 
 
 async def _each_address(url: str) -> list[str]:

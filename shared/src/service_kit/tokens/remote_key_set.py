@@ -2,7 +2,6 @@
 
 import time
 from datetime import timedelta
-from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 import aiohttp
@@ -75,12 +74,7 @@ class RemoteKeySet:
         self._refresher.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop fetching."""
         await self._refresher.stop()
         if self._copies is not None:

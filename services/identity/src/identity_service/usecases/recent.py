@@ -1,4 +1,4 @@
-"""Cache a value of the database for a second."""
+"""Cache a value that is read elsewhere, in the database mostly, for a second."""
 
 import contextlib
 import time
