@@ -57,6 +57,9 @@ def test_it_stands_in_every_file_that_names_services(tree: Path) -> None:
     gateway = tomllib.loads((tree / "deploy/gateway.toml").read_text("utf-8"))
     assert gateway["routes"][-1] == {"prefix": "/api/notes", "upstream": "notes"}
     assert gateway["upstreams"]["notes"]["health"] == {"path": "/readyz", "port": 9003}
+    for name in ("observability/alerts.yml", "k8s/components/monitoring/alerts.yaml"):
+        alerts = (tree / "deploy" / name).read_text("utf-8")
+        assert 'absent(up{job="notes"})' in alerts, "nobody scrapes it: it is down"
 
 
 def test_its_own_tests_and_those_of_the_deployment_pass(tree: Path) -> None:
