@@ -112,6 +112,24 @@ async def test_doctor_waits_for_the_whole_of_a_response() -> None:
     assert f"ok    JWKS at {settings.jwks_url}: 1 keys" in findings
 
 
+async def test_the_doctor_follows_no_redirection_to_keys() -> None:
+    """The service follows none, so the doctor must not say that all is well."""
+    async with Issuer() as issuer:
+        elsewhere = f"{issuer.jwks_url}?elsewhere"
+
+        async def redirect(request: web.Request) -> web.StreamResponse:
+            if request.query_string:
+                return web.Response(body=body, content_type="application/json")
+            raise web.HTTPFound(elsewhere)
+
+        body = await keys_of(issuer)
+        issuer.answer_jwks = redirect
+        settings = read_settings(Settings, issuer.settings())
+        findings = [str(finding) async for finding in examine_issuer(settings)]
+
+    assert findings[0].startswith(f"fault JWKS at {settings.jwks_url}: no keys there")
+
+
 async def keys_of(issuer: Issuer) -> bytes:
     async with ClientSession() as http, http.get(issuer.jwks_url) as response:
         return await response.read()

@@ -36,7 +36,8 @@ async def _keys(
     place = f"JWKS at {settings.jwks_url}"
     advice = f"see that the issuer runs, and {settings.prefix}JWKS_URL"
     try:
-        async with session.get(settings.jwks_url) as response:
+        # As the service does, which follows nobody to other keys.
+        async with session.get(settings.jwks_url, allow_redirects=False) as response:
             date = response.headers.get("Date", "")
             status, body = response.status, await read_body(response, _MOST_BYTES)
     except (aiohttp.ClientError, TimeoutError, FetchError) as error:
