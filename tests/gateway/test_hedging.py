@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -279,3 +280,42 @@ async def test_a_request_is_not_sent_again_where_others_would_be_refused(
 
         assert answer.status == (200 if failure == "slow" else 502)
         assert (content.hedges, content.retries) == (0, 0)
+
+
+@contextmanager
+def nobody_accepts() -> Iterator[int]:
+    """Yield a port whose queue is full, so that connecting to it takes for ever."""
+    with socket.socket() as listener, ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)  # noqa: FBT003 - the socket's signature
+            with suppress(BlockingIOError):
+                one.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+async def test_a_connection_that_takes_its_time_is_no_failure_but_hedged(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    with nobody_accepts() as port:
+        config = config_for(
+            upstream.port,
+            port,
+            balance=Balance.ROUND_ROBIN,
+            retries=RetryConfig(attempt_timeout=HEDGE_AFTER),
+            timeouts=Timeouts(connect=0.5),
+        )
+        async with running_gateway(config, tmp_path) as gateway:
+            state = gateway.app.control.state.upstreams["content"]
+            slow = state.replicas[1]
+            for _ in range(2):
+                assert (await ask(gateway.port, GET)).status == 200
+            assert (state.hedges, state.hedges_won) == (1, 1)
+            assert slow.failures == 0
+            for failures in (1, 2, 3):
+                for _ in range(2):
+                    assert (await ask(gateway.port, POST)).status == 200
+                assert slow.failures == failures
+            assert slow.ejected_until

@@ -1,7 +1,9 @@
 """One attempt to get a response from a replica."""
 
+import asyncio
 import time
 from enum import Enum
+from functools import partial
 from typing import Final, Protocol
 
 from gateway_service.http1.parsing.responses import ResponseHead
@@ -116,9 +118,17 @@ class Attempt:
     async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
         """Open a connection; the attempt has it once it sends.
 
-        Raises `UpstreamError` with `REFUSED`: nothing was sent.
+        Raises `UpstreamError`: nothing was sent.
         """
-        return await self.replica.pool.connect(timeout)
+        if not self._request.may_be_hedged:
+            return await self.replica.pool.connect(timeout)
+        slow = asyncio.get_running_loop().call_later(
+            self._request.hedge_after, partial(self.on_slow, is_gone=False)
+        )
+        try:
+            return await self.replica.pool.connect(timeout)
+        finally:
+            slow.cancel()
 
     def send(self, connection: UpstreamConnection) -> None:
         """Send the request, or the beginning of it."""
@@ -152,7 +162,7 @@ class Attempt:
         if limit is None:
             return
         if isinstance(result, UpstreamError):
-            is_telling = result.kind is FailureKind.TIMEOUT
+            is_telling = result.kind is FailureKind.TIMEOUT and not result.is_unsent
         else:
             is_telling = result.head.status not in _FAILURE_STATUSES
         if is_telling:

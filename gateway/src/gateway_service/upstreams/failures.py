@@ -11,7 +11,7 @@ class FailureKind(Enum):
     RESET = "reset"
     """The connection ended before the head of a response was complete."""
     TIMEOUT = "timeout"
-    """No head of a response in time."""
+    """No connection, or no head of a response, in time."""
     BAD_ANSWER = "bad_answer"
     """The response was not HTTP, or incomplete."""
     STATUS = "status"

@@ -87,7 +87,9 @@ class ConnectionPool:
             raise
         except TimeoutError:
             _close_unwanted(opening)
-            raise UpstreamError(FailureKind.REFUSED, is_late=True) from None
+            raise UpstreamError(
+                FailureKind.TIMEOUT, is_late=True, is_unsent=True
+            ) from None
         except OSError as error:
             if self._descriptors.ran_out(error, self._endpoint.host):
                 raise ProblemError(TOO_MANY_CONNECTIONS) from None

@@ -27,7 +27,7 @@ class UpstreamError(Exception):
         self.is_clients_fault = is_clients_fault
         """Whether the client was waited for: this says nothing of the replica."""
         self.is_unsent = is_unsent
-        """Whether the connection ended before anything was written to it."""
+        """Whether nothing was written: there was no connection, or it had ended."""
 
 
 @dataclass
