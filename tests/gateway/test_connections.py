@@ -119,6 +119,25 @@ async def test_slow_requests_of_large_clients_give_way(
                 assert sum(map(is_open, others)) > 64
 
 
+async def test_slow_requests_of_a_proxy_do_not_give_way(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(
+        upstream.port,
+        limits=Limits(connections=80, connections_per_client=10),
+        trusted_proxies=("127.0.0.2/32",),
+    )
+    async with running_gateway(config, tmp_path) as gateway:
+        with silent_connections(gateway.port, 75, "127.0.0.2") as proxied:
+            for each in proxied:
+                each.sendall(GET[:9])
+            await until(lambda: heads(gateway.app.server) == 75)
+            with silent_connections(gateway.port, 10, "127.0.0.3"):
+                server = gateway.app.server
+                await until(lambda: server.shed + server.refused > 0)
+                assert all(map(is_open, proxied))
+
+
 async def test_connections_whose_requests_are_handled_do_not_give_way(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -154,7 +154,8 @@ class EdgeServer(ABC):
         if now < self._look_at:
             return
         # Counted here: to read what workers share takes 5 us for each connection.
-        counts = Counter(each.network for each in self._connections)
+        # A proxy has none, for each of its connections is another client's.
+        counts = Counter(c.network for c in self._connections if not self.trusts(c))
         closing = heapq.nsmallest(
             max(1, self.connection_limit // _SPARE),
             (
@@ -163,11 +164,7 @@ class EdgeServer(ABC):
                 if each.is_idle
                 or (each.can_give_way and counts[each.network] > SMALL_CLIENT)
             ),
-            key=lambda each: (
-                0 if self.trusts(each) else -counts[each.network],
-                not each.is_idle,
-                each.deadline,
-            ),
+            key=lambda c: (-counts[c.network], not c.is_idle, c.deadline),
         )
         for each in closing:
             self._give_up_place(each)
