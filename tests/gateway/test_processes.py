@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from tests.support.gateway_process import GatewayProcess, gateway_process, write_config
-from tests.support.ports import free_ports
 from tests.support.raw_client import (
     IncompleteAnswerError,
     RawClient,
@@ -137,27 +136,6 @@ async def test_bad_settings_are_told_and_exit_2(tmp_path: Path) -> None:
         _, error = await process.communicate()
         assert process.returncode == 2
         assert b"gateway.toml" in error
-        assert b"Traceback" not in error
-
-
-async def test_a_port_that_stands_twice_is_told_and_exit_2(tmp_path: Path) -> None:
-    write_config(tmp_path / "gateway.toml", 1)
-    [port] = map(str, free_ports(1))
-    for workers in ("1", "2"):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway_service", "serve", "--workers", workers),
-            env=os.environ
-            | {
-                "GATEWAY_CONFIG": str(tmp_path / "gateway.toml"),
-                "GATEWAY_PORT": port,
-                "GATEWAY_INTERNAL_PORT": port,
-            },
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(20):
-            _, error = await process.communicate()
-        assert process.returncode == 2
-        assert f"cannot listen on 127.0.0.1:{port}".encode() in error
         assert b"Traceback" not in error
 
 

@@ -314,6 +314,20 @@ async def test_a_port_that_is_taken_is_one_line_and_exit_2(
     assert gateway.events() == line
 
 
+async def test_a_port_that_stands_twice_is_told_and_exit_2(tmp_path: Path) -> None:
+    [port] = map(str, free_ports(1))
+    async with gateway_process(
+        tmp_path,
+        1,
+        workers=2,
+        is_awaited=False,
+        GATEWAY_PORT=port,
+        GATEWAY_INTERNAL_PORT=port,
+    ) as gateway:
+        assert await gateway.exit_code(within=30) == 2
+    assert f"cannot listen on 127.0.0.1:{port}: Address already" in gateway.events()
+
+
 async def test_the_last_internal_port_may_be_too_high(tmp_path: Path) -> None:
     async with gateway_process(
         tmp_path, 1, workers=3, is_awaited=False, GATEWAY_INTERNAL_PORT="65534"
