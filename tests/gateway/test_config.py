@@ -57,6 +57,7 @@ def test_products_file_routes_as_the_contract_says() -> None:
 
     assert {route.prefix: route.upstream for route in config.routes} == {
         "/api/auth": "identity",
+        "/api/auth/refreshtoken": "identity",
         "/api/auth/signout": "identity",
         "/api/auth/statuslists": "identity",
         "/api/users": "identity",
