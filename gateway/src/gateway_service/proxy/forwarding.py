@@ -79,10 +79,7 @@ class Forwarding:
     def start(self) -> None:
         """Send the request now if a connection is open; otherwise start a task.
 
-        Raises
-        ------
-        ProblemError
-            No replica is there.
+        Raises `ProblemError`: no replica is there.
         """
         if self._exchange.body is not None:
             self._exchange.spawn(self._gather_and_send)

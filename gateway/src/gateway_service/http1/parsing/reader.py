@@ -119,10 +119,7 @@ class MessageReader(ABC, Generic[HeadT]):
     def next_event(self) -> HeadT | bytes | Signal:
         """Return the next head, piece of a body or signal.
 
-        Raises
-        ------
-        MalformedError
-            The bytes are not one well-framed message.
+        Raises `MalformedError`: the bytes are not one well-framed message.
         """
         if not self._length and self._decoder is None:
             return self._next_head()

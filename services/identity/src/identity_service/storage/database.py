@@ -81,10 +81,8 @@ class Database:
         ``work`` may run again after a deadlock, so it must have no effect of its
         own outside the transaction.
 
-        Raises
-        ------
-        DatabaseUnavailableError
-            The database does not answer, refuses to work, or is too busy.
+        Raises `DatabaseUnavailableError`: the database does not answer, refuses to
+        work, or is too busy.
         """
         return await self._bounded(work, writes=True)
 

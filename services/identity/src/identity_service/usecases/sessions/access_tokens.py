@@ -77,9 +77,7 @@ class AccessTokens:
     async def prepare(self) -> PreparedToken:
         """Return what the next token needs.
 
-        Raises
-        ------
-        SigningKeyUnavailableError, DatabaseUnavailableError
+        Raises `SigningKeyUnavailableError` or `DatabaseUnavailableError`.
         """
         key = await self._keys.active()
         issued_at = self._clock().replace(microsecond=0)
@@ -158,13 +156,9 @@ class Bearers:
     async def verify(self, untrusted_token: str) -> Bearer:
         """Return who bears the token, or refuse it.
 
-        Raises
-        ------
-        InvalidTokenError
-            It is not to be trusted, or its session has ended, is another's, or has
-            been given another status entry.
-        KeysUnavailableError, DatabaseUnavailableError
-            It cannot be judged now.
+        Raises `InvalidTokenError`: it is not to be trusted, or its session has ended,
+        is another's, or has been given another status entry; `KeysUnavailableError`,
+        `DatabaseUnavailableError`: it cannot be judged now.
         """
         claims = await self._verifier.verify(untrusted_token)
         entry = self._entry(claims)

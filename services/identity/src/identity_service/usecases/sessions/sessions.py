@@ -68,12 +68,7 @@ class Sessions:
         )
 
     async def end_one(self, caller: Caller, session_id: str) -> None:
-        """End one of the caller's sessions.
-
-        Raises
-        ------
-        SessionNotFoundError
-        """
+        """End one of the caller's sessions, or raise `SessionNotFoundError`."""
 
         async def work(unit: Repositories) -> bool:
             session = await unit.sessions.get(session_id)

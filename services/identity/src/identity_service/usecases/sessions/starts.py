@@ -56,12 +56,9 @@ class SessionStarts:
 
         ``verified`` is the user as they were when they proved it, by ``methods``.
 
-        Raises
-        ------
-        InvalidCredentialsError
-            The user has been disabled, has changed their password, or has got a second
-            factor that they did not show, since then; or there is nothing to ``spend``
-            any more.
+        Raises `InvalidCredentialsError`: the user has been disabled, has changed their
+        password, or has got a second factor that they did not show, since then; or
+        there is nothing to ``spend`` any more.
         """
         prepared = await self._token_pairs.prepare()
         entry = await self._entries.allocate()

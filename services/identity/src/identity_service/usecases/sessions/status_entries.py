@@ -32,10 +32,7 @@ class StatusEntries:
 
         Called outside of transactions: it may need one of its own.
 
-        Raises
-        ------
-        DatabaseUnavailableError
-            A lease is needed and can't be had.
+        Raises `DatabaseUnavailableError`: a lease is needed and can't be had.
         """
         while True:
             if self._lease is not None:

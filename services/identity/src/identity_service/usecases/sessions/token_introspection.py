@@ -67,9 +67,7 @@ class TokenIntrospection:
         The holder of a token may end what it stands for. With it end the session's
         other tokens, of both types.
 
-        Raises
-        ------
-        UnsupportedTokenTypeError
+        Raises `UnsupportedTokenTypeError`.
         """
         if token_type_hint is not None and token_type_hint not in _TOKEN_TYPES:
             raise UnsupportedTokenTypeError

@@ -35,10 +35,7 @@ class SessionTurns:
 
         ``piece`` names what is done: who says the same shares it.
 
-        Raises
-        ------
-        DatabaseUnavailableError
-            What was asked before takes too long.
+        Raises `DatabaseUnavailableError`: what was asked before takes too long.
         """
         key = (session_id, piece)
         flight: SingleFlight[T] | None = self._flights.get(key)
