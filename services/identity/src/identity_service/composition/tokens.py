@@ -4,7 +4,7 @@ from identity_service.composition.core import Core
 from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.usecases.keys.rotation import KeyRotation
 from identity_service.usecases.keys.signing_keys import SigningKeys
-from identity_service.usecases.sessions.access_tokens import AccessTokens, Bearers
+from identity_service.usecases.sessions.bearers import Bearers
 from identity_service.usecases.sessions.entries import SessionEntries
 from identity_service.usecases.sessions.refresh import Refreshes
 from identity_service.usecases.sessions.sessions import Sessions
@@ -41,8 +41,9 @@ class TokenServices:
         )
         entries = SessionEntries(database, self.status_entries, clock)
         refresh_tokens = RefreshTokens(settings.key_encryption_keys)
-        access_tokens = AccessTokens(
+        pairs = TokenPairs(
             self.keys,
+            refresh_tokens,
             clock,
             issuer=settings.issuer,
             audience=settings.audience,
@@ -50,7 +51,6 @@ class TokenServices:
             lifetime=settings.access_token_lifetime,
             second_factor_roles=settings.second_factor_roles,
         )
-        pairs = TokenPairs(access_tokens, refresh_tokens)
         self.starts = SessionStarts(
             database,
             entries=entries,

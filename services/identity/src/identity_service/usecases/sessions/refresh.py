@@ -27,10 +27,13 @@ from identity_service.domain.users import User
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.sessions.access_tokens import PreparedToken
 from identity_service.usecases.sessions.entries import SessionEntries
 from identity_service.usecases.sessions.sessions import Sessions
-from identity_service.usecases.sessions.token_pairs import TokenPair, TokenPairs
+from identity_service.usecases.sessions.token_pairs import (
+    PreparedToken,
+    TokenPair,
+    TokenPairs,
+)
 from identity_service.usecases.sessions.turns import SessionTurns
 from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock

@@ -13,9 +13,12 @@ from identity_service.domain.users import User
 from identity_service.security.refresh_tokens import SESSION_ID_SIZE
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.sessions.access_tokens import FIRST_PARTY
 from identity_service.usecases.sessions.entries import SessionEntries
-from identity_service.usecases.sessions.token_pairs import TokenPair, TokenPairs
+from identity_service.usecases.sessions.token_pairs import (
+    FIRST_PARTY,
+    TokenPair,
+    TokenPairs,
+)
 from service_kit.clock import Clock
 
 Spend = Callable[[Repositories], Awaitable[bool]]

@@ -6,7 +6,7 @@ from identity_service.domain.errors import UnsupportedTokenTypeError
 from identity_service.domain.sessions import Device, EndReason
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.storage.database import Database
-from identity_service.usecases.sessions.access_tokens import Bearers
+from identity_service.usecases.sessions.bearers import Bearers
 from identity_service.usecases.sessions.sessions import Sessions
 from service_kit.clock import Clock
 from service_kit.tokens import AccessClaims, InvalidTokenError
