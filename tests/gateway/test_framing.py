@@ -150,7 +150,7 @@ async def test_g4_http_10_with_a_coding_is_refused(
     assert upstream.calls == []
 
 
-async def test_g4_a_chunked_body_is_framed_anew(
+async def test_g4_a_chunked_body_is_reframed(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"

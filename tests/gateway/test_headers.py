@@ -222,7 +222,7 @@ async def test_g10_the_operator_settles_which_names_are_dropped(
     assert recorded.values("X-Real-IP") == [], "the gateway's own word, always"
 
 
-async def test_g10_forwarded_fields_are_written_anew(
+async def test_g10_forwarded_fields_are_rewritten(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     recorded = await sent_on(

@@ -139,7 +139,7 @@ def test_failures_in_a_row_eject(clock: FakeClock) -> None:
     assert usable_ports(upstream) == {2, 3}
 
 
-def test_success_between_failures_starts_the_count_anew(clock: FakeClock) -> None:
+def test_success_between_failures_starts_the_count_again(clock: FakeClock) -> None:
     upstream = make(clock)
 
     for _ in range(10):

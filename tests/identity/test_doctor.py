@@ -72,7 +72,9 @@ def test_secrets_in_the_environment_are_named() -> None:
     assert "hidden" not in str(exposed)
 
 
-async def test_a_pepper_that_is_gone_or_still_needed_is_told(database_url: str) -> None:
+async def test_a_pepper_that_is_gone_or_still_needed_is_reported(
+    database_url: str,
+) -> None:
     first, second = random_key(), random_key()
     settings = identity_settings(database_url, IDENTITY_PASSWORD_PEPPERS=first)
     await give_signing_keys(settings)
@@ -96,7 +98,7 @@ async def test_a_pepper_that_is_gone_or_still_needed_is_told(database_url: str) 
     assert well[0] == "ok    signing keys: 2 published, one signs"
 
 
-async def test_privileges_and_encryption_of_a_server_are_told(
+async def test_privileges_and_encryption_of_a_server_are_reported(
     database_url: str,
 ) -> None:
     settings = identity_settings(database_url)

@@ -182,7 +182,7 @@ async def test_an_unusable_file_ends_the_command_with_2(tmp_path: Path) -> None:
     assert "absent.toml" in ended.err
 
 
-async def test_a_role_is_described_anew_even_with_the_same_words(
+async def test_a_role_is_described_again_even_with_the_same_words(
     database_url: str,
 ) -> None:
     services = Services(identity_settings(database_url), CollectorRegistry())

@@ -92,7 +92,7 @@ async def test_a_request_id_that_is_none_is_replaced(untrusted: str) -> None:
     assert len(str(body["instance"])) == 32
 
 
-async def test_an_error_is_told_as_its_nearest_class_in_the_table() -> None:
+async def test_an_error_is_mapped_as_its_nearest_class_in_the_table() -> None:
     status, body, _ = await answer_of(VeryLostError())
 
     assert (status, body["code"]) == (410, "lost")
@@ -156,7 +156,7 @@ async def test_what_a_handler_says_by_an_error_of_aiohttp_is_kept() -> None:
         (2_505_600, "29 days"),
     ],
 )
-def test_whoever_comes_too_often_reads_when_to_come_again(
+def test_clients_that_come_too_often_read_when_to_come_again(
     problem: Problem, seconds: int, words: str
 ) -> None:
     refusal = retry_in(problem, seconds)

@@ -31,7 +31,7 @@ from service_kit.problems import accounts, language_headers, retry_in
         (["x" * 300 + ",de"], "en"),
     ],
 )
-def test_the_language_of_greatest_weight_is_told(
+def test_the_language_of_greatest_weight_is_preferred(
     accepted: list[str], language: str
 ) -> None:
     assert language_of(accepted) == language
@@ -45,7 +45,7 @@ def test_the_language_of_greatest_weight_is_told(
         ("fr", "Too many attempts. Please try again in 46 seconds."),
     ],
 )
-def test_a_wait_is_told_in_words(language: str, words: str) -> None:
+def test_a_wait_is_written_in_words(language: str, words: str) -> None:
     refusal = retry_in(accounts.TOO_MANY_ATTEMPTS, 46)
 
     assert refusal.text.in_language(language) == words

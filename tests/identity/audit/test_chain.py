@@ -143,7 +143,7 @@ async def test_event_that_was_slipped_in_is_found(
     assert (await audit.verify()).broken_at == 4
 
 
-async def test_event_falls_with_the_transaction_it_tells_of(
+async def test_event_falls_with_the_transaction_it_records(
     audit: Audit, database_url: str, still_clock: ManualClock
 ) -> None:
     engine = create_engine(database_url, pool_size=1)

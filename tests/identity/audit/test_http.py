@@ -50,7 +50,7 @@ async def test_audit_is_for_administrators(identity: IdentityClient) -> None:
     assert (await identity.call("GET", AUDIT, user["accessToken"])).status == 403
 
 
-async def test_what_happened_is_told_newest_first(
+async def test_events_are_listed_newest_first(
     identity: IdentityClient,
     admin: Any,  # noqa: ANN401
 ) -> None:

@@ -59,7 +59,7 @@ def test_gateway_whose_clock_is_set_forward_is_believed_at_once(
     assert gateway.age_after(10) == pytest.approx(10)
 
 
-def test_gateways_are_told_apart(gateway: Gateway) -> None:
+def test_gateways_are_distinguished(gateway: Gateway) -> None:
     gateway.age_after(0)
     gateway.wrong_by += 300
     assert gateway.age_after(0, name="192.0.2.2") == 0

@@ -82,7 +82,7 @@ async def test_deleted_user_leaves_no_factor(
     assert await rows(database_url) == [0, 0, 0]
 
 
-async def test_secrets_are_sealed_anew_before_their_key_goes(
+async def test_secrets_are_sealed_again_before_their_key_goes(
     database_url: str, clock: MovableClock
 ) -> None:
     old, new = KEYS[KEY_NAME], random_key()
@@ -100,7 +100,7 @@ async def test_secrets_are_sealed_anew_before_their_key_goes(
         assert (await second_step(identity, challenge, code=code)).status == 200
 
 
-async def test_secret_whose_key_is_gone_is_told_to_the_operator(
+async def test_secret_whose_key_is_gone_is_reported_to_the_operator(
     database_url: str, clock: MovableClock
 ) -> None:
     async with running_identity(identity_settings(database_url), clock=clock) as first:

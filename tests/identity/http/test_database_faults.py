@@ -314,7 +314,7 @@ async def test_it_waits_for_the_schema_that_it_needs(
             assert (await identity.sign_up("alice")).status == 200
 
 
-async def test_a_wrong_password_is_told_without_the_password(
+async def test_a_wrong_password_is_reported_without_the_password(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = make_url(url).set(password="not-the-password")

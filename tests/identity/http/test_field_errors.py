@@ -79,7 +79,9 @@ async def test_oauth_refuses_parameters_in_the_url(identity: IdentityClient) -> 
     assert (answer.status, answer.json["errors"][0]["field"]) == (400, "token")
 
 
-async def test_json_that_is_sent_as_a_form_is_told_so(identity: IdentityClient) -> None:
+async def test_json_that_is_sent_as_a_form_is_recognised(
+    identity: IdentityClient,
+) -> None:
     answer = await identity.send(
         "POST",
         "/api/auth/signin",
@@ -91,7 +93,7 @@ async def test_json_that_is_sent_as_a_form_is_told_so(identity: IdentityClient) 
     assert "Content-Type" in answer.message
 
 
-async def test_another_media_type_is_told_which_ones_there_are(
+async def test_another_media_type_is_refused_with_those_there_are(
     identity: IdentityClient,
 ) -> None:
     headers = {"Content-Type": "text/plain", "Accept-Language": "de"}
@@ -116,7 +118,7 @@ async def test_no_more_roles_are_named_than_there_may_be(
     assert answer.message == "roles has at most 100 entries."
 
 
-async def test_what_was_done_is_told_in_the_readers_language(
+async def test_what_was_done_is_in_the_readers_language(
     identity: IdentityClient,
 ) -> None:
     token = (await identity.signed_in("alice"))["accessToken"]

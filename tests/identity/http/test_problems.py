@@ -16,7 +16,7 @@ EXPECTED = [
 
 
 @pytest.mark.parametrize("error", EXPECTED)
-def test_every_expected_failure_is_told(error: type[Exception]) -> None:
+def test_every_expected_failure_has_a_problem(error: type[Exception]) -> None:
     assert error in PROBLEMS
 
 

@@ -24,7 +24,7 @@ async def test_sign_up_registers_a_user_with_the_role_user(
     assert (await identity.sign_in("alice")).json["roles"] == ["ROLE_USER"]
 
 
-async def test_a_taken_username_is_told_before_a_taken_email(
+async def test_a_taken_username_is_reported_before_a_taken_email(
     identity: IdentityClient,
 ) -> None:
     await identity.sign_up("alice")

@@ -401,7 +401,9 @@ async def test_an_account_made_here_keeps_its_id(tutorial: Tutorial) -> None:
     assert report.refusals == [Refusal(1, Outcome.ID_TAKEN)]
 
 
-async def test_another_database_is_told_from_the_tutorials(tutorial: Tutorial) -> None:
+async def test_another_database_is_not_taken_for_the_tutorials(
+    tutorial: Tutorial,
+) -> None:
     await tutorial.run("DROP TABLE user_roles", "ALTER TABLE users DROP COLUMN email")
 
     with pytest.raises(NotTutorialDatabaseError, match=r"user_roles, users\.email"):

@@ -289,7 +289,7 @@ async def test_a_letter_that_nobody_can_read_is_given_up_after_a_day(
         assert await services.outbox.count() == (0, 1)
 
 
-async def test_letters_are_sealed_anew_before_their_key_goes(
+async def test_letters_are_sealed_again_before_their_key_goes(
     strange: Settings, clock: MovableClock, mail_server: MailServer, database_url: str
 ) -> None:
     new = random_key()

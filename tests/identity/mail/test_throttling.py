@@ -105,7 +105,7 @@ async def test_one_address_gets_few_mails_of_sign_ups(
         assert taken[0].json["code"] == "username_taken"  # no mail, so it counts none
 
 
-async def test_an_address_is_told_few_times_that_it_was_changed(
+async def test_an_address_is_notified_few_times_that_it_was_changed(
     identity: IdentityClient,
 ) -> None:
     token = (await identity.signed_in("alice"))["accessToken"]
@@ -117,7 +117,7 @@ async def test_an_address_is_told_few_times_that_it_was_changed(
     assert [answer.status for answer in answers] == [200] * 6 + [429]
 
 
-async def test_an_address_is_told_few_times_that_a_password_was_changed(
+async def test_an_address_is_notified_few_times_that_a_password_was_changed(
     identity: IdentityClient,
 ) -> None:
     token = (await identity.signed_in("alice"))["accessToken"]
@@ -131,7 +131,7 @@ async def test_an_address_is_told_few_times_that_a_password_was_changed(
     assert (await identity.sign_in("alice", OTHER_PASSWORD)).status == 200
 
 
-async def test_an_address_is_told_few_times_that_its_account_will_be_deleted(
+async def test_an_address_is_notified_few_times_of_its_accounts_deletion(
     identity: IdentityClient,
 ) -> None:
     await identity.sign_up("alice")

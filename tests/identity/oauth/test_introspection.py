@@ -114,7 +114,7 @@ async def test_k6_client_secret_post_is_client_authentication_too(
         pytest.param({"Authorization": "Basic"}, id="K6 nothing"),
     ],
 )
-async def test_k6_without_client_authentication_nothing_is_told(
+async def test_k6_without_client_authentication_nothing_is_revealed(
     identity: IdentityClient, headers: dict[str, str]
 ) -> None:
     pair = await identity.signed_in("alice")

@@ -94,7 +94,7 @@ def test_k8_moved_to_another_row_it_does_not_open() -> None:
         sealer.open(sealer.seal(b"private", b"row 1"), b"row 2")
 
 
-def test_k8_keys_are_exchanged_by_listing_sealing_anew_and_dropping() -> None:
+def test_k8_keys_are_exchanged_by_listing_sealing_again_and_dropping() -> None:
     before = Sealer(Keyring.parse([OLD]))
     both = Sealer(Keyring.parse([NEW, OLD]))
     after = Sealer(Keyring.parse([NEW]))

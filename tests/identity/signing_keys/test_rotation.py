@@ -269,7 +269,7 @@ async def test_next_key_that_does_not_open_is_not_activated(
     assert (await one.keys.active()).kid == first
 
 
-async def test_every_step_is_told(
+async def test_every_step_is_recorded(
     one: Process, clock: ManualClock, database_url: str
 ) -> None:
     await settled(one)

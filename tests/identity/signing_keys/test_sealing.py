@@ -104,7 +104,7 @@ async def stored_seals(url: str) -> set[str]:
         return {sealed[:4].hex() for sealed in found if sealed is not None}
 
 
-async def test_private_keys_are_sealed_anew_when_the_first_sealing_key_changes(
+async def test_private_keys_are_sealed_again_when_the_first_sealing_key_changes(
     database_url: str,
 ) -> None:
     clock = ManualClock()

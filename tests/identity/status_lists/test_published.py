@@ -136,7 +136,7 @@ async def test_list_is_read_at_most_once_a_second_however_many_ask(
     assert publisher.database.reads - before == 2
 
 
-async def test_unchanged_list_is_signed_anew_only_when_it_has_aged(
+async def test_unchanged_list_is_signed_again_only_when_it_has_aged(
     publisher: Publisher,
 ) -> None:
     name, _ = await publisher.issue()
@@ -178,7 +178,7 @@ async def test_database_that_is_away_is_asked_once_a_second(
     assert publisher.database.reads - before == 2
 
 
-async def test_list_is_signed_anew_when_its_key_was_withdrawn(
+async def test_list_is_signed_again_when_its_key_was_withdrawn(
     publisher: Publisher,
 ) -> None:
     name, _ = await publisher.issue()

@@ -84,7 +84,9 @@ async def test_remembered_token_does_not_outlive_its_key() -> None:
     assert len(memory) == 0
 
 
-async def test_remembered_token_is_judged_anew_when_its_kid_names_another_key() -> None:
+async def test_remembered_token_is_judged_again_when_its_kid_names_another_key() -> (
+    None
+):
     keys = ChangingKeySet(public_half())
     verifier = TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
     token = mint()
