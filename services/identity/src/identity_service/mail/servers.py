@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from service_kit.authorities import client_context
+
 
 class Encryption(Enum):
     """How a connection to a mail server is kept from others."""
@@ -36,7 +38,7 @@ class MailServer:
 
     def tls_context(self) -> ssl.SSLContext:
         """Return how the server's certificate is judged. Reads files."""
-        return ssl.create_default_context(cafile=self.authority)
+        return client_context(self.authority)
 
 
 @dataclass(frozen=True, slots=True)

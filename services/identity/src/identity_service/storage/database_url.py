@@ -11,6 +11,8 @@ from typing import Final
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from service_kit.authorities import client_context
+
 _DRIVERS: Final = ("mysql+asyncmy", "sqlite+aiosqlite")
 _MODE: Final = "ssl-mode"
 _FILES: Final = ("ssl-ca", "ssl-cert", "ssl-key")
@@ -132,7 +134,7 @@ def _tls(options: Mapping[str, str]) -> ssl.SSLContext | None:
 
 def _context(authorities: str | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=authorities)
+        return client_context(authorities)
     except (OSError, ValueError) as error:
         raise ValueError(f"has an unusable ssl-ca: {_why(error)}") from None
 
