@@ -42,7 +42,7 @@ _NUMBERS: Final = {
     2059: "the user's way to authenticate is one that the driver does not know",
     3101: "another server of the group was faster",
     3118: "the user is locked",
-    3159: "the server takes TLS connections only: add ssl-mode to the URL",
+    3159: "the server wants TLS: add ssl-mode to the URL",
 }
 """Errors of MySQL and MariaDB that the operator can mend."""
 

@@ -78,8 +78,8 @@ def _compile(element: _AsBytes, compiler: SQLCompiler, **options: Any) -> str:  
     cell = compiler.process(element.clauses, **options)
     if compiler.dialect.name == "sqlite":
         return f"CAST({cell} AS BLOB)"
-    converted = f"CONVERT({cell} USING utf8mb4)"
-    return f"CAST(IF(CHARSET({cell}) = 'binary', {cell}, {converted}) AS BINARY)"
+    converted = f"CAST(CONVERT({cell} USING utf8mb4) AS BINARY)"
+    return f"IF(CHARSET({cell}) = 'binary', CAST({cell} AS BINARY), {converted})"
 
 
 _metadata: Final = MetaData()
