@@ -138,6 +138,21 @@ async def test_slow_requests_of_a_proxy_do_not_give_way(
                 assert all(map(is_open, proxied))
 
 
+async def test_responses_that_large_clients_read_slowly_do_not_give_way(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    limits = Limits(connections=80, connections_per_client=80)
+    config = config_for(upstream.port, limits=limits)
+    async with running_gateway(config, tmp_path) as gateway:
+        with silent_connections(gateway.port, 70):
+            await until(lambda: held(gateway) == 70)
+            server = gateway.app.server
+            for each in server.connections:
+                each.pause_writing()  # as the loop does while a client reads slowly
+            server.make_room()
+            assert server.shed == 0
+
+
 async def test_connections_whose_requests_are_handled_do_not_give_way(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -85,6 +85,8 @@ class Receiver(Client):
     @property
     def can_give_way(self) -> bool:
         """Whether nothing was done yet for a request on it."""
+        if self._write_buffer.is_full:
+            return False  # the response to the last one is still on its way
         if self._exchange is None:
             return self._state in _BEFORE_REQUEST
         is_body_awaited = self._state is State.BODY or self._state is State.BODY_QUEUED
