@@ -282,5 +282,6 @@ async def test_requests_that_wait_leave_room_for_others(
         assert (await ask(gateway.port, GET_X)).status == 200
         answer = await ask(gateway.port, waits)
         assert answer.status == (200 if waits is LONG_POLL else 503)
-        state = gateway.app.control.state
-        assert state.upstreams["content"].in_flight == 4
+        content = gateway.app.control.state.upstreams["content"]
+        assert content.in_flight == 4
+        assert (content.shed > 0) is (answer.status == 503)

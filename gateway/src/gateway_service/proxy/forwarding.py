@@ -100,6 +100,7 @@ class Forwarding:
         is_upgrade = b"upgrade" in request.values and request.is_upgrade
         is_timed = is_whole and not wait and not is_upgrade
         if not (is_timed or wait or upstream.has_room_to_wait(exchange.client)):
+            upstream.shed += 1
             raise ProblemError(problems.UNAVAILABLE)
         length = len(first) if is_whole else request.length
         framing = request_framing(request, length, is_upgrade=is_upgrade)

@@ -153,5 +153,6 @@ def _forward(exchange: Exchange, route: Route, state: State) -> None:
     exchange.upstream = route.upstream
     upstream = state.upstreams[route.upstream]
     if not upstream.has_room_for(exchange.client):
+        upstream.shed += 1
         raise ProblemError(problems.UNAVAILABLE)
     Forwarding(exchange, route, upstream, state.forwarding_headers).start()

@@ -17,7 +17,7 @@ from gateway_service.config.values import Concurrency
 from gateway_service.http1.client import Client
 from gateway_service.upstreams.balancing import Balancer, usable_of
 from gateway_service.upstreams.concurrency import AdaptiveLimit
-from gateway_service.upstreams.crowds import CROWDED, is_crowded_out
+from gateway_service.upstreams.crowds import has_room
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind, ProbeResult
 from gateway_service.upstreams.pool import ConnectionPool
@@ -89,20 +89,12 @@ class Upstream:
 
     def has_room_for(self, client: Client) -> bool:
         """Return whether a client may have one more request in flight."""
-        if self.in_flight < self._bound * CROWDED:
-            return True
-        return self._is_shared(self.in_flight, self._bound, client)
+        return has_room(client, self.in_flight, self._bound)
 
     def has_room_to_wait(self, client: Client) -> bool:
         """Return whether a client may have one more request that waits."""
         waiting = sum(replica.waiting for replica in self.replicas)
-        return self._is_shared(waiting, self._bound * WAITING_SHARE, client)
-
-    def _is_shared(self, taken: int, places: float, client: Client) -> bool:
-        if taken < places and not is_crowded_out(client, taken, places):
-            return True
-        self.shed += 1
-        return False
+        return has_room(client, waiting, self._bound * WAITING_SHARE)
 
     @property
     def limit(self) -> float:
