@@ -187,9 +187,7 @@ class Attempt:
     def _outcome_of(self, error: UpstreamError) -> Outcome:
         if self._was_open and error.kind is FailureKind.RESET:
             return Outcome.STALE_UNSENT if error.is_unsent else Outcome.STALE
-        if error.is_unsent or error.kind is FailureKind.REFUSED:
-            return Outcome.UNSENT
-        return Outcome.FAILED
+        return Outcome.UNSENT if error.is_unsent else Outcome.FAILED
 
     def lose(self) -> None:
         """End an attempt that another one overtook: it was slow, but did not fail."""

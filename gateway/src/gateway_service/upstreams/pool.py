@@ -73,8 +73,8 @@ class ConnectionPool:
         Raises
         ------
         UpstreamError
-            `REFUSED`: nothing was sent. A proxy may accept for a replica that is gone,
-            and close immediately.
+            `REFUSED` or, after ``timeout`` seconds, `TIMEOUT`; nothing was sent. A
+            proxy may accept for a replica that is gone, and close immediately.
         ProblemError
             There is no descriptor, which is no failure of the replica's.
         """
@@ -93,9 +93,9 @@ class ConnectionPool:
         except OSError as error:
             if self._descriptors.ran_out(error, self._endpoint.host):
                 raise ProblemError(TOO_MANY_CONNECTIONS) from None
-            raise UpstreamError(FailureKind.REFUSED) from None
+            raise UpstreamError(FailureKind.REFUSED, is_unsent=True) from None
         if not connection.is_usable:
-            raise UpstreamError(FailureKind.REFUSED)
+            raise UpstreamError(FailureKind.REFUSED, is_unsent=True)
         self._deadlines.add(connection)
         self._open.add(connection)
         return connection
