@@ -201,7 +201,7 @@ def caller(request: web.Request) -> AccessClaims:
 
 
 def require_role(claims: AccessClaims, role: str) -> None:
-    """Refuse a caller without exactly this role, or raise `MissingRoleError`."""
+    """Raise `MissingRoleError` for a caller without exactly this role."""
     if role not in claims.roles:
         raise MissingRoleError(role)
 

@@ -13,7 +13,7 @@ def client_context(
     section 4.2.1, asks of them. Those that an operator names do not: MySQL makes
     itself one without key usage.
 
-    Raises OSError or ValueError if the file cannot be used.
+    Raises `OSError` or `ValueError`: the file cannot be used.
     """
     context = ssl.create_default_context(cafile=authorities)
     if authorities is not None:

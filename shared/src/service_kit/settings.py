@@ -236,7 +236,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 def http_url(value: str) -> str:
     """Accept an absolute http(s) URL without credentials, query or fragment.
 
-    It is in ASCII, as everybody writes it who compares it or connects to it.
+    It must be in ASCII: so others compare it, and so it is connected to.
     """
     if not (value.isascii() and value.isprintable()):
         raise ValueError("is not in printable ASCII: write its host as xn--…")

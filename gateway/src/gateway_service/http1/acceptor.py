@@ -26,7 +26,8 @@ _LAST_HANDSHAKES: Final = 1.0
 class Acceptor:
     """Has each connection counted before anything is spent on it.
 
-    ``context`` is called for each: a new certificate comes with a new one.
+    ``context`` returns the TLS context, None without TLS. It is called for each
+    connection, because a new certificate comes with a new context.
 
     A TLS handshake takes the place of a connection from its beginning, and ends when
     the first request's head would have to.
@@ -118,7 +119,7 @@ class Acceptor:
         connection: ClientConnection,
         task: asyncio.Task[None],
     ) -> None:
-        """Forget a connection that could not be opened, or was not to be."""
+        """Forget a connection that could not be opened, or had to give way."""
         self._opening.discard(task)
         if connection.is_opening:
             sock.close()

@@ -74,7 +74,7 @@ class EdgeServer(ABC):
         self.refused = 0
         """Connections that were not admitted."""
         self.shed = 0
-        """Idle connections that were closed to make room."""
+        """Connections without a request that were closed to make room."""
         self._look_at = 0.0
         self._all_gone = asyncio.Event()
         self.is_stopping = False
@@ -147,8 +147,8 @@ class EdgeServer(ABC):
     def make_room(self) -> None:
         """Close idle connections: of the clients with most of them, the longest idle.
 
-        Of those with very many also such that are still to send the whole head of a
-        request, or its body. Their clients can open new ones.
+        If a client has very many, those are closed, too, whose TLS handshake, or whose
+        request's head or awaited body, is not complete. Clients can open new ones.
         """
         now = self.loop.time()
         if now < self._look_at:

@@ -24,7 +24,7 @@ def preferred_wait(request: Request) -> int:
 def granted_wait(exchange: Exchange, upstream: Upstream) -> int:
     """Return the seconds that a response may wait, 0 where too many requests do.
 
-    The upstream is not told of a preference that is not granted: it responds at once.
+    In that case `Prefer` is removed from the request, so the upstream responds at once.
     """
     request = exchange.request
     wait = preferred_wait(request)

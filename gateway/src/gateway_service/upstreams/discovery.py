@@ -31,7 +31,7 @@ class Discovery:
     """Turns an upstream's addresses into endpoints.
 
     While a name cannot be resolved, its last addresses stay valid: a name server that
-    is away takes no replica out. So it is for each target of a service.
+    is away takes no replica out. The same holds for the targets of a service.
     """
 
     def __init__(

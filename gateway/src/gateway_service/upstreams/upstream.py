@@ -35,7 +35,10 @@ NORMAL_SHARE: Final = 0.9
 
 WAITING_SHARE: Final = 0.5
 """The part of the bound that requests may take which wait for more than the upstream:
-for the rest of their bodies, by design, or as tunnels. They cost a client nothing."""
+for the rest of their bodies, with `Prefer: wait`, or as tunnels.
+
+They cost a client nothing.
+"""
 
 
 class Upstream:

@@ -51,7 +51,7 @@ class Session extends EventTarget {
     await this.reload().catch(() => {});
   }
 
-  /** Do so with a new access token. */
+  /** Take a new access token, whose roles may be others, and ask again, if that can be done now. */
   async renew() {
     if (await renew().catch(() => false)) await this.update();
   }
