@@ -121,6 +121,7 @@ class Acceptor:
     ) -> None:
         """Forget a connection that could not be opened, or had to give way."""
         self._opening.discard(task)
+        connection.opening = None  # it would take memory as long as the connection
         if connection.is_opening:
             sock.close()
             self._server.leave(connection)

@@ -35,8 +35,8 @@ class Client(ABC):
     The receiving half, which decides what follows a response, is `ClientConnection`.
     """
 
-    opening: asyncio.Task[None]
-    """Opens the connection, with the TLS handshake if there is one."""
+    opening: asyncio.Task[None] | None = None
+    """Opens the connection, with the TLS handshake if there is one; then None."""
     _transport: asyncio.Transport
     _on_drain: Callable[[], None] | None = None
     """Ends a tunnel when the server stops."""
@@ -178,7 +178,7 @@ class Client(ABC):
 
     def give_way(self) -> None:
         """Close a connection that can give way."""
-        if self.is_opening:
+        if self.is_opening and self.opening is not None:
             self.opening.cancel()
         else:
             self.close()
