@@ -401,6 +401,8 @@ def test_g3_method_the_gateway_never_forwards_is_a_fault(method: str) -> None:
         "valkey://",
         "valkey://a:99999",
         "valkey://a/first",
+        "valkey://[::1",
+        "valkey://:secret@a\u2100b",
         "valkey://a?socket_timeout=soon",
         "valkey://a?db=first",
         "valkey://a?unknown=1",

@@ -30,7 +30,10 @@ def is_store_url(url: str) -> bool:
     ``valkey+sentinel://[USER]:PASSWORD@host:26379,other:26379/SERVICE[/DATABASE]``;
     ``?sentinel_password=…`` if the Sentinels themselves want one.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text may hold the password
+        return False
     if parts.scheme not in _SENTINEL_SCHEMES:
         database = parts.path.strip("/")
         is_named = parts.scheme in _SCHEMES and bool(parts.hostname)
