@@ -70,6 +70,12 @@ def test_a_missing_file_and_a_double_setting_are_faults(tmp_path: Path) -> None:
         read_settings(Example, {"X_KEY": "k", "X_KEY_FILE": "/f"})
 
 
+def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    (file := tmp_path / "secret").write_text("k\n", "utf-8-sig")
+    file.chmod(0o600)
+    assert read_secret(file) == "k"
+
+
 def test_a_pipe_that_nobody_writes_to_does_not_hold_the_start_up(
     tmp_path: Path,
 ) -> None:
