@@ -39,6 +39,22 @@ async def test_value_stands_while_the_database_is_away() -> None:
     assert await recent.get() == 4
 
 
+async def test_short_max_age_asks_no_more_of_a_database_that_is_away() -> None:
+    source, now = Source(), 0.0
+    recent = Recent(source.read, lambda: now, max_age=0.2)
+    assert await recent.get() == 1
+    source.is_away, now = True, 0.2
+
+    assert await recent.get() == 1
+    now = 1.1
+    assert await recent.get() == 1
+    assert source.reads == 2, "once a second, not five times"
+    source.is_away, now = False, 1.3
+    assert await recent.get() == 3
+    now = 1.6
+    assert await recent.get() == 4
+
+
 async def test_revocation_is_looked_at_again_after_a_read_that_failed() -> None:
     source, revision = Source(), 0
 

@@ -11,15 +11,17 @@ from identity_service.usecases.single_flight import SingleFlight
 MAX_AGE_SECONDS: Final = 1.0
 """How old a cached value may be, while the database responds."""
 
+_RETRY_SECONDS: Final = 1.0
+"""Between a read that failed and the next, even where ``max_age`` is shorter."""
+
 T = TypeVar("T")
 
 
 class Recent(Generic[T]):
-    """A value that is read again when it is asked for, at most once in ``max_age``.
+    """A value that is read again when it is asked for after ``max_age`` seconds.
 
-    That is a second, unless it is said. ``read`` gets the present value, None at first.
-    While the database is away the present value stands, and the database is asked as
-    often whether it is back.
+    ``read`` gets the present value, None at first. While the database is away the
+    present value stands, and the database is asked once a second whether it is back.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class Recent(Generic[T]):
         self._read = read
         self._monotonic = monotonic
         self._max_age = max_age
-        self._read_at = 0.0
+        self._stands_until = 0.0
         self._reading = SingleFlight(self._renew)
         self.value: T | None = None
 
@@ -41,14 +43,14 @@ class Recent(Generic[T]):
 
         Raises `DatabaseUnavailableError`: it was never read, and can't be now.
         """
-        if self.value is not None and self._monotonic() - self._read_at < self._max_age:
+        if self.value is not None and self._monotonic() < self._stands_until:
             return self.value
         try:
             return await self._reading.join()
         except DatabaseUnavailableError:
             if self.value is None:
                 raise
-            self._read_at = self._monotonic()
+            self._stands_until = self._monotonic() + _RETRY_SECONDS
             return self.value
 
     async def renewed(self) -> T:
@@ -64,5 +66,5 @@ class Recent(Generic[T]):
     async def _renew(self) -> T:
         begun_at = self._monotonic()
         value = await self._read(self.value)
-        self.value, self._read_at = value, begun_at
+        self.value, self._stands_until = value, begun_at + self._max_age
         return value
