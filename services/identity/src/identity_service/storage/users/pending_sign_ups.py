@@ -78,8 +78,12 @@ class PendingSignUpRepository(Repository):
         )
 
     async def _refuse_if_found(self, query: Select[Any]) -> None:
-        """Wait for who is inserting what the query would find, and judge then."""
-        found = await self._connection.execute(query.with_for_update(read=True))
+        """Raise `UsernameTakenError` if a row is found, or being written and kept.
+
+        Of a user and a sign-up that wait for each other's row, the database undoes one,
+        and it is tried again.
+        """
+        found = await self._connection.execute(query.with_for_update())
         if found.first() is not None:
             raise UsernameTakenError
 
