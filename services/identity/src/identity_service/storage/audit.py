@@ -14,7 +14,7 @@ from identity_service.domain.audit import (
     AuditRecord,
     details_text,
 )
-from identity_service.storage.repository import Repository, record_of
+from identity_service.storage.repository import Repository, columns_of, record_of
 from identity_service.storage.tables import audit_events, audit_head
 from service_kit.clock import Clock
 from service_kit.request_id import client_request_id, request_id
@@ -70,7 +70,7 @@ class AuditRepository(Repository):
             record = replace(event, id=last_id + 1, previous_hash=last_hash)
             last_id, last_hash = record.id, record.expected_hash()
             record = replace(record, hash=last_hash)
-            rows.append({name: getattr(record, name) for name in AuditRecord.__slots__})
+            rows.append(columns_of(record))
         await self._connection.execute(_ADD, rows)
         await self._connection.execute(
             _MOVE_END, {"last_event_id": last_id, "last_hash": last_hash}
