@@ -79,9 +79,9 @@ async def _grants(connection: AsyncConnection) -> Finding:
 
 
 async def _granted(connection: AsyncConnection) -> list[str]:
-    """Return the statements that grant what the user has, by roles as well.
+    """Return the statements that grant privileges to the user and to their roles.
 
-    MariaDB shows what the roles have that are active; MySQL wants them named.
+    MariaDB's SHOW GRANTS includes active roles, MySQL's those that USING names.
     """
     showing = "SHOW GRANTS"
     if not getattr(connection.dialect, "is_mariadb", False):

@@ -19,8 +19,10 @@ from identity_service.usecases.factors.proofs import UntrustedProof
 
 _MOST_NAME = 64
 _IN_LINE = r"[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]"
-"""What stands in one line, in its order, as pydantic's patterns say it."""
+"""A character that neither ends a line nor changes the order in which it is read, in
+the syntax of Rust's regular expressions, which pydantic uses."""
 _VISIBLE = r"[^\p{C}\p{M}\p{Z}]"
+"""A character that shows something by itself: no control, combining mark or space."""
 _LONGEST_CHALLENGE = 2048
 _LONGEST_URI = 2048
 """Characters: each of 64 in a user name takes up to 12, and an issuer's host stands

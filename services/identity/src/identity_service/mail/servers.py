@@ -49,7 +49,10 @@ class MailFolder:
 
 
 def mail_place(url: str) -> MailServer | MailFolder:
-    """Return what `IDENTITY_MAIL_URL` names; ValueError, without it, if nothing."""
+    """Return where the URL sends mail.
+
+    Raises ValueError, without the URL in it: it names no such place.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -14,7 +14,8 @@ from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
 
 _LONGEST_ISSUER: Final = 200
-"""Characters. Verifiers take no name of a status list beyond 256, which begins so."""
+"""Characters. The URI of a status list begins with the issuer, and verifiers accept
+texts of at most 256 in a token."""
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -59,7 +59,7 @@ class DatabaseUrl:
             _require_file(url)
             return cls(url, None)
         if url.port is not None and url.port not in _PORTS:
-            raise ValueError("names a port that is none")
+            raise ValueError("names a port that is not 1 to 65535")
         if not url.username or not url.database:
             raise ValueError("does not name a user and a database")
         options = _options(value, url)
