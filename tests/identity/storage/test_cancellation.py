@@ -1,4 +1,4 @@
-"""Work on the database ends when it is told to, whatever the driver is doing."""
+"""Work on the database ends when it is cancelled, whatever the driver is doing."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from identity_service.storage.repositories import Repositories
 from service_kit.clock import utc_now
 
 
-async def _a_statement_and_then_patience(unit: Repositories) -> None:
+async def _query_and_sleep(unit: Repositories) -> None:
     await unit.signing_keys.all()
     await asyncio.sleep(1)
 
@@ -20,7 +20,7 @@ async def _a_statement_and_then_patience(unit: Repositories) -> None:
 # which Python says from 3.13 on.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_no_time_out_is_lost(database_url: str) -> None:
-    """Each comes a little later: while it connects, signs in, asks or is told."""
+    """Each comes a little later: while it connects, signs in, queries or reads."""
     async with connected(database_url) as engine:
         database = Database(engine, utc_now)
         for step in range(200):
@@ -28,7 +28,7 @@ async def test_no_time_out_is_lost(database_url: str) -> None:
             began_at = time.monotonic()
             try:
                 async with asyncio.timeout(seconds):
-                    await database.read(_a_statement_and_then_patience)
+                    await database.read(_query_and_sleep)
             except TimeoutError:
                 pass
             assert time.monotonic() - began_at < seconds + 0.9, step

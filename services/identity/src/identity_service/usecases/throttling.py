@@ -98,8 +98,8 @@ class Throttle:
     ) -> Reservation:
         """Count the second step of a sign-in like an attempt of its own.
 
-        The first one has counted as failed, lest it tell whether the password was
-        right: when this one succeeds, both are taken back. ``first_step`` names the
+        The first one has counted as failed, so as not to reveal whether the password
+        was right: when this one succeeds, both are taken back. ``first_step`` names the
         challenge, whose first use shares the newcomer's place that the first step took.
 
         Raises `TooManyAttemptsError`: not now.

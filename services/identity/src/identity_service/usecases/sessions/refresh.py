@@ -208,9 +208,9 @@ class Refreshes:
     async def _repeated(
         self, unit: Repositories, session: Session, prepared: PreparedToken
     ) -> PreparedToken:
-        """Return the token with the end of the one it repeats: nothing is stored.
+        """Return the token with the end of the one it repeats, which the session has.
 
-        If that one has expired, the session is told of the new end.
+        If that one has expired, the new end is stored in the session.
         """
         expires_at = session.token_expires_at
         if expires_at is not None and expires_at > prepared.issued_at:
