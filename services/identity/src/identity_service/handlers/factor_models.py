@@ -18,11 +18,18 @@ from identity_service.handlers.schemas import (
 from identity_service.usecases.factors.proofs import UntrustedProof
 
 _MOST_NAME = 64
-_IN_LINE = r"[^\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]"
-"""A character that neither ends a line nor changes the order in which it is read, in
-the syntax of Rust's regular expressions, which pydantic uses."""
-_VISIBLE = r"[^\p{C}\p{M}\p{Z}]"
-"""A character that shows something by itself: no control, combining mark or space."""
+_NO_CONTROLS = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""Characters that end a line or change the order in which it is read."""
+_NO_SPACES = (
+    r"\u0020\u00a0\u00ad\u034f\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f"
+    r"\u2000-\u200d\u202f\u205f-\u2065\u206a-\u206f\u3000\u3164\ufe00-\ufe0f"
+    r"\ufeff\uffa0\ufff0-\ufff8"
+)
+"""Characters that show nothing: spaces, joiners, variation selectors (Unicode's
+Default_Ignorable_Code_Point)."""
+_NAME = f"^[^{_NO_CONTROLS}]*[^{_NO_CONTROLS}{_NO_SPACES}][^{_NO_CONTROLS}]*$"
+"""A line that shows something. Classes are spelled out, because not every reader of
+the API's document knows them by name."""
 _LONGEST_CHALLENGE = 2048
 _LONGEST_URI = 2048
 """Characters: each of 64 in a user name takes up to 12, and an issuer's host stands
@@ -48,7 +55,7 @@ PasskeyName = Annotated[
         strip_whitespace=True,
         min_length=1,
         max_length=_MOST_NAME,
-        pattern=f"^{_IN_LINE}*{_VISIBLE}{_IN_LINE}*$",
+        pattern=_NAME,
     ),
     text(_MOST_NAME, "Phone", minLength=1),
 ]
