@@ -13,7 +13,7 @@ GATEWAY: Final = Path(__file__).parents[2] / "deploy" / "gateway.toml"
 def test_a_refresh_is_given_up_well_within_the_grace() -> None:
     """A replica may freeze after a refresh is committed, before its response is sent.
 
-    The client, which gets 503 then, comes again with the spent token. After the grace
+    The client, which gets 504 then, comes again with the spent token. After the grace
     that would be a reuse, and end the session.
     """
     routes = {route.prefix: route for route in read_config(GATEWAY, {}).routes}
