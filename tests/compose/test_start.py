@@ -147,7 +147,8 @@ def followed(
             yield started_at, ready_at, processor
         finally:
             following.terminate()
-            for each in (reader, *asking):
+            reader.join()
+            for each in asking:
                 each.join()
 
 

@@ -88,8 +88,9 @@ def test_a_tree_whose_path_has_a_space_is_left_alone_by_every_recipe(
     targets = re.findall(r"^([a-z0-9.-]+):.* ## ", makefile, re.MULTILINE)
     assert "compile" in targets
     for target in targets:
-        recipe = _make("--dry-run", target, folder=tree).stdout
-        quoted = re.sub(r'"[^"\n]*"', "", recipe)
+        dry_run = _make("--dry-run", target, folder=tree)
+        assert dry_run.returncode == 0, dry_run.stderr
+        quoted = re.sub(r'"[^"\n]*"', "", dry_run.stdout)
         assert str(tmp_path) not in quoted, target
 
 

@@ -39,9 +39,9 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
 
 
 class Machine:
-    """A systemd of a user's own, whose engine is a stand-in that notes what it is told.
+    """A systemd of a user's own, whose engine is a stand-in that records its commands.
 
-    It runs where nobody else's /run and mounts are.
+    It runs with a /run and mounts of its own.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class Machine:
         (units / "docker.service").write_text(ENGINE)
         text = UNIT.read_text().replace("/usr/bin/docker", str(programs / "docker"))
         unit.write_text(text.replace("RestartSec=5", "RestartSec=0.1"))
-        self.told = f"{tree} compose up --detach --no-recreate --no-build --wait"
+        self.command = f"{tree} compose up --detach --no-recreate --no-build --wait"
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -145,14 +145,14 @@ def test_the_containers_follow_every_start_of_the_engine(machine: Machine) -> No
         machine.run(command)
     until(lambda: machine.run(f"{systemctl} is-system-running") in BOOTED)
     machine.run(machine.installing)
-    until(lambda: machine.notes() == [machine.told])
+    until(lambda: machine.notes() == [machine.command])
 
     machine.run(f"{systemctl} restart docker")
-    until(lambda: machine.notes() == [machine.told] * 2)
+    until(lambda: machine.notes() == [machine.command] * 2)
     machine.run(f"{systemctl} stop docker")
     machine.run(f"{systemctl} start docker")
-    until(lambda: machine.notes() == [machine.told] * 3)
+    until(lambda: machine.notes() == [machine.command] * 3)
     machine.fail_once()
     machine.run(f"{systemctl} restart docker")
-    until(lambda: machine.notes() == [machine.told] * 5)
+    until(lambda: machine.notes() == [machine.command] * 5)
     until(lambda: machine.run(f"{systemctl} is-active gatehouse") == "active\n")
