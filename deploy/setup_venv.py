@@ -26,9 +26,9 @@ _DEALT_WITH: Final = (
     *("Collecting ", "Processing ", "Obtaining "),
     *("Requirement already satisfied", "Ignoring "),
 )
-"""How lines of pip begin that tell of one more requirement."""
+"""How pip's lines on one more requirement begin."""
 
-_ITS_WAY: Final = frozenset(
+_INDEX_SETTINGS: Final = frozenset(
     {
         *("INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "TRUSTED_HOST"),
         *("CERT", "CLIENT_CERT", "PROXY", "KEYRING_PROVIDER", "CONFIG_FILE"),
@@ -90,7 +90,7 @@ class _Step:
             print(f" {self._tenths()}0%", end="", flush=True)
 
     def say(self, word: str) -> None:
-        """Say what goes on after the last of them, which pip does in silence."""
+        """Print what pip does, in silence, after the last of them."""
         print(f" {word}", end="", flush=True)
 
     def _tenths(self) -> int:
@@ -154,7 +154,7 @@ def _pip(step: _Step, *arguments: str) -> None:
     environ = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("PIP_") or name.removeprefix("PIP_") in _ITS_WAY
+        if not name.startswith("PIP_") or name.removeprefix("PIP_") in _INDEX_SETTINGS
     }
     # "0" also overrules `user = true` in a person's own pip.conf.
     environ["PIP_USER"] = "0"
