@@ -4,8 +4,8 @@ The database is the one that IDENTITY_DATABASE_URL (or …_FILE) names, and with
 that of the containers of docker-compose.yml. It needs nothing but Python 3.11 and the
 database's own client programs, or Docker.
 
-The keys in the secrets are not in a backup: whoever has both can sign tokens. Keep them
-elsewhere, with --secrets.
+The keys in the secrets are not in a backup: anybody who has both can sign tokens. Back
+them up elsewhere, with --secrets.
 """
 
 import argparse

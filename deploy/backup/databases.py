@@ -21,7 +21,7 @@ DUMP_OPTIONS: Final = ("--single-transaction", "--skip-lock-tables", "--skip-add
 MYSQL_DUMP_OPTIONS: Final = ("--no-tablespaces", "--set-gtid-purged=OFF")
 """Only the tables, and no word on replication, which a restore in place refuses."""
 _OWN_TABLE: Final = "signing_keys"
-"""Other applications' databases have none of this name."""
+"""A table of this name tells identity's database from other applications'."""
 
 
 class Database(Protocol):
@@ -31,7 +31,7 @@ class Database(Protocol):
         """Write one moment of it, while it may be in use."""
 
     def can_load(self, source: IO[bytes]) -> bool:
-        """Whether this is what `dump` writes, of identity's database and whole."""
+        """Whether this is a complete dump of identity's database."""
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
@@ -81,7 +81,7 @@ class SqliteDatabase:
                 shutil.copyfileobj(file, target)
 
     def can_load(self, source: IO[bytes]) -> bool:
-        """Whether this is what `dump` writes, of identity's database and whole."""
+        """Whether this is a complete dump of identity's database."""
         with temporary_file(self._path.parent) as copy:
             with copy.open("wb") as file:
                 shutil.copyfileobj(source, file)
@@ -105,7 +105,7 @@ class SqliteDatabase:
         _run(_identity_service(), *command)
 
     def start_service(self) -> None:
-        """Leave that to whoever has stopped it."""
+        """Do nothing: the operator stopped it, and starts it again."""
 
 
 class MysqlDatabase:
@@ -126,7 +126,7 @@ class MysqlDatabase:
             _run(program, login, *options, self._name, stdout=target)
 
     def can_load(self, source: IO[bytes]) -> bool:
-        """Whether this is what `dump` writes, of identity's database and whole."""
+        """Whether this is a complete dump of identity's database."""
         return _is_our_dump(source)
 
     def stop_service(self) -> None:
@@ -164,7 +164,7 @@ class MysqlDatabase:
         _run(_identity_service(), *command)
 
     def start_service(self) -> None:
-        """Leave that to whoever has stopped it."""
+        """Do nothing: the operator stopped it, and starts it again."""
 
     def _client(self, statements: str) -> str:
         program = _program("mariadb", "mysql")
@@ -183,7 +183,7 @@ class ComposeDatabase:
         _compose(*self._exec("mysqldump", "backup", *options), stdout=target)
 
     def can_load(self, source: IO[bytes]) -> bool:
-        """Whether this is what `dump` writes, of identity's database and whole."""
+        """Whether this is a complete dump of identity's database."""
         return _is_our_dump(source)
 
     def stop_service(self) -> None:
@@ -218,7 +218,7 @@ def _compose(
 
 
 def _is_our_dump(source: IO[bytes]) -> bool:
-    """Whether a dump has our table and the last line, which one that failed lacks."""
+    """Whether a dump has our table and the last line, which a truncated one lacks."""
     is_ours, last = False, b""
     for line in source:
         is_ours = is_ours or line.startswith(f"CREATE TABLE `{_OWN_TABLE}`".encode())

@@ -49,7 +49,7 @@ def writing(target: Path, passphrase: Path | None) -> Iterator[IO[bytes]]:
 def reading(
     source: Path, passphrase: Path | None, is_wanted: Callable[[IO[bytes]], bool]
 ) -> Iterator[IO[bytes]]:
-    """Yield what a backup holds, after all of it was found to be as it was written.
+    """Yield the content of a backup, once all of it is known to be whole and wanted.
 
     It is read, and decrypted, twice; ``is_wanted`` reads all of it first.
     """
