@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from identity_service.settings import Settings
 from identity_service.storage.faults import database_fault, reason
+from identity_service.storage.tables import metadata
 from identity_service.storage.upgrades import schema
 from service_kit.doctor import Finding, away, fault, good_unless, note
 
@@ -56,7 +57,8 @@ async def _tables(connection: AsyncConnection) -> Finding:
             " WHERE table_schema = DATABASE() AND engine <> 'InnoDB'"
         )
     )
-    names = ", ".join(sorted(found))
+    ours = {*metadata.tables, schema.VERSION_TABLE}
+    names = ", ".join(sorted(ours.intersection(found)))
     problem = f"{names}: not InnoDB, so without transactions" if names else None
     advice = "ALTER TABLE each of them ENGINE=InnoDB, while identity does not run"
     return good_unless("tables", problem, "all InnoDB", advice)
