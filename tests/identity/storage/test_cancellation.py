@@ -18,7 +18,10 @@ async def _query_and_sleep(unit: Repositories) -> None:
 
 # A connection of SQLite's that is cancelled while it opens is left to be collected,
 # which Python says from 3.13 on.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored while finalizing database connection <sqlite3"
+    ":pytest.PytestUnraisableExceptionWarning"
+)
 async def test_no_time_out_is_lost(database_url: str) -> None:
     """Each comes a little later: while it connects, signs in, queries or reads."""
     async with connected(database_url) as engine:
