@@ -4,6 +4,7 @@ import pytest
 from tests.support.identity import identity_settings
 
 from identity_service.settings import DatabaseSettings, Settings, Transport
+from identity_service.storage.database_url import checked_url
 from service_kit.settings import SettingsError, SettingSpec, read_settings, specs
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "identity.md"
@@ -33,6 +34,8 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("IDENTITY_DATABASE_URL", "mysql+asyncmy://user:word@host:70000/identity"),
         ("IDENTITY_DATABASE_URL", "sqlite+aiosqlite://"),
         ("IDENTITY_DATABASE_URL", "sqlite+aiosqlite:///:memory:"),
+        ("IDENTITY_DATABASE_URL", "sqlite+aiosqlite:///file::memory:?uri=true"),
+        ("IDENTITY_DATABASE_URL", "sqlite+aiosqlite:///file:x?mode=memory&uri=true"),
         ("IDENTITY_DATABASE_URL", "sqlite+aiosqlite:///identity.db?sslmode=on"),
         ("IDENTITY_DATABASE_URL", "not a URL"),
         ("IDENTITY_ISSUER", "https://id.example/"),
@@ -73,6 +76,12 @@ def test_whoever_migrates_needs_the_url_alone() -> None:
     environ = {"IDENTITY_DATABASE_URL": "sqlite+aiosqlite:///x"}
 
     assert read_settings(DatabaseSettings, environ).database_url
+
+
+def test_sqlite_may_read_a_copy_that_nobody_writes() -> None:
+    url = "sqlite+aiosqlite:///file:/copy.db?immutable=1&mode=ro&uri=true"
+
+    assert checked_url(url) == url
 
 
 def line(spec: SettingSpec) -> str:

@@ -16,7 +16,9 @@ from service_kit.authorities import client_context
 _DRIVERS: Final = ("mysql+asyncmy", "sqlite+aiosqlite")
 _MODE: Final = "ssl-mode"
 _FILES: Final = ("ssl-ca", "ssl-cert", "ssl-key")
-_SQLITE_OPTIONS: Final = frozenset({"uri", "mode", "cache", "timeout"})
+_SQLITE_OPTIONS: Final = frozenset(
+    {"uri", "mode", "cache", "immutable", "nolock", "vfs", "timeout"}
+)
 _PORTS: Final = range(1, 65_536)
 _OPTIONS: Final = frozenset({_MODE, *_FILES, "charset", "unix_socket"})
 
@@ -86,7 +88,8 @@ def file_fault(value: str) -> str | None:
 
 def _require_file(url: URL) -> None:
     """Raise ValueError unless SQLite would keep what others could find again."""
-    if (url.database or ":memory:") == ":memory:":
+    in_memory = url.query.get("mode") == "memory"
+    if in_memory or (url.database or ":memory:").endswith(":memory:"):
         raise ValueError("names no file")
     if unknown := sorted(set(url.query) - _SQLITE_OPTIONS):
         raise ValueError(f"has the unknown option {unknown[0]!r}")
