@@ -100,7 +100,7 @@ class RemoteStatusLists:
     async def __aexit__(self, *_: object) -> None:
         """Stop fetching."""
         await self._index.stop()
-        for each in self._lists.values():
+        for each in [*self._lists.values()]:
             await each.refresher.stop()
         if self._copies is not None:
             await self._copies.saved()
