@@ -54,6 +54,15 @@ def test_a_worker_knows_its_own_part_of_a_clients_connections() -> None:
     assert first.of("192.0.2.1") == second.of("192.0.2.1") == 3
 
 
+def test_each_connection_of_a_client_has_a_number_of_its_own() -> None:
+    memory = SharedMemory.create(2)
+    first, second = memory.client_counts(0), memory.client_counts(1)
+
+    numbers = [counts.add("192.0.2.1") for counts in (first, second, first)]
+
+    assert numbers == [1, 2, 3]
+
+
 async def test_a_limit_is_one_limit() -> None:
     memory = SharedMemory.create(2)
     first, second = memory.rate_counter(), memory.rate_counter()

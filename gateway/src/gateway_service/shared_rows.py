@@ -71,8 +71,8 @@ class SharedRows:
                 return tuple(numbers)
         return self._zeros
 
-    def change(self, key: str, change: Callable[[Numbers], Numbers]) -> None:
-        """Replace a key's row by what ``change`` makes of it."""
+    def change(self, key: str, change: Callable[[Numbers], Numbers]) -> Numbers:
+        """Replace a key's row by what ``change`` makes of it, and return that."""
         digest, start = self._place(key)
         is_known = False
         with self._locked(start):
@@ -87,6 +87,7 @@ class SharedRows:
             after = change(before)
             if is_known or after != self._zeros:  # a row of zeros takes nobody's place
                 self._row.pack_into(self._memory, chosen, digest, *after)
+        return after
 
     def clear_column(self, column: int) -> None:
         """Set one number of every row to zero."""

@@ -12,8 +12,9 @@ SMALL_CLIENT: Final = 64
 class ClientCounts(Protocol):
     """Counts connections by what counts as one client."""
 
-    def add(self, network: str) -> None:
-        """Count a connection."""
+    def add(self, network: str) -> int:
+        """Count a connection; return how many its client has with it."""
+        ...
 
     def remove(self, network: str) -> None:
         """Count one no longer."""
@@ -31,9 +32,10 @@ class OwnClientCounts:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
-    def add(self, network: str) -> None:
-        """Count a connection."""
+    def add(self, network: str) -> int:
+        """Count a connection; return how many its client has with it."""
         self._counts[network] += 1
+        return self._counts[network]
 
     def remove(self, network: str) -> None:
         """Count one no longer."""
@@ -57,9 +59,9 @@ class SharedClientCounts:
         self._rows = rows
         self._worker = worker
 
-    def add(self, network: str) -> None:
-        """Count a connection."""
-        self._change(network, 1)
+    def add(self, network: str) -> int:
+        """Count a connection; return how many its client has with it."""
+        return self._change(network, 1)
 
     def remove(self, network: str) -> None:
         """Count one no longer."""
@@ -73,9 +75,9 @@ class SharedClientCounts:
         """Return how many of them this process has."""
         return int(self._rows.read(network)[self._worker])
 
-    def _change(self, network: str, by: int) -> None:
+    def _change(self, network: str, by: int) -> int:
         def changed(numbers: Numbers) -> Numbers:
             own = max(0, numbers[self._worker] + by)
             return (*numbers[: self._worker], own, *numbers[self._worker + 1 :])
 
-        self._rows.change(network, changed)
+        return int(sum(self._rows.change(network, changed)))

@@ -115,9 +115,7 @@ class EdgeServer(ABC):
         spare = self.connection_limit // _SPARE
         if len(self._connections) + spare >= self.connection_limit:
             self.make_room()
-        if self._has_place_for(connection):
-            self._connections.add(connection)
-            self._client_counts.add(connection.network)
+        if self._has_place_for(connection) and self._takes_place(connection):
             return True
         self.refused += 1
         self._leaving.add(connection)
@@ -181,6 +179,15 @@ class EdgeServer(ABC):
             len(self._connections) < self.connection_limit
             and self.share_of(connection) < self.client_limit
         )
+
+    def _takes_place(self, connection: Client) -> bool:
+        """Count a connection, unless another worker took the last place just before."""
+        count = self._client_counts.add(connection.network)
+        if count > self.client_limit and not self.trusts(connection):
+            self._client_counts.remove(connection.network)
+            return False
+        self._connections.add(connection)
+        return True
 
     def share_of(self, connection: Client) -> int:
         """Return how many connections the client has; it may be many clients' proxy."""
