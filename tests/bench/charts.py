@@ -1,5 +1,6 @@
 """Charts of what the benches measured, as SVG files that the documents show."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -8,6 +9,23 @@ import pygal  # type: ignore[import-untyped] # it has no types
 from pygal.style import CleanStyle  # type: ignore[import-untyped]
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "figures"
+
+
+def show(
+    name: str,
+    title: str,
+    x: tuple[str, Sequence[object]],
+    y: str,
+    lines: Mapping[str, Sequence[float | None]],
+) -> None:
+    """Print a curve, and draw it."""
+    rows = [f"\n{title}, {y}", f"{x[0]:28} " + " ".join(f"{each:>9}" for each in x[1])]
+    for label, values in lines.items():
+        points = " ".join(f"{value:9.2f}" for value in values if value is not None)
+        rows.append(f"{label:28} {points}")
+    sys.stdout.write("\n".join(rows) + "\n")
+    sys.stdout.flush()
+    draw(name, title, x, y, lines)
 
 
 def draw(

@@ -15,11 +15,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.bench.charts import draw
+from tests.bench.charts import show
 from tests.bench.gateway_bench import (
     BROWSER_HEADERS,
     LOAD_CORE,
@@ -157,32 +157,16 @@ def _by_name(
     return {each.name: [row[at] for row in rows] for at, each in enumerate(gateways)}
 
 
-def _show(
-    name: str,
-    title: str,
-    x: tuple[str, Sequence[object]],
-    lines: Mapping[str, Sequence[float | None]],
-) -> None:
-    """Print a curve, and draw it."""
-    say(f"\n{title}, {_Y}\n{x[0]:18} " + " ".join(f"{each:>7}" for each in x[1]))
-    for label, values in lines.items():
-        say(f"{label:18} " + " ".join(f"{value:7.1f}" for value in values if value))
-    draw(f"gateway-{name}", title, x, _Y, lines)
-
-
 def beside_peers(curves: Curves) -> None:
     """Draw the cost over connections and header bytes, and say the latencies."""
     with curves.all() as found:
         rows = [curves.cost(found, connections=each) for each in _CONNECTIONS]
         costs = _by_name(found, rows)
-        _show(
-            "connections", "Cost by connections", ("connections", _CONNECTIONS), costs
-        )
+        x: tuple[str, Sequence[object]] = "connections", _CONNECTIONS
+        show("gateway-connections", "Cost by connections", x, _Y, costs)
         rows = [curves.cost(found, filler=each) for each in _HEADER_BYTES]
-        x = "header bytes beyond a browser's"
-        _show(
-            "headers", "Cost by header bytes", (x, _HEADER_BYTES), _by_name(found, rows)
-        )
+        x = "header bytes beyond a browser's", _HEADER_BYTES
+        show("gateway-headers", "Cost by header bytes", x, _Y, _by_name(found, rows))
         for each in found:
             latencies = curves.steady(each)
             text = ", ".join(f"{name} {value:.2f}" for name, value in latencies.items())
@@ -198,7 +182,8 @@ def alone(curves: Curves) -> None:
             replicas = number if name == "replicas" else 1
             with curves.gateway(routes=routes, replicas=replicas) as gateway:
                 costs += curves.cost([gateway])
-        _show(name, f"Cost by {name}", (name, points), {"gateway": costs})
+        x = name, points
+        show(f"gateway-{name}", f"Cost by {name}", x, _Y, {"gateway": costs})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +34,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from tests.bench.charts import draw
+from tests.bench.charts import show
 from tests.bench.identity_bench import say
 from tests.support.database import connected, running_server
 from tests.support.stack import Stack
@@ -201,7 +201,13 @@ async def accounts(caller: _Caller, connection: AsyncConnection) -> None:
         await caller.sign_in()
         for name, call in calls.items():
             lines[name].append(await _median(call))
-    _show("accounts", "Cost by users and sessions", ("users", _ACCOUNTS), lines)
+    show(
+        "identity-accounts",
+        "Cost by users and sessions",
+        ("users", _ACCOUNTS),
+        _Y,
+        lines,
+    )
 
 
 async def revoked(caller: _Caller, connection: AsyncConnection) -> None:
@@ -231,7 +237,7 @@ async def revoked(caller: _Caller, connection: AsyncConnection) -> None:
         sizes.append(len(token) / 1024)
     lines = {"changed, made and sent": making, "unpacked by content": unpacking}
     x = f"revoked entries in {_LISTS} lists of {LIST_SIZE:,}", _REVOKED
-    _show("status-lists", "Cost of one status list", x, lines)
+    show("identity-status-lists", "Cost of one status list", x, _Y, lines)
     say(f"{'KiB of a list':28} " + " ".join(f"{size:9.1f}" for size in sizes))
 
 
@@ -273,19 +279,6 @@ def _unpacking(claim: object) -> Callable[[], Awaitable[object]]:
         return StatusList.from_claim(claim)
 
     return unpack
-
-
-def _show(
-    name: str,
-    title: str,
-    x: tuple[str, Sequence[object]],
-    lines: Mapping[str, Sequence[float | None]],
-) -> None:
-    """Print a curve, and draw it."""
-    say(f"\n{title}, {_Y}\n{x[0]:28} " + " ".join(f"{each:>9}" for each in x[1]))
-    for label, values in lines.items():
-        say(f"{label:28} " + " ".join(f"{value:9.2f}" for value in values if value))
-    draw(f"identity-{name}", title, x, _Y, lines)
 
 
 async def _measure(stack: Stack, url: str) -> None:
