@@ -34,7 +34,7 @@ from service_kit.tokens.status_list_token import (
 
 _MAX_LISTS: Final = 256
 """Lists kept at a time, of 16 KiB each where our issuer made them: as many as it has in
-use at 370,000 sign-ins a day. Beyond, what is asked for least recently is fetched anew
+use at 370,000 sign-ins a day. Beyond, what is asked for least recently is fetched again
 when a token refers to it again."""
 
 _RECENTLY: Final = timedelta(minutes=1)

@@ -78,7 +78,7 @@ class StatusLists:
         self._monotonic = monotonic
         self._names = Recent(self._read_names, monotonic)
         self._revisions = Recent(self._read_revisions, monotonic, max_age=LOOK_SECONDS)
-        """Of all lists together: one query for whoever waits for any of them.
+        """Of all lists together: one query for all who wait for any of them.
 
         So a change may be seen up to twice `LOOK_SECONDS` after it was made.
         """
