@@ -14,7 +14,6 @@ class ClientCounts(Protocol):
 
     def add(self, network: str) -> int:
         """Count a connection; return how many its client has with it."""
-        ...
 
     def remove(self, network: str) -> None:
         """Count one no longer."""
