@@ -12,7 +12,7 @@ from deploy.dev.service import BIN, Service, StartError
 from deploy.dev.sources import Sources
 from deploy.dev.welcome import welcome
 
-from identity_service.domain.users import AdminOutcome
+from identity_service.domain.accounts.users import AdminOutcome
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -11,7 +11,7 @@ from deploy.dev.profile import (
     public_url,
 )
 
-from identity_service.domain.users import AdminOutcome
+from identity_service.domain.accounts.users import AdminOutcome
 
 _WELCOME: Final = """
 Gatehouse is ready: {url}

@@ -15,8 +15,8 @@ from service_kit.auth import (
     caller,
     protected,
 )
-from service_kit.credentials import access_token_cookie
-from service_kit.middleware import request_middleware
+from service_kit.requests.credentials import access_token_cookie
+from service_kit.requests.middleware import request_middleware
 from service_kit.tokens import RemoteKeySet, RemoteStatusLists, TokenVerifier
 
 

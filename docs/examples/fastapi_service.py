@@ -13,12 +13,12 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from service_kit.auth import RETRY_AFTER_SECONDS, verify_one
-from service_kit.credentials import (
+from service_kit.requests.credentials import (
     MalformedCredentialsError,
     access_token_cookie,
     read_access_token,
 )
-from service_kit.csrf import CrossSiteRequestError, CsrfGuard
+from service_kit.requests.csrf import CrossSiteRequestError, CsrfGuard
 from service_kit.tokens import (
     AccessClaims,
     InvalidTokenError,

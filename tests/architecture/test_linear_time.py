@@ -48,7 +48,7 @@ NOT_HOSTILE: Final = frozenset(
     {
         "gateway_service.config.toml_lines",
         "identity_service.diagnosis.database",
-        "identity_service.domain.search",
+        "identity_service.domain.accounts.search",
     }
 )
 """Modules that read what the operator or the database says, or short texts only."""

@@ -39,7 +39,7 @@ from tests.bench.identity_bench import say
 from tests.support.database import connected, running_server
 from tests.support.stack import Stack
 
-from identity_service.domain.status_entries import LIST_SIZE
+from identity_service.domain.sessions.status_entries import LIST_SIZE
 from identity_service.storage import tables
 from service_kit.clock import utc_now
 from service_kit.tokens import StatusList

@@ -12,7 +12,7 @@ from tests.support.issuer import Issuer
 
 from content_service.app import create_app
 from content_service.settings import Settings
-from service_kit.issuer_check import examine_issuer
+from service_kit.resource_server.issuer_check import examine_issuer
 from service_kit.service import diagnose
 from service_kit.settings import SettingsError, read_settings, specs
 

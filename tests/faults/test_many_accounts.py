@@ -21,7 +21,7 @@ from tests.support.identity import (
 )
 
 from identity_service.composition import Services
-from identity_service.domain.search import search_words
+from identity_service.domain.accounts.search import search_words
 from identity_service.storage import tables
 from service_kit.clock import utc_now
 

@@ -15,7 +15,7 @@ from tests.support.gateway_process import gateway_process
 from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import RawUpstream, once
 
-from service_kit.log_format import LogFormat
+from service_kit.observability.log_format import LogFormat
 
 SECRET = "s3cr3t-t0ken"
 

@@ -9,8 +9,8 @@ from tests.support.pools import CountingPool, pool_of
 from tests.support.replica_server import ReplicaServer, replica_servers
 
 from gateway_service.config.file import read_config
-from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.status import status_of
+from gateway_service.operations.workers.control import ControlPlane
 from gateway_service.upstreams.replica import ReplicaHealth
 
 FILE = """

@@ -6,10 +6,10 @@ import pytest
 from dns.asyncresolver import Resolver
 
 from gateway_service.config.values import Address
-from gateway_service.upstreams.discovery import Discovery
+from gateway_service.upstreams.discovery.discovery import Discovery
+from gateway_service.upstreams.discovery.names import HostPort, addresses_of_name
+from gateway_service.upstreams.discovery.service_records import targets_of_service
 from gateway_service.upstreams.endpoint import Endpoint
-from gateway_service.upstreams.names import HostPort, addresses_of_name
-from gateway_service.upstreams.service_records import targets_of_service
 
 NAME = Address("content", 8002)
 

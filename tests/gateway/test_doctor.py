@@ -14,10 +14,10 @@ from tests.support.replica_server import not_ready, replica_servers
 
 from gateway_service.operations.doctor import check, diagnose
 from gateway_service.settings import GatewaySettings
-from service_kit.doctor import report
-from service_kit.process import VERSION
+from service_kit.observability.process import VERSION
+from service_kit.running.doctor import report
+from service_kit.running.sockets import bind
 from service_kit.settings import SettingsError, read_settings
-from service_kit.sockets import bind
 
 FILE = """
 [upstreams.content]

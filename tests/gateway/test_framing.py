@@ -23,7 +23,7 @@ from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.parsing.requests import read_request
 from gateway_service.http1.parsing.responses import read_response
 from gateway_service.proxy.headers import request_fields
-from gateway_service.upstreams.response_fields import RESPONSE_FIELDS
+from gateway_service.upstreams.connections.response_fields import RESPONSE_FIELDS
 
 HOSTILE = dict(hostile_framings())
 FAMILIES = 16

@@ -5,8 +5,8 @@ from tests.support.replica_server import replica_servers
 from gateway_service.config.model import HealthConfig
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import ProbeResult
-from gateway_service.upstreams.health_checks import HealthCheck, probe
 from gateway_service.upstreams.replica import ReplicaHealth as Health
+from gateway_service.upstreams.watching.health_checks import HealthCheck, probe
 
 CONFIG = HealthConfig(path="/readyz", timeout=1.0)
 READY, NOT_READY = ProbeResult.READY, ProbeResult.NOT_READY

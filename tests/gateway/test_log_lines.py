@@ -11,8 +11,8 @@ from tests.support.raw_client import ask
 from tests.support.raw_upstream import OK, Call, RawUpstream
 
 from gateway_service.config.model import EjectionConfig
-from gateway_service.upstreams.watching import repeat
-from service_kit.request_id import request_id
+from gateway_service.upstreams.watching.watching import repeat
+from service_kit.observability.request_id import request_id
 
 POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 

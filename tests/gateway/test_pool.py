@@ -10,8 +10,8 @@ from tests.support.waiting import until
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors, is_exhaustion
 from gateway_service.http1.write_batch import WriteBatch
+from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.endpoint import Endpoint
-from gateway_service.upstreams.pool import ConnectionPool
 
 
 async def test_a_connection_that_comes_when_it_is_given_up_is_closed(

@@ -16,7 +16,7 @@ from gateway_service.proxy.rate_limits import (
     RateLimits,
     SharedCounter,
 )
-from service_kit.addresses import client_network
+from service_kit.requests.addresses import client_network
 
 TEN_A_MINUTE = RateLimit(10, 60)
 SERVER = shutil.which("valkey-server") or shutil.which("redis-server")

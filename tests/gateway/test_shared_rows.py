@@ -9,7 +9,7 @@ from mmap import mmap
 import pytest
 
 from gateway_service.config.clients import RateLimit
-from gateway_service.operations.shared_memory import SharedMemory
+from gateway_service.operations.workers.shared_memory import SharedMemory
 from gateway_service.shared_rows import SharedRows
 
 TEN_A_MINUTE = RateLimit(10, 60)

@@ -10,7 +10,7 @@ from tests.support.raw_client import ask
 from tests.support.raw_upstream import RawUpstream, Recorded
 
 from gateway_service.operations.tracing import ExchangeTracing
-from service_kit.tracing import ServerSpan, SpanSender
+from service_kit.observability.tracing import ServerSpan, SpanSender
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = f"00-{TRACE}-00f067aa0ba902b7-01"

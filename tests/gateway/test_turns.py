@@ -28,7 +28,7 @@ from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.http1.turns import Turns
 from gateway_service.upstreams.replica import ReplicaHealth
-from service_kit.request_id import NO_REQUEST, request_id
+from service_kit.observability.request_id import NO_REQUEST, request_id
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 MISSING = b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -11,12 +11,12 @@ from tests.support.replica_server import ReplicaServer, not_ready, replica_serve
 
 from gateway_service.config.model import HealthConfig, UpstreamConfig
 from gateway_service.config.values import Address
-from gateway_service.upstreams.discovery import Discovery
+from gateway_service.upstreams.discovery.discovery import Discovery
+from gateway_service.upstreams.discovery.names import HostPort
 from gateway_service.upstreams.failures import FailureKind
-from gateway_service.upstreams.names import HostPort
 from gateway_service.upstreams.replica import ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream
-from gateway_service.upstreams.watching import UpstreamWatch, repeat
+from gateway_service.upstreams.watching.watching import UpstreamWatch, repeat
 
 CONFIG = UpstreamConfig(
     "content",

@@ -22,12 +22,12 @@ from identity_service.diagnosis.doctor import diagnose
 from identity_service.diagnosis.issuer import examine_issuer
 from identity_service.diagnosis.keys import examine_keys
 from identity_service.diagnosis.secrets import examine_secrets
-from identity_service.domain.sessions import Device
+from identity_service.domain.sessions.sessions import Device
 from identity_service.settings import Settings
 from identity_service.storage.engines import create_engine
 from identity_service.storage.tables import users
 from identity_service.usecases.sign_up import SignUp
-from service_kit.doctor import Finding, Severity
+from service_kit.running.doctor import Finding, Severity
 
 HERE = Device(name="test", address="127.0.0.1")
 

@@ -22,7 +22,7 @@ from identity_service.domain.errors import (
     TooManyAttemptsError,
     UnknownRefreshTokenError,
 )
-from identity_service.domain.sessions import Device
+from identity_service.domain.sessions.sessions import Device
 from identity_service.metrics.housekeeping import housekeeping_metrics
 from identity_service.metrics.load import database_metrics
 from identity_service.security.password_hashing import HashingBusyError
@@ -33,7 +33,7 @@ from identity_service.storage.upgrades import schema
 from identity_service.usecases.housekeeping import Housekeeping, expired_rows_chores
 from identity_service.usecases.sign_up import SignUp
 from service_kit.clock import utc_now
-from service_kit.metrics import Collected
+from service_kit.observability.metrics import Collected
 
 NEWEST = schema.NEEDED
 HERE = Device(name="test", address="127.0.0.1")

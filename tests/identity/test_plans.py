@@ -11,8 +11,8 @@ from tests.support.operator import Operator
 
 from identity_service import commands
 from identity_service.composition import Services
+from identity_service.domain.accounts.roles import Role
 from identity_service.domain.errors import RoleNotFoundError
-from identity_service.domain.roles import Role
 from identity_service.plans import CLIENTS, PlanFileError, read_wanted
 from identity_service.settings import Settings
 

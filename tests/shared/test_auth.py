@@ -21,10 +21,10 @@ from service_kit.auth import (
     protected,
     require_role,
 )
-from service_kit.credentials import MalformedCredentialsError
-from service_kit.metrics import RequestMetrics
-from service_kit.middleware import request_middleware
+from service_kit.observability.metrics import RequestMetrics
 from service_kit.problems import Problem
+from service_kit.requests.credentials import MalformedCredentialsError
+from service_kit.requests.middleware import request_middleware
 from service_kit.tokens import (
     InvalidTokenError,
     KeysUnavailableError,

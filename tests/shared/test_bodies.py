@@ -9,8 +9,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from tests.support.corpora import corpus
 from tests.support.raw_client import raw_client
 
-from service_kit import bodies
-from service_kit.middleware import request_middleware
+from service_kit.requests import bodies
+from service_kit.requests.middleware import request_middleware
 
 Client = TestClient[web.Request, web.Application]
 

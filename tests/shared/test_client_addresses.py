@@ -1,7 +1,7 @@
 import pytest
 
-from service_kit.addresses import normalised
-from service_kit.client_addresses import TrustedProxies
+from service_kit.requests.addresses import normalised
+from service_kit.requests.client_addresses import TrustedProxies
 
 PROXIES = ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"]
 

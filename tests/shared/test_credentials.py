@@ -4,7 +4,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from service_kit.credentials import (
+from service_kit.requests.credentials import (
     MOST_CANDIDATES,
     Credentials,
     CredentialsSource,

@@ -6,7 +6,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 
-from service_kit.middleware import request_middleware
 from service_kit.problems import (
     Problem,
     ProblemError,
@@ -15,6 +14,7 @@ from service_kit.problems import (
     phrase_of,
     retry_in,
 )
+from service_kit.requests.middleware import request_middleware
 
 TEAPOT = Problem(
     HTTPStatus.IM_A_TEAPOT,

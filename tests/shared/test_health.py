@@ -7,8 +7,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry, Counter
 
 from service_kit.health import Readiness
-from service_kit.internal_app import create_internal_app
-from service_kit.process import VERSION
+from service_kit.observability.process import VERSION
+from service_kit.running.internal_app import create_internal_app
 
 
 async def all_well() -> str | None:

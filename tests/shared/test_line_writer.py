@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service_kit.line_writer import LineWriter
+from service_kit.observability.line_writer import LineWriter
 
 LINE = b"x" * 99 + b"\n"
 

@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from service_kit.listener import ListenerSettings, internal_port, public_port
+from service_kit.running.listener import ListenerSettings, internal_port, public_port
 from service_kit.settings import read_settings, specs
 
 

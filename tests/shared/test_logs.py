@@ -12,9 +12,9 @@ from typing import Final
 
 import pytest
 
-from service_kit.log_format import LogFormat
-from service_kit.logs import configure_logging, flush_logs
-from service_kit.request_id import name_request, request_id
+from service_kit.observability.log_format import LogFormat
+from service_kit.observability.logs import configure_logging, flush_logs
+from service_kit.observability.request_id import name_request, request_id
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -186,8 +186,8 @@ def test_a_pipe_gets_json_without_colours_unless_told_otherwise(
 
 LOGGING: Final = """
 import logging, os
-from service_kit.log_format import LogFormat
-from service_kit.logs import configure_logging
+from service_kit.observability.log_format import LogFormat
+from service_kit.observability.logs import configure_logging
 log_format = LogFormat.parse(os.environ.get("X_LOG_FORMAT", "auto"))
 configure_logging("example", "info", log_format)
 logging.getLogger("a").info("served")

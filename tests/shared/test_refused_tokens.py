@@ -11,9 +11,9 @@ from pytest_aiohttp import AiohttpClient
 from tests.support.tokens import AUDIENCE, ISSUER, LISTS, OMIT, mint, public_half
 
 from service_kit.auth import AUTHENTICATOR, Authenticator, auth_problems, protected
-from service_kit.middleware import request_middleware
-from service_kit.refused_tokens import RefusedTokens
-from service_kit.request_id import request_id
+from service_kit.observability.request_id import request_id
+from service_kit.requests.middleware import request_middleware
+from service_kit.requests.refused_tokens import RefusedTokens
 from service_kit.tokens import StaticKeySet, Status, StatusReference, TokenVerifier
 
 Client = TestClient[web.Request, web.Application]
@@ -44,7 +44,7 @@ class Records(logging.Handler):
 @pytest.fixture
 def records() -> Iterator[list[logging.LogRecord]]:
     handler = Records()
-    logger = logging.getLogger("service_kit.refused_tokens")
+    logger = logging.getLogger("service_kit.requests.refused_tokens")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     yield handler.records

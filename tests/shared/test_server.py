@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from tests.support.ports import free_ports, until_ready
 
-from service_kit.builds import BUILD
+from service_kit.observability.builds import BUILD
 
 SERVICE = textwrap.dedent("""
     import asyncio, sys
@@ -22,10 +22,10 @@ SERVICE = textwrap.dedent("""
     from dataclasses import dataclass
     from aiohttp import web
     from prometheus_client import CollectorRegistry
-    from service_kit.middleware import request_middleware
+    from service_kit.requests.middleware import request_middleware
     from service_kit.health import Readiness
-    from service_kit.internal_app import create_internal_app
-    from service_kit.server import app_runner, run, serve
+    from service_kit.running.internal_app import create_internal_app
+    from service_kit.running.server import app_runner, run, serve
     from service_kit import settings as parse
 
     @dataclass(frozen=True)

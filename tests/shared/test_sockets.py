@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from service_kit.sockets import ListenError, bind, host_port, listen
+from service_kit.running.sockets import ListenError, bind, host_port, listen
 
 
 def connects(host: str, port: int) -> bool:

@@ -21,8 +21,8 @@ SERVICE = textwrap.dedent("""
     from aiohttp import web
     from prometheus_client import CollectorRegistry
     from service_kit.health import Readiness
-    from service_kit.internal_app import create_internal_app
-    from service_kit.server import app_runner, run, serve
+    from service_kit.running.internal_app import create_internal_app
+    from service_kit.running.server import app_runner, run, serve
     from service_kit import settings as parse
 
     @dataclass(frozen=True)

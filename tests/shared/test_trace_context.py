@@ -4,8 +4,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from service_kit.middleware import request_middleware
-from service_kit.trace_context import current_trace_id
+from service_kit.observability.trace_context import current_trace_id
+from service_kit.requests.middleware import request_middleware
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"

@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from tests.support.ports import free_ports
 
-from service_kit.middleware import request_middleware
-from service_kit.tracing import collector_url, trace_requests
+from service_kit.observability.tracing import collector_url, trace_requests
+from service_kit.requests.middleware import request_middleware
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SENT = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}

@@ -13,7 +13,7 @@ from content_service.app import create_app
 from content_service.settings import Settings
 from service_kit.clock import Clock, utc_now
 from service_kit.health import Readiness
-from service_kit.server import app_runner
+from service_kit.running.server import app_runner
 from service_kit.settings import read_settings
 
 

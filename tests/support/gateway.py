@@ -21,7 +21,7 @@ from gateway_service.config.model import (
     UpstreamConfig,
 )
 from gateway_service.config.values import METHODS, Address
-from gateway_service.operations.last_good import load
+from gateway_service.operations.workers.last_good import load
 from gateway_service.settings import GatewaySettings
 
 NO_PROBES: Final = HealthConfig(path="")

@@ -1,8 +1,8 @@
 """Connection pools that open nothing and count how they are ended."""
 
 from gateway_service.config.model import UpstreamConfig
+from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.endpoint import Endpoint
-from gateway_service.upstreams.pool import ConnectionPool
 from gateway_service.upstreams.replica import Replica
 
 

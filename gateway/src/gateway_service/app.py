@@ -18,23 +18,23 @@ from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
-from gateway_service.operations.control import ControlPlane
-from gateway_service.operations.last_good import Loaded, load
 from gateway_service.operations.metrics import GatewayMetrics
-from gateway_service.operations.shared_memory import SharedMemory
 from gateway_service.operations.status import status_of
 from gateway_service.operations.tracing import ExchangeTracing
+from gateway_service.operations.workers.control import ControlPlane
+from gateway_service.operations.workers.last_good import Loaded, load
+from gateway_service.operations.workers.shared_memory import SharedMemory
 from gateway_service.proxy.rate_limits import without_limits
 from gateway_service.server import GatewayServer
 from gateway_service.serving import running
 from gateway_service.settings import GatewaySettings
+from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.endpoint import Endpoint
-from gateway_service.upstreams.following import Followed
-from gateway_service.upstreams.pool import ConnectionPool
-from gateway_service.upstreams.watching import UpstreamWatch
+from gateway_service.upstreams.watching.following import Followed
+from gateway_service.upstreams.watching.watching import UpstreamWatch
 from service_kit.health import Readiness
-from service_kit.internal_app import create_internal_app
-from service_kit.tracing import SpanSender
+from service_kit.observability.tracing import SpanSender
+from service_kit.running.internal_app import create_internal_app
 
 _NO_LIMITS: Final = "off for every client: GATEWAY_RATE_LIMITS=off"
 

@@ -13,9 +13,9 @@ from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.server import EdgeServer
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
-from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.metrics import GatewayMetrics
 from gateway_service.operations.tracing import ExchangeTracing
+from gateway_service.operations.workers.control import ControlPlane
 from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.proxy import Proxy
 from service_kit.health import Readiness

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 
 from gateway_service.http1.acceptor import Acceptor
 from gateway_service.operations.access_log import AccessLog
-from gateway_service.operations.control import ControlPlane
+from gateway_service.operations.workers.control import ControlPlane
 from gateway_service.server import GatewayServer
-from service_kit.sockets import host_port, listen
+from service_kit.running.sockets import host_port, listen
 
 
 @contextlib.asynccontextmanager

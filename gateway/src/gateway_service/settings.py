@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from service_kit.listener import ListenerSettings, internal_port, public_port
+from service_kit.running.listener import ListenerSettings, internal_port, public_port
 from service_kit.settings import boolean, setting, whole_number
 
 

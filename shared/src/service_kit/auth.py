@@ -12,14 +12,14 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from service_kit.clock import Clock, utc_now
-from service_kit.credentials import (
+from service_kit.problems import Problem, ProblemTable, common
+from service_kit.requests.credentials import (
     Credentials,
     MalformedCredentialsError,
     read_access_token,
 )
-from service_kit.csrf import CrossSiteRequestError, CsrfGuard
-from service_kit.problems import Problem, ProblemTable, common
-from service_kit.refused_tokens import RefusedTokens
+from service_kit.requests.csrf import CrossSiteRequestError, CsrfGuard
+from service_kit.requests.refused_tokens import RefusedTokens
 from service_kit.tokens import (
     ASSURANCE,
     AccessClaims,

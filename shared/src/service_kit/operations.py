@@ -14,8 +14,8 @@ from typing import Final
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from service_kit.bodies import JSON
 from service_kit.problems import Problem
+from service_kit.requests.bodies import JSON
 
 TEXT: Final = "text/plain; charset=utf-8"
 

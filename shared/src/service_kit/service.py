@@ -10,16 +10,16 @@ from typing import Final, TypeVar
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from service_kit.builds import version_text
-from service_kit.doctor import Finding, fault, report
 from service_kit.health import Readiness
-from service_kit.internal_app import create_internal_app
-from service_kit.issuer_check import examine_issuer, refusals
-from service_kit.running_process import ask_process
-from service_kit.server import app_runner, run, serve, settings_or_exit
-from service_kit.tracing import trace_requests
-from service_kit.unknown_settings import examine_variables
-from service_kit.verification import VERIFICATION, VerificationSettings
+from service_kit.observability.builds import version_text
+from service_kit.observability.tracing import trace_requests
+from service_kit.resource_server.issuer_check import examine_issuer, refusals
+from service_kit.resource_server.verification import VERIFICATION, VerificationSettings
+from service_kit.running.doctor import Finding, fault, report
+from service_kit.running.internal_app import create_internal_app
+from service_kit.running.running_process import ask_process
+from service_kit.running.server import app_runner, run, serve, settings_or_exit
+from service_kit.running.unknown_settings import examine_variables
 
 _LONGEST_SECONDS: Final = 6
 """That `doctor` waits: one slow response of the issuer, and a little."""

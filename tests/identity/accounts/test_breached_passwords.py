@@ -22,8 +22,8 @@ from tests.support.identity import (
 from tests.support.mail_server import MailServer, running_mail_server
 
 from identity_service.composition import Services
+from identity_service.domain.accounts.passwords import WeakPasswordError
 from identity_service.domain.errors import InvalidFieldsError
-from identity_service.domain.passwords import WeakPasswordError
 from identity_service.settings import Settings
 
 LEAKED = "an old favourite phrase"

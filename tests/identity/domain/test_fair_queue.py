@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_service.domain.fair_queue import FairQueue
-from identity_service.domain.sources import networks_of
+from identity_service.domain.limits.fair_queue import FairQueue
+from identity_service.domain.limits.sources import networks_of
 
 ALICE = "198.51.100.7"
 CROWDS = {

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_service.domain.emails import EmailAddress
-from identity_service.domain.passwords import (
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.passwords import (
     PASSWORD_MAX_LENGTH,
     PasswordPolicy,
     WeakPasswordError,
     normalise,
 )
-from identity_service.domain.usernames import Username
+from identity_service.domain.accounts.usernames import Username
 from identity_service.security.common_passwords import COMMON_PASSWORDS
 
 ALICE = Username.parse("alice.liddell")

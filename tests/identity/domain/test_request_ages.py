@@ -1,6 +1,6 @@
 import pytest
 
-from identity_service.usecases.request_ages import RequestAges
+from identity_service.usecases.limits.request_ages import RequestAges
 
 SECOND = 1.0
 

@@ -1,17 +1,17 @@
 import pytest
 
-from identity_service.domain.errors import (
-    InvalidFieldsError,
-    RoleNotSelfAssignableError,
-    UnknownRoleError,
-)
-from identity_service.domain.roles import (
+from identity_service.domain.accounts.roles import (
     ADMIN,
     MOST_DESCRIPTION,
     USER,
     Role,
     RoleName,
     roles_at_sign_up,
+)
+from identity_service.domain.errors import (
+    InvalidFieldsError,
+    RoleNotSelfAssignableError,
+    UnknownRoleError,
 )
 
 EDITOR = RoleName("editor")

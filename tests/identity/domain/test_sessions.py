@@ -3,9 +3,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from identity_service.domain.authentication import Authentication, Method
-from identity_service.domain.interruptions import LONGEST, Interruption, Interruptions
-from identity_service.domain.sessions import Session, SessionRules, Verdict, judge
+from identity_service.domain.sessions.authentication import Authentication, Method
+from identity_service.domain.sessions.interruptions import (
+    LONGEST,
+    Interruption,
+    Interruptions,
+)
+from identity_service.domain.sessions.sessions import (
+    Session,
+    SessionRules,
+    Verdict,
+    judge,
+)
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from identity_service.domain.sources import networks_of, site_of
+from identity_service.domain.limits.sources import networks_of, site_of
 
 
 @pytest.mark.parametrize(

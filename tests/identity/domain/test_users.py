@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from identity_service.domain.emails import (
+from identity_service.domain.accounts.emails import (
     EMAIL_MAX_LENGTH,
     EmailAddress,
     InvalidEmailError,
 )
-from identity_service.domain.usernames import (
+from identity_service.domain.accounts.usernames import (
     USERNAME_MAX_LENGTH,
     InvalidUsernameError,
     Username,

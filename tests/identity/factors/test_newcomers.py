@@ -16,8 +16,8 @@ from identity_service.domain.errors import (
     SecondFactorRequiredError,
     TooManyAttemptsError,
 )
-from identity_service.domain.sessions import Device
-from identity_service.domain.throttling import SIGN_INS_OF_USER
+from identity_service.domain.limits.throttling import SIGN_INS_OF_USER
+from identity_service.domain.sessions.sessions import Device
 from identity_service.usecases.factors.proofs import UntrustedProof
 
 HOTEL = Device("phone", "198.51.100.7")

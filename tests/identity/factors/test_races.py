@@ -12,9 +12,9 @@ from tests.support.factors import PASSKEYS, enrolled
 from tests.support.identity import IdentityClient, MovableClock, identity_settings
 
 from identity_service.composition import Services
-from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.errors import WrongProofError
-from identity_service.domain.sessions import Caller, Device
+from identity_service.domain.sessions.authentication import Authentication, Method
+from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.factors.proofs import UntrustedProof
 

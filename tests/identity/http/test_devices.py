@@ -4,7 +4,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from identity_service.handlers.requests.devices import device_of
-from service_kit.client_addresses import TrustedProxies
+from service_kit.requests.client_addresses import TrustedProxies
 
 TRUSTED = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
 

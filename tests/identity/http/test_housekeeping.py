@@ -12,7 +12,7 @@ from tests.support.identity import (
 
 from identity_service.composition import Services
 from identity_service.domain.mail import MailRequestKind
-from identity_service.domain.sessions import Device
+from identity_service.domain.sessions.sessions import Device
 from identity_service.storage import tables
 
 

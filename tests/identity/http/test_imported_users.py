@@ -10,10 +10,10 @@ from tests.support.factors import registered
 from tests.support.identity import IdentityClient, identity_settings
 
 from identity_service.composition import Services
-from identity_service.domain.emails import EmailAddress
-from identity_service.domain.roles import RoleName
-from identity_service.domain.tutorial import ImportedUser
-from identity_service.domain.usernames import Username
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.roles import RoleName
+from identity_service.domain.accounts.tutorial import ImportedUser
+from identity_service.domain.accounts.usernames import Username
 from identity_service.storage import tables
 from identity_service.usecases.importing.import_users import MAX_ID, Outcome
 from identity_service.usecases.importing.imported_users import StoredImportedUsers

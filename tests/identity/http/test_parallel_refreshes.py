@@ -22,8 +22,8 @@ from tests.support.identity import (
 
 from identity_service.composition import Services
 from identity_service.domain.errors import RequestTooOldError
-from identity_service.domain.sessions import Device
-from identity_service.domain.throttling import REFRESHES_OF_SESSION
+from identity_service.domain.limits.throttling import REFRESHES_OF_SESSION
+from identity_service.domain.sessions.sessions import Device
 from identity_service.storage import tables
 from identity_service.usecases.sessions.token_pairs import TokenPair
 

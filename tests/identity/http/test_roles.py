@@ -20,8 +20,8 @@ from tests.support.identity import (
 )
 
 from identity_service.composition import Services
+from identity_service.domain.accounts.roles import BUILT_IN, MOST_ROLES, Role
 from identity_service.domain.errors import RoleInUseError
-from identity_service.domain.roles import BUILT_IN, MOST_ROLES, Role
 from identity_service.storage.tables import audit_events, roles, user_roles
 
 STAGGER: Final = 0.004

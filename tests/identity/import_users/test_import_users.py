@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from tests.support.database import BACKENDS, empty_database
 from tests.support.identity import KEYS
 
+from identity_service.domain.accounts.roles import RoleName
+from identity_service.domain.accounts.tutorial import ImportedUser
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.domain.roles import RoleName
-from identity_service.domain.tutorial import ImportedUser
 from identity_service.security.keyrings import Keyring
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.storage.tutorial_tables import (

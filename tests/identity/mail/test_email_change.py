@@ -18,12 +18,12 @@ from tests.support.identity import (
 from tests.support.mail_server import Mail, MailServer
 
 from identity_service.composition import Services
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.roles import USER
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.errors import OneTimeTokenRefusedError
-from identity_service.domain.roles import USER
-from identity_service.domain.sessions import Device
-from identity_service.domain.usernames import Username
-from identity_service.domain.users import NewUser
+from identity_service.domain.sessions.sessions import Device
 from identity_service.settings import Settings
 from identity_service.usecases.accounts.user_lines import UserLine
 from identity_service.usecases.importing.import_users import Outcome

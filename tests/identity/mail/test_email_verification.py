@@ -21,8 +21,8 @@ from tests.support.mail_server import MailServer
 from tests.support.operator import Operator
 
 from identity_service.composition import Services
-from identity_service.domain.emails import EmailAddress
-from identity_service.domain.usernames import Username
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.usernames import Username
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.tables import roles
 from service_kit.settings import SettingsError

@@ -29,7 +29,7 @@ from identity_service.domain.errors import (
     TooManyAttemptsError,
 )
 from identity_service.domain.factors import CHALLENGE_LIFETIME
-from identity_service.domain.sessions import Device
+from identity_service.domain.sessions.sessions import Device
 from identity_service.settings import Settings
 from identity_service.usecases.factors.proofs import UntrustedProof
 

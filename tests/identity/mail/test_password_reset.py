@@ -18,9 +18,9 @@ from tests.support.mail_server import Mail, MailServer
 from tests.support.operator import Operator
 
 from identity_service.composition import Services
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.mail import MailRequest, MailRequestKind
-from identity_service.domain.usernames import Username
 from identity_service.settings import Settings
 from identity_service.storage.repositories import Repositories
 

@@ -12,8 +12,8 @@ import bcrypt
 import pytest
 from tests.support.timing import assert_alike
 
-from identity_service.domain.passwords import PASSWORD_MAX_LENGTH
-from identity_service.domain.sessions import Device
+from identity_service.domain.accounts.passwords import PASSWORD_MAX_LENGTH
+from identity_service.domain.sessions.sessions import Device
 from identity_service.security.keyrings import Keyring
 from identity_service.security.password_hashing import (
     WORKER_NICENESS,

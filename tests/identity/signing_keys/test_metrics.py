@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
 
 from identity_service.composition import Services
-from identity_service.domain.sessions import Device
+from identity_service.domain.sessions.sessions import Device
 from identity_service.usecases.sign_up import SignUp
 
 HERE = Device(name="test", address="127.0.0.1")

@@ -26,7 +26,7 @@ from identity_service.domain.errors import KeysUnopenedError
 from identity_service.settings import Settings
 from identity_service.storage.tables import signing_keys
 from service_kit.health import Readiness
-from service_kit.internal_app import create_internal_app
+from service_kit.running.internal_app import create_internal_app
 
 RIGHT = KEYS["IDENTITY_KEY_ENCRYPTION_KEYS"]
 

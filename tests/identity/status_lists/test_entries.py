@@ -8,10 +8,10 @@ from tests.identity.status_lists.conftest import FlakyDatabase
 from tests.support.database import connected
 from tests.support.manual_clock import ManualClock
 
-from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.domain.sessions import Session
-from identity_service.domain.status_entries import (
+from identity_service.domain.sessions.authentication import Authentication, Method
+from identity_service.domain.sessions.sessions import Session
+from identity_service.domain.sessions.status_entries import (
     CLOSING_TIME,
     LEASE_LIFETIME,
     LEASE_SIZE,

@@ -11,7 +11,7 @@ from identity_service.domain.errors import (
     DatabaseUnavailableError,
     StatusListNotFoundError,
 )
-from identity_service.domain.status_entries import (
+from identity_service.domain.sessions.status_entries import (
     LIST_SIZE,
     StatusEntry,
     list_bytes,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.usecases.recent import Recent
+from identity_service.usecases.caching.recent import Recent
 from identity_service.usecases.status_lists import _List
 
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from identity_service.usecases.single_flight import SingleFlight
+from identity_service.usecases.caching.single_flight import SingleFlight
 
 
 class Work:

@@ -18,9 +18,9 @@ from tests.support.identity import (
 )
 
 from identity_service.composition import Services
-from identity_service.domain.status_entries import new_list_name
+from identity_service.domain.sessions.status_entries import new_list_name
 from identity_service.storage.tables import revoked_entries, status_lists
-from identity_service.usecases import watching
+from identity_service.usecases.caching import watching
 from service_kit.clock import utc_now
 
 JWKS = "/.well-known/jwks.json"

@@ -18,7 +18,7 @@ from tests.support.identity import (
 )
 
 from identity_service.composition import Services
-from identity_service.domain.sessions import Device, EndReason
+from identity_service.domain.sessions.sessions import Device, EndReason
 from identity_service.storage import tables
 from identity_service.storage.expired_rows import Expiring
 from service_kit.clock import utc_now

@@ -12,14 +12,14 @@ import pytest
 from tests.support.valkey import ValkeyServer, valkey_server
 
 from identity_service.domain.errors import TooManyAttemptsError
-from identity_service.domain.throttling import SIGN_INS_OF_USER, Limit
+from identity_service.domain.limits.throttling import SIGN_INS_OF_USER, Limit
 from identity_service.storage.throttle_counters import (
     COMMAND_TIMEOUT,
     STORE_TIMEOUT,
     ValkeyCounters,
     open_counters,
 )
-from identity_service.usecases.throttling import Throttle
+from identity_service.usecases.limits.throttling import Throttle
 from service_kit.counters import RETRY_SECONDS
 from service_kit.valkey_pools import open_pool
 

@@ -11,7 +11,7 @@ from tests.support.sentinels import PASSWORD, SERVICE, watched_valkey
 
 from gateway_service.config.clients import RateLimit
 from gateway_service.proxy.rate_limits import RateLimits
-from identity_service.domain.throttling import Limit
+from identity_service.domain.limits.throttling import Limit
 from identity_service.storage.throttle_counters import ValkeyCounters, open_counters
 from service_kit.valkey_pools import is_store_url, sentinels_of
 

@@ -8,19 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.errors import TooManyAttemptsError
-from identity_service.domain.sessions import Caller, Device
-from identity_service.domain.throttling import (
+from identity_service.domain.limits.throttling import (
     REFRESHES_OF_SOURCE,
     SIGN_INS_OF_SOURCE,
     SIGN_INS_OF_USER,
     SIGN_INS_OF_USER_AT_SITE,
     SIGN_UPS_OF_SOURCE,
 )
+from identity_service.domain.sessions.authentication import Authentication, Method
+from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.storage.throttle_counters import MemoryCounts, StoreCounters
-from identity_service.usecases.reservations import NoCounters
-from identity_service.usecases.throttling import Throttle
+from identity_service.usecases.limits.reservations import NoCounters
+from identity_service.usecases.limits.throttling import Throttle
 
 HOME = "198.51.100.7"
 DAY = timedelta(days=1)

@@ -4,9 +4,9 @@ from typing import Final, NoReturn
 
 from aiohttp import hdrs, web
 
-from service_kit.bodies import JSON
 from service_kit.operations import ANYBODY, Operation, PathParameter, Reply, Tag
 from service_kit.problems import common
+from service_kit.requests.bodies import JSON
 
 _HTML: Final = "text/html; charset=utf-8"
 _HEADERS: Final = (hdrs.ETAG, hdrs.CACHE_CONTROL)

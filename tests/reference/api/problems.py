@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from identity_service.handlers.field_errors import MOST_ERRORS
 from identity_service.handlers.schemas import Number, described, text
-from service_kit.bodies import FORM
 from service_kit.operations import CredentialsKind, Operation
 from service_kit.problems import Problem, accounts, common, problem_body
+from service_kit.requests.bodies import FORM
 
 PUBLIC_URL: Final = "https://id.example"
 REQUEST_ID: Final = "0123456789abcdef01234567"

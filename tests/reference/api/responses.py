@@ -11,9 +11,9 @@ from tests.reference.api.headers import HEADERS, headers_of
 from tests.reference.api.problems import EVERY_REQUEST
 from tests.reference.api.schemas import JsonSchema, reference
 
-from service_kit.bodies import JSON
 from service_kit.operations import Reply
 from service_kit.problems import MEDIA_TYPE, Problem, phrase_of
+from service_kit.requests.bodies import JSON
 
 
 def replies_of(

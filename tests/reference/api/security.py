@@ -6,8 +6,8 @@ from typing import Final
 from openapi_pydantic import SecurityScheme
 
 from identity_service.handlers.requests.cookies import SECURE_REFRESH_TOKEN_COOKIE
-from service_kit.credentials import access_token_cookie
 from service_kit.operations import CredentialsKind, Operation
+from service_kit.requests.credentials import access_token_cookie
 
 Requirements = list[dict[str, list[str]]]
 """One of them is enough; each names schemes, and the roles that are needed."""

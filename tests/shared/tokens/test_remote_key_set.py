@@ -19,7 +19,7 @@ from tests.support.tokens import AUDIENCE, ISSUER, mint, private_key, public_hal
 from tests.support.waiting import until
 
 from service_kit.auth import verify_one
-from service_kit.credentials import Credentials, CredentialsSource
+from service_kit.requests.credentials import Credentials, CredentialsSource
 from service_kit.tokens import (
     CopiesOnDisk,
     InvalidTokenError,

@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Final
 
 from gateway_service.config.rules import Rule, word
-from service_kit.addresses import parse_network
 from service_kit.origins import ANY_PORT, is_origin
+from service_kit.requests.addresses import parse_network
 
 NO_LIMIT: Final = math.inf
 """A duration that never ends: what 0 means for `total` in the file."""

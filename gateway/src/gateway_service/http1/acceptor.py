@@ -11,7 +11,7 @@ from typing import Final, cast
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.server import EdgeServer
-from service_kit.sockets import BACKLOG
+from service_kit.running.sockets import BACKLOG
 
 _AT_ONCE: Final = 16
 """Connections taken over in one turn of the loop, so that others have theirs."""

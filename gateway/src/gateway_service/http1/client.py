@@ -11,7 +11,7 @@ from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.http1.states import TRANSITIONS, Event, State
 from gateway_service.http1.streams import HIGH_WATER, Stream, WriteBuffer
 from gateway_service.http1.write_batch import WriteBatch
-from service_kit.addresses import client_network, normalised
+from service_kit.requests.addresses import client_network, normalised
 
 _ON_ITS_WAY: Final = 0.5
 """Seconds that an idle connection stays open when the server stops."""

@@ -21,14 +21,14 @@ from gateway_service.http1.rendering import (
 )
 from gateway_service.http1.streams import Stream
 from service_kit.languages.accepting import language_of
-from service_kit.problems import INTERNAL_ERROR, Problem, ProblemError
-from service_kit.request_id import new_request_id, request_id
-from service_kit.trace_context import (
+from service_kit.observability.request_id import new_request_id, request_id
+from service_kit.observability.trace_context import (
     SPAN_ID_LENGTH,
     TraceParent,
     parse_traceparent,
     traceparent,
 )
+from service_kit.problems import INTERNAL_ERROR, Problem, ProblemError
 
 _ACCEPT_LANGUAGE: Final = b"accept-language:"
 

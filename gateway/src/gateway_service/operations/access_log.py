@@ -14,9 +14,14 @@ from functools import lru_cache, partial
 from typing import Final
 
 from gateway_service.http1.exchange import CLIENT_GONE, Exchange
-from service_kit.line_writer import LineWriter
-from service_kit.log_format import LogFormat, is_coloured, text_line, time_of_day
-from service_kit.logs import FLUSH_SECONDS
+from service_kit.observability.line_writer import LineWriter
+from service_kit.observability.log_format import (
+    LogFormat,
+    is_coloured,
+    text_line,
+    time_of_day,
+)
+from service_kit.observability.logs import FLUSH_SECONDS
 
 INTERVAL: Final = 0.25
 """Seconds that a line waits at most for others to be written with."""

@@ -22,15 +22,15 @@ from gateway_service.http1.descriptors import (
 from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.rate_limits import SharedCounter
 from gateway_service.settings import GatewaySettings
-from gateway_service.upstreams.discovery import Discovery
+from gateway_service.upstreams.discovery.discovery import Discovery
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import ProbeResult
-from gateway_service.upstreams.health_checks import probe
+from gateway_service.upstreams.watching.health_checks import probe
 from service_kit.clock import rfc3339, utc_now
-from service_kit.doctor import Finding, fault, note
-from service_kit.running_process import ask_process
-from service_kit.sockets import ListenError, bind
-from service_kit.unknown_settings import examine_variables
+from service_kit.running.doctor import Finding, fault, note
+from service_kit.running.running_process import ask_process
+from service_kit.running.sockets import ListenError, bind
+from service_kit.running.unknown_settings import examine_variables
 
 BAD_CONFIGURATION: Final = 2
 _CONNECT_SECONDS: Final = 2.0

@@ -9,9 +9,9 @@ from prometheus_client.registry import Collector
 from gateway_service.config.values import METHODS
 from gateway_service.http1.exchange import CLIENT_GONE, Exchange
 from gateway_service.http1.server import EdgeServer
-from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.upstream_metrics import upstream_metrics
-from service_kit.metrics import RequestMetrics, with_samples
+from gateway_service.operations.workers.control import ControlPlane
+from service_kit.observability.metrics import RequestMetrics, with_samples
 
 
 def method_label(exchange: Exchange) -> str:

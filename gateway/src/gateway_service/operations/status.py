@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 
 from gateway_service.config.values import NO_LIMIT
-from gateway_service.operations.control import ControlPlane
 from gateway_service.operations.tls import Certificate
+from gateway_service.operations.workers.control import ControlPlane
 from gateway_service.proxy.routing import Route
 from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.upstream import Upstream
-from gateway_service.upstreams.watching import Watch
+from gateway_service.upstreams.watching.watching import Watch
 from service_kit.clock import rfc3339
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from gateway_service.http1.exchange import CLIENT_GONE, Exchange
 from gateway_service.operations.metrics import method_label
-from service_kit.tracing import ServerSpan, SpanSender
+from service_kit.observability.tracing import ServerSpan, SpanSender
 
 _DIGITS: Final = 8
 """Of an id, which decide whether the trace is recorded: they are random."""

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 
 from gateway_service.upstreams.replica import Replica, ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream
-from gateway_service.upstreams.watching import Watch
+from gateway_service.upstreams.watching.watching import Watch
 
 _COUNTERS: Final[tuple[tuple[str, str, Callable[[Upstream], float]], ...]] = (
     (

@@ -7,14 +7,14 @@ from functools import partial
 from typing import Final, Protocol
 
 from gateway_service.http1.parsing.responses import ResponseHead
-from gateway_service.upstreams.connection import UpstreamConnection
-from gateway_service.upstreams.failures import FailureKind
-from gateway_service.upstreams.replica import Replica
-from gateway_service.upstreams.response import (
+from gateway_service.upstreams.connections.connection import UpstreamConnection
+from gateway_service.upstreams.connections.response import (
     Result,
     UpstreamError,
     UpstreamRequest,
 )
+from gateway_service.upstreams.failures import FailureKind
+from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.upstream import Upstream
 
 _FAILURE_STATUSES: Final = frozenset({500, 502, 503, 504})

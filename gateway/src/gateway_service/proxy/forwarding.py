@@ -25,14 +25,14 @@ from gateway_service.proxy.request_body import RequestBody
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.tunnel import tunnel
 from gateway_service.proxy.waiting import asks_for_stream, granted_wait
-from gateway_service.upstreams.connection import UpstreamConnection
-from gateway_service.upstreams.replica import Replica
-from gateway_service.upstreams.response import (
+from gateway_service.upstreams.connections.connection import UpstreamConnection
+from gateway_service.upstreams.connections.response import (
     Result,
     UpstreamError,
     UpstreamRequest,
     UpstreamResponse,
 )
+from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.upstream import Upstream
 from service_kit.problems import ProblemError
 

@@ -13,9 +13,9 @@ from gateway_service.http1.parsing.requests import Request
 from gateway_service.http1.parsing.responses import ResponseHead
 from gateway_service.http1.rendering import UPGRADE, date_line
 from gateway_service.proxy import problems
-from service_kit.client_addresses import Origin, TrustedProxies
+from service_kit.observability.trace_context import SPAN_ID_LENGTH
 from service_kit.problems import ProblemError
-from service_kit.trace_context import SPAN_ID_LENGTH
+from service_kit.requests.client_addresses import Origin, TrustedProxies
 
 _REQUEST: Final = (
     b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-Host: %b\r\nVia: %b\r\n"

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 
 from gateway_service.http1.problems import REQUEST_TIMEOUT
+from gateway_service.upstreams.connections.response import UpstreamError
 from gateway_service.upstreams.failures import FailureKind
-from gateway_service.upstreams.response import UpstreamError
 from service_kit.problems import Problem, common, retry_in
 
 BODY_TOO_LARGE: Final = common.BODY_TOO_LARGE

@@ -19,8 +19,8 @@ from gateway_service.config.clients import RateLimit
 from gateway_service.config.model import Config
 from gateway_service.config.values import MEMORY
 from gateway_service.shared_rows import Numbers, SharedRows
-from service_kit.addresses import client_network
 from service_kit.counters import SharedStore
+from service_kit.requests.addresses import client_network
 
 MOST_CLIENTS: Final = 100_000
 """Clients that are counted, in about 15 MB; the oldest are forgotten first."""

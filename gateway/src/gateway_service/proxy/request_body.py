@@ -6,7 +6,7 @@ from typing import Final
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.grammar import CHUNKED
 from gateway_service.proxy import problems
-from gateway_service.upstreams.connection import UpstreamConnection
+from gateway_service.upstreams.connections.connection import UpstreamConnection
 from service_kit.problems import ProblemError
 
 GATHERED: Final = 65_536

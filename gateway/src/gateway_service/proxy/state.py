@@ -13,7 +13,7 @@ from gateway_service.proxy.messages import ForwardingHeaders
 from gateway_service.proxy.rate_limits import RateLimits
 from gateway_service.proxy.routing import Routes
 from gateway_service.upstreams.upstream import Upstream
-from service_kit.client_addresses import TrustedProxies
+from service_kit.requests.client_addresses import TrustedProxies
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.streams import Stream
-from gateway_service.upstreams.connection import UpstreamConnection
+from gateway_service.upstreams.connections.connection import UpstreamConnection
 
 _GOING_AWAY: Final = (1001).to_bytes(2, "big")
 _CLOSE: Final = b"\x88\x02" + _GOING_AWAY

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
+from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
-from gateway_service.upstreams.pool import ConnectionPool
 from gateway_service.upstreams.speed import Speed
 
 LONGEST_SILENCE: Final = 2.0

@@ -8,10 +8,10 @@ from content_service.settings import Settings
 from service_kit.auth import auth_problems
 from service_kit.clock import Clock, utc_now
 from service_kit.health import Readiness
-from service_kit.metrics import RequestMetrics
-from service_kit.middleware import request_middleware
+from service_kit.observability.metrics import RequestMetrics
+from service_kit.requests.middleware import request_middleware
+from service_kit.resource_server.verification import verify_tokens
 from service_kit.tokens import VerifiedTokens
-from service_kit.verification import verify_tokens
 
 
 def create_app(

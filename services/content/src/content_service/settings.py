@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from service_kit.listener import internal_port, public_port
-from service_kit.verification import VerificationSettings
+from service_kit.resource_server.verification import VerificationSettings
+from service_kit.running.listener import internal_port, public_port
 
 
 @dataclass(frozen=True, kw_only=True)

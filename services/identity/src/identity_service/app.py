@@ -19,13 +19,13 @@ from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.faults import database_fault
 from service_kit.auth import auth_problems
 from service_kit.cancelling import cancelled
-from service_kit.client_addresses import TrustedProxies
 from service_kit.clock import Clock
 from service_kit.health import Readiness
-from service_kit.metrics import RequestMetrics
-from service_kit.middleware import request_middleware
+from service_kit.observability.metrics import RequestMetrics
+from service_kit.observability.tracing import trace_requests
 from service_kit.operations import Tag
-from service_kit.tracing import trace_requests
+from service_kit.requests.client_addresses import TrustedProxies
+from service_kit.requests.middleware import request_middleware
 
 BODY_LIMIT: Final = 100 * 1024
 """Bytes; the tutorial's Express app takes as much."""

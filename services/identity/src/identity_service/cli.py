@@ -24,11 +24,11 @@ from identity_service.settings import DatabaseSettings, ImportSettings, Settings
 from identity_service.status import status_of
 from identity_service.storage.database_url import checked_url, file_fault
 from identity_service.storage.faults import reason
-from service_kit.builds import version_text
 from service_kit.health import Readiness
-from service_kit.internal_app import create_internal_app
-from service_kit.logs import configure_logging
-from service_kit.server import app_runner, run, serve, settings_or_exit
+from service_kit.observability.builds import version_text
+from service_kit.observability.logs import configure_logging
+from service_kit.running.internal_app import create_internal_app
+from service_kit.running.server import app_runner, run, serve, settings_or_exit
 
 _REFUSED: Final = 1
 _UNUSABLE: Final = 2

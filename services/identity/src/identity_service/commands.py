@@ -13,14 +13,14 @@ from prometheus_client import CollectorRegistry
 
 from identity_service.composition import Services
 from identity_service.diagnosis.doctor import diagnose
+from identity_service.domain.accounts.roles import Role
+from identity_service.domain.accounts.users import AdminOutcome
 from identity_service.domain.errors import (
     DatabaseUnavailableError,
     KeysUnopenedError,
     KeyTooNewError,
     RoleExistsError,
 )
-from identity_service.domain.roles import Role
-from identity_service.domain.users import AdminOutcome
 from identity_service.plans import plan, read_wanted
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import Settings
@@ -35,7 +35,7 @@ from identity_service.usecases.importing.import_users import (
     import_users,
 )
 from identity_service.usecases.importing.imported_users import StoredImportedUsers
-from service_kit.doctor import report
+from service_kit.running.doctor import report
 
 _GENERATED_PASSWORD_BYTES: Final = 18
 

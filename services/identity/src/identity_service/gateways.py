@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from identity_service.usecases.recent import Recent
+from identity_service.usecases.caching.recent import Recent
 from service_kit.tokens.fetching import FetchError, fetch
 
 _LONGEST_LOOK_UP: Final = 2.0

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from identity_service.domain.accounts.roles import Role, RoleName
 from identity_service.domain.errors import IdentityError, InvalidFieldsError
-from identity_service.domain.roles import Role, RoleName
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.settings import Settings
 from identity_service.usecases.roles import Roles

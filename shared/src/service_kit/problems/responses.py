@@ -12,9 +12,9 @@ from multidict import istr
 
 from service_kit.languages.accepting import preferred_language
 from service_kit.languages.text import ENGLISH
+from service_kit.observability.request_id import request_id
 from service_kit.problems import common
 from service_kit.problems.problem import Problem, ProblemError
-from service_kit.request_id import request_id
 
 MEDIA_TYPE: Final = "application/problem+json"
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from service_kit.cancelling import cancelled
-from service_kit.request_id import leave_request
+from service_kit.observability.request_id import leave_request
 
 _BURST: Final = 3
 _REFILL_SECONDS: Final = 1.5

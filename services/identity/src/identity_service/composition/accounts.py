@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from identity_service.composition.core import Core
-from identity_service.domain.emails import Verification
+from identity_service.domain.accounts.emails import Verification
 from identity_service.domain.mail import MailRequestKind
 from identity_service.mail.delivery import deliveries_to
 from identity_service.mail.mailbox import Mailbox

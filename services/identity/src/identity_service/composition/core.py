@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from identity_service.domain.passwords import PasswordPolicy
+from identity_service.domain.accounts.passwords import PasswordPolicy
 from identity_service.security.breached_passwords import BreachedPasswords
 from identity_service.security.common_passwords import COMMON_PASSWORDS
 from identity_service.security.keyrings import Sealer
@@ -14,12 +14,12 @@ from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.engines import create_engine
 from identity_service.storage.throttle_counters import open_counters
 from identity_service.usecases.accounts.password_letters import PasswordLetters
+from identity_service.usecases.limits.reservations import NoCounters
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords
-from identity_service.usecases.reservations import NoCounters
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 _SERVICE_WORDS: Final = ("identity", "gateway")

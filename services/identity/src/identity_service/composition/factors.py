@@ -1,7 +1,7 @@
 """The services of second factors."""
 
 from identity_service.composition.core import Core
-from identity_service.domain.emails import Verification
+from identity_service.domain.accounts.emails import Verification
 from identity_service.security.challenges import Challenges
 from identity_service.security.passkeys import PasskeyCeremonies
 from identity_service.security.recovery_codes import RecoveryCodes

@@ -25,20 +25,20 @@ from identity_service.settings import Settings
 from identity_service.usecases.accounts.personal_data import PersonalDataExports
 from identity_service.usecases.audit import Audit
 from identity_service.usecases.audit_chain import AuditChain
+from identity_service.usecases.caching.watching import Waiters
 from identity_service.usecases.fresh_checks import FreshChecks
 from identity_service.usecases.housekeeping import Housekeeping, expired_rows_chores
+from identity_service.usecases.limits.request_ages import RequestAges
 from identity_service.usecases.passwords import Passwords
-from identity_service.usecases.request_ages import RequestAges
 from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
 from identity_service.usecases.search_words import SearchWordsChore
 from identity_service.usecases.sign_up import SignUps
 from identity_service.usecases.users import Users
-from identity_service.usecases.watching import Waiters
-from service_kit.client_addresses import TrustedProxies
 from service_kit.clock import Clock
-from service_kit.csrf import CsrfGuard
-from service_kit.metrics import Collected
+from service_kit.observability.metrics import Collected
+from service_kit.requests.client_addresses import TrustedProxies
+from service_kit.requests.csrf import CsrfGuard
 
 
 class Services(Core):

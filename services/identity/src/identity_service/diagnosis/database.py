@@ -14,7 +14,7 @@ from identity_service.settings import Settings
 from identity_service.storage.faults import database_fault, reason
 from identity_service.storage.tables import metadata
 from identity_service.storage.upgrades import schema
-from service_kit.doctor import Finding, away, fault, good_unless, note
+from service_kit.running.doctor import Finding, away, fault, good_unless, note
 
 _LONGEST_SECONDS: Final = 5.0
 

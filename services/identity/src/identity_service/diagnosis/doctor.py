@@ -10,12 +10,12 @@ from identity_service.diagnosis.issuer import examine_issuer
 from identity_service.diagnosis.keys import examine_keys
 from identity_service.diagnosis.secrets import examine_secrets
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.domain.throttling import Limit
+from identity_service.domain.limits.throttling import Limit
 from identity_service.settings import Settings
 from identity_service.storage.database_clock import DatabaseClock
-from service_kit.doctor import Finding, fault, good_unless
-from service_kit.running_process import ask_process
-from service_kit.unknown_settings import examine_variables
+from service_kit.running.doctor import Finding, fault, good_unless
+from service_kit.running.running_process import ask_process
+from service_kit.running.unknown_settings import examine_variables
 
 _ANY_LIMIT: Final = (Limit(1, timedelta(minutes=1)),)
 

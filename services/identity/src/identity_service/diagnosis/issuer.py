@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from identity_service.settings import Settings, Transport
-from service_kit.doctor import Finding, fault, note
 from service_kit.origins import is_loopback
+from service_kit.running.doctor import Finding, fault, note
 
 _SECONDS: Final = 3.0
 

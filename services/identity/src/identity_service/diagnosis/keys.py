@@ -11,7 +11,7 @@ from identity_service.composition import Services
 from identity_service.domain.errors import IdentityError
 from identity_service.settings import Settings
 from identity_service.storage.tables import users
-from service_kit.doctor import Finding, fault, note
+from service_kit.running.doctor import Finding, fault, note
 
 _SECONDS: Final = 5.0
 """For all password hashes: an index of them would serve nothing else."""

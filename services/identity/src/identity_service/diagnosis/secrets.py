@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from identity_service.settings import Settings
-from service_kit.doctor import Finding, note
+from service_kit.running.doctor import Finding, note
 from service_kit.settings import specs
 
 

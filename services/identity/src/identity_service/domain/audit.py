@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
-from identity_service.domain.sessions import Caller, Device
+from identity_service.domain.sessions.sessions import Caller, Device
 
 GENESIS: Final = "0" * 64
 """The previous hash of the first event."""

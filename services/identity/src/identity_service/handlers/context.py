@@ -7,16 +7,16 @@ from aiohttp import hdrs, web
 
 from identity_service.composition import Services
 from identity_service.domain.errors import FreshCheckRequiredError
-from identity_service.domain.sessions import Caller, Device
+from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.handlers.requests.cookies import TokenTransport
 from identity_service.handlers.requests.devices import device_of
 from service_kit.auth import MissingTokenError, require_role, verify_one
-from service_kit.credentials import (
+from service_kit.requests.credentials import (
     MalformedCredentialsError,
     access_token_cookie,
     read_access_token,
 )
-from service_kit.csrf import CrossSiteRequestError, Page
+from service_kit.requests.csrf import CrossSiteRequestError, Page
 from service_kit.tokens import InvalidTokenError
 
 SERVICES: Final = web.AppKey("SERVICES", Services)

@@ -9,12 +9,11 @@ from typing import Final
 from aiohttp import hdrs, web
 from pydantic import BaseModel
 
+from identity_service.domain.accounts.roles import ADMIN
 from identity_service.domain.errors import UserNotFoundError
-from identity_service.domain.roles import ADMIN
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.payloads import Payload, read_payload
 from identity_service.handlers.queries import MAX_DIGITS, check_parameters
-from service_kit.bodies import JSON
 from service_kit.operations import (
     ANYBODY,
     CLIENTS,
@@ -28,6 +27,7 @@ from service_kit.operations import (
     users_with,
 )
 from service_kit.problems import Problem, accounts
+from service_kit.requests.bodies import JSON
 
 _Handler = Callable[..., Awaitable[web.StreamResponse]]
 """Takes a `RequestContext`, and a `Caller` where the access needs one."""

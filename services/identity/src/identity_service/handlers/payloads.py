@@ -20,8 +20,8 @@ from identity_service.handlers.schemas import (
     TokenTypeText,
     UsernameText,
 )
-from service_kit.bodies import FORM, read_members
 from service_kit.problems import ProblemError
+from service_kit.requests.bodies import FORM, read_members
 
 P = TypeVar("P", bound=BaseModel)
 

@@ -8,9 +8,9 @@ from typing import Final
 from aiohttp import hdrs
 
 from identity_service.domain import errors
+from identity_service.domain.accounts.roles import MOST_ROLES
 from identity_service.domain.factors import MOST_PASSKEYS
 from identity_service.domain.fields import InvalidFieldError
-from identity_service.domain.roles import MOST_ROLES
 from identity_service.handlers.field_errors import invalid_fields
 from identity_service.security.password_hashing import HashingBusyError
 from identity_service.storage.database import RETRY_AFTER

@@ -9,10 +9,10 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from identity_service.domain.accounts.roles import RoleName
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import AuditRecord
-from identity_service.domain.roles import RoleName
-from identity_service.domain.sessions import Session
-from identity_service.domain.users import User
+from identity_service.domain.sessions.sessions import Session
 from identity_service.handlers.schemas import (
     AccessTokenText,
     Count,

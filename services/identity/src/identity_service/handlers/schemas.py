@@ -9,10 +9,14 @@ from pydantic import Field, GetJsonSchemaHandler, PlainSerializer, StringConstra
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from identity_service.domain.emails import EMAIL_MAX_LENGTH
-from identity_service.domain.passwords import PASSWORD_MAX_LENGTH
-from identity_service.domain.roles import MOST_DESCRIPTION, MOST_ROLES, ROLE_NAME
-from identity_service.domain.usernames import USERNAME_MAX_LENGTH
+from identity_service.domain.accounts.emails import EMAIL_MAX_LENGTH
+from identity_service.domain.accounts.passwords import PASSWORD_MAX_LENGTH
+from identity_service.domain.accounts.roles import (
+    MOST_DESCRIPTION,
+    MOST_ROLES,
+    ROLE_NAME,
+)
+from identity_service.domain.accounts.usernames import USERNAME_MAX_LENGTH
 
 MOST_ID: Final = 2**53 - 1
 """Any number up to this fits every database, and JavaScript."""

@@ -11,7 +11,7 @@ from identity_service.handlers.requests.preferences import (
     PREFERENCE_APPLIED,
     preference,
 )
-from identity_service.usecases.watching import Watch
+from identity_service.usecases.caching.watching import Watch
 
 LONGEST_WAIT: Final = 30
 """Seconds. What is asked beyond is not granted."""

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import Final
 from urllib.parse import quote
 
-from identity_service.domain.emails import in_ascii
+from identity_service.domain.accounts.emails import in_ascii
 from identity_service.domain.mail import FACTOR_MAILS, Letter, MailKind
 from identity_service.mail.templates import MailTemplates
 

@@ -7,10 +7,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from identity_service.security.breached_passwords import BreachedPasswords, LookUp
 from identity_service.security.password_hashing import Verdict
 from identity_service.storage.throttle_counters import StoreCounters, ValkeyCounters
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.sessions.refresh import Refreshes
-from identity_service.usecases.throttling import Throttle
-from service_kit.metrics import with_samples
+from service_kit.observability.metrics import with_samples
 
 
 def attempt_metrics(

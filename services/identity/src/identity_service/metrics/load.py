@@ -12,7 +12,7 @@ from prometheus_client.core import (
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.database_clock import DatabaseClock
-from identity_service.usecases.watching import MOST_WAITING, Waiters
+from identity_service.usecases.caching.watching import MOST_WAITING, Waiters
 
 
 def database_metrics(

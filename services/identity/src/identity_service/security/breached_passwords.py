@@ -15,7 +15,7 @@ from typing import Final
 
 import aiohttp
 
-from identity_service.domain.passwords import normalise
+from identity_service.domain.accounts.passwords import normalise
 from service_kit.counters import SharedStore
 from service_kit.tokens.fetching import fetch
 

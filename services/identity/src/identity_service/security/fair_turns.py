@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from identity_service.domain.fair_queue import FairQueue, Path
+from identity_service.domain.limits.fair_queue import FairQueue, Path
 
 
 class NoRoomError(Exception):

@@ -23,8 +23,8 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.factors import CHALLENGE_LIFETIME, Passkey
-from identity_service.domain.users import User
 from identity_service.security.challenges import Challenge, Challenges, Purpose
 from service_kit.tokens import base64url
 

@@ -23,10 +23,10 @@ from typing import Final, TypeVar
 
 import bcrypt
 
+from identity_service.domain.accounts.passwords import PASSWORD_MAX_LENGTH, normalise
 from identity_service.domain.errors import IdentityError
-from identity_service.domain.passwords import PASSWORD_MAX_LENGTH, normalise
-from identity_service.domain.sessions import OPERATOR, Device
-from identity_service.domain.sources import networks_of
+from identity_service.domain.limits.sources import networks_of
+from identity_service.domain.sessions.sessions import OPERATOR, Device
 from identity_service.security.cores import CORES
 from identity_service.security.fair_turns import FairTurns, NoRoomError
 from identity_service.security.keyrings import Keyring, SecretKey

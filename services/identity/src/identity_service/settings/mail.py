@@ -7,7 +7,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Final
 
-from identity_service.domain.emails import EmailAddress, Verification
+from identity_service.domain.accounts.emails import EmailAddress, Verification
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.mail import templates
 from identity_service.mail.servers import MailFolder, MailServer, mail_place

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from identity_service.domain.roles import RoleName
+from identity_service.domain.accounts.roles import RoleName
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from identity_service.security.passkeys import RelyingParty
@@ -19,8 +19,8 @@ from identity_service.storage.throttle_counters import (
     checked_counters_url,
 )
 from service_kit import settings as parse
-from service_kit.listener import ListenerSettings, internal_port, public_port
 from service_kit.origins import is_loopback, origin_of
+from service_kit.running.listener import ListenerSettings, internal_port, public_port
 from service_kit.settings import SettingsError, setting
 
 _DAY: Final = 86_400

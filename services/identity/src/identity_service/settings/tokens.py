@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from identity_service.domain.sessions import SessionRules
+from identity_service.domain.sessions.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
 from identity_service.security.keyrings import Keyring
 from identity_service.settings import values

@@ -4,7 +4,7 @@ import ipaddress
 from enum import StrEnum
 from typing import Final
 
-from identity_service.domain.roles import (
+from identity_service.domain.accounts.roles import (
     InvalidRoleNameError,
     RoleName,
     parse_role_name,

@@ -17,7 +17,7 @@ from identity_service.domain.audit import (
 from identity_service.storage.repository import Repository, columns_of, record_of
 from identity_service.storage.tables import audit_events, audit_head
 from service_kit.clock import Clock
-from service_kit.request_id import client_request_id, request_id
+from service_kit.observability.request_id import client_request_id, request_id
 
 _HEAD: Final = 1
 _ADD: Final = insert(audit_events)

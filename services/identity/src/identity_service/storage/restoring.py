@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import delete, func, insert, select, update
 
-from identity_service.domain.sessions import EndReason
+from identity_service.domain.sessions.sessions import EndReason
 from identity_service.storage.expired_rows import remove_some
 from identity_service.storage.repository import Repository
 from identity_service.storage.tables import (

@@ -17,7 +17,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from valkey.asyncio import BlockingConnectionPool, Valkey
 
-from identity_service.domain.throttling import Limit
+from identity_service.domain.limits.throttling import Limit
 from service_kit.counters import SharedStore
 from service_kit.valkey_pools import is_store_url, open_pool
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from identity_service.usecases.audit import Audit, Verification
-from identity_service.usecases.single_flight import SingleFlight
+from identity_service.usecases.caching.single_flight import SingleFlight
 from service_kit.clock import Clock
 
 _FRESH: Final = timedelta(seconds=30)

@@ -1,10 +1,10 @@
 """Reauthenticate signed-in users."""
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.authentication import Method
 from identity_service.domain.errors import WrongPasswordError, WrongProofError
-from identity_service.domain.sessions import Caller
-from identity_service.domain.users import User
+from identity_service.domain.sessions.authentication import Method
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.factors.changes import renew_authentication
@@ -13,8 +13,8 @@ from identity_service.usecases.factors.proofs import (
     Proof,
     UntrustedProof,
 )
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.passwords import Passwords
-from identity_service.usecases.throttling import Throttle
 from identity_service.usecases.users import Users
 from service_kit.clock import Clock
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.domain.status_entries import KEPT_EXPIRED
+from identity_service.domain.sessions.status_entries import KEPT_EXPIRED
 from identity_service.storage.database import Database
 from identity_service.storage.expired_rows import Expiring
 from service_kit.clock import Clock

@@ -1,8 +1,8 @@
 """Check the passwords that users choose."""
 
-from identity_service.domain.emails import EmailAddress
-from identity_service.domain.passwords import PasswordPolicy, WeakPasswordError
-from identity_service.domain.usernames import Username
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.passwords import PasswordPolicy, WeakPasswordError
+from identity_service.domain.accounts.usernames import Username
 from identity_service.security.breached_passwords import BreachedPasswords
 
 

@@ -5,9 +5,11 @@ import logging
 from collections import Counter
 from typing import Final
 
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.passwords import WeakPasswordError, normalise
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.authentication import Method
-from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import (
     InvalidCredentialsError,
     UserNotFoundError,
@@ -17,10 +19,8 @@ from identity_service.domain.factors import NO_FACTORS, Factors
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import SPENT_WITH_A_PASSWORD
-from identity_service.domain.passwords import WeakPasswordError, normalise
-from identity_service.domain.sessions import Caller, Device, EndReason
-from identity_service.domain.usernames import Username
-from identity_service.domain.users import User
+from identity_service.domain.sessions.authentication import Method
+from identity_service.domain.sessions.sessions import Caller, Device, EndReason
 from identity_service.security.password_hashing import (
     HashingBusyError,
     PasswordHasher,
@@ -30,12 +30,12 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
+from identity_service.usecases.limits.reservations import Reservation
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import address_of
 from identity_service.usecases.new_passwords import NewPasswords
-from identity_service.usecases.reservations import Reservation
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 _UNREADABLE: Final = frozenset({Verdict.MALFORMED_HASH, Verdict.UNKNOWN_PEPPER})

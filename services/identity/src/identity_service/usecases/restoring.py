@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.sessions import EndReason
+from identity_service.domain.sessions.sessions import EndReason
 from identity_service.storage.database import Database, Work
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.keys.rotation import KeyRotation

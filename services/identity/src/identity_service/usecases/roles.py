@@ -2,20 +2,20 @@
 
 from collections.abc import Set as AbstractSet
 
-from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import (
-    DatabaseUnavailableError,
-    RoleNeededError,
-    RoleNotFoundError,
-)
-from identity_service.domain.roles import (
+from identity_service.domain.accounts.roles import (
     BUILT_IN,
     InvalidRoleNameError,
     Role,
     RoleName,
     parse_role_name,
 )
-from identity_service.domain.sessions import Caller
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import (
+    DatabaseUnavailableError,
+    RoleNeededError,
+    RoleNotFoundError,
+)
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 

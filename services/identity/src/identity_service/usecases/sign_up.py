@@ -3,25 +3,30 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.emails import EmailAddress, Verification
-from identity_service.domain.errors import all_faults
-from identity_service.domain.fields import noted
-from identity_service.domain.mail import MailKind
-from identity_service.domain.roles import ADMIN, USER, RoleName, roles_at_sign_up
-from identity_service.domain.sessions import Device
-from identity_service.domain.usernames import Username
-from identity_service.domain.users import (
+from identity_service.domain.accounts.emails import EmailAddress, Verification
+from identity_service.domain.accounts.roles import (
+    ADMIN,
+    USER,
+    RoleName,
+    roles_at_sign_up,
+)
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import (
     AdminOutcome,
     NewUser,
     refuse_foreign_address,
 )
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import all_faults
+from identity_service.domain.fields import noted
+from identity_service.domain.mail import MailKind
+from identity_service.domain.sessions.sessions import Device
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.new_passwords import NewPasswords
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 

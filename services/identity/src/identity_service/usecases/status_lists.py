@@ -14,13 +14,13 @@ from identity_service.domain.errors import (
     DatabaseUnavailableError,
     StatusListNotFoundError,
 )
-from identity_service.domain.status_entries import list_bytes, list_uri
+from identity_service.domain.sessions.status_entries import list_bytes, list_uri
 from identity_service.security.jws import write_jws
 from identity_service.security.key_material import SigningKey
 from identity_service.storage.database import Database
+from identity_service.usecases.caching.recent import Recent
+from identity_service.usecases.caching.watching import LOOK_SECONDS, Watch
 from identity_service.usecases.keys.signing_keys import SigningKeys
-from identity_service.usecases.recent import Recent
-from identity_service.usecases.watching import LOOK_SECONDS, Watch
 from service_kit.clock import Clock
 from service_kit.tokens import StatusList, status_list_claims
 

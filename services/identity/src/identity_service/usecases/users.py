@@ -4,18 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.roles import ADMIN, existing_roles
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import User, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import LastAdminError, UserNotFoundError
 from identity_service.domain.mail import MailKind
-from identity_service.domain.roles import ADMIN, existing_roles
-from identity_service.domain.sessions import Caller, EndReason
-from identity_service.domain.usernames import Username
-from identity_service.domain.users import User, refuse_foreign_address
+from identity_service.domain.sessions.sessions import Caller, EndReason
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from identity_service.domain.mail import MailRequestKind
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.accounts.password_resets import ACCEPTED, ask_for_mail
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation

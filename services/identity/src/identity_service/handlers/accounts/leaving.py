@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.accounts.personal_data import PersonalDataBody
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation

@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.errors import all_faults
 from identity_service.domain.fields import noted
-from identity_service.domain.sessions import Caller
-from identity_service.domain.usernames import Username
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.field_errors import fields_called
 from identity_service.handlers.operations import operation
@@ -24,9 +24,9 @@ from identity_service.handlers.responses import (
 )
 from identity_service.usecases.sign_up import SignUp
 from identity_service.usecases.users import UserChanges
-from service_kit.bodies import JSON_OR_FORM
 from service_kit.operations import ANYBODY, USERS
 from service_kit.problems import accounts, common
+from service_kit.requests.bodies import JSON_OR_FORM
 
 
 @operation(

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from identity_service.domain.mail import MailRequestKind
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import (
     ADMINS,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from identity_service.domain.sessions import Session
+from identity_service.domain.sessions.sessions import Session
 from identity_service.handlers.factor_models import PasskeyBody
 from identity_service.handlers.responses import (
     AuditEventBody,

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.errors import NoRefreshTokenError, UnknownRefreshTokenError
-from identity_service.domain.sessions import Caller
-from identity_service.domain.users import User
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
 from identity_service.handlers.payloads import (
@@ -26,10 +26,10 @@ from identity_service.handlers.responses import (
     role_names,
 )
 from identity_service.usecases.sessions.token_pairs import TokenPair
-from service_kit.bodies import JSON_OR_FORM, read_members
-from service_kit.csrf import Page
 from service_kit.operations import ANYBODY, USERS, PathParameter
 from service_kit.problems import ProblemError, accounts, common
+from service_kit.requests.bodies import JSON_OR_FORM, read_members
+from service_kit.requests.csrf import Page
 
 
 @operation(

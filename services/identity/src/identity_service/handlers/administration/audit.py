@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from identity_service.domain.audit import AuditQuery
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
 from identity_service.handlers.queries import AuditLogQuery, read_query

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Self
 
 from aiohttp import hdrs, web
 
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.gateways import GatewayStatus
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation

@@ -4,8 +4,8 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from identity_service.domain.roles import Role
-from identity_service.domain.sessions import Caller
+from identity_service.domain.accounts.roles import Role
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
 from identity_service.handlers.payloads import RolePayload, read_payload

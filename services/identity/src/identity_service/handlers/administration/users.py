@@ -4,11 +4,11 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.errors import all_faults
 from identity_service.domain.fields import noted
-from identity_service.domain.sessions import Caller
-from identity_service.domain.usernames import Username
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.accounts.me import profile_changes
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import (

@@ -4,7 +4,7 @@ import asyncio
 
 from aiohttp import web
 
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.accounts.sessions import signed_in_response
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.factor_models import (

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.accounts.sessions import signed_in_response
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.factor_models import (

@@ -15,8 +15,8 @@ from identity_service.handlers.requests.preferences import (
 from identity_service.handlers.responses import TokenPairBody, json_response
 from identity_service.settings import Settings, Transport
 from identity_service.usecases.sessions.token_pairs import TokenPair
-from service_kit.credentials import access_token_cookie, read_cookies
-from service_kit.csrf import CrossSiteRequestError, Page
+from service_kit.requests.credentials import access_token_cookie, read_cookies
+from service_kit.requests.csrf import CrossSiteRequestError, Page
 
 SECURE_REFRESH_TOKEN_COOKIE: Final = "__Secure-refresh_token"  # noqa: S105 - a name
 PLAIN_REFRESH_TOKEN_COOKIE: Final = "refresh_token"  # noqa: S105 - a cookie's name

@@ -6,8 +6,8 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from identity_service.domain.sessions import Device
-from service_kit.client_addresses import TrustedProxies
+from identity_service.domain.sessions.sessions import Device
+from service_kit.requests.client_addresses import TrustedProxies
 
 _LONGEST_NAME: Final = 255
 _UNKNOWN: Final = "unknown"

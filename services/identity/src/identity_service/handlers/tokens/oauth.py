@@ -14,9 +14,9 @@ from identity_service.handlers.operations import operation
 from identity_service.handlers.payloads import IntrospectionPayload, TokenPayload
 from identity_service.handlers.responses import json_response
 from identity_service.handlers.tokens.models import IntrospectionBody
-from service_kit.bodies import FORM, read_members, unsupported_media_type
 from service_kit.operations import ANYBODY, CLIENTS, Reply, Tag
 from service_kit.problems import ProblemError, accounts, common
+from service_kit.requests.bodies import FORM, read_members, unsupported_media_type
 
 _logger: Final = logging.getLogger(__name__)
 

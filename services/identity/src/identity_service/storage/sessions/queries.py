@@ -16,9 +16,9 @@ from sqlalchemy import (
     update,
 )
 
-from identity_service.domain.authentication import Authentication, Method
-from identity_service.domain.sessions import Session, SessionRules
-from identity_service.domain.status_entries import StatusEntry
+from identity_service.domain.sessions.authentication import Authentication, Method
+from identity_service.domain.sessions.sessions import Session, SessionRules
+from identity_service.domain.sessions.status_entries import StatusEntry
 from identity_service.storage.tables import Moment, sessions, users
 
 _KNOWN: Final = frozenset(Method)

@@ -7,9 +7,9 @@ from typing import Any, Final
 from sqlalchemy import null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from identity_service.domain.authentication import Authentication
-from identity_service.domain.sessions import EndReason, Session, SessionRules
-from identity_service.domain.status_entries import KEPT_EXPIRED, StatusEntry
+from identity_service.domain.sessions.authentication import Authentication
+from identity_service.domain.sessions.sessions import EndReason, Session, SessionRules
+from identity_service.domain.sessions.status_entries import KEPT_EXPIRED, StatusEntry
 from identity_service.storage.repository import Repository
 from identity_service.storage.sessions.access_tokens import AccessTokenRepository
 from identity_service.storage.sessions.queries import (

@@ -21,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.errors import LostRaceError
-from identity_service.domain.status_entries import (
+from identity_service.domain.sessions.status_entries import (
     CLOSING_TIME,
     KEPT_EXPIRED,
     LEASE_LIFETIME,

@@ -4,9 +4,9 @@ from typing import Any
 
 from sqlalchemy import Select
 
-from identity_service.domain.case_folding import folded
-from identity_service.domain.sources import patterns_of_site
-from identity_service.domain.users import User
+from identity_service.domain.accounts.case_folding import folded
+from identity_service.domain.accounts.users import User
+from identity_service.domain.limits.sources import patterns_of_site
 from identity_service.storage.repository import Repository
 from identity_service.storage.users.queries import (
     BY_EMAIL_AND_SITE,

@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import Row, Select, delete, insert, literal, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.roles import RoleName
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import PendingSignUp
 from identity_service.domain.errors import UsernameTakenError
-from identity_service.domain.roles import RoleName
-from identity_service.domain.usernames import Username
-from identity_service.domain.users import PendingSignUp
 from identity_service.storage.repository import Repository
 from identity_service.storage.tables import pending_sign_ups, users
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Row, Select, bindparam, exists, or_, select
 
-from identity_service.domain.roles import RoleName
-from identity_service.domain.users import NewUser, User
+from identity_service.domain.accounts.roles import RoleName
+from identity_service.domain.accounts.users import NewUser, User
 from identity_service.storage.sessions.queries import AUTHENTICATED_AT
 from identity_service.storage.tables import roles, sessions, user_roles, users
 

@@ -3,13 +3,13 @@
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from identity_service.domain.accounts.roles import ADMIN, MOST_ROLES, Role, RoleName
 from identity_service.domain.errors import (
     RoleExistsError,
     RoleInUseError,
     RoleNotFoundError,
     TooManyRolesError,
 )
-from identity_service.domain.roles import ADMIN, MOST_ROLES, Role, RoleName
 from identity_service.storage.repository import Repository
 from identity_service.storage.tables import roles
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, exists, insert, select
 
-from identity_service.domain.search import search_key, search_words
+from identity_service.domain.accounts.search import search_key, search_words
 from identity_service.storage.repository import Repository
 from identity_service.storage.tables import user_search_words, users
 

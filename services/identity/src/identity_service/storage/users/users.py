@@ -20,17 +20,17 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from identity_service.domain.authentication import Authentication
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.roles import ADMIN, RoleName
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import NewUser, User, new_subject
 from identity_service.domain.errors import (
     EmailTakenError,
     UnknownRoleError,
     UsernameTakenError,
 )
-from identity_service.domain.roles import ADMIN, RoleName
-from identity_service.domain.status_entries import StatusEntry
-from identity_service.domain.usernames import Username
-from identity_service.domain.users import NewUser, User, new_subject
+from identity_service.domain.sessions.authentication import Authentication
+from identity_service.domain.sessions.status_entries import StatusEntry
 from identity_service.storage.mail.one_time_tokens import OneTimeTokenRepository
 from identity_service.storage.repository import Repository
 from identity_service.storage.sessions.queries import read_authentication, read_entry

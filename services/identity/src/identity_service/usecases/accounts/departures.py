@@ -2,17 +2,17 @@
 
 from datetime import datetime, timedelta
 
+from identity_service.domain.accounts.roles import ADMIN
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import LastAdminError, UserNotFoundError
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import Purpose
-from identity_service.domain.roles import ADMIN
-from identity_service.domain.sessions import Caller, EndReason
-from identity_service.domain.users import User
+from identity_service.domain.sessions.sessions import Caller, EndReason
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.throttling import Throttle
 from identity_service.usecases.users import locked_user
 from service_kit.clock import Clock
 

@@ -7,8 +7,10 @@ mail to it says so, and contains no token that could confirm the change.
 from datetime import datetime, timedelta
 from typing import Final
 
+from identity_service.domain.accounts.emails import EmailAddress, Verification
+from identity_service.domain.accounts.usernames import InvalidUsernameError, Username
+from identity_service.domain.accounts.users import User, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.errors import (
     EmailUnconfirmedError,
     OneTimeTokenRefusedError,
@@ -16,16 +18,14 @@ from identity_service.domain.errors import (
 )
 from identity_service.domain.mail import Letter, MailKind
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
-from identity_service.domain.sessions import Caller, Device
-from identity_service.domain.usernames import InvalidUsernameError, Username
-from identity_service.domain.users import User, refuse_foreign_address
+from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, in_words
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
 

@@ -4,14 +4,14 @@ import hmac
 from datetime import timedelta
 from typing import Final
 
+from identity_service.domain.accounts.emails import EmailAddress, Verification
+from identity_service.domain.accounts.roles import USER
+from identity_service.domain.accounts.users import NewUser, PendingSignUp, User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.emails import EmailAddress, Verification
 from identity_service.domain.errors import EmailTakenError
 from identity_service.domain.mail import Letter, MailKind, MailRequest
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose
-from identity_service.domain.roles import USER
-from identity_service.domain.sessions import Device
-from identity_service.domain.users import NewUser, PendingSignUp, User
+from identity_service.domain.sessions.sessions import Device
 from identity_service.security.one_time_tokens import OneTimeToken, make_token
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories

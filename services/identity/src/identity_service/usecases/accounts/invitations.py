@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.roles import USER, existing_roles
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import NewUser, User, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.emails import EmailAddress
 from identity_service.domain.one_time_tokens import Purpose
-from identity_service.domain.roles import USER, existing_roles
-from identity_service.domain.sessions import Caller
-from identity_service.domain.usernames import Username
-from identity_service.domain.users import NewUser, User, refuse_foreign_address
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.authentication import Method
-from identity_service.domain.emails import EmailAddress
 from identity_service.domain.errors import InvalidCredentialsError, NotOfferedError
 from identity_service.domain.factors import Factors
 from identity_service.domain.mail import MailKind, MailRequest
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
-from identity_service.domain.sessions import Device
-from identity_service.domain.users import User
+from identity_service.domain.sessions.authentication import Method
+from identity_service.domain.sessions.sessions import Device
 from identity_service.security.one_time_tokens import (
     ID_SIZE,
     MailedCodes,
@@ -22,6 +22,7 @@ from identity_service.security.one_time_tokens import (
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
@@ -31,7 +32,6 @@ from identity_service.usecases.mail.one_time_tokens import (
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 _NO_TOKEN: Final = "0" * (2 * ID_SIZE)

@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import UserNotFoundError
 from identity_service.domain.mail import MailKind, MailRequest
 from identity_service.domain.one_time_tokens import Purpose
-from identity_service.domain.sessions import Caller
-from identity_service.domain.users import User
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.one_time_tokens import (

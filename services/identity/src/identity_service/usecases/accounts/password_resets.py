@@ -1,5 +1,7 @@
 """Choose a new password by a token that was mailed, or as the operator."""
 
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import (
     OneTimeTokenRefusedError,
@@ -11,9 +13,7 @@ from identity_service.domain.one_time_tokens import (
     SPENT_WITH_A_PASSWORD,
     StoredToken,
 )
-from identity_service.domain.sessions import OPERATOR, Device, EndReason
-from identity_service.domain.usernames import Username
-from identity_service.domain.users import User
+from identity_service.domain.sessions.sessions import OPERATOR, Device, EndReason
 from identity_service.security.one_time_tokens import OneTimeToken, read_token
 from identity_service.security.password_hashing import (
     HashingBusyError,
@@ -22,13 +22,13 @@ from identity_service.security.password_hashing import (
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
+from identity_service.usecases.limits.reservations import Reservation
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
     address_of,
 )
 from identity_service.usecases.new_passwords import NewPasswords
-from identity_service.usecases.reservations import Reservation
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 

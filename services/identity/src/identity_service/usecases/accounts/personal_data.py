@@ -3,17 +3,17 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent, AuditQuery, AuditRecord
 from identity_service.domain.errors import UserNotFoundError
 from identity_service.domain.factors import Factors, Passkey
 from identity_service.domain.mail import StoredLetter
 from identity_service.domain.one_time_tokens import StoredToken
-from identity_service.domain.sessions import Caller, Session
-from identity_service.domain.users import User
+from identity_service.domain.sessions.sessions import Caller, Session
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.audit import Audit
-from identity_service.usecases.throttling import Throttle
+from identity_service.usecases.limits.throttling import Throttle
 
 _PAGE: Final = 500
 """Audit events read in one transaction."""

@@ -3,16 +3,16 @@
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import EmailTakenError, OneTimeTokenRefusedError
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
-from identity_service.domain.sessions import Device
-from identity_service.domain.users import User
+from identity_service.domain.sessions.sessions import Device
 from identity_service.security.one_time_tokens import OneTimeToken, read_token
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
-from identity_service.usecases.throttling import Throttle
 
 Change = Callable[[Repositories, User, StoredToken], Awaitable[None]]
 """The change that a valid token makes to its user, who is locked."""

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.factors import APP
 from identity_service.domain.one_time_tokens import UNDOES, Purpose, StoredToken
-from identity_service.domain.sessions import Device, EndReason
-from identity_service.domain.users import User
+from identity_service.domain.sessions.sessions import Device, EndReason
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.email_changes import set_address

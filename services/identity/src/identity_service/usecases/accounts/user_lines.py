@@ -12,17 +12,17 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from identity_service.domain.accounts.emails import EmailAddress, InvalidEmailError
+from identity_service.domain.accounts.roles import RoleName, existing_roles
+from identity_service.domain.accounts.usernames import InvalidUsernameError, Username
+from identity_service.domain.accounts.users import NewUser, User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.emails import EmailAddress, InvalidEmailError
 from identity_service.domain.errors import (
     EmailTakenError,
     UnknownRoleError,
     UsernameTakenError,
 )
 from identity_service.domain.moments import read_moment
-from identity_service.domain.roles import RoleName, existing_roles
-from identity_service.domain.usernames import InvalidUsernameError, Username
-from identity_service.domain.users import NewUser, User
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.importing.import_users import DEFAULT_ROLES, Outcome

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from identity_service.domain.authentication import Method
-from identity_service.domain.sessions import Caller, EndReason
+from identity_service.domain.sessions.authentication import Method
+from identity_service.domain.sessions.sessions import Caller, EndReason
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.sessions.sessions import BATCH

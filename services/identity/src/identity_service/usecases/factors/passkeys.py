@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import (
     FactorNotFoundError,
@@ -14,8 +15,7 @@ from identity_service.domain.errors import (
     WrongProofError,
 )
 from identity_service.domain.factors import MOST_PASSKEYS, Factor, Passkey
-from identity_service.domain.sessions import Caller, Device
-from identity_service.domain.users import User
+from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.security.passkeys import (
     CeremonyRefusedError,
     NewCredential,
@@ -34,9 +34,9 @@ from identity_service.usecases.factors.changes import (
 )
 from identity_service.usecases.factors.proofs import FactorProofs, passkey_methods
 from identity_service.usecases.factors.records import FactorRecords
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 _logger: Final = logging.getLogger(__name__)

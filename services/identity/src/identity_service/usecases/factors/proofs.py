@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from identity_service.domain.authentication import Method
 from identity_service.domain.factors import Factor, TotpSecret
+from identity_service.domain.sessions.authentication import Method
 from identity_service.security import totp
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.security.passkeys import (

@@ -7,7 +7,7 @@ from typing import Final
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import Purpose
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,

@@ -11,15 +11,15 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Final, Self
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.authentication import Method
 from identity_service.domain.errors import (
     InvalidCredentialsError,
     SecondFactorRequiredError,
 )
 from identity_service.domain.factors import Factor, Factors
-from identity_service.domain.sessions import Device
-from identity_service.domain.users import User
+from identity_service.domain.sessions.authentication import Method
+from identity_service.domain.sessions.sessions import Device
 from identity_service.security.challenges import Challenge, Challenges, Purpose
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
@@ -28,9 +28,9 @@ from identity_service.usecases.factors.proofs import (
     Proof,
     UntrustedProof,
 )
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair
-from identity_service.usecases.throttling import Throttle
 from service_kit.tokens import base64url
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from identity_service.domain.audit import Action
-from identity_service.domain.authentication import Method
 from identity_service.domain.errors import (
     FactorNotFoundError,
     TotpPresentError,
@@ -11,7 +10,8 @@ from identity_service.domain.errors import (
     WrongProofError,
 )
 from identity_service.domain.factors import APP, Factors, TotpSecret
-from identity_service.domain.sessions import Caller
+from identity_service.domain.sessions.authentication import Method
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.security import totp
 from identity_service.security.keyrings import Sealer
 from identity_service.security.recovery_codes import RecoveryCodes
@@ -25,7 +25,7 @@ from identity_service.usecases.factors.changes import (
 )
 from identity_service.usecases.factors.proofs import FactorProofs, totp_place
 from identity_service.usecases.factors.records import FactorRecords
-from identity_service.usecases.throttling import Throttle
+from identity_service.usecases.limits.throttling import Throttle
 from service_kit.clock import Clock
 
 _NO_STEP = -1

@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Final
 
+from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import SecretsUnopenedError, UserNotFoundError
 from identity_service.domain.factors import TotpSecret
-from identity_service.domain.sessions import EndReason
-from identity_service.domain.usernames import Username
+from identity_service.domain.sessions.sessions import EndReason
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.roles import USER, RoleName, existing_roles
+from identity_service.domain.accounts.tutorial import ImportedUser, TutorialUser
+from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.errors import UnknownRoleError
 from identity_service.domain.fields import InvalidFieldError
-from identity_service.domain.roles import USER, RoleName, existing_roles
-from identity_service.domain.tutorial import ImportedUser, TutorialUser
-from identity_service.domain.usernames import Username
 from identity_service.storage.tutorial_tables import TutorialTables
 
 DEFAULT_ROLES: Final = frozenset({USER})

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from identity_service.domain.accounts.tutorial import ImportedUser
+from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import EmailTakenError, UsernameTakenError
-from identity_service.domain.tutorial import ImportedUser
-from identity_service.domain.users import NewUser
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.importing.import_users import Outcome

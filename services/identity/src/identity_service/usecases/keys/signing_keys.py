@@ -25,8 +25,8 @@ from identity_service.security.key_material import (
 )
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
-from identity_service.usecases.single_flight import SingleFlight
-from identity_service.usecases.watching import Watch
+from identity_service.usecases.caching.single_flight import SingleFlight
+from identity_service.usecases.caching.watching import Watch
 from service_kit.clock import Clock
 from service_kit.tokens import (
     KeysUnavailableError,

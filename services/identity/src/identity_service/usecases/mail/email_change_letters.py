@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Final
 
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.users import User
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import OF_MAILBOX, Purpose
-from identity_service.domain.users import User
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,

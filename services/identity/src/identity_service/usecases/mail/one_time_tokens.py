@@ -4,9 +4,9 @@ import hmac
 from collections.abc import Collection
 from datetime import timedelta
 
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.users import User
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
-from identity_service.domain.users import User
 from identity_service.security.one_time_tokens import OneTimeToken, make_token
 from identity_service.storage.repositories import Repositories
 from service_kit.clock import Clock

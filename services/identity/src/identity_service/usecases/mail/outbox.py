@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.errors import NotOfferedError
 from identity_service.domain.mail import Letter, MailKind, StoredLetter
-from identity_service.domain.users import User
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories

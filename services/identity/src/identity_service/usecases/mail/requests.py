@@ -6,14 +6,14 @@ response nor its timing reveals it. A request costs one row.
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
-from identity_service.domain.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.errors import NotOfferedError
 from identity_service.domain.mail import MailRequest, MailRequestKind
-from identity_service.domain.sessions import Device
+from identity_service.domain.sessions.sessions import Device
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
 

@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import Final
 
-from identity_service.domain.emails import in_ascii
+from identity_service.domain.accounts.emails import in_ascii
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.mail import (
     LetterDeferredError,

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from identity_service.domain.authentication import Authentication
-from identity_service.domain.sessions import Session
-from identity_service.domain.status_entries import StatusEntry, list_name_of
+from identity_service.domain.sessions.authentication import Authentication
+from identity_service.domain.sessions.sessions import Session
+from identity_service.domain.sessions.status_entries import StatusEntry, list_name_of
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from service_kit.tokens import (

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
-from identity_service.domain.sessions import Session
-from identity_service.domain.status_entries import StatusEntry
-from identity_service.domain.users import User
+from identity_service.domain.accounts.users import User
+from identity_service.domain.sessions.sessions import Session
+from identity_service.domain.sessions.status_entries import StatusEntry
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.sessions.status_entries import StatusEntries

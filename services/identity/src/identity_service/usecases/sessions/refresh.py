@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from identity_service.domain.authentication import Authentication
+from identity_service.domain.accounts.users import User
 from identity_service.domain.errors import (
     DatabaseUnavailableError,
     IdentityError,
@@ -13,8 +13,9 @@ from identity_service.domain.errors import (
     RequestTooOldError,
     UnknownRefreshTokenError,
 )
-from identity_service.domain.interruptions import Interruptions
-from identity_service.domain.sessions import (
+from identity_service.domain.sessions.authentication import Authentication
+from identity_service.domain.sessions.interruptions import Interruptions
+from identity_service.domain.sessions.sessions import (
     Device,
     EndReason,
     Session,
@@ -22,11 +23,11 @@ from identity_service.domain.sessions import (
     Verdict,
     judge,
 )
-from identity_service.domain.status_entries import StatusEntry
-from identity_service.domain.users import User
+from identity_service.domain.sessions.status_entries import StatusEntry
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.sessions.entries import SessionEntries
 from identity_service.usecases.sessions.sessions import Sessions
 from identity_service.usecases.sessions.token_pairs import (
@@ -35,7 +36,6 @@ from identity_service.usecases.sessions.token_pairs import (
     TokenPairs,
 )
 from identity_service.usecases.sessions.turns import SessionTurns
-from identity_service.usecases.throttling import Throttle
 from service_kit.clock import Clock
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.errors import SessionNotFoundError
-from identity_service.domain.sessions import Caller, Device, EndReason, Session
+from identity_service.domain.sessions.sessions import Caller, Device, EndReason, Session
 from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories

@@ -4,12 +4,12 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.authentication import Authentication, Method
 from identity_service.domain.errors import InvalidCredentialsError
-from identity_service.domain.sessions import Device, Session, SessionRules
-from identity_service.domain.status_entries import StatusEntry
-from identity_service.domain.users import User
+from identity_service.domain.sessions.authentication import Authentication, Method
+from identity_service.domain.sessions.sessions import Device, Session, SessionRules
+from identity_service.domain.sessions.status_entries import StatusEntry
 from identity_service.security.refresh_tokens import SESSION_ID_SIZE
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories

@@ -3,10 +3,10 @@
 from typing import Final
 
 from identity_service.domain.errors import LostRaceError
-from identity_service.domain.status_entries import Lease, StatusEntry
+from identity_service.domain.sessions.status_entries import Lease, StatusEntry
 from identity_service.storage.database import Database
 from identity_service.storage.retries import retried
-from identity_service.usecases.single_flight import SingleFlight
+from identity_service.usecases.caching.single_flight import SingleFlight
 from service_kit.clock import Clock
 
 _ATTEMPTS: Final = 5

@@ -3,7 +3,7 @@
 from typing import Any
 
 from identity_service.domain.errors import UnsupportedTokenTypeError
-from identity_service.domain.sessions import Device, EndReason
+from identity_service.domain.sessions.sessions import Device, EndReason
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.storage.database import Database
 from identity_service.usecases.sessions.bearers import Bearers

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from identity_service.domain.authentication import Authentication
-from identity_service.domain.roles import RoleName
-from identity_service.domain.status_entries import StatusEntry, list_uri
-from identity_service.domain.users import User
+from identity_service.domain.accounts.roles import RoleName
+from identity_service.domain.accounts.users import User
+from identity_service.domain.sessions.authentication import Authentication
+from identity_service.domain.sessions.status_entries import StatusEntry, list_uri
 from identity_service.security.jws import write_jws
 from identity_service.security.key_material import SigningKey
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens

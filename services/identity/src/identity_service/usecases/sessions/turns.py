@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.usecases.single_flight import SingleFlight
+from identity_service.usecases.caching.single_flight import SingleFlight
 
 TURN_SECONDS: Final = 2.5
 """The longest that a turn and the wait for it may take together."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from alembic import op
 
-from identity_service.domain.search import search_words
+from identity_service.domain.accounts.search import search_words
 
 revision = "0005"
 down_revision = "0004"

@@ -1,0 +1,1 @@
+"""Several processes on the same ports, started, watched and reloaded together."""

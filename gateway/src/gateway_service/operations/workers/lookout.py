@@ -1,0 +1,88 @@
+"""One process watches the upstreams for all workers, so each is probed once."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from gateway_service.config.model import Config, UpstreamConfig
+from gateway_service.http1.deadlines import Deadlines
+from gateway_service.http1.descriptors import Descriptors
+from gateway_service.http1.write_batch import WriteBatch
+from gateway_service.upstreams.connections.pool import ConnectionPool
+from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.upstream import Upstream
+from gateway_service.upstreams.watching.following import Finding
+from gateway_service.upstreams.watching.watching import UpstreamWatch, Watch
+
+
+class Lookout:
+    """Resolves and probes, and delivers each finding as a line for `Followed`."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[bytes], None]
+    ) -> None:
+        self._deliver = deliver
+        self._watches: dict[str, UpstreamWatch] = {}
+        deadlines = Deadlines(loop)
+        deadlines.close()  # no request is ever sent from here
+        self._make_pool = partial(
+            _pool, deadlines=deadlines, loop=loop, descriptors=Descriptors(loop)
+        )
+
+    @property
+    def lines(self) -> bytes:
+        """All that was found, for a worker that starts."""
+        return b"".join(_line(watch) for watch in self._watches.values())
+
+    async def adopt(self, config: Config) -> None:
+        """Watch what a configuration names; return when it was judged, or soon after.
+
+        Upstreams whose definition has not changed are watched on.
+        """
+        before = self._watches
+        kept = {
+            name: watch
+            for name, watch in before.items()
+            if watch.upstream.config in config.upstreams
+        }
+        self._watches = {
+            each.name: kept.get(each.name)
+            or UpstreamWatch(Upstream(each, self._make_pool), on_change=self._on_change)
+            for each in config.upstreams
+        }
+        gone = set(before.values()) - set(kept.values())
+        new = set(self._watches.values()) - set(kept.values())
+        await asyncio.gather(
+            *(watch.start() for watch in new), *(watch.stop() for watch in gone)
+        )
+        for watch in new:
+            self._on_change(watch)
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        await asyncio.gather(*(watch.stop() for watch in self._watches.values()))
+
+    def deliver_all(self) -> None:
+        """Deliver all findings again, for workers that missed some."""
+        self._deliver(self.lines)
+
+    def _on_change(self, watch: Watch) -> None:
+        if self._watches.get(watch.upstream.name) is watch:
+            self._deliver(_line(watch))
+
+
+def _line(watch: Watch) -> bytes:
+    return Finding.of(watch).to_line()
+
+
+def _pool(
+    endpoint: Endpoint,
+    config: UpstreamConfig,
+    *,
+    deadlines: Deadlines,
+    loop: asyncio.AbstractEventLoop,
+    descriptors: Descriptors,
+) -> ConnectionPool:
+    return ConnectionPool(
+        endpoint, config, deadlines, WriteBatch(loop), loop, descriptors=descriptors
+    )

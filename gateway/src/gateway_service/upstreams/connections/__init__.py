@@ -1,0 +1,1 @@
+"""Connections to replicas: pooled, and used for one request after another."""

@@ -1,0 +1,1 @@
+"""Which replicas an upstream has, by DNS or by a list."""

@@ -1,0 +1,1 @@
+"""Keep an upstream's replicas, and what is known of their health, up to date."""

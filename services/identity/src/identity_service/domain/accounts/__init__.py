@@ -1,0 +1,1 @@
+"""What is true of people's accounts: names, addresses, passwords, roles."""

@@ -1,0 +1,1 @@
+"""Who may try how often, and whose turn it is."""

@@ -1,0 +1,1 @@
+"""Limits of attempts, and of how late a request may be."""

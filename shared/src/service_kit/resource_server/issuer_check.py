@@ -1,0 +1,105 @@
+"""Check the issuer of access tokens, for a service's doctor."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+
+from service_kit.clock import Clock, utc_now
+from service_kit.resource_server.verification import VerificationSettings
+from service_kit.running.doctor import Finding, fault, note
+from service_kit.strict_json import parse_object
+from service_kit.tokens.fetching import FetchError, read_body
+
+_SECONDS: Final = 3.0
+_MOST_BYTES: Final = 65_536
+_METADATA: Final = "/.well-known/oauth-authorization-server"
+
+
+async def examine_issuer(
+    settings: VerificationSettings, *, clock: Clock = utc_now
+) -> AsyncIterator[Finding]:
+    """Yield whether the issuer's keys, name and clock are as the settings have them."""
+    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        async for finding in _keys(settings, session, clock):
+            yield finding
+        yield await _metadata(settings, session)
+
+
+async def _keys(
+    settings: VerificationSettings, session: aiohttp.ClientSession, clock: Clock
+) -> AsyncIterator[Finding]:
+    place = f"JWKS at {settings.jwks_url}"
+    advice = f"see that the issuer runs, and {settings.prefix}JWKS_URL"
+    try:
+        # As the service does, which follows nobody to other keys.
+        async with session.get(settings.jwks_url, allow_redirects=False) as response:
+            date = response.headers.get("Date", "")
+            status, body = response.status, await read_body(response, _MOST_BYTES)
+    except (aiohttp.ClientError, TimeoutError, FetchError) as error:
+        yield fault(place, f"no answer: {type(error).__name__}", advice)
+        return
+    match _object(body) if status == HTTPStatus.OK else {}:
+        case {"keys": [_, *_] as keys}:
+            yield Finding(place, f"{len(keys)} keys")
+        case _:
+            yield fault(place, f"no keys there (status {status})", advice)
+    yield _clock(settings, date, clock)
+
+
+def _clock(settings: VerificationSettings, date: str, clock: Clock) -> Finding:
+    try:
+        theirs = parsedate_to_datetime(date).astimezone(UTC)
+    except ValueError:
+        return note("clock", "the issuer sends no Date")
+    ahead = clock() - theirs
+    text = f"{ahead.total_seconds():.0f} s ahead of the issuer's"
+    if abs(ahead) > settings.clock_skew + timedelta(seconds=1):
+        return fault("clock", text, "have both hosts follow a time server")
+    return Finding("clock", text)
+
+
+async def _metadata(
+    settings: VerificationSettings, session: aiohttp.ClientSession
+) -> Finding:
+    """Compare the issuer's name with the one that its tokens must have."""
+    url = settings.issuer + _METADATA
+    try:
+        async with session.get(url) as response:
+            body = await read_body(response, _MOST_BYTES)
+    except (aiohttp.ClientError, TimeoutError, FetchError) as error:
+        text = f"{settings.issuer} is not reachable from here: {type(error).__name__}"
+        return note("issuer", text, f"where clients are, try: curl {url}")
+    name = _object(body).get("issuer")
+    if name is None:
+        return note("issuer", f"{url} has no metadata")
+    if name != settings.issuer:
+        text = f"its tokens say {name}, not {settings.issuer}"
+        return fault("issuer", text, f"{settings.prefix}ISSUER={name}")
+    return Finding("issuer", settings.issuer)
+
+
+def _object(body: bytes) -> Mapping[str, object]:
+    try:
+        return parse_object(body)
+    except ValueError:
+        return {}
+
+
+def refusals(counts: Mapping[str, int], *, prefix: str) -> list[Finding]:
+    """Return what the counts of refused tokens reveal about the settings."""
+    causes = {
+        "issuer": f"{prefix}ISSUER must be the iss of tokens, to the letter",
+        "audience": f"{prefix}AUDIENCE must be the issuer's IDENTITY_AUDIENCE",
+        "type": f"{prefix}ACCESS_TOKEN_TYPE must be IDENTITY_ACCESS_TOKEN_TYPE",
+        "not_yet_valid": "have both hosts follow a time server",
+    }
+    return [
+        note("refused tokens", f"{counts[reason]} for their {reason}", advice)
+        for reason, advice in causes.items()
+        if counts.get(reason)
+    ]

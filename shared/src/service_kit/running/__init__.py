@@ -1,0 +1,1 @@
+"""Running a service: its sockets, its internal port, its doctor."""
