@@ -309,7 +309,7 @@ def test_what_matters_takes_whatever_proof_the_account_has(
         console.expect_said("The old recovery codes do not work any more.")
         ask_for_codes(console)
         dialog.get_by_role("button", name="Cancel").click()
-        console.expect_refused("Please prove again who you are.")
+        console.expect_refused("Please confirm your identity again.")
 
 
 def test_what_matters_asks_for_the_password_again(

@@ -10,7 +10,7 @@ NOT_FOUND: Final = common.NOT_FOUND
 REQUEST_TIMEOUT: Final = common.REQUEST_TIMEOUT
 TOO_MANY_CONNECTIONS: Final = common.TOO_MANY_CONNECTIONS
 INCOMPLETE: Final = replace(
-    common.INVALID_REQUEST, message="The request ended before its end."
+    common.INVALID_REQUEST, message="The request ended too early."
 )
 
 

@@ -18,7 +18,7 @@ UNREACHABLE: Final = common.UNREACHABLE
 NO_ANSWER_IN_TIME: Final = common.NO_ANSWER_IN_TIME
 LOOP_DETECTED: Final = common.LOOP_DETECTED
 MALFORMED_MAX_FORWARDS: Final = replace(
-    common.INVALID_REQUEST, message="Max-Forwards is not one number."
+    common.INVALID_REQUEST, message="Max-Forwards is not a single number."
 )
 
 

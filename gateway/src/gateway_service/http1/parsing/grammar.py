@@ -177,7 +177,7 @@ def _other_version(version: bytes) -> MalformedError:
     if match is None or match[1] == b"1":
         return MalformedError("The request line is malformed.")
     return MalformedError(
-        "Only HTTP/1 is spoken here.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+        "Only HTTP/1 is supported here.", HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
     )
 
 

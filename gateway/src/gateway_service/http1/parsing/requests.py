@@ -135,7 +135,8 @@ def _read_start(line: bytes, limits: HeadLimits) -> _Start:
 def _check_expectation(values: list[bytes]) -> None:
     if b",".join(values).lower() != b"100-continue":
         raise MalformedError(
-            "Only 100-continue can be expected.", HTTPStatus.EXPECTATION_FAILED
+            "The only supported expectation is 100-continue.",
+            HTTPStatus.EXPECTATION_FAILED,
         )
 
 

@@ -85,7 +85,7 @@ class ProofPayload(Payload):
     def proof(self) -> UntrustedProof:
         """The factor that was sent; raise `MissingProofError` unless it is one."""
         if (self.code is None) is (self.credential is None):
-            raise MissingProofError("Give a code, or what a passkey signed.")
+            raise MissingProofError("Send a code, or the response of a passkey.")
         return UntrustedProof(self.code, self.credential)
 
 
@@ -109,7 +109,7 @@ class FreshCheckPayload(ProofPayload):
         proofs = (self.password, self.code, self.credential)
         if sum(proof is not None for proof in proofs) != 1:
             raise MissingProofError(
-                "Give the password, a code, or what a passkey signed: one of them."
+                "Send one of these: the password, a code, or the response of a passkey."
             )
         return self.password
 

@@ -26,7 +26,7 @@ _MESSAGES: Final = {
     "too_long": ("too_many", "{name} has at most {maximum} entries."),
     "greater_than_equal": ("too_small", "{name} must be at least {minimum}."),
     "less_than_equal": ("too_large", "{name} must be at most {maximum}."),
-    "extra_forbidden": ("unknown", "There is no member {field} here."),
+    "extra_forbidden": ("unknown", "{field} is not a known member."),
 }
 """What each kind of pydantic's refusals is called here. Others are called invalid."""
 
@@ -46,7 +46,7 @@ _NAMES: Final = {
     "username": Text("The user name"),
     "email": Text("The e-mail address"),
     "password": Text("The password"),
-    "currentPassword": Text("The present password"),
+    "currentPassword": Text("The current password"),
     "newPassword": Text("The new password"),
 }
 """What people call a member; others go by their own name."""

@@ -58,7 +58,7 @@ def _instant(value: str) -> datetime:
     except (ValueError, OverflowError):
         pass
     raise InvalidValueError(
-        "not_a_moment", "{name} must be a moment, such as 2026-01-31T12:00:00Z."
+        "not_a_moment", "{name} must be a date and time, such as 2026-01-31T12:00:00Z."
     )
 
 

@@ -26,5 +26,5 @@ class NewPasswords:
         if self._breached is not None and await self._breached.contain(password):
             raise WeakPasswordError(
                 "password_breached",
-                "This password is known from a leak: choose another.",
+                "This password is known from a data leak. Please choose another one.",
             )

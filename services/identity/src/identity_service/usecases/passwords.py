@@ -124,7 +124,8 @@ class Passwords:
         await self._confirm(user, present, caller)
         if normalise(new) == normalise(present):  # a temporary one has to go
             raise WeakPasswordError(
-                "password_same", "This is your present password: choose another."
+                "password_same",
+                "This is your current password. Please choose another one.",
             )
         await self._new_passwords.check(
             new, Username(user.username, user.username_key), address_of(user)

@@ -100,4 +100,4 @@ def _validated(untrusted: str) -> ValidatedEmail:
 
 
 def _malformed_email() -> InvalidEmailError:
-    return InvalidEmailError("email_malformed", "This is no e-mail address.")
+    return InvalidEmailError("email_malformed", "This is not an e-mail address.")

@@ -67,7 +67,7 @@ class PasswordPolicy:
             unicodedata.category(character) in UNPRINTABLE for character in password
         ):
             raise WeakPasswordError(
-                "password_characters", "A password has no control characters."
+                "password_characters", "A password cannot contain control characters."
             )
         password = normalise(password)
         if len(password) < self._min_length:
@@ -78,7 +78,8 @@ class PasswordPolicy:
             )
         if password in self._common or password.strip(DECORATION) in self._common:
             raise WeakPasswordError(
-                "password_common", "Many people use this password: choose another."
+                "password_common",
+                "Many people use this password. Please choose another one.",
             )
         if self._is_close_to_its_owner(password, username, email):
             raise WeakPasswordError(

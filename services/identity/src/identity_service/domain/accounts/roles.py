@@ -76,8 +76,8 @@ def parse_role_name(name: str) -> RoleName:
     if not re.fullmatch(ROLE_NAME, name):
         raise InvalidRoleNameError(
             "name_malformed",
-            "A role's name is {minimum} to {maximum} of a-z, 0-9, - and _, and begins"
-            " with a letter.",
+            "A role's name has {minimum} to {maximum} of the characters a-z, 0-9, -"
+            " and _, and begins with a letter.",
             minimum=1,
             maximum=MOST_NAME,
         )

@@ -115,16 +115,17 @@ def _invalid_characters(text: str) -> InvalidUsernameError:
     if strange is not None:
         return InvalidUsernameError(
             "username_characters",
-            "A user name has letters, digits, ASCII punctuation and single spaces"
-            " between them; this one has the character {character}.",
+            "A user name consists of letters, digits, ASCII punctuation and single"
+            " spaces between them; it cannot contain the character {character}.",
             character=f"U+{ord(strange):04X}",
         )
     if text != " ".join(text.split()):
         return InvalidUsernameError(
             "username_characters",
-            "A user name has single spaces, and only between its other characters.",
+            "A user name can have single spaces only, and only between other"
+            " characters.",
         )
     return InvalidUsernameError(
         "username_characters",
-        "A user name has letters or digits that show by themselves.",
+        "A user name must have a visible letter or digit.",
     )

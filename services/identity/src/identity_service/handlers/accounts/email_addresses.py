@@ -112,5 +112,6 @@ async def undo_email_change(context: RequestContext) -> web.Response:
         payload.token, context.device
     )
     return message_response(
-        "The old e-mail address is back. A mail to choose a new password is on its way."
+        "The old e-mail address is restored. A mail with a link to choose a new"
+        " password is on its way."
     )

@@ -30,7 +30,7 @@ async def delete_me(context: RequestContext, caller: Caller) -> web.Response:
     Every session ends now. Signing in before the account is deleted keeps it.
     """
     due_at = await context.services.accounts.departures.ask(caller)
-    message = "Your account will be deleted. To keep it, sign in before that."
+    message = "Your account will be deleted. To keep it, sign in before then."
     if due_at <= context.services.clock():
         message = "Account deleted."
     body = DepartureBody(message=translated(message), deleted_at=due_at)

@@ -165,5 +165,6 @@ async def undo_factor_change(context: RequestContext) -> web.Response:
         payload.token, context.device
     )
     return message_response(
-        "Nobody is signed in any more. A mail to choose a new password is on its way."
+        "All sessions have ended. A mail with a link to choose a new password is on"
+        " its way."
     )
