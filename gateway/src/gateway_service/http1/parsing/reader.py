@@ -168,7 +168,7 @@ class MessageReader(ABC, Generic[HeadT]):
         if len(buffer) <= _USUAL_HEAD and buffer.endswith(HEAD_END):
             # As a rule that is one head: no empty line stands in it.
             lines = buffer[: -len(HEAD_END)].split(CRLF)
-            if b"" not in lines:
+            if all(lines):
                 check_sizes(lines, len(buffer), self.limits)
                 head = self._read(lines)
                 self.buffer, self._scanned = b"", 0
