@@ -143,10 +143,11 @@ class LineWriter:
                 self._write_all(self._descriptor, b"\n")
             for piece in _pieces(lines, self._descriptor):
                 self._write_all(self._descriptor, piece)
-                written += piece.count(b"\n")
+                written += len(piece)
         finally:
-            with self._changed:
-                self.dropped += lines.count(b"\n") - written
+            if written < len(lines):
+                with self._changed:
+                    self.dropped += lines.count(b"\n", written)
         self._is_failing = False
         lost, self._reported = self.dropped - self._reported, self.dropped
         if lost:
