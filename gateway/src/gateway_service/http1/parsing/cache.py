@@ -1,4 +1,4 @@
-"""A cache of findings about frequent bytes."""
+"""Caches of findings about frequent bytes."""
 
 from typing import Final, TypeVar
 
@@ -9,12 +9,12 @@ _LIMIT: Final = 1_024
 """Enough for what is usual; a flood of anything else costs no memory."""
 
 
-class Cache(dict[K, V]):
-    """A dictionary that is cleared when it is full. Nothing secret belongs in it."""
+def store(cache: dict[K, V], key: K, finding: V) -> V:
+    """Store and return a finding. Nothing secret belongs in a cache.
 
-    def store(self, key: K, finding: V) -> V:
-        """Store and return a finding."""
-        if len(self) >= _LIMIT:
-            self.clear()
-        self[key] = finding
-        return finding
+    One that is full is cleared.
+    """
+    if len(cache) >= _LIMIT:
+        cache.clear()
+    cache[key] = finding
+    return finding

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from gateway_service.http1.parsing.cache import Cache
+from gateway_service.http1.parsing.cache import store
 from gateway_service.http1.parsing.grammar import CHUNKED, check_line, field_name
 
 Values = dict[bytes, list[bytes]]
@@ -108,18 +108,18 @@ class FieldPolicy:
         self._read = read
         self._passed_too = passed_too
         self._is_dropped = is_dropped
-        self._names: Cache[bytes, _Rule] = Cache()
+        self._names: dict[bytes, _Rule] = {}
         """By name as it was sent, with the colon that a line must have."""
-        self._lines: Cache[bytes, bool | Field] = Cache()
+        self._lines: dict[bytes, bool | Field] = {}
         """By whole line: what it says if it is read, else whether it passes."""
 
     def sort(self, lines: Iterable[bytes]) -> tuple[list[bytes], Values]:
         """Return the lines that pass as they are, and what is read."""
         passed: list[bytes] = []
         values: Values = {}
-        cached = self._lines.get
+        cached = self._lines
         for line in lines:
-            found = cached(line)
+            found = cached.get(line)
             if found is None:
                 found = self._parse(line)
             if found is True:
@@ -144,7 +144,7 @@ class FieldPolicy:
         name, passes, is_cached = self._names.get(line[:end]) or self._rule_for(line)
         found = (name, line[end:].strip(b" \t"), passes) if name else passes
         if is_cached and len(line) <= _LONGEST_CACHED:
-            self._lines.store(line, found)
+            store(self._lines, line, found)
         return found
 
     def _rule_for(self, line: bytes) -> _Rule:
@@ -156,7 +156,7 @@ class FieldPolicy:
             is_cached=lower in _CACHED or lower.startswith(_CACHED_PREFIXES),
         )
         if len(name) <= _LONGEST_CACHED:
-            self._names.store(name + b":", rule)
+            store(self._names, name + b":", rule)
         return rule
 
     def _passes(self, name: bytes) -> bool:

@@ -9,7 +9,7 @@ import re
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from gateway_service.http1.parsing.cache import Cache
+from gateway_service.http1.parsing.cache import store
 from gateway_service.http1.parsing.limits import HeadLimits
 
 CRLF: Final = b"\r\n"
@@ -87,7 +87,7 @@ class StatusLine(NamedTuple):
     is_http_10: bool
 
 
-_status_lines: Final[Cache[bytes, StatusLine]] = Cache()
+_status_lines: Final[dict[bytes, StatusLine]] = {}
 
 
 def parse_request_line(line: bytes) -> RequestLine:
@@ -135,7 +135,7 @@ def parse_status_line(line: bytes) -> StatusLine:
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise MalformedError("The status line is malformed.")
-    return _status_lines.store(line, StatusLine(int(match[2]), match[1] == b"0"))
+    return store(_status_lines, line, StatusLine(int(match[2]), match[1] == b"0"))
 
 
 def check_line(line: bytes) -> None:

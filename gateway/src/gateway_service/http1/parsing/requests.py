@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from gateway_service.http1.parsing.cache import Cache
+from gateway_service.http1.parsing.cache import store
 from gateway_service.http1.parsing.fields import (
     WEBSOCKET,
     FieldPolicy,
@@ -20,7 +20,7 @@ from gateway_service.http1.parsing.grammar import (
 from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.parsing.targets import parse_target
 
-_good_hosts: Final[Cache[bytes, bool]] = Cache()
+_good_hosts: Final[dict[bytes, bool]] = {}
 """Hosts found well-formed."""
 
 _LONGEST_CACHED: Final = 256
@@ -38,7 +38,7 @@ class _Start(NamedTuple):
     is_http_10: bool
 
 
-_starts: Final[Cache[bytes, _Start]] = Cache()
+_starts: Final[dict[bytes, _Start]] = {}
 
 
 @dataclass
@@ -128,7 +128,7 @@ def _read_start(line: bytes, limits: HeadLimits) -> _Start:
     path, target, authority = parse_target(method, target, limits.start_line)
     start = _Start(method.decode("ascii"), path, target, authority, is_http_10)
     if b"?" not in target and len(line) <= _LONGEST_CACHED:
-        _starts.store(line, start)
+        store(_starts, line, start)
     return start
 
 
@@ -151,7 +151,7 @@ def _host(values: Values, *, is_http_10: bool) -> bytes:
         if not HOST.fullmatch(host):
             raise MalformedError("The Host field is malformed.")
         if len(host) <= _LONGEST_CACHED:
-            _good_hosts.store(host, True)  # noqa: FBT003 - it was found well-formed
+            store(_good_hosts, host, True)  # noqa: FBT003 - it was found well-formed
     return host
 
 
