@@ -29,12 +29,9 @@ INTERVAL: Final = 0.25
 _PATH_LIMIT: Final = 1_024
 """Bytes of a path that are logged."""
 
-_LINE: Final = (
-    '{"time": "%s.%03dZ", "level": "INFO", "name": "gateway_service.access_log", '
-    '"event": "request", "request_id": "%s", "trace_id": "%s", "service": "gateway", '
-    '"client": "%s", "peer": "%s", "method": "%s", "path": "%s", "status": %d, '
-    '"bytes": %d, "seconds": %.6f, "upstream_seconds": %.6f, %s\n'
-)
+_TIMES: Final = '"seconds": %.6f, "upstream_seconds": %.6f'
+_FRACTIONS: Final = [f".{each:03d}Z" for each in range(1000)]
+"""Apart from the rest of a line, which needs no formats, so it is quicker made."""
 
 _STANDARD_OUTPUT: Final = "-"
 _STDOUT: Final = 1
@@ -147,20 +144,18 @@ def access_line(
     """Return the line of an exchange that took so long and ended just now."""
     request = exchange.request
     second = int(ended_at)
-    return _LINE % (
-        _utc(second),
-        (ended_at - second) * 1000,
-        exchange.request_id,
-        exchange.trace_id,
-        client,
-        exchange.client.address,
-        request.method,
-        request.path[:_PATH_LIMIT],
-        exchange.status or CLIENT_GONE,
-        exchange.bytes_sent,
-        seconds,
-        exchange.upstream_seconds,
-        _places(exchange.route, exchange.upstream, exchange.replica),
+    fraction = _FRACTIONS[int((ended_at - second) * 1000)]
+    times = _TIMES % (seconds, exchange.upstream_seconds)
+    places = _places(exchange.route, exchange.upstream, exchange.replica)
+    return (
+        f'{{"time": "{_utc(second)}{fraction}", "level": "INFO", '
+        '"name": "gateway_service.access_log", "event": "request", '
+        f'"request_id": "{exchange.request_id}", "trace_id": "{exchange.trace_id}", '
+        f'"service": "gateway", "client": "{client}", '
+        f'"peer": "{exchange.client.address}", "method": "{request.method}", '
+        f'"path": "{request.path[:_PATH_LIMIT]}", '
+        f'"status": {exchange.status or CLIENT_GONE}, "bytes": {exchange.bytes_sent}, '
+        f"{times}, {places}\n"
     )
 
 
