@@ -1,6 +1,5 @@
 """A client's request as it is understood."""
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -41,24 +40,36 @@ class _Start(NamedTuple):
 _starts: Final[dict[bytes, _Start]] = {}
 
 
-@dataclass
 class Request:
     """One request: what is routed by, what is passed on, and how its body is framed."""
 
-    method: str
-    path: str
-    """Without the query, in its one spelling; `*` if the server is meant."""
-    target: bytes
-    """Path and query."""
-    host: bytes
-    """Empty if an HTTP/1.0 client sent none."""
-    is_http_10: bool
-    lines: list[bytes]
-    values: Values
-    length: int
-    """Of the body: bytes, or `CHUNKED`."""
-    closes: bool
-    """Whether the client sends no further request on its connection."""
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        target: bytes,
+        lines: list[bytes],
+        values: Values,
+        *,
+        host: bytes,
+        length: int,
+        is_http_10: bool,
+        closes: bool,
+    ) -> None:
+        self.method = method
+        self.path = path
+        """Without the query, in its one spelling; `*` if the server is meant."""
+        self.target = target
+        """Path and query."""
+        self.lines = lines
+        self.values = values
+        self.host = host
+        """Empty if an HTTP/1.0 client sent none."""
+        self.length = length
+        """Of the body: bytes, or `CHUNKED`."""
+        self.is_http_10 = is_http_10
+        self.closes = closes
+        """Whether the client sends no further request on its connection."""
 
     @property
     def origin(self) -> bytes | None:
@@ -98,26 +109,27 @@ def read_request(head: list[bytes], limits: HeadLimits, fields: FieldPolicy) -> 
     head_lines = iter(head)
     line = next(head_lines)
     start = _starts.get(line) or _read_start(line, limits)
+    method, path, target, authority, is_http_10 = start
     lines, values = fields.sort(head_lines)
-    host = _host(values, is_http_10=start.is_http_10)
+    host = _host(values, is_http_10=is_http_10)
     if b"expect" in values:
         _check_expectation(values[b"expect"])
     length = 0
     if b"content-length" in values or b"transfer-encoding" in values:
         lengths = values.get(b"content-length", [])
         codings = values.get(b"transfer-encoding", [])
-        length = request_body_length(lengths, codings, is_http_10=start.is_http_10)
+        length = request_body_length(lengths, codings, is_http_10=is_http_10)
+    closes = b"connection" in values and b"close" in connection_options(values)
     return Request(
-        start.method,
-        start.path,
-        start.target,
-        host if start.authority is None else start.authority,
-        start.is_http_10,
+        method,
+        path,
+        target,
         lines,
         values,
-        length,
-        start.is_http_10
-        or (b"connection" in values and b"close" in connection_options(values)),
+        host=host if authority is None else authority,
+        length=length,
+        is_http_10=is_http_10,
+        closes=closes or is_http_10,
     )
 
 
@@ -159,11 +171,11 @@ UNREADABLE: Final = Request(
     method="-",
     path="-",
     target=b"",
-    host=b"",
-    is_http_10=False,
     lines=[],
     values={},
+    host=b"",
     length=0,
+    is_http_10=False,
     closes=True,
 )
 """Stands for a request that could not be understood."""

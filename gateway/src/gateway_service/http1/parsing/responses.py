@@ -1,7 +1,6 @@
 """An upstream's response as it is understood."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from gateway_service.http1.parsing.fields import (
@@ -25,21 +24,30 @@ _CONTINUE: Final = 100
 _NO_CONTENT: Final = 204
 
 
-@dataclass
 class ResponseHead:
     """The head of a response: what is passed on, and how its body is framed."""
 
-    status: int
-    lines: list[bytes]
-    """The fields that are passed on."""
-    values: Values
-    """Those that are read."""
-    length: int
-    """Of the body: bytes, `CHUNKED` or `UNTIL_CLOSE`."""
-    framing: bytes | None
-    """The line that states a body's length where there is no body (HEAD, 204, 304)."""
-    closes: bool
-    """Whether the upstream sends no further response on its connection."""
+    def __init__(
+        self,
+        status: int,
+        lines: list[bytes],
+        values: Values,
+        length: int,
+        framing: bytes | None,
+        *,
+        closes: bool,
+    ) -> None:
+        self.status = status
+        self.lines = lines
+        """The fields that are passed on."""
+        self.values = values
+        """Those that are read."""
+        self.length = length
+        """Of the body: bytes, `CHUNKED` or `UNTIL_CLOSE`."""
+        self.framing = framing
+        """What states a body's length where there is no body (HEAD, 204, 304)."""
+        self.closes = closes
+        """Whether the upstream sends no further response on its connection."""
 
 
 def read_response(
@@ -75,7 +83,7 @@ def read_response(
         or length == UNTIL_CLOSE
         or (b"connection" in values and b"close" in connection_options(values))
     )
-    return ResponseHead(start.status, lines, values, length, framing, closes)
+    return ResponseHead(start.status, lines, values, length, framing, closes=closes)
 
 
 def _switch(

@@ -1,6 +1,5 @@
 """Requests to upstreams, and their results."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from gateway_service.config.model import Timeouts
@@ -30,13 +29,13 @@ class UpstreamError(Exception):
         """Whether nothing was written: there was no connection, or it had ended."""
 
 
-@dataclass
 class UpstreamResponse:
     """The head of a response, and its body as far as it has been received."""
 
-    head: ResponseHead
-    body: bytes | Stream
-    """The whole body if it arrived with the head, else a stream of it."""
+    def __init__(self, head: ResponseHead, body: bytes | Stream) -> None:
+        self.head = head
+        self.body = body
+        """The whole body if it arrived with the head, else a stream of it."""
 
 
 Result = UpstreamResponse | UpstreamError
@@ -58,22 +57,34 @@ class ResponseHandler(Protocol):
         """
 
 
-@dataclass
 class UpstreamRequest:
     """A request as it is sent to a replica, or to several in turn."""
 
-    data: bytes
-    """The head, and the body as far as it has been received."""
-    method: str
-    timeouts: Timeouts
-    total_at: float
-    """When all must be over, on the loop's clock."""
-    hedge_after: float
-    """Seconds without a head after which the handler learns that this is slow."""
-    is_timed: bool
-    """Whether the time to its response is the upstream's: nothing waits by design."""
-    may_be_hedged: bool
-    """Whether another replica may be asked while one takes its time."""
-    is_upgrade: bool
-    is_whole: bool
-    """Whether `data` is all there is to send."""
+    def __init__(
+        self,
+        data: bytes,
+        method: str,
+        timeouts: Timeouts,
+        total_at: float,
+        hedge_after: float,
+        *,
+        is_timed: bool,
+        may_be_hedged: bool,
+        is_upgrade: bool,
+        is_whole: bool,
+    ) -> None:
+        self.data = data
+        """The head, and the body as far as it has been received."""
+        self.method = method
+        self.timeouts = timeouts
+        self.total_at = total_at
+        """When all must be over, on the loop's clock."""
+        self.hedge_after = hedge_after
+        """Seconds without a head after which the handler learns that this is slow."""
+        self.is_timed = is_timed
+        """Whether nothing waits by design: the time it takes is the upstream's."""
+        self.may_be_hedged = may_be_hedged
+        """Whether another replica may be asked while one takes its time."""
+        self.is_upgrade = is_upgrade
+        self.is_whole = is_whole
+        """Whether `data` is all there is to send."""
