@@ -17,11 +17,6 @@ from service_kit.observability.trace_context import SPAN_ID_LENGTH
 from service_kit.problems import ProblemError
 from service_kit.requests.client_addresses import Origin, TrustedProxies
 
-_REQUEST: Final = (
-    b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-Host: %b\r\nVia: %b\r\n"
-    b"%bX-Request-Start: %d\r\n%b\r\n"
-)
-
 _ALWAYS_FRAMED: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods whose requests say that they have no body (RFC 9110, 8.6)."""
 
@@ -55,7 +50,10 @@ def request_head(
     via = (b"1.0 " if request.is_http_10 else b"1.1 ") + headers.pseudonym
     if b"via" in values:
         via = _after_others(values[b"via"], via, headers.pseudonym)
-    return _REQUEST % (
+    return (
+        b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%bX-Forwarded-Host: %b\r\nVia: %b\r\n"
+        b"%bX-Request-Start: %d\r\n%b\r\n"
+    ) % (
         request.method.encode("ascii"),
         request.target,
         request.host or upstream.encode("ascii"),
