@@ -37,13 +37,8 @@ class GatewayMetrics(Collector):
     def record(self, exchange: Exchange, seconds: float) -> None:
         """Count an exchange that is over."""
         route = exchange.route or "none"
-        self._requests.count(
-            method_label(exchange),
-            route,
-            exchange.status or CLIENT_GONE,
-            seconds,
-            exchange.upstream or "none",
-        )
+        status, upstream = exchange.status or CLIENT_GONE, exchange.upstream or "none"
+        self._requests.count((method_label(exchange), route, status, upstream), seconds)
         if exchange.problem is not None:
             self._requests.count_problem(route, exchange.problem.code)
 

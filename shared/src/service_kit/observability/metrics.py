@@ -34,6 +34,9 @@ _BOUNDS: Final = (
 _ROUTE: Final = 1
 """Which label is the route."""
 
+Labels = tuple[str | int, ...]
+"""Method, route, status, and those that a service adds."""
+
 Family = TypeVar("Family", CounterMetricFamily, GaugeMetricFamily)
 
 
@@ -73,15 +76,12 @@ class RequestMetrics(Collector):
     def __init__(self, service: str, *more_labels: str) -> None:
         self._service = service
         self._labels = ("method", "route", "status", *more_labels)
-        self._series: defaultdict[tuple[str | int, ...], _Series]
-        self._series = defaultdict(_Series)
+        self._series: defaultdict[Labels, _Series] = defaultdict(_Series)
         self._problems: Counter[tuple[str, str]] = Counter()
 
-    def count(
-        self, method: str, route: str, status: int, seconds: float, *more: str
-    ) -> None:
+    def count(self, labels: Labels, seconds: float) -> None:
         """Count one response, ``seconds`` after the head of its request."""
-        series = self._series[method, route, status, *more]
+        series = self._series[labels]
         series.buckets[bisect_left(_BOUNDS, seconds)] += 1
         series.seconds += seconds
 

@@ -90,7 +90,7 @@ def request_middleware(
                 method, route = "other", "none"
             else:
                 method, route = request.method, resource.canonical
-            metrics.count(method, route, status, monotonic() - started_at)
+            metrics.count((method, route, status), monotonic() - started_at)
             if problem is not None:
                 metrics.count_problem(route, problem.code)
         return response
