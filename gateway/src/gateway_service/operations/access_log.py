@@ -26,6 +26,9 @@ from service_kit.observability.logs import FLUSH_SECONDS
 INTERVAL: Final = 0.25
 """Seconds that a line waits at most for others to be written with."""
 
+_TOGETHER: Final = 256
+"""Lines that are written at once: joining thousands would be felt as a pause."""
+
 _PATH_LIMIT: Final = 1_024
 """Bytes of a path that are logged."""
 
@@ -71,7 +74,9 @@ class AccessLog:
         if self._writer is None:
             return
         self._lines.append(self._line(exchange, client, seconds, time.time()))
-        if self._timer is None:
+        if len(self._lines) >= _TOGETHER:
+            self._write_batch()
+        elif self._timer is None:
             self._timer = self._loop.call_later(INTERVAL, self._write_batch)
 
     def reopen(self) -> None:
