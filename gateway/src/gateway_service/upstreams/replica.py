@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
-from gateway_service.upstreams.connections.pool import ConnectionPool
+from gateway_service.upstreams.connections.connection import UpstreamConnection
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.speed import Speed
@@ -26,6 +26,37 @@ class ReplicaHealth(Enum):
     NOT_READY = "not_ready"
     UNREACHABLE = "unreachable"
     """Nothing listens where it was probed before."""
+
+
+class Pool(Protocol):
+    """The connections to one replica."""
+
+    @property
+    def idle(self) -> int:
+        """How many open connections have nothing to do."""
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+
+    def take(self) -> UpstreamConnection | None:
+        """Return an open connection that has nothing to do, if there is one."""
+
+    async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
+        """Open a new connection.
+
+        Raises `UpstreamError`: nothing was sent; `ProblemError`: that is no failure of
+        the replica's.
+        """
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Make a connection idle again, or close it if it cannot be used."""
+
+    def suspect(self) -> None:
+        """Notify all pending requests that the replica seems to be gone."""
+
+    def close(self) -> None:
+        """Close every connection that is idle, and the others once they are."""
 
 
 class Replica:
@@ -56,7 +87,7 @@ class Replica:
     def __init__(
         self,
         endpoint: Endpoint,
-        pool: ConnectionPool,
+        pool: Pool,
         failing: Callable[["Replica", FailureKind], None],
     ) -> None:
         self.endpoint = endpoint

@@ -17,11 +17,10 @@ from gateway_service.config.values import Concurrency
 from gateway_service.http1.client import Client
 from gateway_service.upstreams.balancing import Balancer, usable_of
 from gateway_service.upstreams.concurrency import AdaptiveLimit
-from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.crowds import has_room
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind, ProbeResult
-from gateway_service.upstreams.replica import Replica, ReplicaHealth
+from gateway_service.upstreams.replica import Pool, Replica, ReplicaHealth
 from gateway_service.upstreams.retry_budget import RetryBudget
 from gateway_service.upstreams.speed import SLOW_SHARE, look_at
 
@@ -47,7 +46,7 @@ class Upstream:
     def __init__(
         self,
         config: UpstreamConfig,
-        make_pool: Callable[[Endpoint, UpstreamConfig], ConnectionPool],
+        make_pool: Callable[[Endpoint, UpstreamConfig], Pool],
         *,
         now: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,

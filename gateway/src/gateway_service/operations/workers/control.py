@@ -13,8 +13,8 @@ from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.rate_limits import RateLimits, RowCounter
 from gateway_service.proxy.state import compile_state
-from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.replica import Pool
 from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching.watching import UpstreamWatch, Watch, repeat
 
@@ -46,7 +46,7 @@ class ControlPlane:
         self,
         config: Config,
         read_again: Callable[[], Config],
-        make_pool: Callable[[Endpoint, UpstreamConfig], ConnectionPool],
+        make_pool: Callable[[Endpoint, UpstreamConfig], Pool],
         certificate: Certificate | None = None,
         *,
         watch: Callable[[Upstream], Watch] = UpstreamWatch,
