@@ -219,6 +219,23 @@ async def test_forms_are_accepted(identity: IdentityClient) -> None:
     assert (signed_up.status, signed_in.status) == (200, 200)
 
 
+@pytest.mark.parametrize("name", ["roles", "roles[]", "roles[0]"])
+@pytest.mark.parametrize(
+    ("role", "status"), [("user", 200), ("", 200), ("admin", 403), ("root", 400)]
+)
+async def test_forms_name_roles_as_clients_write_lists(
+    identity: IdentityClient, name: str, role: str, status: int
+) -> None:
+    signed_up = await identity.send(
+        "POST", "/api/auth/signup", data={**GOOD, name: role}
+    )
+
+    assert signed_up.status == status
+    if status == 200:
+        signed_in = await identity.sign_in("alice", PASSWORD)
+        assert signed_in.json["roles"] == ["ROLE_USER"]
+
+
 async def test_a_form_that_repeats_a_field_is_refused(identity: IdentityClient) -> None:
     answer = await identity.send(
         "POST",

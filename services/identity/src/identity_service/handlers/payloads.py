@@ -1,6 +1,8 @@
 """The bodies of requests."""
 
-from typing import TypeVar
+import re
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +26,10 @@ from service_kit.problems import ProblemError
 from service_kit.requests.bodies import FORM, read_members
 
 P = TypeVar("P", bound=BaseModel)
+
+_ROLES_OF_FORM: Final = re.compile(r"roles(?:\[[0-9]*\])?", re.ASCII)
+"""A list in a form: the name repeated, or `roles[]`, or `roles[0]`, as clients and the
+tutorial's server write and read it."""
 
 
 class Payload(BaseModel):
@@ -150,9 +156,18 @@ async def read_payload(
     ``form`` allows a form in place of JSON.
     """
     members = await read_members(request, form=form)
-    if request.content_type == FORM and isinstance(members.get("roles"), str):
-        members["roles"] = [members["roles"]]
+    if form and request.content_type == FORM:
+        members["roles"] = _roles_of_form(members)
     try:
         return model.model_validate(members)
     except ValidationError as error:
         raise ProblemError(invalid_members(error)) from None
+
+
+def _roles_of_form(members: Mapping[str, object]) -> list[object]:
+    """Return the roles that a form names; an empty field names none."""
+    roles: list[object] = []
+    for name, value in members.items():
+        if _ROLES_OF_FORM.fullmatch(name):
+            roles.extend(value if isinstance(value, list) else [value])
+    return [role for role in roles if role]
