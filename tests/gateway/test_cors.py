@@ -1,5 +1,7 @@
 """C1 to C5: the lines that browsers read. The wire is tested with the proxy."""
 
+from typing import Final
+
 import pytest
 
 from gateway_service.config.clients import CorsConfig
@@ -7,6 +9,8 @@ from gateway_service.config.model import Config
 from gateway_service.config.values import CorsAccess
 from gateway_service.proxy.cors import Cors, is_preflight
 from gateway_service.proxy.routing import Routes
+from identity_service.handlers.requests.preferences import PREFERENCE_APPLIED
+from identity_service.routes import OPERATIONS as IDENTITY
 
 ORIGIN = b"https://app.test"
 VARY = ("Vary", "Origin")
@@ -110,7 +114,8 @@ def test_c3_preflight_lists_what_is_offered_and_echoes_nothing() -> None:
         "Vary": "Origin",
         "Access-Control-Allow-Methods": "GET, POST",
         "Access-Control-Allow-Headers": (
-            "content-type, authorization, x-access-token, x-request-id, prefer"
+            "content-type, authorization, x-access-token, x-request-id, prefer,"
+            " if-none-match"
         ),
         "Access-Control-Max-Age": "600",
     }
@@ -155,10 +160,29 @@ def test_c4_public_resource_is_for_all_and_never_with_credentials(
         assert b"Credentials" not in lines
 
 
-def test_c5_answers_expose_what_front_ends_must_read() -> None:
-    exposed = dict(parsed(cors().for_request(ORIGIN)))["Access-Control-Expose-Headers"]
+SAFELISTED: Final = {"cache-control", "content-language", "content-type"}
+"""What pages may read anyway (Fetch, 2.2.2), of what our responses have."""
 
-    assert exposed == "WWW-Authenticate, Retry-After, X-Request-Id"
+
+@pytest.mark.parametrize("access", CorsAccess)
+def test_c5_answers_expose_what_front_ends_must_read(access: CorsAccess) -> None:
+    lines = dict(parsed(cors(access=access).for_request(ORIGIN)))
+    exposed = set(lines["Access-Control-Expose-Headers"].lower().split(", "))
+    replies = [reply for operation in IDENTITY for reply in operation.replies]
+    documented = {name.lower() for reply in replies for name in reply.headers}
+
+    assert documented - SAFELISTED <= exposed
+    assert {"retry-after", "www-authenticate", "x-request-id"} <= exposed
+    assert PREFERENCE_APPLIED.lower() in exposed
+
+
+@pytest.mark.parametrize("access", CorsAccess)
+def test_c5_pages_may_ask_whether_a_list_has_changed(access: CorsAccess) -> None:
+    lines = dict(parsed(cors(access=access).for_preflight(ORIGIN)))
+
+    assert {"if-none-match", "prefer"} <= set(
+        lines["Access-Control-Allow-Headers"].split(", ")
+    )
 
 
 def test_c5_answers_to_unknown_paths_have_the_policy_of_all() -> None:

@@ -51,6 +51,8 @@ async def test_who_is_not_invited_gets_a_temporary_password(
     answer = await create(identity, admin, roles=None)
 
     assert (answer.status, answer.json["roles"]) == (201, ["ROLE_USER"])
+    made = await identity.call("GET", answer.headers["Location"], admin)
+    assert made.json["username"] == "zoe"
     signed_in = await identity.sign_in("zoe", answer.json["temporaryPassword"])
     assert signed_in.json["passwordChangeRequired"] is True
 

@@ -106,12 +106,20 @@ class CorsConfig:
             "x-access-token",
             "x-request-id",
             "prefer",
+            "if-none-match",
         ),
     )
     exposed_headers: tuple[str, ...] = value(
         rules.each(values.header_name),
         "headers that pages may read",
-        default=("WWW-Authenticate", "Retry-After", "X-Request-Id"),
+        default=(
+            "WWW-Authenticate",
+            "Retry-After",
+            "X-Request-Id",
+            "ETag",
+            "Location",
+            "Preference-Applied",
+        ),
     )
     max_age: int = value(
         whole(0, _DAY),

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.usernames import Username
@@ -62,7 +62,7 @@ async def list_users(context: RequestContext, _: Caller) -> web.Response:
     access=ADMINS,
     fresh=True,
     body=NewUserPayload,
-    returns=Reply(CreatedUserBody, HTTPStatus.CREATED),
+    returns=Reply(CreatedUserBody, HTTPStatus.CREATED, headers=(hdrs.LOCATION,)),
     problems=(
         accounts.USERNAME_TAKEN,
         accounts.EMAIL_TAKEN,
@@ -82,7 +82,9 @@ async def create_user(context: RequestContext, admin: Caller) -> web.Response:
     else:
         user, members["temporary_password"] = await invitations.create(wanted, admin)
     body = CreatedUserBody(**UserBody.of(user).model_dump(), **members)
-    return json_response(body, HTTPStatus.CREATED)
+    response = json_response(body, HTTPStatus.CREATED)
+    response.headers[hdrs.LOCATION] = f"/api/users/{user.id}"
+    return response
 
 
 @operation(
