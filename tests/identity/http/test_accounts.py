@@ -1,5 +1,7 @@
 import asyncio
-from typing import Any
+import json
+import time
+from typing import Any, Final
 from urllib.parse import quote
 
 import jwt
@@ -201,6 +203,40 @@ async def test_p11_a_password_is_not_changed(
     assert answer.status == 400
     assert [each["field"] for each in answer.json["errors"]] == [field]
     assert (await identity.sign_in("alice")).status == 200
+
+
+QUADRATIC: Final = "\u0301\u0316" * 24_000
+"""To sort combining marks takes six seconds at this length."""
+
+
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        ("signup", {"username": "bob", "email": "b@x.test", "password": QUADRATIC}),
+        ("signup", {"username": QUADRATIC, "email": "b@x.test", "password": PASSWORD}),
+        ("signup", {"username": "bob", "email": QUADRATIC, "password": PASSWORD}),
+        ("signin", {"username": "alice", "password": QUADRATIC}),
+        ("signin", {"username": QUADRATIC, "password": PASSWORD}),
+        ("password-reset", {"email": QUADRATIC}),
+        ("fresh", {"password": QUADRATIC}),
+        ("password", {"currentPassword": PASSWORD, "newPassword": QUADRATIC}),
+        ("password", {"currentPassword": QUADRATIC, "newPassword": PASSWORD}),
+    ],
+)
+async def test_p9_no_text_holds_up_others(
+    identity: IdentityClient, path: str, members: dict[str, str]
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    of_users = path in {"fresh", "password"}
+    folder = "/api/users/me" if of_users else "/api/auth"
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    body = json.dumps(members, ensure_ascii=False).encode()
+
+    begun_at = time.thread_time()
+    answer = await identity.send("POST", f"{folder}/{path}", data=body, headers=headers)
+
+    assert answer.status in {400, 401, 404}
+    assert time.thread_time() - begun_at < 1
 
 
 async def test_p13_a_temporary_password_opens_nothing_until_it_is_changed(

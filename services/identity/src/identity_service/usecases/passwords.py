@@ -122,14 +122,14 @@ class Passwords:
         if user is None:
             raise UserNotFoundError
         await self._confirm(user, present, caller)
+        await self._new_passwords.check(
+            new, Username(user.username, user.username_key), address_of(user)
+        )
         if normalise(new) == normalise(present):  # a temporary one has to go
             raise WeakPasswordError(
                 "password_same",
                 "This is your current password. Please choose another one.",
             )
-        await self._new_passwords.check(
-            new, Username(user.username, user.username_key), address_of(user)
-        )
         if self._letters.are_sent:
             await self._throttle.reserve_mail_to(
                 MailKind.PASSWORD_CHANGED, user.email_key, caller.device.address

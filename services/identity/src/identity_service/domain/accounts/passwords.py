@@ -40,7 +40,8 @@ def normalise(password: str) -> str:
     """Return the password as it is counted and hashed: NFC, and nothing else.
 
     The same characters typed on two devices are one password; case, width and spaces
-    count (NIST SP 800-63B-4 section 3.1.1.2).
+    count (NIST SP 800-63B-4 section 3.1.1.2). Takes quadratic time where combining
+    marks follow each other: bound the length first.
     """
     return unicodedata.normalize("NFC", password)
 
