@@ -132,6 +132,24 @@ async def test_p7_known_and_unknown_addresses_are_alike(
     )
 
 
+async def test_p7_an_export_does_not_say_whether_an_address_is_anybodys(
+    database_url: str, unused_tcp_port: int
+) -> None:
+    nowhere = f"smtp-plain://127.0.0.1:{unused_tcp_port}"
+    settings = identity_settings(database_url, IDENTITY_MAIL_URL=nowhere)
+    async with running_identity(settings) as identity:
+        await identity.sign_up("grace")
+        token = (await identity.signed_in("alice"))["accessToken"]
+        waiting = []
+        for email in (GUARDED, UNKNOWN):
+            body = {"email": email}
+            await identity.call("POST", "/api/users/me/email", token, json=body)
+            export = await identity.call("GET", "/api/users/me/export", token)
+            waiting.append(export.json["mails"])
+
+    assert waiting == [[], []]
+
+
 def test_p7_every_path_that_takes_a_name_an_address_or_a_code_is_looked_at() -> None:
     taking = {
         operation.path

@@ -7,7 +7,7 @@ from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent, AuditQuery, AuditRecord
 from identity_service.domain.errors import UserNotFoundError
 from identity_service.domain.factors import Factors, Passkey
-from identity_service.domain.mail import StoredLetter
+from identity_service.domain.mail import MailKind, StoredLetter
 from identity_service.domain.one_time_tokens import StoredToken
 from identity_service.domain.sessions.sessions import Caller, Session
 from identity_service.storage.database import Database
@@ -58,11 +58,12 @@ class PersonalDataExports:
             user = await unit.users.get(user_id)
             if user is None:
                 raise UserNotFoundError
+            letters = await unit.outbox.of_user(user_id)
             return PersonalData(
                 user=user,
                 sessions=await unit.sessions.all_of(user_id),
                 tokens=await unit.one_time_tokens.of_user(user_id),
-                letters=await unit.outbox.of_user(user_id),
+                letters=list(filter(_is_to_own_address, letters)),
                 factors=await unit.factors.of(user_id),
                 passkeys=await unit.passkeys.of(user_id),
                 events=events,
@@ -82,6 +83,14 @@ class PersonalDataExports:
                 break
             before_id = page[-1].id
         return events
+
+
+def _is_to_own_address(letter: StoredLetter) -> bool:
+    """Return whether a letter is to the user, not to an address they want to have.
+
+    One is posted there if nobody has the address, which they must not learn.
+    """
+    return letter.kind != MailKind.EMAIL_CHANGE
 
 
 def _of_user(user_id: int, event: AuditRecord) -> AuditRecord:
