@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from tests.support.authenticators import Authenticator
 from tests.support.database import connected
 from tests.support.factors import challenge_of, enrolled, registered, second_step
@@ -24,6 +24,7 @@ from identity_service.domain.errors import SecretsUnopenedError, UserNotFoundErr
 from identity_service.storage.tables import (
     passkeys,
     recovery_codes,
+    signing_keys,
     spent_challenges,
     totp_secrets,
 )
@@ -98,6 +99,29 @@ async def test_secrets_are_sealed_again_before_their_key_goes(
         challenge = await challenge_of(identity, "alice")
         code = user.next_code(clock)
         assert (await second_step(identity, challenge, code=code)).status == 200
+
+
+async def test_a_signing_key_that_does_not_open_keeps_no_secret_from_it(
+    database_url: str, clock: MovableClock
+) -> None:
+    old, new = KEYS[KEY_NAME], random_key()
+    async with running_identity(identity_settings(database_url), clock=clock) as first:
+        await enrolled(first, clock)
+    async with connected(database_url) as engine, engine.begin() as connection:
+        values = {"sealed_private_key": b"of a key that is lost"}
+        await connection.execute(update(signing_keys).values(values))
+    said: list[str] = []
+
+    both = identity_settings(database_url, **{KEY_NAME: f"{new},{old}"})
+    assert await commands.reseal_signing_keys(both, Namespace(), said.append) == 1
+
+    assert said[0].startswith("signing key ")
+    alone = identity_settings(database_url, **{KEY_NAME: new})
+    composed = Services(alone, CollectorRegistry(), clock=clock)
+    try:
+        assert await composed.factors.upkeep.reseal() == 0
+    finally:
+        await composed.close()
 
 
 async def test_secret_whose_key_is_gone_is_reported_to_the_operator(

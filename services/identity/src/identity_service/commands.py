@@ -20,6 +20,7 @@ from identity_service.domain.errors import (
     KeysUnopenedError,
     KeyTooNewError,
     RoleExistsError,
+    SecretsUnopenedError,
 )
 from identity_service.plans import plan, read_wanted
 from identity_service.security.password_hashing import is_readable_hash
@@ -220,12 +221,19 @@ async def rotate_signing_key(
 
 async def reseal_signing_keys(settings: Settings, _: Namespace, write: Write) -> int:
     """Seal keys, apps' secrets and unsent mail under the first key-encryption key."""
+    resealed, faults = 0, list[str]()
     async with composed_services(settings) as services:
-        resealed = await services.tokens.key_rotation.reseal()
-        resealed += await services.factors.upkeep.reseal()
+        for sealed in (services.tokens.key_rotation, services.factors.upkeep):
+            try:
+                resealed += await sealed.reseal()
+            except (KeysUnopenedError, SecretsUnopenedError) as error:
+                faults.append(str(error))
         letters, unopened = await services.outbox.reseal()
     if unopened:
-        write(f"sealed anew: {resealed + letters}; {unopened} letters do not open")
+        faults.append(f"{unopened} letters do not open")
+    if faults:
+        for text in (*faults, "all others are sealed under the first key now"):
+            write(text)
         return 1
     write(f"sealed anew: {resealed + letters}; all are sealed under the first key now")
     return 0
