@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 from tests.support.identity import (
     PASSWORD,
     give_signing_keys,
@@ -22,10 +22,12 @@ from identity_service.diagnosis.doctor import diagnose
 from identity_service.diagnosis.issuer import examine_issuer
 from identity_service.diagnosis.keys import examine_keys
 from identity_service.diagnosis.secrets import examine_secrets
+from identity_service.domain.mail import MailKind, StoredLetter
 from identity_service.domain.sessions.sessions import Device
+from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.settings import Settings
 from identity_service.storage.engines import create_engine
-from identity_service.storage.tables import users
+from identity_service.storage.tables import recovery_codes, users
 from identity_service.usecases.sign_up import SignUp
 from service_kit.running.doctor import Finding, Severity
 
@@ -96,6 +98,64 @@ async def test_a_pepper_that_is_gone_or_still_needed_is_reported(
     assert needed[1].startswith("note  password peppers: 1 users' hashes still need")
     assert gone[1].startswith("fault password peppers: 1 users have a hash that no")
     assert well[0] == "ok    signing keys: 2 published, one signs"
+
+
+async def test_recovery_codes_need_their_pepper_as_passwords_do(
+    database_url: str,
+) -> None:
+    first, second = random_key(), random_key()
+    settings = identity_settings(database_url, IDENTITY_PASSWORD_PEPPERS=first)
+    rotated, lost = (
+        identity_settings(database_url, IDENTITY_PASSWORD_PEPPERS=peppers)
+        for peppers in (f"{second},{first}", second)
+    )
+    codes = RecoveryCodes(settings.password_peppers)
+    async with composed(settings) as services:
+        alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
+        await services.sign_ups.sign_up(alice, HERE)
+        async with services.engine.begin() as connection:
+            [user_id] = (await connection.scalars(select(users.c.id))).all()
+            await connection.execute(update(users).values(password_hash="x"))
+            for stored in codes.hashes(user_id, codes.make()[0]):
+                row = {"user_id": user_id, "code_hash": stored}
+                await connection.execute(insert(recovery_codes).values(row))
+        well = await lines(examine_keys(settings, services))
+        needed = await lines(examine_keys(rotated, services))
+        gone = await lines(examine_keys(lost, services))
+
+    assert well[1] == "ok    password peppers: one made all hashes"
+    assert needed[1].startswith("note  password peppers: ")
+    assert gone[1].startswith("fault password peppers: 1 users have a hash that no")
+
+
+async def test_secrets_that_need_a_later_key_or_do_not_open_are_reported(
+    database_url: str,
+) -> None:
+    name, old, new = "IDENTITY_KEY_ENCRYPTION_KEYS", random_key(), random_key()
+    settings = identity_settings(database_url, **{name: old})
+    both, lost = (
+        identity_settings(database_url, **{name: keys})
+        for keys in (f"{new},{old}", new)
+    )
+    async with composed(settings) as services:
+        letter = StoredLetter(
+            id="0" * 32,
+            kind=MailKind.SIGN_UP,
+            user_id=None,
+            sealed=services.sealer.seal(b"Hello", b"here"),
+            created_at=services.clock(),
+            due_at=None,
+            dead_at=services.clock(),
+        )
+        await services.database.write(lambda unit: unit.outbox.add(letter))
+        well = await lines(examine_keys(settings, services))
+        needed = await lines(examine_keys(both, services))
+        gone = await lines(examine_keys(lost, services))
+
+    assert well[2] == "ok    sealed secrets: the first key opens all"
+    assert needed[2].startswith("note  sealed secrets: 1 apps' secrets and letters")
+    assert needed[2].endswith("-> identity-service reseal-signing-keys")
+    assert gone[2].startswith("fault sealed secrets: 1 apps' secrets and letters do")
 
 
 async def test_privileges_and_encryption_of_a_server_are_reported(

@@ -1,7 +1,8 @@
 """Recovery codes: made, and hashed under a pepper.
 
 A code has 80 random bits, so that no slow hash is needed. The pepper makes a stolen
-table useless all the same; peppers live as long as the hashes of passwords do.
+table useless all the same. Stored form: the pepper's id, HMAC-SHA-256 in base64url; in
+rows of older versions the HMAC alone, in hex, which does not say whose it is.
 """
 
 import hmac
@@ -10,7 +11,11 @@ import secrets
 from typing import Final
 
 from identity_service.domain.factors import RECOVERY_CODES
-from identity_service.security.keyrings import Keyring, SecretKey
+from identity_service.security.keyrings import KEY_ID_LENGTH, Keyring, SecretKey
+from service_kit.tokens import base64url
+
+HASH_LENGTH: Final = KEY_ID_LENGTH + 43
+"""Characters of a stored code that says which pepper it needs."""
 
 _LENGTH: Final = 16
 """Characters, of 5 bits each."""
@@ -33,14 +38,14 @@ class RecoveryCodes:
 
     def hash(self, user_id: int, code: str) -> str:
         """Return the form to store of a code that was made here."""
-        return _hash(self._keys.first, user_id, _bare(code))
+        return _forms(self._keys.first, user_id, _bare(code))[0]
 
     def hashes(self, user_id: int, untrusted_code: str) -> list[str]:
         """Return the forms in which a code may be stored; none of what is no code."""
         code = _bare(untrusted_code)
         if not _CODE.fullmatch(code):
             return []
-        return [_hash(key, user_id, code) for key in self._keys]
+        return [form for key in self._keys for form in _forms(key, user_id, code)]
 
 
 def _make_one() -> str:
@@ -52,5 +57,7 @@ def _bare(code: str) -> str:
     return _BLANKS.sub("", code).lower()
 
 
-def _hash(key: SecretKey, user_id: int, code: str) -> str:
-    return hmac.digest(key.secret, f"{user_id}/{code}".encode(), "sha256").hex()
+def _forms(key: SecretKey, user_id: int, code: str) -> tuple[str, str]:
+    """Return the stored form under a pepper, and that of older versions."""
+    mac = hmac.digest(key.secret, f"{user_id}/{code}".encode(), "sha256")
+    return key.id + base64url.encode(mac), mac.hex()
