@@ -236,6 +236,8 @@ STEP_UP = (
     [
         pytest.param({}, 10, 200, None, id="fresh-with-two-factors"),
         pytest.param({}, 700, 401, STEP_UP, id="long-ago"),
+        pytest.param({}, -20, 200, None, id="by-a-clock-that-is-ahead"),
+        pytest.param({}, -700, 401, STEP_UP, id="yet-to-come"),
         pytest.param({"acr": "aal1"}, 10, 401, STEP_UP, id="one-factor"),
         pytest.param({"acr": OMIT}, 10, 401, STEP_UP, id="nobody-says-how-many"),
         pytest.param({"acr": "aal3"}, 10, 401, STEP_UP, id="unknown-assurance"),

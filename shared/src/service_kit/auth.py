@@ -30,6 +30,7 @@ from service_kit.tokens import (
     TokenVerifier,
 )
 from service_kit.tokens.refresher import one_deadline
+from service_kit.tokens.verifier import MAX_CLOCK_SKEW
 
 T = TypeVar("T")
 
@@ -185,14 +186,19 @@ class _Demands:
         """Refuse a caller without the role, then one with too weak authentication."""
         if self.role is not None:
             require_role(claims, self.role)
-        is_fresh = self.fresh is None or (
-            claims.authenticated_at is not None
-            and clock() - claims.authenticated_at <= timedelta(seconds=self.fresh)
-        )
-        if not is_fresh or claims.factors < self.factors:
+        if not self._is_fresh(claims, clock) or claims.factors < self.factors:
             raise InsufficientAuthenticationError(
                 fresh=self.fresh, factors=self.factors
             )
+
+    def _is_fresh(self, claims: AccessClaims, clock: Clock) -> bool:
+        """Return whether the authentication is no older, and not yet to come."""
+        if self.fresh is None:
+            return True
+        if claims.authenticated_at is None:
+            return False
+        age = clock() - claims.authenticated_at
+        return -MAX_CLOCK_SKEW <= age <= timedelta(seconds=self.fresh)
 
 
 def caller(request: web.Request) -> AccessClaims:

@@ -73,6 +73,22 @@ async def test_dangerous_action_needs_a_fresh_check(  # noqa: PLR0917 - a table'
     assert (await identity.call(method, path, admin, json=body)).status == 200
 
 
+async def test_a_proof_that_is_yet_to_come_is_not_fresh(
+    identity: IdentityClient, clock: MovableClock
+) -> None:
+    clock.advance(timedelta(days=1))
+    pair = await identity.signed_in("alice")
+    clock.advance(-timedelta(days=1))
+    token = (await renewed(identity, pair))["accessToken"]
+
+    refused = await identity.call("DELETE", "/api/users/me", token)
+
+    assert (refused.status, refused.json["code"]) == (403, "fresh_check_required")
+    checked = await identity.call("POST", FRESH, token, json={"password": PASSWORD})
+    assert checked.status == 200, checked.text
+    assert (await identity.call("DELETE", "/api/users/me", token)).status == 200
+
+
 async def test_name_is_changed_without_a_fresh_check(
     identity: IdentityClient, clock: MovableClock
 ) -> None:

@@ -54,5 +54,8 @@ class Authentication:
         return type(self)(self.at, self.methods - _HAVING)
 
     def is_fresh(self, now: datetime, lifetime: timedelta) -> bool:
-        """Return whether the last proof still counts for a dangerous action."""
-        return now - self.at <= lifetime
+        """Return whether the last proof still counts for a dangerous action.
+
+        One that is yet to come, because a clock was ahead, counts no longer either.
+        """
+        return abs(now - self.at) <= lifetime
