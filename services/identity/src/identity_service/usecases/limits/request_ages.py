@@ -9,6 +9,11 @@ from typing import Final
 _WINDOW_SECONDS: Final = 30.0
 """How long a gateway's fastest request counts at least; at most it is twice that."""
 
+_SETTLED_SECONDS: Final = 10.0
+_ALIKE_SECONDS: Final = 1.0
+"""Requests that are alike late for so long, within so much of each other, are on time:
+the gateway's clock was set back. After a freeze no two are alike for long."""
+
 _MOST_GATEWAYS: Final = 256
 """Gateways that are tracked; with more, all are measured again."""
 
@@ -44,12 +49,19 @@ class _Fastest:
     """
 
     def __init__(self, now: float) -> None:
-        self._begun_at = now
-        self._before = self._present = math.inf
+        self._begun_at = self._late_since = now
+        self._before = self._present = self._late_by = math.inf
 
     def including(self, delay: float, now: float) -> float:
         """Return the least delay, this one included."""
         if now - self._begun_at >= _WINDOW_SECONDS:
             self._before, self._present, self._begun_at = self._present, delay, now
         self._present = min(self._present, delay)
-        return min(self._before, self._present)
+        least = min(self._before, self._present)
+        is_late = delay - least > _ALIKE_SECONDS
+        if not is_late or abs(delay - self._late_by) > _ALIKE_SECONDS:
+            self._late_since, self._late_by = now, delay
+        elif now - self._late_since >= _SETTLED_SECONDS:
+            self._before, self._present, self._begun_at = math.inf, delay, now
+            return delay
+        return least
