@@ -80,8 +80,15 @@ async def test_a_changed_record_shows_in_the_verdict(
     assert again == before, "nobody has the chain followed twice in half a minute"
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(timedelta(seconds=31), id="later"),
+        pytest.param(-timedelta(hours=1), id="clock that was ahead"),
+    ],
+)
 async def test_a_verdict_is_renewed_and_names_the_first_changed_event(
-    database_url: str,
+    database_url: str, step: timedelta
 ) -> None:
     clock = MovableClock()
     settings = identity_settings(database_url)
@@ -94,7 +101,7 @@ async def test_a_verdict_is_renewed_and_names_the_first_changed_event(
                 .where(audit_events.c.id == 1)
                 .values(address="here")
             )
-        clock.advance(timedelta(seconds=31))
+        clock.advance(step)
         verdict = await as_admin(identity, "/api/audit/chain")
 
     assert (verdict["intact"], verdict["brokenAt"]) == (False, 1)

@@ -17,6 +17,7 @@ from tests.support.operator import Operator
 
 from identity_service.composition import Services
 from identity_service.domain.mail import (
+    LONGEST_RETRY,
     Letter,
     MailKind,
     MailRequest,
@@ -28,7 +29,6 @@ from identity_service.settings import Settings
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.sending import (
     CLAIMED_FOR,
-    LONGEST_RETRY,
     MOST_ATTEMPTS,
     READABLE_AFTER,
     UNREADABLE_RETRY,
@@ -85,6 +85,19 @@ async def test_of_several_senders_one_sends_each_letter(
             f"user{number}@example.test" for number in range(25)
         )
         assert one.sent + other.sent == 25
+        assert await services.outbox.count() == (0, 0)
+
+
+async def test_a_letter_of_a_clock_that_was_ahead_waits_no_longer(
+    settings: Settings, clock: MovableClock, mail_server: MailServer
+) -> None:
+    async with composed(settings, clock) as (services, sender):
+        clock.advance(timedelta(days=1))
+        await post(services)
+        clock.advance(-timedelta(days=1))
+        await send_all(sender)
+
+        assert [mail.to for mail in mail_server.received] == [TO]
         assert await services.outbox.count() == (0, 0)
 
 

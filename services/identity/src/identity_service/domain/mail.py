@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -37,6 +37,10 @@ FACTOR_MAILS: Final = (
     MailKind.FACTORS_RESET,
 )
 """What announces a change of second factors, with a link that undoes it."""
+
+
+LONGEST_RETRY: Final = timedelta(hours=1)
+"""From one attempt at a letter to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

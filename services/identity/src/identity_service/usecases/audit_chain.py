@@ -39,7 +39,7 @@ class AuditChain:
     async def verdict(self) -> Verdict | None:
         """Return a fresh verdict; None if the chain is still being followed."""
         latest = self._latest
-        if latest is not None and self._clock() - latest.verified_at < _FRESH:
+        if latest is not None and abs(self._clock() - latest.verified_at) < _FRESH:
             return latest
         try:
             async with asyncio.timeout(self._longest_wait):

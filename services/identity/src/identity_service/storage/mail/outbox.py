@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 
 from identity_service.domain.mail import (
+    LONGEST_RETRY,
     MailRequest,
     MailRequestKind,
     StoredLetter,
@@ -26,17 +27,14 @@ class OutboxRepository(Repository):
 
     async def has_work(self, now: datetime) -> bool:
         """Return whether a letter is due, or requested."""
-        is_due = select(outbox.c.id).where(outbox.c.due_at <= now).exists()
+        is_due = select(outbox.c.id).where(_is_due(now)).exists()
         is_asked = select(mail_requests.c.id).exists()
         return bool(await self._connection.scalar(select(or_(is_due, is_asked))))
 
     async def due(self, now: datetime, limit: int) -> list[StoredLetter]:
         """Return letters that are due, the longest due first."""
         rows = await self._connection.execute(
-            select(outbox)
-            .where(outbox.c.due_at <= now)
-            .order_by(outbox.c.due_at)
-            .limit(limit)
+            select(outbox).where(_is_due(now)).order_by(outbox.c.due_at).limit(limit)
         )
         return [record_of(StoredLetter, row) for row in rows]
 
@@ -167,3 +165,11 @@ class OutboxRepository(Repository):
         await self._connection.execute(
             update(outbox).where(outbox.c.id == letter_id).values(**values)
         )
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Return the condition of letters whose time has come.
+
+    One that has to wait for very long was put off while the clock was ahead.
+    """
+    return or_(outbox.c.due_at <= now, outbox.c.due_at > now + 2 * LONGEST_RETRY)

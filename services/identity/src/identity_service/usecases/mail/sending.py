@@ -9,6 +9,7 @@ from typing import Final
 from identity_service.domain.accounts.emails import in_ascii
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.mail import (
+    LONGEST_RETRY,
     LetterDeferredError,
     LetterRefusedError,
     MailServerUnavailableError,
@@ -39,7 +40,6 @@ CLAIMED_FOR: Final = timedelta(seconds=45)
 """Longer than delivery takes: if the process dies meanwhile, another one sends it."""
 
 FIRST_RETRY: Final = timedelta(seconds=5)
-LONGEST_RETRY: Final = timedelta(hours=1)
 MOST_ATTEMPTS: Final = 20
 """A letter that the server defers is tried again after 5 s, 10 s, 20 s …, for half a
 day. While the server is away altogether, no letter's attempts are counted."""
