@@ -1,21 +1,25 @@
 """Users move to another deployment as lines of JSON."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
+from prometheus_client import CollectorRegistry
 from tests.support.database import migrate
 from tests.support.identity import (
     KEYS,
     PASSWORD,
+    MovableClock,
     create_admin,
     identity_settings,
     random_key,
     running_identity,
 )
 from tests.support.operator import Operator
+
+from identity_service.composition import Services
 
 BCRYPT: Final = "$2b$04$bjeJVpYhLZOgyXE8iDP2lO4aXl36o2fzAIJcnFyQT/gR1yzW5sJ7y"
 
@@ -58,6 +62,28 @@ async def test_who_was_exported_and_deleted_signs_in_elsewhere(
         path = f"/api/audit?subject={boss.json['id']}&action=account.created"
         recorded = await identity.call("GET", path, boss.json["accessToken"])
         assert recorded.json["events"][0]["details"] == {"roles": "admin user"}
+
+
+async def test_a_wish_to_be_deleted_moves_along(
+    database_url: str, elsewhere: str, tmp_path: Path
+) -> None:
+    async with running_identity(identity_settings(database_url)) as identity:
+        token = (await identity.signed_in("alice"))["accessToken"]
+        assert (await identity.call("DELETE", "/api/users/me", token)).status == 200
+    lines = tmp_path / "users.jsonl"
+    await Operator(database_url).run("export-users", "--to", str(lines))
+
+    imported = await Operator(elsewhere).run("import-users", "--lines", str(lines))
+
+    assert imported.out == "1 imported\n", imported.err
+    pruned = []
+    for days in (13, 15):
+        clock = MovableClock(timedelta(days=days))
+        settings = identity_settings(elsewhere)
+        services = Services(settings, CollectorRegistry(), clock=clock)
+        pruned.append(await services.accounts.departures.prune())
+        await services.close()
+    assert pruned == [0, 1]
 
 
 async def test_whom_somebody_deleted_stays_deleted(database_url: str) -> None:
@@ -132,9 +158,10 @@ async def test_nobody_is_brought_over_by_half(elsewhere: str) -> None:
         bob | {"passwordIsTemporary": "yes"},
         bob | {"passwordHash": f"$hmac-sha384$00000000{BCRYPT}"},
         bob | {"note": "x" * 200_000},
-        zoe | {"disabled": None, "passwordIsTemporary": False},
+        zoe | {"disabled": None, "passwordIsTemporary": False, "username": " zoe "},
     ]
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    text += json.dumps(bob)[:-1] + ', "disabled": true, "disabled": false}\n'
 
     ended = await Operator(elsewhere).run("import-users", "--lines", "-", stdin=text)
 
@@ -146,6 +173,7 @@ async def test_nobody_is_brought_over_by_half(elsewhere: str) -> None:
         "left behind: line 4: not a password hash that is read here",
         "left behind: line 5: not a JSON object",
     ]
+    assert "left behind: line 7: not a JSON object" in ended.out
     assert "1 imported" in ended.out
 
 

@@ -180,6 +180,18 @@ async def test_ids_hashes_roles_and_times_are_kept(tutorial: Tutorial) -> None:
     assert accounts.users[9].roles == {"user"}
 
 
+async def test_spaces_around_names_and_addresses_stay_behind(
+    tutorial: Tutorial,
+) -> None:
+    await tutorial.add(1, username=" Rosa ", email="\trosa@example.org ")
+    accounts = Accounts()
+
+    await imported(tutorial, accounts)
+
+    rosa = accounts.users[1]
+    assert (rosa.username.text, rosa.email.text) == ("Rosa", "rosa@example.org")
+
+
 @pytest.mark.parametrize(
     ("row", "outcome"),
     [

@@ -27,6 +27,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.importing.import_users import DEFAULT_ROLES, Outcome
 from service_kit.clock import Clock
+from service_kit.strict_json import parse_object
 from service_kit.tokens import base64url
 
 PAGE: Final = 500
@@ -44,11 +45,13 @@ class UserLine:
 
     user: NewUser
     is_disabled: bool
+    deletion_due_at: datetime | None = None
+    """When the user wants to be deleted."""
 
 
 def to_line(user: User) -> str:
     """Return the line of a user, without its end."""
-    verified_at = user.email_verified_at
+    verified_at, deletion_due_at = user.email_verified_at, user.deletion_due_at
     return json.dumps(
         {
             "username": user.username,
@@ -59,6 +62,7 @@ def to_line(user: User) -> str:
             "roles": list(user.roles),
             "disabled": user.disabled_at is not None,
             "createdAt": user.created_at.isoformat(),
+            "deletionDueAt": deletion_due_at and deletion_due_at.isoformat(),
         },
         ensure_ascii=False,
     )
@@ -97,12 +101,9 @@ def from_line(
 
 def _members(line: bytes) -> dict[str, object]:
     try:
-        members = json.loads(line.decode("utf-8"))
-    except (ValueError, RecursionError):
-        members = None
-    if not isinstance(members, dict):
-        raise _LineError(Outcome.BAD_LINE)
-    return members
+        return parse_object(line)
+    except ValueError:
+        raise _LineError(Outcome.BAD_LINE) from None
 
 
 def _user_in(
@@ -116,8 +117,8 @@ def _user_in(
         raise _LineError(Outcome.UNKNOWN_ROLE)
     password_hash = _text(members.get("passwordHash"))
     user = NewUser(
-        username=Username.parse(_text(members.get("username"))),
-        email=EmailAddress.parse(_text(members.get("email"))),
+        username=Username.parse(_text(members.get("username")).strip()),
+        email=EmailAddress.parse(_text(members.get("email")).strip()),
         password_hash=password_hash,
         password_is_temporary=_flag(members.get("passwordIsTemporary")),
         roles=existing_roles(names, roles) or DEFAULT_ROLES,
@@ -126,7 +127,11 @@ def _user_in(
     )
     if not is_password_hash(password_hash):
         raise _LineError(Outcome.BAD_PASSWORD_HASH)
-    return UserLine(user, is_disabled=_flag(members.get("disabled")))
+    return UserLine(
+        user,
+        is_disabled=_flag(members.get("disabled")),
+        deletion_due_at=read_moment(_text(members.get("deletionDueAt"))),
+    )
 
 
 class UserLines:
@@ -164,9 +169,11 @@ class UserLines:
             return Outcome.USERNAME_TAKEN
         except EmailTakenError:
             return Outcome.EMAIL_TAKEN
+        now = self._clock()
         if line.is_disabled:
-            now = self._clock()
             await unit.users.set_disabled_at(user_id, now, now)
+        if line.deletion_due_at is not None:
+            await unit.users.set_deletion_due_at(user_id, line.deletion_due_at, now)
         await unit.imported_users.add_line(digest)
         roles = line.user.roles
         event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, roles)

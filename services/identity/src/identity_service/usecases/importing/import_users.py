@@ -125,15 +125,18 @@ def _judge(
     existing: AbstractSet[RoleName],
     is_password_hash: Callable[[str], bool],
 ) -> ImportedUser | Outcome:
-    """Return the user that a row describes, or what is wrong with it."""
+    """Return the user that a row describes, or what is wrong with it.
+
+    The tutorial took spaces around names and addresses, which nobody types here.
+    """
     if not 0 < row.id <= MAX_ID:
         return Outcome.BAD_ID
     try:
-        username = Username.parse(row.username or "")
+        username = Username.parse((row.username or "").strip())
     except InvalidFieldError:
         return Outcome.BAD_USERNAME
     try:
-        email = EmailAddress.parse(row.email or "")
+        email = EmailAddress.parse((row.email or "").strip())
     except InvalidFieldError:
         return Outcome.BAD_EMAIL
     if row.password is None or not is_password_hash(row.password):
