@@ -205,6 +205,29 @@ async def test_c8_a_refresh_token_in_the_body_counts_before_the_cookie(
     assert (answer.status, answer.message) == (403, "Refresh token is not in database!")
 
 
+@pytest.mark.parametrize("stale", ["garbage", "of an ended session"])
+@pytest.mark.parametrize("named_by", ["cookies", "access token"])
+async def test_sign_out_ends_what_it_names_beside_a_stale_token(
+    database_url: str, stale: str, named_by: str
+) -> None:
+    settings = identity_settings(database_url, IDENTITY_TOKEN_TRANSPORT="both")
+    async with running_identity(settings) as identity:
+        ended = (await sign_in(identity)).json["refreshToken"]
+        await identity.sign_out(ended)
+        live = await identity.sign_in("alice", headers=FROM_OUR_PAGE)
+        headers = {**FROM_OUR_PAGE, "Cookie": cookie_header(live)}
+        if named_by == "access token":
+            headers = {"x-access-token": live.json["accessToken"]}
+        body = {"refreshToken": "garbage" if stale == "garbage" else ended}
+
+        answer = await identity.send(
+            "POST", "/api/auth/signout", json=body, headers=headers
+        )
+        again = await identity.refresh(live.json["refreshToken"])
+
+    assert (answer.status, again.status) == (200, 403)
+
+
 @pytest.mark.parametrize("transport", ["body", "both"])
 async def test_other_transports(database_url: str, transport: str) -> None:
     settings = identity_settings(database_url, IDENTITY_TOKEN_TRANSPORT=transport)

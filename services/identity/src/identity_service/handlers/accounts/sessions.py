@@ -124,13 +124,15 @@ async def refresh(context: RequestContext) -> web.Response:
     returns=MessageBody,
 )
 async def sign_out(context: RequestContext) -> web.Response:
-    """End a session, and clear its cookies: done whatever the request holds."""
+    """End every session that the request names, and clear its cookies.
+
+    Done whatever the request holds.
+    """
     transport = context.transport
     is_own_page = context.page is Page.OURS
-    in_body = await _refresh_token_in_body(context.request)
-    untrusted_tokens: tuple[str, ...] = () if in_body is None else (in_body,)
-    if not untrusted_tokens and is_own_page:
-        untrusted_tokens = transport.read_refresh_tokens(context.request)
+    untrusted_tokens = await _refresh_tokens_in_body(context.request)
+    if is_own_page:  # what is cleared must not live on
+        untrusted_tokens += transport.read_refresh_tokens(context.request)
     caller = await context.caller_or_none()
     await context.services.tokens.sessions.sign_out(
         untrusted_tokens, caller.session_id if caller else None, context.device
@@ -141,13 +143,13 @@ async def sign_out(context: RequestContext) -> web.Response:
     return response
 
 
-async def _refresh_token_in_body(request: web.Request) -> str | None:
+async def _refresh_tokens_in_body(request: web.Request) -> tuple[str, ...]:
     """Return the refresh token that a body holds; any other body is as good as none."""
     try:
         token = (await read_members(request, form=True)).get("refreshToken")
     except (ProblemError, web.HTTPException):
-        return None
-    return token if isinstance(token, str) and token else None
+        return ()
+    return (token,) if isinstance(token, str) and token else ()
 
 
 @operation("GET", "/api/users/me/sessions", access=USERS, returns=SessionsBody)

@@ -38,13 +38,13 @@ class Sessions:
         *,
         reason: EndReason = EndReason.SIGNED_OUT,
     ) -> None:
-        """End the sessions of refresh tokens, spent or not, or else the session named.
+        """End the sessions of refresh tokens, spent or not, and the session named.
 
         Does nothing where there is none.
         """
         tokens = map(self._refresh_tokens.read, untrusted_tokens)
         ending = {token.session_id for token in tokens if token is not None}
-        if not ending and session_id is not None:
+        if session_id is not None:
             ending.add(session_id)
         for each in sorted(ending):
             await self._sign_out_of(each, reason, device)
