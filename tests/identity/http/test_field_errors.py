@@ -118,6 +118,15 @@ async def test_no_more_roles_are_named_than_there_may_be(
     assert answer.message == "roles has at most 100 entries."
 
 
+@pytest.mark.parametrize("roles", ["user", 1, {}, [1], ["user", None], [["user"]]])
+async def test_roles_are_a_list_of_texts(
+    identity: IdentityClient, roles: object
+) -> None:
+    answer = await identity.sign_up("alice", roles=roles)
+
+    assert (answer.status, answer.message) == (400, "roles must be a list of texts.")
+
+
 async def test_what_was_done_is_in_the_readers_language(
     identity: IdentityClient,
 ) -> None:

@@ -127,7 +127,9 @@ def _of_validation_error(
     found: dict[str, FieldError] = {}
     for each in error.errors(include_url=False):
         field = str(each["loc"][0])[:_LONGEST_NAME]
-        code, template = _MESSAGES.get(each["type"], _INVALID)
+        is_entry = len(each["loc"]) > 1  # of a list, as which the member is at fault
+        kind = "list_type" if is_entry else each["type"]
+        code, template = _MESSAGES.get(kind, _INVALID)
         context = each.get("ctx", {})
         match context.get("error"):
             case InvalidValueError() as ours:
