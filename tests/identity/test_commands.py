@@ -175,9 +175,12 @@ async def test_a_role_that_somebody_has_is_not_removed(operator: Operator) -> No
 
     in_use = await operator.run("roles", "remove", "moderator")
     named = await operator.run("roles", "remove", "moderator", **naming)
+    guarding = {"IDENTITY_SECOND_FACTOR_ROLES": "moderator"}
+    guarded = await operator.run("roles", "remove", "moderator", **guarding)
 
     assert (in_use.code, "take it from them first" in in_use.err) == (1, True)
     assert (named.code, "one of its settings" in named.err) == (1, True)
+    assert (guarded.code, "one of its settings" in guarded.err) == (1, True)
 
 
 async def test_the_doctor_misses_a_role_that_settings_name(operator: Operator) -> None:

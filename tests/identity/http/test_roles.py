@@ -290,3 +290,16 @@ async def test_it_waits_for_the_roles_that_its_settings_name(database_url: str) 
     assert before["roles"] == "no such role: editor"
     assert "roles" not in after
     assert signed_up.status == HTTPStatus.OK
+
+
+async def test_it_waits_for_the_roles_that_it_is_to_guard(database_url: str) -> None:
+    settings = identity_settings(
+        database_url, IDENTITY_SECOND_FACTOR_ROLES="admin,editor"
+    )
+    async with starting_identity(settings) as (_, readiness):
+        before = await readiness.faults()
+        await store(database_url, "editor")
+        after = await readiness.faults()
+
+    assert before["roles"] == "no such role: editor"
+    assert "roles" not in after

@@ -99,7 +99,11 @@ class Services(Core):
             throttle=throttle,
             clock=self.clock,
         )
-        self.roles = Roles(database, self_assignable=settings.self_assignable_roles)
+        self.roles = Roles(
+            database,
+            named_by_settings=settings.self_assignable_roles
+            | settings.second_factor_roles,
+        )
         self.csrf_guard = CsrfGuard(settings.own_origins)
         self.trusted_proxies = TrustedProxies(settings.trusted_proxies)
         self.gateways = Gateways(settings.gateway_status_urls)

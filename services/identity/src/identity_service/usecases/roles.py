@@ -27,10 +27,10 @@ class Roles:
         self,
         database: Database,
         *,
-        self_assignable: AbstractSet[RoleName],
+        named_by_settings: AbstractSet[RoleName],
     ) -> None:
         self._database = database
-        self._needed = BUILT_IN | self_assignable
+        self._needed = BUILT_IN | named_by_settings
         self._all_needed_exist = False
 
     async def all(self) -> list[Role]:
