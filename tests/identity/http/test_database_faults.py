@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -264,6 +265,29 @@ async def test_a_read_only_server_goes_on_reading(
         finally:
             await execute(server, "SET GLOBAL read_only = 0")
         await recovers_in_time(identity)
+
+
+async def test_connections_of_a_read_only_time_do_not_outlast_it(
+    server: DatabaseServer, url: str
+) -> None:
+    """Each goes on refusing writes, whatever the server's setting is by then."""
+    async with running_identity(identity_settings(url)) as identity:
+        pair = await identity.signed_in("alice")
+    variable = read_only_variable(server)
+    await execute(server, f"SET GLOBAL {variable} = 1")
+    async with starting_identity(identity_settings(url)) as (second, readiness):
+        try:
+            await until_ready(readiness)
+            await all_refused_in_time(second, pair["refreshToken"])
+        finally:
+            await execute(server, f"SET GLOBAL {variable} = 0")
+        await recovers_in_time(second)
+
+
+def read_only_variable(server: DatabaseServer) -> str:
+    """Return what new transactions being read-only is called here."""
+    is_mariadb = Path(server.program).name.startswith("mariadb")
+    return "tx_read_only" if is_mariadb else "transaction_read_only"
 
 
 async def test_too_many_connections(server: DatabaseServer, url: str) -> None:

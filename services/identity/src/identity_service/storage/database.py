@@ -39,9 +39,10 @@ meet. A wait for a lock and a deadlock: 1205, 1213, the latter also Galera's for
 conflict with another node. Group replication's conflict: 3101. TiDB's: 8022, 8028,
 9007."""
 
-_TURNED_AWAY: Final = frozenset({1047, 1290, 1836})
+_TURNED_AWAY: Final = frozenset({1047, 1290, 1792, 1836})
 """Errors of a server that lets nobody write: a node that has lost its cluster (1047),
-or is read-only (1290, 1836). A new connection may lead to another one."""
+or is read-only (1290, 1836). A new connection may lead to another one, or, where its
+transaction_read_only was ON when it was made (1792), be made after that."""
 
 
 class Database:
