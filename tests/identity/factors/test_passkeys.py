@@ -6,6 +6,7 @@ from typing import Any
 
 import jwt
 import pytest
+from sqlalchemy import update
 from tests.support.authenticators import (
     BACKED_UP,
     MAY_BE_BACKED_UP,
@@ -13,6 +14,7 @@ from tests.support.authenticators import (
     VERIFIED,
     Authenticator,
 )
+from tests.support.database import connected
 from tests.support.factors import (
     PASSKEYS,
     challenge_of,
@@ -21,6 +23,8 @@ from tests.support.factors import (
     use_options,
 )
 from tests.support.identity import Answer, IdentityClient, MovableClock
+
+from identity_service.storage.tables import passkeys
 
 SIGN_IN = "/api/auth/passkeys"
 
@@ -118,6 +122,22 @@ async def test_names_of_passkeys_can_be_seen_and_read_in_their_order(
     renamed = await identity.call("PATCH", path, token, json={"name": name})
 
     assert renamed.status == status
+
+
+async def test_a_name_that_an_older_version_took_is_shown(
+    identity: IdentityClient, database_url: str
+) -> None:
+    token = (await identity.signed_in("alice"))["accessToken"]
+    await registered(identity, token, Authenticator())
+    older = "\u202eyek\u200b"
+    async with connected(database_url) as engine, engine.begin() as connection:
+        await connection.execute(update(passkeys).values(name=older))
+
+    listed = await identity.call("GET", PASSKEYS, token)
+    export = await identity.call("GET", "/api/users/me/export", token)
+
+    assert [each["name"] for each in listed.json["passkeys"]] == [older]
+    assert [each["name"] for each in export.json["passkeys"]] == [older]
 
 
 async def test_nobody_names_or_removes_what_is_anothers(

@@ -170,7 +170,8 @@ class PasskeyBody(Body):
     """A passkey."""
 
     id: PasskeyId
-    name: PasskeyName
+    name: Annotated[str, text(_MOST_NAME, "Phone", minLength=1)]
+    """As it was taken: an older version may have had other rules."""
     backed_up: bool
     """Whether it is on more devices than one."""
     created_at: Moment
