@@ -8,13 +8,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from identity_service.domain.accounts.roles import MOST_NAME, MOST_ROLES
 from identity_service.domain.sessions.sessions import Caller, Device
 
 GENESIS: Final = "0" * 64
 """The previous hash of the first event."""
 
-_LONGEST_TEXT: Final = 256
-"""Characters of one detail: events are for reading, and strangers write some."""
+LONGEST_TEXT: Final = MOST_ROLES * (MOST_NAME + 1)
+"""Characters of one detail: the names of all roles are the longest."""
 
 Detail = str | int | bool | None
 
@@ -216,7 +217,7 @@ class AuditQuery:
 def details_text(details: Mapping[str, Detail]) -> str:
     """Return details as they are stored: one line of ASCII, each text bounded."""
     bounded = {
-        name: value[:_LONGEST_TEXT] if isinstance(value, str) else value
+        name: value[:LONGEST_TEXT] if isinstance(value, str) else value
         for name, value in details.items()
     }
     return json.dumps(bounded, sort_keys=True)

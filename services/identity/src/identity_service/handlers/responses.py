@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from identity_service.domain.accounts.roles import RoleName
 from identity_service.domain.accounts.users import User
-from identity_service.domain.audit import AuditRecord
+from identity_service.domain.audit import LONGEST_TEXT, AuditRecord
 from identity_service.domain.sessions.sessions import Session
 from identity_service.handlers.schemas import (
     AccessTokenText,
@@ -187,6 +187,9 @@ class RolesBody(Body):
     details: Annotated[list[RoleBody], described(maxItems=200)]
 
 
+DetailText = Annotated[str, text(LONGEST_TEXT, "signed_out")]
+
+
 class AuditEventBody(Body):
     """An event of the audit log."""
 
@@ -200,7 +203,7 @@ class AuditEventBody(Body):
     address: Annotated[str, text(45, "192.0.2.7")]
     request_id: Annotated[str, text(64, "0123456789abcdef01234567")]
     details: Annotated[
-        dict[str, Annotated[str, text(256, "signed_out")] | Number | bool | None],
+        dict[str, DetailText | Number | bool | None],
         described(maxProperties=32, example={"sessions_ended": 1}),
     ]
     hash: Annotated[str, text(64, "0" * 64, pattern="^[0-9a-f]{64}$")]
