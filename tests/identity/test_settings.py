@@ -65,6 +65,18 @@ def test_a_bad_setting_is_named_and_its_value_is_not(name: str, value: str) -> N
     assert [fault.partition(" ")[0] for fault in caught.value.faults] == [name]
 
 
+def test_settings_that_need_others_are_all_named() -> None:
+    needy = {
+        "IDENTITY_EMAIL_VERIFICATION": "required",
+        "IDENTITY_MAILBOX": "on",
+        "IDENTITY_PASSKEY_RP_ID": "other.example",
+    }
+    with pytest.raises(SettingsError) as caught:
+        identity_settings("sqlite+aiosqlite:///x", **needy)
+
+    assert {fault.partition(" ")[0] for fault in caught.value.faults} == {*needy}
+
+
 def test_k8_secrets_are_not_in_the_representation() -> None:
     settings = identity_settings("mysql+asyncmy://user:sesame@host/database")
 

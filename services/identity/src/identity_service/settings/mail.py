@@ -1,5 +1,6 @@
 """The settings of mail, and of what people do by it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from email.headerregistry import Address
@@ -103,12 +104,13 @@ class MailSettings:
         return self.mail.path if isinstance(self.mail, MailFolder) else None
 
     def __post_init__(self) -> None:
-        """Raise `SettingsError` where one setting needs another."""
+        """Raise `SettingsError` where settings need others, naming each."""
+        if faults := list(self.unmet_needs()):
+            raise SettingsError(faults)
+
+    def unmet_needs(self) -> Iterator[str]:
+        """Yield which settings need others to be set, or to be set otherwise."""
         if self.mail is None and self.email_verification is not Verification.OFF:
-            raise SettingsError(
-                ["IDENTITY_EMAIL_VERIFICATION is not off: IDENTITY_MAIL_URL is needed"]
-            )
+            yield "IDENTITY_EMAIL_VERIFICATION is not off: IDENTITY_MAIL_URL is needed"
         if self.sign_in_codes and self.email_verification is Verification.OFF:
-            raise SettingsError(
-                ["IDENTITY_SIGN_IN_CODES is on: IDENTITY_EMAIL_VERIFICATION is needed"]
-            )
+            yield "IDENTITY_SIGN_IN_CODES is on: IDENTITY_EMAIL_VERIFICATION is needed"

@@ -1,5 +1,6 @@
 """The settings of the service."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
@@ -21,7 +22,7 @@ from identity_service.storage.throttle_counters import (
 from service_kit import settings as parse
 from service_kit.origins import is_loopback, origin_of
 from service_kit.running.listener import ListenerSettings, internal_port, public_port
-from service_kit.settings import SettingsError, setting
+from service_kit.settings import setting
 
 _DAY: Final = 86_400
 _YEAR: Final = 365 * _DAY
@@ -157,22 +158,16 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
         description="seconds audit events are kept",
     )
 
-    def __post_init__(self) -> None:
-        """Raise `SettingsError` where one setting needs another."""
-        super().__post_init__()
+    def unmet_needs(self) -> Iterator[str]:
+        """Yield which settings need others to be set, or to be set otherwise."""
+        yield from super().unmet_needs()
         if self.mailbox and self.mail_folder is None:
-            raise SettingsError(
-                ["IDENTITY_MAILBOX is on: IDENTITY_MAIL_URL must be file:///folder"]
-            )
+            yield "IDENTITY_MAILBOX is on: IDENTITY_MAIL_URL must be file:///folder"
         if self.mailbox and not is_loopback(self.issuer):
-            raise SettingsError(
-                ["IDENTITY_MAILBOX is on: IDENTITY_ISSUER must be at localhost"]
-            )
+            yield "IDENTITY_MAILBOX is on: IDENTITY_ISSUER must be at localhost"
         party = self.relying_party
         if not any(map(party.has_pages_at, self.passkey_origins or party.origins)):
-            raise SettingsError(
-                ["IDENTITY_PASSKEY_RP_ID is no host of our pages, or above one"]
-            )
+            yield "IDENTITY_PASSKEY_RP_ID is no host of our pages, or above one"
 
     @property
     def own_origins(self) -> tuple[str, ...]:
