@@ -236,6 +236,9 @@ MALFORMED: dict[str, tuple[Reader, bytes]] = {
     ),
     "a chunk without a size": (request_reader(), POST + CHUNKS + b"\r\na"),
     "a chunk longer than its size": (request_reader(), POST + CHUNKS + b"1\r\nab"),
+    "a bare LF after a chunk's size": (request_reader(), POST + CHUNKS + b"1\na\n0"),
+    "a bare LF after the last chunk": (request_reader(), POST + CHUNKS + b"0\r\n\n"),
+    "a bare LF in the trailers": (request_reader(), POST + CHUNKS + b"0\r\nA: b\n\n"),
     "an empty line before a response": (response_reader(), b"\r\n\r\n"),
     "no status": (response_reader(), b"HTTP/1.1 OK\r\n\r\n"),
     "a first line that no head has": (request_reader(), b"SSH-2.0-x\r\n"),
@@ -327,3 +330,13 @@ def test_no_head_is_much_more_work_than_others_of_its_length(
 ) -> None:
     usual = seconds_for(long_head(b"a", b"X-Other"))
     assert seconds_for(long_head(unit, name)) < 30 * usual
+
+
+def test_a_head_in_single_bytes_is_work_in_proportion_to_its_length() -> None:
+    head = b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 10_000
+    reader = RequestReader(HeadLimits(fields=100_000), FIELDS)
+    started_at = time.thread_time()
+    for at in range(len(head)):
+        reader.receive(head[at : at + 1])
+        assert reader.next_event() is NEED_DATA
+    assert time.thread_time() - started_at < 1.5, "0.2 s, or 3.5"

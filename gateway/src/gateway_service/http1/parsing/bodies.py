@@ -10,6 +10,7 @@ from gateway_service.http1.parsing.grammar import (
     UNTIL_CLOSE,
     MalformedError,
     check_line,
+    check_line_ends,
     field_name,
     split_lines,
 )
@@ -135,6 +136,8 @@ class ChunkedDecoder:
         end = data.find(CRLF, at, at + _CHUNK_LINE_LIMIT + len(CRLF))
         if end < 0 and len(data) - at > _CHUNK_LINE_LIMIT:
             raise MalformedError("The size line of a chunk is too long.")
+        if end < 0:
+            check_line_ends(data, at, at)
         return end
 
     def _chunk_size(self, line: bytes) -> int:
@@ -159,6 +162,7 @@ class ChunkedDecoder:
         if end < 0:
             if len(data) - at > _TRAILERS_LIMIT:
                 raise MalformedError("The trailers are too large.")
+            check_line_ends(data, at, at)
             return at
         for line in split_lines(data[at:end], HeadLimits()):
             check_line(line)

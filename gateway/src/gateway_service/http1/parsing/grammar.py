@@ -108,15 +108,17 @@ def parse_request_line(line: bytes) -> RequestLine:
     return RequestLine(method, target, version == b"HTTP/1.0")
 
 
-def check_unfinished_head(data: bytes, start: int, limits: HeadLimits) -> None:
+def check_unfinished_head(
+    data: bytes, start: int, checked: int, limits: HeadLimits
+) -> None:
     """Raise MalformedError once no more bytes can make an acceptable head.
 
-    It begins at ``start``.
+    It begins at ``start``; the line ends up to ``checked`` have been checked before, or
+    a head in many pieces would be searched as many times.
     """
     if data[start : start + 1].translate(None, _TCHAR + CRLF):
         raise MalformedError("This is not HTTP.")
-    if data.count(b"\n", start) != data.count(CRLF, start):
-        raise _control_character()
+    check_line_ends(data, start, max(start, checked))
     longest_end = start + limits.start_line
     if len(data) <= longest_end:
         return
@@ -124,6 +126,15 @@ def check_unfinished_head(data: bytes, start: int, limits: HeadLimits) -> None:
         raise _target_too_long()
     if len(data) > start + limits.head:
         raise _fields_too_large()
+
+
+def check_line_ends(data: bytes, start: int, since: int) -> None:
+    """Raise MalformedError if a line that begins at ``start`` or after has a bare LF.
+
+    Those before ``since`` have none.
+    """
+    if data.count(b"\n", since) != data.count(CRLF, max(start, since - 1)):
+        raise _control_character()
 
 
 def parse_status_line(line: bytes) -> StatusLine:

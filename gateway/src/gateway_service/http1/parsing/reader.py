@@ -190,7 +190,7 @@ class MessageReader(ABC, Generic[HeadT]):
                 return head
         if end >= 0:
             raise MalformedError("There is more than one empty line.")
-        check_unfinished_head(self.buffer, start, self.limits)
+        check_unfinished_head(self.buffer, start, self._scanned, self.limits)
         if (end := self.buffer.find(CRLF, start)) >= self._scanned:  # it is new
             self._check_start(self.buffer[start:end])
         self._scanned = max(0, len(self.buffer) - len(HEAD_END) + 1)
