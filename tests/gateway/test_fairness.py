@@ -250,26 +250,31 @@ UPLOAD = (
     b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n" + b"x" * 69_000
 )
 LONG_POLL = GET_X.replace(b"\r\n\r\n", b"\r\nPrefer: wait=30\r\n\r\n")
+STREAM = GET_X.replace(b"\r\n\r\n", b"\r\nAccept: text/event-stream\r\n\r\n")
 TUNNEL = (
     GET_X[:-2] + b"Connection: upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 
 
-@pytest.mark.parametrize("waits", [UPLOAD, LONG_POLL, TUNNEL], ids=["up", "poll", "ws"])
+async def kept_waiting(call: Call) -> None:
+    """Respond to what does not wait by design."""
+    while (request := await call.request()) is not None:
+        if any(map(request.value, ("Prefer", "Upgrade", "Accept"))):
+            await call.until_over()
+        else:
+            await call.send(OK)
+
+
+@pytest.mark.parametrize(
+    "waits", [UPLOAD, LONG_POLL, STREAM, TUNNEL], ids=["up", "poll", "events", "ws"]
+)
 async def test_requests_that_wait_leave_room_for_others(
     waits: bytes, upstream: RawUpstream, tmp_path: Path
 ) -> None:
     """They cost their clients nothing: as many as these come from few addresses."""
 
-    async def script(call: Call) -> None:
-        while (request := await call.request()) is not None:
-            if request.value("Prefer") or request.value("Upgrade"):
-                await call.until_over()
-            else:
-                await call.send(OK)
-
-    upstream.script = script
+    upstream.script = kept_waiting
     config = config_for(upstream.port, max_in_flight=8)
     async with (
         running_gateway(config, tmp_path) as gateway,
@@ -285,3 +290,50 @@ async def test_requests_that_wait_leave_room_for_others(
         content = gateway.app.control.state.upstreams["content"]
         assert content.in_flight == 4
         assert (content.shed > 0) is (answer.status == 503)
+
+
+async def test_no_client_takes_every_place_of_those_that_wait(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = kept_waiting
+    config = config_for(upstream.port, max_in_flight=320)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        greedy = [
+            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
+        ]
+        for each in greedy:
+            await each.send(TUNNEL)
+        await until(lambda: len(upstream.requests) == 80)
+        assert (await greedy[-1].answer()).status == 503
+
+        other = await stack.enter_async_context(
+            raw_client(gateway.port, source="127.0.0.2")
+        )
+        await other.send(TUNNEL)
+        await until(lambda: len(upstream.requests) == 81)
+
+
+async def test_tunnels_of_replicas_that_left_take_their_places(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = kept_waiting
+    config = config_for(upstream.port, max_in_flight=8)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(4):
+            client = await stack.enter_async_context(raw_client(gateway.port))
+            await client.send(TUNNEL)
+        await until(lambda: len(upstream.requests) == 4)
+        content = gateway.app.control.state.upstreams["content"]
+        [replica] = content.replicas
+        content.assign([])
+        content.assign([replica.endpoint])
+        assert (await ask(gateway.port, TUNNEL)).status == 503
+        assert (await ask(gateway.port, GET_X)).status == 200
+        assert content.waiting == 4
+    assert content.waiting == 0

@@ -111,6 +111,7 @@ class Attempt:
             self._limit.begin()
         if not request.is_timed:
             replica.waiting += 1
+            upstream.waiting += 1
         self._began_at = time.monotonic()
         self.seconds = 0.0
         """From its beginning to its result."""
@@ -170,12 +171,6 @@ class Attempt:
         else:
             limit.leave()
 
-    def excuse(self) -> None:
-        """Count the request no longer among those that the upstream works on."""
-        limit, self._limit = self._limit, None
-        if limit is not None:
-            limit.leave()
-
     def on_interim(self, head: ResponseHead) -> None:
         """Hand an interim response on."""
         self._requester.on_interim(head)
@@ -198,13 +193,15 @@ class Attempt:
 
     def release(self) -> None:
         """Give back what the attempt had; nothing more is awaited of it."""
-        if self._limit is not None:
-            self.excuse()
+        limit, self._limit = self._limit, None
+        if limit is not None:
+            limit.leave()
         connection, self.connection = self.connection, None
         if connection is not None:
             self.replica.pool.give_back(connection)
         if not self._request.is_timed:
             self.replica.waiting -= 1
+            self._upstream.waiting -= 1
         self._upstream.release(self.replica)
 
 

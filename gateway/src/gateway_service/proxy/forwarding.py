@@ -24,7 +24,7 @@ from gateway_service.proxy.messages import (
 from gateway_service.proxy.request_body import RequestBody
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.tunnel import tunnel
-from gateway_service.proxy.waiting import asks_for_stream, granted_wait
+from gateway_service.proxy.waiting import granted_wait
 from gateway_service.upstreams.connections.connection import UpstreamConnection
 from gateway_service.upstreams.connections.response import (
     Result,
@@ -98,7 +98,8 @@ class Forwarding:
         request, upstream = exchange.request, self._upstream
         wait = granted_wait(exchange, upstream) if b"prefer" in request.values else 0
         is_upgrade = b"upgrade" in request.values and request.is_upgrade
-        is_timed = is_whole and not wait and not is_upgrade
+        is_stream = b"accept" in request.values  # which is read only for that
+        is_timed = is_whole and not (wait or is_upgrade or is_stream)
         if not (is_timed or wait or upstream.has_room_to_wait(exchange.client)):
             upstream.shed += 1
             raise ProblemError(problems.UNAVAILABLE)
@@ -224,7 +225,8 @@ class Forwarding:
         Unless the replica is gone, only safe requests that do not wait are hedged.
         """
         try:
-            may_hedge = self._is_repeatable if is_gone else self._may_hedge(attempt)
+            is_safe = self._request.may_be_hedged
+            may_hedge = self._is_repeatable if is_gone else is_safe
             tried = (*self._tried, *(each.replica for each in self._in_flight))
             if attempt.is_hedged or not may_hedge or not self._may_ask_another(tried):
                 return
@@ -234,13 +236,6 @@ class Forwarding:
             self._begin_attempt()
         except Exception as error:  # noqa: BLE001 - it is logged
             self._exchange.fail(error)
-
-    def _may_hedge(self, attempt: Attempt) -> bool:
-        request = self._request
-        if request.may_be_hedged and asks_for_stream(self._exchange.request):
-            request.may_be_hedged = False
-            attempt.excuse()
-        return request.may_be_hedged
 
     def _may_repeat(self, outcome: Outcome) -> bool:
         may_repeat = outcome in NOT_SENT or self._is_repeatable

@@ -15,6 +15,7 @@ from gateway_service.http1.parsing.fields import (
 )
 
 _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
+    b"accept",
     b"access-control-request-method",
     b"forwarded",
     b"max-forwards",
@@ -29,7 +30,12 @@ _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
 }
 """What an upstream should see of these is rewritten, except `_PASSED_TOO`."""
 
-_PASSED_TOO: Final = frozenset({b"access-control-request-method", b"origin", b"prefer"})
+_PASSED_TOO: Final = frozenset(
+    {b"accept", b"access-control-request-method", b"origin", b"prefer"}
+)
+
+_ONLY_WITH: Final = {b"accept": b"text/event-stream"}
+"""Most requests have Accept; it is read of those that ask for a stream of events."""
 
 _SAID_BY_THE_GATEWAY: Final = (
     "content-length",
@@ -99,7 +105,7 @@ def request_fields(dropped: tuple[str, ...]) -> FieldPolicy:
             or (hyphenated != name and hyphenated in known)
         )
 
-    return FieldPolicy(_READ_OF_REQUESTS, is_dropped, _PASSED_TOO)
+    return FieldPolicy(_READ_OF_REQUESTS, is_dropped, _PASSED_TOO, _ONLY_WITH)
 
 
 def _split(patterns: Iterable[str]) -> tuple[frozenset[bytes], tuple[bytes, ...]]:

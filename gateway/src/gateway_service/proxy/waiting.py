@@ -11,7 +11,6 @@ LONGEST_WAIT: Final = 120
 """Seconds that a client's `Prefer: wait` can add to a route's timeouts."""
 
 _WAIT: Final = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
-_STREAM: Final = b"text/event-stream"
 
 
 def preferred_wait(request: Request) -> int:
@@ -33,11 +32,3 @@ def granted_wait(exchange: Exchange, upstream: Upstream) -> int:
         request.lines = lines
         return 0
     return wait
-
-
-def asks_for_stream(request: Request) -> bool:
-    """Whether a client asks for events as they happen."""
-    return any(
-        line[:7].lower() == b"accept:" and _STREAM in line.lower()
-        for line in request.lines
-    )

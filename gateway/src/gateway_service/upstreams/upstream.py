@@ -34,7 +34,7 @@ NORMAL_SHARE: Final = 0.9
 
 WAITING_SHARE: Final = 0.5
 """The part of the bound that requests may take which wait for more than the upstream:
-for the rest of their bodies, with `Prefer: wait`, or as tunnels.
+for the rest of their bodies, with `Prefer: wait`, as streams of events or as tunnels.
 
 They cost a client nothing.
 """
@@ -54,6 +54,8 @@ class Upstream:
         self.config = config
         self.name = config.name
         self.in_flight = 0
+        self.waiting = 0
+        """Of those in flight, the ones whose response waits by design."""
         self.retry_budget = RetryBudget(config.retries)
         self.hedges = 0
         """Requests sent to another replica because a response took its time."""
@@ -95,8 +97,7 @@ class Upstream:
 
     def has_room_to_wait(self, client: Client) -> bool:
         """Return whether a client may have one more request that waits."""
-        waiting = sum(replica.waiting for replica in self.replicas)
-        return has_room(client, waiting, self._bound * WAITING_SHARE)
+        return has_room(client, self.waiting, self._bound * WAITING_SHARE)
 
     @property
     def limit(self) -> float:

@@ -1,6 +1,6 @@
 """Header fields of a message: which are read here, and which pass unchanged."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from gateway_service.http1.parsing.cache import store
@@ -72,6 +72,8 @@ _CACHED_PREFIXES: Final = (b"sec-ch-", b"sec-fetch-")
 _LONGEST_CACHED: Final = 256
 """Bytes of such a line, and of a name that is cached."""
 
+_EVERY_VALUE: Final[Mapping[bytes, bytes]] = {}
+
 _NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 _USUAL_OPTIONS: Final = {
     b"keep-alive": frozenset({b"keep-alive"}),
@@ -95,17 +97,29 @@ Field = tuple[bytes, bytes, bool]
 
 
 class FieldPolicy:
-    """Sorts the fields of one direction; ``passed_too`` are those read that pass."""
+    """Sorts the fields of one direction; ``passed_too`` are those read that pass.
 
-    __slots__ = ("_is_dropped", "_lines", "_names", "_passed_too", "_read")
+    ``only_with`` names fields that are read only where their value has this in it.
+    """
+
+    __slots__ = (
+        "_is_dropped",
+        "_lines",
+        "_names",
+        "_only_with",
+        "_passed_too",
+        "_read",
+    )
 
     def __init__(
         self,
         read: frozenset[bytes],
         is_dropped: Callable[[bytes], bool],
         passed_too: frozenset[bytes] = frozenset(),
+        only_with: Mapping[bytes, bytes] = _EVERY_VALUE,
     ) -> None:
         self._read = read
+        self._only_with = only_with
         self._passed_too = passed_too
         self._is_dropped = is_dropped
         self._names: dict[bytes, _Rule] = {}
@@ -142,7 +156,11 @@ class FieldPolicy:
         check_line(line)
         end = line.find(b":") + 1
         name, passes, is_cached = self._names.get(line[:end]) or self._rule_for(line)
-        found = (name, line[end:].strip(b" \t"), passes) if name else passes
+        found: bool | Field = passes
+        if name:
+            value, wanted = line[end:].strip(b" \t"), self._only_with.get(name)
+            if wanted is None or wanted in value.lower():
+                found = (name, value, passes)
         if is_cached and len(line) <= _LONGEST_CACHED:
             store(self._lines, line, found)
         return found
