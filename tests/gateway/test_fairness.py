@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.raw_client import ask, raw_client
-from tests.support.raw_upstream import OK, Call, RawUpstream, Script
+from tests.support.raw_upstream import OK, Call, RawUpstream, Script, once
 from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits
@@ -337,3 +337,55 @@ async def test_tunnels_of_replicas_that_left_take_their_places(
         assert (await ask(gateway.port, GET_X)).status == 200
         assert content.waiting == 4
     assert content.waiting == 0
+
+
+async def test_a_body_that_may_be_sent_again_counts_as_held(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = once(ends=False)
+    async with running_gateway(config_for(upstream.port), tmp_path) as gateway:
+        async with raw_client(gateway.port) as client:
+            await client.send(
+                b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
+                + b"x" * 60_000
+            )
+            await until(lambda: gateway.metric("held_bytes") >= 60_000)
+        await until(lambda: gateway.metric("held_bytes") == 0)
+
+
+async def test_the_head_of_a_request_counts_as_held(gateway: RunningGateway) -> None:
+    fields = b"".join(b"X-%d: %b\r\n" % (n, b"x" * 1_000) for n in range(30))
+    async with raw_client(gateway.port) as client:
+        await client.send(
+            b"POST /api/x HTTP/1.1\r\n"
+            + fields
+            + b"Host: a\r\nContent-Length: 9\r\n\r\n"
+        )
+        await until(lambda: gateway.metric("held_bytes") >= 30_000)
+
+
+async def test_a_response_that_is_not_read_counts_as_held_wherever_it_waits(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async def script(call: Call) -> None:
+        await call.request()
+        await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 60000000\r\n\r\n")
+        while not call.is_over:
+            await call.send(bytes(60_000), pause=0.001)
+
+    upstream.script = script
+    async with (
+        running_gateway(config_for(upstream.port), tmp_path) as gateway,
+        raw_client(gateway.port) as client,
+    ):
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await client.send(GET_X)
+        await until(lambda: gateway.app.server.connections)
+        [connection] = gateway.app.server.connections
+        transport = connection._transport  # noqa: SLF001 - nobody else has it
+        await until(
+            lambda: (
+                gateway.metric("held_bytes")
+                > transport.get_write_buffer_size() + 65_536
+            )
+        )

@@ -82,7 +82,7 @@ class Client(ABC):
     @property
     @abstractmethod
     def held(self) -> int:
-        """Bytes held for it: pipelined requests, a body, and unsent responses."""
+        """Bytes held for it: pipelined requests, bodies, and unsent responses."""
 
     @property
     @abstractmethod

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from functools import cached_property
 from typing import Any, Final
 
 from gateway_service.http1.client import Client
@@ -63,6 +64,10 @@ class Exchange:
     """From sending the request to the response's head."""
     on_abandoned: Callable[[], None] | None = None
     """Releases the replica and its connection."""
+    relayed: Stream | None = None
+    """The body of an upstream's response, as far as it has not been sent."""
+    kept = 0
+    """Bytes of a request with a body that may have to be sent again."""
     _tasks: tuple[asyncio.Task[None], ...] = ()
     _is_chunked = False
 
@@ -83,6 +88,20 @@ class Exchange:
             self._join(request.values[b"traceparent"])
         self.closes = request.closes
         """Whether the connection ends with this exchange."""
+
+    @cached_property
+    def _head_size(self) -> int:
+        """Bytes of the request's fields; few requests last until they are counted."""
+        return sum(map(len, self.request.lines))
+
+    @property
+    def held(self) -> int:
+        """Bytes held of the request and of both bodies."""
+        size = self._head_size + self.kept
+        for each in (self.body, self.relayed):
+            if each is not None:
+                size += each.held
+        return size
 
     @property
     def span_id(self) -> str:

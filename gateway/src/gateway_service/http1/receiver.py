@@ -73,14 +73,13 @@ class Receiver(Client):
 
     @property
     def held(self) -> int:
-        """Bytes held for it: pipelined requests, a body, and unsent responses."""
+        """Bytes held for it: pipelined requests, bodies, and unsent responses."""
         if self._state is State.OPENING:
             return 0
         size = len(self._reader.buffer) + self._held_by_transport
         if self._state is State.TUNNEL or self._state is State.TUNNEL_ENDED:
-            return size + self._body.held
-        body = self._exchange.body if self._exchange is not None else None
-        return size if body is None else size + body.held
+            size += self._body.held
+        return size if self._exchange is None else size + self._exchange.held
 
     @property
     def can_give_way(self) -> bool:

@@ -91,6 +91,7 @@ class Forwarding:
         self._body = body = RequestBody(self._exchange, self._route.body_limit)
         first = await body.gather()
         self._request = self._make_request(first, is_whole=body.is_whole)
+        self._exchange.kept = len(self._request.data)
         self._begin_attempt()
 
     def _make_request(self, first: bytes, *, is_whole: bool) -> UpstreamRequest:
@@ -273,6 +274,7 @@ class Forwarding:
 
     async def _relay(self, attempt: Attempt, head: ResponseHead, body: Stream) -> None:
         exchange, lines = self._exchange, response_lines(head)
+        exchange.relayed = body
         try:
             if head.status == SWITCHING_PROTOCOLS and attempt.connection is not None:
                 exchange.switch_protocols(lines)
