@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,11 @@ from tests.support.replica_server import ReplicaServer, replica_servers
 from gateway_service.config.file import read_config
 from gateway_service.operations.status import status_of
 from gateway_service.operations.workers.control import ControlPlane
+from gateway_service.upstreams.discovery.discovery import Discovery
+from gateway_service.upstreams.discovery.names import HostPort
 from gateway_service.upstreams.replica import ReplicaHealth
+from gateway_service.upstreams.upstream import Upstream
+from gateway_service.upstreams.watching.watching import UpstreamWatch
 
 FILE = """
 [upstreams.steady]
@@ -197,6 +202,43 @@ async def test_reloads_do_not_overtake_each_other(tmp_path: Path) -> None:
         assert on.port_of("moving") == on.servers[2].port
         assert len(on.control.state.upstreams["moving"].replicas) == 1
     assert asyncio.all_tasks() == before, "one of them was forgotten"
+
+
+async def test_a_reload_while_names_are_looked_up_ends_nothing(tmp_path: Path) -> None:
+    before, looked_up = asyncio.all_tasks(), set[int]()
+
+    async def look_up(_: str, port: int) -> list[HostPort]:
+        if port not in looked_up:
+            looked_up.add(port)
+            await asyncio.sleep(0.3)
+        return [("127.0.0.1", port)]
+
+    def watch(upstream: Upstream) -> UpstreamWatch:
+        addresses = upstream.config.addresses
+        return UpstreamWatch(upstream, Discovery(addresses, 0, look_up_name=look_up))
+
+    path = tmp_path / "gateway.toml"
+    async with replica_servers(2) as servers:
+        text = FILE.replace("127.0.0.1", "slow").format(*(s.port for s in servers))
+        await asyncio.to_thread(path.write_text, text)
+        config = await asyncio.to_thread(read_config, path, {})
+        changed = replace(
+            config,
+            upstreams=tuple(
+                replace(each, idle_timeout=5.0) for each in config.upstreams
+            ),
+        )
+        control: ControlPlane = ControlPlane(
+            config, lambda: changed, CountingPool, watch=watch
+        )
+        starting = asyncio.create_task(control.start())
+        await asyncio.sleep(0.05)
+        assert await control.reload()
+        await starting
+        assert control.state.upstreams["steady"].is_ready
+        assert control.state.config is changed
+        await control.close()
+    assert asyncio.all_tasks() == before
 
 
 async def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ class UpstreamWatch:
         self._discovering: asyncio.Task[None] | None = None
         self._probing: dict[Replica, asyncio.Task[None]] = {}
         self._unprobed: set[Replica] = set()
+        self._discovered = asyncio.Event()
+        """Set after the first look for replicas."""
         self._all_probed = asyncio.Event()
 
     @property
@@ -63,12 +65,15 @@ class UpstreamWatch:
         return self._discovery.faults
 
     async def start(self) -> None:
-        """Return when every replica found has been probed once, or soon after."""
+        """Return when every replica found has been probed once, or soon after.
+
+        `stop` ends it earlier.
+        """
         config = self.upstream.config
-        await self._discover()
         self._discovering = asyncio.create_task(
-            repeat(self._discover, config.resolve_interval, at_once=False)
+            repeat(self._discover, config.resolve_interval)
         )
+        await self._discovered.wait()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(config.health.timeout):
                 if self._unprobed:
@@ -84,8 +89,16 @@ class UpstreamWatch:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._discovery.close()
         self.upstream.close()
+        self._discovered.set()
+        self._all_probed.set()
 
     async def _discover(self) -> None:
+        try:
+            await self._look_for_replicas()
+        finally:
+            self._discovered.set()
+
+    async def _look_for_replicas(self) -> None:
         before, faults = set(self.upstream.replicas), dict(self.faults)
         self.upstream.assign(await self._discovery.endpoints())
         after = set(self.upstream.replicas)
