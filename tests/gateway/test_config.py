@@ -331,6 +331,16 @@ timeouts = { total = 0, idle = true }
             "g.toml:3: tls.certificate must be a file's name",
             id="a file's name that none has",
         ),
+        pytest.param(
+            "dropped_headers = ['x-*-id']",
+            "g.toml:1: dropped_headers must be header names, of which `*` may be",
+            id="a star within a name",
+        ),
+        pytest.param(
+            "dropped_headers = ['*']",
+            "g.toml:1: dropped_headers must be header names",
+            id="every header",
+        ),
     ],
 )
 def test_fault_is_named(text: str, fault: str) -> None:
@@ -369,6 +379,9 @@ def test_c1_origin_that_no_browser_sends_is_a_fault(origin: str) -> None:
         "http://user@content:8002",
         "http://content:8002?probe=65536",
         "http://[::1:8002",
+        "http://[:::]:8002",
+        "http://[10.0.0.1]:8002",
+        "http://10.0.0.256:8002",
         "http://con tent:8002",
         "srv://",
         "",
@@ -440,6 +453,9 @@ def test_faults_of_the_environment_name_the_variable() -> None:
 def test_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_config(tmp_path / "absent.toml", {})
+
+    (tmp_path / "marked.toml").write_text(LEAST, "utf-8-sig")
+    assert read_config(tmp_path / "marked.toml", {}).routes
 
     (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
     with pytest.raises(ConfigError, match="not UTF-8"):

@@ -265,7 +265,7 @@ class Config:
         default="x-forwarded-for",
     )
     dropped_headers: tuple[str, ...] = value(
-        rules.each(values.header_name),
+        rules.each(values.header_pattern),
         "headers of clients that upstreams might take for who they are or what they"
         " ask for; `*` at the end stands for every end",
         default=values.DROPPED_HEADERS,

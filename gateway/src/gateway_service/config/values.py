@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from gateway_service.config.rules import Rule, word
@@ -17,7 +18,10 @@ METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "D
 """What a route forwards unless it says otherwise. Never TRACE and CONNECT."""
 
 DROPPED_HEADERS: Final = (
+    "akamai-*",
     "ali-cdn-real-ip",
+    "auth-user",
+    "base-url",
     "cdn-real-ip",
     "cdn-src-ip",
     "cf-access-*",
@@ -25,32 +29,45 @@ DROPPED_HEADERS: Final = (
     "cf-connecting-ipv6",
     "client-cert*",
     "client-ip",
+    "cloudfront-viewer-*",
     "cluster-client-ip",
+    "do-connecting-ip",
     "fastly-client-ip",
     "fly-client-ip",
     "forwarded-for",
     "front-end-https",
+    "http-url",
     "impersonate-*",
+    "incap-client-ip",
     "iv-*",
     "oam-*",
     "oidc-*",
     "proxy",
     "proxy-client-ip",
+    "proxy-host",
+    "proxy-url",
+    "real-ip",
     "remote-*",
+    "request-uri",
     "shib-*",
     "sm-*",
     "ssl-client-*",
     "tailscale-*",
+    "teleport-*",
     "true-client-ip",
     "wl-proxy-*",
     "x-accel-*",
+    "x-akamai-*",
     "x-amzn-mtls-*",
     "x-amzn-oidc-*",
+    "x-anonymous-consumer",
     "x-apigateway-api-userinfo",
     "x-appengine-*",
     "x-arr-*",
     "x-auth-email",
+    "x-auth-groups",
     "x-auth-request-*",
+    "x-auth-roles",
     "x-auth-user*",
     "x-authenticated-*",
     "x-authentik-*",
@@ -61,6 +78,7 @@ DROPPED_HEADERS: Final = (
     "x-cluster-client-ip",
     "x-consumer-*",
     "x-credential-*",
+    "x-custom-ip-authorization",
     "x-endpoint-api-userinfo",
     "x-envoy-*",
     "x-forward-for",
@@ -68,29 +86,40 @@ DROPPED_HEADERS: Final = (
     "x-forwarder-for",
     "x-goog-authenticated-*",
     "x-goog-iap-*",
+    "x-groups",
     "x-host",
+    "x-http-destinationurl",
     "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
+    "x-id-token",
     "x-jwt-assertion",
     "x-jwt-payload",
     "x-method-override",
     "x-ms-client-principal*",
     "x-ms-token-*",
+    "x-nf-client-connection-ip",
     "x-original-*",
     "x-originating-ip",
     "x-override-url",
     "x-pomerium-*",
+    "x-principal*",
+    "x-proxy-*",
     "x-proxyuser-ip",
+    "x-real-*",
     "x-remote-*",
     "x-rewrite-url",
     "x-role*",
     "x-scheme",
     "x-ssl-*",
+    "x-subject*",
+    "x-sucuri-*",
     "x-tls-client-*",
     "x-true-client-ip",
+    "x-true-ip",
     "x-url-scheme",
     "x-user*",
+    "x-vercel-*",
     "x-vouch-*",
     "x-webauth-*",
 )
@@ -104,6 +133,7 @@ _HOST: Final = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f
 _ADDRESS: Final = re.compile(
     rf"(?:http://({_HOST}):([0-9]{{1,5}})|srv://({_HOST}))/?(?:\?probe=([0-9]{{1,5}}))?"
 )
+_DIGITS: Final = re.compile(r"[0-9.]+")
 _ORIGIN: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?"
 )
@@ -167,6 +197,8 @@ def _address(value: object) -> Address | None:
     if match is None:
         return None
     host, port, service, probe = match.groups()
+    if not _is_possible(host or service):
+        return None
     ports = [int(each) for each in (port, probe) if each]
     if not all(0 < each <= _LAST_PORT for each in ports):
         raise ValueError(f"must name ports from 1 to {_LAST_PORT}; {value!r} does not")
@@ -174,6 +206,17 @@ def _address(value: object) -> Address | None:
     if service:
         return Address(service, 0, probe_port, service=True)
     return Address(host.strip("[]"), int(port), probe_port)
+
+
+def _is_possible(host: str) -> bool:
+    """Whether a host that looks like an IP address is one."""
+    is_bracketed = host.startswith("[")
+    if not is_bracketed and _DIGITS.fullmatch(host) is None:
+        return True
+    try:
+        return isinstance(ip_address(host.strip("[]")), IPv6Address) is is_bracketed
+    except ValueError:
+        return False
 
 
 def _network(value: object) -> str | None:
@@ -213,6 +256,9 @@ prefix = word(
 )
 name = word(r"[a-z][a-z0-9_-]{0,31}", "a short name in lower case")
 header_name = word(_TCHARS, "header names")
+header_pattern = word(
+    rf"(?!\*|.*\*.){_TCHARS}", "header names, of which `*` may be the end"
+)
 probe_path = word(r"|/[\x21-\x7e]*", 'a path, or "" for no probes')
 file_name = word(r"[^\0-\x1f]+", "a file's name")
 trusted_header = word("x-forwarded-for|forwarded", '"x-forwarded-for" or "forwarded"')

@@ -178,9 +178,9 @@ class FieldPolicy:
         return rule
 
     def _passes(self, name: bytes) -> bool:
-        if name in self._read:
-            return name in self._passed_too
-        return name not in HOP_BY_HOP and not self._is_dropped(name)
+        if self._is_dropped(name) or name in HOP_BY_HOP:
+            return False
+        return name not in self._read or name in self._passed_too
 
 
 def connection_options(values: Values) -> frozenset[bytes]:
