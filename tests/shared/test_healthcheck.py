@@ -3,8 +3,9 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from socket import create_server
 
 import pytest
@@ -44,6 +45,23 @@ def answering(answer: bytes) -> Iterator[str]:
 def test_only_200_is_well(answer: bytes, *, is_ok: bool) -> None:
     with answering(answer) as url:
         assert answers_ok(url) is is_ok
+
+
+def test_who_takes_too_long_is_not_well_however_little_it_says_at_once() -> None:
+    with create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                for byte in b"HTTP/1.1 200 OK\r\n":
+                    connection.sendall(bytes((byte,)))
+                    time.sleep(0.1)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/readyz"
+        assert not answers_ok(url, within=0.5)
+        thread.join()
 
 
 def test_nobody_there_is_not_well() -> None:
