@@ -1,6 +1,4 @@
 import asyncio
-import subprocess
-import sys
 from typing import Final
 
 import pytest
@@ -41,11 +39,6 @@ def test_a_migration_is_named_by_its_version() -> None:
     config.set_main_option("script_location", str(schema.MIGRATIONS))
     revisions = ScriptDirectory.from_config(config).walk_revisions()
     assert [each.revision for each in revisions] == [*reversed(schema.VERSIONS)]
-
-
-def test_a_service_that_starts_does_not_wait_for_alembic() -> None:
-    code = "import sys, identity_service.cli; sys.exit('alembic' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 async def test_the_three_roles_are_there_from_the_first_migration_on(

@@ -5,12 +5,13 @@ import contextlib
 import os
 import secrets
 from argparse import Namespace
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 
+from identity_service.arguments import Write
 from identity_service.composition import Services
 from identity_service.diagnosis.doctor import diagnose
 from identity_service.domain.accounts.roles import Role
@@ -39,9 +40,6 @@ from identity_service.usecases.importing.imported_users import StoredImportedUse
 from service_kit.running.doctor import report
 
 _GENERATED_PASSWORD_BYTES: Final = 18
-
-Write = Callable[[str], None]
-"""Writes one line for the operator."""
 
 
 async def check(_: Settings, __: Namespace, write: Write) -> int:

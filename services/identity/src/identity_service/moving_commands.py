@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -13,7 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
-from identity_service.commands import Write, composed_services, import_tutorial_users
+from identity_service.arguments import STANDARD_STREAM, Write
+from identity_service.commands import composed_services, import_tutorial_users
+from identity_service.domain.errors import UnusableFileError
 from identity_service.security.password_hashing import is_readable_hash
 from identity_service.settings import Settings
 from identity_service.usecases.accounts.user_lines import (
@@ -24,53 +26,8 @@ from identity_service.usecases.accounts.user_lines import (
 )
 from identity_service.usecases.importing.import_users import DONE, Outcome
 
-_STANDARD: Final = "-"
-
 _LONGEST_LINE: Final = 65_536
 """Bytes; a user with every role has some 5,000."""
-
-_BEYOND_ALL: Final = 2**63
-"""No id and no line has this number, or a greater one."""
-
-
-def number(text: str) -> int:
-    """Return the number of a user or a line, or raise ValueError.
-
-    Its name is a word of what argparse says: "invalid number value".
-    """
-    found = int(text)
-    if not 0 <= found < _BEYOND_ALL:
-        raise ValueError("there is no such number")
-    return found
-
-
-def add_export_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments of ``export-users``."""
-    parser.add_argument(
-        "--to", default=_STANDARD, metavar="FILE", help="default: standard output"
-    )
-    _add_after_id(parser)
-
-
-def add_import_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments of ``import-users`` that say where to go on, and of lines."""
-    _add_after_id(parser)
-    parser.add_argument(
-        "--lines", metavar="FILE", help="of export-users; - is standard input"
-    )
-    parser.add_argument(
-        "--after-line", type=number, default=0, help="go on after this line"
-    )
-
-
-def _add_after_id(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--after-id", type=number, default=0, help="go on after this id (default: all)"
-    )
-
-
-class UserFileError(Exception):
-    """The file that is named cannot be used; the message is one line."""
 
 
 async def export_users(settings: Settings, arguments: Namespace, _: Write) -> int:
@@ -90,7 +47,7 @@ async def import_users(settings: Settings, arguments: Namespace, write: Write) -
     """Bring users over: from lines if a file of them is given, else the tutorial's."""
     if arguments.lines is None:
         return await import_tutorial_users(settings, arguments, write)
-    is_standard = arguments.lines == _STANDARD
+    is_standard = arguments.lines == STANDARD_STREAM
     source = sys.stdin.buffer if is_standard else _opened(arguments.lines)
     lines_there = _lines(source)
 
@@ -151,13 +108,13 @@ def _written(name: str) -> Iterator[Callable[[str], None]]:
     The file appears when all is written, and only its owner may read it: it holds
     password hashes.
     """
-    if name == _STANDARD:
+    if name == STANDARD_STREAM:
         yield partial(_write, sys.stdout, name)
         return
     target = Path(name)
     with _faults_of(name):
         if target.exists():
-            raise UserFileError(f"{name}: exists already")
+            raise UnusableFileError(f"{name}: exists already")
         descriptor, temporary = tempfile.mkstemp(
             dir=target.parent, prefix=f".{target.name}-"
         )
@@ -190,4 +147,4 @@ def _faults_of(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserFileError(f"{name}: {error.strerror}") from error
+        raise UnusableFileError(f"{name}: {error.strerror}") from error

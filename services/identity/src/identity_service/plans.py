@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from identity_service.domain.accounts.roles import Role, RoleName
-from identity_service.domain.errors import IdentityError, InvalidFieldsError
+from identity_service.domain.errors import InvalidFieldsError, UnusableFileError
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.settings import Settings
 from identity_service.usecases.roles import Roles
@@ -24,7 +24,7 @@ _TABLES: Final = ("roles", "clients", "settings")
 _KEYS: Final = frozenset({*_TABLES, "remove_other_roles"})
 
 
-class PlanFileError(IdentityError):
+class PlanFileError(UnusableFileError):
     """The file cannot be used; its text has a line for each fault."""
 
     def __init__(self, faults: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from identity_service.commands import Write
+from identity_service.arguments import Write
 from identity_service.settings import DatabaseSettings
 from identity_service.storage.engines import create_engine
 from identity_service.storage.upgrades import schema

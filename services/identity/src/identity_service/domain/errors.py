@@ -12,6 +12,10 @@ class IdentityError(Exception):
     """An expected failure."""
 
 
+class UnusableFileError(Exception):
+    """A file that the operator names cannot be used; the text says which, and why."""
+
+
 class RequestTooOldError(IdentityError):
     """The request began so long ago that its client has given up."""
 

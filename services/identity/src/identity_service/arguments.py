@@ -1,0 +1,194 @@
+"""What can be typed after ``identity-service``: the commands and their arguments.
+
+A command's function is named by its module, which is imported when the command runs:
+``migrate`` imports half of what ``serve`` does.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from identity_service.settings import DatabaseSettings, ImportSettings, Settings
+from service_kit.observability.builds import version_text
+
+Write = Callable[[str], None]
+"""Writes one line for the operator."""
+
+SERVE: Final = "serving:serve_requests"
+
+TUTORIAL_URL: Final = "TUTORIAL_DATABASE_URL"
+
+STANDARD_STREAM: Final = "-"
+
+_BEYOND_ALL: Final = 2**63
+"""No id and no line has this number, or a greater one."""
+
+_Subparsers = Any
+"""What `add_subparsers` returns, whose class argparse keeps private."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; ``run`` becomes the name of the command's function."""
+    made = argparse.ArgumentParser(
+        prog="identity-service", description="Users, roles, sessions, signing keys."
+    )
+    made.add_argument("--version", action="version", version=version_text("identity"))
+    made.set_defaults(settings=Settings)
+    top = made.add_subparsers(required=True, metavar="command")
+    _add(top, "serve", SERVE, "serve requests until SIGTERM")
+    text = "name every fault of the settings; open nothing"
+    _add(top, "check", "commands:check", text)
+    _add_schema_commands(top)
+    _add_user_commands(top)
+    _add_mail_commands(_add(top, "mail", None, "list and resend mail"))
+    _add_role_commands(_add(top, "roles", None, "list, add and remove roles"))
+    for name, command, text in (
+        ("plan", "commands:plan_file", "say how a file of roles and settings differs"),
+        ("apply", "commands:apply_file", "bring roles to what such a file says"),
+    ):
+        _add(top, name, command, text).add_argument("file", type=Path, metavar="FILE")
+    _add_key_commands(top)
+    text = "end what a restored backup brings back to life; no process may serve"
+    _add(top, "after-restore", "commands:after_restore", text)
+    text = "check that nobody changed the audit log"
+    _add(top, "verify-audit", "commands:verify_audit", text)
+    text = "check the database, clock, keys and throttle store"
+    _add(top, "doctor", "commands:doctor", text)
+    return made
+
+
+def _add(
+    subparsers: _Subparsers, name: str, command: str | None, text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=text, description=text
+    )
+    parser.set_defaults(run=command)
+    return parser
+
+
+def _add_schema_commands(top: _Subparsers) -> None:
+    text = "bring the database to the schema needed"
+    migrating = _add(top, "migrate", "schema_commands:migrate", text)
+    text = "say what is there, needed and pending"
+    describing = _add(top, "schema", "schema_commands:describe_schema", text)
+    for each in (migrating, describing):
+        each.set_defaults(settings=DatabaseSettings)
+
+
+def _add_user_commands(top: _Subparsers) -> None:
+    text = "create an administrator, once"
+    creating = _add(top, "create-admin", "commands:create_admin", text)
+    creating.add_argument("--username", default="admin")
+    creating.add_argument("--email", required=True)
+    _add_password_arguments(creating)
+    text = "bring users over, from lines or from the tutorial's database"
+    importing = _add(top, "import-users", "moving_commands:import_users", text)
+    importing.set_defaults(settings=ImportSettings)
+    importing.add_argument(
+        "--from",
+        dest="source",
+        metavar="URL",
+        help="SQLAlchemy URL of the tutorial's database, if it holds no password;"
+        f" otherwise set {TUTORIAL_URL} or {TUTORIAL_URL}_FILE",
+    )
+    _add_import_arguments(importing)
+    text = "write every user, with their password hash, as a line of JSON"
+    exporting = _add(top, "export-users", "moving_commands:export_users", text)
+    _add_export_arguments(exporting)
+    text = "give a user a temporary password; all their sessions end"
+    resetting = _add(top, "reset-password", "commands:reset_password", text)
+    resetting.add_argument("username", metavar="USERNAME")
+    _add_password_arguments(resetting)
+    text = "remove the second factors of a user who has lost them"
+    removing = _add(top, "reset-factors", "commands:reset_factors", text)
+    removing.add_argument("username", metavar="USERNAME")
+
+
+def _add_password_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(read_password=True)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--password-stdin", action="store_true", help="read the password's one line"
+    )
+    source.add_argument(
+        "--password-file", type=Path, help="read the password from a file"
+    )
+
+
+def _add_mail_commands(parser: argparse.ArgumentParser) -> None:
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+    text = "name the mails that could not be sent"
+    _add(subparsers, "list", "commands:list_mail", text).add_argument(
+        "--waiting", action="store_true", help="name those that wait, instead"
+    )
+    text = "have mails that could not be sent sent again"
+    _add(subparsers, "resend", "commands:resend_mail", text).add_argument(
+        "ids", nargs="*", metavar="ID", help="as listed (default: all)"
+    )
+
+
+def _add_role_commands(parser: argparse.ArgumentParser) -> None:
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+    _add(subparsers, "list", "commands:list_roles", "name every role")
+    text = "add a role, unless it is there"
+    adding = _add(subparsers, "add", "commands:add_role", text)
+    adding.add_argument("name", metavar="NAME")
+    adding.add_argument(
+        "--description", required=True, metavar="TEXT", help="what the role is for"
+    )
+    text = "remove a role that nobody has"
+    removing = _add(subparsers, "remove", "commands:remove_role", text)
+    removing.add_argument("name", metavar="NAME")
+
+
+def _add_key_commands(top: _Subparsers) -> None:
+    text = "let the next signing key sign before its time"
+    rotating = _add(top, "rotate-signing-key", "commands:rotate_signing_key", text)
+    rotating.add_argument(
+        "--now",
+        action="store_true",
+        help="for emergencies: withdraw the present key and all it has signed",
+    )
+    rotating.add_argument(
+        "--replace-unopened",
+        action="store_true",
+        help="--now, and replace keys that no key-encryption key opens",
+    )
+    text = "seal all that is sealed under the first key-encryption key"
+    _add(top, "reseal-signing-keys", "commands:reseal_signing_keys", text)
+
+
+def number(text: str) -> int:
+    """Return the number of a user or a line, or raise ValueError.
+
+    Its name is a word of what argparse says: "invalid number value".
+    """
+    found = int(text)
+    if not 0 <= found < _BEYOND_ALL:
+        raise ValueError("there is no such number")
+    return found
+
+
+def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--to", default=STANDARD_STREAM, metavar="FILE", help="default: standard output"
+    )
+    _add_after_id(parser)
+
+
+def _add_import_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_after_id(parser)
+    parser.add_argument(
+        "--lines", metavar="FILE", help="of export-users; - is standard input"
+    )
+    parser.add_argument(
+        "--after-line", type=number, default=0, help="go on after this line"
+    )
+
+
+def _add_after_id(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--after-id", type=number, default=0, help="go on after this id (default: all)"
+    )
