@@ -15,12 +15,14 @@ from tests.support.identity import (
     identity_settings,
     random_key,
 )
+from tests.support.mail_server import running_mail_server
 
 from identity_service.composition import Services
 from identity_service.diagnosis.database import examine_database, privileges
 from identity_service.diagnosis.doctor import diagnose
 from identity_service.diagnosis.issuer import examine_issuer
 from identity_service.diagnosis.keys import examine_keys
+from identity_service.diagnosis.outside import examine_outside
 from identity_service.diagnosis.secrets import examine_secrets
 from identity_service.domain.mail import MailKind, StoredLetter
 from identity_service.domain.sessions.sessions import Device
@@ -174,6 +176,49 @@ async def test_privileges_and_encryption_of_a_server_are_reported(
     of_servers = ["tables", "grants", "connection to the database"]
     assert names == (of_servers if is_server else [])
     assert not [line for line in found if line.startswith("fault")]
+
+
+async def test_what_identity_uses_outside_is_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    async with running_mail_server(folder) as server, TestServer(mirror()) as leaks:
+        well = {
+            "IDENTITY_MAIL_URL": server.url,
+            "IDENTITY_BREACHED_PASSWORDS_URL": str(leaks.make_url("/range")),
+        }
+        wrong = {
+            "IDENTITY_MAIL_URL": server.url.replace("mail%20password", "another"),
+            "IDENTITY_BREACHED_PASSWORDS_URL": str(leaks.make_url("/nothing")),
+            "IDENTITY_GATEWAY_STATUS_URLS": str(leaks.make_url("/status")),
+        }
+        found = [await outside(tmp_path, **each) for each in (well, wrong)]
+
+    assert found[0] == [
+        "ok    mail: goes to 127.0.0.1",
+        "ok    leaked passwords: their mirror responds",
+    ]
+    mail, leaked, gateway = found[1]
+    assert mail.startswith("fault mail: 127.0.0.1 takes none: SMTPAuthentication")
+    assert leaked.startswith("fault leaked passwords: their mirror does not respond")
+    assert gateway.startswith("note  gateway http://127.0.0.1")
+    assert all(" -> " in line for line in found[1])
+    assert not server.received
+
+
+def mirror() -> web.Application:
+    async def known(_: web.Request) -> web.Response:
+        return web.Response(text=f"{'0' * 35}:1")
+
+    app = web.Application()
+    app.router.add_get("/range/{prefix}", known)
+    return app
+
+
+async def outside(folder: Path, **settings: str) -> list[str]:
+    url = f"sqlite+aiosqlite:///{folder}/none.sqlite"
+    described = identity_settings(url, **settings)
+    async with composed(described) as services:
+        return await lines(examine_outside(described, services))
 
 
 @pytest.mark.parametrize(

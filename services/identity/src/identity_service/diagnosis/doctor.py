@@ -8,6 +8,7 @@ from identity_service.composition import Services
 from identity_service.diagnosis.database import examine_database
 from identity_service.diagnosis.issuer import examine_issuer
 from identity_service.diagnosis.keys import examine_keys
+from identity_service.diagnosis.outside import examine_outside
 from identity_service.diagnosis.secrets import examine_secrets
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.limits.throttling import Limit
@@ -45,6 +46,8 @@ async def diagnose(
     async for finding in examine_keys(settings, services):
         yield finding
     yield await _throttle(settings, services)
+    async for finding in examine_outside(settings, services):
+        yield finding
     async for finding in examine_issuer(settings, services.tokens.keys.kids()):
         yield finding
 

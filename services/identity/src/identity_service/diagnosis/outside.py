@@ -1,0 +1,48 @@
+"""Ask what identity uses outside: mail server, mirror of leaked passwords, gateways."""
+
+from collections.abc import AsyncIterator
+
+from identity_service.composition import Services
+from identity_service.domain.mail import MailServerUnavailableError
+from identity_service.mail.delivery import deliveries_to
+from identity_service.mail.servers import MailFolder, MailServer
+from identity_service.security.breached_passwords import BreachedPasswords, LookUp
+from identity_service.settings import Settings
+from service_kit.running.doctor import Finding, fault, note
+
+_ANY_PASSWORD = "password"  # noqa: S105 - every mirror knows it
+
+
+async def examine_outside(
+    settings: Settings, services: Services
+) -> AsyncIterator[Finding]:
+    """Yield whether each of them responds, as far as the settings name it."""
+    if settings.mail is not None:
+        yield await _mail(settings.mail)
+    if services.breached_passwords is not None:
+        yield await _breached_passwords(services.breached_passwords)
+    for gateway in await services.gateways.status():
+        if gateway.status is None:
+            advice = "correct IDENTITY_GATEWAY_STATUS_URLS; pages of admins lack it"
+            yield note(f"gateway {gateway.url}", gateway.reason or "", advice)
+        else:
+            yield Finding(f"gateway {gateway.url}", "says how it is")
+
+
+async def _mail(place: MailServer | MailFolder) -> Finding:
+    """Connect as for a mail, with TLS and password, and send none."""
+    where = place.path if isinstance(place, MailFolder) else place.host
+    try:
+        async with deliveries_to(place).open():
+            return Finding("mail", f"goes to {where}")
+    except MailServerUnavailableError as error:
+        text = f"{where} takes none: {error}"
+        return fault("mail", text, "see that it runs, and IDENTITY_MAIL_URL")
+
+
+async def _breached_passwords(mirror: BreachedPasswords) -> Finding:
+    await mirror.contain(_ANY_PASSWORD)
+    if mirror.outcomes[LookUp.UNAVAILABLE]:
+        text = "their mirror does not respond, so none is refused for being leaked"
+        return fault("leaked passwords", text, "see IDENTITY_BREACHED_PASSWORDS_URL")
+    return Finding("leaked passwords", "their mirror responds")
