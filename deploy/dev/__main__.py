@@ -4,6 +4,7 @@ All state lives in `.local/`. One start of this tree runs at a time.
 """
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -127,22 +128,28 @@ def _check_ports(environ: Mapping[str, str]) -> None:
         if port in taken:
             raise StartError(f"{name} and {taken[port]} both say {port}")
         taken[port] = name
-        if not _is_free(environ.get(name.replace("PORT", "HOST"), "127.0.0.1"), port):
+        where = name.replace("PORT", "HOST")
+        host = environ.get(where, "127.0.0.1")
+        try:
+            _bind(host, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise StartError(
+                    f"port {port} is taken; free it or choose another: "
+                    f"{name}={port + 10} make up"
+                ) from None
             raise StartError(
-                f"port {port} is taken; free it or choose another: "
-                f"{name}={port + 10} make up"
-            )
+                f"can not listen on {host} ({where}), port {port} ({name}): "
+                f"{error.strerror}"
+            ) from None
 
 
-def _is_free(host: str, port: int) -> bool:
+def _bind(host: str, port: int) -> None:
+    """Raise OSError unless a service can listen there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        probe.bind((host, port))
 
 
 def main(arguments: list[str]) -> int:
@@ -157,8 +164,11 @@ def main(arguments: list[str]) -> int:
     try:
         return commands[command](*rest)
     except StartError as error:
-        print(f"{command}: {error}", file=sys.stderr)
-        return 1
+        reason = str(error)
+    except OSError as error:  # a full disk, or what another user has made
+        reason = f"{error.filename or LOCAL}: {error.strerror}"
+    print(f"{command}: {reason}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Final
 
 _SIGNED_SECONDS: Final = 1.0
+"""How long it may take to sign a file that has been locked."""
+_STANDS_SECONDS: Final = 0.05
+"""After which a signature is the holder's: an earlier one is replaced at once."""
+_LOOKED_SECONDS: Final = 0.5
+"""For how long, at most, others look whether a file is locked, which locks it, too."""
+_PAUSE_SECONDS: Final = 0.01
 
 
 class PidFile:
@@ -26,11 +32,12 @@ class PidFile:
         process that inherits it.
         """
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
+        deadline = time.monotonic() + _LOOKED_SECONDS
+        while not _locked(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(_PAUSE_SECONDS)
         self.sign(os.getpid())
         return descriptor
 
@@ -45,18 +52,27 @@ class PidFile:
         except FileNotFoundError:
             return None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return self._signature()
+            # Shared, so that two who look do not take each other for the holder.
+            is_free = _locked(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
-        return None
+        return None if is_free else self._signature()
 
     def _signature(self) -> int | None:
         """Return the id in the file, which is locked a moment before it is signed."""
         deadline = time.monotonic() + _SIGNED_SECONDS
-        while not (text := self._path.read_text()):
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(_SIGNED_SECONDS / 100)
-        return int(text)
+        text = ""
+        while time.monotonic() < deadline:
+            before, text = text, self._path.read_text()
+            if text.isdecimal() and text == before:
+                return int(text)
+            time.sleep(_STANDS_SECONDS)
+        return None
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

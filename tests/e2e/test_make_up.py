@@ -397,3 +397,23 @@ def test_a_port_that_is_none_is_one_line(tree: Tree) -> None:
 def test_unwritable_folder_is_one_line(tree: Tree) -> None:
     tree.local.write_text("a file where the folder should be")
     assert f"can not write to {tree.local}" in tree.refusal()
+
+
+def test_an_address_that_is_not_of_this_machine_is_one_line(tree: Tree) -> None:
+    """Nobody has taken the port: the address cannot be had."""
+    said = tree.refusal(GATEWAY_HOST="192.0.2.1")
+    assert "can not listen on 192.0.2.1 (GATEWAY_HOST)" in said
+    assert "is taken" not in said
+
+
+@pytest.mark.parametrize("name", ["start.log", "secrets", "identity.pid"])
+def test_state_that_cannot_be_written_is_one_line(tree: Tree, name: str) -> None:
+    """As after `sudo make up`, or on a disk that is full."""
+    tree.local.mkdir()
+    blocked = tree.local / name
+    if name == "secrets":
+        blocked.write_text("a file where the folder should be")
+    else:
+        blocked.mkdir()
+    assert f"up: {tree.local}/{name}" in tree.refusal()
+    assert not tree.someone_listens()
