@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-package service-kit $(foreach name,$(notdir $(wildcard services/*)) gateway,--no-emit-package $(name)-service)
 
 # A person's own would have Python look for modules elsewhere, or not here.
-unexport PYTHONHOME PYTHONSAFEPATH
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH
 
 .DEFAULT_GOAL := help
 .PHONY: help setup format lint types imports docs test check up down reload identity new-service clean wheels lock sbom picture bench faults compile test-compiled test-compose test-compose-faults test-3.14
@@ -55,7 +55,7 @@ compile: setup ## build the packages with their hot modules compiled, into .loca
 	@cp -r shared gateway $(COMPILED)/sources
 	@for part in shared gateway; do (cd $(COMPILED)/sources/$$part && \
 		HATCH_BUILD_HOOK_ENABLE_MYPYC=true "$(CURDIR)/$(BIN)/hatchling" build -t wheel -d ../../wheels >/dev/null) || exit 1; done
-	@$(BIN)/pip install -q --no-deps --no-index --target $(COMPILED)/packages $(COMPILED)/wheels/*.whl
+	@$(BIN)/pip --isolated install -q --no-deps --no-index --target $(COMPILED)/packages $(COMPILED)/wheels/*.whl
 
 test-compiled: compile ## the tests of what is compiled, on the compiled build
 	PYTHONPATH="$(CURDIR)/$(COMPILED)/packages" TEST_BUILD=compiled $(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" \
@@ -104,7 +104,7 @@ clean: down ## remove .venv and .local: the tools, and all accounts, keys and se
 	@rm -rf .venv .local .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 wheels: setup ## build this tree's packages as wheels, in .local/wheels
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	@$(BIN)/python -m pip --isolated wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  -w .local/wheels ./shared ./gateway $(patsubst %,./%,$(wildcard services/*))
 	@ls .local/wheels/*.whl
 

@@ -4,6 +4,9 @@ Run by `make setup`. A digest of all that decides the environment's content is l
 in it, so that a second run does nothing.
 """
 
+import ast
+import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -11,6 +14,7 @@ import re
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
 
@@ -31,14 +35,16 @@ _DEALT_WITH: Final = (
 _INDEX_SETTINGS: Final = frozenset(
     {
         *("INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "TRUSTED_HOST"),
-        *("CERT", "CLIENT_CERT", "PROXY", "KEYRING_PROVIDER", "CONFIG_FILE"),
+        *("CERT", "CLIENT_CERT", "PROXY", "KEYRING_PROVIDER"),
         *("DEFAULT_TIMEOUT", "TIMEOUT", "RETRIES", "CACHE_DIR", "NO_CACHE_DIR"),
     }
 )
-"""Settings of a person's own pip, without ``PIP_``, by which it reaches an index.
-
-Others would have it install elsewhere, or something else.
+"""Settings of a person's own pip, by which it reaches an index, as variables without
+``PIP_``. Others, of variables or files, would have it install elsewhere, or something
+else.
 """
+_FILE_SETTING: Final = re.compile(r"(?:global|install)\.([a-z-]+)=(.+)")
+"""A line of `pip config list`."""
 _LAST_LINES: Final = 40
 """Of pip, shown when it fails."""
 
@@ -53,19 +59,47 @@ def main() -> int:
         wanted = _digest()
         if _is_current(wanted):
             return 0
-        _create()
-        count = len(_PINNED.findall(DEV_LOCK.read_text("utf-8")))
-        with _Step(f"installing {count} pinned tools and libraries", count) as step:
-            _pip(step, "--require-hashes", "-r", str(BUILD_LOCK))
-            _pip(step, "--require-hashes", "--no-build-isolation", "-r", str(DEV_LOCK))
-        editables = [word for name in _packages() for word in ("-e", str(ROOT / name))]
-        with _Step("installing this tree's packages", len(_packages())) as step:
-            _pip(step, "--no-deps", "--no-build-isolation", *editables)
-        STAMP.write_text(wanted)
+        with _alone():
+            if not _is_current(wanted):
+                _install(wanted)
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nsetup: stopped; the next one goes on", file=sys.stderr)
+        return 1
     return 0
+
+
+def _install(wanted: str) -> None:
+    _create()
+    settings = index_settings(str(PYTHON))
+    count = len(_PINNED.findall(DEV_LOCK.read_text("utf-8")))
+    with _Step(f"installing {count} pinned tools and libraries", count) as step:
+        _pip(step, settings, "--require-hashes", "-r", str(BUILD_LOCK))
+        isolated = ("--require-hashes", "--no-build-isolation")
+        _pip(step, settings, *isolated, "-r", str(DEV_LOCK))
+    editables = [word for name in _packages() for word in ("-e", str(ROOT / name))]
+    with _Step("installing this tree's packages", len(_packages())) as step:
+        _pip(step, settings, "--no-deps", "--no-build-isolation", *editables)
+    STAMP.write_text(wanted)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until nobody else sets this tree up; two would spoil each other's files."""
+    tree = os.open(ROOT, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(tree, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("another one sets this tree up; waiting for it")
+            fcntl.flock(tree, fcntl.LOCK_EX)
+        except OSError:
+            pass  # some network file systems lock no folders
+        yield
+    finally:
+        os.close(tree)
 
 
 class _Step:
@@ -147,17 +181,27 @@ def _create() -> None:
     _run([sys.executable, "-m", "venv", "--clear", str(VENV)])
 
 
-def _pip(step: _Step, *arguments: str) -> None:
+def index_settings(python: str) -> dict[str, str]:
+    """Return the variables by which pip reaches an index as this person's pip does."""
+    command = [python, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - our own
+    if listed.returncode != 0:
+        raise SetupError((listed.stderr.strip().splitlines() or ["pip failed"])[-1])
+    found = {}
+    for line in sorted(listed.stdout.splitlines()):  # what is `install.` counts last
+        if match := _FILE_SETTING.fullmatch(line):
+            name = match[1].upper().replace("-", "_")
+            found[f"PIP_{name}"] = str(ast.literal_eval(match[2]))
+    found |= {name: value for name, value in os.environ.items() if name[:4] == "PIP_"}
+    return {name: found[name] for name in found if name[4:] in _INDEX_SETTINGS}
+
+
+def _pip(step: _Step, settings: dict[str, str], *arguments: str) -> None:
     """Run pip, whose progress the step shows, and whose lines a failure shows."""
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     command = [str(PYTHON), "-m", "pip", "install", *options, *arguments]
-    environ = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PIP_") or name.removeprefix("PIP_") in _INDEX_SETTINGS
-    }
-    # "0" also overrules `user = true` in a person's own pip.conf.
-    environ["PIP_USER"] = "0"
+    own = {name: value for name, value in os.environ.items() if name[:4] != "PIP_"}
+    environ = {**own, **settings, "PIP_CONFIG_FILE": os.devnull}
     last: deque[str] = deque(maxlen=_LAST_LINES)
     with subprocess.Popen(  # noqa: S603 - our own command
         command,

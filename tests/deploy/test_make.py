@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
+from deploy import setup_venv
 
 ROOT: Final = Path(__file__).parents[2]
 PROMISED: Final = {
@@ -137,3 +139,68 @@ def test_state_and_secrets_are_ignored_by_git(path: str) -> None:
         ["git", "check-ignore", "-q", path], cwd=ROOT, check=False
     )
     assert finished.returncode == 0
+
+
+def test_of_a_persons_pip_setup_takes_the_way_to_an_index_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_text(
+        "[global]\nindex-url = https://one.example/simple\ntimeout = 30\n"
+        "extra-index-url =\n  https://two.example/simple\n  https://three.example/simple\n"
+        "[install]\ntimeout = 40\ntarget = /elsewhere\nuser = true\nno-deps = true\n"
+    )
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mine.example/simple")
+    monkeypatch.setenv("PIP_PREFIX", "/elsewhere")
+    settings = setup_venv.index_settings(sys.executable)
+    extra = settings["PIP_EXTRA_INDEX_URL"].split()
+    assert extra == ["https://two.example/simple", "https://three.example/simple"]
+    assert settings["PIP_INDEX_URL"] == "https://mine.example/simple"
+    assert settings["PIP_TIMEOUT"] == "40"
+    others = {"PIP_TARGET", "PIP_USER", "PIP_NO_DEPS", "PIP_PREFIX", "PIP_CONFIG_FILE"}
+    assert not others & settings.keys()
+
+
+def test_a_pip_that_cannot_read_its_settings_is_one_line(tmp_path: Path) -> None:
+    pip = tmp_path / "python"
+    pip.write_text("#!/bin/sh\necho 'ERROR: pip.conf is broken' >&2\nexit 1\n")
+    pip.chmod(0o755)
+    with pytest.raises(setup_venv.SetupError, match=r"pip\.conf is broken"):
+        setup_venv.index_settings(str(pip))
+
+
+def test_two_setups_of_a_tree_run_one_after_the_other(tree: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDING, str(tree)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holding:
+        assert holding.stdout
+        assert holding.stdin
+        holding.stdout.readline()
+        with subprocess.Popen(
+            ["make", "setup"],
+            cwd=tree,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as waiting:
+            assert waiting.stdout
+            assert "waiting for it" in waiting.stdout.readline()
+            os.killpg(waiting.pid, signal.SIGINT)  # as Ctrl-C does
+            _, said = waiting.communicate(timeout=30)
+        holding.stdin.close()
+    assert "setup: stopped" in said
+    assert "Traceback" not in said
+    assert not (tree / ".venv").exists()
+
+
+HOLDING: Final = (
+    "import fcntl, os, sys\n"
+    "fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)\n"
+    "print('held', flush=True); sys.stdin.read()"
+)

@@ -25,6 +25,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> FreshTree:
 def test_the_readme_leads_from_a_clone_to_a_service_of_ones_own(tmp_path: Path) -> None:
     """Each command is run as pasted, and prints what the README shows."""
     tree = FreshTree(tmp_path / AWKWARD)
+    (tmp_path / "aiohttp.py").write_text("raise ImportError('of another program')")
+    tree.environment["PYTHONPATH"] = str(tmp_path)
     with Walkthrough(tree) as walkthrough:
         walkthrough.follow((ROOT / "README.md").read_text("utf-8"))
 

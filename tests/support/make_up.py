@@ -143,6 +143,9 @@ class FreshTree(Tree):
         self.environment |= dict.fromkeys(
             ("PIP_USER", "PIP_REQUIRE_HASHES", "PYTHONSAFEPATH"), "1"
         )
+        configured = folder.with_suffix(".pip.conf")
+        configured.write_text(f"[install]\nuser = true\ntarget = {folder}/elsewhere\n")
+        self.environment["PIP_CONFIG_FILE"] = str(configured)
 
     _port_names = tuple(
         {*PORTS, "NOTES_PORT", "NOTES_INTERNAL_PORT", "HELLO_PORT"},
