@@ -1,9 +1,12 @@
 """`deploy/compose/gatehouse.service`, as systemd understands it."""
 
 import os
+import queue
 import re
 import shutil
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +18,7 @@ from tests.support.missing import skip_missing
 ROOT: Final = Path(__file__).parents[2]
 UNIT: Final = ROOT / "deploy/compose/gatehouse.service"
 INSTALLING: Final = re.findall(
-    r"^```\n(install .*?)^```$",
+    r"^```\n(unit=.*?)^```$",
     (ROOT / "docs/operations.md").read_text(),
     re.MULTILINE | re.DOTALL,
 )
@@ -47,7 +50,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self._notes = folder / "notes"
         self._fault = folder / "fault"
-        tree, programs, units = (folder / name for name in ("tree", "bin", "units"))
+        tree, programs, units = (folder / name for name in (AWKWARD, "bin", "units"))
         unit = tree / UNIT.relative_to(ROOT)
         for each in (unit.parent, programs, units):
             each.mkdir(parents=True)
@@ -71,6 +74,7 @@ class Machine:
         self.installing = block.replace("systemctl", "systemctl --user")
         self._shell = subprocess.Popen(
             ["unshare", "--mount", "sh"],
+            start_new_session=True,
             cwd=tree,
             env=environment,
             stdin=subprocess.PIPE,
@@ -78,19 +82,31 @@ class Machine:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def run(self, command: str) -> str:
         """Run a command of the shell, and return what it prints."""
         assert self._shell.stdin
-        assert self._shell.stdout
         self._shell.stdin.write(f"{command}\necho {END}\n")
         self._shell.stdin.flush()
         printed = ""
-        for line in self._shell.stdout:
-            if line == f"{END}\n":
-                return printed
+        while (line := self._line()) != f"{END}\n":
             printed += line
-        raise RuntimeError("the shell has ended")
+        return printed
+
+    def _line(self) -> str:
+        line = self._lines.get(timeout=PATIENCE_SECONDS)
+        if line is None:
+            raise RuntimeError("the shell has ended")
+        return line
+
+    def _read(self) -> None:
+        assert self._shell.stdout
+        for line in self._shell.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
 
     def fail_once(self) -> None:
         """Have the engine refuse the next command."""
@@ -100,10 +116,23 @@ class Machine:
         return self._notes.read_text().splitlines()
 
     def close(self) -> None:
-        self.run("systemctl --user exit")
-        self._shell.communicate("wait\n", timeout=30)
+        """End all of it, a systemd that does not listen any more as well."""
+        try:
+            self.run("systemctl --user exit")
+            self.run("wait")
+        finally:
+            if self._shell.stdin:
+                self._shell.stdin.close()
+            try:
+                self._shell.wait(timeout=PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._shell.pid, signal.SIGKILL)
+                self._shell.wait()
 
 
+PATIENCE_SECONDS: Final = 30.0
+AWKWARD: Final = "the tree|& 100% of it"
+"""A folder's name with what sed and systemd take for their own."""
 END: Final = "--- end of what a command prints"
 
 ENGINE: Final = "[Service]\nExecStart=/bin/sleep 1000\n"
