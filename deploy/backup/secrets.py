@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import IO, Final
 
-from deploy.backup.databases import ROOT
 from deploy.backup.files import BackupError
+from deploy.backup.programs import ROOT
 from deploy.compose.make_secrets import SERVICE_UID
 
 NAMES: Final = ("key-encryption-keys", "password-peppers")

@@ -251,6 +251,34 @@ def test_compose_runs_where_the_files_of_its_environment_are(
     assert not [line for line in notes if "content" in line], "it need not stop"
 
 
+def test_a_dump_of_mariadb_is_not_given_to_mysql(
+    compose: dict[str, str], tmp_path: Path
+) -> None:
+    """Its client would stop at the first line, when the database is dropped already."""
+    backup = tmp_path / "backup"
+    dump = f"{SANDBOX}\nCREATE TABLE `signing_keys` (\n-- Dump completed\n"
+    backup.write_bytes(gzip.compress(dump.encode()))
+    refused = run("restore", backup, environ=compose)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("; nothing was changed\n")
+    assert not Path(compose["NOTES"]).exists()
+
+
+SANDBOX: Final = r"/*M!999999\- enable the sandbox mode */ "
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_an_old_python_is_one_line(tmp_path: Path, command: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.version_info = (3, 9)")
+    python = tmp_path / "python3"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    refused = run(command, tmp_path / "file", environ={"PATH": path})
+    assert refused.returncode == 1
+    assert refused.stderr == f"{command}: needs Python 3.11 or newer as python3\n"
+
+
 def test_secrets_are_never_kept_in_the_clear(tmp_path: Path) -> None:
     refused = run("backup", "--secrets", tmp_path / "keys", environ={})
     assert refused.returncode == 1

@@ -1,0 +1,90 @@
+"""Identity's database in an SQLite file."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import IO, Final
+
+from deploy.backup.files import BackupError, temporary_file
+from deploy.backup.programs import identity_service, run
+
+OWN_TABLE: Final = "signing_keys"
+"""A table of this name tells identity's database from other applications'."""
+
+
+class SqliteDatabase:
+    """A file, copied page by page through SQLite itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def dump(self, target: IO[bytes]) -> None:
+        """Write one moment of it, while it may be in use."""
+        if not self._path.is_file():
+            raise BackupError(f"there is no {self._path}")
+        with temporary_file(self._path.parent) as copy:
+            _copy(self._path, copy)
+            with copy.open("rb") as file:
+                shutil.copyfileobj(file, target)
+
+    def can_load(self, source: IO[bytes]) -> bool:
+        """Whether this is a complete dump of identity's database."""
+        with temporary_file(self._path.parent) as copy:
+            with copy.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            return _is_ours(copy)
+
+    def stop_service(self) -> None:
+        """Have no identity use it; BackupError if one does that is not ours to stop."""
+        if users := sorted(_users_of(self._path)):
+            raise BackupError(f"{self._path} is in use by {users}: stop identity first")
+
+    def load(self, source: IO[bytes]) -> None:
+        """Replace all that it holds."""
+        with temporary_file(self._path.parent) as copy:
+            with copy.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            os.close(os.open(self._path, os.O_CREAT, 0o600))
+            _copy(copy, self._path)
+
+    def identity(self, *command: str) -> None:
+        """Run a command of identity-service on it."""
+        run(identity_service(), *command)
+
+    def start_service(self) -> None:
+        """Do nothing: the operator stopped it, and starts it again."""
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a sound SQLite database with our table."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        try:
+            database.execute(f"SELECT COUNT(*) FROM {OWN_TABLE}")  # noqa: S608 - ours
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.DatabaseError:
+            return False
+    return str(found) == "ok"
+
+
+def _copy(source: Path, target: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(source)) as one,
+        contextlib.closing(sqlite3.connect(target)) as other,
+    ):
+        try:
+            one.backup(other)
+        except sqlite3.Error as error:
+            raise BackupError(f"SQLite: {error}") from error
+
+
+def _users_of(path: Path) -> set[str]:
+    """Return the processes of this machine that have a file open (Linux)."""
+    real = str(path.resolve())
+    users = set()
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(descriptor.readlink()) == real:
+                users.add(descriptor.parts[2])
+    return users
