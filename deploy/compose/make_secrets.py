@@ -8,6 +8,7 @@ by hand and told a folder, where all of them become files (docs/operations.md).
 import base64
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,24 +61,46 @@ class Secret:
         return f"{self.consumer}-{self.name}" if is_named_alike else self.name
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     """Fill the folder that is named, or else the volumes, unless an earlier run did."""
-    done = Path(arguments[0] if arguments else VOLUMES / "identity") / DONE
-    if done.exists():
+    folder = Path(arguments[0]) if arguments else VOLUMES / "identity"
+    if (folder / DONE).exists():
         print("secrets: kept")
-        return
-    if arguments:
-        done.parent.mkdir(mode=0o700, exist_ok=True)
-    for secret in make():
-        if arguments:
-            _write(done.parent / secret.file_name, secret)
-        else:
-            folder = VOLUMES / secret.consumer
-            _write(folder / secret.name, secret)
-            os.chown(folder, secret.owner, secret.owner)
-            folder.chmod(0o700)
-    done.touch()
+        return 0
+    if not arguments:
+        _fill_volumes()
+    elif folder.exists() and any(folder.iterdir()):
+        print(
+            f"secrets: {folder} holds files, but not all were made here; nothing was "
+            f"changed. Keep them: touch {folder / DONE}. Make others: move them away.",
+            file=sys.stderr,
+        )
+        return 1
+    else:
+        _fill(folder)
     print("secrets: made")
+    return 0
+
+
+def _fill_volumes() -> None:
+    """Nobody has used what an earlier run made that did not end: all is made anew."""
+    for secret in make():
+        folder = VOLUMES / secret.consumer
+        _write(folder / secret.name, secret)
+        os.chown(folder, secret.owner, secret.owner)
+        folder.chmod(0o700)
+    (VOLUMES / "identity" / DONE).touch()
+
+
+def _fill(folder: Path) -> None:
+    """Make the folder with all files, or none."""
+    unfinished = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700)
+    for secret in make():
+        _write(unfinished / secret.file_name, secret)
+    (unfinished / DONE).touch()
+    unfinished.rename(folder)
 
 
 def make() -> Iterator[Secret]:
@@ -114,4 +137,4 @@ def _write(path: Path, secret: Secret) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

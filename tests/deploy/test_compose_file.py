@@ -283,3 +283,43 @@ def test_every_secret_has_a_file_of_its_own() -> None:
     assert len(set(made)) == len(made) == 10
     production = FILES[1].read_text()
     assert set(re.findall(r"file: deploy/secrets/([\w.-]+)", production)) == set(made)
+
+
+def test_keys_that_are_there_already_are_never_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as those that were copied by `cp secrets/*`, which leaves .complete out."""
+    monkeypatch.setattr("os.chown", lambda *_: None)  # for which one has to be root
+    folder = tmp_path / "secrets"
+    key = folder / "key-encryption-keys"
+    folder.mkdir()
+    key.write_text("the one that opens everything")
+    assert make_secrets.main([str(folder)]) == 1
+    assert key.read_text() == "the one that opens everything"
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+    (folder / ".complete").touch()
+    assert make_secrets.main([str(folder)]) == 0
+    assert key.read_text() == "the one that opens everything"
+
+
+def test_secrets_are_made_all_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "secrets"
+    chowned: list[Path] = []
+
+    def interrupted(path: Path, *_: int) -> None:
+        chowned.append(path)
+        if len(chowned) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.chown", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_secrets.main([str(folder)])
+    assert not folder.exists()
+    assert make_secrets.main([str(folder)]) == 0
+    assert make_secrets.main([str(folder)]) == 0
+    names = {secret.file_name for secret in make_secrets.make()}
+    assert {file.name for file in folder.iterdir()} == {*names, ".complete"}
+    assert [each.name for each in tmp_path.iterdir()] == ["secrets"]
