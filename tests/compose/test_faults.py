@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ pytestmark = [
 
 WARM_SECONDS: Final = 3.0
 RECOVERY_SECONDS: Final = 6.0
+HEALING_SECONDS: Final = 30.0
+"""In which every container is well again by itself; the engine looks each 2 s."""
 FROZEN_SECONDS: Final = 10.0
 
 ONE_PROCESS: Final = 5.0
@@ -75,8 +78,10 @@ def frozen(service: str) -> Callable[[Containers], None]:
     def act(containers: Containers) -> None:
         [container, *_] = containers.ids(service)
         docker("pause", container)
-        time.sleep(FROZEN_SECONDS)
-        docker("unpause", container)
+        try:
+            time.sleep(FROZEN_SECONDS)
+        finally:
+            docker("unpause", container)
 
     return act
 
@@ -97,9 +102,11 @@ def backed_up(containers: Containers) -> None:
 def stopped(service: str) -> Callable[[Containers], None]:
     def act(containers: Containers) -> None:
         [container] = containers.ids(service)
-        docker("stop", container)
-        time.sleep(FROZEN_SECONDS)
-        docker("start", container)
+        try:
+            docker("stop", container)
+            time.sleep(FROZEN_SECONDS)
+        finally:
+            docker("start", container)
 
     return act
 
@@ -163,7 +170,7 @@ def a_row_at_least(name: str) -> Iterator[None]:
 
 
 async def settled(containers: Containers) -> None:
-    """Return when all is healthy, whatever the experiment before has left behind."""
+    """Return when all is healthy, whatever a failed experiment has left behind."""
     options = ("--no-build", "--no-recreate", "--detach", "--wait")
     await asyncio.to_thread(containers.compose, "up", *options)
 
@@ -175,8 +182,24 @@ async def test_fault(containers: Containers, experiment: Experiment) -> None:
         await judged(containers, experiment)
 
 
+def services(containers: Containers) -> Counter[str]:
+    return Counter(each["Service"] for each in containers.states())
+
+
+def left_behind(containers: Containers, before: Counter[str]) -> list[str]:
+    """Return what has not healed by itself: containers that are gone, or not well."""
+    deadline = time.monotonic() + HEALING_SECONDS
+    while unwell := containers.unwell():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    changed = (services(containers) - before) + (before - services(containers))
+    return [*unwell, *(f"other containers of {service}" for service in changed)]
+
+
 async def judged(containers: Containers, experiment: Experiment) -> None:
     """Do what goes wrong, and demand that everything else goes right."""
+    before = await asyncio.to_thread(services, containers)
     async with Traffic(containers.base_url) as traffic:
         await asyncio.sleep(WARM_SECONDS)
         began_at = time.monotonic()
@@ -186,6 +209,7 @@ async def judged(containers: Containers, experiment: Experiment) -> None:
         await traffic.stop()
         losses = await traffic.losses()
     faults = [*losses, *verdict(traffic.requests, experiment.allowed)]
+    faults += await asyncio.to_thread(left_behind, containers, before)
     TABLE.append(row(experiment.name, acted, traffic.requests, faults))
     assert not faults
 

@@ -42,9 +42,9 @@ def engine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def renew(engine: Path, **environ: str) -> int:
+def renew(engine: Path, *others: str, **environ: str) -> int:
     environ |= {"PATH": f"{engine}:{os.environ['PATH']}", "ENGINE": str(engine)}
-    command = [str(ROOT / "deploy/compose/renew"), "identity"]
+    command = [str(ROOT / "deploy/compose/renew"), "identity", *others]
     return subprocess.run(command, cwd="/", env=environ, check=False).returncode
 
 
@@ -55,6 +55,11 @@ def containers(engine: Path) -> list[str]:
 def test_every_replica_is_replaced(engine: Path) -> None:
     assert renew(engine) == 0
     assert containers(engine) == ["new", "new"]
+
+
+def test_a_mistyped_service_is_noticed_before_any_is_replaced(engine: Path) -> None:
+    assert renew(engine, "contnet") == 2
+    assert containers(engine) == ["old", "old"]
 
 
 def test_a_stopped_replica_is_not_started_as_it_was(engine: Path) -> None:

@@ -12,6 +12,9 @@ from tests.support.ports import free_ports
 
 ROOT: Final = Path(__file__).parents[2]
 
+ONE_SHOTS: Final = frozenset({"secrets", "migrations"})
+"""Services that do their work, and end."""
+
 
 class Containers:
     """One start of docker-compose.yml, in a project and on a port of its own."""
@@ -69,6 +72,15 @@ class Containers:
         """Return what the engine knows of each container, ended ones too."""
         lines = self.compose("ps", "--all", "--format", "json").splitlines()
         return [json.loads(line) for line in lines]
+
+    def unwell(self) -> list[str]:
+        """Return what of each container that neither serves nor has done its work."""
+        return [
+            f"{each['Service']} is {each['State']} {each['Health']}".rstrip()
+            for each in self.states()
+            if (each["State"], each["Health"]) != ("running", "healthy")
+            and (each["Service"] not in ONE_SHOTS or each["ExitCode"] != 0)
+        ]
 
     def ids(self, service: str) -> list[str]:
         """Return the running containers of a service."""
