@@ -1,3 +1,4 @@
+import errno
 import socket
 
 import pytest
@@ -29,6 +30,24 @@ def test_a_host_is_reached_by_its_families(host: str, reached: set[str]) -> None
         assert {
             each for each in ("127.0.0.1", "::1") if connects(each, port)
         } == reached
+
+
+def test_any_address_is_one_of_ipv4_where_there_is_no_ipv6(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Ipv4Socket(socket.socket):
+        """The socket of a kernel that was started without IPv6."""
+
+        def __init__(self, family: int = -1, *rest: int) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "")
+            super().__init__(family, *rest)
+
+    monkeypatch.setattr("socket.socket", Ipv4Socket)
+    (bound,) = bind("::", 0)
+    with bound:
+        listen(bound)
+        assert connects("127.0.0.1", bound.getsockname()[1])
 
 
 def test_a_name_stands_for_all_its_addresses() -> None:

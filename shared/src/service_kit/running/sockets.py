@@ -10,6 +10,8 @@ BACKLOG: Final = 1_024
 
 _LAST_PORT: Final = 65_535
 _NO_NAME: Final = "a part of the name is empty, or longer than 63 characters"
+_ANY: Final = "::"
+_ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - what was asked for, as far as it is there
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """An address of a family that this machine does not have; a name may have others."""
 
@@ -25,8 +27,9 @@ class ListenError(Exception):
 def bind(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
     """Return sockets bound to every address of a host, which do not listen yet.
 
-    `::` takes IPv4 too. Port 0 stands for a free one. A shared port may be taken by
-    other processes of the same user that share it, too (SO_REUSEPORT).
+    `::` takes IPv4 too, and IPv4 alone on a machine without IPv6. Port 0 stands for a
+    free one. A shared port may be taken by other processes of the same user that share
+    it, too (SO_REUSEPORT).
 
     Raises `ListenError`: the port is taken, or the host has no address here.
     """
@@ -81,7 +84,10 @@ def _bind_all(
                 raise
             missing = error
     if not bound and missing is not None:
+        if host == _ANY:
+            return _bind_all(_ANY_IPV4, port, bound, shared=shared)
         raise missing
+    return None
 
 
 def _bind(
@@ -96,7 +102,7 @@ def _bind(
         if shared:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != "::")
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address[0] != _ANY)
         one.bind(address)
     except OSError:
         one.close()
