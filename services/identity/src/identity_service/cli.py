@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _imported(name: str) -> Any:  # noqa: ANN401 - `typed` says what
-    """Import a command; the garbage collector, which `__main__` stopped, works again."""
+    """Import a command; the garbage collector, which `__main__` stopped, runs again."""
     command = pkgutil.resolve_name(f"identity_service.{name}")
     gc.freeze()
     gc.enable()
