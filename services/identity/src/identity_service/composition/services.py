@@ -27,12 +27,16 @@ from identity_service.usecases.audit import Audit
 from identity_service.usecases.audit_chain import AuditChain
 from identity_service.usecases.caching.watching import Waiters
 from identity_service.usecases.fresh_checks import FreshChecks
-from identity_service.usecases.housekeeping import Housekeeping, expired_rows_chores
+from identity_service.usecases.housekeeping import (
+    Chore,
+    Housekeeping,
+    expired_rows_chores,
+)
 from identity_service.usecases.limits.request_ages import RequestAges
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
-from identity_service.usecases.search_words import SearchWordsChore
+from identity_service.usecases.search_words import MissingSearchWords
 from identity_service.usecases.sign_up import SignUps
 from identity_service.usecases.users import Users
 from service_kit.clock import Clock
@@ -112,9 +116,9 @@ class Services(Core):
         self.housekeeping = Housekeeping(
             [
                 *expired_rows_chores(database, self.clock),
-                self.audit,
-                SearchWordsChore(database),
-                self.accounts.departures,
+                Chore("audit_events", self.audit.prune, self.audit.backlog),
+                Chore("search_words", MissingSearchWords(database).add),
+                Chore("departures", self.accounts.departures.prune),
             ]
         )
         self.restoring = Restoring(

@@ -30,9 +30,7 @@ class Verification:
 
 
 class Audit:
-    """The audit log of the system; as a chore, it removes what is beyond retention."""
-
-    name = "audit_events"
+    """The audit log of the system, which removes what is beyond retention."""
 
     def __init__(
         self, database: Database, clock: Clock, *, retention: timedelta

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from datetime import timedelta
+from typing import Final
 
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.sessions.status_entries import KEPT_EXPIRED
@@ -32,117 +32,69 @@ KEPT_MAIL_REQUEST: Final = timedelta(days=1)
 """How long a mail that somebody asked for is worth sending. Requests wait while nobody
 sends mail, because it was turned off or only a later version knows their kind."""
 
+_KEPT: Final[Mapping[Expiring, timedelta]] = {
+    Expiring.SESSIONS: KEPT_SESSION,
+    Expiring.ACCESS_TOKENS: KEPT_EXPIRED,
+    Expiring.MAIL_REQUESTS: KEPT_MAIL_REQUEST,
+    Expiring.DEAD_LETTERS: KEPT_DEAD_LETTER,
+    Expiring.SPENT_CHALLENGES: KEPT_EXPIRED,
+}
+"""How long rows stay after they have expired; others go immediately."""
+
 _logger: Final = logging.getLogger(__name__)
 
 
-class Chore(Protocol):
+async def _no_backlog() -> timedelta:
+    return timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
     """Some work that has to be done now and then."""
 
-    @property
-    def name(self) -> str:
-        """What logs and metrics call it."""
-        ...
-
-    async def prune(self) -> int:
-        """Do a bounded part of the work; return how much, 0 when nothing is left."""
-        ...
-
-    async def backlog(self) -> timedelta:
-        """Return for how long the oldest part of the work has been due."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiredRowsChore:
-    """Removes the expired rows of one kind."""
-
     name: str
-    database: Database
-    clock: Clock
-    kind: Expiring
-    retention: timedelta = timedelta()
-    """How long rows stay after they have expired."""
-
-    async def prune(self) -> int:
-        """Remove some rows, oldest first."""
-        before = self._due_before()
-        return await self.database.write(
-            lambda unit: unit.expired_rows.remove(self.kind, before, _BATCH)
-        )
-
-    async def backlog(self) -> timedelta:
-        """Return for how long the oldest row has been due."""
-        oldest = await self.database.read(
-            lambda unit: unit.expired_rows.oldest(self.kind)
-        )
-        before = self._due_before()
-        return max(before - oldest, timedelta()) if oldest else timedelta()
-
-    def _due_before(self) -> datetime:
-        return self.clock() - self.retention
-
-
-@dataclass(frozen=True, slots=True)
-class DeletedUsersChore:
-    """Removes the sessions of deleted users."""
-
-    database: Database
-    name: str = "deleted_users"
-
-    async def prune(self) -> int:
-        """Remove some sessions of one user."""
-        return await self.database.write(
-            lambda unit: unit.expired_rows.remove_of_deleted_user(_BATCH)
-        )
-
-    async def backlog(self) -> timedelta:
-        """Return nothing: the time of a user's deletion is not stored."""
-        return timedelta()
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedListsChore:
-    """Removes the status lists that hold no entry and will get none."""
-
-    database: Database
-    clock: Clock
-    name: str = "status_lists"
-
-    async def prune(self) -> int:
-        """Remove some lists."""
-        return await self.database.write(
-            lambda unit: unit.status_lists.remove_closed(self.clock())
-        )
-
-    async def backlog(self) -> timedelta:
-        """Return nothing: a list does no harm."""
-        return timedelta()
+    """What logs and metrics call it."""
+    prune: Callable[[], Awaitable[int]]
+    """Does a bounded part of the work; returns how much, 0 when nothing is left."""
+    backlog: Callable[[], Awaitable[timedelta]] = _no_backlog
+    """Returns for how long the oldest part of it has been due, where that matters."""
 
 
 def expired_rows_chores(database: Database, clock: Clock) -> list[Chore]:
     """Return the chores that remove expired rows, and what they leave."""
+
+    async def remove_of_deleted_user() -> int:
+        return await database.write(
+            lambda unit: unit.expired_rows.remove_of_deleted_user(_BATCH)
+        )
+
+    async def remove_closed_lists() -> int:
+        return await database.write(
+            lambda unit: unit.status_lists.remove_closed(clock())
+        )
+
     return [
-        ExpiredRowsChore("sessions", database, clock, Expiring.SESSIONS, KEPT_SESSION),
-        ExpiredRowsChore("revoked_entries", database, clock, Expiring.REVOKED_ENTRIES),
-        ExpiredRowsChore(
-            "access_tokens", database, clock, Expiring.ACCESS_TOKENS, KEPT_EXPIRED
-        ),
-        ExpiredRowsChore("one_time_tokens", database, clock, Expiring.ONE_TIME_TOKENS),
-        ExpiredRowsChore(
-            "pending_sign_ups", database, clock, Expiring.PENDING_SIGN_UPS
-        ),
-        ExpiredRowsChore(
-            "mail_requests", database, clock, Expiring.MAIL_REQUESTS, KEPT_MAIL_REQUEST
-        ),
-        ExpiredRowsChore(
-            "dead_letters", database, clock, Expiring.DEAD_LETTERS, KEPT_DEAD_LETTER
-        ),
-        ExpiredRowsChore(
-            "spent_challenges", database, clock, Expiring.SPENT_CHALLENGES, KEPT_EXPIRED
-        ),
-        DeletedUsersChore(database),
-        ClosedListsChore(database, clock),
+        *(_expired_rows_chore(kind, database, clock) for kind in Expiring),
+        Chore("deleted_users", remove_of_deleted_user),
+        Chore("status_lists", remove_closed_lists),
     ]
+
+
+def _expired_rows_chore(kind: Expiring, database: Database, clock: Clock) -> Chore:
+    """Return the chore that removes the expired rows of one kind, oldest first."""
+    kept = _KEPT.get(kind, timedelta())
+
+    async def prune() -> int:
+        before = clock() - kept
+        return await database.write(
+            lambda unit: unit.expired_rows.remove(kind, before, _BATCH)
+        )
+
+    async def backlog() -> timedelta:
+        oldest = await database.read(lambda unit: unit.expired_rows.oldest(kind))
+        return max(clock() - kept - oldest, timedelta()) if oldest else timedelta()
+
+    return Chore(kind.name.lower(), prune, backlog)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Let users be found whom replicas of an older version have added."""
 
-from datetime import timedelta
 from typing import Final
 
 from identity_service.storage.database import Database
@@ -9,19 +8,17 @@ _BATCH: Final = 1000
 """Users that one transaction looks at: some milliseconds where all have words."""
 
 
-class SearchWordsChore:
+class MissingSearchWords:
     """Gives search words to users that have none.
 
     Each process looks at every id once: what this version writes has its words.
     """
 
-    name: Final = "search_words"
-
     def __init__(self, database: Database) -> None:
         self._database = database
         self._last_id = 0
 
-    async def prune(self) -> int:
+    async def add(self) -> int:
         """Look at users until some had no words; return how many, 0 at the end."""
         while True:
             after_id = self._last_id
@@ -30,7 +27,3 @@ class SearchWordsChore:
             )
             if filled or self._last_id == after_id:
                 return filled
-
-    async def backlog(self) -> timedelta:
-        """Return nothing: it is not stored since when a user has no words."""
-        return timedelta()

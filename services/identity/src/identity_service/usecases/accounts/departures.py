@@ -18,9 +18,7 @@ from service_kit.clock import Clock
 
 
 class Departures:
-    """Deletes accounts on request; as a chore, those whose grace is over."""
-
-    name = "departures"
+    """Deletes accounts on request, and those whose grace is over."""
 
     def __init__(
         self,
@@ -92,10 +90,6 @@ class Departures:
             return 1
 
         return await self._database.write(work)
-
-    async def backlog(self) -> timedelta:
-        """Return nothing: an account that stays a minute longer does no harm."""
-        return timedelta()
 
     async def _reserve_letter(self, caller: Caller) -> None:
         """Count the letter, because the address may be another person's."""
