@@ -12,19 +12,19 @@ from tests.support.identity import IdentityClient, identity_settings
 from identity_service.composition import Services
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.roles import RoleName
-from identity_service.domain.accounts.tutorial import ImportedUser
 from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import NewUser
 from identity_service.storage import tables
 from identity_service.usecases.importing.import_users import MAX_ID, Outcome
-from identity_service.usecases.importing.imported_users import StoredImportedUsers
+from identity_service.usecases.importing.imported_users import ImportedUsers
 from service_kit.clock import utc_now
 
 OLD_PASSWORD: Final = "123456"
 OLD_HASH: Final = bcrypt.hashpw(OLD_PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 
 
-def imported(user_id: int, username: str, email: str, *roles: str) -> ImportedUser:
-    return ImportedUser(
+def imported(user_id: int, username: str, email: str, *roles: str) -> NewUser:
+    return NewUser(
         id=user_id,
         username=Username.parse(username),
         email=EmailAddress.parse(email),
@@ -34,9 +34,9 @@ def imported(user_id: int, username: str, email: str, *roles: str) -> ImportedUs
     )
 
 
-async def bring_over(url: str, *users: ImportedUser) -> list[Outcome]:
+async def bring_over(url: str, *users: NewUser) -> list[Outcome]:
     composed = Services(identity_settings(url), CollectorRegistry())
-    target = StoredImportedUsers(composed.database, utc_now)
+    target = ImportedUsers(composed.database, utc_now)
     try:
         return await target.add(users)
     finally:

@@ -19,7 +19,7 @@ from tests.support.database import BACKENDS, empty_database
 from tests.support.identity import KEYS
 
 from identity_service.domain.accounts.roles import RoleName
-from identity_service.domain.accounts.tutorial import ImportedUser
+from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.security.keyrings import Keyring
 from identity_service.security.password_hashing import is_readable_hash
@@ -30,9 +30,10 @@ from identity_service.storage.tutorial_tables import (
 )
 from identity_service.usecases.importing.import_users import (
     ImportReport,
+    Judge,
     Outcome,
     Refusal,
-    import_users,
+    import_tutorial_users,
 )
 
 PEPPERS = Keyring.parse([KEYS["IDENTITY_PASSWORD_PEPPERS"]])
@@ -49,6 +50,12 @@ USER_ROLES: Final = (
     "CREATE TABLE user_roles (createdAt DATETIME, updatedAt DATETIME,"
     " roleId INTEGER, userId INTEGER, PRIMARY KEY (roleId, userId))"
 )
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+JUDGE = Judge(
+    roles=ROLES,
+    is_password_hash=partial(is_readable_hash, peppers=PEPPERS),
+    clock=lambda: NOW,
+)
 SIGNED_UP_AT = datetime(2021, 5, 1, 12, 30, 15, tzinfo=UTC)
 
 
@@ -56,17 +63,20 @@ class Accounts:
     """Accounts in memory, unique as the database has them."""
 
     def __init__(self) -> None:
-        self.users: dict[int, ImportedUser] = {}
+        self.users: dict[int, NewUser] = {}
         self.batches: list[int] = []
         self.fails_after: int | None = None
 
-    async def add(self, users: Sequence[ImportedUser]) -> Sequence[Outcome]:
+    async def add(self, users: Sequence[NewUser | Outcome]) -> Sequence[Outcome]:
         if self.fails_after is not None and len(self.batches) >= self.fails_after:
             raise DatabaseUnavailableError
         self.batches.append(len(users))
         return [self._add(user) for user in users]
 
-    def _add(self, user: ImportedUser) -> Outcome:
+    def _add(self, user: NewUser | Outcome) -> Outcome:
+        if isinstance(user, Outcome):
+            return user
+        assert user.id is not None
         if user.id in self.users:
             same = self.users[user.id].username == user.username
             return Outcome.ALREADY_HERE if same else Outcome.ID_TAKEN
@@ -148,11 +158,10 @@ async def imported(
     progress: list[ImportReport] = []
     engine = create_tutorial_engine(tutorial.url)
     try:
-        report = await import_users(
+        report = await import_tutorial_users(
             TutorialTables(engine, batch_size=batch_size),
-            accounts,
-            roles=ROLES,
-            is_password_hash=partial(is_readable_hash, peppers=PEPPERS),
+            accounts.add,
+            judge=JUDGE,
             progress=lambda so_far: progress.append(copy.deepcopy(so_far)),
             after_id=after_id,
         )
@@ -310,7 +319,7 @@ async def test_a_time_out_of_range_is_left_away(
 
     await imported(tutorial, accounts)
 
-    assert accounts.users[1].created_at is None
+    assert accounts.users[1].created_at == NOW
     assert accounts.users[2].created_at == SIGNED_UP_AT
 
 
@@ -329,7 +338,7 @@ async def test_the_zero_date_of_mysql_is_left_away(tutorial: Tutorial) -> None:
 
     await imported(tutorial, accounts)
 
-    assert accounts.users[1].created_at is None
+    assert accounts.users[1].created_at == NOW
 
 
 @pytest.mark.parametrize(
@@ -348,7 +357,7 @@ async def test_an_unreadable_time_is_no_reason(tmp_path: Path, moment: object) -
 
     await imported(tutorial, accounts)
 
-    assert accounts.users[1].created_at is None
+    assert accounts.users[1].created_at == NOW
 
 
 async def test_cells_of_another_type_are_bad_rows(tmp_path: Path) -> None:

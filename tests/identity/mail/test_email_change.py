@@ -25,8 +25,8 @@ from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.errors import OneTimeTokenRefusedError
 from identity_service.domain.sessions.sessions import Device
 from identity_service.settings import Settings
-from identity_service.usecases.accounts.user_lines import UserLine
 from identity_service.usecases.importing.import_users import Outcome
+from identity_service.usecases.importing.imported_users import ImportedUsers
 
 OLD: Final = "alice@example.test"
 NEW: Final = "alice@elsewhere.test"
@@ -155,11 +155,11 @@ async def test_an_address_that_nobody_can_bring_back_is_free_for_an_import(
         roles=frozenset({USER}),
         created_at=clock() - timedelta(days=365),
     )
-    line = UserLine(carol, is_disabled=False)
+    imports = ImportedUsers(services.database, clock)
     try:
-        taken = await services.accounts.user_lines.add([line])
+        taken = await imports.add([carol])
         clock.advance(timedelta(hours=72))
-        free = await services.accounts.user_lines.add([line])
+        free = await imports.add([carol])
     finally:
         await services.close()
 

@@ -1,4 +1,4 @@
-"""Commands that move users between deployments, as lines of JSON."""
+"""Commands that move users between deployments, and from the tutorial's database."""
 
 import asyncio
 import contextlib
@@ -14,39 +14,93 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
 from identity_service.arguments import STANDARD_STREAM, Write
-from identity_service.commands import composed_services, import_tutorial_users
+from identity_service.commands import with_services
+from identity_service.composition import Services
 from identity_service.domain.errors import UnusableFileError
 from identity_service.security.password_hashing import is_readable_hash
-from identity_service.settings import Settings
-from identity_service.usecases.accounts.user_lines import (
-    BATCH,
-    UserLine,
-    from_line,
-    to_line,
+from identity_service.storage.tutorial_tables import (
+    TutorialTables,
+    create_tutorial_engine,
 )
-from identity_service.usecases.importing.import_users import DONE, Outcome
+from identity_service.usecases.accounts.user_lines import from_line, to_line
+from identity_service.usecases.importing.import_users import (
+    DONE,
+    Add,
+    ImportReport,
+    Judge,
+    Outcome,
+    import_tutorial_users,
+)
+from identity_service.usecases.importing.imported_users import ImportedUsers
+
+_PAGE: Final = 500
+"""Users read from the database at a time."""
+
+_BATCH: Final = 50
+"""Lines of which the operator sees how far they are."""
 
 _LONGEST_LINE: Final = 65_536
 """Bytes; a user with every role has some 5,000."""
 
 
-async def export_users(settings: Settings, arguments: Namespace, _: Write) -> int:
-    """Write every user as a line; how far it came is said on standard error."""
-    exported = 0
+@with_services
+async def export_users(services: Services, arguments: Namespace, _: Write) -> int:
+    """Write every user, with their password hash, as a line of JSON."""
+    exported, after_id = 0, arguments.after_id
     with _written(arguments.to) as write:
-        async with composed_services(settings) as services:
-            async for users in services.accounts.user_lines.pages(arguments.after_id):
-                text = "".join(f"{to_line(user)}\n" for user in users)
-                await asyncio.to_thread(write, text)
-                exported += len(users)
-                sys.stderr.write(f"{exported} exported, up to id {users[-1].id}\n")
+        while users := await services.users.page("", after_id, _PAGE):
+            text = "".join(f"{to_line(user)}\n" for user in users)
+            await asyncio.to_thread(write, text)
+            exported, after_id = exported + len(users), users[-1].id
+            sys.stderr.write(f"{exported} exported, up to id {after_id}\n")
     return 0
 
 
-async def import_users(settings: Settings, arguments: Namespace, write: Write) -> int:
-    """Bring users over: from lines if a file of them is given, else the tutorial's."""
+@with_services
+async def import_users(services: Services, arguments: Namespace, write: Write) -> int:
+    """Bring users over, from lines or from the tutorial's database."""
+    readable = partial(is_readable_hash, peppers=services.settings.password_peppers)
+    judge = Judge(
+        roles={role.name for role in await services.roles.all()},
+        is_password_hash=readable,
+        clock=services.clock,
+    )
+    add = ImportedUsers(services.database, services.clock).add
     if arguments.lines is None:
-        return await import_tutorial_users(settings, arguments, write)
+        outcomes = await _import_tutorial(arguments, judge, add, write)
+    else:
+        outcomes = await _import_lines(arguments, judge, add, write)
+    for outcome in filter(outcomes.get, Outcome):
+        write(f"{outcomes[outcome]} {outcome.value}")
+    return 0 if set(outcomes) <= DONE else 1
+
+
+async def _import_tutorial(
+    arguments: Namespace, judge: Judge, add: Add, write: Write
+) -> Counter[Outcome]:
+    tutorial = create_tutorial_engine(arguments.source)
+
+    def progress(report: ImportReport) -> None:
+        write(f"{report.done} of {report.total}, up to id {report.last_id}")
+
+    try:
+        report = await import_tutorial_users(
+            TutorialTables(tutorial),
+            add,
+            judge=judge,
+            progress=progress,
+            after_id=arguments.after_id,
+        )
+    finally:
+        await tutorial.dispose()
+    for refusal in report.refusals:
+        write(f"left behind: id {refusal.id}: {refusal.outcome.value}")
+    return report.outcomes
+
+
+async def _import_lines(
+    arguments: Namespace, judge: Judge, add: Add, write: Write
+) -> Counter[Outcome]:
     is_standard = arguments.lines == STANDARD_STREAM
     source = sys.stdin.buffer if is_standard else _opened(arguments.lines)
     lines_there = _lines(source)
@@ -57,40 +111,27 @@ async def import_users(settings: Settings, arguments: Namespace, write: Write) -
 
     def read() -> list[bytes]:
         with _faults_of(arguments.lines):
-            return list(islice(lines_there, BATCH))
+            return list(islice(lines_there, _BATCH))
 
     outcomes: Counter[Outcome] = Counter()
     line_number = arguments.after_line
-    readable = partial(is_readable_hash, peppers=settings.password_peppers)
     try:
         await asyncio.to_thread(skip, arguments.after_line)
-        async with composed_services(settings) as services:
-            roles = {role.name for role in await services.roles.all()}
-            while lines := await asyncio.to_thread(read):
-                judged = [
-                    from_line(
-                        line,
-                        roles=roles,
-                        is_password_hash=readable,
-                        now=services.clock(),
-                    )
-                    for line in lines
-                ]
-                good = [each for each in judged if isinstance(each, UserLine)]
-                added = iter(await services.accounts.user_lines.add(good))
-                for each in judged:
-                    line_number += 1
-                    outcome = next(added) if isinstance(each, UserLine) else each
-                    outcomes[outcome] += 1
-                    if outcome not in DONE:
-                        write(f"left behind: line {line_number}: {outcome.value}")
-                sys.stderr.write(f"up to line {line_number}\n")
+        while lines := await asyncio.to_thread(read):
+            users = [from_line(line, judge.clock()) for line in lines]
+            judged = [
+                each if isinstance(each, Outcome) else judge(each) for each in users
+            ]
+            for outcome in await add(judged):
+                line_number += 1
+                outcomes[outcome] += 1
+                if outcome not in DONE:
+                    write(f"left behind: line {line_number}: {outcome.value}")
+            sys.stderr.write(f"up to line {line_number}\n")
     finally:
         if not is_standard:
             source.close()
-    for outcome, count in outcomes.items():
-        write(f"{count} {outcome.value}")
-    return 0 if set(outcomes) <= DONE else 1
+    return outcomes
 
 
 def _lines(source: BinaryIO) -> Iterator[bytes]:

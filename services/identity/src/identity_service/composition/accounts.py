@@ -20,7 +20,6 @@ from identity_service.usecases.accounts.mailed_codes import CodeSignIns
 from identity_service.usecases.accounts.password_resets import PasswordResets
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.accounts.undoing import Undoing
-from identity_service.usecases.accounts.user_lines import UserLines
 from identity_service.usecases.factors.second_steps import SecondSteps
 from identity_service.usecases.mail.requests import MailRequestHandlers, MailRequests
 from identity_service.usecases.mail.sending import MailSender
@@ -97,7 +96,6 @@ class AccountServices:
             clock=clock,
             grace=settings.deletion_grace,
         )
-        self.user_lines = UserLines(database, clock)
         self.mail_requests = MailRequests(
             database,
             outbox=outbox,

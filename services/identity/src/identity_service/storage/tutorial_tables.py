@@ -29,7 +29,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from identity_service.domain.accounts.tutorial import TutorialUser
+from identity_service.domain.accounts.tutorial import ForeignUser
 from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
 from identity_service.domain.moments import read_moment
 from identity_service.storage.database_url import DatabaseUrl
@@ -150,13 +150,13 @@ class TutorialTables:
 
     async def batches(
         self, *, after_id: int | None
-    ) -> AsyncIterator[Sequence[TutorialUser]]:
+    ) -> AsyncIterator[Sequence[ForeignUser]]:
         """Yield users with a greater id, a batch at a time, in order of their ids."""
         while batch := await self._batch(after_id):
             yield batch
             after_id = batch[-1].id
 
-    async def _batch(self, after_id: int | None) -> Sequence[TutorialUser]:
+    async def _batch(self, after_id: int | None) -> Sequence[ForeignUser]:
         reading = (
             select(_users)
             .where(_after(after_id))
@@ -167,11 +167,11 @@ class TutorialTables:
             rows = (await connection.execute(reading)).all()
             roles = await _roles_of(connection, [row.id for row in rows])
         return [
-            TutorialUser(
+            ForeignUser(
                 id=row.id,
                 username=row.username,
                 email=row.email,
-                password=row.password,
+                password_hash=row.password,
                 created_at=_moment(row.createdAt),
                 roles=roles.get(row.id, frozenset()),
             )

@@ -1,34 +1,24 @@
-"""Users of the tutorial's database, on their way into ours."""
+"""Users of other systems, on their way into ours."""
 
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from identity_service.domain.accounts.emails import EmailAddress
-from identity_service.domain.accounts.roles import RoleName
-from identity_service.domain.accounts.usernames import Username
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignUser:
+    """A user as another system has it; nothing of it has been judged."""
 
-@dataclass(frozen=True, slots=True)
-class TutorialUser:
-    """A row of the tutorial's ``users`` with the names of its roles, as found."""
-
-    id: int
+    id: int | None = None
+    """Theirs, None if they get one of ours."""
     username: str | None
     email: str | None
-    password: str | None
+    password_hash: str | None = field(repr=False)
+    password_is_temporary: bool = False
     created_at: datetime | None
-    roles: AbstractSet[str]
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedUser:
-    """A user to be created, with the id and the password hash it had."""
-
-    id: int
-    username: Username
-    email: EmailAddress
-    password_hash: str
-    created_at: datetime | None
-    """When it signed up, if that is known."""
-    roles: frozenset[RoleName]
+    """When they signed up, if that is known."""
+    email_verified_at: datetime | None = None
+    deletion_due_at: datetime | None = None
+    """When they want to be deleted, if they do."""
+    is_disabled: bool = False
+    roles: Iterable[str]

@@ -116,6 +116,8 @@ class NewUser:
     password_is_temporary: bool = False
     subject: str = field(default_factory=new_subject)
     email_verified_at: datetime | None = None
+    disabled_at: datetime | None = None
+    deletion_due_at: datetime | None = None
     id: int | None = None
     """Set only where users are brought from elsewhere with their ids."""
 

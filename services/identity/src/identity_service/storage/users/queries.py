@@ -89,5 +89,7 @@ def user_columns(user: NewUser) -> dict[str, object]:
         "updated_at": user.created_at,
         "subject": user.subject,
         "email_verified_at": user.email_verified_at,
+        "disabled_at": user.disabled_at,
+        "deletion_due_at": user.deletion_due_at,
     }
     return columns if user.id is None else columns | {"id": user.id}

@@ -5,19 +5,20 @@ after an interruption or for rows added since: existing users are left unchanged
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final
 
-from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.emails import EmailAddress, InvalidEmailError
 from identity_service.domain.accounts.roles import USER, RoleName, existing_roles
-from identity_service.domain.accounts.tutorial import ImportedUser, TutorialUser
-from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.tutorial import ForeignUser
+from identity_service.domain.accounts.usernames import InvalidUsernameError, Username
+from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.errors import UnknownRoleError
-from identity_service.domain.fields import InvalidFieldError
 from identity_service.storage.tutorial_tables import TutorialTables
+from service_kit.clock import Clock
 
 DEFAULT_ROLES: Final = frozenset({USER})
 """Of a row without any, which the tutorial let in as a user."""
@@ -50,16 +51,51 @@ DONE: Final = frozenset({Outcome.IMPORTED, Outcome.ALREADY_HERE, Outcome.DELETED
 """Outcomes that are no refusals."""
 
 
-class ImportedUsers(Protocol):
-    """Our database."""
+Add = Callable[[Sequence[NewUser | Outcome]], Awaitable[Sequence[Outcome]]]
+"""Creates the users that can be created; see `ImportedUsers.add`."""
 
-    async def add(self, users: Sequence[ImportedUser]) -> Sequence[Outcome]:
-        """Create what can be created, and return one outcome for each, in order.
 
-        `Outcome.IMPORTED`, `ALREADY_HERE`, `DELETED`, `ID_TAKEN`, `USERNAME_TAKEN`
-        or `EMAIL_TAKEN`. What has the outcome IMPORTED is committed, with its roles.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Judges which users of other systems can be users here."""
+
+    roles: AbstractSet[RoleName]
+    """Those that exist here."""
+    is_password_hash: Callable[[str], bool]
+    clock: Clock
+
+    def __call__(self, user: ForeignUser) -> NewUser | Outcome:
+        """Return the user to be created, or what is wrong with them.
+
+        The tutorial took spaces around names and addresses, which nobody types here.
         """
-        ...
+        if user.id is not None and not 0 < user.id <= MAX_ID:
+            return Outcome.BAD_ID
+        try:
+            username = Username.parse((user.username or "").strip())
+            email = EmailAddress.parse((user.email or "").strip())
+            roles = existing_roles(user.roles, self.roles) or DEFAULT_ROLES
+        except InvalidUsernameError:
+            return Outcome.BAD_USERNAME
+        except InvalidEmailError:
+            return Outcome.BAD_EMAIL
+        except UnknownRoleError:
+            return Outcome.UNKNOWN_ROLE
+        if user.password_hash is None or not self.is_password_hash(user.password_hash):
+            return Outcome.BAD_PASSWORD_HASH
+        now = self.clock()
+        return NewUser(
+            id=user.id,
+            username=username,
+            email=email,
+            password_hash=user.password_hash,
+            password_is_temporary=user.password_is_temporary,
+            roles=roles,
+            created_at=user.created_at or now,
+            email_verified_at=user.email_verified_at,
+            deletion_due_at=user.deletion_due_at,
+            disabled_at=now if user.is_disabled else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +122,17 @@ class ImportReport:
         return self.outcomes.total()
 
 
-async def import_users(
+async def import_tutorial_users(
     source: TutorialTables,
-    target: ImportedUsers,
+    add: Add,
     *,
-    roles: AbstractSet[RoleName],
-    is_password_hash: Callable[[str], bool],
+    judge: Judge,
     progress: Callable[[ImportReport], None],
     after_id: int = 0,
 ) -> ImportReport:
     """Bring over every user with an id above ``after_id``; if that is 0, every user.
 
-    ``roles`` are those that exist here. ``progress`` is called after each batch, with
-    the report so far.
+    ``progress`` is called after each batch, with the report so far.
 
     Raises `DatabaseUnavailableError`: either database is away. Run it again: nothing is
     done twice.
@@ -107,49 +141,11 @@ async def import_users(
     total = await source.count(after_id=start)
     report = ImportReport(total=total, last_id=after_id)
     async for batch in source.batches(after_id=start):
-        judged = [_judge(row, roles, is_password_hash) for row in batch]
-        good = [user for user in judged if isinstance(user, ImportedUser)]
-        added = iter(await target.add(good))
-        for row, user in zip(batch, judged, strict=True):
-            outcome = next(added) if isinstance(user, ImportedUser) else user
+        outcomes = await add([judge(user) for user in batch])
+        for user, outcome in zip(batch, outcomes, strict=True):
+            report.last_id = user.id or 0
             report.outcomes[outcome] += 1
             if outcome not in DONE:
-                report.refusals.append(Refusal(row.id, outcome))
-            report.last_id = row.id
+                report.refusals.append(Refusal(report.last_id, outcome))
         progress(report)
     return report
-
-
-def _judge(
-    row: TutorialUser,
-    existing: AbstractSet[RoleName],
-    is_password_hash: Callable[[str], bool],
-) -> ImportedUser | Outcome:
-    """Return the user that a row describes, or what is wrong with it.
-
-    The tutorial took spaces around names and addresses, which nobody types here.
-    """
-    if not 0 < row.id <= MAX_ID:
-        return Outcome.BAD_ID
-    try:
-        username = Username.parse((row.username or "").strip())
-    except InvalidFieldError:
-        return Outcome.BAD_USERNAME
-    try:
-        email = EmailAddress.parse((row.email or "").strip())
-    except InvalidFieldError:
-        return Outcome.BAD_EMAIL
-    if row.password is None or not is_password_hash(row.password):
-        return Outcome.BAD_PASSWORD_HASH
-    try:
-        roles = existing_roles(row.roles, existing) or DEFAULT_ROLES
-    except UnknownRoleError:
-        return Outcome.UNKNOWN_ROLE
-    return ImportedUser(
-        id=row.id,
-        username=username,
-        email=email,
-        password_hash=row.password,
-        created_at=row.created_at,
-        roles=roles,
-    )

@@ -1,10 +1,10 @@
 """Insert imported users."""
 
+import hashlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from identity_service.domain.accounts.tutorial import ImportedUser
 from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import EmailTakenError, UsernameTakenError
@@ -12,20 +12,29 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.importing.import_users import Outcome
 from service_kit.clock import Clock
+from service_kit.tokens import base64url
 
 _BATCH: Final = 50
 """Users in one transaction: it stays well within the time a unit of work has."""
 
 
-class StoredImportedUsers:
-    """Our database, as the import sees it."""
+class ImportedUsers:
+    """Creates users that come from other systems, each once.
+
+    Those who come with their id are recognised by it, the others by a digest of what
+    they come with.
+    """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    async def add(self, users: Sequence[ImportedUser]) -> list[Outcome]:
-        """Create what can be created, and return one outcome for each, in order."""
+    async def add(self, users: Sequence[NewUser | Outcome]) -> list[Outcome]:
+        """Create what can be created, and return one outcome for each, in order.
+
+        Those that have an outcome already keep it. Users with the outcome IMPORTED are
+        committed, with their roles.
+        """
         outcomes: list[Outcome] = []
         for start in range(0, len(users), _BATCH):
             batch = users[start : start + _BATCH]
@@ -33,40 +42,60 @@ class StoredImportedUsers:
         return outcomes
 
     async def _add_batch(
-        self, batch: Sequence[ImportedUser], unit: Repositories
+        self, batch: Sequence[NewUser | Outcome], unit: Repositories
     ) -> list[Outcome]:
-        return [await self._add_one(unit, user) for user in batch]
+        return [
+            each if isinstance(each, Outcome) else await self._add_one(unit, each)
+            for each in batch
+        ]
 
-    async def _add_one(self, unit: Repositories, user: ImportedUser) -> Outcome:
-        if (outcome := await _outcome_before(unit, user)) is not None:
+    async def _add_one(self, unit: Repositories, user: NewUser) -> Outcome:
+        outcome = await _outcome_before(unit, user)
+        if outcome is not None:
             return outcome
-        new_user = NewUser(
-            id=user.id,
-            username=user.username,
-            email=user.email,
-            password_hash=user.password_hash,
-            roles=user.roles,
-            created_at=user.created_at or self._clock(),
-        )
         try:
-            await unit.users.add(new_user, self._clock())
+            user_id = await unit.users.add(user, self._clock())
         except UsernameTakenError:
             return Outcome.USERNAME_TAKEN
         except EmailTakenError:
             return Outcome.EMAIL_TAKEN
-        await unit.imported_users.add(user.id)
-        event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user.id, user.roles)
+        if user.id is None:
+            await unit.imported_users.add_line(_digest(user))
+        else:
+            await unit.imported_users.add(user.id)
+        event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles)
         unit.audit.append(event)
         return Outcome.IMPORTED
 
 
-async def _outcome_before(unit: Repositories, user: ImportedUser) -> Outcome | None:
-    """Return what became of the row before, or of its id; None if it is new here."""
-    present = await unit.users.get(user.id)
+async def _outcome_before(unit: Repositories, user: NewUser) -> Outcome | None:
+    """Return what became of a user in an earlier run; None if they are new here."""
+    if user.id is not None:
+        return await _outcome_of_id(unit, user.id, user)
+    present = await unit.users.get_by_username_key(user.username.key)
+    if present is not None:
+        is_same = present.email_key == user.email.key
+        return Outcome.ALREADY_HERE if is_same else Outcome.USERNAME_TAKEN
+    if not await unit.imported_users.has_line(_digest(user)):
+        return None
+    renamed = await unit.users.get_by_email_key(user.email.key)
+    return Outcome.DELETED if renamed is None else Outcome.ALREADY_HERE
+
+
+async def _outcome_of_id(
+    unit: Repositories, user_id: int, user: NewUser
+) -> Outcome | None:
+    present = await unit.users.get(user_id)
     if present is not None:
         is_same = present.username_key == user.username.key
         return Outcome.ALREADY_HERE if is_same else Outcome.ID_TAKEN
-    if await unit.imported_users.has(user.id):
+    if await unit.imported_users.has(user_id):
         return Outcome.DELETED
-    is_spent = await unit.imported_users.has_acted(user.id)
+    is_spent = await unit.imported_users.has_acted(user_id)
     return Outcome.ID_TAKEN if is_spent else None
+
+
+def _digest(user: NewUser) -> str:
+    """Return what a user without an id is recognised by when imported again."""
+    content = f"{user.username.key}\0{user.email.key}\0{user.password_hash}"
+    return base64url.encode(hashlib.sha256(content.encode()).digest())
