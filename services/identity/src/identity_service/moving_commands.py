@@ -22,7 +22,6 @@ from identity_service.storage.tutorial_tables import (
     TutorialTables,
     create_tutorial_engine,
 )
-from identity_service.usecases.accounts.user_lines import from_line, to_line
 from identity_service.usecases.importing.import_users import (
     DONE,
     Add,
@@ -32,6 +31,7 @@ from identity_service.usecases.importing.import_users import (
     import_tutorial_users,
 )
 from identity_service.usecases.importing.imported_users import ImportedUsers
+from identity_service.usecases.importing.user_lines import from_line, to_line
 
 _PAGE: Final = 500
 """Users read from the database at a time."""

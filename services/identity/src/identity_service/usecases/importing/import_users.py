@@ -12,8 +12,8 @@ from enum import Enum
 from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress, InvalidEmailError
+from identity_service.domain.accounts.foreign_users import ForeignUser
 from identity_service.domain.accounts.roles import USER, RoleName, existing_roles
-from identity_service.domain.accounts.tutorial import ForeignUser
 from identity_service.domain.accounts.usernames import InvalidUsernameError, Username
 from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.errors import UnknownRoleError
