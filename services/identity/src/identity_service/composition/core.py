@@ -60,7 +60,7 @@ class Core:
             self.clock,
             has_server=settings.mail is not None,
         )
-        self.one_time_tokens = OneTimeTokens(self.clock)
+        self.one_time_tokens = OneTimeTokens(self.outbox, self.clock)
         self.email_change_letters = EmailChangeLetters(
             self.one_time_tokens, self.outbox
         )

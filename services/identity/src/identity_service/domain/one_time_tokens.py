@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from identity_service.domain.accounts.emails import EmailAddress
+
 
 class Purpose(StrEnum):
     """What a token is good for."""
@@ -64,3 +66,8 @@ class StoredToken:
     expires_at: datetime
     about: str | None = None
     """What it undoes; None of what the other fields say."""
+
+    @property
+    def email_address(self) -> EmailAddress:
+        """The address, with the key that it is compared by."""
+        return EmailAddress(self.email, self.email_key)

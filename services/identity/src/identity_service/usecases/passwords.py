@@ -32,7 +32,6 @@ from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.limits.reservations import Reservation
 from identity_service.usecases.limits.throttling import Throttle
-from identity_service.usecases.mail.one_time_tokens import address_of
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair
@@ -122,9 +121,7 @@ class Passwords:
         if user is None:
             raise UserNotFoundError
         await self._confirm(user, present, caller)
-        await self._new_passwords.check(
-            new, Username(user.username, user.username_key), address_of(user)
-        )
+        await self._new_passwords.check(new, user.name, user.email_address)
         if normalise(new) == normalise(present):  # a temporary one has to go
             raise WeakPasswordError(
                 "password_same",

@@ -169,8 +169,8 @@ class Users:
         changes: UserChanges,
         caller: Caller,
     ) -> None:
-        username = changes.username or Username(user.username, user.username_key)
-        email = changes.email or EmailAddress(user.email, user.email_key)
+        username = changes.username or user.name
+        email = changes.email or user.email_address
         if (username.text, email.text) == (user.username, user.email):
             return
         refuse_foreign_address(username, email)

@@ -62,6 +62,16 @@ class User:
     """When the account is deleted unless its owner signs in; None if it stays."""
 
     @property
+    def name(self) -> Username:
+        """The name, with the key that it is compared by."""
+        return Username(self.username, self.username_key)
+
+    @property
+    def email_address(self) -> EmailAddress:
+        """The e-mail address, with the key that it is compared by."""
+        return EmailAddress(self.email, self.email_key)
+
+    @property
     def name_in_mail(self) -> str:
         """What mails call the user: their name, once the address is known as theirs.
 

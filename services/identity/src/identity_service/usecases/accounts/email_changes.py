@@ -4,11 +4,10 @@ The response does not reveal whether the new address has an account. If it has, 
 mail to it says so, and contains no token that could confirm the change.
 """
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from identity_service.domain.accounts.emails import EmailAddress, Verification
-from identity_service.domain.accounts.usernames import InvalidUsernameError, Username
+from identity_service.domain.accounts.usernames import InvalidUsernameError
 from identity_service.domain.accounts.users import User, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import (
@@ -17,19 +16,20 @@ from identity_service.domain.errors import (
     UserNotFoundError,
 )
 from identity_service.domain.mail import Letter, MailKind
-from identity_service.domain.one_time_tokens import Purpose, StoredToken
+from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
 from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
-from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, in_words
+from identity_service.usecases.mail.one_time_tokens import (
+    OneTimeTokens,
+    lifetime_values,
+)
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
-
-_HOUR: Final = timedelta(hours=1)
 
 
 class EmailChanges:
@@ -80,7 +80,7 @@ class EmailChanges:
             session = await unit.sessions.lock(caller.session_id)
             if user is None or session is None or session.ended_at is not None:
                 raise UserNotFoundError
-            refuse_foreign_address(_name_of(user), email)
+            refuse_foreign_address(user.name, email)
             owner = await unit.users.get_by_email_key(email.key)
             token = await self._tokens.issue(unit, Purpose.EMAIL_CHANGE, user.id, email)
             if owner is None or owner.id == user.id:
@@ -99,9 +99,9 @@ class EmailChanges:
         """
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
-            email = EmailAddress(token.email, token.email_key)
+            email = token.email_address
             try:
-                refuse_foreign_address(_name_of(user), email)
+                refuse_foreign_address(user.name, email)
             except InvalidUsernameError:
                 raise OneTimeTokenRefusedError from None
             await set_address(unit, user, token, self._clock())
@@ -121,12 +121,8 @@ async def set_address(
 
     Raises `EmailTakenError`.
     """
-    email = EmailAddress(token.email, token.email_key)
-    await unit.users.rename(user, _name_of(user), email, now, email_verified_at=now)
-
-
-def _name_of(user: User) -> Username:
-    return Username(user.username, user.username_key)
+    email = token.email_address
+    await unit.users.rename(user, user.name, email, now, email_verified_at=now)
 
 
 def _letter(email: EmailAddress, user: User, token: str) -> Letter:
@@ -138,6 +134,6 @@ def _letter(email: EmailAddress, user: User, token: str) -> Letter:
         values={
             "username": email.text,
             "token": token,
-            "hours": in_words(Purpose.EMAIL_CHANGE, _HOUR),
+            **lifetime_values(LIFETIMES[Purpose.EMAIL_CHANGE]),
         },
     )

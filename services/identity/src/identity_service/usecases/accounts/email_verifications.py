@@ -2,7 +2,6 @@
 
 import hmac
 from datetime import timedelta
-from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress, Verification
 from identity_service.domain.accounts.roles import USER
@@ -18,14 +17,12 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
-    address_of,
+    lifetime_values,
     owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
-
-_HOUR: Final = timedelta(hours=1)
 
 
 class EmailVerifications:
@@ -192,17 +189,8 @@ class EmailVerifications:
     async def _post(
         self, unit: Repositories, user: User, language: str | None = None
     ) -> None:
-        token = await self._tokens.issue(
-            unit, Purpose.EMAIL_VERIFICATION, user.id, address_of(user)
-        )
-        await self._outbox.post_to(
-            unit,
-            user,
-            MailKind.EMAIL_VERIFICATION,
-            language=language,
-            token=token,
-            hours=_hours(LIFETIMES[Purpose.EMAIL_VERIFICATION]),
-        )
+        kind, purpose = MailKind.EMAIL_VERIFICATION, Purpose.EMAIL_VERIFICATION
+        await self._tokens.mail(unit, user, kind, purpose, language=language)
 
 
 def _sent(user_id: int | None, request: MailRequest) -> AuditEvent:
@@ -225,9 +213,5 @@ def _sign_up_letter(
         kind=MailKind.SIGN_UP,
         to=email.text,
         language=language or preferred_language.get(),
-        values={"username": email.text, "token": token, "hours": _hours(lifetime)},
+        values={"username": email.text, "token": token, **lifetime_values(lifetime)},
     )
-
-
-def _hours(lifetime: timedelta) -> str:
-    return str(max(1, lifetime // _HOUR))

@@ -2,7 +2,6 @@
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress
@@ -11,7 +10,7 @@ from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import InvalidCredentialsError, NotOfferedError
 from identity_service.domain.factors import Factors
 from identity_service.domain.mail import MailKind, MailRequest
-from identity_service.domain.one_time_tokens import Purpose, StoredToken
+from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
 from identity_service.domain.sessions.authentication import Method
 from identity_service.domain.sessions.sessions import Device
 from identity_service.security.one_time_tokens import (
@@ -25,8 +24,7 @@ from identity_service.usecases.factors.second_steps import FirstStep, SecondStep
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
-    address_of,
-    in_words,
+    lifetime_values,
     owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
@@ -86,14 +84,14 @@ class CodeSignIns:
         code, digest = self._codes.make(user.id)
         made = OneTimeToken(secrets.token_hex(ID_SIZE), digest)
         purpose = Purpose.SIGN_IN_CODE
-        await self._tokens.store(unit, purpose, user.id, address_of(user), made)
+        await self._tokens.store(unit, purpose, user.id, user.email_address, made)
         await self._outbox.post_to(
             unit,
             user,
             MailKind.SIGN_IN_CODE,
             language=request.language,
             code=code,
-            minutes=in_words(purpose, timedelta(minutes=1)),
+            **lifetime_values(LIFETIMES[purpose]),
         )
         unit.audit.append(
             AuditEvent(

@@ -1,7 +1,5 @@
 """Mail tokens that set a password: to those who forgot theirs, or are invited."""
 
-from datetime import timedelta
-
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import UserNotFoundError
@@ -10,12 +8,7 @@ from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.mail.one_time_tokens import (
-    OneTimeTokens,
-    address_of,
-    in_words,
-    owner_of,
-)
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, owner_of
 from identity_service.usecases.mail.outbox import Outbox
 
 
@@ -73,18 +66,15 @@ class PasswordLetters:
         language: str | None = None,
     ) -> None:
         """Post the letter with a token that sets a password: a reset, an invitation."""
-        token = await self._tokens.issue(unit, purpose, user.id, address_of(user))
         is_reset = purpose is Purpose.PASSWORD_RESET
         kind = MailKind.PASSWORD_RESET if is_reset else MailKind.INVITATION
-        await self._outbox.post_to(
+        await self._tokens.mail(
             unit,
             user,
             kind,
+            purpose,
             language=language,
             username=user.name_in_mail if is_reset else user.username,
-            token=token,
-            minutes=in_words(purpose, timedelta(minutes=1)),
-            days=in_words(purpose, timedelta(days=1)),
         )
 
     async def announce(self, unit: Repositories, user: User) -> None:

@@ -24,10 +24,7 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.limits.reservations import Reservation
 from identity_service.usecases.limits.throttling import Throttle
-from identity_service.usecases.mail.one_time_tokens import (
-    OneTimeTokens,
-    address_of,
-)
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.new_passwords import NewPasswords
 from service_kit.clock import Clock
 
@@ -98,7 +95,7 @@ class PasswordResets:
         )
         if user is None:
             raise UserNotFoundError
-        await self._check(user, password)
+        await self._new_passwords.check(password, user.name, user.email_address)
         password_hash = await self._hasher.hash(password)
 
         async def work(unit: Repositories) -> None:
@@ -143,16 +140,11 @@ class PasswordResets:
         self, user: User, password: str, reservation: Reservation, device: Device
     ) -> str:
         try:
-            await self._check(user, password)
+            await self._new_passwords.check(password, user.name, user.email_address)
             return await self._hasher.hash(password, device)
         except (InvalidFieldError, HashingBusyError):
             await reservation.was_not_tried()
             raise
-
-    async def _check(self, user: User, password: str) -> None:
-        await self._new_passwords.check(
-            password, Username(user.username, user.username_key), address_of(user)
-        )
 
     async def _set(
         self,

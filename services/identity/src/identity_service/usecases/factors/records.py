@@ -1,7 +1,6 @@
 """Record changes of second factors: in the audit log, and by mail to their owner."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
@@ -9,14 +8,8 @@ from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.mail.one_time_tokens import (
-    OneTimeTokens,
-    address_of,
-    in_words,
-)
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
-
-_HOUR: Final = timedelta(hours=1)
 
 _MAILS: Final[Mapping[Action, MailKind]] = {
     Action.TOTP_ENROLLED: MailKind.TOTP_ENROLLED,
@@ -68,8 +61,4 @@ class FactorRecords:
         if user is None:
             return
         purpose = Purpose.FACTOR_CHANGE_UNDO
-        token = await self._tokens.issue(
-            unit, purpose, user.id, address_of(user), about=added
-        )
-        hours = in_words(purpose, _HOUR)
-        await self._outbox.post_to(unit, user, kind, token=token, hours=hours)
+        await self._tokens.mail(unit, user, kind, purpose, about=added)

@@ -1,21 +1,12 @@
 """Announce a changed address to the old one."""
 
-from datetime import timedelta
-from typing import Final
-
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.users import User
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import OF_MAILBOX, Purpose
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.mail.one_time_tokens import (
-    OneTimeTokens,
-    address_of,
-    in_words,
-)
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
-
-_HOUR: Final = timedelta(hours=1)
 
 
 class EmailChangeLetters:
@@ -41,13 +32,5 @@ class EmailChangeLetters:
         await unit.one_time_tokens.remove_of_user(before.id, OF_MAILBOX)
         if not self.are_sent:
             return
-        purpose = Purpose.EMAIL_CHANGE_UNDO
-        token = await self._tokens.issue(unit, purpose, before.id, address_of(before))
-        await self._outbox.post_to(
-            unit,
-            before,
-            MailKind.EMAIL_CHANGED,
-            token=token,
-            hours=in_words(purpose, _HOUR),
-            address=now.text,
-        )
+        kind, purpose = MailKind.EMAIL_CHANGED, Purpose.EMAIL_CHANGE_UNDO
+        await self._tokens.mail(unit, before, kind, purpose, address=now.text)

@@ -3,18 +3,22 @@
 import hmac
 from collections.abc import Collection
 from datetime import timedelta
+from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.users import User
+from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
 from identity_service.security.one_time_tokens import OneTimeToken, make_token
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
 
-
-def address_of(user: User) -> EmailAddress:
-    """Return the address that a user has now."""
-    return EmailAddress(user.email, user.email_key)
+_UNITS: Final = {
+    "minutes": timedelta(minutes=1),
+    "hours": timedelta(hours=1),
+    "days": timedelta(days=1),
+}
 
 
 async def owner_of(unit: Repositories, email_key: str) -> User | None:
@@ -29,10 +33,31 @@ async def owner_of(unit: Repositories, email_key: str) -> User | None:
 
 
 class OneTimeTokens:
-    """Issues and checks tokens of users, for any purpose."""
+    """Issues, mails and checks tokens of users, for any purpose."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock) -> None:
+        self._outbox = outbox
         self._clock = clock
+
+    async def mail(
+        self,
+        unit: Repositories,
+        user: User,
+        kind: MailKind,
+        purpose: Purpose,
+        *,
+        about: str | None = None,
+        language: str | None = None,
+        **values: str,
+    ) -> None:
+        """Post a letter with a new token to a user; see `Outbox.post_to`."""
+        token = await self.issue(
+            unit, purpose, user.id, user.email_address, about=about
+        )
+        lifetime = lifetime_values(LIFETIMES[purpose])
+        await self._outbox.post_to(
+            unit, user, kind, language=language, token=token, **lifetime, **values
+        )
 
     async def issue(
         self,
@@ -93,6 +118,6 @@ class OneTimeTokens:
         )
 
 
-def in_words(purpose: Purpose, unit: timedelta) -> str:
-    """Return how long a token lives, in whole units, for a mail to say."""
-    return str(LIFETIMES[purpose] // unit)
+def lifetime_values(lifetime: timedelta) -> dict[str, str]:
+    """Return how long a token lives, in each unit that a template may name."""
+    return {name: str(max(1, lifetime // unit)) for name, unit in _UNITS.items()}
