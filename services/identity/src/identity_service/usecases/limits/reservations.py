@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, Self
 
 from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.limits.throttling import Limit
@@ -59,17 +59,30 @@ class Count:
 
 @dataclass(slots=True)
 class Reservation:
-    """An attempt to sign in, which counts as failed until it succeeded."""
+    """An attempt to sign in, which counts as failed until it succeeded.
+
+    In an ``async with`` block nothing of it is counted if a limit is reached.
+    """
 
     counters: Counters
     reached: Counter[str]
     counts: list[Count] = field(default_factory=list)
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, _: object, error: object, __: object) -> None:
+        if isinstance(error, TooManyAttemptsError):
+            await self.was_not_tried()
+
     async def take(
         self, key: str, limits: Sequence[Limit], at_success: AtSuccess
     ) -> None:
-        """Count one, or raise `TooManyAttemptsError`."""
-        await take(self.counters, key, limits, self.reached)
+        """Count one; note a limit that is reached, and raise `TooManyAttemptsError`."""
+        wait = await self.counters.take(key, limits)
+        if wait is not None:
+            self.reached[key.partition("/")[0]] += 1
+            raise TooManyAttemptsError(wait)
         self.counts.append(Count(key, limits, at_success))
 
     def keep_the_row(self) -> None:
@@ -96,13 +109,3 @@ class Reservation:
         """Take the attempt back, because the password was not checked."""
         for each in self.counts:
             await self.counters.give_back(each.key, each.limits)
-
-
-async def take(
-    counters: Counters, key: str, limits: Sequence[Limit], reached: Counter[str]
-) -> None:
-    """Count one, or raise `TooManyAttemptsError` and note which limit is reached."""
-    wait = await counters.take(key, limits)
-    if wait is not None:
-        reached[key.partition("/")[0]] += 1
-        raise TooManyAttemptsError(wait)

@@ -37,7 +37,6 @@ from identity_service.usecases.limits.reservations import (
     AtSuccess,
     Counters,
     Reservation,
-    take,
 )
 
 
@@ -75,8 +74,7 @@ class Throttle:
         Raises `TooManyAttemptsError`: not now.
         """
         name, site = _digest(username_key), _digest(site_of(source))
-        attempt = Reservation(self._counters, self.reached)
-        try:
+        async with self._attempt() as attempt:
             if known_device:
                 streak = f"known/{name}/{site}"
                 await attempt.take(streak, SIGN_INS_OF_USER, AtSuccess.CLEAR)
@@ -88,9 +86,6 @@ class Throttle:
             await attempt.take(
                 f"tries/{name}/{site}", SIGN_INS_OF_USER_AT_SITE, AtSuccess.KEEP
             )
-        except TooManyAttemptsError:
-            await attempt.was_not_tried()
-            raise
         return attempt
 
     async def reserve_second_step(
@@ -127,11 +122,8 @@ class Throttle:
         )
         attempt.keep_the_row()
         streak = f"proof/{_digest(caller.session_id)}"
-        try:
+        async with attempt:
             await attempt.take(streak, SIGN_INS_OF_USER, AtSuccess.GIVE_BACK)
-        except TooManyAttemptsError:
-            await attempt.was_not_tried()
-            raise
         return attempt
 
     async def reserve_of_nobody(self, source: str) -> Reservation:
@@ -139,7 +131,7 @@ class Throttle:
 
         Raises `TooManyAttemptsError`: not now.
         """
-        attempt = Reservation(self._counters, self.reached)
+        attempt = self._attempt()
         await attempt.take(
             f"source/{_digest(site_of(source))}",
             SIGN_INS_OF_SOURCE,
@@ -192,18 +184,13 @@ class Throttle:
 
         Raises `TooManyAttemptsError`.
         """
-        attempt = Reservation(self._counters, self.reached)
-        try:
+        async with self._attempt() as attempt:
             await self._reserve_receiver(attempt, kind, email_key, source)
-        except TooManyAttemptsError:
-            await attempt.was_not_tried()
-            raise
 
     async def reserve_mail(self, kind: str, email_key: str, source: str) -> None:
         """Count a mail that a stranger asks for, or raise `TooManyAttemptsError`."""
-        attempt = Reservation(self._counters, self.reached)
         networks = [_digest(network) for network in networks_of(source)]
-        try:
+        async with self._attempt() as attempt:
             await attempt.take(
                 f"mail-source/{networks[-1]}", MAILS_OF_SOURCE, AtSuccess.KEEP
             )
@@ -213,9 +200,6 @@ class Throttle:
                 )
             await self._reserve_receiver(attempt, kind, email_key, source)
             await attempt.take("mail", MAILS_OF_ALL, AtSuccess.KEEP)
-        except TooManyAttemptsError:
-            await attempt.was_not_tried()
-            raise
 
     async def _reserve_receiver(
         self, attempt: Reservation, kind: str, email_key: str, source: str
@@ -237,7 +221,10 @@ class Throttle:
         await self._take(f"session/{_digest(session_id)}", REFRESHES_OF_SESSION)
 
     async def _take(self, key: str, limits: Sequence[Limit]) -> None:
-        await take(self._counters, key, limits, self.reached)
+        await self._attempt().take(key, limits, AtSuccess.KEEP)
+
+    def _attempt(self) -> Reservation:
+        return Reservation(self._counters, self.reached)
 
 
 def _digest(text: str) -> str:
