@@ -12,7 +12,6 @@ from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import (
     InvalidCredentialsError,
-    UserNotFoundError,
     WrongPasswordError,
 )
 from identity_service.domain.factors import NO_FACTORS, Factors
@@ -117,9 +116,7 @@ class Passwords:
         `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
         user_id = caller.user_id
-        user = await self._database.read(lambda unit: unit.users.get(user_id))
-        if user is None:
-            raise UserNotFoundError
+        user = await self._database.read(lambda unit: unit.users.get_existing(user_id))
         await self._confirm(user, present, caller)
         await self._new_passwords.check(new, user.name, user.email_address)
         if normalise(new) == normalise(present):  # a temporary one has to go

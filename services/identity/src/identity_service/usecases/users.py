@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Self
 
 from identity_service.domain.accounts.emails import EmailAddress
@@ -9,7 +10,7 @@ from identity_service.domain.accounts.roles import ADMIN, existing_roles
 from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import User, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import LastAdminError, UserNotFoundError
+from identity_service.domain.errors import LastAdminError
 from identity_service.domain.mail import MailKind
 from identity_service.domain.sessions.sessions import Caller, EndReason
 from identity_service.storage.database import Database
@@ -57,10 +58,7 @@ class Users:
 
     async def get(self, user_id: int) -> User:
         """Return a user, or raise `UserNotFoundError`."""
-        user = await self._database.read(lambda unit: unit.users.get(user_id))
-        if user is None:
-            raise UserNotFoundError
-        return user
+        return await self._database.read(lambda unit: unit.users.get_existing(user_id))
 
     async def change(self, user_id: int, changes: UserChanges, caller: Caller) -> User:
         """Change a user and return it; disabling ends its sessions.
@@ -78,10 +76,10 @@ class Users:
         async def work(unit: Repositories) -> User:
             if changes.disabled is not None:
                 await unit.roles.lock_admin()
-            user = await locked_user(unit, user_id)
+            user = await unit.users.lock_existing(user_id)
             await self._rename(unit, user, changes, caller)
             await self._set_disabled(unit, user, changes, caller)
-            return await locked_user(unit, user_id)
+            return await unit.users.lock_existing(user_id)
 
         return await self._database.write(work)
 
@@ -99,11 +97,12 @@ class Users:
         async def work(unit: Repositories) -> User:
             await unit.roles.lock_admin()
             roles = existing_roles(wanted, await unit.roles.names())
-            user = await locked_user(unit, user_id)
+            user = await unit.users.lock_existing(user_id)
             if roles == frozenset(user.roles):
                 return user
+            if ADMIN not in roles:
+                await refuse_last_admin(unit, user)
             await unit.users.set_roles(user_id, roles)
-            await _refuse_loss_of_last_admin(unit, user)
             await unit.sessions.renew_entries(user_id, self._clock())
             change = {
                 "given": " ".join(sorted(roles.difference(user.roles))),
@@ -113,7 +112,7 @@ class Users:
                 Action.ROLES_CHANGED, caller, user_id, **change
             )
             unit.audit.append(event)
-            return await locked_user(unit, user_id)
+            return await unit.users.lock_existing(user_id)
 
         return await self._database.write(work)
 
@@ -125,12 +124,10 @@ class Users:
 
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
-            user = await locked_user(unit, user_id)
-            await self._end_sessions(unit, user_id, EndReason.ENDED_BY_ADMIN)
-            await unit.one_time_tokens.remove_of_user(user_id)
-            await unit.outbox.remove_of_user(user_id)
-            await unit.users.delete(user_id)
-            await _refuse_loss_of_last_admin(unit, user)
+            user = await unit.users.lock_existing(user_id)
+            await refuse_last_admin(unit, user)
+            now = self._clock()
+            await delete_user(unit, user_id, EndReason.ENDED_BY_ADMIN, now)
             event = AuditEvent.by_caller(Action.ACCOUNT_DELETED, caller, user_id)
             unit.audit.append(event)
 
@@ -140,9 +137,9 @@ class Users:
         """End all sessions of a user; return how many, or raise `UserNotFoundError`."""
 
         async def work(unit: Repositories) -> int:
-            await locked_user(unit, user_id)
+            await unit.users.lock_existing(user_id)
             reason = EndReason.ENDED_BY_ADMIN
-            ended = await self._end_sessions(unit, user_id, reason)
+            ended = await unit.sessions.end_all(user_id, reason, self._clock())
             details = {"reason": reason.value, "sessions": ended}
             event = AuditEvent.by_caller(
                 Action.SESSION_ENDED, caller, user_id, **details
@@ -203,9 +200,9 @@ class Users:
             return
         now = self._clock()
         if changes.disabled:
+            await refuse_last_admin(unit, user)
             await unit.users.set_disabled_at(user.id, now, now)
-            await _refuse_loss_of_last_admin(unit, user)
-            await self._end_sessions(unit, user.id, EndReason.ACCOUNT_DISABLED)
+            await unit.sessions.end_all(user.id, EndReason.ACCOUNT_DISABLED, now)
             await unit.one_time_tokens.remove_of_user(user.id)
             event = AuditEvent.by_caller(Action.ACCOUNT_DISABLED, caller, user.id)
             unit.audit.append(event)
@@ -214,25 +211,22 @@ class Users:
             event = AuditEvent.by_caller(Action.ACCOUNT_ENABLED, caller, user.id)
             unit.audit.append(event)
 
-    async def _end_sessions(
-        self, unit: Repositories, user_id: int, reason: EndReason
-    ) -> int:
-        return await unit.sessions.end_all(user_id, reason, self._clock())
+
+async def delete_user(
+    unit: Repositories, user_id: int, reason: EndReason, now: datetime
+) -> None:
+    """Delete a user with all that is theirs; their sessions end for this reason."""
+    await unit.sessions.end_all(user_id, reason, now)
+    await unit.one_time_tokens.remove_of_user(user_id)
+    await unit.outbox.remove_of_user(user_id)
+    await unit.users.delete(user_id)
 
 
-async def locked_user(unit: Repositories, user_id: int) -> User:
-    """Return a user, locked, or raise `UserNotFoundError`."""
-    user = await unit.users.lock(user_id)
-    if user is None:
-        raise UserNotFoundError
-    return user
-
-
-async def _refuse_loss_of_last_admin(unit: Repositories, before: User) -> None:
-    """Raise `LastAdminError`, which rolls back, if no administrator is left.
+async def refuse_last_admin(unit: Repositories, user: User) -> None:
+    """Raise `LastAdminError` if this is the only administrator who can sign in.
 
     The caller holds the lock on the admin role.
     """
-    was_admin = ADMIN in before.roles and before.disabled_at is None
-    if was_admin and not await unit.users.count_active_admins():
+    is_admin = ADMIN in user.roles and user.disabled_at is None
+    if is_admin and await unit.users.count_active_admins() <= 1:
         raise LastAdminError

@@ -28,6 +28,7 @@ from identity_service.domain.errors import (
     EmailTakenError,
     UnknownRoleError,
     UsernameTakenError,
+    UserNotFoundError,
 )
 from identity_service.domain.sessions.authentication import Authentication
 from identity_service.domain.sessions.status_entries import StatusEntry
@@ -59,6 +60,10 @@ class UserRepository(Repository):
     async def get(self, user_id: int) -> User | None:
         """Return the user of this id."""
         return await self._one(BY_ID, user_id=user_id)
+
+    async def get_existing(self, user_id: int) -> User:
+        """Return the user of this id, or raise `UserNotFoundError`."""
+        return _existing(await self.get(user_id))
 
     async def get_by_username_key(self, key: str) -> User | None:
         """Return the user whose name looks like this."""
@@ -96,6 +101,10 @@ class UserRepository(Repository):
         """
         await self._connection.execute(LOCK, {"user_id": user_id})
         return await self.get(user_id)
+
+    async def lock_existing(self, user_id: int) -> User:
+        """Return the user as `lock` does, or raise `UserNotFoundError`."""
+        return _existing(await self.lock(user_id))
 
     async def refuse_taken(
         self, username_key: str, email_key: str, *, other_than: int = 0
@@ -284,3 +293,9 @@ class UserRepository(Repository):
         if added < len(wanted):
             present = await self._connection.scalars(select(roles.c.name))
             raise UnknownRoleError(min(wanted - set(present), default=""))
+
+
+def _existing(user: User | None) -> User:
+    if user is None:
+        raise UserNotFoundError
+    return user

@@ -2,10 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from identity_service.domain.accounts.roles import ADMIN
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import LastAdminError, UserNotFoundError
+from identity_service.domain.errors import LastAdminError
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.sessions.sessions import Caller, EndReason
@@ -13,7 +12,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.users import locked_user
+from identity_service.usecases.users import delete_user, refuse_last_admin
 from service_kit.clock import Clock
 
 
@@ -47,15 +46,15 @@ class Departures:
 
         async def work(unit: Repositories) -> datetime:
             await unit.roles.lock_admin()
-            user = await locked_user(unit, caller.user_id)
-            await _refuse_last_admin(unit, user)
+            user = await unit.users.lock_existing(caller.user_id)
+            await refuse_last_admin(unit, user)
             now = self._clock()
             due_at = max(now + self._grace, await _undoable_until(unit, user.id, now))
             if due_at > now:
                 await self._postpone(unit, user, due_at, now)
                 action = Action.DELETION_REQUESTED
             else:
-                await self._delete(unit, user.id)
+                await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT, now)
                 action = Action.ACCOUNT_DELETED
             event = AuditEvent.by_caller(action, caller)
             unit.audit.append(event)
@@ -74,7 +73,7 @@ class Departures:
             if user is None or not user.is_due_for_deletion(now):
                 return 0  # they have signed in since the first look, which locks nobody
             try:
-                await _refuse_last_admin(unit, user)
+                await refuse_last_admin(unit, user)
             except LastAdminError:  # since they asked, all others have gone
                 await unit.users.set_deletion_due_at(user.id, None, now)
                 event = AuditEvent(action=Action.DELETION_CANCELLED, subject_id=user.id)
@@ -84,7 +83,7 @@ class Departures:
             if undoable_until > now:  # since they asked, the address was changed
                 await unit.users.set_deletion_due_at(user.id, undoable_until, now)
                 return 1
-            await self._delete(unit, user.id)
+            await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT, now)
             event = AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id)
             unit.audit.append(event)
             return 1
@@ -95,9 +94,9 @@ class Departures:
         """Count the letter, because the address may be another person's."""
         if not self._outbox.has_server:
             return
-        user = await self._database.read(lambda unit: unit.users.get(caller.user_id))
-        if user is None:
-            raise UserNotFoundError
+        user = await self._database.read(
+            lambda unit: unit.users.get_existing(caller.user_id)
+        )
         await self._throttle.reserve_mail_to(
             MailKind.ACCOUNT_DELETION, user.email_key, caller.device.address
         )
@@ -110,18 +109,6 @@ class Departures:
         await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT, now)
         date = f"{due_at:%Y-%m-%d}"
         await self._outbox.post_to(unit, user, MailKind.ACCOUNT_DELETION, date=date)
-
-    async def _delete(self, unit: Repositories, user_id: int) -> None:
-        await unit.sessions.end_all(user_id, EndReason.ACCOUNT_LEFT, self._clock())
-        await unit.one_time_tokens.remove_of_user(user_id)
-        await unit.outbox.remove_of_user(user_id)
-        await unit.users.delete(user_id)
-
-
-async def _refuse_last_admin(unit: Repositories, user: User) -> None:
-    is_admin = ADMIN in user.roles and user.disabled_at is None
-    if is_admin and await unit.users.count_active_admins() <= 1:
-        raise LastAdminError
 
 
 async def _undoable_until(unit: Repositories, user_id: int, now: datetime) -> datetime:

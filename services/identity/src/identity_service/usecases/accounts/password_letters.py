@@ -2,7 +2,6 @@
 
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import UserNotFoundError
 from identity_service.domain.mail import MailKind, MailRequest
 from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.sessions.sessions import Caller
@@ -49,9 +48,7 @@ class PasswordLetters:
         self._outbox.require_server()
 
         async def work(unit: Repositories) -> None:
-            user = await unit.users.lock(user_id)
-            if user is None:
-                raise UserNotFoundError
+            user = await unit.users.lock_existing(user_id)
             await self.post(unit, user, Purpose.PASSWORD_RESET)
             event = AuditEvent.by_caller(Action.PASSWORD_RESET_SENT, caller, user_id)
             unit.audit.append(event)

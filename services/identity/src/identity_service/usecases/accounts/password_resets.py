@@ -99,9 +99,7 @@ class PasswordResets:
         password_hash = await self._hasher.hash(password)
 
         async def work(unit: Repositories) -> None:
-            locked = await unit.users.lock(user.id)
-            if locked is None:
-                raise UserNotFoundError
+            locked = await unit.users.lock_existing(user.id)
             ended = await self._replace_password(
                 unit, locked, password_hash, temporary=True
             )

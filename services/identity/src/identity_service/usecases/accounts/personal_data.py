@@ -5,7 +5,6 @@ from typing import Final
 
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent, AuditQuery, AuditRecord
-from identity_service.domain.errors import UserNotFoundError
 from identity_service.domain.factors import Factors, Passkey
 from identity_service.domain.mail import MailKind, StoredLetter
 from identity_service.domain.one_time_tokens import StoredToken
@@ -55,12 +54,9 @@ class PersonalDataExports:
         events = await self._events(user_id)
 
         async def look(unit: Repositories) -> PersonalData:
-            user = await unit.users.get(user_id)
-            if user is None:
-                raise UserNotFoundError
             letters = await unit.outbox.of_user(user_id)
             return PersonalData(
-                user=user,
+                user=await unit.users.get_existing(user_id),
                 sessions=await unit.sessions.all_of(user_id),
                 tokens=await unit.one_time_tokens.of_user(user_id),
                 letters=list(filter(_is_to_own_address, letters)),

@@ -6,7 +6,6 @@ from identity_service.domain.audit import Action
 from identity_service.domain.errors import (
     FactorNotFoundError,
     TotpPresentError,
-    UserNotFoundError,
     WrongProofError,
 )
 from identity_service.domain.factors import APP, Factors, TotpSecret
@@ -107,9 +106,7 @@ class TotpEnrolment:
         `TooManyAttemptsError`: not now.
         """
         user_id = caller.user_id
-        user = await self._database.read(lambda unit: unit.users.get(user_id))
-        if user is None:
-            raise UserNotFoundError
+        user = await self._database.read(lambda unit: unit.users.get_existing(user_id))
         reservation = await self._throttle.reserve_proof(user.username_key, caller)
 
         async def work(unit: Repositories) -> list[str] | None:
