@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
@@ -14,7 +13,7 @@ from content_service.app import create_app
 from content_service.settings import Settings
 from service_kit.resource_server.issuer_check import examine_issuer
 from service_kit.service import diagnose
-from service_kit.settings import SettingsError, read_settings, specs
+from service_kit.settings import SettingsError, read_settings
 
 GOOD = {
     "CONTENT_ISSUER": "https://id.example",
@@ -68,14 +67,6 @@ def test_no_list_need_be_configured_where_no_status_is_required() -> None:
     }
 
     assert read_settings(Settings, environ).status_list_urls == {}
-
-
-def test_every_setting_is_documented_with_its_default() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "content.md").read_text("utf-8")
-
-    for spec in specs(Settings):
-        default = f"`{spec.default}`" if spec.default else "none"
-        assert f"| `{spec.name}` | {default} |" in page, spec.name
 
 
 async def test_doctor_finds_nothing_where_all_is_well() -> None:

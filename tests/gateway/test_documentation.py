@@ -7,8 +7,6 @@ from deploy.gateway_reference import PAGE, page
 from gateway_service.config.keys import NAME
 from gateway_service.config.model import Config
 from gateway_service.config.reference import sections
-from gateway_service.settings import GatewaySettings
-from service_kit.settings import specs
 
 GUIDE = Path(__file__).parents[2] / "docs" / "gateway.md"
 
@@ -47,10 +45,3 @@ def test_guide_names_every_variable_that_overrides_the_file() -> None:
         for key in section.keys:
             assert not key.variable or f"`{key.variable}`" in text
     assert NAME in text
-
-
-def test_guide_lists_every_variable_of_the_process() -> None:
-    text = GUIDE.read_text("utf-8")
-    for spec in specs(GatewaySettings):
-        default = f"`{spec.default}`" if spec.default else "none"
-        assert f"| `{spec.name}` | {default} | {spec.description} |" in text

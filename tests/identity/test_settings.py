@@ -1,13 +1,9 @@
-from pathlib import Path
-
 import pytest
 from tests.support.identity import identity_settings
 
-from identity_service.settings import DatabaseSettings, Settings, Transport
+from identity_service.settings import DatabaseSettings, Transport
 from identity_service.storage.database_url import checked_url
-from service_kit.settings import SettingsError, SettingSpec, read_settings, specs
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "identity.md"
+from service_kit.settings import SettingsError, read_settings
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -94,18 +90,3 @@ def test_sqlite_may_read_a_copy_that_nobody_writes() -> None:
     url = "sqlite+aiosqlite:///file:/copy.db?immutable=1&mode=ro&uri=true"
 
     assert checked_url(url) == url
-
-
-def line(spec: SettingSpec) -> str:
-    default = {None: "none", "": "empty"}.get(spec.default, f"`{spec.default}`")
-    return f"| `{spec.name}` | {default} | {spec.description} |"
-
-
-def test_the_page_tells_every_setting_as_it_is_and_no_other() -> None:
-    told = [
-        each
-        for each in DOCUMENT.read_text("utf-8").splitlines()
-        if each.startswith(("| `IDENTITY_", "| `TUTORIAL_"))
-    ]
-
-    assert told == [line(spec) for spec in specs(Settings)]
