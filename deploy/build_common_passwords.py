@@ -18,7 +18,7 @@ DJANGO_LIST: Final = "django/contrib/auth/common-passwords.txt.gz"
 
 
 def main() -> None:
-    """Write the file anew."""
+    """Write the file."""
     packed = Path(str(distribution("django").locate_file(DJANGO_LIST)))
     with gzip.open(packed, "rt") as lines:
         passwords = {line.strip() for line in lines}

@@ -44,7 +44,7 @@ PARTS: Final[Mapping[str, Mapping[str, str]]] = {
         "B4": "two headers with different tokens are refused",
         "B5": "no token in a query",
         "B6": "undecodable header bytes never turn into a valid token",
-        "B7": "protected answers are not stored",
+        "B7": "protected responses are not stored",
         "B8": "the gateway leaves challenges alone",
     },
     "Keys, metadata, introspection, revocation": {
@@ -53,7 +53,7 @@ PARTS: Final[Mapping[str, Mapping[str, str]]] = {
         "K3": "the JWKS is public, cacheable, the same from each replica",
         "K4": "keys are published before they sign and kept until their tokens end",
         "K5": "metadata of RFC 8414 names the exact issuer",
-        "K6": "introspection needs a client and tells the inactive nothing",
+        "K6": "introspection needs a client and says nothing of inactive tokens",
         "K7": "revocation is idempotent and ends the session",
         "K8": "private keys never leave: sealed, not logged, not world-readable",
     },
@@ -65,7 +65,7 @@ PARTS: Final[Mapping[str, Mapping[str, str]]] = {
         "R5": "idle and absolute life both end a session",
         "R6": "password change, disabling, deletion, sign-out everywhere end sessions",
         "R7": "a role change reaches tokens within the bound",
-        "R8": "a lost answer is forgiven within the grace",
+        "R8": "a lost response is forgiven within the grace",
         "R9": "each sign-in is a session of its own, listed and ended singly",
     },
     "Status lists": {
@@ -109,7 +109,7 @@ PARTS: Final[Mapping[str, Mapping[str, str]]] = {
         "G12": "a malformed or silent upstream is a 502 or 504 problem",
         "G13": "a truncated body is never a clean end",
         "G14": "a POST is delivered at most once",
-        "G15": "answers of two users never mix",
+        "G15": "responses of two users never mix",
         "G16": "HEAD, 204 and 304 have no body",
         "G17": "everything has a limit",
         "G18": "no versions in Server",
@@ -123,7 +123,7 @@ PARTS: Final[Mapping[str, Mapping[str, str]]] = {
         "C6": "cookies: prefixes, HttpOnly, SameSite, cleared alike",
         "C7": "unsafe methods by cookie need their own site",
         "C8": "a header beats a cookie, and switches no check off",
-        "C9": "security headers on every answer",
+        "C9": "security headers on every response",
     },
 }
 

@@ -322,7 +322,7 @@ async def test_letters_are_sealed_again_before_their_key_goes(
 
     assert refused.out.splitlines()[0] == "1 letters do not open"
     assert refused.code == 1
-    assert resealed.out == "sealed anew: 1; all are sealed under the first key now\n"
+    assert resealed.out == "resealed: 1; all are sealed under the first key now\n"
     alone = identity_settings(
         database_url,
         IDENTITY_MAIL_URL=mail_server.url,

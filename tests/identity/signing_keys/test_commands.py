@@ -69,4 +69,4 @@ async def test_resealing_fails_as_long_as_a_key_does_not_open(
     assert said[0].endswith("does not open with the configured key-encryption keys")
     both = identity_settings(database_url, IDENTITY_KEY_ENCRYPTION_KEYS=f"{new},{old}")
     assert await commands.reseal_signing_keys(both, Namespace(), said.append) == 0
-    assert said[-1] == "sealed anew: 2; all are sealed under the first key now"
+    assert said[-1] == "resealed: 2; all are sealed under the first key now"

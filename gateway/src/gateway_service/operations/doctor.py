@@ -137,7 +137,7 @@ def _of_another_version(port: int) -> Finding:
     return note(
         f"process on internal port {port}",
         "its version is another, and says nothing of its configuration",
-        "use the doctor of that version, or start the gateway anew",
+        "use the doctor of that version, or restart the gateway",
     )
 
 

@@ -210,7 +210,7 @@ async def reseal_signing_keys(services: Services, _: Namespace, write: Write) ->
         for text in (*faults, "all others are sealed under the first key now"):
             write(text)
         return 1
-    write(f"sealed anew: {resealed + letters}; all are sealed under the first key now")
+    write(f"resealed: {resealed + letters}; all are sealed under the first key now")
     return 0
 
 

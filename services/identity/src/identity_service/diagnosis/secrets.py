@@ -15,6 +15,6 @@ def examine_secrets(environ: Mapping[str, str]) -> Finding:
     names = [spec.name for spec in specs(Settings) if spec.secret]
     in_files = [name for name in names if environ.get(f"{name}_FILE")]
     if exposed := [name for name in names if environ.get(name)]:
-        found = f"{', '.join(exposed)}: whoever may inspect the process reads them"
+        found = f"{', '.join(exposed)}: all who may inspect the process read them"
         return note("secrets", found, "put them into files, named by NAME_FILE")
     return Finding("secrets", f"{len(in_files)} from files that others cannot read")

@@ -82,7 +82,7 @@ class Database:
         ``work`` may run again after a deadlock, so it must have no effect of its
         own outside the transaction.
 
-        Raises `DatabaseUnavailableError`: the database does not answer, refuses to
+        Raises `DatabaseUnavailableError`: the database does not respond, refuses to
         work, or is too busy.
         """
         return await self._bounded(work, writes=True)

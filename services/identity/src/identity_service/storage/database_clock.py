@@ -113,7 +113,7 @@ class DatabaseClock:
 
     async def fault(self) -> str | None:
         """Return why no time can be judged by, None if one can: for readiness."""
-        return None if self._known.is_set() else "the database has not told its time"
+        return None if self._known.is_set() else "the database's time is not known yet"
 
     async def warning(self) -> str | None:
         """Return by how much the process's own clock is wrong, None if it is well."""

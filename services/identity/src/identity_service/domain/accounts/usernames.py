@@ -83,7 +83,7 @@ class Username:
         So comparing texts does not reveal which of them are names.
         """
         words = " ".join(untrusted[:_READ_LENGTH].split())
-        # Some marks are folded to a space, which MySQL does not tell from none.
+        # Some marks are folded to a space, which MySQL does not distinguish from none.
         return _username_key(unicodedata.normalize("NFC", words)).strip()
 
 
