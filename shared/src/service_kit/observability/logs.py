@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Final
 
 from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
 from pythonjsonlogger.json import JsonFormatter
 
 from service_kit.observability.line_writer import LineWriter
@@ -98,16 +97,13 @@ def claim_standard_descriptors() -> None:
                 os.close(null)
 
 
-class LogMetrics(Collector):
-    """Counts the lines of this process's log that were lost."""
-
-    def collect(self) -> Iterator[Metric]:
-        """Return the count in Prometheus' form."""
-        yield CounterMetricFamily(
-            "log_lines_dropped",
-            "Lines of the process's log that were lost, because nobody read stderr",
-            sum(handler.writer.dropped for handler in _line_handlers()),
-        )
+def log_metrics() -> Iterator[Metric]:
+    """Yield how many lines of this process's log were lost."""
+    yield CounterMetricFamily(
+        "log_lines_dropped",
+        "Lines of the process's log that were lost, because nobody read stderr",
+        sum(handler.writer.dropped for handler in _line_handlers()),
+    )
 
 
 class _Formatter(JsonFormatter):

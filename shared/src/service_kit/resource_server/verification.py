@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -13,11 +14,12 @@ from service_kit import settings as parse
 from service_kit.auth import AUTHENTICATOR, Authenticator
 from service_kit.clock import Clock, utc_now
 from service_kit.health import Check, Readiness
+from service_kit.observability.metrics import Collected
 from service_kit.origins import origin_of
 from service_kit.requests.credentials import access_token_cookie
 from service_kit.resource_server.verification_state import (
     Verification,
-    VerificationMetrics,
+    verification_metrics,
 )
 from service_kit.running.listener import ListenerSettings
 from service_kit.settings import PREFIX, SettingsError, setting
@@ -191,7 +193,8 @@ def verify_tokens(
             refused = app[AUTHENTICATOR].refused
             state = Verification(keys, statuses, verified, refused, clock)
             app[VERIFICATION] = state
-            registry.register(VerificationMetrics(settings.prefix.lower(), state))
+            collect = partial(verification_metrics, settings.prefix.lower(), state)
+            registry.register(Collected(collect))
             yield
 
     app.cleanup_ctx.append(verification)

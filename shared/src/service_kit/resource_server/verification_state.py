@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from service_kit.clock import Clock, rfc3339
 from service_kit.observability.metrics import with_samples
@@ -51,82 +50,58 @@ class Verification:
         }
 
 
-class VerificationMetrics(Collector):
-    """How verification stands; each value is read when it is asked for."""
+def verification_metrics(prefix: str, state: Verification) -> Iterator[Metric]:
+    """Yield how verification stands; each value is read when it is asked for."""
+    keys = state.keys
+    yield GaugeMetricFamily(
+        f"{prefix}verification_keys", "Keys of the issuer in use", len(keys)
+    )
+    yield _age(
+        f"{prefix}verification_keys_age_seconds",
+        "Seconds since the issuer last confirmed its keys",
+        keys.age,
+    )
+    yield CounterMetricFamily(
+        f"{prefix}jwks_fetches", "Times the JWKS was asked for", keys.fetches
+    )
+    yield CounterMetricFamily(
+        f"{prefix}jwks_failures", "Times it could not be had", keys.failures
+    )
+    yield from _of_lists(prefix, state)
+    yield GaugeMetricFamily(
+        f"{prefix}verified_tokens", "Verified tokens in memory", len(state.memory)
+    )
+    refused = CounterMetricFamily(
+        f"{prefix}tokens_refused",
+        "Access tokens that were not trusted, by the reason",
+        labels=("reason",),
+    )
+    counts = {reason.value: count for reason, count in state.refused.items()}
+    yield with_samples(refused, counts)
 
-    def __init__(self, prefix: str, verification: Verification) -> None:
-        self._prefix = prefix
-        self._keys = verification.keys
-        self._lists = verification.lists
-        self._memory = verification.memory
-        self._refused = verification.refused
-        self._clock = verification.clock
 
-    def collect(self) -> Iterator[Metric]:
-        """Return the present values."""
-        yield GaugeMetricFamily(
-            f"{self._prefix}verification_keys",
-            "Keys of the issuer in use",
-            len(self._keys),
-        )
-        yield _age(
-            f"{self._prefix}verification_keys_age_seconds",
-            "Seconds since the issuer last confirmed its keys",
-            self._keys.age,
-        )
-        yield CounterMetricFamily(
-            f"{self._prefix}jwks_fetches",
-            "Times the JWKS was asked for",
-            self._keys.fetches,
-        )
-        yield CounterMetricFamily(
-            f"{self._prefix}jwks_failures",
-            "Times it could not be had",
-            self._keys.failures,
-        )
-        yield from self._of_lists()
-        yield GaugeMetricFamily(
-            f"{self._prefix}verified_tokens",
-            "Verified tokens in memory",
-            len(self._memory),
-        )
-
-        refused = CounterMetricFamily(
-            f"{self._prefix}tokens_refused",
-            "Access tokens that were not trusted, by the reason",
-            labels=("reason",),
-        )
-        counts = {reason.value: count for reason, count in self._refused.items()}
-        yield with_samples(refused, counts)
-
-    def _of_lists(self) -> Iterator[Metric]:
-        lists = self._lists
-        yield GaugeMetricFamily(
-            f"{self._prefix}status_lists", "Status lists kept", len(lists)
-        )
-        yield _age(
-            f"{self._prefix}status_list_age_seconds",
-            "Seconds since the status list that is oldest was confirmed",
-            lists.age,
-        )
-        expiry = GaugeMetricFamily(
-            f"{self._prefix}status_list_expiry_seconds",
-            "How soon the first list in use expires, in seconds; negative if it has",
-        )
-        if lists.expires_at is not None:
-            left = lists.expires_at - self._clock()
-            expiry.add_metric((), left.total_seconds())
-        yield expiry
-        yield CounterMetricFamily(
-            f"{self._prefix}status_list_fetches",
-            "Times one was asked for",
-            lists.fetches,
-        )
-        yield CounterMetricFamily(
-            f"{self._prefix}status_list_failures",
-            "Times it could not be had",
-            lists.failures,
-        )
+def _of_lists(prefix: str, state: Verification) -> Iterator[Metric]:
+    lists = state.lists
+    yield GaugeMetricFamily(f"{prefix}status_lists", "Status lists kept", len(lists))
+    yield _age(
+        f"{prefix}status_list_age_seconds",
+        "Seconds since the status list that is oldest was confirmed",
+        lists.age,
+    )
+    expiry = GaugeMetricFamily(
+        f"{prefix}status_list_expiry_seconds",
+        "How soon the first list in use expires, in seconds; negative if it has",
+    )
+    if lists.expires_at is not None:
+        left = lists.expires_at - state.clock()
+        expiry.add_metric((), left.total_seconds())
+    yield expiry
+    yield CounterMetricFamily(
+        f"{prefix}status_list_fetches", "Times one was asked for", lists.fetches
+    )
+    yield CounterMetricFamily(
+        f"{prefix}status_list_failures", "Times it could not be had", lists.failures
+    )
 
 
 def _age(name: str, text: str, age: timedelta | None) -> Metric:

@@ -11,7 +11,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service_kit.health import Readiness
 from service_kit.observability.builds import BUILD
-from service_kit.observability.logs import LogMetrics
+from service_kit.observability.logs import log_metrics
+from service_kit.observability.metrics import Collected
 from service_kit.observability.process import ProcessState
 from service_kit.problems import common, problem_response
 from service_kit.requests.middleware import request_middleware
@@ -71,7 +72,7 @@ def create_internal_app(
             text=json.dumps(state, indent=1) + "\n", content_type="application/json"
         )
 
-    registry.register(LogMetrics())
+    registry.register(Collected(log_metrics))
     app = web.Application(middlewares=[request_middleware({})])
     app.add_routes(
         [
