@@ -27,6 +27,7 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.email_verifications import EmailVerifications
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.new_passwords import NewPasswords
+from identity_service.usecases.users import add_signed_up
 from service_kit.clock import Clock
 
 
@@ -107,17 +108,8 @@ class SignUps:
             if is_pending:
                 await self._verifications.begin_sign_up(unit, user, device)
                 return
-            user_id = await unit.users.add(user, user.created_at)
+            user_id = await add_signed_up(unit, user, device)
             await self._verifications.ask(unit, user_id, email)
-            unit.audit.append(
-                AuditEvent.of_new_user(
-                    Action.SIGNED_UP,
-                    user_id,
-                    roles,
-                    actor_id=user_id,
-                    address=device.address,
-                ),
-            )
 
         await self._database.write(work)
 

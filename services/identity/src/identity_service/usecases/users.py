@@ -8,11 +8,11 @@ from typing import Self
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.roles import ADMIN, existing_roles
 from identity_service.domain.accounts.usernames import Username
-from identity_service.domain.accounts.users import User, refuse_foreign_address
+from identity_service.domain.accounts.users import NewUser, User, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import LastAdminError
 from identity_service.domain.mail import MailKind
-from identity_service.domain.sessions.sessions import Caller, EndReason
+from identity_service.domain.sessions.sessions import Caller, Device, EndReason
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
@@ -210,6 +210,20 @@ class Users:
             await unit.users.set_disabled_at(user.id, None, now)
             event = AuditEvent.by_caller(Action.ACCOUNT_ENABLED, caller, user.id)
             unit.audit.append(event)
+
+
+async def add_signed_up(unit: Repositories, user: NewUser, device: Device) -> int:
+    """Add a user who has signed up, and return their id."""
+    user_id = await unit.users.add(user, user.created_at)
+    event = AuditEvent.of_new_user(
+        Action.SIGNED_UP,
+        user_id,
+        user.roles,
+        actor_id=user_id,
+        address=device.address,
+    )
+    unit.audit.append(event)
+    return user_id
 
 
 async def delete_user(

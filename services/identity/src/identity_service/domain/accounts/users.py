@@ -139,9 +139,5 @@ class PendingSignUp:
     id: str
     """16 random bytes in hex: the id of the token that verifies it."""
     digest: bytes = field(repr=False)
-    username: Username
-    email: EmailAddress
-    password_hash: str = field(repr=False)
-    roles: frozenset[RoleName]
-    created_at: datetime
+    user: NewUser
     expires_at: datetime

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.roles import RoleName
 from identity_service.domain.accounts.usernames import Username
-from identity_service.domain.accounts.users import PendingSignUp
+from identity_service.domain.accounts.users import NewUser, PendingSignUp
 from identity_service.domain.errors import UsernameTakenError
 from identity_service.storage.repository import Repository
 from identity_service.storage.tables import pending_sign_ups, users
@@ -37,10 +37,11 @@ class PendingSignUpRepository(Repository):
 
         Raises `UsernameTakenError`: by a user, or by a sign-up that has not expired.
         """
+        user = pending.user
         await self._connection.execute(
             delete(pending_sign_ups).where(
-                pending_sign_ups.c.username_key == pending.username.key,
-                pending_sign_ups.c.expires_at <= pending.created_at,
+                pending_sign_ups.c.username_key == user.username.key,
+                pending_sign_ups.c.expires_at <= user.created_at,
             )
         )
         try:
@@ -48,20 +49,20 @@ class PendingSignUpRepository(Repository):
                 insert(pending_sign_ups).values(
                     id=pending.id,
                     digest=pending.digest,
-                    username=pending.username.text,
-                    username_key=pending.username.key,
-                    email=pending.email.text,
-                    email_key=pending.email.key,
-                    password_hash=pending.password_hash,
-                    roles=" ".join(sorted(pending.roles)),
-                    created_at=pending.created_at,
+                    username=user.username.text,
+                    username_key=user.username.key,
+                    email=user.email.text,
+                    email_key=user.email.key,
+                    password_hash=user.password_hash,
+                    roles=" ".join(sorted(user.roles)),
+                    created_at=user.created_at,
                     expires_at=pending.expires_at,
                 )
             )
         except IntegrityError:
             raise UsernameTakenError from None
         await self._refuse_if_found(
-            select(users.c.id).where(users.c.username_key == pending.username.key)
+            select(users.c.id).where(users.c.username_key == user.username.key)
         )
 
     async def refuse_reserved(self, username_key: str, now: datetime) -> None:
@@ -128,10 +129,12 @@ def _pending(row: Row[Any]) -> PendingSignUp:
     return PendingSignUp(
         id=row.id,
         digest=row.digest,
-        username=Username(row.username, row.username_key),
-        email=EmailAddress(row.email, row.email_key),
-        password_hash=row.password_hash,
-        roles=frozenset(map(RoleName, row.roles.split())),
-        created_at=row.created_at,
+        user=NewUser(
+            username=Username(row.username, row.username_key),
+            email=EmailAddress(row.email, row.email_key),
+            password_hash=row.password_hash,
+            roles=frozenset(map(RoleName, row.roles.split())),
+            created_at=row.created_at,
+        ),
         expires_at=row.expires_at,
     )

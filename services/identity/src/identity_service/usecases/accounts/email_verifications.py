@@ -1,6 +1,7 @@
 """Verify that e-mail addresses belong to their users."""
 
 import hmac
+from dataclasses import replace
 from datetime import timedelta
 
 from identity_service.domain.accounts.emails import EmailAddress, Verification
@@ -21,6 +22,7 @@ from identity_service.usecases.mail.one_time_tokens import (
     owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.users import add_signed_up
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
 
@@ -56,17 +58,10 @@ class EmailVerifications:
         Raises `UsernameTakenError`.
         """
         token, made = make_token()
-        now = self._clock()
+        expires_at = user.created_at + LIFETIMES[Purpose.EMAIL_VERIFICATION]
         await unit.pending_sign_ups.add(
             PendingSignUp(
-                id=made.id,
-                digest=made.digest,
-                username=user.username,
-                email=user.email,
-                password_hash=user.password_hash,
-                roles=user.roles,
-                created_at=now,
-                expires_at=now + LIFETIMES[Purpose.EMAIL_VERIFICATION],
+                id=made.id, digest=made.digest, user=user, expires_at=expires_at
             )
         )
         owner = await unit.users.get_by_email_key(user.email.key)
@@ -104,7 +99,7 @@ class EmailVerifications:
         token, made = make_token()
         await unit.pending_sign_ups.replace_token(pending, made.id, made.digest)
         letter = _sign_up_letter(
-            pending.email,
+            pending.user.email,
             token,
             language=request.language,
             lifetime=pending.expires_at - now,
@@ -163,27 +158,9 @@ class EmailVerifications:
         ):
             return False
         # Without those that have been removed since.
-        roles = pending.roles & await unit.roles.names() or frozenset({USER})
-        user_id = await unit.users.add(
-            NewUser(
-                username=pending.username,
-                email=pending.email,
-                password_hash=pending.password_hash,
-                roles=roles,
-                created_at=now,
-                email_verified_at=now,
-            ),
-            now,
-        )
-        unit.audit.append(
-            AuditEvent.of_new_user(
-                Action.SIGNED_UP,
-                user_id,
-                roles,
-                actor_id=user_id,
-                address=device.address,
-            ),
-        )
+        roles = pending.user.roles & await unit.roles.names() or frozenset({USER})
+        user = replace(pending.user, roles=roles, created_at=now, email_verified_at=now)
+        await add_signed_up(unit, user, device)
         return True
 
     async def _post(
