@@ -3,17 +3,17 @@
 import asyncio
 import contextlib
 import os
-import secrets
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
-from typing import Any, Final
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from identity_service.arguments import Write
 from identity_service.composition import Services
 from identity_service.diagnosis.doctor import diagnose
+from identity_service.domain.accounts.passwords import random_password
 from identity_service.domain.accounts.roles import Role
 from identity_service.domain.accounts.users import AdminOutcome
 from identity_service.domain.errors import (
@@ -27,8 +27,6 @@ from identity_service.plans import plan, read_wanted
 from identity_service.settings import Settings
 from identity_service.storage.upgrades import schema
 from service_kit.running.doctor import report
-
-_GENERATED_PASSWORD_BYTES: Final = 18
 
 Command = Callable[[Services, Namespace, Write], Awaitable[int]]
 """Returns the exit code."""
@@ -256,5 +254,5 @@ async def doctor(services: Services, _: Namespace, write: Write) -> int:
 def _given_or_made(arguments: Namespace) -> tuple[str, bool]:
     """Return the password that the operator gave, or one made now, and which it is."""
     if arguments.password is None:
-        return secrets.token_urlsafe(_GENERATED_PASSWORD_BYTES), True
+        return random_password(), True
     return arguments.password, False

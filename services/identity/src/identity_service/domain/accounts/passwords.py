@@ -1,5 +1,6 @@
 """Which passwords are accepted."""
 
+import secrets
 import unicodedata
 from collections.abc import Container, Iterable, Iterator
 from difflib import SequenceMatcher
@@ -29,6 +30,8 @@ COMPARED_LENGTH: Final = 32
 """Code points. Beyond, comparing would take milliseconds, and 30 % of the password are
 characters of its own."""
 
+_RANDOM_BYTES: Final = 18
+
 
 class WeakPasswordError(InvalidFieldError):
     """A password that is not accepted."""
@@ -44,6 +47,11 @@ def normalise(password: str) -> str:
     marks follow each other: bound the length first.
     """
     return unicodedata.normalize("NFC", password)
+
+
+def random_password() -> str:
+    """Return a password that nobody can guess."""
+    return secrets.token_urlsafe(_RANDOM_BYTES)
 
 
 class PasswordPolicy:

@@ -1,11 +1,10 @@
 """Create accounts for other people, and invite them."""
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.passwords import random_password
 from identity_service.domain.accounts.roles import USER, existing_roles
 from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import NewUser, User, refuse_foreign_address
@@ -18,8 +17,6 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
-
-_PASSWORD_BYTES: Final = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +53,7 @@ class Invitations:
         `EmailTakenError`, `UnknownRoleError` or `HashingBusyError`.
         """
         self._outbox.require_server()
-        unknown = secrets.token_urlsafe(_PASSWORD_BYTES)
-        return await self._create(wanted, caller, unknown, is_invited=True)
+        return await self._create(wanted, caller, random_password(), is_invited=True)
 
     async def create(self, wanted: WantedUser, caller: Caller) -> tuple[User, str]:
         """Create a user; return a password that they must change when they sign in.
@@ -65,7 +61,7 @@ class Invitations:
         Raises `InvalidUsernameError`, `UsernameTakenError`, `EmailTakenError`,
         `UnknownRoleError` or `HashingBusyError`.
         """
-        password = secrets.token_urlsafe(_PASSWORD_BYTES)
+        password = random_password()
         user = await self._create(wanted, caller, password, is_invited=False)
         return user, password
 

@@ -1,10 +1,10 @@
 """Undo what an attacker did to an account, and lock them out."""
 
-import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from identity_service.domain.accounts.passwords import random_password
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.factors import APP
@@ -16,8 +16,6 @@ from identity_service.usecases.accounts.email_changes import set_address
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.accounts.token_uses import Change, TokenUses
 from service_kit.clock import Clock
-
-_RANDOM_PASSWORD_BYTES: Final = 32
 
 _RECORDED: Final[Mapping[Purpose, tuple[Action, EndReason]]] = {
     Purpose.EMAIL_CHANGE_UNDO: (
@@ -88,8 +86,7 @@ class Undoing:
         action, reason = _RECORDED[purpose]
         presented = await self._token_uses.present(untrusted_token, device)
         await self._token_uses.require(presented, purpose, device)
-        unknown = secrets.token_urlsafe(_RANDOM_PASSWORD_BYTES)
-        password_hash = await self._hasher.hash(unknown, device)
+        password_hash = await self._hasher.hash(random_password(), device)
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
             now = self._clock()
