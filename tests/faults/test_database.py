@@ -21,7 +21,6 @@ from typing import Final, NamedTuple
 
 import pytest
 from aiohttp import ClientSession, DummyCookieJar
-from prometheus_client import CollectorRegistry
 from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -141,9 +140,8 @@ class History:
         async with connected(url) as engine, engine.connect() as connection:
             everybody = await connection.scalars(select(tables.users.c.id))
             assert sorted(everybody) == sorted(await connection.scalars(with_role))
-        composed = Services(identity_settings(url), CollectorRegistry())
-        verification = await composed.audit.verify()
-        await composed.close()
+        async with Services(identity_settings(url)) as composed:
+            verification = await composed.audit.verify()
         assert verification.broken_at is None
 
 

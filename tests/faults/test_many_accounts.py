@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.faults.figures import tell
@@ -185,13 +184,10 @@ async def test_pruning_keeps_up_with_sign_ins(
             await insert_all(connection, tables.sessions, rows)
         async with engine.connect() as connection:
             before = await connection.scalar(count)
-        services = Services(identity_settings(database_url), CollectorRegistry())
-        try:
+        async with Services(identity_settings(database_url)) as services:
             began_at = time.monotonic()
             done = await services.housekeeping.once()
             took = time.monotonic() - began_at
-        finally:
-            await services.close()
         async with engine.connect() as connection:
             after = await connection.scalar(count)
     tell(f"{done['sessions']} sessions pruned in {took:.1f} s")

@@ -12,7 +12,6 @@ from typing import Any
 
 import jwt
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import make_url
 from tests.support.identity import (
     IdentityClient,
@@ -121,11 +120,8 @@ class Names:
 
 
 async def withdraw_key(url: str) -> None:
-    composed = Services(identity_settings(url), CollectorRegistry())
-    try:
+    async with Services(identity_settings(url)) as composed:
         await composed.tokens.key_rotation.withdraw()
-    finally:
-        await composed.close()
 
 
 @pytest.fixture
@@ -223,11 +219,8 @@ async def test_nobody_is_deleted_by_a_date_of_the_past(url: str) -> None:
     said = await asyncio.to_thread(after_restore, url)
 
     assert "accounts that are to be deleted, 14 days from now: 1" in said
-    composed = Services(brief, CollectorRegistry())
-    try:
+    async with Services(brief) as composed:
         assert await composed.accounts.departures.prune() == 0
-    finally:
-        await composed.close()
     async with running_identity(brief) as identity:
         assert (await identity.sign_in("alice")).status == 200
 
@@ -239,8 +232,7 @@ async def test_mail_is_forgotten_a_bounded_number_at_a_time(url: str) -> None:
         language="en",
         address="192.0.2.1",
     )
-    composed = Services(identity_settings(url), CollectorRegistry())
-    try:
+    async with Services(identity_settings(url)) as composed:
         for _ in range(5):
             await composed.database.write(
                 lambda unit: unit.outbox.add_request(request, datetime.now(UTC))
@@ -249,6 +241,4 @@ async def test_mail_is_forgotten_a_bounded_number_at_a_time(url: str) -> None:
             await composed.database.write(lambda unit: unit.restoring.forget_mail(2))
             for _ in range(4)
         ]
-    finally:
-        await composed.close()
     assert removed == [2, 2, 1, 0]

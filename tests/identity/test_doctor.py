@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, select, update
 from tests.support.identity import (
     PASSWORD,
@@ -40,22 +39,13 @@ async def lines(findings: AsyncIterator[Finding]) -> list[str]:
     return [str(finding) async for finding in findings]
 
 
-@asynccontextmanager
-async def composed(settings: Settings) -> AsyncIterator[Services]:
-    services = Services(settings, CollectorRegistry())
-    try:
-        yield services
-    finally:
-        await services.close()
-
-
 async def test_every_fault_comes_with_advice(tmp_path: Path) -> None:
     settings = identity_settings(
         f"sqlite+aiosqlite:///{tmp_path}/none.sqlite",
         IDENTITY_THROTTLE="off",
         IDENTITY_INTERNAL_PORT="1",
     )
-    async with composed(settings) as services:
+    async with Services(settings) as services:
         mistyped = {"IDENTITY_BCRYPT_COSTS": "13", "IDENTITY_MAIL_URL_FILE": ""}
         findings = [each async for each in diagnose(settings, services, mistyped)]
 
@@ -82,7 +72,7 @@ async def test_a_pepper_that_is_gone_or_still_needed_is_reported(
     first, second = random_key(), random_key()
     settings = identity_settings(database_url, IDENTITY_PASSWORD_PEPPERS=first)
     await give_signing_keys(settings)
-    async with composed(settings) as services:
+    async with Services(settings) as services:
         alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
         await services.sign_ups.sign_up(alice, HERE)
         well = await lines(examine_keys(settings, services))
@@ -112,7 +102,7 @@ async def test_recovery_codes_need_their_pepper_as_passwords_do(
         for peppers in (f"{second},{first}", second)
     )
     codes = RecoveryCodes(settings.password_peppers)
-    async with composed(settings) as services:
+    async with Services(settings) as services:
         alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
         await services.sign_ups.sign_up(alice, HERE)
         async with services.engine.begin() as connection:
@@ -139,7 +129,7 @@ async def test_secrets_that_need_a_later_key_or_do_not_open_are_reported(
         identity_settings(database_url, **{name: keys})
         for keys in (f"{new},{old}", new)
     )
-    async with composed(settings) as services:
+    async with Services(settings) as services:
         letter = StoredLetter(
             id="0" * 32,
             kind=MailKind.SIGN_UP,

@@ -55,11 +55,10 @@ async def identity(database_url: str) -> AsyncIterator[Identity]:
     )
     await give_signing_keys(settings)
     registry = CollectorRegistry()
-    services = Services(settings, registry)
-    alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
-    await services.sign_ups.sign_up(alice, HERE)
-    yield Identity(services, registry)
-    await services.close()
+    async with Services(settings, registry) as services:
+        alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
+        await services.sign_ups.sign_up(alice, HERE)
+        yield Identity(services, registry)
 
 
 async def test_password_checks_are_counted_by_verdict(identity: Identity) -> None:
@@ -115,14 +114,13 @@ async def test_a_throttle_that_counts_alone_shows(database_url: str) -> None:
         IDENTITY_THROTTLE="on",
         IDENTITY_THROTTLE_URL=f"valkey://127.0.0.1:{closed}",
     )
-    services = Services(settings, registry)
-    counted = Identity(services, registry)
-    assert counted.value("throttle_fallbacks_total") == 0
-    with pytest.raises(InvalidCredentialsError):
-        await services.passwords.sign_in("nobody", "not the password", HERE)
-    assert counted.value("throttle_fallbacks_total") >= 1
-    assert counted.value("throttle_store_away") == 1
-    await services.close()
+    async with Services(settings, registry) as services:
+        counted = Identity(services, registry)
+        assert counted.value("throttle_fallbacks_total") == 0
+        with pytest.raises(InvalidCredentialsError):
+            await services.passwords.sign_in("nobody", "not the password", HERE)
+        assert counted.value("throttle_fallbacks_total") >= 1
+        assert counted.value("throttle_store_away") == 1
 
 
 async def test_a_full_queue_of_hashes_shows(identity: Identity) -> None:
@@ -237,14 +235,13 @@ async def test_looks_at_leaked_passwords_are_counted(database_url: str) -> None:
     mirror = f"http://127.0.0.1:{closed}/range"
     registry = CollectorRegistry()
     settings = identity_settings(database_url, IDENTITY_BREACHED_PASSWORDS_URL=mirror)
-    services = Services(settings, registry)
-    looks = partial(
-        Identity(services, registry).value, "breached_password_lookups_total"
-    )
-    assert looks(outcome="unavailable") == 0
-    alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
-    await services.sign_ups.sign_up(alice, HERE)
-    await services.close()
+    async with Services(settings, registry) as services:
+        looks = partial(
+            Identity(services, registry).value, "breached_password_lookups_total"
+        )
+        assert looks(outcome="unavailable") == 0
+        alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
+        await services.sign_ups.sign_up(alice, HERE)
 
     assert looks(outcome="unavailable") == 1
     assert looks(outcome="breached") == 0
@@ -289,12 +286,10 @@ async def test_status_tells_the_state_and_no_secret(identity: Identity) -> None:
 
 
 async def test_status_says_why_the_database_does_not_answer() -> None:
-    absent = Services(
-        identity_settings("mysql+asyncmy://x:hidden@127.0.0.1:1/x"),
-        CollectorRegistry(),
-    )
-    status = await status_of(absent)
-    await absent.close()
+    async with Services(
+        identity_settings("mysql+asyncmy://x:hidden@127.0.0.1:1/x")
+    ) as absent:
+        status = await status_of(absent)
 
     assert isinstance(status["schema"], dict)
     assert status["schema"]["present"] is None

@@ -5,7 +5,6 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.identity import identity_settings
 from tests.support.operator import Operator
 
@@ -44,11 +43,8 @@ class Identity:
         return code, said
 
     async def roles(self) -> dict[str, str]:
-        services = Services(self.settings, CollectorRegistry())
-        try:
+        async with Services(self.settings) as services:
             return {each.name: each.description for each in await services.roles.all()}
-        finally:
-            await services.close()
 
 
 @pytest.fixture
@@ -185,13 +181,10 @@ async def test_an_unusable_file_ends_the_command_with_2(tmp_path: Path) -> None:
 async def test_a_role_is_described_again_even_with_the_same_words(
     database_url: str,
 ) -> None:
-    services = Services(identity_settings(database_url), CollectorRegistry())
-    role = Role.parse("moderator", "May moderate")
-    try:
+    async with Services(identity_settings(database_url)) as services:
+        role = Role.parse("moderator", "May moderate")
         for _ in range(2):
             await services.roles.describe(role)
         assert role in await services.roles.all()
         with pytest.raises(RoleNotFoundError):
             await services.roles.describe(Role.parse("nobody", "Is not there"))
-    finally:
-        await services.close()

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from aiohttp import ClientResponse, ClientSession, DummyCookieJar
 from aiohttp.test_utils import TestServer
-from prometheus_client import CollectorRegistry
 from tests.support.tokens import private_key
 
 from identity_service.app import create_app
@@ -218,31 +217,27 @@ async def give_signing_keys(settings: Settings) -> None:
 
     They are made once a run, because making one takes long.
     """
-    composed = Services(settings, CollectorRegistry())
-    rotation = KeyRotation(
-        composed.database,
-        composed.tokens.keys,
-        sealer=Sealer(settings.key_encryption_keys),
-        schedule=settings.key_schedule,
-        clock=utc_now,
-        generate=_ready_made_key,
-    )
-    while await rotation.advance() is not None:
-        pass
-    await composed.close()
+    async with Services(settings) as composed:
+        rotation = KeyRotation(
+            composed.database,
+            composed.tokens.keys,
+            sealer=Sealer(settings.key_encryption_keys),
+            schedule=settings.key_schedule,
+            clock=utc_now,
+            generate=_ready_made_key,
+        )
+        while await rotation.advance() is not None:
+            pass
 
 
 async def create_admin(
     database_url: str, username: str = "boss", *, temporary: bool = False
 ) -> None:
     """Create an administrator, as the command does."""
-    composed = Services(identity_settings(database_url), CollectorRegistry())
-    try:
+    async with Services(identity_settings(database_url)) as composed:
         await composed.sign_ups.create_admin(
             username, f"{username}@example.test", PASSWORD, temporary=temporary
         )
-    finally:
-        await composed.close()
 
 
 _made = itertools.count()

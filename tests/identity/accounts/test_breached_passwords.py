@@ -9,7 +9,6 @@ from typing import NamedTuple
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from prometheus_client import CollectorRegistry
 from tests.support.identity import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -119,8 +118,7 @@ async def test_at_an_invitation(there: Setting, database_url: str) -> None:
 
 
 async def test_at_commands(there: Setting) -> None:
-    services = Services(there.settings, CollectorRegistry())
-    try:
+    async with Services(there.settings) as services:
         with pytest.raises(InvalidFieldsError, match="leak"):
             await services.sign_ups.create_admin(
                 "boss", "boss@example.test", LEAKED, temporary=False
@@ -128,8 +126,6 @@ async def test_at_commands(there: Setting) -> None:
         await there.identity.sign_up("alice")
         with pytest.raises(WeakPasswordError, match="leak"):
             await services.accounts.password_resets.set_temporary("alice", LEAKED)
-    finally:
-        await services.close()
 
 
 async def test_who_has_a_leaked_password_already_still_signs_in(

@@ -3,7 +3,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.identity import (
     Answer,
     IdentityClient,
@@ -22,13 +21,8 @@ async def leave(identity: IdentityClient, access_token: str) -> Answer:
 
 
 async def prune(database_url: str, clock: MovableClock) -> int:
-    services = Services(
-        identity_settings(database_url), CollectorRegistry(), clock=clock
-    )
-    try:
+    async with Services(identity_settings(database_url), clock=clock) as services:
         return await services.accounts.departures.prune()
-    finally:
-        await services.close()
 
 
 async def test_who_leaves_is_deleted_after_the_grace(
@@ -77,16 +71,11 @@ async def test_who_signs_in_while_accounts_are_deleted_keeps_theirs(
         is_kept.set()
         await asyncio.sleep(0.3)
 
-    services = Services(
-        identity_settings(database_url), CollectorRegistry(), clock=clock
-    )
-    try:
+    async with Services(identity_settings(database_url), clock=clock) as services:
         keeping = asyncio.create_task(services.database.write(keep))
         await is_kept.wait()
         assert await prune(database_url, clock) == 0
         await keeping
-    finally:
-        await services.close()
     assert (await identity.sign_in("alice")).status == 200
 
 

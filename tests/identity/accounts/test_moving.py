@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.database import migrate
 from tests.support.identity import (
     KEYS,
@@ -80,9 +79,8 @@ async def test_a_wish_to_be_deleted_moves_along(
     for days in (13, 15):
         clock = MovableClock(timedelta(days=days))
         settings = identity_settings(elsewhere)
-        services = Services(settings, CollectorRegistry(), clock=clock)
-        pruned.append(await services.accounts.departures.prune())
-        await services.close()
+        async with Services(settings, clock=clock) as services:
+            pruned.append(await services.accounts.departures.prune())
     assert pruned == [0, 1]
 
 

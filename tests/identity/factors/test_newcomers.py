@@ -1,7 +1,6 @@
 """Owners whose account is guessed at by others sign in from new networks."""
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.factors import enrolled
 from tests.support.identity import (
     PASSWORD,
@@ -34,15 +33,13 @@ async def test_p8_an_owner_under_attack_does_both_steps_in_one_place_of_a_newcom
     async with running_identity(identity_settings(database_url), clock=clock) as client:
         alice = await enrolled(client, clock)
     seconds = 0.0
-    services = Services(
+    async with Services(
         identity_settings(database_url, IDENTITY_THROTTLE="on"),
-        CollectorRegistry(),
         clock=clock,
         monotonic=lambda: seconds,
-    )
-    sign_in = services.passwords.sign_in
-    complete = services.factors.second_steps.complete
-    try:
+    ) as services:
+        sign_in = services.passwords.sign_in
+        complete = services.factors.second_steps.complete
         for number in range(SIGN_INS_OF_USER[1].amount):
             seconds += 60 if number == SIGN_INS_OF_USER[0].amount else 0
             with pytest.raises(SecondFactorRequiredError):
@@ -57,5 +54,3 @@ async def test_p8_an_owner_under_attack_does_both_steps_in_one_place_of_a_newcom
         assert user.username == "alice"
         with pytest.raises((TooManyAttemptsError, InvalidCredentialsError)):
             await complete(asked.value.challenge, code, attacker(1001))
-    finally:
-        await services.close()

@@ -6,7 +6,6 @@ from typing import Any
 
 import jwt
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.authenticators import Authenticator
 from tests.support.factors import PASSKEYS, enrolled
 from tests.support.identity import IdentityClient, MovableClock, identity_settings
@@ -24,9 +23,8 @@ DEVICE = Device("test", "127.0.0.1")
 @pytest.fixture
 async def services(database_url: str, clock: MovableClock) -> AsyncIterator[Services]:
     """Return another replica, without HTTP before it."""
-    made = Services(identity_settings(database_url), CollectorRegistry(), clock=clock)
-    yield made
-    await made.close()
+    async with Services(identity_settings(database_url), clock=clock) as made:
+        yield made
 
 
 def caller_of(signed_in: Any, clock: MovableClock) -> Caller:  # noqa: ANN401 - parsed JSON

@@ -117,11 +117,8 @@ async def test_a_signing_key_that_does_not_open_keeps_no_secret_from_it(
 
     assert said[0].startswith("signing key ")
     alone = identity_settings(database_url, **{KEY_NAME: new})
-    composed = Services(alone, CollectorRegistry(), clock=clock)
-    try:
+    async with Services(alone, clock=clock) as composed:
         assert await composed.factors.upkeep.reseal() == 0
-    finally:
-        await composed.close()
 
 
 async def test_secret_whose_key_is_gone_is_reported_to_the_operator(
@@ -130,12 +127,9 @@ async def test_secret_whose_key_is_gone_is_reported_to_the_operator(
     async with running_identity(identity_settings(database_url), clock=clock) as first:
         await enrolled(first, clock)
     lost = identity_settings(database_url, **{KEY_NAME: random_key()})
-    composed = Services(lost, CollectorRegistry(), clock=clock)
-    try:
+    async with Services(lost, clock=clock) as composed:
         with pytest.raises(SecretsUnopenedError, match="1 secrets"):
             await composed.factors.upkeep.reseal()
-    finally:
-        await composed.close()
 
 
 async def test_spent_challenges_go_when_they_have_expired(
@@ -147,30 +141,30 @@ async def test_spent_challenges_go_when_they_have_expired(
         challenge = await challenge_of(identity, "alice")
         code = user.next_code(clock)
         assert (await second_step(identity, challenge, code=code)).status == 200
-    composed = Services(settings, CollectorRegistry(), clock=clock)
-    counted = select(func.count()).select_from(spent_challenges)
-    left = []
-    for wait in (timedelta(), timedelta(minutes=11)):
-        clock.advance(wait)
-        await composed.housekeeping.once()
-        async with composed.engine.connect() as connection:
-            left.append(await connection.scalar(counted))
-    await composed.close()
+    async with Services(settings, clock=clock) as composed:
+        counted = select(func.count()).select_from(spent_challenges)
+        left = []
+        for wait in (timedelta(), timedelta(minutes=11)):
+            clock.advance(wait)
+            await composed.housekeeping.once()
+            async with composed.engine.connect() as connection:
+                left.append(await connection.scalar(counted))
 
     assert left == [1, 0]
 
 
 async def test_outcomes_are_counted(database_url: str, clock: MovableClock) -> None:
     registry = CollectorRegistry()
-    composed = Services(identity_settings(database_url), registry, clock=clock)
-    proofs = [
-        UntrustedProof(code="000000"),
-        UntrustedProof(code="aaaa-bbbb-cccc-dddd"),
-        UntrustedProof(credential={"rawId": "AAAA"}),
-    ]
-    for proof in proofs:
-        assert await composed.factors.proofs.judge(1, proof) is None
-    await composed.close()
+    async with Services(
+        identity_settings(database_url), registry, clock=clock
+    ) as composed:
+        proofs = [
+            UntrustedProof(code="000000"),
+            UntrustedProof(code="aaaa-bbbb-cccc-dddd"),
+            UntrustedProof(credential={"rawId": "AAAA"}),
+        ]
+        for proof in proofs:
+            assert await composed.factors.proofs.judge(1, proof) is None
 
     counted = [
         registry.get_sample_value(

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 import jwt
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import delete, update
 from tests.support.database import connected
 from tests.support.identity import (
@@ -435,9 +434,8 @@ async def test_users_of_replicas_without_search_words_are_found_soon(
     await identity.sign_up("alice")
     async with connected(database_url) as engine, engine.begin() as connection:
         await connection.execute(delete(user_search_words))
-    composed = Services(identity_settings(database_url), CollectorRegistry())
-    done = [await composed.housekeeping.once() for _ in range(2)]
-    await composed.close()
+    async with Services(identity_settings(database_url)) as composed:
+        done = [await composed.housekeeping.once() for _ in range(2)]
 
     page = await identity.call("GET", "/api/users?search=alice", admin)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import URL, make_url, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -247,9 +246,8 @@ async def nothing_is_halved(url: str, names: Sequence[str]) -> None:
     async with connected(url) as engine, engine.connect() as connection:
         for users in (select(tables.users.c.username), with_role):
             assert sorted(await connection.scalars(users)) == sorted(names)
-    composed = Services(identity_settings(url), CollectorRegistry())
-    verification = await composed.audit.verify()
-    await composed.close()
+    async with Services(identity_settings(url)) as composed:
+        verification = await composed.audit.verify()
     assert verification.broken_at is None
 
 

@@ -1,7 +1,6 @@
 from datetime import timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select
 from tests.support.database import connected
 from tests.support.identity import (
@@ -30,19 +29,15 @@ async def test_what_is_long_over_is_forgotten_and_nothing_else(
 ) -> None:
     pair = await identity.signed_in("alice")
     await identity.sign_out(pair["refreshToken"])
-    composed = Services(
-        identity_settings(database_url), CollectorRegistry(), clock=clock
-    )
-
-    await composed.housekeeping.once()
-    at_once = await count(database_url)
-    clock.advance(timedelta(days=91))
-    await composed.housekeeping.once()
-    after_its_end = await count(database_url)
-    clock.advance(timedelta(days=7))
-    done = await composed.housekeeping.once()
-    a_week_later = await count(database_url)
-    await composed.close()
+    async with Services(identity_settings(database_url), clock=clock) as composed:
+        await composed.housekeeping.once()
+        at_once = await count(database_url)
+        clock.advance(timedelta(days=91))
+        await composed.housekeeping.once()
+        after_its_end = await count(database_url)
+        clock.advance(timedelta(days=7))
+        done = await composed.housekeeping.once()
+        a_week_later = await count(database_url)
 
     assert at_once == (1, 1)
     assert after_its_end == (1, 0)
@@ -57,14 +52,13 @@ async def test_mail_that_nobody_sends_is_not_wanted_for_ever(
     settings = identity_settings(
         database_url, IDENTITY_MAIL_URL="smtp-plain://127.0.0.1:9"
     )
-    composed = Services(settings, CollectorRegistry(), clock=clock)
-    requests = composed.accounts.mail_requests
-    kind = MailRequestKind.PASSWORD_RESET
-    await requests.ask(kind, "alice@example.test", Device("", "192.0.2.7"))
-    done = []
-    for wait in (timedelta(), timedelta(hours=23), timedelta(hours=2)):
-        clock.advance(wait)
-        done.append((await composed.housekeeping.once())["mail_requests"])
-    await composed.close()
+    async with Services(settings, clock=clock) as composed:
+        requests = composed.accounts.mail_requests
+        kind = MailRequestKind.PASSWORD_RESET
+        await requests.ask(kind, "alice@example.test", Device("", "192.0.2.7"))
+        done = []
+        for wait in (timedelta(), timedelta(hours=23), timedelta(hours=2)):
+            clock.advance(wait)
+            done.append((await composed.housekeeping.once())["mail_requests"])
 
     assert done == [0, 0, 1]

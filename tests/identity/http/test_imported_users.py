@@ -2,7 +2,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import bcrypt
-from prometheus_client import CollectorRegistry
 from sqlalchemy import select, update
 from tests.support.authenticators import Authenticator
 from tests.support.database import connected
@@ -35,12 +34,9 @@ def imported(user_id: int, username: str, email: str, *roles: str) -> NewUser:
 
 
 async def bring_over(url: str, *users: NewUser) -> list[Outcome]:
-    composed = Services(identity_settings(url), CollectorRegistry())
-    target = ImportedUsers(composed.database, utc_now)
-    try:
+    async with Services(identity_settings(url)) as composed:
+        target = ImportedUsers(composed.database, utc_now)
         return await target.add(users)
-    finally:
-        await composed.close()
 
 
 async def test_p6_who_was_brought_over_signs_in_and_gets_a_hash_of_today(

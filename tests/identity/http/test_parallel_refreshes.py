@@ -9,7 +9,6 @@ from typing import Final
 
 import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
-from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select
 from tests.support.database import connected
 from tests.support.identity import (
@@ -66,18 +65,15 @@ async def test_client_that_hung_up_takes_nobody_with_it(
 ) -> None:
     token = (await identity.signed_in("alice"))["refreshToken"]
     settings = identity_settings(database_url)
-    services = Services(settings, CollectorRegistry(), clock=clock)
-    gone = Device("test", "127.0.0.1", is_gone=lambda: True)
-    here = Device("test", "127.0.0.1")
+    async with Services(settings, clock=clock) as services:
+        gone = Device("test", "127.0.0.1", is_gone=lambda: True)
+        here = Device("test", "127.0.0.1")
 
-    try:
         first, second = await asyncio.gather(
             services.tokens.refreshes.refresh(token, gone),
             services.tokens.refreshes.refresh(token, here),
             return_exceptions=True,
         )
-    finally:
-        await services.close()
 
     assert isinstance(first, RequestTooOldError)
     assert isinstance(second, TokenPair)

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import jwt
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import delete, insert, select
 from tests.support.database import connected
 from tests.support.identity import (
@@ -169,26 +168,25 @@ async def test_a_role_is_taken_or_removed_but_not_both(database_url: str) -> Non
     naming = identity_settings(
         database_url, IDENTITY_SELF_ASSIGNABLE_ROLES="user,editor"
     )
-    operator = Services(identity_settings(database_url), CollectorRegistry())
-    editor = Role.parse(**EDITOR)
-    await operator.roles.add(editor)
-    outcomes = set()
-    async with running_identity(naming) as identity:
-        for n in range(12):
-            signed_up, removed = await asyncio.gather(
-                identity.sign_up(f"user{n}", roles=["editor"]),
-                after(n * STAGGER, operator.roles.remove("editor")),
-                return_exceptions=True,
-            )
-            assert isinstance(signed_up, Answer)
-            outcomes.add((signed_up.status, type(removed)))
-            if removed is None:
-                await operator.roles.add(editor)
-                continue
-            answer = await identity.sign_in(f"user{n}")
-            assert answer.json["roles"] == ["ROLE_EDITOR"]
-            await take_from_all(database_url)
-    await operator.close()
+    async with Services(identity_settings(database_url)) as operator:
+        editor = Role.parse(**EDITOR)
+        await operator.roles.add(editor)
+        outcomes = set()
+        async with running_identity(naming) as identity:
+            for n in range(12):
+                signed_up, removed = await asyncio.gather(
+                    identity.sign_up(f"user{n}", roles=["editor"]),
+                    after(n * STAGGER, operator.roles.remove("editor")),
+                    return_exceptions=True,
+                )
+                assert isinstance(signed_up, Answer)
+                outcomes.add((signed_up.status, type(removed)))
+                if removed is None:
+                    await operator.roles.add(editor)
+                    continue
+                answer = await identity.sign_in(f"user{n}")
+                assert answer.json["roles"] == ["ROLE_EDITOR"]
+                await take_from_all(database_url)
 
     assert outcomes <= {(200, RoleInUseError), (400, NoneType)}, outcomes
 

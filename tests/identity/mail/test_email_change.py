@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.identity import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -147,21 +146,18 @@ async def test_an_address_that_nobody_can_bring_back_is_free_for_an_import(
 ) -> None:
     """However long ago its owner signed up elsewhere."""
     await changed(identity, mail_server)
-    services = Services(settings, CollectorRegistry(), clock=clock)
-    carol = NewUser(
-        username=Username.parse("carol"),
-        email=EmailAddress.parse(OLD),
-        password_hash="$2b$04$bjeJVpYhLZOgyXE8iDP2lO4aXl36o2fzAIJcnFyQT/gR1yzW5sJ7y",
-        roles=frozenset({USER}),
-        created_at=clock() - timedelta(days=365),
-    )
-    imports = ImportedUsers(services.database, clock)
-    try:
+    async with Services(settings, clock=clock) as services:
+        carol = NewUser(
+            username=Username.parse("carol"),
+            email=EmailAddress.parse(OLD),
+            password_hash="$2b$04$bjeJVpYhLZOgyXE8iDP2lO4aXl36o2fzAIJcnFyQT/gR1yzW5sJ7y",
+            roles=frozenset({USER}),
+            created_at=clock() - timedelta(days=365),
+        )
+        imports = ImportedUsers(services.database, clock)
         taken = await imports.add([carol])
         clock.advance(timedelta(hours=72))
         free = await imports.add([carol])
-    finally:
-        await services.close()
 
     assert (taken, free) == ([Outcome.EMAIL_TAKEN], [Outcome.IMPORTED])
 
@@ -275,15 +271,12 @@ async def test_where_addresses_are_verified_none_is_just_set(
 async def test_only_a_token_that_undoes_something_costs_a_hash(
     settings: Settings,
 ) -> None:
-    services = Services(settings, CollectorRegistry())
-    services.hasher.close()  # whoever asks it for a hash fails
-    try:
+    async with Services(settings) as services:
+        services.hasher.close()  # whoever asks it for a hash fails
         with pytest.raises(OneTimeTokenRefusedError):
             await services.accounts.undoing.undo_email_change(
                 "A" * 64, Device("test", "::1")
             )
-    finally:
-        await services.close()
 
 
 async def reset_password(identity: IdentityClient, mail_server: MailServer) -> None:
@@ -394,11 +387,8 @@ async def test_an_account_that_a_thief_wanted_deleted_stays_once_that_is_undone(
     assert (await use(identity, "undo", undo.token)).status == 200
 
     clock.advance(timedelta(days=15))
-    services = Services(settings, CollectorRegistry(), clock=clock)
-    try:
+    async with Services(settings, clock=clock) as services:
         assert await services.accounts.departures.prune() == 0
-    finally:
-        await services.close()
 
 
 async def test_no_account_is_gone_before_a_change_of_its_address_is_undone(
@@ -433,15 +423,12 @@ async def test_no_account_is_gone_before_a_change_after_its_farewell_is_undone(
         undo = await mail_server.next_to(OLD)
         clock.advance(timedelta(hours=2))
 
-        services = Services(settings, CollectorRegistry(), clock=clock)
-        try:
+        async with Services(settings, clock=clock) as services:
             while await services.accounts.departures.prune():
                 pass
             assert (await use(identity, "undo", undo.token)).status == 200
             clock.advance(timedelta(days=15))
             assert await services.accounts.departures.prune() == 0
-        finally:
-            await services.close()
 
 
 async def test_nothing_is_announced_where_an_address_stays(

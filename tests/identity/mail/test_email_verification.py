@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import delete
 from tests.support.database import connected
 from tests.support.identity import (
@@ -156,25 +155,24 @@ async def test_a_name_that_is_being_taken_is_not_signed_up_with(
     identity: IdentityClient, boss: str, database_url: str, clock: MovableClock
 ) -> None:
     user_id = (await me(identity, boss))["id"]
-    services = Services(identity_settings(database_url), CollectorRegistry())
-    is_renamed = asyncio.Event()
+    async with Services(identity_settings(database_url)) as services:
+        is_renamed = asyncio.Event()
 
-    async def rename(unit: Repositories) -> None:
-        """Do what a change of name does, and commit when the sign-up waits."""
-        found = await unit.users.lock(user_id)
-        assert found is not None
-        email = EmailAddress(found.email, found.email_key)
-        await unit.users.rename(
-            found, Username.parse("alice"), email, clock(), email_verified_at=None
-        )
-        is_renamed.set()
-        await asyncio.sleep(0.5)
+        async def rename(unit: Repositories) -> None:
+            """Do what a change of name does, and commit when the sign-up waits."""
+            found = await unit.users.lock(user_id)
+            assert found is not None
+            email = EmailAddress(found.email, found.email_key)
+            await unit.users.rename(
+                found, Username.parse("alice"), email, clock(), email_verified_at=None
+            )
+            is_renamed.set()
+            await asyncio.sleep(0.5)
 
-    renaming = asyncio.create_task(services.database.write(rename))
-    await is_renamed.wait()
-    signed_up = await identity.sign_up("alice")
-    await renaming
-    await services.close()
+        renaming = asyncio.create_task(services.database.write(rename))
+        await is_renamed.wait()
+        signed_up = await identity.sign_up("alice")
+        await renaming
 
     assert (signed_up.status, signed_up.json["code"]) == (400, "username_taken")
 

@@ -46,12 +46,9 @@ class Replica:
 @contextlib.asynccontextmanager
 async def replica(settings: Settings, clock: MovableClock) -> AsyncIterator[Replica]:
     registry = CollectorRegistry()
-    services = Services(settings, registry, clock=clock)
-    assert services.accounts.mail_sender is not None
-    try:
+    async with Services(settings, registry, clock=clock) as services:
+        assert services.accounts.mail_sender is not None
         yield Replica(services, services.accounts.mail_sender, registry)
-    finally:
-        await services.close()
 
 
 async def test_mail_that_was_sent_and_mail_that_was_given_up_are_counted(

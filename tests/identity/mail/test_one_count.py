@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.factors import challenge_of, enrolled, second_step
 from tests.support.identity import (
     OTHER_PASSWORD,
@@ -252,12 +251,9 @@ async def attacking(
     settings: Settings, clock: MovableClock, reset_token: str
 ) -> AsyncIterator[Attack]:
     attack = Attack(clock)
-    services = Services(
-        settings, CollectorRegistry(), clock=clock, monotonic=attack.monotonic
-    )
-    attack.guesser = Guesser(services, reset_token)
-    yield attack
-    await services.close()
+    async with Services(settings, clock=clock, monotonic=attack.monotonic) as services:
+        attack.guesser = Guesser(services, reset_token)
+        yield attack
 
 
 async def test_p8_hundred_guesses_at_five_credentials_are_a_hundred(

@@ -9,7 +9,6 @@ from email.headerregistry import Address
 from typing import Final, cast
 
 import pytest
-from prometheus_client import CollectorRegistry
 from tests.support.database import SERVERS
 from tests.support.identity import MovableClock, identity_settings, random_key
 from tests.support.mail_server import MailServer
@@ -42,12 +41,9 @@ TO: Final = "alice@example.test"
 async def composed(
     settings: Settings, clock: MovableClock
 ) -> AsyncIterator[tuple[Services, MailSender]]:
-    services = Services(settings, CollectorRegistry(), clock=clock)
-    assert services.accounts.mail_sender is not None
-    try:
+    async with Services(settings, clock=clock) as services:
+        assert services.accounts.mail_sender is not None
         yield services, services.accounts.mail_sender
-    finally:
-        await services.close()
 
 
 def letter_to(to: str) -> Letter:

@@ -3,7 +3,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.database import connected
 from tests.support.identity import (
@@ -240,8 +239,7 @@ async def test_no_token_goes_to_an_address_that_is_being_changed(
         language="en",
         address="192.0.2.1",
     )
-    services = Services(settings, CollectorRegistry(), clock=clock)
-    try:
+    async with Services(settings, clock=clock) as services:
         changing = asyncio.create_task(services.database.write(change))
         await is_changed.wait()
         await services.database.write(
@@ -251,8 +249,6 @@ async def test_no_token_goes_to_an_address_that_is_being_changed(
         tokens = await services.database.read(
             lambda unit: unit.one_time_tokens.of_user(user["id"])
         )
-    finally:
-        await services.close()
     assert not tokens
 
 

@@ -22,9 +22,8 @@ async def composed(
 ) -> AsyncIterator[Services]:
     settings = identity_settings(database_url)
     await give_signing_keys(settings)
-    services = Services(settings, registry)
-    yield services
-    await services.close()
+    async with Services(settings, registry) as services:
+        yield services
 
 
 async def test_operator_sees_the_age_of_the_key_and_when_it_rotates(

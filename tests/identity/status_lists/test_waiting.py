@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 from aiohttp import ClientSession
-from prometheus_client import CollectorRegistry
 from sqlalchemy import event, func, insert, select
 from tests.support.database import connected
 from tests.support.identity import (
@@ -117,11 +116,8 @@ async def test_wait_for_the_keys_ends_when_one_is_withdrawn(
     waiter = asyncio.create_task(waited(identity, JWKS, etag, "wait=20"))
     await asyncio.sleep(0.5)
     assert not waiter.done()
-    operator = Services(identity_settings(database_url), CollectorRegistry())
-    try:
+    async with Services(identity_settings(database_url)) as operator:
         await operator.tokens.key_rotation.withdraw()
-    finally:
-        await operator.close()
     status, _, took = await waiter
     assert status == 200
     assert took < 4, "that is how often the keys are read in any case"
@@ -186,35 +182,34 @@ async def test_all_lists_that_are_waited_for_cost_one_query(
             for n, name in enumerate(names, 1)
         ]
         await connection.execute(insert(status_lists), rows)
-    services = Services(identity_settings(database_url), CollectorRegistry())
-    statements: list[str] = []
-    event.listen(
-        services.engine.sync_engine,
-        "before_cursor_execute",
-        lambda _, __, statement, *___: statements.append(statement),
-    )
-    await services.tokens.keys.refresh()
-    watches = [await services.tokens.status_lists.watch(name) for name in names]
-    seen = [await services.tokens.status_lists.get(name) for name in names]
-    waiters = [
-        asyncio.create_task(watch.other_than(each))
-        for watch, each in zip(watches, seen, strict=True)
-    ]
-    await asyncio.sleep(0.5)
-    statements.clear()
+    async with Services(identity_settings(database_url)) as services:
+        statements: list[str] = []
+        event.listen(
+            services.engine.sync_engine,
+            "before_cursor_execute",
+            lambda _, __, statement, *___: statements.append(statement),
+        )
+        await services.tokens.keys.refresh()
+        watches = [await services.tokens.status_lists.watch(name) for name in names]
+        seen = [await services.tokens.status_lists.get(name) for name in names]
+        waiters = [
+            asyncio.create_task(watch.other_than(each))
+            for watch, each in zip(watches, seen, strict=True)
+        ]
+        await asyncio.sleep(0.5)
+        statements.clear()
 
-    await asyncio.sleep(1)
+        await asyncio.sleep(1)
 
-    looks = [each for each in statements if "revoked_entries" in each]
-    assert 1 <= len(looks) <= 1 / watching.LOOK_SECONDS + 1
-    async with connected(database_url) as engine, engine.begin() as connection:
-        until = utc_now() + timedelta(minutes=1)
-        row = {"status_list": names[7], "idx": 5, "until": until}
-        await connection.execute(insert(revoked_entries).values(row))
-    async with asyncio.timeout(3):
-        await waiters.pop(7)
-    assert not any(each.done() for each in waiters)
-    for each in waiters:
-        each.cancel()
-    await asyncio.gather(*waiters, return_exceptions=True)
-    await services.close()
+        looks = [each for each in statements if "revoked_entries" in each]
+        assert 1 <= len(looks) <= 1 / watching.LOOK_SECONDS + 1
+        async with connected(database_url) as engine, engine.begin() as connection:
+            until = utc_now() + timedelta(minutes=1)
+            row = {"status_list": names[7], "idx": 5, "until": until}
+            await connection.execute(insert(revoked_entries).values(row))
+        async with asyncio.timeout(3):
+            await waiters.pop(7)
+        assert not any(each.done() for each in waiters)
+        for each in waiters:
+            each.cancel()
+        await asyncio.gather(*waiters, return_exceptions=True)

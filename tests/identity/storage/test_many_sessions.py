@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.support.database import connected
@@ -67,9 +66,8 @@ async def count(url: str, *which: Any) -> int:  # noqa: ANN401 - conditions
 
 @pytest.fixture
 async def composed(database_url: str) -> AsyncIterator[Services]:
-    services = Services(identity_settings(database_url), CollectorRegistry())
-    yield services
-    await services.close()
+    async with Services(identity_settings(database_url)) as services:
+        yield services
 
 
 @pytest.mark.parametrize(

@@ -57,27 +57,26 @@ def create_app(
     )
 
     async def services(app: web.Application) -> AsyncIterator[None]:
-        composed = Services(settings, registry, clock=clock)
-        app[SERVICES] = composed
-        if readiness is not None:
-            readiness.checks["database"] = partial(_database_fault, composed)
-            readiness.checks["clock"] = composed.database_clock.fault
-            readiness.warnings["clock"] = composed.database_clock.warning
-            readiness.checks["roles"] = composed.roles.fault
-            readiness.checks["signing_keys"] = composed.tokens.keys.fault
-            readiness.warnings["signing_keys"] = composed.tokens.keys.warning
-        database_clock = composed.database_clock
-        jobs = [composed.tokens.key_rotation.run, composed.housekeeping.run]
-        if sender := composed.accounts.mail_sender:
-            jobs.append(sender.run)
-        async with contextlib.AsyncExitStack() as running:
-            await running.enter_async_context(_running(database_clock.run))
-            for job in jobs:
-                await running.enter_async_context(
-                    _running(partial(_once_known, database_clock, job))
-                )
-            yield
-        await composed.close()
+        async with Services(settings, registry, clock=clock) as composed:
+            app[SERVICES] = composed
+            if readiness is not None:
+                readiness.checks["database"] = partial(_database_fault, composed)
+                readiness.checks["clock"] = composed.database_clock.fault
+                readiness.warnings["clock"] = composed.database_clock.warning
+                readiness.checks["roles"] = composed.roles.fault
+                readiness.checks["signing_keys"] = composed.tokens.keys.fault
+                readiness.warnings["signing_keys"] = composed.tokens.keys.warning
+            database_clock = composed.database_clock
+            jobs = [composed.tokens.key_rotation.run, composed.housekeeping.run]
+            if sender := composed.accounts.mail_sender:
+                jobs.append(sender.run)
+            async with contextlib.AsyncExitStack() as running:
+                await running.enter_async_context(_running(database_clock.run))
+                for job in jobs:
+                    await running.enter_async_context(
+                        _running(partial(_once_known, database_clock, job))
+                    )
+                yield
 
     async def end_waits(app: web.Application) -> None:
         app[SERVICES].waiters.end()

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
 from identity_service.arguments import Write
 from identity_service.composition import Services
 from identity_service.diagnosis.doctor import diagnose
@@ -39,13 +37,10 @@ def with_services(
 
     @wraps(command)
     async def run(settings: Settings, arguments: Namespace, write: Write) -> int:
-        services = Services(settings, CollectorRegistry())
-        try:
+        async with Services(settings) as services:
             with contextlib.suppress(DatabaseUnavailableError):  # it will say so
                 await services.database_clock.measure()
             return await command(services, arguments, write)
-        finally:
-            await services.close()
 
     return run
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Self
 
 from prometheus_client import CollectorRegistry
 
@@ -46,7 +47,7 @@ from service_kit.requests.csrf import CsrfGuard
 
 
 class Services(Core):
-    """All services. Nothing is connected until it is used.
+    """All services. Nothing is connected until it is used, or open after the block.
 
     They judge by the database's time. ``clock`` is another time to judge by,
     ``monotonic`` another to count attempts by.
@@ -55,7 +56,7 @@ class Services(Core):
     def __init__(
         self,
         settings: Settings,
-        registry: CollectorRegistry,
+        registry: CollectorRegistry | None = None,
         *,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -127,9 +128,13 @@ class Services(Core):
             clock=self.clock,
             grace=settings.deletion_grace,
         )
-        self._register_metrics(registry)
+        if registry is not None:
+            self._register_metrics(registry)
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         """Close threads and connections."""
         await self.tokens.status_lists.stop()
         await self.tokens.keys.watch.stop()
