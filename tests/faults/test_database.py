@@ -23,7 +23,7 @@ import pytest
 from aiohttp import ClientSession, DummyCookieJar
 from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 from tests.faults.figures import BOTH, LONG, SHORT, Figures, tell
 from tests.support.cluster import Process, check_logs
@@ -186,10 +186,8 @@ def small_disk(folder: Path) -> Iterator[None]:
 async def deployment(
     server: DatabaseServer, tmp_path: Path
 ) -> AsyncIterator[Deployment]:
-    root = create_async_engine(
-        server.url, isolation_level="AUTOCOMMIT", poolclass=NullPool
-    )
     async with (
+        connected(server.url, isolation_level="AUTOCOMMIT", poolclass=NullPool) as root,
         empty_database(server.url) as url,
         FaultProxy(server.port) as proxy,
     ):
@@ -213,7 +211,6 @@ async def deployment(
             yield deployed
         finally:
             process.end()
-            await root.dispose()
     check_logs(tmp_path, [*KEYS.values(), PASSWORD, SECRET])
 
 

@@ -27,7 +27,7 @@ from identity_service.domain.mail import MailKind, StoredLetter
 from identity_service.domain.sessions.sessions import Device
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.settings import Settings
-from identity_service.storage.engines import create_engine
+from identity_service.storage.engines import opened_engine
 from identity_service.storage.tables import recovery_codes, users
 from identity_service.usecases.sign_up import SignUp
 from service_kit.running.doctor import Finding, Severity
@@ -154,11 +154,8 @@ async def test_privileges_and_encryption_of_a_server_are_reported(
     database_url: str,
 ) -> None:
     settings = identity_settings(database_url)
-    engine = create_engine(database_url, pool_size=1)
-    try:
+    async with opened_engine(database_url, pool_size=1) as engine:
         found = await lines(examine_database(settings, engine))
-    finally:
-        await engine.dispose()
 
     assert found[0].startswith("ok    database: ")
     names = [line[6:].partition(":")[0] for line in found[1:]]
@@ -207,7 +204,7 @@ def mirror() -> web.Application:
 async def outside(folder: Path, **settings: str) -> list[str]:
     url = f"sqlite+aiosqlite:///{folder}/none.sqlite"
     described = identity_settings(url, **settings)
-    async with composed(described) as services:
+    async with Services(described) as services:
         return await lines(examine_outside(described, services))
 
 

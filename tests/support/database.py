@@ -28,7 +28,7 @@ from tests.support.ports import free_ports
 
 from identity_service.domain.audit import GENESIS
 from identity_service.storage import tables
-from identity_service.storage.engines import create_engine
+from identity_service.storage.engines import opened_engine
 from identity_service.storage.upgrades import upgrading
 
 _START_SECONDS: Final = 60
@@ -269,17 +269,17 @@ async def empty_database(server: URL) -> AsyncIterator[str]:
 
 async def migrate(url: str) -> None:
     """Give a database the schema."""
-    engine = create_engine(url, pool_size=1)
-    try:
+    async with opened_engine(url, pool_size=1) as engine:
         await upgrading.upgrade(engine)
-    finally:
-        await engine.dispose()
 
 
 @contextlib.asynccontextmanager
-async def connected(url: str) -> AsyncIterator[AsyncEngine]:
+async def connected(
+    url: str | URL,
+    **options: Any,  # noqa: ANN401 - as SQLAlchemy has them
+) -> AsyncIterator[AsyncEngine]:
     """An engine of the test's own, to look at what is stored."""
-    engine = create_async_engine(url)
+    engine = create_async_engine(url, **options)
     try:
         yield engine
     finally:
@@ -287,11 +287,9 @@ async def connected(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 async def _execute(url: URL, statement: str) -> None:
-    engine = create_async_engine(
-        url, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 2}
-    )
-    try:
-        async with engine.connect() as connection:
-            await connection.execute(text(statement))
-    finally:
-        await engine.dispose()
+    connecting = {"connect_timeout": 2}
+    async with (
+        connected(url, isolation_level="AUTOCOMMIT", connect_args=connecting) as engine,
+        engine.connect() as connection,
+    ):
+        await connection.execute(text(statement))

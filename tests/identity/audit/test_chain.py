@@ -16,7 +16,7 @@ from identity_service.domain.audit import (
     AuditQuery,
 )
 from identity_service.storage.database import Database
-from identity_service.storage.engines import create_engine
+from identity_service.storage.engines import opened_engine
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.tables import audit_events, audit_head
 from identity_service.usecases.audit import Audit
@@ -33,9 +33,8 @@ def still_clock() -> ManualClock:
 async def database(
     database_url: str, still_clock: ManualClock
 ) -> AsyncIterator[Database]:
-    engine = create_engine(database_url, pool_size=8)
-    yield Database(engine, still_clock)
-    await engine.dispose()
+    async with opened_engine(database_url, pool_size=8) as engine:
+        yield Database(engine, still_clock)
 
 
 @pytest.fixture
@@ -67,10 +66,9 @@ async def test_unbroken_chain_verifies(database: Database, audit: Audit) -> None
 async def test_chain_does_not_fork_when_many_append_at_once(
     database: Database, audit: Audit, database_url: str, still_clock: ManualClock
 ) -> None:
-    engine = create_engine(database_url, pool_size=8)
-    other = Database(engine, still_clock)
-    await asyncio.gather(*(record(each, 5) for each in (database, other) * 4))
-    await engine.dispose()
+    async with opened_engine(database_url, pool_size=8) as engine:
+        other = Database(engine, still_clock)
+        await asyncio.gather(*(record(each, 5) for each in (database, other) * 4))
 
     verification = await audit.verify()
     assert (verification.records, verification.broken_at) == (40, None)
@@ -151,16 +149,15 @@ async def test_event_that_was_slipped_in_is_found(
 async def test_event_falls_with_the_transaction_it_records(
     audit: Audit, database_url: str, still_clock: ManualClock
 ) -> None:
-    engine = create_engine(database_url, pool_size=1)
-    database = Database(engine, still_clock)
+    async with opened_engine(database_url, pool_size=1) as engine:
+        database = Database(engine, still_clock)
 
-    async def failing(unit: Repositories) -> None:
-        unit.audit.append(AuditEvent(action=Action.SIGNED_IN))
-        raise RuntimeError
+        async def failing(unit: Repositories) -> None:
+            unit.audit.append(AuditEvent(action=Action.SIGNED_IN))
+            raise RuntimeError
 
-    with pytest.raises(RuntimeError):
-        await database.write(failing)
-    await engine.dispose()
+        with pytest.raises(RuntimeError):
+            await database.write(failing)
 
     assert (await audit.verify()).records == 0
 

@@ -13,7 +13,6 @@ from typing import Final
 import pytest
 from sqlalchemy import URL, make_url, select, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import create_async_engine
 from tests.support.database import (
     DatabaseServer,
     connected,
@@ -75,13 +74,12 @@ def as_user(url: URL) -> str:
 
 
 async def execute(server: DatabaseServer, *statements: str) -> None:
-    engine = create_async_engine(server.url, isolation_level="AUTOCOMMIT")
-    try:
-        async with engine.connect() as connection:
-            for statement in statements:
-                await connection.execute(text(statement))
-    finally:
-        await engine.dispose()
+    async with (
+        connected(server.url, isolation_level="AUTOCOMMIT") as engine,
+        engine.connect() as connection,
+    ):
+        for statement in statements:
+            await connection.execute(text(statement))
 
 
 async def all_refused_in_time(identity: IdentityClient, token: str) -> None:
@@ -292,15 +290,13 @@ async def test_too_many_connections(server: DatabaseServer, url: str) -> None:
     async with running_identity(identity_settings(url)) as identity:
         token = (await identity.signed_in("alice"))["refreshToken"]
         await execute(server, "SET GLOBAL max_connections = 10")
-        holders = [create_async_engine(url) for _ in range(12)]
         async with contextlib.AsyncExitStack() as held:
-            for holder in holders:
+            for _ in range(12):
+                holder = await held.enter_async_context(connected(url))
                 with contextlib.suppress(OperationalError):
                     _ = await held.enter_async_context(holder.connect())
             async with starting_identity(identity_settings(url)) as (second, _):
                 await all_refused_in_time(second, token)
-        for holder in holders:
-            await holder.dispose()
         await execute(server, "SET GLOBAL max_connections = 200")
         await recovers_in_time(identity)
 

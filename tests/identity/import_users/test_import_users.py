@@ -14,8 +14,7 @@ from typing import Any, Final
 import bcrypt
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from tests.support.database import BACKENDS, empty_database
+from tests.support.database import BACKENDS, connected, empty_database
 from tests.support.identity import KEYS
 
 from identity_service.domain.accounts.roles import RoleName
@@ -128,11 +127,9 @@ class Tutorial:
             )
 
     async def run(self, *statements: str, **parameters: Any) -> None:  # noqa: ANN401 - a cell
-        engine = create_async_engine(self.url)
-        async with engine.begin() as connection:
+        async with connected(self.url) as engine, engine.begin() as connection:
             for statement in statements:
                 await connection.execute(text(statement), parameters)
-        await engine.dispose()
 
 
 @pytest.fixture(params=BACKENDS[:2])
@@ -327,13 +324,11 @@ async def test_the_zero_date_of_mysql_is_left_away(tutorial: Tutorial) -> None:
     if tutorial.url.startswith("sqlite"):
         pytest.skip("has no dates")
     await tutorial.add(1)
-    engine = create_async_engine(tutorial.url)
-    async with engine.begin() as connection:
+    async with connected(tutorial.url) as engine, engine.begin() as connection:
         await connection.execute(text("SET SESSION sql_mode = ''"))
         await connection.execute(
             text("UPDATE users SET createdAt = '0000-00-00 00:00:00'")
         )
-    await engine.dispose()
     accounts = Accounts()
 
     await imported(tutorial, accounts)

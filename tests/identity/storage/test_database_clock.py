@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.database_clock import DatabaseClock
-from identity_service.storage.engines import create_engine
+from identity_service.storage.engines import opened_engine
 
 NEARLY: Final = timedelta(seconds=2)
 AWAY: Final = "mysql+asyncmy://nobody@127.0.0.1:1/nothing"
@@ -18,9 +18,8 @@ AWAY: Final = "mysql+asyncmy://nobody@127.0.0.1:1/nothing"
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_engine(database_url, pool_size=1)
-    yield engine
-    await engine.dispose()
+    async with opened_engine(database_url, pool_size=1) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize("ahead", [timedelta(minutes=5), timedelta(minutes=-5)])
@@ -56,10 +55,9 @@ async def test_time_goes_on_however_the_own_clock_jumps(engine: AsyncEngine) -> 
 
 
 async def test_replica_that_has_not_learnt_the_time_is_not_ready() -> None:
-    engine = create_engine(AWAY, pool_size=1)
-    clock = DatabaseClock(engine)
-    with pytest.raises(DatabaseUnavailableError):
-        await clock.measure()
-    assert await clock.fault() is not None
-    assert abs(clock() - datetime.now(UTC)) < NEARLY
-    await engine.dispose()
+    async with opened_engine(AWAY, pool_size=1) as engine:
+        clock = DatabaseClock(engine)
+        with pytest.raises(DatabaseUnavailableError):
+            await clock.measure()
+        assert await clock.fault() is not None
+        assert abs(clock() - datetime.now(UTC)) < NEARLY

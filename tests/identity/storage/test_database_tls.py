@@ -16,7 +16,7 @@ from tests.support.database import DatabaseServer, running_server
 from tests.support.operator import Operator
 
 from identity_service.storage.database_url import DatabaseUrl
-from identity_service.storage.engines import create_engine
+from identity_service.storage.engines import opened_engine
 from identity_service.storage.faults import reason
 
 
@@ -50,13 +50,12 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
 
 async def cipher(url: str) -> str:
     """Return by which cipher a connection of identity's is encrypted."""
-    engine = create_engine(url, pool_size=1)
-    try:
-        async with engine.connect() as connection:
-            found = await connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'"))
-            return str(found.one()[1])
-    finally:
-        await engine.dispose()
+    async with (
+        opened_engine(url, pool_size=1) as engine,
+        engine.connect() as connection,
+    ):
+        found = await connection.execute(text("SHOW STATUS LIKE 'Ssl_cipher'"))
+        return str(found.one()[1])
 
 
 @pytest.mark.parametrize(
@@ -142,10 +141,11 @@ async def test_no_connection_is_in_plain_text_where_tls_is_required(
 
 async def test_commands_use_it(tls: TlsServer) -> None:
     options = {"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": str(tls.authority)}
-    engine = create_engine(tls.url("mysql", **options), pool_size=1)
-    async with engine.connect() as connection:
+    async with (
+        opened_engine(tls.url("mysql", **options), pool_size=1) as engine,
+        engine.connect() as connection,
+    ):
         await connection.execute(text("CREATE DATABASE identity"))
-    await engine.dispose()
     operator = Operator(tls.url("identity", **options))
 
     migrated = await operator.run("migrate")

@@ -15,7 +15,7 @@ from tests.support.database import (
     server_url,
 )
 
-from identity_service.storage.engines import create_engine
+from identity_service.storage.engines import create_engine, opened_engine
 from identity_service.storage.tables import audit_head, metadata, roles
 from identity_service.storage.upgrades import schema
 from identity_service.storage.upgrades.resumable_ddl import ForeignTableError
@@ -50,9 +50,8 @@ async def test_the_three_roles_are_there_from_the_first_migration_on(
 
 
 async def test_upgrading_again_changes_nothing(database_url: str) -> None:
-    engine = create_engine(database_url, pool_size=4)
-    versions = await asyncio.gather(*(upgrade(engine) for _ in range(4)))
-    await engine.dispose()
+    async with opened_engine(database_url, pool_size=4) as engine:
+        versions = await asyncio.gather(*(upgrade(engine) for _ in range(4)))
 
     assert versions == [(schema.NEEDED, schema.NEEDED)] * 4
 
@@ -128,9 +127,10 @@ async def test_tables_of_something_else_are_not_taken_for_ours(
 async def test_of_many_migrations_at_once_one_migrates(
     request: pytest.FixtureRequest, server: str
 ) -> None:
-    async with empty_database(server_url(request, server)) as url:
-        engine = create_engine(url, pool_size=4)
+    async with (
+        empty_database(server_url(request, server)) as url,
+        opened_engine(url, pool_size=4) as engine,
+    ):
         versions = await asyncio.gather(*(upgrade(engine) for _ in range(4)))
-        await engine.dispose()
 
     assert sorted(before or "" for before, _ in versions) == ["", *[schema.NEEDED] * 3]

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from identity_service.arguments import Write
 from identity_service.settings import DatabaseSettings
-from identity_service.storage.engines import create_engine
+from identity_service.storage.engines import opened_engine
 from identity_service.storage.upgrades import schema
 
 
@@ -12,11 +12,8 @@ async def migrate(settings: DatabaseSettings, _: Namespace, write: Write) -> int
     """Bring the database to the schema that this version needs."""
     from identity_service.storage.upgrades.upgrading import upgrade  # noqa: PLC0415 - with Alembic
 
-    engine = create_engine(settings.database_url, pool_size=1)
-    try:
+    async with opened_engine(settings.database_url, pool_size=1) as engine:
         before, after = await upgrade(engine)
-    finally:
-        await engine.dispose()
     write(f"schema {after}: " + ("as it was" if before == after else f"was {before}"))
     return 0
 
@@ -25,11 +22,8 @@ async def describe_schema(
     settings: DatabaseSettings, _: Namespace, write: Write
 ) -> int:
     """Say what is there, needed and pending; 1 if there is something to migrate."""
-    engine = create_engine(settings.database_url, pool_size=1)
-    try:
+    async with opened_engine(settings.database_url, pool_size=1) as engine:
         present = await schema.present_version(engine)
-    finally:
-        await engine.dispose()
     write(f"present: {present or 'none'}")
     write(f"needed: {schema.NEEDED}")
     pending = schema.pending(present)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
@@ -50,6 +51,16 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
     if parsed.url.get_backend_name() == "sqlite":
         return _sqlite_engine(parsed.url, pool_size)
     return _mysql_engine(parsed, pool_size)
+
+
+@contextlib.asynccontextmanager
+async def opened_engine(url: str, *, pool_size: int) -> AsyncIterator[AsyncEngine]:
+    """Return an engine whose connections are closed after the block."""
+    engine = create_engine(url, pool_size=pool_size)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
 
 
 def _mysql_engine(where: DatabaseUrl, pool_size: int) -> AsyncEngine:
