@@ -28,14 +28,9 @@ async def service(issuer: Issuer) -> AsyncIterator[Content]:
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-def content_app(issuer: Issuer, registry: CollectorRegistry) -> web.Application:
+def content_app(issuer: Issuer) -> web.Application:
     """The application, for pytest-aiohttp's client."""
-    return create_app(content_settings(issuer), Readiness(), registry)
+    return create_app(content_settings(issuer), Readiness(), CollectorRegistry())
 
 
 @pytest.fixture

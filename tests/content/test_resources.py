@@ -4,50 +4,12 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from functools import partial
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient
-from prometheus_client import CollectorRegistry
-from pytest_aiohttp import AiohttpClient
-from tests.support.content import Answer, Content, content_settings
+from tests.support.content import Answer, Content, content
 from tests.support.issuer import Issuer
-from tests.support.waiting import until
-
-from content_service.app import create_app
-from service_kit.health import Readiness
-
-Client = TestClient[web.Request, web.Application]
 
 PROTECTED = ["/api/test/user", "/api/test/mod", "/api/test/admin"]
-
-
-@pytest.fixture
-async def client(
-    aiohttp_client: AiohttpClient,
-    content_app: web.Application,
-    registry: CollectorRegistry,
-) -> Client:
-    client = await aiohttp_client(content_app)
-    for each in ("verification_keys", "status_list_fetches_total"):
-        await until(partial(registry.get_sample_value, f"content_{each}"), seconds=20)
-    return client
-
-
-async def get(
-    client: Client,
-    path: str = "/api/test/user",
-    token: str | None = None,
-    *,
-    method: str = "GET",
-    headers: Mapping[str, str] | None = None,
-) -> Answer:
-    sent = dict(headers or {})
-    if token is not None:
-        sent["x-access-token"] = token
-    async with client.request(method, path, headers=sent) as response:
-        return Answer(response.status, response.headers, await response.text())
 
 
 def check_problem(answer: Answer, status: int, code: str, message: str) -> None:
@@ -68,9 +30,9 @@ def check_problem(answer: Answer, status: int, code: str, message: str) -> None:
     ],
 )
 async def test_b7_resource_is_served_to_its_roles_and_stored_by_nobody(
-    issuer: Issuer, client: Client, path: str, roles: list[str], text: str
+    issuer: Issuer, service: Content, path: str, roles: list[str], text: str
 ) -> None:
-    answer = await get(client, path, issuer.mint(roles=roles))
+    answer = await service.get(path, issuer.mint(roles=roles))
 
     assert (answer.status, answer.text) == (200, text)
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -90,9 +52,9 @@ async def test_b7_resource_is_served_to_its_roles_and_stored_by_nobody(
     ],
 )
 async def test_b2_missing_role_is_insufficient_scope(
-    issuer: Issuer, client: Client, path: str, roles: list[str], message: str
+    issuer: Issuer, service: Content, path: str, roles: list[str], message: str
 ) -> None:
-    answer = await get(client, path, issuer.mint(roles=roles))
+    answer = await service.get(path, issuer.mint(roles=roles))
 
     check_problem(answer, 403, "insufficient_scope", message)
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope"'
@@ -105,38 +67,38 @@ async def test_b2_missing_role_is_insufficient_scope(
     ids=["absent", "empty", "empty-authorization"],
 )
 async def test_b1_missing_token_is_challenged_without_an_error(
-    client: Client, path: str, headers: Mapping[str, str]
+    service: Content, path: str, headers: Mapping[str, str]
 ) -> None:
-    answer = await get(client, path, headers=headers)
+    answer = await service.get(path, headers=headers)
 
     check_problem(answer, 401, "missing_token", "No token provided!")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 async def test_tutorial_profile_answers_403_to_a_missing_token(
-    issuer: Issuer, aiohttp_client: AiohttpClient
+    issuer: Issuer,
 ) -> None:
-    settings = content_settings(issuer, TUTORIAL_COMPAT="true")
-    app = create_app(settings, Readiness(), CollectorRegistry())
-
-    answer = await get(await aiohttp_client(app))
+    async with content(issuer, TUTORIAL_COMPAT="true") as service:
+        answer = await service.get()
 
     check_problem(answer, 403, "missing_token", "No token provided!")
 
 
-async def test_b2_bad_token_is_an_invalid_token(issuer: Issuer, client: Client) -> None:
+async def test_b2_bad_token_is_an_invalid_token(
+    issuer: Issuer, service: Content
+) -> None:
     for token in ("junk", "not even close!", issuer.mint(exp=1)):
-        answer = await get(client, token=token)
+        answer = await service.get(token=token)
 
         check_problem(answer, 401, "invalid_token", "Unauthorized!")
         assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 async def test_b2_two_tokens_are_an_invalid_request(
-    issuer: Issuer, client: Client
+    issuer: Issuer, service: Content
 ) -> None:
     headers = {"Authorization": f"Bearer {issuer.mint(1)}"}
-    answer = await get(client, token=issuer.mint(2), headers=headers)
+    answer = await service.get(token=issuer.mint(2), headers=headers)
 
     assert answer.status == 400
     assert json.loads(answer.text)["code"] == "invalid_request"
@@ -145,15 +107,15 @@ async def test_b2_two_tokens_are_an_invalid_request(
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "bEaReR"])
 async def test_b3_scheme_is_read_in_any_case(
-    issuer: Issuer, client: Client, scheme: str
+    issuer: Issuer, service: Content, scheme: str
 ) -> None:
     headers = {"Authorization": f"{scheme} {issuer.mint()}"}
 
-    assert (await get(client, headers=headers)).status == 200
+    assert (await service.get(headers=headers)).status == 200
 
 
-async def test_b5_token_in_the_query_is_none(issuer: Issuer, client: Client) -> None:
-    answer = await get(client, f"/api/test/user?access_token={issuer.mint()}")
+async def test_b5_token_in_the_query_is_none(issuer: Issuer, service: Content) -> None:
+    answer = await service.get(f"/api/test/user?access_token={issuer.mint()}")
 
     check_problem(answer, 401, "missing_token", "No token provided!")
 
@@ -162,34 +124,34 @@ async def test_b5_token_in_the_query_is_none(issuer: Issuer, client: Client) -> 
     ("name", "status"), [("access_token", 200), ("__Secure-access_token", 401)]
 )
 async def test_cookie_of_the_profile_is_read(
-    issuer: Issuer, client: Client, name: str, status: int
+    issuer: Issuer, service: Content, name: str, status: int
 ) -> None:
     headers = {"Cookie": f"{name}={issuer.mint()}"}
 
-    assert (await get(client, headers=headers)).status == status
+    assert (await service.get(headers=headers)).status == status
 
 
 @pytest.mark.parametrize("place", range(3))
 async def test_of_several_cookies_of_one_name_the_right_one_counts(
-    issuer: Issuer, client: Client, place: int
+    issuer: Issuer, service: Content, place: int
 ) -> None:
     tokens = ["abc", issuer.mint(exp=int(time.time()) - 600)]
     tokens.insert(place, issuer.mint())
     cookies = "; ".join(f"access_token={token}" for token in tokens)
 
-    answer = await get(client, headers={"Cookie": cookies})
-    without = await get(
-        client, headers={"Cookie": cookies.replace(tokens[place], "a.b.c")}
+    answer = await service.get(headers={"Cookie": cookies})
+    without = await service.get(
+        headers={"Cookie": cookies.replace(tokens[place], "a.b.c")}
     )
 
     assert answer.status == 200
     check_problem(without, 401, "invalid_token", "Unauthorized!")
 
 
-async def test_header_beats_cookie(issuer: Issuer, client: Client) -> None:
+async def test_header_beats_cookie(issuer: Issuer, service: Content) -> None:
     headers = {"Cookie": f"access_token={issuer.mint(roles=['admin'])}"}
 
-    answer = await get(client, "/api/test/admin", issuer.mint(), headers=headers)
+    answer = await service.get("/api/test/admin", issuer.mint(), headers=headers)
 
     assert answer.status == 403
 
@@ -228,33 +190,33 @@ async def test_header_bytes_are_taken_literally(
 
 
 async def test_public_resource_ignores_whatever_token_comes(
-    issuer: Issuer, client: Client
+    issuer: Issuer, service: Content
 ) -> None:
     for token in (None, "junk", issuer.mint(exp=1), issuer.mint()):
-        answer = await get(client, "/api/test/all", token)
+        answer = await service.get("/api/test/all", token)
         assert (answer.status, answer.text) == (200, "Public Content.")
         assert answer.headers["Cache-Control"] == "public, max-age=60"
 
     odd = {"Authorization": "Bearer t junk"}
-    assert (await get(client, "/api/test/all", headers=odd)).status == 200
+    assert (await service.get("/api/test/all", headers=odd)).status == 200
 
 
-async def test_public_resource_is_revalidated(client: Client) -> None:
-    etag = (await get(client, "/api/test/all")).headers["ETag"]
+async def test_public_resource_is_revalidated(service: Content) -> None:
+    etag = (await service.get("/api/test/all")).headers["ETag"]
 
     for known in (etag, f'"other", {etag}', f"W/{etag}", "*"):
-        answer = await get(client, "/api/test/all", headers={"If-None-Match": known})
+        answer = await service.get("/api/test/all", headers={"If-None-Match": known})
         assert (answer.status, answer.text) == (304, "")
         assert answer.headers["ETag"] == etag
-    answer = await get(client, "/api/test/all", headers={"If-None-Match": '"other"'})
+    answer = await service.get("/api/test/all", headers={"If-None-Match": '"other"'})
     assert answer.status == 200
 
 
 @pytest.mark.parametrize("path", ["/api/test/all", "/api/test/user"])
 async def test_head_is_get_without_the_body(
-    issuer: Issuer, client: Client, path: str
+    issuer: Issuer, service: Content, path: str
 ) -> None:
-    answer = await get(client, path, issuer.mint(), method="HEAD")
+    answer = await service.get(path, issuer.mint(), method="HEAD")
 
     assert (answer.status, answer.text) == (200, "")
     assert int(answer.headers["Content-Length"]) > 0
@@ -264,55 +226,55 @@ async def test_head_is_get_without_the_body(
     "method", ["OPTIONS", "POST", "PUT", "DELETE", "PATCH", "QUERY"]
 )
 async def test_other_methods_are_refused_with_those_allowed(
-    client: Client, method: str
+    service: Content, method: str
 ) -> None:
     message = "This method is not allowed here."
-    answer = await get(client, method=method)
+    answer = await service.get(method=method)
 
     check_problem(answer, 405, "method_not_allowed", message)
     assert answer.headers["Allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize("path", ["/", "/api/test", "/api/test/user/", "/metrics"])
-async def test_g9_unknown_path_is_a_problem(client: Client, path: str) -> None:
-    answer = await get(client, path)
+async def test_g9_unknown_path_is_a_problem(service: Content, path: str) -> None:
+    answer = await service.get(path)
 
     check_problem(answer, 404, "not_found", "There is nothing here.")
 
 
 async def test_revoked_token_is_refused_within_the_ttl(
-    issuer: Issuer, client: Client
+    issuer: Issuer, service: Content
 ) -> None:
     token = issuer.mint(7)
-    assert (await get(client, token=token)).status == 200
+    assert (await service.get(token=token)).status == 200
     before = issuer.jwks_requests
 
     issuer.revoke(7)
-    while (await get(client, token=token)).status == 200:
+    while (await service.get(token=token)).status == 200:
         pass
 
-    check_problem(await get(client, token=token), 401, "invalid_token", "Unauthorized!")
+    check_problem(await service.get(token=token), 401, "invalid_token", "Unauthorized!")
     assert issuer.jwks_requests == before
 
 
 async def test_protected_request_asks_the_issuer_nothing(
-    issuer: Issuer, client: Client
+    issuer: Issuer, service: Content
 ) -> None:
     issuer.ttl = issuer.list_lifetime
-    await get(client, token=issuer.mint())
+    await service.get(token=issuer.mint())
     before = issuer.jwks_requests, issuer.list_requests
 
     for idx in range(50):
-        assert (await get(client, token=issuer.mint(idx))).status == 200
+        assert (await service.get(token=issuer.mint(idx))).status == 200
 
     assert issuer.jwks_requests == before[0]
     assert issuer.list_requests <= before[1] + 1
 
 
 async def test_t14_subject_is_not_told_to_anybody(
-    issuer: Issuer, client: Client
+    issuer: Issuer, service: Content
 ) -> None:
-    answer = await get(client, token=issuer.mint(sub="4711"))
+    answer = await service.get(token=issuer.mint(sub="4711"))
 
     assert "4711" not in answer.text + str(answer.headers)
 
