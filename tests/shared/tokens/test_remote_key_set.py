@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 from tests.support.issuer import Issuer, keys_answer, text_answer
-from tests.support.tokens import AUDIENCE, ISSUER, mint, private_key, public_half
+from tests.support.tokens import AUDIENCE, ISSUER, mint, public_half
 from tests.support.waiting import until
 
 from service_kit.auth import verify_one
@@ -30,13 +30,6 @@ from service_kit.tokens import (
 )
 
 KID = public_half().kid
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
-    private_key("second")
-    async with Issuer() as running:
-        yield running
 
 
 @contextlib.asynccontextmanager

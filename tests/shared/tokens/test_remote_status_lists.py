@@ -27,13 +27,6 @@ from service_kit.tokens import (
     StatusUnavailableError,
 )
 
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
-    async with Issuer() as running:
-        yield running
-
-
 KEPT = 256
 
 

@@ -83,12 +83,6 @@ async def url(request: pytest.FixtureRequest, issuer: Issuer) -> AsyncIterator[s
 
 
 @pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
-    async with Issuer() as issuer:
-        yield issuer
-
-
-@pytest.fixture
 async def http() -> AsyncIterator[ClientSession]:
     async with ClientSession() as http:
         yield http

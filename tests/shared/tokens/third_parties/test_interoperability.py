@@ -21,7 +21,7 @@ from jwcrypto import jwt as jwcrypto_jwt
 from tests.support.issuer import Issuer
 from tests.support.missing import skip_missing
 from tests.support.node import installed
-from tests.support.tokens import AUDIENCE, ISSUER, private_key
+from tests.support.tokens import AUDIENCE, ISSUER
 
 HERE = Path(__file__).parent
 GO_PATH = Path("/usr/share/gocode")
@@ -96,13 +96,6 @@ def with_jwcrypto(url: str) -> Verify:
         return str(json.loads(decoded.claims)["sub"])
 
     return verify
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
-    private_key("second")
-    async with Issuer() as running:
-        yield running
 
 
 @pytest.mark.parametrize(

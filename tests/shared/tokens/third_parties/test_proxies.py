@@ -18,7 +18,7 @@ from tests.support.content import Content, content
 from tests.support.issuer import Issuer
 from tests.support.missing import skip_missing
 from tests.support.ports import free_ports
-from tests.support.tokens import ISSUER, private_key
+from tests.support.tokens import ISSUER
 
 DOCUMENT: Final = Path(__file__).parents[4] / "docs" / "verifying-tokens.md"
 
@@ -85,13 +85,6 @@ async def answers(proxy: Proxy) -> bool:
     except ClientError:
         return False
     return True
-
-
-@pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
-    private_key("second")
-    async with Issuer() as issuer:
-        yield issuer
 
 
 @pytest.fixture
