@@ -16,7 +16,6 @@ from tests.support.console import (
     PHONE,
     Console,
     console_in,
-    running_browser,
 )
 from tests.support.requests import send
 from tests.support.stack import Stack
@@ -54,12 +53,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("console"), overrides) as running:
         for name in ("user", "moderator", *(f"member{n:02}" for n in range(MANY))):
             sign_up(running, name)
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as running:
         yield running
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import chromium
-from tests.support.console import Console, console_in, mailed, running_browser
+from tests.support.console import Console, console_in, mailed
 from tests.support.factors import code_at
 from tests.support.qr_codes import read_picture
 from tests.support.requests import send
@@ -35,12 +35,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, mails: Path) -> Iterator[Sta
     }
     folder = tmp_path_factory.mktemp("factors")
     with Stack(folder, overrides, host="localhost") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as running:
         yield running
 
 

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.support.browser import chromium
-from tests.support.console import Console, console_in, running_browser, watched
+from tests.support.console import Console, console_in, watched
 from tests.support.requests import send
 from tests.support.stack import Stack
 
@@ -33,12 +33,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
                 port, "POST", "/api/auth/signup", {**who, "password": PASSWORD}
             )
             assert answer.status == 200
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as running:
         yield running
 
 
