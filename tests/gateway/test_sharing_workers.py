@@ -6,7 +6,8 @@ import os
 import signal
 import time
 import urllib.request
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.gateway.test_workers import replace_workers, until, worker_pids
 from tests.support.gateway_process import GatewayProcess, gateway_process
 from tests.support.raw_client import RawClient, ask, raw_client
 from tests.support.raw_upstream import RawUpstream
-from tests.support.replica_server import not_ready, replica_servers
+from tests.support.replica_server import ReplicaServer, not_ready, replica_servers
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 LASTING = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -51,19 +52,26 @@ async def until_readiness(gateway: GatewayProcess, workers: int, wanted: str) ->
                 await asyncio.sleep(0.05)
 
 
+@asynccontextmanager
+async def probing_gateway(
+    folder: Path, upstream: RawUpstream, replica: ReplicaServer, *, workers: int = 2
+) -> AsyncIterator[GatewayProcess]:
+    """Run a gateway whose every worker knows that the replica is ready."""
+    config = PROBED.format(port=replica.port)
+    async with gateway_process(
+        folder, upstream.port, workers=workers, more_config=config
+    ) as gateway:
+        await until_readiness(gateway, workers, "ready")
+        yield gateway
+
+
 async def test_workers_cost_an_upstream_the_probes_of_one(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
     async with (
         replica_servers(1) as (replica,),
-        gateway_process(
-            tmp_path,
-            upstream.port,
-            workers=3,
-            more_config=PROBED.format(port=replica.port),
-        ) as gateway,
+        probing_gateway(tmp_path, upstream, replica, workers=3),
     ):
-        await until_readiness(gateway, 3, "ready")
         before, started_at = len(replica.requests), time.monotonic()
         await asyncio.sleep(3)
         probes = len(replica.requests) - before
@@ -76,14 +84,8 @@ async def test_every_worker_knows_what_one_probe_found(
 ) -> None:
     async with (
         replica_servers(1) as (replica,),
-        gateway_process(
-            tmp_path,
-            upstream.port,
-            workers=2,
-            more_config=PROBED.format(port=replica.port),
-        ) as gateway,
+        probing_gateway(tmp_path, upstream, replica) as gateway,
     ):
-        await until_readiness(gateway, 2, "ready")
         replica.answer = not_ready()
         await until_readiness(gateway, 2, "not_ready")
         await replace_workers(gateway)
@@ -102,14 +104,8 @@ async def test_a_reload_gives_every_worker_the_new_upstreams(
 ) -> None:
     async with (
         replica_servers(2) as (first, second),
-        gateway_process(
-            tmp_path,
-            upstream.port,
-            workers=2,
-            more_config=PROBED.format(port=first.port),
-        ) as gateway,
+        probing_gateway(tmp_path, upstream, first) as gateway,
     ):
-        await until_readiness(gateway, 2, "ready")
         text = gateway.config.read_text()
         gateway.config.write_text(text.replace(str(first.port), str(second.port)))
         gateway.process.send_signal(signal.SIGHUP)
@@ -127,14 +123,8 @@ async def test_workers_use_the_file_as_their_supervisor_read_it(
     """They get to it only when it holds something else, and read much before."""
     async with (
         replica_servers(2) as (first, second),
-        gateway_process(
-            tmp_path,
-            upstream.port,
-            workers=2,
-            more_config=PROBED.format(port=first.port),
-        ) as gateway,
+        probing_gateway(tmp_path, upstream, first) as gateway,
     ):
-        await until_readiness(gateway, 2, "ready")
         for pid in worker_pids(gateway):
             os.kill(pid, signal.SIGSTOP)
         text = gateway.config.read_text()
@@ -162,14 +152,8 @@ async def test_one_worker_alone_counts_the_probes(
 ) -> None:
     async with (
         replica_servers(1) as (replica,),
-        gateway_process(
-            tmp_path,
-            upstream.port,
-            workers=2,
-            more_config=PROBED.format(port=replica.port),
-        ) as gateway,
+        probing_gateway(tmp_path, upstream, replica) as gateway,
     ):
-        await until_readiness(gateway, 2, "ready")
         replica.answer = not_ready()
         await until_readiness(gateway, 2, "not_ready")
         first, second = [
