@@ -11,33 +11,36 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-import uvloop
+from service_kit.imports import uncollected
 
-from gateway_service.app import GatewayApp, Shared, create_app
-from gateway_service.config.faults import ConfigError
-from gateway_service.config.file import read_config
-from gateway_service.http1.descriptors import raise_limit
-from gateway_service.operations.access_log import target_fault
-from gateway_service.operations.doctor import check, diagnose
-from gateway_service.operations.explain import RequestDescription, explain
-from gateway_service.operations.workers.handed_over import HandedOver
-from gateway_service.operations.workers.last_good import LastGood, from_line
-from gateway_service.operations.workers.parent import Parent
-from gateway_service.operations.workers.ports import Ports
-from gateway_service.operations.workers.shared_memory import SharedMemory
-from gateway_service.operations.workers.workers import Supervisor
-from gateway_service.settings import GatewaySettings
-from gateway_service.upstreams.watching.following import Followed
-from service_kit.observability.builds import version_text
-from service_kit.observability.logs import configure_logging
-from service_kit.running.doctor import report
-from service_kit.running.server import (
-    HELD_SIGNALS,
-    exit_unusable,
-    serve_until_stopped,
-    settings_or_exit,
-)
-from service_kit.running.sockets import ListenError
+with uncollected():
+    import uvloop
+
+    from gateway_service.app import GatewayApp, Shared, create_app
+    from gateway_service.config.faults import ConfigError
+    from gateway_service.config.file import read_config
+    from gateway_service.http1.descriptors import raise_limit
+    from gateway_service.operations.access_log import target_fault
+    from gateway_service.operations.doctor import check, diagnose
+    from gateway_service.operations.explain import RequestDescription, explain
+    from gateway_service.operations.workers.handed_over import HandedOver
+    from gateway_service.operations.workers.last_good import LastGood, from_line
+    from gateway_service.operations.workers.parent import Parent
+    from gateway_service.operations.workers.ports import Ports
+    from gateway_service.operations.workers.shared_memory import SharedMemory
+    from gateway_service.operations.workers.workers import Supervisor
+    from gateway_service.settings import GatewaySettings
+    from gateway_service.upstreams.watching.following import Followed
+    from service_kit.observability.builds import version_text
+    from service_kit.observability.logs import configure_logging
+    from service_kit.running.doctor import report
+    from service_kit.running.server import (
+        HELD_SIGNALS,
+        exit_unusable,
+        serve_until_stopped,
+        settings_or_exit,
+    )
+    from service_kit.running.sockets import ListenError
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
 """A request leaves no cycles, so the collector need not look after every few dozen."""

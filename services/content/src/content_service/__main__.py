@@ -1,8 +1,11 @@
 """Serve resources, or check the service's dependencies."""
 
-from content_service.app import create_app
-from content_service.settings import Settings
-from service_kit.service import run_service
+from service_kit.imports import uncollected
+
+with uncollected():
+    from content_service.app import create_app
+    from content_service.settings import Settings
+    from service_kit.service import run_service
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """``identity-service``: run what was typed."""
 
 import asyncio
-import gc
 import getpass
 import os
 import pkgutil
@@ -24,6 +23,7 @@ from identity_service.domain.fields import InvalidFieldError
 from identity_service.settings import ImportSettings, Settings
 from identity_service.storage.database_url import checked_url, file_fault
 from identity_service.storage.faults import reason
+from service_kit.imports import uncollected
 from service_kit.observability.logs import configure_logging
 from service_kit.running.server import run, settings_or_exit
 
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if fault := file_fault(settings.database_url):
         sys.stderr.write(f"setting IDENTITY_DATABASE_URL {fault}\n")
         sys.exit(_UNUSABLE)
-    command = _imported(parsed.run)
+    with uncollected():
+        command = pkgutil.resolve_name(f"identity_service.{parsed.run}")
     if parsed.run == typed.SERVE:
         run("identity", command, Settings)
         return
@@ -55,14 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(_UNUSABLE)
     sys.exit(asyncio.run(_run(command, settings, parsed)))
-
-
-def _imported(name: str) -> Any:  # noqa: ANN401 - `typed` says what
-    """Import a command; the garbage collector, which `__main__` stopped, runs again."""
-    command = pkgutil.resolve_name(f"identity_service.{name}")
-    gc.freeze()
-    gc.enable()
-    return command
 
 
 async def _run(command: _Command, settings: object, arguments: Namespace) -> int:
