@@ -14,7 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-_BOUNDS: Final = (
+_BOUNDS: Final[tuple[float, ...]] = (
     0.001,
     0.0025,
     0.005,

@@ -133,7 +133,7 @@ class FieldPolicy:
         values: Values = {}
         cached = self._lines
         for line in lines:
-            found = cached.get(line)
+            found = cached.get(line) if len(line) <= _LONGEST_CACHED else None
             if found is None:
                 found = self._parse(line)
             if found is True:
