@@ -186,7 +186,8 @@ class _Demands:
         """Refuse a caller without the role, then one with too weak authentication."""
         if self.role is not None:
             require_role(claims, self.role)
-        if not self._is_fresh(claims, clock) or claims.factors < self.factors:
+        is_strong = not self.factors or claims.factors >= self.factors
+        if not (is_strong and self._is_fresh(claims, clock)):
             raise InsufficientAuthenticationError(
                 fresh=self.fresh, factors=self.factors
             )
