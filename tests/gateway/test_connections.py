@@ -287,6 +287,45 @@ async def test_handshakes_of_large_clients_give_way(
         assert not gateway.app.server._leaving  # noqa: SLF001 - what took no place
 
 
+def client_hello() -> bytes:
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    connection = trusting_context().wrap_bio(received, sent)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        connection.do_handshake()
+    return sent.read()
+
+
+async def is_answered(client: socket.socket, within: float) -> bool:
+    loop = asyncio.get_running_loop()
+    client.setblocking(False)  # noqa: FBT003 - the socket's signature
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            return bool(await loop.sock_recv(client, 1))
+    return False
+
+
+async def test_of_one_client_a_few_handshakes_go_on_at_once(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    hello = client_hello()
+    async with tls_gateway(upstream, tmp_path, Limits()) as gateway:
+        with (
+            silent_connections(gateway.port, 50, "127.0.0.2") as crowd,
+            silent_connections(gateway.port, 1, "127.0.0.3") as [other],
+        ):
+            for each in crowd[:-1]:
+                each.send(hello[:100])
+            await asyncio.sleep(0.2)
+            crowd[-1].send(hello)
+            other.send(hello)
+            assert await is_answered(other, 3)
+            assert not await is_answered(crowd[-1], 0.3)
+            for each in crowd[:-1]:
+                each.close()
+            assert await is_answered(crowd[-1], 3)
+        await until(lambda: held(gateway) == 0)
+
+
 async def test_a_handshake_ends_when_a_head_would_have_to(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

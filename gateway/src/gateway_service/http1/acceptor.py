@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Final, cast
+from weakref import WeakValueDictionary
 
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.descriptors import Descriptors
@@ -22,6 +23,12 @@ _PAUSE: Final = 0.05
 _LAST_HANDSHAKES: Final = 1.0
 """Seconds for TLS handshakes when the server stops."""
 
+_HANDSHAKES: Final = 16
+"""TLS handshakes of one client that are worked on at once; each takes 1 ms.
+
+Those of all its connections together would take the loop from others for a second.
+"""
+
 
 class Acceptor:
     """Has each connection counted before anything is spent on it.
@@ -30,7 +37,7 @@ class Acceptor:
     connection, because a new certificate comes with a new context.
 
     A TLS handshake takes the place of a connection from its beginning, and ends when
-    the first request's head would have to.
+    the first request's head would have to. Of one client only a few go on at once.
     """
 
     def __init__(
@@ -46,6 +53,9 @@ class Acceptor:
         self._context = context
         self._descriptors = descriptors
         self._opening: set[asyncio.Task[None]] = set()
+        self._handshakes: WeakValueDictionary[str, asyncio.Semaphore]
+        self._handshakes = WeakValueDictionary()
+        """By client: which of its handshakes may go on."""
         self._pause: asyncio.TimerHandle | None = None
         listener.setblocking(False)  # noqa: FBT003 - the socket's signature
         self._loop.add_reader(listener, self._accept)
@@ -104,14 +114,35 @@ class Acceptor:
         connection: ClientConnection,
         context: ssl.SSLContext | None,
     ) -> None:
-        seconds = self._server.timeouts.head if context is not None else None
         with contextlib.suppress(OSError):
-            await self._loop.connect_accepted_socket(
-                lambda: cast("asyncio.Protocol", connection),
-                sock,
-                ssl=context,
-                ssl_handshake_timeout=seconds,
-            )
+            if context is None:
+                await self._connect(sock, connection)
+                return
+            async with asyncio.timeout(self._server.timeouts.head):
+                await _first_byte(self._loop, sock)  # one that is silent takes no turn
+                async with self._handshakes_with(connection):
+                    await self._connect(sock, connection, context)
+
+    def _handshakes_with(self, connection: ClientConnection) -> asyncio.Semaphore:
+        """Return what the handshakes of one client have in common."""
+        if self._server.trusts(connection):
+            return asyncio.Semaphore()  # each connection is another client's
+        few = asyncio.Semaphore(_HANDSHAKES)
+        return self._handshakes.setdefault(connection.network, few)
+
+    async def _connect(
+        self,
+        sock: socket.socket,
+        connection: ClientConnection,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        head = self._server.timeouts.head
+        await self._loop.connect_accepted_socket(
+            lambda: cast("asyncio.Protocol", connection),
+            sock,
+            ssl=context,
+            ssl_handshake_timeout=None if context is None else head,
+        )
 
     def _opened(
         self,
@@ -135,3 +166,15 @@ class Acceptor:
     def _go_on(self) -> None:
         self._pause = None
         self._loop.add_reader(self._listener, self._accept)
+
+
+async def _first_byte(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    """Wait until something, which is left there, can be read."""
+    received = loop.create_future()
+    loop.add_reader(
+        sock, lambda: None if received.done() else received.set_result(None)
+    )
+    try:
+        await received
+    finally:
+        loop.remove_reader(sock)
