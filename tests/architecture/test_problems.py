@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -53,3 +54,12 @@ def test_what_is_declared_is_used_and_explained(name: str) -> None:
     }
     assert name in used
     assert DECLARED[name].advice.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [each for each in DECLARED.values() if each.status == HTTPStatus.UNAUTHORIZED],
+    ids=lambda each: each.code,
+)
+def test_each_401_has_a_challenge(problem: Problem) -> None:
+    assert problem.headers.get("WWW-Authenticate"), "RFC 9110 section 15.5.2"

@@ -90,7 +90,8 @@ INVALID_CREDENTIALS: Final = Problem(
     "The user does not exist, the password is wrong, or the account is disabled. The"
     " response does not say which.",
     "Check the username and the password, and try again.",
-    members={"accessToken": None},
+    {"WWW-Authenticate": "Bearer"},
+    {"accessToken": None},
 )
 SECOND_FACTOR_REQUIRED: Final = Problem(
     HTTPStatus.UNAUTHORIZED,
@@ -99,7 +100,8 @@ SECOND_FACTOR_REQUIRED: Final = Problem(
     "The account has a second factor. The password may or may not have been right.",
     "POST the challenge with a code, or with the response of a passkey, to"
     " /api/auth/signin/second-factor within five minutes.",
-    members={"accessToken": None},
+    {"WWW-Authenticate": "Bearer"},
+    {"accessToken": None},
 )
 INVALID_CLIENT: Final = Problem(
     HTTPStatus.UNAUTHORIZED,
