@@ -174,7 +174,7 @@ def _create() -> None:
             "apt-get install python3-venv",
         )
     if not os.access(VENV if VENV.exists() else ROOT, os.W_OK):
-        raise SetupError(f"can not write to {ROOT}; `.venv` would go there")
+        raise SetupError(f"cannot write to {ROOT}; `.venv` would go there")
     if _runs(PYTHON):
         return
     _say(f"making .venv with Python {sys.version.split()[0]}")

@@ -53,7 +53,7 @@ def down() -> int:
     """Stop the system that runs from this tree, and wait until it has stopped."""
     living = _living()
     if not living:
-        print("down: nothing runs from here")
+        print("down: nothing is running from this folder")
         return 0
     # A runner ends its services; those of one that was killed have to be told.
     told = living.get(RUNNER) or 0
@@ -63,7 +63,7 @@ def down() -> int:
     while living := _living():
         if time.monotonic() > deadline:
             names = ", ".join(f"{name} ({pid})" for name, pid in living.items())
-            raise StartError(f"does not stop: {names}")
+            raise StartError(f"still running after {_DOWN_SECONDS:g} s: {names}")
         time.sleep(0.1)
     print("down: stopped")
     return 0
@@ -73,14 +73,16 @@ def reload() -> int:
     """Have the gateway read its configuration again, if that has no fault."""
     gateway = pid_file("gateway").holder()
     if gateway is None:
-        raise StartError("no gateway runs from here; start it with `make up`")
+        raise StartError(
+            "no gateway is running from this folder; start it with `make up`"
+        )
     environ = development_environment(os.environ)
     check = [str(BIN / "gateway-service"), "check"]
     checked = subprocess.run(  # noqa: S603 - our own command
         check, env=environ, stdout=subprocess.DEVNULL, check=False
     )
     if checked.returncode != 0:
-        raise StartError("the gateway goes on with what it has")
+        raise StartError("the gateway keeps its present configuration")
     os.kill(gateway, signal.SIGHUP)
     print(f"reload: the gateway (process {gateway}) reads its configuration again")
     return 0
@@ -105,16 +107,18 @@ def _hold_lock() -> None:
         LOCAL.mkdir(mode=0o700, exist_ok=True)
         is_held = pid_file(RUNNER).take() is not None
     except OSError as error:
-        raise StartError(f"can not write to {LOCAL}: {error.strerror}") from None
+        raise StartError(f"cannot write to {LOCAL}: {error.strerror}") from None
     living = _living()
     if not is_held:
         raise StartError(
-            f"it runs already (process {living.get(RUNNER)}); `make down` stops it"
+            f"already running (process {living.get(RUNNER)}); `make down` stops it"
         )
     del living[RUNNER]
     if living:
         names = ", ".join(living)
-        raise StartError(f"an earlier start left {names}; `make down` ends that")
+        raise StartError(
+            f"an earlier start left {names} running; `make down` stops them"
+        )
 
 
 def _check_ports(environ: Mapping[str, str]) -> None:
@@ -123,10 +127,14 @@ def _check_ports(environ: Mapping[str, str]) -> None:
     for name in PORTS:
         text = environ[name]
         if not (text.isdecimal() and 0 < int(text) <= _LAST_PORT):
-            raise StartError(f"{name}={text} is no port")
+            raise StartError(
+                f"{name}={text} is not a port: use a number from 1 to {_LAST_PORT}"
+            )
         port = int(text)
         if port in taken:
-            raise StartError(f"{name} and {taken[port]} both say {port}")
+            raise StartError(
+                f"{name} and {taken[port]} are both {port}: each needs its own port"
+            )
         taken[port] = name
         where = name.replace("PORT", "HOST")
         host = environ.get(where, "127.0.0.1")

@@ -125,4 +125,5 @@ class System:
 
 
 async def _end_of(service: Service) -> str:
-    return f"{service.name} has ended with {await service.ended()}, so all end"
+    code = await service.ended()
+    return f"{service.name} ended with exit code {code}, so everything stops"

@@ -18,18 +18,18 @@ Gatehouse is ready: {url}
 
   Try it       open that address, or follow "Two minutes" in README.md
   First admin  {admin}
-{mailbox}  Front-ends   from any port of http://localhost and http://127.0.0.1;
+{mailbox}  Front-ends   may call from any port of http://localhost and http://127.0.0.1;
                {cookies}
-  Stop         Ctrl-C, or `make down` elsewhere; the data stays in .local/
+  Stop         Ctrl-C, or `make down` in another terminal; the data stays in .local/
 """
 
-_COOKIES: Final = "those with cookies: open them under http://localhost"
-_NO_COOKIES: Final = "those with cookies need TUTORIAL_COMPAT=true make up"
+_COOKIES: Final = "open those that use cookies under http://localhost"
+_NO_COOKIES: Final = "those that use cookies need TUTORIAL_COMPAT=true make up"
 
-_MAILBOX: Final = "  Mail         is kept: {url}/console#/mailbox\n"
+_MAILBOX: Final = "  Mail         is stored, not sent: {url}/console#/mailbox\n"
 
 _ADMIN: Final = {
-    AdminOutcome.CREATED: "{username}, password {password} (kept in {file})",
+    AdminOutcome.CREATED: "{username}, password {password} (also in {file})",
     AdminOutcome.UNCHANGED: "{username}, with the password in {file}",
     AdminOutcome.OTHER_PASSWORD: "{username}; the password in {file} was changed",
 }

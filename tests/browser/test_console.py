@@ -68,7 +68,7 @@ def moderator(stack: Stack, browser: Browser) -> str:
         console.page.get_by_role("link", name="moderator", exact=True).click()
         console.page.get_by_label("moderator:").check()
         console.page.get_by_role("button", name="Save the roles").click()
-        console.expect_said("moderator has the roles user, moderator from now on.")
+        console.expect_said("moderator now has the roles user, moderator.")
     return "moderator"
 
 
@@ -203,20 +203,20 @@ def test_somebody_looks_after_their_account(stack: Stack, browser: Browser) -> N
         console.follow("Profile")
         page.get_by_label("User name").fill("gatekeeper")
         page.get_by_role("button", name="Save").click()
-        console.expect_said("Your profile is changed.")
+        console.expect_said("Your profile has been saved.")
         expect(page.locator("#who")).to_contain_text("gatekeeper")
 
         console.follow("Sessions")
-        expect(page.get_by_text("This one")).to_be_visible()
+        expect(page.get_by_text("This session")).to_be_visible()
         page.get_by_role("button", name="End all others").click()
         console.expect_said("Ended: 1.")
         elsewhere.choose("Sessions")
-        elsewhere.expect_said("Your session is over. Please sign in again.")
+        elsewhere.expect_said("Your session has ended. Please sign in again.")
         elsewhere.sign_in("gatekeeper", PASSWORD)
         expect(elsewhere.page.locator("main h1")).to_have_text("Sessions")
 
         console.follow("Password")
-        page.get_by_label("Present password").fill(PASSWORD)
+        page.get_by_label("Current password").fill(PASSWORD)
         page.get_by_label("New password").fill(f"{PASSWORD}, changed")
         page.get_by_role("button", name="Change the password").click()
         console.expect_said("Password changed.")
@@ -230,7 +230,7 @@ def test_what_was_done_is_said_though_nothing_can_be_asked_after_it(
         page = console.page
         console.sign_in("hasty", PASSWORD)
         console.follow("Password")
-        page.get_by_label("Present password").fill(PASSWORD)
+        page.get_by_label("Current password").fill(PASSWORD)
         page.get_by_label("New password").fill(f"{PASSWORD}, changed")
         page.route(
             "**/api/auth/refreshtoken",
@@ -253,7 +253,7 @@ def test_an_administrator_looks_after_users_and_roles(
         page.get_by_label("Name").fill("editor")
         page.get_by_label("Description").fill("Edits what others write")
         page.get_by_role("button", name="Add").click()
-        console.expect_said("The role editor is added.")
+        console.expect_said("The role editor has been added.")
         page.get_by_role("button", name="Remove the role editor").click()
         page.get_by_role("dialog").get_by_role("button", name="Remove").click()
         console.expect_said("Role removed.")
@@ -265,7 +265,7 @@ def test_an_administrator_looks_after_users_and_roles(
         page.get_by_role("button", name="Disable").click()
         console.expect_said("leaver is disabled and signed out.")
         page.get_by_role("button", name="Enable").click()
-        console.expect_said("leaver may sign in again.")
+        console.expect_said("leaver can sign in again.")
         page.get_by_role("button", name="End all sessions").click()
         console.expect_said("Sessions ended. Ended: 0.")
         console.judge("admin-desktop-user")
@@ -310,7 +310,7 @@ def test_the_audit_trail_is_filtered_and_judged(stack: Stack, browser: Browser) 
         actions = page.locator("tbody th").all_text_contents()
         assert set(actions) == {"account.signed_up"}
         page.get_by_role("button", name="Verify the chain").click()
-        console.expect_said("The record is whole:")
+        console.expect_said("The record is intact:")
         console.judge("admin-desktop-audit-verified")
 
 
@@ -348,7 +348,7 @@ def test_the_gateway_is_drawn_as_it_runs(stack: Stack, browser: Browser) -> None
         ).to_be_visible()
         expect(page.locator("main section")).to_have_count(1)
         page.get_by_role("button", name="Pause").click()
-        console.expect_said("The picture stands still.")
+        console.expect_said("Updates are paused.")
         console.judge("admin-desktop-gateway-live")
 
 
@@ -402,7 +402,7 @@ def test_half_a_response_is_told_of_in_words(stack: Stack, browser: Browser) -> 
         console.page.get_by_label("User name").fill("somebody")
         console.page.get_by_label("Password").fill(PASSWORD)
         console.page.get_by_role("button", name="Sign in", exact=True).click()
-        console.expect_refused("The response did not come whole.")
+        console.expect_refused("The response is incomplete.")
 
 
 def test_without_a_mailbox_there_is_no_page_for_it(

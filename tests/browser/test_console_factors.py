@@ -115,7 +115,7 @@ def test_an_authenticator_app_is_the_second_step(
         console.expect_refused("That is not right.")
         code.fill(code_at(secret, datetime.now(UTC)))
         page.get_by_role("button", name="Confirm").click()
-        console.expect_said("The authenticator app counts from now on.")
+        console.expect_said("The authenticator app is set up.")
         codes = page.locator("main pre").inner_text().split()
         assert len(codes) > 5
         console.judge("factor-recovery-codes")
@@ -144,7 +144,7 @@ def test_a_passkey_signs_in_by_itself(stack: Stack, browser: Browser) -> None:
         console.judge("passkeys")
         page.get_by_label("New name of Laptop").fill("Work")
         page.get_by_role("button", name="Rename").click()
-        console.expect_said("The passkey is called Work.")
+        console.expect_said("The passkey is now called Work.")
 
         page.get_by_role("button", name="Sign out").click()
         console.expect_said("You've been signed out!")
@@ -216,7 +216,7 @@ def test_a_forgotten_password_is_replaced_by_a_mail(
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.open("/sign-in")
-        page.get_by_role("link", name="The password is forgotten").click()
+        page.get_by_role("link", name="Forgot your password?").click()
         console.settle()
         page.get_by_label("E-mail address").fill("forgetful@example.org")
         page.get_by_role("button", name="Send the mail").click()
@@ -251,7 +251,7 @@ def test_a_thiefs_passkey_goes_by_the_link_of_a_mail(
         assert "token" not in page.url
         console.judge("factor-change-undo")
         page.get_by_role("button", name="Undo the change").click()
-        console.expect_said("Nobody is signed in any more.")
+        console.expect_said("All sessions have ended.")
         expect(page.locator("#who")).to_contain_text("Sign in")
 
         page.get_by_role("button", name="Sign in with a passkey").click()
@@ -292,15 +292,15 @@ def test_what_matters_takes_whatever_proof_the_account_has(
         console.judge("fresh-check-all")
         code = dialog.get_by_label("Or a code")
         code.fill("abcd-efgh-ijkl-mnop")
-        dialog.get_by_role("button", name="Confirm by the code").click()
+        dialog.get_by_role("button", name="Confirm with the code").click()
         console.expect_refused("That is not right.")
         code.fill(codes[0])
-        dialog.get_by_role("button", name="Confirm by the code").click()
-        console.expect_said("The old recovery codes do not work any more.")
+        dialog.get_by_role("button", name="Confirm with the code").click()
+        console.expect_said("The old recovery codes no longer work.")
 
         ask_for_codes(console)
         dialog.get_by_role("button", name="Use a passkey").click()
-        console.expect_said("The old recovery codes do not work any more.")
+        console.expect_said("The old recovery codes no longer work.")
         ask_for_codes(console)
         dialog.get_by_role("button", name="Cancel").click()
         console.expect_refused("Please confirm your identity again.")
@@ -327,4 +327,4 @@ def test_what_matters_asks_for_the_password_again(
         dialog.get_by_label("Your password").fill(PASSWORD)
         dialog.get_by_role("button", name="Confirm").click()
         expect(page.get_by_label("E-mail address")).to_have_value("another@example.org")
-        console.expect_said("Your profile is changed.")
+        console.expect_said("Your profile has been saved.")

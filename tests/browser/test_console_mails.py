@@ -84,7 +84,7 @@ def test_an_address_is_confirmed_changed_and_signed_in_by(
         console.expect_said("You've been signed out!")
 
         console.open("/sign-in")
-        page.get_by_role("link", name="Sign in by a mailed code").click()
+        page.get_by_role("link", name="Sign in with a mailed code").click()
         console.settle()
         page.get_by_label("E-mail address").fill("moved@example.org")
         page.get_by_role("button", name="Send the code").click()
@@ -100,8 +100,8 @@ def test_an_address_is_confirmed_changed_and_signed_in_by(
         load_without_token(console)
         page.goto(mailed(mails, "reader@example.org", link, page))
         console.settle()
-        page.get_by_role("button", name="Bring it back").click()
-        console.expect_said("The old e-mail address is back.")
+        page.get_by_role("button", name="Restore it").click()
+        console.expect_said("The old e-mail address is restored.")
         expect(page.locator("#who")).to_contain_text("Sign in")
 
 
@@ -116,9 +116,9 @@ def test_somebody_is_invited_and_leaves(stack: Stack, mails: Path) -> None:
         console.follow("New user")
         page.get_by_label("User name").fill("guest")
         page.get_by_label("E-mail address").fill("guest@example.org")
-        page.get_by_label("Invite by a mail").check()
-        page.get_by_role("button", name="Make the user").click()
-        console.expect_said("guest is invited by a mail.")
+        page.get_by_label("Invite by mail").check()
+        page.get_by_role("button", name="Create the user").click()
+        console.expect_said("guest has been invited by mail.")
         page.get_by_role("button", name="Sign out").click()
         console.expect_said("You've been signed out!")
 
@@ -129,7 +129,7 @@ def test_somebody_is_invited_and_leaves(stack: Stack, mails: Path) -> None:
         page.get_by_role("button", name="Change the password").click()
         console.expect_said("Please sign in with it.")
         console.sign_in("guest", PASSWORD)
-        console.follow("Leaving")
+        console.follow("Your data")
         console.judge("leaving")
         with page.expect_download() as saved:
             page.get_by_role("button", name="Save the file").click()
@@ -157,7 +157,7 @@ def test_a_forgotten_password_is_replaced_by_way_of_the_mailbox(stack: Stack) ->
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign up").click()
         console.expect_said("User registered successfully!")
-        page.get_by_role("link", name="The password is forgotten").click()
+        page.get_by_role("link", name="Forgot your password?").click()
         console.settle()
         page.get_by_label("E-mail address").fill("forgetful@example.org")
         page.get_by_role("button", name="Send the mail").click()
@@ -168,8 +168,8 @@ def test_a_forgotten_password_is_replaced_by_way_of_the_mailbox(stack: Stack) ->
         for _ in range(100):
             if mail.count():
                 break
-            page.get_by_role("button", name="Look again").click()
-            console.expect_said("These are the mails as they are now.")
+            page.get_by_role("button", name="Refresh").click()
+            console.expect_said("The list is up to date.")
             page.wait_for_timeout(100)
         console.judge("mailbox")
         mail.click()

@@ -83,7 +83,7 @@ def test_windows_whose_tokens_end_at_once_refresh_one_after_the_other(
         for each in windows:  # none waits for the other
             each.page.evaluate("() => { location.hash = '#/sessions' }")
         for each in windows:
-            expect(each.page.get_by_text("This one")).to_be_visible(timeout=30_000)
+            expect(each.page.get_by_text("This session")).to_be_visible(timeout=30_000)
         assert len(seen) >= 4
         assert seen[::2] == ["request"] * (len(seen) // 2)
 
@@ -96,11 +96,11 @@ def test_a_window_follows_who_signs_out_and_in_elsewhere(
         other = second_window(console)
         expect(other.page.locator("#who")).to_contain_text("one")
         console.page.get_by_role("button", name="Sign out").click()
-        other.expect_said("You are signed out: that was done in another window.")
+        other.expect_said("You have signed out in another window.")
         expect(other.page.locator("#who")).to_contain_text("Sign in")
 
         console.sign_in("other", PASSWORD)
-        other.expect_said("other is signed in: that was done in another window.")
+        other.expect_said("other has signed in in another window.")
         other.follow("Profile")
         expect(other.page.get_by_label("User name")).to_have_value("other")
 
@@ -120,4 +120,4 @@ def test_the_way_back_and_forward_and_a_reload_keep_the_page(
         page.reload()
         console.settle()
         expect(page.locator("main h1")).to_have_text("Sessions")
-        expect(page.get_by_text("This one")).to_be_visible()
+        expect(page.get_by_text("This session")).to_be_visible()

@@ -212,7 +212,7 @@ async def test_a_page_under_another_name_is_told_why_it_gets_no_cookies(
     )
 
     assert (status, code) == (403, "cross_site_request")
-    assert "localhost is another than 127.0.0.1" in message
+    assert "localhost and 127.0.0.1 are different sites" in message
 
 
 async def test_a_cookie_client_on_plain_settings_is_answered_and_the_switch_named(

@@ -123,7 +123,7 @@ def test_unwritable_folder_is_one_line(tree: Path, tmp_path: Path) -> None:
     # Said by os.access, because nothing is unwritable for root, who may run this.
     python = _python(tmp_path, "import os; os.access = lambda *_: False")
     said = _says(_make("setup", f"PYTHON={python}", folder=tree))
-    assert f"can not write to {tree}" in said
+    assert f"cannot write to {tree}" in said
     assert not (tree / ".venv").exists()
 
 

@@ -91,7 +91,7 @@ async def test_the_first_password_is_shown_once(tree: Tree) -> None:
     first = Running(tree)
     assert first.stop(signal.SIGTERM) == 0
     admin = tree.admin
-    assert f"admin, password {admin['password']} (kept in .local/" in first.printed
+    assert f"admin, password {admin['password']} (also in .local/" in first.printed
 
     again = Running(tree)
     try:
@@ -313,7 +313,7 @@ def test_p13_first_admin_is_random_and_everything_kept_is_private(
 
 
 def test_a_tree_runs_once_at_a_time(running: Running) -> None:
-    assert "it runs already" in running.tree.refusal()
+    assert "already running" in running.tree.refusal()
 
 
 @pytest.mark.parametrize(
@@ -371,11 +371,11 @@ def test_down_stops_it(tree: Tree) -> None:
     assert tree.down() == "down: stopped\n"
     assert running.ended() == 0
     assert not tree.someone_listens()
-    assert tree.down() == "down: nothing runs from here\n"
+    assert tree.down() == "down: nothing is running from this folder\n"
 
 
 def test_down_without_up_says_so(tree: Tree) -> None:
-    assert tree.down() == "down: nothing runs from here\n"
+    assert tree.down() == "down: nothing is running from this folder\n"
 
 
 @pytest.mark.parametrize("name", PORTS)
@@ -391,7 +391,7 @@ def test_busy_port_is_one_line(tree: Tree, name: str) -> None:
 
 
 def test_a_port_that_is_none_is_one_line(tree: Tree) -> None:
-    assert "GATEWAY_PORT=eighty is no port" in tree.refusal(GATEWAY_PORT="eighty")
+    assert "GATEWAY_PORT=eighty is not a port" in tree.refusal(GATEWAY_PORT="eighty")
 
 
 def test_unwritable_folder_is_one_line(tree: Tree) -> None:

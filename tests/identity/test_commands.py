@@ -160,10 +160,10 @@ async def test_a_role_is_added_listed_and_removed(operator: Operator) -> None:
     removed = await operator.run("roles", "remove", "editor")
     gone = await operator.run("roles", "remove", "editor")
 
-    assert (added.code, added.out) == (0, "editor is a role now\n")
-    assert (again.code, again.out) == (0, "editor is a role already\n")
+    assert (added.code, added.out) == (0, "role added: editor\n")
+    assert (again.code, again.out) == (0, "the role editor already exists\n")
     assert listed.out.splitlines()[-1] == "editor     Edits what others write"
-    assert (removed.code, removed.out) == (0, "editor is no role any more\n")
+    assert (removed.code, removed.out) == (0, "role removed: editor\n")
     assert (gone.code, gone.err) == (1, "RoleNotFoundError: There is no such role.\n")
 
 

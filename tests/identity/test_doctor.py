@@ -88,7 +88,7 @@ async def test_a_pepper_that_is_gone_or_still_needed_is_reported(
 
     assert well[1] == other[1] == "ok    password peppers: one made all hashes"
     assert needed[1].startswith("note  password peppers: 1 users' hashes still need")
-    assert gone[1].startswith("fault password peppers: 1 users have a hash that no")
+    assert gone[1].startswith("fault password peppers: 1 users have a hash made")
     assert well[0] == "ok    signing keys: 2 published, one signs"
 
 

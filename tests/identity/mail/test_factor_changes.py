@@ -158,7 +158,7 @@ async def test_every_change_is_announced_with_a_link(
     assert [mail.subject for mail in mails] == [
         "An authenticator app was added to your account",
         "A passkey was added to your account",
-        "New recovery codes were made",
+        "You have new recovery codes",
         "A passkey was removed from your account",
         "Your authenticator app was removed",
     ]

@@ -316,7 +316,7 @@ async def test_letters_are_sealed_again_before_their_key_goes(
     refused = await lost.run("reseal-signing-keys")
     resealed = await both.run("reseal-signing-keys")
 
-    assert refused.out.splitlines()[0] == "1 letters do not open"
+    assert refused.out.splitlines()[0] == "1 mails do not open"
     assert refused.code == 1
     assert resealed.out == "resealed: 1; all are sealed under the first key now\n"
     alone = identity_settings(

@@ -119,9 +119,9 @@ async def add_role(services: Services, arguments: Namespace, write: Write) -> in
     try:
         await services.roles.add(role)
     except RoleExistsError:
-        write(f"{role.name} is a role already")
+        write(f"the role {role.name} already exists")
         return 0
-    write(f"{role.name} is a role now")
+    write(f"role added: {role.name}")
     return 0
 
 
@@ -129,7 +129,7 @@ async def add_role(services: Services, arguments: Namespace, write: Write) -> in
 async def remove_role(services: Services, arguments: Namespace, write: Write) -> int:
     """Remove a role that no user has."""
     await services.roles.remove(arguments.name)
-    write(f"{arguments.name} is no role any more")
+    write(f"role removed: {arguments.name}")
     return 0
 
 
@@ -176,7 +176,7 @@ async def rotate_signing_key(
             kid = await rotation.rotate()
     except KeysUnopenedError as error:
         write(f"nothing was changed: {error}")
-        write("give the ones that identity serves with; if they are lost for good:")
+        write("run it with the keys that identity uses; if they are lost for good:")
         write("rotate-signing-key --replace-unopened")
         return 1
     except KeyTooNewError as error:
@@ -198,7 +198,7 @@ async def reseal_signing_keys(services: Services, _: Namespace, write: Write) ->
             faults.append(str(error))
     letters, unopened = await services.outbox.reseal()
     if unopened:
-        faults.append(f"{unopened} letters do not open")
+        faults.append(f"{unopened} mails do not open")
     if faults:
         for text in (*faults, "all others are sealed under the first key now"):
             write(text)

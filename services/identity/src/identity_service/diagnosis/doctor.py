@@ -57,7 +57,7 @@ async def _clock(clock: DatabaseClock) -> Finding:
     try:
         await clock.measure()
     except DatabaseUnavailableError as error:
-        return fault("clock", f"no answer: {error}", "see the database")
+        return fault("clock", f"no response: {error}", "check the database")
     return good_unless(
         "clock",
         await clock.warning(),
@@ -72,7 +72,7 @@ async def _throttle(settings: Settings, services: Services) -> Finding:
         return fault("throttle", found, "IDENTITY_THROTTLE=on")
     await services.counters.clear("doctor", _ANY_LIMIT)
     if services.counters.is_away:
-        advice = "see that Valkey runs, and IDENTITY_THROTTLE_URL"
-        return fault("throttle", "its store does not answer", advice)
+        advice = "check that Valkey runs, and IDENTITY_THROTTLE_URL"
+        return fault("throttle", "its store does not respond", advice)
     scheme = settings.throttle_url.partition("://")[0]
     return Finding("throttle", f"counts in {scheme}")

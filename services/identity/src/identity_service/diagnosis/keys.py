@@ -60,9 +60,9 @@ _SEALED: Final = select(_rows.c.key_id, func.count()).group_by(_rows.c.key_id)
 """The first bytes of what is sealed, which say by which key, and how many begin so."""
 
 _KEYS_ADVICE: Final = (
-    "give back the key that IDENTITY_KEY_ENCRYPTION_KEYS lacks, and restart"
+    "put the missing key back into IDENTITY_KEY_ENCRYPTION_KEYS, and restart"
 )
-_PEPPERS_ADVICE: Final = "give back the pepper that IDENTITY_PASSWORD_PEPPERS lacks"
+_PEPPERS_ADVICE: Final = "put the missing pepper back into IDENTITY_PASSWORD_PEPPERS"
 
 
 async def examine_keys(
@@ -78,7 +78,7 @@ async def _signing_keys(services: Services) -> Finding:
     try:
         records = await services.tokens.keys.refresh()
     except IdentityError as error:
-        return fault("signing keys", f"not read: {error}", "see the database")
+        return fault("signing keys", f"not read: {error}", "check the database")
     if not records:
         return Finding("signing keys", "none yet: serve makes the first")
     problem = await services.tokens.keys.fault() or await services.tokens.keys.warning()
@@ -92,11 +92,13 @@ async def _peppers(settings: Settings, services: Services) -> Finding:
     try:
         found = await _counted(services, _HASHES)
     except (SQLAlchemyError, OSError, TimeoutError):
-        return note("password peppers", f"not looked through in {_SECONDS:g} s")
+        return note("password peppers", f"not checked within {_SECONDS:g} s")
     known = {pepper.id for pepper in settings.password_peppers}
     lost = sum(count for each, count in found.items() if each not in {*known, _UNSAID})
     if lost:
-        text = f"{lost} users have a hash that no pepper of the settings made"
+        text = (
+            f"{lost} users have a hash made with a pepper that is not in the settings"
+        )
         return fault("password peppers", text, _PEPPERS_ADVICE)
     first = settings.password_peppers.first.id
     outdated = sum(count for each, count in found.items() if each != first)
@@ -112,7 +114,7 @@ async def _sealed(settings: Settings, services: Services) -> Finding:
     try:
         found = await _counted(services, _SEALED)
     except (SQLAlchemyError, OSError, TimeoutError):
-        return note("sealed secrets", f"not looked through in {_SECONDS:g} s")
+        return note("sealed secrets", f"not checked within {_SECONDS:g} s")
     counts = {bytes(each).hex(): count for each, count in found.items()}
     known = {key.id for key in settings.key_encryption_keys}
     if lost := sum(count for each, count in counts.items() if each not in known):

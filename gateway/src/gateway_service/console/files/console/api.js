@@ -79,7 +79,7 @@ async function send(method, path, body, token) {
   try {
     return await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
   } catch {
-    throw new Refusal("The gateway cannot be reached. Is the network there, and is it running?");
+    throw new Refusal("The gateway cannot be reached. Check your network, and whether the gateway is running.");
   }
 }
 
@@ -91,10 +91,10 @@ async function read(response) {
     text = await response.text();
     data = isJson ? JSON.parse(text) : null;
   } catch {
-    throw new Refusal("The response did not come whole. Please try again.", { status: response.status, requestId });
+    throw new Refusal("The response is incomplete. Please try again.", { status: response.status, requestId });
   }
   if (response.ok) return { status: response.status, data, text, requestId };
-  const message = data?.message ?? `The server said ${response.status} without a reason.`;
+  const message = data?.message ?? `The server responded with ${response.status} and gave no reason.`;
   throw new Refusal(message, {
     status: response.status,
     code: data?.code,

@@ -66,11 +66,11 @@ session.addEventListener("change", () => {
 });
 session.addEventListener("lost", () => {
   want(location.hash);
-  go("/sign-in", "Your session is over. Please sign in again.", "wait");
+  go("/sign-in", "Your session has ended. Please sign in again.", "wait");
 });
 session.addEventListener("followed", () => {
-  const who = session.user ? `${session.user.username} is signed in` : "You are signed out";
-  go("/", `${who}: that was done in another window.`, "wait");
+  const who = session.user ? `${session.user.username} has signed in` : "You have signed out";
+  go("/", `${who} in another window.`, "wait");
 });
 addEventListener("hashchange", markCurrent);
 side.addEventListener("click", () => showMenu(false));

@@ -59,13 +59,13 @@ whenProofIsWanted(async (message) => {
       done();
     }
     const password = passwordField("password", "Your password", { autocomplete: "current-password", autofocus: true });
-    const code = field("code", "Or a code of your authenticator app, or a recovery code", {
+    const code = field("code", "Or a code from your authenticator app, or a recovery code", {
       autocomplete: "one-time-code",
       required: true,
     });
     return [
       form(password, "Confirm", prove),
-      has.code && form(code, "Confirm by the code", ({ code: given }) => prove({ code: given.trim() })),
+      has.code && form(code, "Confirm with the code", ({ code: given }) => prove({ code: given.trim() })),
       h(
         "div",
         { class: "row" },

@@ -7,18 +7,18 @@ const card = (title, href, text) =>
   h("li", { class: "card" }, h("h2", {}, h("a", { href }, title)), h("p", {}, text));
 
 const FOR_VISITORS = [
-  ["Sign up", "#/sign-up", "Make an account: a user name, an e-mail address and a password."],
-  ["Sign in", "#/sign-in", "Begin a session. This page holds the access token in memory alone."],
-  ["Read the resources", "#/resources", "One is open to everybody; the others say what they ask for."],
+  ["Sign up", "#/sign-up", "Create an account with a user name, an e-mail address and a password."],
+  ["Sign in", "#/sign-in", "Start a session. This page keeps the access token in memory only."],
+  ["Read the resources", "#/resources", "One is public; the others say what they require."],
 ];
 const FOR_USERS = [
-  ["Read the resources", "#/resources", "See which of the four open for your roles."],
-  ["Look at your sessions", "#/sessions", "Each is one sign-in on one device. End those that you do not know."],
-  ["Change your password", "#/password", "Your other sessions end with it."],
+  ["Read the resources", "#/resources", "See which of the four your roles open."],
+  ["Look at your sessions", "#/sessions", "Each is one sign-in on one device. End those that you do not recognise."],
+  ["Change your password", "#/password", "This ends your other sessions."],
 ];
 const FOR_ADMINS = [
-  ["Find a user", "#/users", "Give roles, disable, end sessions."],
-  ["Follow the audit trail", "#/audit", "Who did what, when, from where, and whether the record is whole."],
+  ["Find a user", "#/users", "Assign roles, disable accounts, end sessions."],
+  ["Read the audit trail", "#/audit", "Who did what, when and from where, and whether the record is intact."],
   ["Watch the gateway", "#/gateway", "Replicas, requests in flight, rate and latency."],
 ];
 

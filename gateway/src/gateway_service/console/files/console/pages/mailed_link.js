@@ -14,13 +14,13 @@ const LINKS = {
   "/email-change": ["/api/auth/email-change/confirm", "Confirm that the new address is yours.", "Confirm"],
   "/email-change-undo": [
     "/api/auth/email-change/undo",
-    "Bring the old address back. All sessions end, and you choose a new password by a further mail.",
-    "Bring it back",
+    "Restore the old address. This ends all sessions, and another mail lets you choose a new password.",
+    "Restore it",
     true,
   ],
   "/factor-change-undo": [
     "/api/auth/factor-change/undo",
-    "Remove what was added then or since, and recovery codes. All sessions end, and you choose a new password by a further mail.",
+    "Remove what was added by this change or since, and all recovery codes. This ends all sessions, and another mail lets you choose a new password.",
     "Undo the change",
     true,
   ],
@@ -41,7 +41,7 @@ export function render() {
   const token = takeToken();
   if (!token)
     return [
-      h("p", {}, "The link in the mail leads here. If this page was loaded again, please open the link again."),
+      h("p", {}, "This page needs the link from the mail. If you have reloaded it, please open the link again."),
       page === "/email-verification" && h("div", { class: "narrow" }, resend()),
     ];
   async function confirm() {

@@ -1,6 +1,6 @@
 import { h } from "../dom.js";
 
 export const render = () => [
-  h("p", {}, "Nothing is at this address."),
-  h("a", { href: "#/" }, "Go to the start"),
+  h("p", {}, "There is no page at this address."),
+  h("a", { href: "#/" }, "Go to the start page"),
 ];

@@ -26,7 +26,7 @@ function choose(token) {
     go("/sign-in", `${data.message} Please sign in with it.`);
   }
   return [
-    h("p", {}, "All sessions of the account end when you change it."),
+    h("p", {}, "Changing the password ends all sessions of the account."),
     form(passwordField("password", "New password", { autocomplete: "new-password" }), "Change the password", submit),
   ];
 }

@@ -7,8 +7,8 @@ import { announce } from "../notices.js";
 
 const RESOURCES = [
   ["all", "Public", "For everybody."],
-  ["user", "User", "For everybody who is signed in."],
-  ["mod", "Moderator", "For the role moderator; the role admin alone does not open it."],
+  ["user", "User", "For everybody who has signed in."],
+  ["mod", "Moderator", "For the role moderator, which the role admin does not include."],
   ["admin", "Admin", "For the role admin."],
 ];
 

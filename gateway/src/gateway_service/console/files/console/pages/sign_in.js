@@ -14,7 +14,7 @@ export function begin(signedIn) {
   session.begin(signedIn);
   const greeting = `You are signed in as ${signedIn.username}.`;
   if (signedIn.passwordChangeRequired) go("/password", `${greeting} Please choose a password of your own first.`);
-  else if (signedIn.secondFactorEnrolmentRequired) go("/second-factor", `${greeting} Your roles ask for a second factor.`);
+  else if (signedIn.secondFactorEnrolmentRequired) go("/second-factor", `${greeting} Your roles require a second factor.`);
   else {
     const wanted = sessionStorage.getItem("wanted")?.slice(1) ?? "/";
     sessionStorage.removeItem("wanted");
@@ -31,7 +31,7 @@ function secondStep({ challenge, factors }) {
     h("h2", {}, "Second step"),
     form(
       field("code", "Code", {
-        hint: "Of your authenticator app, or one of your recovery codes.",
+        hint: "From your authenticator app, or one of your recovery codes.",
         autocomplete: "one-time-code",
         required: true,
         autofocus: true,
@@ -74,9 +74,9 @@ export function render(leaving) {
     offerPasskeys(leaving, begin);
   }
   page.append(
-    h("p", {}, h("a", { href: "#/sign-in-code" }, "Sign in by a mailed code")),
-    h("p", {}, h("a", { href: "#/password-reset" }, "The password is forgotten")),
-    h("p", {}, "There is no account yet? ", h("a", { href: "#/sign-up" }, "Sign up")),
+    h("p", {}, h("a", { href: "#/sign-in-code" }, "Sign in with a mailed code")),
+    h("p", {}, h("a", { href: "#/password-reset" }, "Forgot your password?")),
+    h("p", {}, "No account yet? ", h("a", { href: "#/sign-up" }, "Sign up")),
   );
   return page;
 }

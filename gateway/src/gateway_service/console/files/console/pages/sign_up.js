@@ -26,6 +26,6 @@ export function render() {
       "Sign up",
       submit,
     ),
-    h("p", {}, "There is an account already? ", h("a", { href: "#/sign-in" }, "Sign in")),
+    h("p", {}, "Already have an account? ", h("a", { href: "#/sign-in" }, "Sign in")),
   );
 }

@@ -18,11 +18,11 @@ function save(name, text) {
 async function exportAll() {
   const { data } = await call("GET", "/api/users/me/export");
   save(`${session.user.username}.json`, JSON.stringify(data, null, 2));
-  announce("All that is held of you is in the file that was saved.");
+  announce("The saved file has all data about you.");
 }
 
 async function leave() {
-  const text = "You are signed out everywhere, and the account is deleted after a grace. Signing in before keeps it.";
+  const text = "You are signed out everywhere, and the account is deleted after a grace period. To keep it, sign in before then.";
   if (!(await confirm("Delete your account?", text, "Delete"))) return;
   const { data } = await call("DELETE", "/api/users/me");
   session.forget();
@@ -30,10 +30,10 @@ async function leave() {
 }
 
 export const render = () => [
-  h("h2", {}, "Take your data along"),
-  h("p", {}, "A file with all that is held of you: profile, sessions, factors and what was recorded."),
+  h("h2", {}, "Export your data"),
+  h("p", {}, "A file with all data about you: profile, sessions, second factors and recorded events."),
   action("Save the file", exportAll),
-  h("h2", {}, "Leave"),
-  h("p", {}, "Your account is deleted after a grace, in which signing in keeps it."),
+  h("h2", {}, "Delete your account"),
+  h("p", {}, "Your account is deleted after a grace period. Signing in during that time keeps it."),
   action("Delete my account", leave, { class: "danger" }),
 ];

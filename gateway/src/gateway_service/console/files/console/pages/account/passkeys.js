@@ -14,11 +14,11 @@ const PASSKEYS = "/api/users/me/passkeys";
 
 async function rename({ id }, name) {
   await call("PATCH", `${PASSKEYS}/${id}`, { name });
-  go("/passkeys", `The passkey is called ${name}.`);
+  go("/passkeys", `The passkey is now called ${name}.`);
 }
 
 async function remove({ id, name }) {
-  if (!(await confirm(`Remove ${name}?`, "It does not sign you in any more. Your device may go on offering it.", "Remove"))) return;
+  if (!(await confirm(`Remove ${name}?`, "It will no longer sign you in. Your device may still offer it.", "Remove"))) return;
   const { data } = await call("DELETE", `${PASSKEYS}/${id}`);
   go("/passkeys", data.message);
 }
@@ -54,12 +54,12 @@ export async function render() {
       return;
     }
     made.replaceChildren(recoveryCodes(passkey.recoveryCodes));
-    announce(`The passkey ${passkey.name} is registered. Keep its recovery codes.`);
+    announce(`The passkey ${passkey.name} is registered. Keep the recovery codes.`);
   }
-  const columns = ["Name", "Kept", "Made", "Last used", "Actions"];
+  const columns = ["Name", "Stored", "Created", "Last used", "Actions"];
   return [
-    h("p", {}, "A passkey signs you in by your device's own lock: finger, face or PIN. Nobody can phish it."),
-    data.passkeys.length ? table("Your passkeys", columns, shown.map(row)) : h("p", {}, "You have none yet."),
+    h("p", {}, "A passkey signs you in with your device's own lock: fingerprint, face or PIN. It cannot be phished."),
+    data.passkeys.length ? table("Your passkeys", columns, shown.map(row)) : h("p", {}, "You have no passkeys yet."),
     nav,
     canUsePasskeys()
       ? h(
@@ -69,6 +69,6 @@ export async function render() {
           form(field("name", "Name", { value: "Passkey", required: true, maxlength: 64 }), "Add a passkey", add),
           made,
         )
-      : h("p", {}, "This browser does not know passkeys."),
+      : h("p", {}, "This browser does not support passkeys."),
   ];
 }

@@ -10,15 +10,15 @@ export function render() {
   async function submit({ currentPassword, newPassword }) {
     const { data } = await call("POST", "/api/users/me/password", { currentPassword, newPassword });
     await session.renew(); // a password that had to be changed kept its roles back
-    go("/profile", `${data.message} Your other sessions are over.`);
+    go("/profile", `${data.message} Your other sessions have ended.`);
   }
   return h(
     "div",
     { class: "narrow" },
-    h("p", {}, "All other sessions of yours end when you change it."),
+    h("p", {}, "Changing the password ends your other sessions."),
     form(
       [
-        passwordField("currentPassword", "Present password", { autocomplete: "current-password" }),
+        passwordField("currentPassword", "Current password", { autocomplete: "current-password" }),
         passwordField("newPassword", "New password", { autocomplete: "new-password" }),
       ],
       "Change the password",

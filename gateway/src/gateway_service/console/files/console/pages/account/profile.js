@@ -11,7 +11,7 @@ import { session } from "../../session.js";
 async function change({ username, email }) {
   try {
     await call("PATCH", "/api/users/me", { username, email });
-    return "Your profile is changed.";
+    return "Your profile has been saved.";
   } catch (error) {
     if (error.code !== "email_unconfirmed") throw error;
     await call("PATCH", "/api/users/me", { username });

@@ -16,7 +16,7 @@ export const recoveryCodes = (codes) =>
     "section",
     { class: "card", "aria-labelledby": "codes" },
     h("h2", { id: "codes", tabindex: "-1" }, "Recovery codes"),
-    h("p", {}, "Each works once in place of a second factor. Keep them where you find them without your phone: they are not shown again."),
+    h("p", {}, "Each works once in place of a second factor. Keep them where you can find them without your phone: they are not shown again."),
     h("pre", { class: "wrap", tabindex: "0" }, codes.join("\n")),
   );
 
@@ -25,7 +25,7 @@ export async function render() {
   const shown = h("div");
 
   function showCodes(codes) {
-    shown.replaceChildren(recoveryCodes(codes), h("p", {}, h("a", { href: "#/profile" }, "They are kept well")));
+    shown.replaceChildren(recoveryCodes(codes), h("p", {}, h("a", { href: "#/profile" }, "I have saved them")));
     shown.querySelector("h2").focus();
   }
   async function begin() {
@@ -33,11 +33,11 @@ export async function render() {
     async function submit({ code }) {
       const { data: confirmed } = await call("POST", `${TOTP}/confirm`, { code: code.trim() });
       showCodes(confirmed.recoveryCodes);
-      announce("The authenticator app counts from now on.");
+      announce("The authenticator app is set up.");
     }
     shown.replaceChildren(
       h("h2", { tabindex: "-1" }, "Set up an authenticator app"),
-      h("p", {}, "Have the app read this code, or ", h("a", { href: data.uri }, "open the app on this device"), "."),
+      h("p", {}, "Scan this code with the app, or ", h("a", { href: data.uri }, "open the app on this device"), "."),
       qrCode(data.qrCode, "QR code for the authenticator app; the secret below says the same"),
       h("p", {}, "Or type this secret:"),
       h("pre", { class: "wrap", tabindex: "0" }, data.secret),
@@ -50,14 +50,14 @@ export async function render() {
     shown.querySelector("h2").focus();
   }
   async function remove() {
-    if (!(await confirm("Remove the authenticator app?", "You then sign in without its codes.", "Remove"))) return;
+    if (!(await confirm("Remove the authenticator app?", "You will then sign in without its codes.", "Remove"))) return;
     const { data } = await call("DELETE", TOTP);
     go("/second-factor", data.message);
   }
   async function renew() {
     const { data } = await call("POST", "/api/users/me/recovery-codes");
     showCodes(data.recoveryCodes);
-    announce("The old recovery codes do not work any more.");
+    announce("The old recovery codes no longer work.");
   }
 
   const has = factors.totp || factors.passkeys > 0;
@@ -72,7 +72,7 @@ export async function render() {
     ),
   );
   return [
-    h("p", {}, "With a second factor a password that others know does not let them in."),
+    h("p", {}, "With a second factor, knowing your password is not enough to sign in."),
     facts([
       ["Authenticator app", factors.totp ? tag("Set up", "good") : tag("Not set up")],
       ["Passkeys", h("a", { href: "#/passkeys" }, String(factors.passkeys))],

@@ -39,7 +39,7 @@ function row(each) {
     time(each.lastUsedAt),
     time(each.expiresAt),
     each.current
-      ? tag("This one", "good")
+      ? tag("This session", "good")
       : action("End", () => end(`/${each.id}`), { "aria-label": `End the session of ${device} at ${each.address}` }),
   ];
 }
@@ -49,7 +49,7 @@ export async function render() {
   const { shown, nav } = cut("/sessions", data.sessions);
   return [
     h("p", {}, "A session is one sign-in on one device."),
-    table("Your live sessions", ["Device", "Address", "Signed in", "Last used", "Ends by itself", "Action"], shown.map(row)),
+    table("Your live sessions", ["Device", "Address", "Signed in", "Last used", "Expires", "Action"], shown.map(row)),
     nav,
     data.sessions.length > 1 &&
       h("div", { class: "row" }, action("End all others", () => end(""), { class: "danger" })),

@@ -66,21 +66,21 @@ async function verdict(signal) {
 function chain(signal) {
   const shown = h("div");
   async function verify() {
-    shown.replaceChildren(h("p", { class: "busy" }, "The chain is being followed."));
+    shown.replaceChildren(h("p", { class: "busy" }, "The chain is being verified."));
     const found = await verdict(signal).catch((error) => {
       shown.replaceChildren();
       throw error;
     });
     const words = found.intact
-      ? `The record is whole: ${found.events} events, none changed, missing or out of place.`
+      ? `The record is intact: ${found.events} events, none changed, missing or out of place.`
       : `The record was changed: event ${found.brokenAt} is not what was written.`;
     shown.replaceChildren(
-      h("p", {}, tag(found.intact ? "Whole" : "Changed", found.intact ? "good" : "bad"), words),
+      h("p", {}, tag(found.intact ? "Intact" : "Changed", found.intact ? "good" : "bad"), words),
       facts([
         ["Verified", time(found.verifiedAt)],
         ["Last hash", h("code", {}, found.lastHash)],
       ]),
-      h("p", { class: "quiet" }, "Note the last hash elsewhere: whoever rewrites the whole chain cannot keep it."),
+      h("p", { class: "quiet" }, "Store the last hash elsewhere: it changes if somebody rewrites the whole chain."),
     );
     announce(words, found.intact ? "good" : "bad");
   }
@@ -88,7 +88,7 @@ function chain(signal) {
     "section",
     { class: "card", "aria-labelledby": "chain" },
     h("h2", { id: "chain" }, "The chain of hashes"),
-    h("p", {}, "Each event holds a hash over all before it, so that a changed record shows."),
+    h("p", {}, "Each event has a hash over all events before it, so that changes to the record are detected."),
     shown,
     action("Verify the chain", verify),
   );

@@ -45,22 +45,22 @@ class Gateway {
       ),
       ...Object.entries(status.upstreams).map(upstreamTable),
       facts([
-        ["Refused by rate limits", String(status.rate_limits.refused)],
-        ["Rates are counted in", status.rate_limits.store],
+        ["Requests refused by rate limits", String(status.rate_limits.refused)],
+        ["Rate limits are counted in", status.rate_limits.store],
       ]),
     );
   }
 }
 
 function upstreamTable([name, upstream]) {
-  const columns = ["Replica", "Health", "In flight", "Requests", "Failures in a row", "Out for"];
+  const columns = ["Replica", "Health", "In flight", "Requests", "Failures in a row", "Ejected for"];
   const rows = upstream.replicas.map((replica) => [
     h("code", {}, replica.address),
     tag(replica.readiness.replace("_", " "), HEALTH[replica.readiness] ?? "bad"),
     String(replica.in_flight),
     String(replica.requests),
     String(replica.failures_in_a_row),
-    replica.ejected_for ? `${replica.ejected_for} s` : "not out",
+    replica.ejected_for ? `${replica.ejected_for} s` : "not ejected",
   ]);
   const most = upstream.limit ?? "any number";
   return h("div", {}, h("h3", {}, `${name}: ${upstream.in_flight} of ${most} in flight`), table(`Replicas of ${name}`, columns, rows));
@@ -78,7 +78,7 @@ const healthOf = (gateways) =>
 
 export async function render(leaving) {
   const known = new Map();
-  const none = h("p", {}, "Identity knows no gateway: IDENTITY_GATEWAY_STATUS_URLS names them.");
+  const none = h("p", {}, "No gateway is configured: name them in IDENTITY_GATEWAY_STATUS_URLS.");
   const shown = h("div", {}, none);
   let isPaused = false;
   let health = null;
@@ -121,10 +121,10 @@ export async function render(leaving) {
 
   const pause = button("Pause", () => {
     isPaused = !isPaused;
-    pause.textContent = isPaused ? "Go on" : "Pause";
-    announce(isPaused ? "The picture stands still." : "The picture goes on.");
+    pause.textContent = isPaused ? "Resume" : "Pause";
+    announce(isPaused ? "Updates are paused." : "Updates continue.");
   });
   await look();
   repeat();
-  return [h("div", { class: "row" }, h("p", { class: "quiet" }, "Looked at every two seconds."), pause), shown];
+  return [h("div", { class: "row" }, h("p", { class: "quiet" }, "Updated every two seconds."), pause), shown];
 }

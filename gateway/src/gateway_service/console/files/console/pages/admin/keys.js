@@ -12,7 +12,7 @@ const STATES = {
 const PHASES = [
   ["waiting", "published, not yet signing"],
   ["signing", "signs"],
-  ["leaving", "published for what it has signed"],
+  ["leaving", "published to verify what it signed"],
 ];
 
 const WIDTH = 800;
@@ -68,7 +68,7 @@ export async function render() {
   const columns = ["Key", "State", "Published", "Signs from", "Signs until", "Unpublished"];
   const { shown, nav } = cut("/keys", data.keys);
   return [
-    h("p", {}, "A next key is always published, so that every verifier knows it before it signs."),
+    h("p", {}, "The next key is always published in advance, so that every verifier knows it before it signs."),
     h("div", { class: "card" }, timeline({ ...data, keys: shown }), legend()),
     h("h2", {}, "Schedule"),
     table("Signing keys", columns, shown.map(row)),

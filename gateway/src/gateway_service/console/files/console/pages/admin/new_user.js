@@ -12,7 +12,7 @@ export function render() {
     const invite = element.elements.namedItem("invite").checked;
     const { data } = await call("POST", "/api/users", { username, email, invite });
     if (invite) {
-      go(address("/user", { id: data.id }).slice(1), `${data.username} is invited by a mail.`);
+      go(address("/user", { id: data.id }).slice(1), `${data.username} has been invited by mail.`);
       return;
     }
     made.replaceChildren(
@@ -20,7 +20,7 @@ export function render() {
       h("p", {}, `${data.username} has to change it at the first sign-in. It is not shown again.`),
       h("pre", { class: "wrap", tabindex: "0" }, data.temporaryPassword),
     );
-    announce(`${data.username} is made.`);
+    announce(`${data.username} has been created.`);
   }
   return h(
     "div",
@@ -29,9 +29,9 @@ export function render() {
       [
         field("username", "User name", { required: true, autocapitalize: "none" }),
         field("email", "E-mail address", { type: "email", required: true }),
-        check("invite", "Invite by a mail, with a link to choose a password"),
+        check("invite", "Invite by mail, with a link to choose a password"),
       ],
-      "Make the user",
+      "Create the user",
       submit,
     ),
     made,

@@ -9,7 +9,7 @@ import { go } from "../../router.js";
 
 async function add({ name, description }) {
   const { data } = await call("POST", "/api/roles", { name, description });
-  go("/roles", `The role ${data.name} is added.`);
+  go("/roles", `The role ${data.name} has been added.`);
 }
 
 async function remove(name) {
@@ -35,8 +35,8 @@ export async function render() {
       { class: "narrow" },
       form(
         [
-          field("name", "Name", { required: true, maxlength: 32, hint: "Small letters, digits, - and _, a letter first." }),
-          field("description", "Description", { required: true, hint: "One line: what the role opens." }),
+          field("name", "Name", { required: true, maxlength: 32, hint: "Lower-case letters, digits, - and _, beginning with a letter." }),
+          field("description", "Description", { required: true, hint: "One line: what the role gives access to." }),
         ],
         "Add",
         add,

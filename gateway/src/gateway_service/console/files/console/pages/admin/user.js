@@ -20,11 +20,11 @@ export async function render() {
   async function setRoles(_, element) {
     const roles = new FormData(element).getAll("roles");
     await call("PUT", `${path}/roles`, { roles });
-    await here(`${user.username} has ${roles.length ? `the roles ${roles.join(", ")}` : "no roles"} from now on.`);
+    await here(`${user.username} now has ${roles.length ? `the roles ${roles.join(", ")}` : "no roles"}.`);
   }
   async function setDisabled() {
     await call("PATCH", path, { disabled: !user.disabled });
-    await here(user.disabled ? `${user.username} may sign in again.` : `${user.username} is disabled and signed out.`);
+    await here(user.disabled ? `${user.username} can sign in again.` : `${user.username} is disabled and signed out.`);
   }
   async function endSessions() {
     const { data } = await call("DELETE", `${path}/sessions`);
@@ -34,7 +34,7 @@ export async function render() {
     announce((await call("POST", `${path}/password-reset`)).data.message);
   }
   async function remove() {
-    const text = `${user.username} is deleted with all sessions. Nobody can bring the account back.`;
+    const text = `${user.username} and all their sessions are deleted. This cannot be undone.`;
     if (!(await confirm(`Delete ${user.username}?`, text, "Delete"))) return;
     const { data } = await call("DELETE", path);
     go("/users", data.message);

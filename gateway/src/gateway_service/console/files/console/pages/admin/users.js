@@ -24,7 +24,7 @@ export async function render() {
   const { data } = await call("GET", `/api/users?${query}`);
   const found = data.users.length
     ? table("Users", ["User name", "E-mail address", "Roles", "State", "Member since"], data.users.map(row))
-    : h("p", {}, "Nobody is found.");
+    : h("p", {}, "No user matches.");
   return [
     form(
       field("search", "Search", {

@@ -12,9 +12,9 @@ export async function render() {
   const values = Object.fromEntries(parameters());
   const { data } = await call("GET", `/api/auth/mailbox?${new URLSearchParams({ ...values, limit: PAGE_SIZE })}`);
   return [
-    h("p", {}, "On this machine mails are kept in place of being sent. A new one is here within a second or two."),
-    h("div", { class: "row" }, action("Look again", () => go("/mailbox", "These are the mails as they are now."))),
-    data.mails.length ? table("Mails", ["Subject", "To", "When"], data.mails.map(row)) : h("p", {}, "There is no mail yet."),
+    h("p", {}, "On this machine, mails are stored here instead of being sent. A new one appears within a second or two."),
+    h("div", { class: "row" }, action("Refresh", () => go("/mailbox", "The list is up to date."))),
+    data.mails.length ? table("Mails", ["Subject", "To", "When"], data.mails.map(row)) : h("p", {}, "There are no mails yet."),
     cursorLinks("/mailbox", values, data.nextBefore, "before"),
   ];
 }
