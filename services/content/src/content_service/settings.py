@@ -9,7 +9,7 @@ from service_kit.running.listener import internal_port, public_port
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(VerificationSettings):
-    """What the operator decides. docs/content.md explains each."""
+    """What the operator decides. docs/reference/settings.md lists them."""
 
     prefix: ClassVar = "CONTENT_"
 

@@ -30,7 +30,7 @@ _YEAR: Final = 365 * _DAY
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
-    """The settings of identity. docs/identity.md explains each."""
+    """The settings of identity. docs/reference/settings.md lists them."""
 
     prefix: ClassVar = "IDENTITY_"
 
