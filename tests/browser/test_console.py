@@ -239,7 +239,7 @@ def test_what_was_done_is_said_though_nothing_can_be_asked_after_it(
 
         page.get_by_role("button", name="Change the password").click()
 
-        console.expect_said("Password changed. Your other sessions are over.")
+        console.expect_said("Password changed. Your other sessions have ended.")
 
 
 def test_an_administrator_looks_after_users_and_roles(
