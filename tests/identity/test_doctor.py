@@ -117,7 +117,7 @@ async def test_recovery_codes_need_their_pepper_as_passwords_do(
 
     assert well[1] == "ok    password peppers: one made all hashes"
     assert needed[1].startswith("note  password peppers: ")
-    assert gone[1].startswith("fault password peppers: 1 users have a hash that no")
+    assert gone[1].startswith("fault password peppers: 1 users have a hash made")
 
 
 async def test_secrets_that_need_a_later_key_or_do_not_open_are_reported(
