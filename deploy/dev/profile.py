@@ -41,6 +41,14 @@ ORIGINS: Final = f"{FRONT_ENDS},http://127.0.0.1:*"
 _DATABASE: Final = f"sqlite+aiosqlite:///{LOCAL.relative_to(ROOT)}/identity.db"
 """Relative, because a `?` in the tree's path would begin the URL's query."""
 
+_OF_TOKENS: Final = (
+    "AUDIENCE",
+    "ACCESS_TOKEN_TYPE",
+    "COOKIE_SECURE",
+    "ALLOWED_ORIGINS",
+)
+"""Settings of identity's tokens and cookies, which those that verify them share."""
+
 _SECRET_BYTES: Final = 32
 _ADMIN_PASSWORD_BYTES: Final = 15
 
@@ -68,7 +76,7 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
         if name != "GATEWAY":
             defaults |= _upstream(name, settings)
             if name != "IDENTITY":
-                defaults |= _verification(name, settings)
+                defaults |= _verification(name, {**defaults, **settings})
     for name in ("IDENTITY_KEY_ENCRYPTION_KEYS", "IDENTITY_PASSWORD_PEPPERS"):
         if name not in environ:
             defaults[f"{name}_FILE"] = str(_kept_key(name))
@@ -129,9 +137,10 @@ def _verification(service: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Return what a service needs that verifies access tokens."""
     issuer, identity = settings["IDENTITY_ISSUER"], _address("IDENTITY", settings)
     lists = "/api/auth/statuslists/"
+    said = {name: settings.get(f"IDENTITY_{name}") for name in _OF_TOKENS}
     return {
+        **{f"{service}_{name}": value for name, value in said.items() if value},
         f"{service}_ISSUER": issuer,
-        f"{service}_COOKIE_SECURE": "false",
         f"{service}_JWKS_URL": f"{identity}/.well-known/jwks.json",
         f"{service}_STATUS_LIST_URLS": f"{issuer}{lists}={identity}{lists}",
     }

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deploy.dev.profile import development_environment
 from tests.reference import metrics
 from tests.reference.pages import SERVICES
 from tests.support.contract_walk import ROWS, Walk, claims_of, walking
@@ -75,6 +76,23 @@ def test_a_start_is_a_line_for_each_step_and_service_and_then_the_welcome(
     assert starts == ["database", "identity", "content", "gateway"]
     assert f"Gatehouse is ready: {tree.base_url}" in lines
     assert len(lines) <= 15
+
+
+def test_verifiers_are_told_what_identity_is_told_of_its_tokens() -> None:
+    secrets = {"IDENTITY_KEY_ENCRYPTION_KEYS": "x", "IDENTITY_PASSWORD_PEPPERS": "x"}
+    told = {
+        "AUDIENCE": "shop",
+        "ACCESS_TOKEN_TYPE": "JWT",
+        "COOKIE_SECURE": "true",
+        "ALLOWED_ORIGINS": "https://app.example",
+    }
+    environ = {**secrets, **{f"IDENTITY_{name}": told[name] for name in told}}
+
+    content = development_environment(environ)
+    own = development_environment({**environ, "CONTENT_AUDIENCE": "own"})
+
+    assert {name: content[f"CONTENT_{name}"] for name in told} == told
+    assert own["CONTENT_AUDIENCE"] == "own"
 
 
 def test_a_start_warns_of_nothing_and_polls_silently(running: Running) -> None:
