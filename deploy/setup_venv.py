@@ -74,11 +74,13 @@ def main() -> int:
 def _install(wanted: str) -> None:
     _create()
     settings = index_settings(str(PYTHON))
-    count = len(_PINNED.findall(DEV_LOCK.read_text("utf-8")))
-    with _Step(f"installing {count} pinned tools and libraries", count) as step:
-        _pip(step, settings, "--require-hashes", "-r", str(BUILD_LOCK))
-        isolated = ("--require-hashes", "--no-build-isolation")
-        _pip(step, settings, *isolated, "-r", str(DEV_LOCK))
+    for lock, what, options in (
+        (BUILD_LOCK, "packages that build others", []),
+        (DEV_LOCK, "tools and libraries", ["--no-build-isolation"]),
+    ):
+        count = len(_PINNED.findall(lock.read_text("utf-8")))
+        with _Step(f"installing {count} pinned {what}", count) as step:
+            _pip(step, settings, "--require-hashes", *options, "-r", str(lock))
     editables = [word for name in _packages() for word in ("-e", str(ROOT / name))]
     with _Step("installing this tree's packages", len(_packages())) as step:
         _pip(step, settings, "--no-deps", "--no-build-isolation", *editables)
