@@ -36,6 +36,7 @@ from tests.support.identity import (
     identity_environment,
     identity_settings,
 )
+from tests.support.tokens import claims_of
 
 from identity_service.storage import tables
 from service_kit.tokens import Status, StatusList
@@ -86,17 +87,13 @@ class Replicas:
         for one in self.both:
             lists: dict[str, StatusList] = {}
             for pair in pairs:
-                status = unverified(pair["accessToken"])["status"]["status_list"]
+                status = claims_of(pair["accessToken"])["status"]["status_list"]
                 path = urlsplit(status["uri"]).path
                 if path not in lists:
                     published = (await one.send("GET", path)).text
-                    claim = unverified(published)["status_list"]
+                    claim = claims_of(published)["status_list"]
                     lists[path] = StatusList.from_claim(claim)
                 assert lists[path][status["idx"]] == Status.INVALID
-
-
-def unverified(token: str) -> dict[str, Any]:
-    return jwt.decode(token, options={"verify_signature": False})
 
 
 async def introspected(one: IdentityClient, token: str) -> Any:  # noqa: ANN401
@@ -295,7 +292,7 @@ async def test_s5_simultaneous_sign_ins_get_entries_of_their_own(
 
     assert {answer.status for answer in answers} == {200}
     entries = [
-        unverified(answer.json["accessToken"])["status"]["status_list"].values()
+        claims_of(answer.json["accessToken"])["status"]["status_list"].values()
         for answer in answers
     ]
     assert len(set(map(tuple, entries))) == 100
@@ -369,7 +366,7 @@ async def test_r7_no_token_keeps_a_role_that_was_taken_away(
         )
         assert changed.status == 200
         assert {answer.status for answer in refreshed} == {200}
-        roles = [unverified(each.json["accessToken"])["roles"] for each in refreshed]
+        roles = [claims_of(each.json["accessToken"])["roles"] for each in refreshed]
         assert all(each in (["user"], ["moderator", "user"]) for each in roles)
         for answer, had in zip(refreshed, roles, strict=True):
             access_token = answer.json["accessToken"]

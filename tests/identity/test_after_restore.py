@@ -24,6 +24,7 @@ from tests.support.identity import (
     until_ready,
 )
 from tests.support.missing import skip_missing
+from tests.support.tokens import claims_of
 
 from identity_service.composition import Services
 from identity_service.domain.mail import MailRequest, MailRequestKind
@@ -110,7 +111,7 @@ class Names:
 
     def add(self, user: Any) -> None:  # noqa: ANN401 - parsed JSON
         token = user["accessToken"]
-        claims = jwt.decode(token, options={"verify_signature": False})
+        claims = claims_of(token)
         entry = claims["status"]["status_list"]
         self.subjects[claims["sub"]] = user["id"]
         self.lists.add(entry["uri"])

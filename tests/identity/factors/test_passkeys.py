@@ -2,9 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
-import jwt
 import pytest
 from sqlalchemy import update
 from tests.support.authenticators import (
@@ -23,14 +21,11 @@ from tests.support.factors import (
     use_options,
 )
 from tests.support.identity import Answer, IdentityClient, MovableClock
+from tests.support.tokens import claims_of
 
 from identity_service.storage.tables import passkeys
 
 SIGN_IN = "/api/auth/passkeys"
-
-
-def claims_of(access_token: str) -> Any:  # noqa: ANN401 - parsed JSON
-    return jwt.decode(access_token, options={"verify_signature": False})
 
 
 async def signed_in_by(identity: IdentityClient, device: Authenticator) -> Answer:

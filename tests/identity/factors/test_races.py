@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-import jwt
 import pytest
 from tests.support.authenticators import Authenticator
 from tests.support.factors import PASSKEYS, enrolled
 from tests.support.identity import IdentityClient, MovableClock, identity_settings
+from tests.support.tokens import claims_of
 
 from identity_service.composition import Services
 from identity_service.domain.errors import WrongProofError
@@ -28,7 +28,7 @@ async def services(database_url: str, clock: MovableClock) -> AsyncIterator[Serv
 
 
 def caller_of(signed_in: Any, clock: MovableClock) -> Caller:  # noqa: ANN401 - parsed JSON
-    claims = jwt.decode(signed_in["accessToken"], options={"verify_signature": False})
+    claims = claims_of(signed_in["accessToken"])
     proven = Authentication(clock(), frozenset({Method.PASSWORD}))
     return Caller(signed_in["id"], claims["sid"], DEVICE, proven)
 

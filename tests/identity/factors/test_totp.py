@@ -2,9 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
-import jwt
 import pytest
 from tests.support.factors import (
     STEP,
@@ -23,12 +21,9 @@ from tests.support.identity import (
     running_identity,
 )
 from tests.support.qr_codes import read_rows
+from tests.support.tokens import claims_of
 
 from identity_service.handlers.factor_models import TotpBody
-
-
-def claims_of(access_token: str) -> Any:  # noqa: ANN401 - parsed JSON
-    return jwt.decode(access_token, options={"verify_signature": False})
 
 
 async def test_sign_in_takes_password_and_code(

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import jwt
 import pytest
 from tests.support.identity import (
     OTHER_PASSWORD,
@@ -11,13 +10,10 @@ from tests.support.identity import (
     IdentityClient,
     MovableClock,
 )
+from tests.support.tokens import claims_of
 
 FRESH = "/api/users/me/fresh"
 LONG = timedelta(minutes=10, seconds=1)
-
-
-def claims_of(access_token: str) -> Any:  # noqa: ANN401 - parsed JSON
-    return jwt.decode(access_token, options={"verify_signature": False})
 
 
 async def renewed(identity: IdentityClient, pair: Any) -> Any:  # noqa: ANN401
