@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -27,7 +26,7 @@ class SharedStore:
         name: str,
         *,
         timeout: float,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float],
     ) -> None:
         self._name = name
         self._timeout = timeout

@@ -8,7 +8,7 @@ from typing import Final
 
 import aiohttp
 
-from service_kit.clock import Clock, utc_now
+from service_kit.clock import utc_now
 from service_kit.resource_server.verification import VerificationSettings
 from service_kit.running.doctor import Finding, fault, note
 from service_kit.strict_json import parse_object
@@ -19,19 +19,17 @@ _MOST_BYTES: Final = 65_536
 _METADATA: Final = "/.well-known/oauth-authorization-server"
 
 
-async def examine_issuer(
-    settings: VerificationSettings, *, clock: Clock = utc_now
-) -> AsyncIterator[Finding]:
+async def examine_issuer(settings: VerificationSettings) -> AsyncIterator[Finding]:
     """Yield whether the issuer's keys, name and clock are as the settings have them."""
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        async for finding in _keys(settings, session, clock):
+        async for finding in _keys(settings, session):
             yield finding
         yield await _metadata(settings, session)
 
 
 async def _keys(
-    settings: VerificationSettings, session: aiohttp.ClientSession, clock: Clock
+    settings: VerificationSettings, session: aiohttp.ClientSession
 ) -> AsyncIterator[Finding]:
     place = f"JWKS at {settings.jwks_url}"
     advice = f"see that the issuer runs, and {settings.prefix}JWKS_URL"
@@ -48,15 +46,15 @@ async def _keys(
             yield Finding(place, f"{len(keys)} keys")
         case _:
             yield fault(place, f"no keys there (status {status})", advice)
-    yield _clock(settings, date, clock)
+    yield _clock(settings, date)
 
 
-def _clock(settings: VerificationSettings, date: str, clock: Clock) -> Finding:
+def _clock(settings: VerificationSettings, date: str) -> Finding:
     try:
         theirs = parsedate_to_datetime(date).astimezone(UTC)
     except ValueError:
         return note("clock", "the issuer sends no Date")
-    ahead = clock() - theirs
+    ahead = utc_now() - theirs
     text = f"{ahead.total_seconds():.0f} s ahead of the issuer's"
     if abs(ahead) > settings.clock_skew + timedelta(seconds=1):
         return fault("clock", text, "have both hosts follow a time server")

@@ -78,7 +78,7 @@ def operation(
     ignores_unknown_parameters: bool = False,
     body: type[BaseModel] | None = None,
     body_types: tuple[str, ...] = (JSON,),
-    returns: type[BaseModel] | Reply | tuple[Reply, ...] = (),
+    returns: type[BaseModel] | Reply | tuple[Reply, ...],
     problems: tuple[Problem, ...] = (),
 ) -> Callable[[_Handler], Operation]:
     """Return a decorator that makes a handler an operation.

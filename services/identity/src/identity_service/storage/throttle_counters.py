@@ -208,12 +208,7 @@ class ValkeyCounters:
     After a failure memory counts, and once a second one question tries Valkey again.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, url: str, *, monotonic: Callable[[], float]) -> None:
         self._pool = open_pool(url, seconds=COMMAND_TIMEOUT, most=MAX_CONNECTIONS)
         self._shared = StoreCounters(SharedCounts(self._pool), time.time)
         self._own = StoreCounters(MemoryCounts(monotonic), monotonic)

@@ -69,13 +69,13 @@ class Roles:
         """Those that identity or its settings name, and that cannot be removed."""
         return self._needed
 
-    async def describe(self, role: Role, caller: Caller | None = None) -> None:
+    async def describe(self, role: Role) -> None:
         """Give a role another description, or raise `RoleNotFoundError`."""
 
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             await unit.roles.describe(role)
-            unit.audit.append(_event(Action.ROLE_DESCRIBED, role.name, caller))
+            unit.audit.append(_event(Action.ROLE_DESCRIBED, role.name, None))
 
         await self._database.write(work)
 

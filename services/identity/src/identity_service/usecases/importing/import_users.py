@@ -128,7 +128,7 @@ async def import_tutorial_users(
     *,
     judge: Judge,
     progress: Callable[[ImportReport], None],
-    after_id: int = 0,
+    after_id: int,
 ) -> ImportReport:
     """Bring over every user with an id above ``after_id``; if that is 0, every user.
 

@@ -23,7 +23,7 @@ def sealed_record(
     sealer: Sealer,
     now: datetime,
     *,
-    like: bytes | None = None,
+    like: bytes | None,
 ) -> KeyRecord:
     """Return the record of a new key, sealed as ``like`` is if that is given."""
     return KeyRecord(
