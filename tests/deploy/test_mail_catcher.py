@@ -17,7 +17,7 @@ from tests.support.missing import skip_missing
 from tests.support.ports import free_ports
 
 from identity_service.domain.mail import Letter, MailKind, MailServerUnavailableError
-from identity_service.mail.delivery import deliveries_to
+from identity_service.mail.delivery import delivery_to
 from identity_service.mail.messages import MessageWriter
 from identity_service.mail.servers import Encryption, MailServer, mail_place
 from identity_service.mail.templates import OWN
@@ -74,7 +74,7 @@ async def deliver(url: str, letter: Letter) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
-                async with deliveries_to(mail_place(url)).open() as delivery:
+                async with delivery_to(mail_place(url)) as delivery:
                     await delivery.deliver(message, letter.to)
             except MailServerUnavailableError:
                 await asyncio.sleep(0.1)

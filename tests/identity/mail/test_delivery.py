@@ -17,7 +17,7 @@ from identity_service.domain.mail import (
     MailKind,
     MailServerUnavailableError,
 )
-from identity_service.mail.delivery import deliveries_to
+from identity_service.mail.delivery import delivery_to
 from identity_service.mail.messages import MessageWriter
 from identity_service.mail.servers import mail_place
 from identity_service.mail.templates import OWN
@@ -34,7 +34,7 @@ MESSAGE: Final = MessageWriter(
 
 
 async def deliver(url: str) -> None:
-    async with deliveries_to(mail_place(url)).open() as delivery:
+    async with delivery_to(mail_place(url)) as delivery:
         await delivery.deliver(MESSAGE, TO)
 
 

@@ -22,7 +22,6 @@ from identity_service.domain.mail import (
     MailRequest,
     MailRequestKind,
 )
-from identity_service.mail.delivery import deliveries_to
 from identity_service.mail.messages import MessageWriter
 from identity_service.settings import Settings
 from identity_service.storage.repositories import Repositories
@@ -144,7 +143,7 @@ async def test_a_request_that_cannot_be_answered_costs_no_other(
             database,
             outbox=services.outbox,
             handlers={MailRequestKind.PASSWORD_RESET: answer},
-            deliveries=deliveries_to(settings.mail),
+            place=settings.mail,
             writer=MessageWriter(
                 templates=settings.mail_templates,
                 sender=Address("a", "b", "c.test"),

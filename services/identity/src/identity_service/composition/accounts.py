@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from identity_service.composition.core import Core
 from identity_service.domain.accounts.emails import Verification
 from identity_service.domain.mail import MailRequestKind
-from identity_service.mail.delivery import deliveries_to
 from identity_service.mail.mailbox import Mailbox
 from identity_service.mail.messages import MessageWriter
 from identity_service.security.one_time_tokens import MailedCodes
@@ -120,7 +119,7 @@ class AccountServices:
             core.database,
             outbox=core.outbox,
             handlers=handlers,
-            deliveries=deliveries_to(core.settings.mail),
+            place=core.settings.mail,
             writer=_message_writer(core.settings),
             clock=core.clock,
         )

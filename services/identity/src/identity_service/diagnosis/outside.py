@@ -1,11 +1,12 @@
 """Ask what identity uses outside: mail server, mirror of leaked passwords, gateways."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from identity_service.composition import Services
 from identity_service.domain.mail import MailServerUnavailableError
-from identity_service.mail.delivery import deliveries_to
-from identity_service.mail.servers import MailFolder, MailServer
+from identity_service.mail.delivery import delivery_to
+from identity_service.mail.servers import MailServer
 from identity_service.security.breached_passwords import BreachedPasswords, LookUp
 from identity_service.settings import Settings
 from service_kit.running.doctor import Finding, fault, note
@@ -29,11 +30,11 @@ async def examine_outside(
             yield Finding(f"gateway {gateway.url}", "says how it is")
 
 
-async def _mail(place: MailServer | MailFolder) -> Finding:
+async def _mail(place: MailServer | Path) -> Finding:
     """Connect as for a mail, with TLS and password, and send none."""
-    where = place.path if isinstance(place, MailFolder) else place.host
+    where = place if isinstance(place, Path) else place.host
     try:
-        async with deliveries_to(place).open():
+        async with delivery_to(place):
             return Finding("mail", f"goes to {where}")
     except MailServerUnavailableError as error:
         text = f"{where} takes none: {error}"

@@ -18,11 +18,7 @@ from identity_service.domain.mail import (
     MailServerUnavailableError,
 )
 from identity_service.mail.mailbox import FILE_TIME
-from identity_service.mail.servers import (
-    Encryption,
-    MailFolder,
-    MailServer,
-)
+from identity_service.mail.servers import Encryption, MailServer
 
 COMMAND_SECONDS: Final = 5.0
 """How long a mail server may take to connect, and for each response."""
@@ -50,65 +46,47 @@ class Delivery(Protocol):
         ...
 
 
-class Deliveries(Protocol):
-    """Ways to hand messages over."""
-
-    def open(self) -> AbstractAsyncContextManager[Delivery]:
-        """Open one way, or raise `MailServerUnavailableError`."""
-        ...
+def delivery_to(place: MailServer | Path) -> AbstractAsyncContextManager[Delivery]:
+    """Open a way to a mail server or folder, or raise `MailServerUnavailableError`."""
+    return _into_folder(place) if isinstance(place, Path) else _by_smtp(place)
 
 
-def deliveries_to(place: MailServer | MailFolder) -> Deliveries:
-    """Return the ways to the place that the settings name."""
-    match place:
-        case MailServer():
-            return SmtpDeliveries(place)
-        case MailFolder(path):
-            return FolderDeliveries(path)
+@contextlib.asynccontextmanager
+async def _by_smtp(server: MailServer) -> AsyncIterator[Delivery]:
+    """Connect, encrypt and authenticate; take leave at the end."""
+    client = aiosmtplib.SMTP(
+        hostname=server.host,
+        port=server.port,
+        use_tls=server.encryption is Encryption.TLS,
+        start_tls=server.encryption is Encryption.STARTTLS,
+        username=server.username,
+        password=server.password,
+        tls_context=await _tls_context(server),
+        timeout=COMMAND_SECONDS,
+    )
+    try:
+        async with asyncio.timeout(DELIVERY_SECONDS):
+            await client.connect()
+    except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        client.close()
+        raise MailServerUnavailableError(_reason(error)) from error
+    try:
+        yield _SmtpDelivery(client)
+    finally:
+        with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+            async with asyncio.timeout(1):
+                await client.quit()
+        client.close()
 
 
-class SmtpDeliveries:
-    """Connections to a mail server."""
-
-    def __init__(self, server: MailServer) -> None:
-        self._server = server
-
-    @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[Delivery]:
-        """Connect, encrypt and authenticate; take leave at the end."""
-        server = self._server
-        client = aiosmtplib.SMTP(
-            hostname=server.host,
-            port=server.port,
-            use_tls=server.encryption is Encryption.TLS,
-            start_tls=server.encryption is Encryption.STARTTLS,
-            username=server.username,
-            password=server.password,
-            tls_context=await self._tls_context(),
-            timeout=COMMAND_SECONDS,
-        )
-        try:
-            async with asyncio.timeout(DELIVERY_SECONDS):
-                await client.connect()
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            client.close()
-            raise MailServerUnavailableError(_reason(error)) from error
-        try:
-            yield _SmtpDelivery(client)
-        finally:
-            with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
-                async with asyncio.timeout(1):
-                    await client.quit()
-            client.close()
-
-    async def _tls_context(self) -> ssl.SSLContext | None:
-        """Read the certificates again, because an operator may have replaced them."""
-        if self._server.encryption is Encryption.NONE:
-            return None
-        try:
-            return await asyncio.to_thread(self._server.tls_context)
-        except OSError as error:
-            raise MailServerUnavailableError(f"certificates: {error}") from error
+async def _tls_context(server: MailServer) -> ssl.SSLContext | None:
+    """Read the certificates again, because an operator may have replaced them."""
+    if server.encryption is Encryption.NONE:
+        return None
+    try:
+        return await asyncio.to_thread(server.tls_context)
+    except OSError as error:
+        raise MailServerUnavailableError(f"certificates: {error}") from error
 
 
 class _SmtpDelivery:
@@ -137,22 +115,21 @@ class _SmtpDelivery:
             raise LetterRefusedError(_reason(error)) from error
 
 
-class FolderDeliveries:
+@contextlib.asynccontextmanager
+async def _into_folder(folder: Path) -> AsyncIterator[Delivery]:
+    """Make the folder, unless it is there."""
+    try:
+        await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise MailServerUnavailableError(_reason(error)) from error
+    yield _FolderDelivery(folder)
+
+
+class _FolderDelivery:
     """A folder that keeps each message as a file, for development."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-
-    @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[Delivery]:
-        """Make the folder, unless it is there."""
-        try:
-            await asyncio.to_thread(
-                self._folder.mkdir, mode=0o700, parents=True, exist_ok=True
-            )
-        except OSError as error:
-            raise MailServerUnavailableError(_reason(error)) from error
-        yield self
 
     async def deliver(self, message: EmailMessage, recipient: str) -> None:
         """Write a file, named by the message's date and id; it never exists half."""

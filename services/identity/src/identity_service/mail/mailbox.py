@@ -37,7 +37,7 @@ class KeptMail:
 
 
 class Mailbox:
-    """Reads a folder that `FolderDeliveries` writes."""
+    """Reads a folder that mail is delivered to."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

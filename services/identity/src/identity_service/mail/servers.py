@@ -41,15 +41,8 @@ class MailServer:
         return client_context(self.authority)
 
 
-@dataclass(frozen=True, slots=True)
-class MailFolder:
-    """A folder that keeps each mail as a file."""
-
-    path: Path
-
-
-def mail_place(url: str) -> MailServer | MailFolder:
-    """Return where the URL sends mail.
+def mail_place(url: str) -> MailServer | Path:
+    """Return where the URL sends mail: a server, or a folder that keeps it in files.
 
     Raises ValueError, without the URL in it: it names no such place.
     """
@@ -61,7 +54,7 @@ def mail_place(url: str) -> MailServer | MailFolder:
     if parts.scheme == "file":
         if parts.netloc or not parts.path.startswith("/"):
             raise ValueError("is not file:///folder")
-        return MailFolder(Path(unquote(parts.path)))
+        return Path(unquote(parts.path))
     try:
         encryption = Encryption(parts.scheme)
     except ValueError:

@@ -11,7 +11,7 @@ from typing import Final
 from identity_service.domain.accounts.emails import EmailAddress, Verification
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.mail import templates
-from identity_service.mail.servers import MailFolder, MailServer, mail_place
+from identity_service.mail.servers import MailServer, mail_place
 from identity_service.mail.templates import MailTemplates
 from service_kit import settings as parse
 from service_kit.settings import SettingsError, setting
@@ -46,7 +46,7 @@ def _templates(value: str) -> MailTemplates:
 class MailSettings:
     """Where mail goes, what it says, and what it is good for."""
 
-    mail: MailServer | MailFolder | None = setting(
+    mail: MailServer | Path | None = setting(
         "IDENTITY_MAIL_URL",
         mail_place,
         secret=True,
@@ -101,7 +101,7 @@ class MailSettings:
     @property
     def mail_folder(self) -> Path | None:
         """The folder that keeps mails, None if they go to a server or nowhere."""
-        return self.mail.path if isinstance(self.mail, MailFolder) else None
+        return self.mail if isinstance(self.mail, Path) else None
 
     def __post_init__(self) -> None:
         """Raise `SettingsError` where settings need others, naming each."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from identity_service.domain.accounts.emails import in_ascii
@@ -15,8 +16,9 @@ from identity_service.domain.mail import (
     MailServerUnavailableError,
     StoredLetter,
 )
-from identity_service.mail.delivery import Deliveries, Delivery
+from identity_service.mail.delivery import Delivery, delivery_to
 from identity_service.mail.messages import MessageWriter
+from identity_service.mail.servers import MailServer
 from identity_service.security.keyrings import SealBrokenError
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
@@ -61,14 +63,14 @@ class MailSender:
         *,
         outbox: Outbox,
         handlers: MailRequestHandlers,
-        deliveries: Deliveries,
+        place: MailServer | Path,
         writer: MessageWriter,
         clock: Clock,
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._handlers = handlers
-        self._deliveries = deliveries
+        self._place = place
         self._writer = writer
         self._clock = clock
         self.sent = 0
@@ -152,7 +154,7 @@ class MailSender:
     async def _send_all(self, due: list[StoredLetter]) -> None:
         is_open = False
         try:
-            async with self._deliveries.open() as delivery:
+            async with delivery_to(self._place) as delivery:
                 is_open, self.fault = True, None
                 for letter in due:
                     await self._send(letter, delivery)
