@@ -29,7 +29,7 @@ from identity_service.storage.tutorial_tables import (
 )
 from identity_service.usecases.importing.import_users import (
     ImportReport,
-    Judge,
+    ImportRules,
     Outcome,
     Refusal,
     import_tutorial_users,
@@ -50,7 +50,7 @@ USER_ROLES: Final = (
     " roleId INTEGER, userId INTEGER, PRIMARY KEY (roleId, userId))"
 )
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-JUDGE = Judge(
+RULES = ImportRules(
     roles=ROLES,
     is_password_hash=partial(is_readable_hash, peppers=PEPPERS),
     clock=lambda: NOW,
@@ -158,7 +158,7 @@ async def imported(
         report = await import_tutorial_users(
             TutorialTables(engine, batch_size=batch_size),
             accounts.add,
-            judge=JUDGE,
+            rules=RULES,
             progress=lambda so_far: progress.append(copy.deepcopy(so_far)),
             after_id=after_id,
         )

@@ -26,7 +26,7 @@ from identity_service.usecases.importing.import_users import (
     DONE,
     Add,
     ImportReport,
-    Judge,
+    ImportRules,
     Outcome,
     import_tutorial_users,
 )
@@ -60,23 +60,23 @@ async def export_users(services: Services, arguments: Namespace, _: Write) -> in
 async def import_users(services: Services, arguments: Namespace, write: Write) -> int:
     """Bring users over, from lines or from the tutorial's database."""
     readable = partial(is_readable_hash, peppers=services.settings.password_peppers)
-    judge = Judge(
+    rules = ImportRules(
         roles={role.name for role in await services.roles.all()},
         is_password_hash=readable,
         clock=services.clock,
     )
     add = ImportedUsers(services.database, services.clock).add
     if arguments.lines is None:
-        outcomes = await _import_tutorial(arguments, judge, add, write)
+        outcomes = await _import_tutorial(arguments, rules, add, write)
     else:
-        outcomes = await _import_lines(arguments, judge, add, write)
+        outcomes = await _import_lines(arguments, rules, add, write)
     for outcome in filter(outcomes.get, Outcome):
         write(f"{outcomes[outcome]} {outcome.value}")
     return 0 if set(outcomes) <= DONE else 1
 
 
 async def _import_tutorial(
-    arguments: Namespace, judge: Judge, add: Add, write: Write
+    arguments: Namespace, rules: ImportRules, add: Add, write: Write
 ) -> Counter[Outcome]:
     tutorial = create_tutorial_engine(arguments.source)
 
@@ -87,7 +87,7 @@ async def _import_tutorial(
         report = await import_tutorial_users(
             TutorialTables(tutorial),
             add,
-            judge=judge,
+            rules=rules,
             progress=progress,
             after_id=arguments.after_id,
         )
@@ -99,7 +99,7 @@ async def _import_tutorial(
 
 
 async def _import_lines(
-    arguments: Namespace, judge: Judge, add: Add, write: Write
+    arguments: Namespace, rules: ImportRules, add: Add, write: Write
 ) -> Counter[Outcome]:
     is_standard = arguments.lines == STANDARD_STREAM
     source = sys.stdin.buffer if is_standard else _opened(arguments.lines)
@@ -118,11 +118,12 @@ async def _import_lines(
     try:
         await asyncio.to_thread(skip, arguments.after_line)
         while lines := await asyncio.to_thread(read):
-            users = [from_line(line, judge.clock()) for line in lines]
-            judged = [
-                each if isinstance(each, Outcome) else judge(each) for each in users
+            found = [from_line(line, rules.clock()) for line in lines]
+            users = [
+                each if isinstance(each, Outcome) else rules.apply(each)
+                for each in found
             ]
-            for outcome in await add(judged):
+            for outcome in await add(users):
                 line_number += 1
                 outcomes[outcome] += 1
                 if outcome not in DONE:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignUser:
-    """A user as another system has it; nothing of it has been judged."""
+    """A user as another system has it; nothing of it has been checked."""
 
     id: int | None = None
     """Theirs, None if they get one of ours."""

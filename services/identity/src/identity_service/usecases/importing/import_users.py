@@ -56,15 +56,15 @@ Add = Callable[[Sequence[NewUser | Outcome]], Awaitable[Sequence[Outcome]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
-    """Judges which users of other systems can be users here."""
+class ImportRules:
+    """Which users of other systems can be users here, and how they begin."""
 
     roles: AbstractSet[RoleName]
     """Those that exist here."""
     is_password_hash: Callable[[str], bool]
     clock: Clock
 
-    def __call__(self, user: ForeignUser) -> NewUser | Outcome:
+    def apply(self, user: ForeignUser) -> NewUser | Outcome:
         """Return the user to be created, or what is wrong with them.
 
         The tutorial took spaces around names and addresses, which nobody types here.
@@ -126,7 +126,7 @@ async def import_tutorial_users(
     source: TutorialTables,
     add: Add,
     *,
-    judge: Judge,
+    rules: ImportRules,
     progress: Callable[[ImportReport], None],
     after_id: int,
 ) -> ImportReport:
@@ -141,7 +141,7 @@ async def import_tutorial_users(
     total = await source.count(after_id=start)
     report = ImportReport(total=total, last_id=after_id)
     async for batch in source.batches(after_id=start):
-        outcomes = await add([judge(user) for user in batch])
+        outcomes = await add([rules.apply(user) for user in batch])
         for user, outcome in zip(batch, outcomes, strict=True):
             report.last_id = user.id or 0
             report.outcomes[outcome] += 1
