@@ -24,7 +24,7 @@ Gatehouse is ready: {url}
 """
 
 _COOKIES: Final = "open those that use cookies under http://localhost"
-_NO_COOKIES: Final = "those that use cookies need TUTORIAL_COMPAT=true make up"
+_NO_COOKIES: Final = "with cookies or refresh tokens: TUTORIAL_COMPAT=true make up"
 
 _MAILBOX: Final = "  Mail         is stored, not sent: {url}/console#/mailbox\n"
 
