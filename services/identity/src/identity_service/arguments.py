@@ -44,12 +44,18 @@ def parser() -> argparse.ArgumentParser:
     _add_mail_commands(_add(top, "mail", None, "list and resend mail"))
     _add_role_commands(_add(top, "roles", None, "list, add and remove roles"))
     for name, command, text in (
-        ("plan", "commands:plan_file", "say how a file of roles and settings differs"),
-        ("apply", "commands:apply_file", "bring roles to what such a file says"),
+        (
+            "plan",
+            "commands:plan_file",
+            "show how roles and settings differ from a file",
+        ),
+        ("apply", "commands:apply_file", "change roles to match such a file"),
     ):
         _add(top, name, command, text).add_argument("file", type=Path, metavar="FILE")
     _add_key_commands(top)
-    text = "end what a restored backup brings back to life; no process may serve"
+    text = (
+        "end the sessions and keys that a restored backup revives; stop identity first"
+    )
     _add(top, "after-restore", "commands:after_restore", text)
     text = "check that nobody changed the audit log"
     _add(top, "verify-audit", "commands:verify_audit", text)
@@ -69,9 +75,9 @@ def _add(
 
 
 def _add_schema_commands(top: _Subparsers) -> None:
-    text = "bring the database to the schema needed"
+    text = "update the database to the schema that this version needs"
     migrating = _add(top, "migrate", "schema_commands:migrate", text)
-    text = "say what is there, needed and pending"
+    text = "show the present schema, the one needed, and pending migrations"
     describing = _add(top, "schema", "schema_commands:describe_schema", text)
     for each in (migrating, describing):
         each.set_defaults(settings=DatabaseSettings)
@@ -83,7 +89,7 @@ def _add_user_commands(top: _Subparsers) -> None:
     creating.add_argument("--username", default="admin")
     creating.add_argument("--email", required=True)
     _add_password_arguments(creating)
-    text = "bring users over, from lines or from the tutorial's database"
+    text = "import users, from lines of JSON or from the tutorial's database"
     importing = _add(top, "import-users", "moving_commands:import_users", text)
     importing.set_defaults(settings=ImportSettings)
     importing.add_argument(
@@ -110,7 +116,9 @@ def _add_password_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(read_password=True)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
-        "--password-stdin", action="store_true", help="read the password's one line"
+        "--password-stdin",
+        action="store_true",
+        help="read the password from one line of standard input",
     )
     source.add_argument(
         "--password-file", type=Path, help="read the password from a file"
@@ -119,11 +127,11 @@ def _add_password_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_mail_commands(parser: argparse.ArgumentParser) -> None:
     subparsers = parser.add_subparsers(required=True, metavar="command")
-    text = "name the mails that could not be sent"
+    text = "list the mails that could not be sent"
     _add(subparsers, "list", "commands:list_mail", text).add_argument(
-        "--waiting", action="store_true", help="name those that wait, instead"
+        "--waiting", action="store_true", help="list those that wait instead"
     )
-    text = "have mails that could not be sent sent again"
+    text = "resend mails that could not be sent"
     _add(subparsers, "resend", "commands:resend_mail", text).add_argument(
         "ids", nargs="*", metavar="ID", help="as listed (default: all)"
     )
@@ -131,8 +139,8 @@ def _add_mail_commands(parser: argparse.ArgumentParser) -> None:
 
 def _add_role_commands(parser: argparse.ArgumentParser) -> None:
     subparsers = parser.add_subparsers(required=True, metavar="command")
-    _add(subparsers, "list", "commands:list_roles", "name every role")
-    text = "add a role, unless it is there"
+    _add(subparsers, "list", "commands:list_roles", "list every role")
+    text = "add a role, unless it exists"
     adding = _add(subparsers, "add", "commands:add_role", text)
     adding.add_argument("name", metavar="NAME")
     adding.add_argument(
@@ -144,19 +152,19 @@ def _add_role_commands(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_key_commands(top: _Subparsers) -> None:
-    text = "let the next signing key sign before its time"
+    text = "let the next signing key sign now, ahead of schedule"
     rotating = _add(top, "rotate-signing-key", "commands:rotate_signing_key", text)
     rotating.add_argument(
         "--now",
         action="store_true",
-        help="for emergencies: withdraw the present key and all it has signed",
+        help="for emergencies: withdraw the present key and every token it signed",
     )
     rotating.add_argument(
         "--replace-unopened",
         action="store_true",
-        help="--now, and replace keys that no key-encryption key opens",
+        help="as --now, and replace keys that no key-encryption key opens",
     )
-    text = "seal all that is sealed under the first key-encryption key"
+    text = "reseal everything under the first key-encryption key"
     _add(top, "reseal-signing-keys", "commands:reseal_signing_keys", text)
 
 
@@ -181,14 +189,14 @@ def _add_export_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_import_arguments(parser: argparse.ArgumentParser) -> None:
     _add_after_id(parser)
     parser.add_argument(
-        "--lines", metavar="FILE", help="of export-users; - is standard input"
+        "--lines", metavar="FILE", help="a file from export-users; - is standard input"
     )
     parser.add_argument(
-        "--after-line", type=number, default=0, help="go on after this line"
+        "--after-line", type=number, default=0, help="resume after this line"
     )
 
 
 def _add_after_id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--after-id", type=number, default=0, help="go on after this id (default: all)"
+        "--after-id", type=number, default=0, help="resume after this id (default: all)"
     )

@@ -72,7 +72,7 @@ async def _run(command: _Command, settings: object, arguments: Namespace) -> int
         return _UNUSABLE
     except (IdentityError, InvalidFieldError) as error:
         why = str(error) or (type(error).__doc__ or "").partition("\n")[0]
-        sys.stderr.write(f"{type(error).__name__}: {why}\n")
+        sys.stderr.write(f"{why}\n")
         return _REFUSED
 
 

@@ -77,7 +77,7 @@ class RoleNeededError(IdentityError):
 
 
 class TooManyRolesError(IdentityError):
-    """There are as many roles as there may be: remove one first."""
+    """There are as many roles as are allowed: remove one first."""
 
 
 class RoleNotSelfAssignableError(IdentityError):
@@ -138,7 +138,7 @@ class FreshCheckRequiredError(IdentityError):
 
 
 class UserNotFoundError(IdentityError):
-    """There is no user of this id."""
+    """There is no such user."""
 
 
 class SessionNotFoundError(IdentityError):
