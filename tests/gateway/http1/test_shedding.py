@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from gateway_service.http1.client import Client
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.deadlines import Deadlines
@@ -11,6 +13,7 @@ from gateway_service.http1.parsing.fields import READ_OF_REQUESTS, FieldPolicy
 from gateway_service.http1.server import EdgeServer
 from gateway_service.http1.write_batch import WriteBatch
 from service_kit.health import Readiness
+from service_kit.observability.builds import BUILD, INTERPRETED
 from service_kit.problems import Problem
 
 
@@ -51,6 +54,9 @@ class IdleConnection(ClientConnection):
         pass
 
 
+@pytest.mark.skipif(
+    BUILD != INTERPRETED, reason="no class here can extend compiled ones"
+)
 async def test_a_crowd_of_connections_is_no_crowd_of_searches() -> None:
     loop = asyncio.get_running_loop()
     server = CountingServer(loop)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from functools import cached_property
 from typing import Any, Final
 
 from gateway_service.http1.client import Client
@@ -70,6 +69,7 @@ class Exchange:
     """Bytes of a request with a body that may have to be sent again."""
     _tasks: tuple[asyncio.Task[None], ...] = ()
     _is_chunked = False
+    _head_size = 0
 
     def __init__(
         self,
@@ -89,14 +89,11 @@ class Exchange:
         self.closes = request.closes
         """Whether the connection ends with this exchange."""
 
-    @cached_property
-    def _head_size(self) -> int:
-        """Bytes of the request's fields; few requests last until they are counted."""
-        return sum(map(len, self.request.lines))
-
     @property
     def held(self) -> int:
         """Bytes held of the request and of both bodies."""
+        if not self._head_size:  # few requests last until they are counted
+            self._head_size = sum(map(len, self.request.lines))
         size = self._head_size + self.kept
         for each in (self.body, self.relayed):
             if each is not None:
