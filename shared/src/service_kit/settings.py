@@ -169,7 +169,7 @@ def boolean(value: str) -> bool:
         return True
     if value.lower() in _FALSE:
         return False
-    raise ValueError("is neither true nor false")
+    raise ValueError("is neither on, true, yes, 1 nor off, false, no, 0")
 
 
 def port(value: str) -> int:

@@ -76,4 +76,10 @@ def _authority(query: str) -> Path | None:
     authority = options.pop("ca", None)
     if options:
         raise ValueError("has another option than ca")
-    return None if authority is None else Path(authority)
+    if authority is None:
+        return None
+    try:
+        client_context(authority)
+    except (OSError, ValueError):
+        raise ValueError("has a ca that is no file of certificates in PEM") from None
+    return Path(authority)

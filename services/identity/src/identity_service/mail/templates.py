@@ -70,6 +70,8 @@ class MailTemplates:
 
         Raises `TemplateFaultError`.
         """
+        if not folder.is_dir():
+            raise TemplateFaultError("names no folder")
         files = {**_OWN_FILES, **_read_files(folder)}
         layout = Template(files.pop(LAYOUT))
         made = cls({name: Template(text) for name, text in files.items()}, layout)

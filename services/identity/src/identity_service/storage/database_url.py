@@ -78,11 +78,15 @@ def file_fault(value: str) -> str | None:
     """Return why SQLite cannot keep its file where a URL says, None if it can."""
     url = DatabaseUrl.parse(value).url
     name = url.database or ""
-    is_file = url.get_backend_name() == "sqlite" and not name.startswith("file:")
-    if is_file and Path(name).is_dir():
-        return "names a folder, not a file"
-    if is_file and not Path(name).parent.is_dir():
-        return "names a file in a folder that does not exist"
+    if url.get_backend_name() != "sqlite" or name.startswith("file:"):
+        return None
+    try:
+        if Path(name).is_dir():
+            return "names a folder, not a file"
+        if not Path(name).parent.is_dir():
+            return "names a file in a folder that does not exist"
+    except OSError as error:
+        return f"names a file that cannot be looked for: {error.strerror}"
     return None
 
 
