@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import json
 import time
 from typing import Any, Final
@@ -17,6 +18,7 @@ from tests.support.identity import (
 from tests.support.tokens import claims_of
 
 from identity_service.composition import Services
+from identity_service.domain.accounts.users import AdminOutcome
 from identity_service.storage.tables import user_search_words, users
 
 
@@ -236,6 +238,26 @@ async def test_p9_no_text_holds_up_others(
 
     assert answer.status in {400, 401, 404}
     assert time.thread_time() - begun_at < 1
+
+
+async def test_an_administrator_is_created_once_by_all_who_try(
+    database_url: str,
+) -> None:
+    settings = identity_settings(database_url)
+    async with contextlib.AsyncExitStack() as closing:
+        tries = [
+            (await closing.enter_async_context(Services(settings))).sign_ups
+            for _ in range(4)
+        ]
+        outcomes = await asyncio.gather(
+            *(
+                each.create_admin("boss", "b@x.test", PASSWORD, temporary=False)
+                for each in tries
+            )
+        )
+
+    created, unchanged = AdminOutcome.CREATED, AdminOutcome.UNCHANGED
+    assert sorted(outcomes) == sorted([created, *[unchanged] * 3])
 
 
 async def test_p13_a_temporary_password_opens_nothing_until_it_is_changed(

@@ -17,7 +17,7 @@ from identity_service.domain.accounts.users import (
     refuse_foreign_address,
 )
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import all_faults
+from identity_service.domain.errors import UsernameTakenError, all_faults
 from identity_service.domain.fields import noted
 from identity_service.domain.mail import MailKind
 from identity_service.domain.sessions.sessions import Device
@@ -123,14 +123,8 @@ class SignUps:
         """
         wanted = SignUp(username=username, email=email, password=password)
         name, address = await self._checked(wanted)
-        present = await self._database.read(
-            lambda unit: unit.users.get_by_username_key(name.key)
-        )
-        if present is not None and ADMIN in present.roles:
-            verdict = await self._hasher.verify(password, present.password_hash)
-            if verdict.matches:
-                return AdminOutcome.UNCHANGED
-            return AdminOutcome.OTHER_PASSWORD
+        if (outcome := await self._of_present_admin(name, password)) is not None:
+            return outcome
         user = NewUser(
             username=name,
             email=address,
@@ -145,8 +139,28 @@ class SignUps:
             event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles)
             unit.audit.append(event)
 
-        await self._database.write(work)
+        try:
+            await self._database.write(work)
+        except UsernameTakenError:  # by another process, which does the same, maybe
+            outcome = await self._of_present_admin(name, password)
+            if outcome is None:
+                raise
+            return outcome
         return AdminOutcome.CREATED
+
+    async def _of_present_admin(
+        self, name: Username, password: str
+    ) -> AdminOutcome | None:
+        """Return how an administrator of this name differs, None if there is none."""
+        present = await self._database.read(
+            lambda unit: unit.users.get_by_username_key(name.key)
+        )
+        if present is None or ADMIN not in present.roles:
+            return None
+        verdict = await self._hasher.verify(password, present.password_hash)
+        if verdict.matches:
+            return AdminOutcome.UNCHANGED
+        return AdminOutcome.OTHER_PASSWORD
 
     async def _checked(self, wanted: SignUp) -> tuple[Username, EmailAddress]:
         """Return the name and the address, after checking the password against them."""
