@@ -3,6 +3,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 import pytest
+from sqlalchemy import insert
+from tests.support.database import connected
 from tests.support.identity import (
     OTHER_PASSWORD,
     PASSWORD,
@@ -11,6 +13,8 @@ from tests.support.identity import (
     identity_settings,
     running_identity,
 )
+
+from identity_service.storage.tables import roles, user_roles
 
 ORIGIN: Final = "http://localhost:8081"
 FROM_OUR_PAGE: Final = {"Sec-Fetch-Site": "same-site"}
@@ -203,6 +207,24 @@ async def test_c8_a_refresh_token_in_the_body_counts_before_the_cookie(
     )
 
     assert (answer.status, answer.message) == (403, "Refresh token is not in database!")
+
+
+async def test_c6_a_cookie_that_browsers_drop_is_logged(
+    identity: IdentityClient, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    user_id = (await sign_in(identity)).json["id"]
+    numbers = range(4, 101)
+    async with connected(database_url) as engine, engine.begin() as connection:
+        await connection.execute(
+            insert(roles), [{"id": n, "name": f"role-{n:027}"} for n in numbers]
+        )
+        rows = [{"user_id": user_id, "role_id": n} for n in numbers]
+        await connection.execute(insert(user_roles), rows)
+
+    await identity.sign_in("alice", headers=FROM_OUR_PAGE)
+
+    [record] = [each for each in caplog.records if each.msg == "cookie_too_long"]
+    assert record.__dict__["cookie"] == ACCESS
 
 
 @pytest.mark.parametrize("stale", ["garbage", "of an ended session"])

@@ -1,5 +1,6 @@
 """Tokens on their way to clients: in the body, in cookies, or in both."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,6 +26,12 @@ ACCESS_TOKEN_PATH: Final = "/api"  # noqa: S105 - a path
 REFRESH_TOKEN_PATH: Final = "/api/auth"  # noqa: S105 - a path
 """The refresh token goes where it is used, and nowhere else."""
 
+
+_MOST_BYTES: Final = 4096
+"""Of a cookie's name and value: browsers drop longer ones without a word. A token with
+some sixty long names of roles is."""
+
+_logger: Final = logging.getLogger(__name__)
 
 _PREFERENCE: Final = ("refresh-token", "cookie")
 """By which a client that keeps its access token itself has the other kept for it."""
@@ -165,3 +172,5 @@ class TokenTransport:
             httponly=True,
             samesite="Strict",
         )
+        if (size := len(name) + len(value)) > _MOST_BYTES:
+            _logger.warning("cookie_too_long", extra={"cookie": name, "bytes": size})
