@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -54,10 +55,35 @@ def in_one_line(ended: Ended, *words: str) -> bool:
         pytest.param(f"mysql+asyncmy://u:{SECRET}@h", "a database", id="no database"),
         pytest.param("sqlite+aiosqlite:////nowhere/at/all.db", "folder", id="folder"),
         pytest.param("sqlite+aiosqlite:////tmp", "names a folder", id="is a folder"),
+        pytest.param(
+            f"sqlite+aiosqlite:////tmp/{'x' * 300}/i.db", "names a file", id="long"
+        ),
     ],
 )
 async def test_a_wrong_url_is_one_line(url: str, words: str) -> None:
     assert in_one_line(await Operator(url).run("serve"), "IDENTITY_DATABASE_URL", words)
+
+
+async def test_ctrl_c_ends_a_command_in_silence() -> None:
+    is_connected, is_over = asyncio.Event(), asyncio.Event()
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_connected.set()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        is_over.set()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"mysql+asyncmy://root:{SECRET}@127.0.0.1:{port}/identity"
+        process = await Operator(url).start("migrate")
+        await is_connected.wait()
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+        await is_over.wait()
+
+    assert (process.returncode, err) == (130, b"")
 
 
 @each_command

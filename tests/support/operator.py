@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.support.identity import ISSUER, KEYS
@@ -34,28 +34,29 @@ class Operator:
 
     async def run(self, *arguments: str, stdin: str = "", **environ: str) -> Ended:
         """Run a command to its end."""
-        process = await self._start(arguments, environ)
+        process = await self.start(*arguments, environ=environ)
         out, err = await process.communicate(stdin.encode())
         return Ended(process.returncode, out.decode(), err.decode())
 
     async def run_with(self, *arguments: str, stdin: int, stdout: int) -> Ended:
         """Run a command to its end, with a terminal or a pipe of the test's own."""
-        process = await self._start(arguments, {}, stdin, stdout)
+        process = await self.start(*arguments, stdin=stdin, stdout=stdout)
         _, err = await process.communicate()
         return Ended(process.returncode, "", err.decode())
 
-    async def _start(
+    async def start(
         self,
-        arguments: Sequence[str],
-        environ: Mapping[str, str],
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
         stdin: int = asyncio.subprocess.PIPE,
         stdout: int = asyncio.subprocess.PIPE,
     ) -> asyncio.subprocess.Process:
+        """Start a command."""
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "identity_service", *arguments),
             stdin=stdin,
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,
-            env=self._environment | dict(environ),
+            env={**self._environment, **(environ or {})},
             start_new_session=True,  # without the terminal that the tests are run at
         )

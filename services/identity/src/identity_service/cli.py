@@ -30,6 +30,8 @@ from service_kit.running.server import run, settings_or_exit
 _REFUSED: Final = 1
 _UNUSABLE: Final = 2
 """What the operator gave, or the database that it names, cannot be used."""
+_INTERRUPTED: Final = 130
+"""By Ctrl-C, as shells say it: 128 and the signal's number."""
 
 _Command = Callable[[Any, Namespace, typed.Write], Coroutine[Any, Any, int]]
 
@@ -55,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(_UNUSABLE)
-    sys.exit(asyncio.run(_run(command, settings, parsed)))
+    try:
+        sys.exit(asyncio.run(_run(command, settings, parsed)))
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
 
 
 async def _run(command: _Command, settings: object, arguments: Namespace) -> int:
