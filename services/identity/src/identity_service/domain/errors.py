@@ -45,7 +45,7 @@ def all_faults() -> Iterator[list[InvalidFieldError]]:
 
 
 class UsernameTakenError(IdentityError):
-    """Another user has this name, or one that looks like it."""
+    """A user or a pending sign-up has this name, or one that looks like it."""
 
 
 class EmailTakenError(IdentityError):
