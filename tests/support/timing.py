@@ -23,12 +23,17 @@ async def assert_alike(
 ) -> None:
     """Fail if the medians of the cases differ by `ALLOWED_SPREAD` or more.
 
-    Measured up to `MEASUREMENTS` times: what a busy machine does to one measurement
-    passes, a difference that an observer could use stays.
+    Measured up to `MEASUREMENTS` times, each time together with what was measured
+    before: the more tries, the less is left of what a busy machine does to some of
+    them, while a difference that an observer could use stays.
     """
     seen = []
+    durations: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(MEASUREMENTS):
-        medians = await interleaved_medians(cases, tries=tries, clock=clock)
+        measured = await _interleaved(cases, tries=tries, clock=clock)
+        for name, each in measured.items():
+            durations[name] += each
+        medians = _medians(durations)
         seen.append(medians)
         if spread(medians) < ALLOWED_SPREAD:
             return
@@ -41,7 +46,17 @@ async def interleaved_medians(
     tries: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Return the median duration of each case, in the clock's seconds.
+    """Return the median duration of each case, in the clock's seconds."""
+    return _medians(await _interleaved(cases, tries=tries, clock=clock))
+
+
+async def _interleaved(
+    cases: Mapping[str, Callable[[], Awaitable[object]]],
+    *,
+    tries: int,
+    clock: Callable[[], float],
+) -> dict[str, list[float]]:
+    """Return the durations of each case.
 
     The cases take turns, in another order in each round, so that neither other load on
     the machine nor what the case before left to be done favours one.
@@ -55,6 +70,10 @@ async def interleaved_medians(
             await cases[name]()
             if round_ >= WARM_UP_TRIES:
                 durations[name].append(clock() - started_at)
+    return durations
+
+
+def _medians(durations: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(each) for name, each in durations.items()}
 
 
