@@ -147,7 +147,7 @@ def _check_ports(environ: Mapping[str, str]) -> None:
                     f"{name}={port + 10} make up"
                 ) from None
             raise StartError(
-                f"can not listen on {host} ({where}), port {port} ({name}): "
+                f"cannot listen on {host} ({where}), port {port} ({name}): "
                 f"{error.strerror}"
             ) from None
 

@@ -267,7 +267,7 @@ def test_down_ends_what_a_killed_runner_left(tree: Tree) -> None:
     running.process.kill()
     running.process.wait()
     assert tree.someone_listens()
-    assert "`make down` ends that" in tree.refusal()
+    assert "`make down` stops them" in tree.refusal()
 
     assert tree.down() == "down: stopped\n"
 
@@ -414,13 +414,13 @@ def test_a_port_that_is_none_is_one_line(tree: Tree) -> None:
 
 def test_unwritable_folder_is_one_line(tree: Tree) -> None:
     tree.local.write_text("a file where the folder should be")
-    assert f"can not write to {tree.local}" in tree.refusal()
+    assert f"cannot write to {tree.local}" in tree.refusal()
 
 
 def test_an_address_that_is_not_of_this_machine_is_one_line(tree: Tree) -> None:
     """Nobody has taken the port: the address cannot be had."""
     said = tree.refusal(GATEWAY_HOST="192.0.2.1")
-    assert "can not listen on 192.0.2.1 (GATEWAY_HOST)" in said
+    assert "cannot listen on 192.0.2.1 (GATEWAY_HOST)" in said
     assert "is taken" not in said
 
 
