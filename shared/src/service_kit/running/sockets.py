@@ -84,10 +84,9 @@ def _bind_all(
                 raise
             missing = error
     if not bound and missing is not None:
-        if host == _ANY:
-            return _bind_all(_ANY_IPV4, port, bound, shared=shared)
-        raise missing
-    return None
+        if host != _ANY:
+            raise missing
+        _bind_all(_ANY_IPV4, port, bound, shared=shared)
 
 
 def _bind(
