@@ -8,13 +8,19 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from tests.support.gateway import RunningGateway, config_for, running_gateway
 from tests.support.gateway_process import gateway_process
 from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import RawUpstream, once
+from tests.support.waiting import until
 
+from gateway_service.http1.connection import ClientConnection
+from gateway_service.http1.exchange import Exchange
+from gateway_service.http1.parsing.requests import UNREADABLE
+from gateway_service.operations.access_log import AccessLog
 from service_kit.observability.log_format import LogFormat
 
 SECRET = "s3cr3t-t0ken"
@@ -101,6 +107,23 @@ async def test_a_client_that_left_is_logged_as_499(
         await asyncio.sleep(0.1)
     (line,) = gateway.access_log.read_text("ascii").splitlines()
     assert json.loads(line)["status"] == 499
+
+
+@pytest.mark.parametrize("lines", [1, 300])
+async def test_lines_are_written_soon_and_many_of_them_at_once(
+    lines: int, gateway: RunningGateway, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.log"
+    stalled, running = asyncio.new_event_loop(), asyncio.get_running_loop()
+    log = AccessLog(str(path), stalled if lines > 1 else running)
+    client = ClientConnection(running, gateway.app.server, "192.0.2.1")
+    exchange = Exchange(client, UNREADABLE, None, started_at=0.0)
+    for _ in range(lines):
+        log.record(exchange, "192.0.2.1", seconds=0.1)
+    await until(lambda: path.read_text().count("\n") == min(lines, 256))
+    await log.close()
+    stalled.close()
+    assert path.read_text().count("\n") == lines
 
 
 async def test_the_log_follows_its_name_after_a_reload(
