@@ -1,5 +1,6 @@
 """The doctor of identity names what is wrong, and what to do about it."""
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, make_url, select, text, update
+from tests.support.database import SERVERS, connected
 from tests.support.identity import (
     PASSWORD,
     give_signing_keys,
@@ -206,6 +208,36 @@ async def outside(folder: Path, **settings: str) -> list[str]:
     described = identity_settings(url, **settings)
     async with Services(described) as services:
         return await lines(examine_outside(described, services))
+
+
+@pytest.mark.parametrize("database_url", SERVERS, indirect=True)
+async def test_privileges_that_a_role_of_the_server_gives_are_seen(
+    database_url: str,
+) -> None:
+    url = make_url(database_url)
+    name = f"r{secrets.token_hex(4)}"
+    async with connected(database_url) as engine, engine.begin() as connection:
+        is_mariadb = getattr(connection.dialect, "is_mariadb", False)
+        to = "FOR" if is_mariadb else "TO"
+        for statement in (
+            f"CREATE ROLE {name}",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {url.database}.* TO {name}",
+            f"CREATE USER {name}_user IDENTIFIED BY 'word'",
+            f"GRANT {name} TO {name}_user",
+            f"SET DEFAULT ROLE {name} {to} {name}_user",
+        ):
+            await connection.execute(text(statement))
+    theirs = url.set(username=f"{name}_user", password="word")
+    as_text = theirs.render_as_string(hide_password=False)
+    try:
+        async with connected(as_text) as engine:
+            found = await lines(examine_database(identity_settings(as_text), engine))
+    finally:
+        async with connected(database_url) as engine, engine.begin() as connection:
+            await connection.execute(text(f"DROP USER {name}_user"))
+            await connection.execute(text(f"DROP ROLE {name}"))
+
+    assert "ok    grants: DELETE, INSERT, SELECT, UPDATE" in found
 
 
 @pytest.mark.parametrize(
