@@ -108,7 +108,7 @@ async def test_what_is_not_understood_is_refused_and_not_ignored(
 
     assert (answer.status, answer.json["code"]) == (400, "invalid_fields")
     assert [each["field"] for each in answer.json["errors"]] == [unknown]
-    assert answer.message == f"There is no member {unknown} here."
+    assert answer.message == f"{unknown} is not a known member."
     assert (await identity.sign_in("boss")).status == 200
 
 

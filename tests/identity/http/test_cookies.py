@@ -317,7 +317,7 @@ async def test_no_foreign_page_puts_a_session_into_a_browser(
                 "POST", f"/api/auth/{path}", data=form, headers=headers
             )
             assert (answer.status, answer.json["code"]) == (403, "cross_site_request")
-            assert "localhost is another than 127.0.0.1" in answer.message
+            assert "localhost and 127.0.0.1 are different sites" in answer.message
             assert not answer.cookies
         signed_out = await identity.send(
             "POST", "/api/auth/signout", headers={"Cookie": mallory, **headers}

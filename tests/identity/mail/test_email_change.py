@@ -213,7 +213,7 @@ async def test_nobody_learns_that_a_new_address_has_an_account(
 
     assert (taken.status, taken.text) == (free.status, free.text)
     mail = await mail_server.next_to(NEW)
-    assert mail.subject == "You have an account already"
+    assert mail.subject == "You already have an account"
     assert "http" not in mail.text
 
 

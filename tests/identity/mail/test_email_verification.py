@@ -88,7 +88,7 @@ async def test_a_known_address_gets_a_mail_and_whoever_signs_up_learns_nothing(
 
     assert (known.status, known.text) == (new.status, new.text)
     mail = await mail_server.next_to(ALICE)
-    assert mail.subject == "You have an account already"
+    assert mail.subject == "You already have an account"
     assert "http" not in mail.text
     # A name is taken alike, so it does not betray whether its sign-up made an account.
     for name in ("mallory", "malory2"):
