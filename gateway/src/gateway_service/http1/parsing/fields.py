@@ -133,7 +133,7 @@ class FieldPolicy:
         values: Values = {}
         cached = self._lines
         for line in lines:
-            found = cached.get(line) if len(line) <= _LONGEST_CACHED else None
+            found = cached.get(line)
             if found is None:
                 found = self._parse(line)
             if found is True:
@@ -191,7 +191,8 @@ def connection_options(values: Values) -> frozenset[bytes]:
     usual = _USUAL_OPTIONS.get(lines[0]) if len(lines) == 1 else None
     if usual is not None:
         return usual
-    return frozenset(map(bytes.strip, b",".join(lines).lower().split(b",")))
+    options = set(b",".join(lines).lower().split(b","))
+    return frozenset(map(bytes.strip, options))
 
 
 def body_line(length: int) -> bytes:
