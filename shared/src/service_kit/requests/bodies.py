@@ -39,7 +39,9 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> ProblemError:
     return ProblemError(replace(problem, headers={hdrs.ACCEPT: ", ".join(accepted)}))
 
 
-async def read_members(request: web.Request, *, form: bool) -> dict[str, object]:
+async def read_members(
+    request: web.Request, *, form: bool = False
+) -> dict[str, object]:
     """Return the members of a JSON object, or of a form where ``form`` allows it.
 
     An absent body counts as an empty object. A field that a form repeats becomes
