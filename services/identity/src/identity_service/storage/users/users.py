@@ -229,10 +229,8 @@ class UserRepository(Repository):
 
     async def upgrade_password_hash(self, user_id: int, old: str, new: str) -> None:
         """Replace a hash of the same password, unless the password was changed."""
-        await self._set(
-            and_(users.c.id == user_id, users.c.password_hash == old),
-            password_hash=new,
-        )
+        has_it = and_(users.c.id == user_id, users.c.password_hash == old)
+        await self._set(has_it, password_hash=new)
 
     async def set_roles(self, user_id: int, wanted: AbstractSet[RoleName]) -> None:
         """Give a user exactly these roles, or raise `UnknownRoleError`."""
