@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import bcrypt
+import pytest
 from sqlalchemy import select, update
 from tests.support.authenticators import Authenticator
 from tests.support.database import connected
@@ -13,6 +14,7 @@ from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.roles import RoleName
 from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import NewUser
+from identity_service.domain.errors import UnknownRoleError
 from identity_service.storage import tables
 from identity_service.usecases.importing.import_users import MAX_ID, Outcome
 from identity_service.usecases.importing.imported_users import ImportedUsers
@@ -171,3 +173,13 @@ async def test_p6_who_has_a_second_factor_gets_a_hash_of_today_at_a_fresh_check(
     assert at_sign_in == OLD_HASH, "its time would tell that the password was right"
     assert fresh.status == 200, fresh.text
     assert (await stored_hash(database_url)).startswith("$hmac-sha384$")
+
+
+async def test_a_role_that_is_removed_during_an_import_ends_it_in_words(
+    database_url: str,
+) -> None:
+    user = ("alice", "alice@example.test")
+    with pytest.raises(UnknownRoleError, match="There is no role editor"):
+        await bring_over(database_url, imported(1, *user, "editor"))
+
+    assert await bring_over(database_url, imported(1, *user)) == [Outcome.IMPORTED]

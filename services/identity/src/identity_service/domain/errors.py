@@ -56,7 +56,7 @@ class UnknownRoleError(IdentityError):
     """A request names a role that does not exist."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name)
+        super().__init__(f"There is no role {name}.")
         self.name = name
 
 
