@@ -1,9 +1,12 @@
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.pools import CountingPool, pool_of
@@ -237,6 +240,39 @@ async def test_a_reload_while_names_are_looked_up_ends_nothing(tmp_path: Path) -
         await starting
         assert control.state.upstreams["steady"].is_ready
         assert control.state.config is changed
+        await control.close()
+    assert asyncio.all_tasks() == before
+
+
+class SlowFirst(ThreadPoolExecutor):
+    """Begins with its first job late."""
+
+    seconds = 0.5
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+        seconds, self.seconds = self.seconds, 0.0
+
+        def job() -> Any:  # noqa: ANN401 - what it returns
+            time.sleep(seconds)
+            return fn(*args, **kwargs)
+
+        return super().submit(job)
+
+
+async def test_a_reload_before_the_first_look_starts_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    before, path = asyncio.all_tasks(), tmp_path / "gateway.toml"
+    async with replica_servers(2) as servers:
+        text = FILE.format(*(s.port for s in servers))
+        await asyncio.to_thread(path.write_text, text)
+        config = await asyncio.to_thread(read_config, path, {})
+        config = replace(config, rate_limit_store="valkey://127.0.0.1:1")
+        upstreams = tuple(replace(u, idle_timeout=5.0) for u in config.upstreams)
+        changed = replace(config, upstreams=upstreams)
+        control = ControlPlane(config, lambda: changed, CountingPool)
+        asyncio.get_running_loop().set_default_executor(SlowFirst())
+        await asyncio.gather(control.start(), control.reload())
         await control.close()
     assert asyncio.all_tasks() == before
 

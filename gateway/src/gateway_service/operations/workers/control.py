@@ -74,8 +74,9 @@ class ControlPlane:
 
         Slower look-ups go on in the background.
         """
-        await self.state.rate_limits.start()
-        looking = asyncio.create_task(_start(self.watches.values()))
+        async with self._reloading:  # which starts watches of its own
+            await self.state.rate_limits.start()
+            looking = asyncio.create_task(_start(self.watches.values()))
         self._tasks.append(looking)
         await asyncio.wait({looking}, timeout=FIRST_LOOK_SECONDS)
         if looking.done():
