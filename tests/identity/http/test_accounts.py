@@ -580,6 +580,20 @@ async def test_the_last_administrator_stays(
     assert (await identity.call("GET", "/api/users", admin)).status == 200
 
 
+async def test_the_last_administrator_gets_another_role(
+    identity: IdentityClient, admin: str
+) -> None:
+    me = (await identity.call("GET", "/api/users/me", admin)).json
+    path, body = f"/api/users/{me['id']}/roles", {"roles": ["admin", "moderator"]}
+
+    answer = await identity.call("PUT", path, admin, json=body)
+
+    assert (answer.status, answer.json["roles"]) == (
+        200,
+        ["ROLE_MODERATOR", "ROLE_ADMIN"],
+    )
+
+
 @pytest.mark.parametrize("how", LAST_ADMIN)
 async def test_two_administrators_cannot_remove_each_other(
     identity: IdentityClient, database_url: str, how: str
