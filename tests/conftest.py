@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import re
+import signal
 from collections.abc import Iterator
 from typing import Final
 
@@ -27,6 +28,10 @@ _SECRETS: Final = re.compile(
     r"|BEGIN [A-Z ]*PRIVATE KEY"
     r"|://[^/\s:@\"]+:[^@\s*]+@"  # a URL with a password
 )
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell that starts the tests in the background has it ignored, by what tests start,
+too."""
 
 
 @pytest.fixture(autouse=True)

@@ -144,7 +144,7 @@ async def test_each_bad_field_has_one_entry(
         pytest.param({"username": "ro\u200bsa"}, "U+200B", id="zero-width space"),
         pytest.param({"username": "rosa 😀"}, "U+1F600", id="emoji"),
         pytest.param({"username": "ro  sa"}, "single spaces", id="two spaces"),
-        pytest.param({"email": "rosa"}, "no e-mail address", id="address"),
+        pytest.param({"email": "rosa"}, "not an e-mail address", id="address"),
     ],
 )
 async def test_people_read_what_is_wrong_and_no_members_name(
