@@ -24,6 +24,7 @@ from identity_service.domain.errors import (
 from identity_service.plans import plan, read_wanted
 from identity_service.settings import Settings
 from identity_service.storage.upgrades import schema
+from identity_service.usecases.caching.recent import MAX_AGE_SECONDS
 from service_kit.running.doctor import report
 
 Command = Callable[[Services, Namespace, Write], Awaitable[int]]
@@ -172,6 +173,7 @@ async def rotate_signing_key(
         replaces_unopened = getattr(arguments, "replace_unopened", False)
         if arguments.now or replaces_unopened:
             kid = await rotation.withdraw(replaces_unopened=replaces_unopened)
+            await asyncio.sleep(MAX_AGE_SECONDS)  # until every process has read that
         else:
             kid = await rotation.rotate()
     except KeysUnopenedError as error:

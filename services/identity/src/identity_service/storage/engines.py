@@ -55,7 +55,7 @@ def create_engine(url: str, *, pool_size: int) -> AsyncEngine:
 
 @contextlib.asynccontextmanager
 async def opened_engine(url: str, *, pool_size: int) -> AsyncIterator[AsyncEngine]:
-    """Return an engine whose connections are closed after the block."""
+    """Yield an engine whose connections are closed after the block."""
     engine = create_engine(url, pool_size=pool_size)
     try:
         yield engine
