@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import os
 import re
 import signal
 from collections.abc import Iterator
@@ -32,6 +33,10 @@ _SECRETS: Final = re.compile(
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell that starts the tests in the background has it ignored, by what tests start,
 too."""
+
+for _name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(_name, None)
+"""What `make test` hands on has a `make` that a test starts print more lines."""
 
 
 @pytest.fixture(autouse=True)
