@@ -1,19 +1,19 @@
 """How the gateway's cost grows, drawn: ``python -m tests.bench.curves``.
 
 Processor time of a request over the number of connections, header bytes, routes and
-replicas, beside nginx and Envoy where these apply, and the latency at a constant rate.
-It takes some five minutes; the pictures are in docs/figures.
+replicas, beside nginx and Envoy where these apply, and the latency at a constant rate,
+which takes Go. It takes some eight minutes; the pictures are in docs/figures.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import re
 import secrets
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -123,7 +123,7 @@ class Curves:
                 runs[each.name].append(run.cpu_microseconds)
         return [statistics.median(each) for each in runs.values()]
 
-    def steady(self, gateway: Gateway) -> dict[str, float]:
+    def steady(self, program: Path, gateway: Gateway) -> dict[str, float]:
         """Return the latencies at a constant part of a server's capacity, in ms."""
         work, lines = WORKS["small"], [f"{k}: {v}" for k, v in BROWSER_HEADERS.items()]
         script = write_script(self._folder / "steady", work, self._tokens)
@@ -137,10 +137,9 @@ class Curves:
         path.write_text(json.dumps(requests))
         found = subprocess.run(
             [
-                *("taskset", "-c", LOAD_CORE, sys.executable, "-m"),
-                *("tests.bench.steady_load", str(gateway.port), str(path)),
-                *("--rate", f"{capacity * _CAPACITY:.0f}", "--seconds", "10"),
-                *("--connections", "32"),
+                *("taskset", "-c", LOAD_CORE, program, "-requests", path),
+                *("-address", f"127.0.0.1:{gateway.port}"),
+                *("-rate", f"{capacity * _CAPACITY:.0f}"),
             ],
             check=True,
             capture_output=True,
@@ -158,7 +157,7 @@ def _by_name(
 
 
 def beside_peers(curves: Curves) -> None:
-    """Draw the cost over connections and header bytes, and say the latencies."""
+    """Draw the cost over connections and header bytes."""
     with curves.all() as found:
         rows = [curves.cost(found, connections=each) for each in _CONNECTIONS]
         costs = _by_name(found, rows)
@@ -167,10 +166,36 @@ def beside_peers(curves: Curves) -> None:
         rows = [curves.cost(found, filler=each) for each in _HEADER_BYTES]
         x = "header bytes beyond a browser's", _HEADER_BYTES
         show("gateway-headers", "Cost by header bytes", x, _Y, _by_name(found, rows))
-        for each in found:
-            latencies = curves.steady(each)
-            text = ", ".join(f"{name} {value:.2f}" for name, value in latencies.items())
-            say(f"{each.name:18} at {_CAPACITY:.0%} of capacity, ms: {text}")
+
+
+def steady(curves: Curves) -> None:
+    """Say the latencies at a constant rate: the medians of a few rounds."""
+    with tempfile.TemporaryDirectory() as folder, curves.all() as found:
+        program = _steady_load(Path(folder))
+        if program is None:
+            return
+        runs: dict[str, list[dict[str, float]]] = {each.name: [] for each in found}
+        for _ in range(_ROUNDS):
+            for each in found:
+                runs[each.name].append(curves.steady(program, each))
+        for name, latencies in runs.items():
+            text = ", ".join(
+                f"{key} {statistics.median(each[key] for each in latencies):.2f}"
+                for key in latencies[0]
+            )
+            say(f"{name:18} at {_CAPACITY:.0%} of capacity, ms: {text}")
+
+
+def _steady_load(folder: Path) -> Path | None:
+    """Return the load generator, built; None where Go is not installed."""
+    if shutil.which("go") is None:
+        say("latencies at a constant rate are left out: go is not installed")
+        return None
+    program = folder / "steady_load"
+    source = Path(__file__).with_name("steady_load.go")
+    environ = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(folder / "cache")}
+    subprocess.run(["go", "build", "-o", program, source], env=environ, check=True)
+    return program
 
 
 def alone(curves: Curves) -> None:
@@ -190,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, measure and draw."""
     parts: dict[str, Callable[[Curves], None]] = {
         "peers": beside_peers,
+        "steady": steady,
         "alone": alone,
     }
     parser = argparse.ArgumentParser(description=__doc__)
