@@ -368,6 +368,13 @@ def test_c1_origin_that_no_browser_sends_is_a_fault(origin: str) -> None:
     assert "must be origins like" in faults(f"{LEAST}[cors]\norigins = ['{origin}']")[0]
 
 
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "0.0.0.0/1", "::/0", "2000::/3"])
+def test_a_network_of_proxies_that_has_clients_in_it_is_a_fault(network: str) -> None:
+    [fault] = faults(f"trusted_proxies = ['10.0.0.0/8', '{network}']\n{LEAST}")
+    assert fault.startswith("g.toml:1: trusted_proxies must name proxies alone; ")
+    assert network in fault
+
+
 @pytest.mark.parametrize(
     "address",
     [

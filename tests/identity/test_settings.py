@@ -42,6 +42,8 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("IDENTITY_SELF_ASSIGNABLE_ROLES", "user,Root"),
         ("IDENTITY_TOKEN_TRANSPORT", "header"),
         ("IDENTITY_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("IDENTITY_TRUSTED_PROXIES", "127.0.0.1/32,0.0.0.0/0"),
+        ("IDENTITY_TRUSTED_PROXIES", "::/0"),
         ("IDENTITY_ACCESS_TOKEN_LIFETIME", "0"),
         ("IDENTITY_BCRYPT_COST", "31"),
         ("IDENTITY_PASSWORD_MIN_LENGTH", "7"),

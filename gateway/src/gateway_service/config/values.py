@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway_service.config.rules import Rule, word
 from service_kit.origins import ANY_PORT, is_origin
-from service_kit.requests.addresses import parse_network
+from service_kit.requests.addresses import holds_clients, parse_network
 
 NO_LIMIT: Final = math.inf
 """A duration that never ends: what 0 means for `total` in the file."""
@@ -221,9 +221,12 @@ def _is_possible(host: str) -> bool:
 
 def _network(value: object) -> str | None:
     try:
-        return str(parse_network(value)) if isinstance(value, str) else None
+        network = parse_network(value) if isinstance(value, str) else None
     except ValueError:
         return None
+    if network is not None and holds_clients(network):
+        raise ValueError(f"must name proxies alone; {value!r} has clients in it, too")
+    return None if network is None else str(network)
 
 
 def _store(value: object) -> str | None:

@@ -13,6 +13,9 @@ from typing import Final
 _HOST_BITS: Final = 64
 """One subscriber is given at least a /64, so that is one client."""
 
+_WIDEST_PRIVATE: Final = {4: 8, 6: 7}
+"""Bits of the prefix of 10.0.0.0/8 (RFC 1918) and of fc00::/7 (RFC 4193)."""
+
 _MAPPED_BITS: Final = 96
 """Before an IPv4 address that is mapped into IPv6 (RFC 4291, 2.5.5.2)."""
 
@@ -52,6 +55,11 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
     if mapped is None or network.prefixlen < _MAPPED_BITS:
         return network
     return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+
+
+def holds_clients(network: IPv4Network | IPv6Network) -> bool:
+    """Whether a network is wider than any private one, so clients must be in it."""
+    return network.prefixlen < _WIDEST_PRIVATE[network.version]
 
 
 def client_network(address: str) -> str:

@@ -1,7 +1,7 @@
 """Read the values of settings that are more than numbers and words."""
 
-import ipaddress
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from identity_service.domain.accounts.roles import (
@@ -12,12 +12,13 @@ from identity_service.domain.accounts.roles import (
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
+from service_kit.requests.addresses import holds_clients, parse_network
 
 _LONGEST_ISSUER: Final = 200
 """Characters. The URI of a status list begins with the issuer, and verifiers accept
 texts of at most 256 in a token."""
 
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+IpNetwork = IPv4Network | IPv6Network
 
 
 class Transport(StrEnum):
@@ -48,8 +49,11 @@ def client_secrets(value: str) -> ClientSecrets:
 
 
 def networks(value: str) -> tuple[IpNetwork, ...]:
-    """Accept a list of networks in CIDR notation."""
-    return tuple(ipaddress.ip_network(each) for each in parse.comma_list(value))
+    """Accept a list of networks in CIDR notation, none of which has clients in it."""
+    found = tuple(map(parse_network, parse.comma_list(value)))
+    if any(map(holds_clients, found)):
+        raise ValueError("names a network so wide that clients are in it, too")
+    return found
 
 
 def urls(value: str) -> tuple[str, ...]:
