@@ -97,6 +97,36 @@ async def test_websockets_opened_while_the_gateway_ends_get_1001_too(
         await stopping
 
 
+async def test_what_a_client_sent_before_it_ended_reaches_a_busy_replica(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    is_read = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.head()
+        await call.send(SWITCH)
+        await is_read.wait()
+        # What the gateway has not read when it closes would reset the connection.
+        await call.send(HELLO * 1_000)
+        await asyncio.sleep(0.1)
+        await call.send(HELLO)
+        await call.until_over()
+        await call.send(LONG)
+
+    upstream.script = script
+    async with raw_client(gateway.port) as client:
+        await client.send(UPGRADE)
+        await client.reader.readuntil(b"\r\n\r\n")
+        await client.send(MASKED_HELLO * 10_000)
+        client.end()
+        is_read.set()
+        received = await client.rest()
+
+    assert received == HELLO * 1_001 + LONG
+    _, _, sent = upstream.calls[0].received.partition(b"\r\n\r\n")
+    assert sent == MASKED_HELLO * 10_000
+
+
 async def test_very_many_frames_arrive_whole_and_have_some_in_each_turn(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:

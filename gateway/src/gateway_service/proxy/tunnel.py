@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from gateway_service.http1.client import LINGER
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.streams import Stream
 from gateway_service.upstreams.connections.connection import UpstreamConnection
@@ -76,19 +77,23 @@ async def tunnel(
 ) -> None:
     """Pass frames both ways until one side ends, or the gateway does.
 
-    In that case both sides get a Close frame with 1001, unless one would stand within
-    a frame of theirs.
+    In the latter case both sides get a Close frame with 1001, unless one would stand
+    within a frame of theirs. A replica whose client has ended its sending half may read
+    what was sent, and respond: cutting it off would discard both.
     """
     client = exchange.client
     draining = asyncio.Event()
     from_client = client.open_tunnel(on_drain=draining.set)
     up_frames, down_frames = Frames(), Frames()
-    up = _pass_on(from_client, up_frames, connection.send)
-    down = _pass_on(from_upstream, down_frames, exchange.send)
-    ways = {asyncio.ensure_future(way) for way in (up, down, draining.wait())}
+    up = asyncio.ensure_future(_pass_on(from_client, up_frames, connection.send))
+    down = asyncio.ensure_future(_pass_on(from_upstream, down_frames, exchange.send))
+    ways = (up, down, asyncio.ensure_future(draining.wait()))
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        if draining.is_set():
+        if up.done():
+            connection.end_sending()
+            await asyncio.wait((down,), timeout=LINGER)
+        elif draining.is_set():
             if down_frames.is_between:
                 await exchange.send(_CLOSE)
             if up_frames.is_between:

@@ -120,6 +120,11 @@ class RequestSender:
             head_at = self._loop.time() + self._timeouts.response_head
             self.deadline = self._head_at = min(head_at, self._total_at)
 
+    def end_sending(self) -> None:
+        """Let the replica see that nothing more comes, and go on reading."""
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+
     def suspect(self) -> None:
         """Notify the handler of a pending response that the replica seems to be gone.
 
