@@ -12,6 +12,7 @@ from tests.support.raw_client import (
     statuses,
 )
 from tests.support.raw_upstream import OK, Call, RawUpstream, once
+from tests.support.waiting import until
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 HEAD = b"HEAD /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -286,6 +287,22 @@ async def test_g16_answers_without_a_body_have_none(
             assert received.value("Content-Length") == length
             assert received.values("Transfer-Encoding") == []
     assert len(upstream.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"hello", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]
+)
+async def test_a_body_in_response_to_head_reaches_nobody(
+    body: bytes, gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    upstream.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + body
+    async with raw_client(gateway.port) as client:
+        for _ in range(2):
+            await client.send(HEAD)
+            received = await client.answer("HEAD")
+            assert (received.status, received.value("Content-Length")) == (200, "5")
+    assert [len(call.requests()) for call in upstream.calls] == [1, 1]
+    await until(lambda: all(call.is_over for call in upstream.calls))
 
 
 async def test_g16_a_head_of_a_refusal_has_no_body(

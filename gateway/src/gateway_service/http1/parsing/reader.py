@@ -241,6 +241,11 @@ class ResponseReader(MessageReader[ResponseHead]):
         self._is_upgrade = is_upgrade
         self._interims = 0
 
+    @property
+    def is_for_head(self) -> bool:
+        """Whether the response is to a HEAD, so that it has no body."""
+        return self._method == "HEAD"
+
     def _check_start(self, line: bytes) -> None:
         parse_status_line(line)
 

@@ -241,10 +241,14 @@ class UpstreamConnection(RequestSender):
             handler.on_result(result)
 
     def _finish(self) -> None:
-        """Go back to waiting after a response, if nothing speaks against it."""
-        if self._reader.buffer:
+        """Go back to waiting after a response, if nothing speaks against it.
+
+        Some servers send a body in response to HEAD. As it ends with its head, nothing
+        of that reaches anybody.
+        """
+        if self._reader.buffer and not self._reader.is_for_head:
             raise MalformedError("Something follows the response.")
-        if self._is_sent and not self._closes:
+        if self._is_sent and not self._closes and not self._reader.buffer:
             self._state = _IDLE
             self.deadline = NEVER
         else:
