@@ -15,23 +15,28 @@ from gateway_service.http1.parsing.limits import ClientTimeouts, HeadLimits
 _HOUR: Final = 3600
 _DAY: Final = 86_400
 _MEBIBYTE: Final = 1_048_576
+_HEAD: Final = HeadLimits()
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much one client, and all of them together, may ask for."""
 
-    request_line: int = value(whole(256, 65_536), "414 beyond", default=8_192)
+    request_line: int = value(
+        whole(256, 65_536), "414 beyond", default=_HEAD.start_line
+    )
     header_field: int = value(
-        whole(256, 65_536), "one header field, 431 beyond", default=8_192
+        whole(256, 65_536), "one header field, 431 beyond", default=_HEAD.field
     )
     headers: int = value(
         whole(1_024, _MEBIBYTE),
         "all header fields together, 431 beyond",
-        default=32_768,
+        default=_HEAD.fields,
     )
     header_count: int = value(
-        whole(8, 1_000), "number of header fields, 431 beyond", default=100
+        whole(8, 1_000),
+        "number of header fields, 431 beyond",
+        default=_HEAD.field_count,
     )
     body: int = value(
         whole(0, 2**40), "413 beyond, unless a route has its own", default=_MEBIBYTE
@@ -60,23 +65,29 @@ class ClientTimeoutsConfig(ClientTimeouts):
     """How long the gateway waits for a client."""
 
     head: float = value(
-        number(0.1, _HOUR), "for a whole request line and header block", default=10.0
+        number(0.1, _HOUR),
+        "for a whole request line and header block",
+        default=ClientTimeouts.head,
     )
     body: float = value(
         number(0.1, _HOUR),
         "for a whole body, plus a second for each `body_rate` bytes received",
-        default=20.0,
+        default=ClientTimeouts.body,
     )
     body_rate: int = value(
         whole(1, 2**30),
         "bytes a second below which a body counts as stalled",
-        default=1_024,
+        default=ClientTimeouts.body_rate,
     )
     send: float = value(
-        number(0.1, _HOUR), "for the client to take what was sent to it", default=20.0
+        number(0.1, _HOUR),
+        "for the client to take what was sent to it",
+        default=ClientTimeouts.send,
     )
     keep_alive: float = value(
-        number(0.1, _HOUR), "for the next request on a connection", default=75.0
+        number(0.1, _HOUR),
+        "for the next request on a connection",
+        default=ClientTimeouts.keep_alive,
     )
 
 
