@@ -88,15 +88,12 @@ class MemoryCounter:
 class RowCounter:
     """Counts as `MemoryCounter` does, for all workers of one gateway together."""
 
-    def __init__(
-        self, rows: SharedRows, *, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, rows: SharedRows) -> None:
         self.rows = rows
-        self._now = now  # the system's, so it is the same in each worker
 
     async def wait(self, key: str, limit: RateLimit) -> float:
         """Count one request: 0 admits it, else seconds until it may be tried again."""
-        now, seconds = self._now(), 0.0
+        now, seconds = time.monotonic(), 0.0  # the system's: the same in each worker
 
         def count(numbers: Numbers) -> Numbers:
             nonlocal seconds
@@ -108,7 +105,7 @@ class RowCounter:
 
     async def quota(self, key: str, limit: RateLimit) -> Quota:
         """Return what is left, without counting."""
-        return _quota(self.rows.read(key)[0], limit, self._now())
+        return _quota(self.rows.read(key)[0], limit, time.monotonic())
 
     def forget_idle(self) -> None:
         """Do nothing: rows of those who have their whole limit are used again."""
