@@ -53,14 +53,6 @@ class Origin(NamedTuple):
     """What the client asked for; empty: not said."""
 
 
-class _Hop(NamedTuple):
-    """One hop as a proxy describes it."""
-
-    address: str
-    scheme: str = ""
-    host: str = ""
-
-
 class TrustedProxies:
     """The proxies whose word about clients is trusted."""
 
@@ -103,12 +95,12 @@ class TrustedProxies:
             return Origin(tuple(addresses))
         scheme = host = ""
         values = [value.decode("latin-1") for value in fields.get(self._name, ())]
-        for hop in islice(self._hops(values), _MOST_HOPS):
-            address = parse_address(hop.address)
+        for written, its_scheme, its_host in islice(self._hops(values), _MOST_HOPS):
+            address = parse_address(written)
             if address is None:
                 break
             addresses.append(str(address))
-            scheme, host = hop.scheme, hop.host
+            scheme, host = its_scheme, its_host
             if not self._contains(address):
                 break
         if self.header == X_FORWARDED_FOR:
@@ -128,23 +120,24 @@ class TrustedProxies:
             address in network for network in self._networks
         )
 
-    def _hops(self, values: Sequence[str]) -> Iterator[_Hop]:
+    def _hops(self, values: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+        """Yield the address, scheme and host of each hop, the nearest first."""
         if self.header == X_FORWARDED_FOR:
             for value in reversed(values):
-                yield from map(_Hop, reversed(value.split(",")))
+                yield from ((each, "", "") for each in reversed(value.split(",")))
         elif all(map(_FORWARDED.fullmatch, values)):
             # Else a client's quote without an end could hide what a proxy appended.
             for value in reversed(values):
                 yield from map(_forwarded_hop, reversed(_ELEMENT.findall(value)))
 
 
-def _forwarded_hop(element: str) -> _Hop:
-    """Return what one element of `Forwarded` says (RFC 7239)."""
+def _forwarded_hop(element: str) -> tuple[str, str, str]:
+    """Return what one element of `Forwarded` says of a hop (RFC 7239)."""
     parameters = {
         name.lower(): quoted or plain
         for name, quoted, plain in _PARAMETER.findall(element)
     }
-    return _Hop(
+    return (
         parameters.get("for", ""),
         parameters.get("proto", "").lower(),
         parameters.get("host", ""),
