@@ -188,7 +188,7 @@ LOGGING: Final = """
 import logging, os
 from service_kit.observability.log_format import LogFormat
 from service_kit.observability.logs import configure_logging
-log_format = LogFormat.parse(os.environ.get("X_LOG_FORMAT", "auto"))
+log_format = LogFormat(os.environ.get("X_LOG_FORMAT", "auto"))
 configure_logging("example", "info", log_format)
 logging.getLogger("a").info("served")
 """

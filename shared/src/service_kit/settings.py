@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar, cast
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ _LONGEST_SECRET: Final = 65_536
 """Bytes: a device or a log that is named by mistake is not read to the end."""
 
 S = TypeVar("S")
-T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
 class SettingsError(Exception):
@@ -229,6 +230,15 @@ def one_of(*choices: str) -> Callable[[str], str]:
         if value not in choices:
             raise ValueError(f"is none of {', '.join(choices)}")
         return value
+
+    return parse
+
+
+def member_of(words: type[E]) -> Callable[[str], E]:
+    """Accept one of the words of an enumeration."""
+
+    def parse(value: str) -> E:
+        return words(one_of(*words)(value))
 
     return parse
 

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from service_kit.settings import one_of
-
 STDERR: Final = 2
 
 _PLAIN: Final = re.compile(r"[!#-<>-~]+", re.ASCII)
@@ -40,11 +38,6 @@ class LogFormat(StrEnum):
     """Text on a terminal, JSON elsewhere."""
     TEXT = "text"
     JSON = "json"
-
-    @classmethod
-    def parse(cls, value: str) -> "LogFormat":
-        """Return the format of that name, or raise ValueError."""
-        return cls(one_of(*cls)(value))
 
     def is_text(self, descriptor: int) -> bool:
         """Whether lines that go to this descriptor are for people."""

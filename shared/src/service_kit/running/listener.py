@@ -49,7 +49,7 @@ class ListenerSettings:
     )
     log_format: LogFormat = setting(
         f"{PREFIX}LOG_FORMAT",
-        LogFormat.parse,
+        parse.member_of(LogFormat),
         default="auto",
         description="text for people, json for programs; auto: text on a terminal",
     )

@@ -20,10 +20,6 @@ _DAY: Final = 86_400
 _LONGEST_GRACE: Final = 365 * _DAY
 
 
-def _verification(value: str) -> Verification:
-    return Verification(parse.one_of(*Verification)(value))
-
-
 def _sender(value: str) -> Address | None:
     if not value:
         return None
@@ -62,7 +58,7 @@ class MailSettings:
     )
     email_verification: Verification = setting(
         "IDENTITY_EMAIL_VERIFICATION",
-        _verification,
+        parse.member_of(Verification),
         default="off",
         description="off, optional, or required: no account before its address is"
         " verified",

@@ -103,7 +103,7 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
     )
     token_transport: Transport = setting(
         "IDENTITY_TOKEN_TRANSPORT",
-        values.transport,
+        parse.member_of(Transport),
         default="body",
         description="where clients get their tokens",
     )

@@ -75,8 +75,3 @@ def exact_origins(value: str) -> tuple[str, ...]:
     if any("*" in each for each in origins):
         raise ValueError("names a pattern: list each origin")
     return origins
-
-
-def transport(value: str) -> Transport:
-    """Accept the name of a `Transport`."""
-    return Transport(parse.one_of(*Transport)(value))
