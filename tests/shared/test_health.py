@@ -36,7 +36,9 @@ def client_of(readiness: Readiness) -> TestClient[web.Request, web.Application]:
 
 
 async def test_ready_while_every_check_is_well() -> None:
-    async with client_of(Readiness({"keys": all_well})) as client:
+    readiness = Readiness()
+    readiness.checks["keys"] = all_well
+    async with client_of(readiness) as client:
         assert (await client.get("/readyz")).status == 200
 
 
@@ -48,7 +50,9 @@ async def test_ready_while_every_check_is_well() -> None:
 async def test_readiness_names_what_is_missing_while_liveness_stays(
     check: Callable[[], Awaitable[str | None]], fault: str
 ) -> None:
-    async with client_of(Readiness({"database": check, "keys": all_well})) as client:
+    readiness = Readiness()
+    readiness.checks |= {"database": check, "keys": all_well}
+    async with client_of(readiness) as client:
         answer = await client.get("/readyz")
 
         assert answer.status == 503

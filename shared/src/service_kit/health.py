@@ -14,8 +14,8 @@ _CHECK_SECONDS: Final = 2
 class Readiness:
     """Whether this process should be sent requests."""
 
-    def __init__(self, checks: Mapping[str, Check] | None = None) -> None:
-        self.checks: dict[str, Check] = dict(checks or {})
+    def __init__(self) -> None:
+        self.checks: dict[str, Check] = {}
         self.warnings: dict[str, Check] = {}
         """What the operator should fix, though requests may be sent."""
         self.draining = False

@@ -164,21 +164,15 @@ class _LineHandler(logging.Handler):
 
     def _placeholder(self, record: logging.LogRecord) -> str:
         """Return a line that says which record could not be formatted."""
-        return (
-            self.format(
-                logging.makeLogRecord(
-                    {
-                        "name": record.name,
-                        "levelname": record.levelname,
-                        "msg": "line_not_formatted",
-                        "event_lost": str(record.msg),
-                        "request_id": request_id.get(),
-                        "trace_id": current_trace_id(),
-                    }
-                )
-            )
-            + "\n"
-        )
+        fields = {
+            "name": record.name,
+            "levelname": record.levelname,
+            "msg": "line_not_formatted",
+            "event_lost": str(record.msg),
+            "request_id": request_id.get(),
+            "trace_id": current_trace_id(),
+        }
+        return f"{self.format(logging.makeLogRecord(fields))}\n"
 
     def flush(self) -> None:
         self.writer.flush(FLUSH_SECONDS)

@@ -19,7 +19,11 @@ class ProcessState(Collector):
     """Reports the service, version and uptime of this process."""
 
     def __init__(self, service: str) -> None:
-        self._service = service
+        self._build = {
+            "service": service,
+            "version": VERSION,
+            "python": platform.python_version(),
+        }
         self._started_at = time.monotonic()
         self.registry = CollectorRegistry()
         """What may be collected by any thread."""
@@ -28,25 +32,18 @@ class ProcessState(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Return the version in Prometheus' form."""
-        labels = {
-            "service": self._service,
-            "version": VERSION,
-            "python": platform.python_version(),
-        }
         info = GaugeMetricFamily(
             "gatehouse_build_info",
             "1, with what this process was built from",
-            labels=tuple(labels),
+            labels=tuple(self._build),
         )
-        info.add_metric(tuple(labels.values()), 1)
+        info.add_metric(tuple(self._build.values()), 1)
         yield info
 
     def report(self) -> dict[str, object]:
         """Return the same as JSON can hold it."""
         return {
-            "service": self._service,
-            "version": VERSION,
-            "python": platform.python_version(),
+            **self._build,
             "pid": os.getpid(),
             "uptime_seconds": round(time.monotonic() - self._started_at, 1),
         }

@@ -8,6 +8,7 @@ from typing import Any, Final
 import aiohttp
 
 from service_kit.running.doctor import Finding, fault, note
+from service_kit.running.sockets import host_port
 
 _SECONDS: Final = 5.0
 """Longer than its readiness checks take, which it does to respond."""
@@ -34,8 +35,7 @@ async def ask_process(service: str, host: str, port: int) -> ProcessReport:
     starts. If another program listens, that is a fault.
     """
     place = f"process on internal port {port}"
-    host = _EVERY_ADDRESS.get(host, host)
-    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    authority = host_port((_EVERY_ADDRESS.get(host, host), port))
     try:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         async with (
