@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from identity_service.domain.sessions.authentication import Authentication, Method
-from identity_service.domain.sessions.sessions import Session, SessionRules
+from identity_service.domain.sessions.sessions import Session
 from identity_service.domain.sessions.status_entries import StatusEntry
 from identity_service.storage.tables import Moment, sessions, users
 
@@ -64,43 +64,22 @@ def _earlier(column: ColumnElement[Any], name: str) -> ColumnElement[Any]:
 
 ADD: Final = insert(sessions)
 
-_PROLONG: Final = (
+TOUCH: Final = (
     update(sessions)
-    .where(_ALIVE)
+    .where(_ALIVE, sessions.c.generation == bindparam("spent"))
     .values(
         rotated_at=_NOW,
         idle_expires_at=_earlier(sessions.c.expires_at, "idle_until"),
         token_expires_at=_later(sessions.c.token_expires_at, "token_until"),
     )
 )
-_SPENT: Final[BindParameter[int]] = bindparam("spent")
-ROTATE: Final = _PROLONG.where(sessions.c.generation == _SPENT).values(
-    generation=sessions.c.generation + 1
-)
-TOUCH: Final = _PROLONG.where(sessions.c.generation == _SPENT)
+ROTATE: Final = TOUCH.values(generation=sessions.c.generation + 1)
 WITH_SUBJECT: Final = (
     select(sessions, users.c.subject)
     .select_from(sessions.join(users, users.c.id == sessions.c.user_id))
     .where(sessions.c.id == bindparam("session_id"))
 )
 """Built once: they run at each refresh, or each request that names a user."""
-
-
-def prolonging(
-    session_id: str,
-    generation: int,
-    now: datetime,
-    rules: SessionRules,
-    token_expires_at: datetime,
-) -> dict[str, object]:
-    """Return the parameters of `ROTATE` and `TOUCH`."""
-    return {
-        "session_id": session_id,
-        "spent": generation,
-        "now": now,
-        "idle_until": now + rules.idle_lifetime,
-        "token_until": token_expires_at,
-    }
 
 
 def session_columns(session: Session) -> dict[str, object]:

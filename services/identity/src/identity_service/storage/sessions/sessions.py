@@ -19,7 +19,6 @@ from identity_service.storage.sessions.queries import (
     WITH_SUBJECT,
     authentication_columns,
     entry_columns,
-    prolonging,
     read_session,
     session_columns,
     unended,
@@ -69,7 +68,7 @@ class SessionRepository(Repository):
         )
         return None if row is None else read_session(row)
 
-    async def rotate(
+    async def prolong(
         self,
         session_id: str,
         generation: int,
@@ -77,24 +76,19 @@ class SessionRepository(Repository):
         rules: SessionRules,
         token_expires_at: datetime,
     ) -> bool:
-        """Spend the token of ``generation`` if it is current and the session lives.
+        """Prolong a live session whose token is of ``generation``, and spend it.
 
-        One statement, so of any number of simultaneous uses one alone succeeds.
+        One statement, so of any number of simultaneous uses one alone succeeds; all
+        do where the rules spend no tokens.
         """
-        values = prolonging(session_id, generation, now, rules, token_expires_at)
-        return await self._affects(ROTATE, **values)
-
-    async def touch(
-        self,
-        session_id: str,
-        generation: int,
-        now: datetime,
-        rules: SessionRules,
-        token_expires_at: datetime,
-    ) -> bool:
-        """Prolong a live session whose token is of ``generation``; spend nothing."""
-        values = prolonging(session_id, generation, now, rules, token_expires_at)
-        return await self._affects(TOUCH, **values)
+        return await self._affects(
+            ROTATE if rules.tokens_are_spent else TOUCH,
+            session_id=session_id,
+            spent=generation,
+            now=now,
+            idle_until=now + rules.idle_lifetime,
+            token_until=token_expires_at,
+        )
 
     async def set_entry(
         self, session_id: str, entry: StatusEntry, token_expires_at: datetime

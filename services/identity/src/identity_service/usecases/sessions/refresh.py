@@ -152,10 +152,12 @@ class Refreshes:
         device: Device,
     ) -> "_Continued | Verdict | None":
         """Return what the next pair is made of, or why there is none."""
-        now, is_spent = self._clock(), self._rules.tokens_are_spent
-        prolong = unit.sessions.rotate if is_spent else unit.sessions.touch
-        lives = await prolong(
-            token.session_id, token.generation, now, self._rules, prepared.expires_at
+        lives = await unit.sessions.prolong(
+            token.session_id,
+            token.generation,
+            self._clock(),
+            self._rules,
+            prepared.expires_at,
         )
         if not lives:
             session = await unit.sessions.lock(token.session_id)
@@ -170,7 +172,7 @@ class Refreshes:
         entry = await self._entries.keep(
             unit, token.session_id, entry, prepared.expires_at
         )
-        generation = token.generation + (is_spent or not lives)
+        generation = token.generation + (self._rules.tokens_are_spent or not lives)
         return _Continued(
             user,
             generation,
