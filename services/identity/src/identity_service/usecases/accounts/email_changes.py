@@ -15,7 +15,7 @@ from identity_service.domain.errors import (
     OneTimeTokenRefusedError,
     UserNotFoundError,
 )
-from identity_service.domain.mail import Letter, MailKind
+from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
 from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.storage.database import Database
@@ -23,13 +23,9 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
-from identity_service.usecases.mail.one_time_tokens import (
-    OneTimeTokens,
-    lifetime_values,
-)
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, letter_to
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
-from service_kit.languages.accepting import preferred_language
 
 
 class EmailChanges:
@@ -84,7 +80,14 @@ class EmailChanges:
             owner = await unit.users.get_by_email_key(email.key)
             token = await self._tokens.issue(unit, Purpose.EMAIL_CHANGE, user.id, email)
             if owner is None or owner.id == user.id:
-                await self._outbox.post(unit, _letter(email, user, token))
+                letter = letter_to(
+                    email,
+                    MailKind.EMAIL_CHANGE,
+                    token,
+                    LIFETIMES[Purpose.EMAIL_CHANGE],
+                    user_id=user.id,
+                )
+                await self._outbox.post(unit, letter)
             else:
                 await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
             event = AuditEvent.by_caller(Action.EMAIL_CHANGE_REQUESTED, caller)
@@ -123,17 +126,3 @@ async def set_address(
     """
     email = token.email_address
     await unit.users.rename(user, user.name, email, now, email_verified_at=now)
-
-
-def _letter(email: EmailAddress, user: User, token: str) -> Letter:
-    return Letter(
-        kind=MailKind.EMAIL_CHANGE,
-        to=email.text,
-        language=preferred_language.get(),
-        user_id=user.id,
-        values={
-            "username": email.text,
-            "token": token,
-            **lifetime_values(LIFETIMES[Purpose.EMAIL_CHANGE]),
-        },
-    )

@@ -2,14 +2,13 @@
 
 import hmac
 from dataclasses import replace
-from datetime import timedelta
 
 from identity_service.domain.accounts.emails import EmailAddress, Verification
 from identity_service.domain.accounts.roles import USER
 from identity_service.domain.accounts.users import NewUser, PendingSignUp, User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import EmailTakenError
-from identity_service.domain.mail import Letter, MailKind, MailRequest
+from identity_service.domain.mail import MailKind, MailRequest
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose
 from identity_service.domain.sessions.sessions import Device
 from identity_service.security.one_time_tokens import OneTimeToken, make_token
@@ -18,13 +17,12 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.mail.one_time_tokens import (
     OneTimeTokens,
-    lifetime_values,
+    letter_to,
     owner_of,
 )
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.users import add_signed_up
 from service_kit.clock import Clock
-from service_kit.languages.accepting import preferred_language
 
 
 class EmailVerifications:
@@ -58,7 +56,8 @@ class EmailVerifications:
         Raises `UsernameTakenError`.
         """
         token, made = make_token()
-        expires_at = user.created_at + LIFETIMES[Purpose.EMAIL_VERIFICATION]
+        lifetime = LIFETIMES[Purpose.EMAIL_VERIFICATION]
+        expires_at = user.created_at + lifetime
         await unit.pending_sign_ups.add(
             PendingSignUp(
                 id=made.id, digest=made.digest, user=user, expires_at=expires_at
@@ -66,7 +65,8 @@ class EmailVerifications:
         )
         owner = await unit.users.get_by_email_key(user.email.key)
         if owner is None:
-            await self._outbox.post(unit, _sign_up_letter(user.email, token))
+            letter = letter_to(user.email, MailKind.SIGN_UP, token, lifetime)
+            await self._outbox.post(unit, letter)
         else:
             await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
         unit.audit.append(
@@ -98,11 +98,12 @@ class EmailVerifications:
             return
         token, made = make_token()
         await unit.pending_sign_ups.replace_token(pending, made.id, made.digest)
-        letter = _sign_up_letter(
+        letter = letter_to(
             pending.user.email,
+            MailKind.SIGN_UP,
             token,
+            pending.expires_at - now,
             language=request.language,
-            lifetime=pending.expires_at - now,
         )
         await self._outbox.post(unit, letter)
         unit.audit.append(_sent(None, request))
@@ -175,20 +176,4 @@ def _sent(user_id: int | None, request: MailRequest) -> AuditEvent:
         action=Action.EMAIL_VERIFICATION_SENT,
         subject_id=user_id,
         address=request.address,
-    )
-
-
-def _sign_up_letter(
-    email: EmailAddress,
-    token: str,
-    *,
-    language: str | None = None,
-    lifetime: timedelta = LIFETIMES[Purpose.EMAIL_VERIFICATION],
-) -> Letter:
-    """Return the letter to an address that belongs to no user yet."""
-    return Letter(
-        kind=MailKind.SIGN_UP,
-        to=email.text,
-        language=language or preferred_language.get(),
-        values={"username": email.text, "token": token, **lifetime_values(lifetime)},
     )

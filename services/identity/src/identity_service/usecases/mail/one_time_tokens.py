@@ -7,12 +7,13 @@ from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.users import User
-from identity_service.domain.mail import MailKind
+from identity_service.domain.mail import Letter, MailKind
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
 from identity_service.security.one_time_tokens import OneTimeToken, make_token
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
+from service_kit.languages.accepting import preferred_language
 
 _UNITS: Final = {
     "minutes": timedelta(minutes=1),
@@ -116,6 +117,25 @@ class OneTimeTokens:
             and stored.purpose in purposes
             and self._clock() < stored.expires_at
         )
+
+
+def letter_to(
+    email: EmailAddress,
+    kind: MailKind,
+    token: str,
+    lifetime: timedelta,
+    *,
+    user_id: int | None = None,
+    language: str | None = None,
+) -> Letter:
+    """Return a letter with a token to an address that is no user's yet."""
+    return Letter(
+        kind=kind,
+        to=email.text,
+        language=language or preferred_language.get(),
+        user_id=user_id,
+        values={"username": email.text, "token": token, **lifetime_values(lifetime)},
+    )
 
 
 def lifetime_values(lifetime: timedelta) -> dict[str, str]:
