@@ -131,11 +131,8 @@ def _of_validation_error(
         kind = "list_type" if is_entry else each["type"]
         code, template = _MESSAGES.get(kind, _INVALID)
         context = each.get("ctx", {})
-        match context.get("error"):
-            case InvalidValueError() as ours:
-                code, template = ours.code, ours.template
-            case _:
-                pass
+        if isinstance(ours := context.get("error"), InvalidValueError):
+            code, template = ours.code, ours.template
         limits = {name: context[key] for key, name in _LIMITS.items() if key in context}
         message = Text(template, {"name": name_of(field), "field": field, **limits})
         found.setdefault(field, FieldError(field, code, message, limits))

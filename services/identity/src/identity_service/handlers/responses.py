@@ -248,6 +248,13 @@ def json_response(
     )
 
 
+def created_response(body: Body, location: str) -> web.Response:
+    """Return a response with what was made, and the path where it is."""
+    response = json_response(body, HTTPStatus.CREATED)
+    response.headers[hdrs.LOCATION] = location
+    return response
+
+
 def translated(template: str) -> str:
     """Return a text in the language of the request being served."""
     return Text(template).in_language(preferred_language.get())

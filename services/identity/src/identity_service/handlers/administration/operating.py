@@ -113,8 +113,9 @@ async def show_audit_chain(context: RequestContext, _: Caller) -> web.Response:
     verdict = await context.services.audit_chain.verdict()
     if verdict is not None:
         return json_response(AuditChainBody.of(verdict))
-    response = message_response("The chain is still being verified. Please ask again.")
-    response.set_status(HTTPStatus.ACCEPTED)
+    response = message_response(
+        "The chain is still being verified. Please ask again.", HTTPStatus.ACCEPTED
+    )
     response.headers[hdrs.RETRY_AFTER] = str(_ASK_AGAIN_SECONDS)
     return response
 

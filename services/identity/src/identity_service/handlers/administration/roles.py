@@ -13,6 +13,7 @@ from identity_service.handlers.responses import (
     MessageBody,
     RoleBody,
     RolesBody,
+    created_response,
     json_response,
     message_response,
     role_names,
@@ -46,10 +47,7 @@ async def add_role(context: RequestContext, admin: Caller) -> web.Response:
     payload = await read_payload(context.request, RolePayload)
     role = Role.parse(payload.name, payload.description)
     await context.services.roles.add(role, admin)
-    response = json_response(RoleBody.model_validate(role))
-    response.set_status(HTTPStatus.CREATED)
-    response.headers[hdrs.LOCATION] = f"/api/roles/{role.name}"
-    return response
+    return created_response(RoleBody.model_validate(role), f"/api/roles/{role.name}")
 
 
 @operation(

@@ -31,6 +31,7 @@ from identity_service.handlers.responses import (
     MessageBody,
     UserBody,
     UserPage,
+    created_response,
     ended_response,
     json_response,
     message_response,
@@ -82,9 +83,7 @@ async def create_user(context: RequestContext, admin: Caller) -> web.Response:
     else:
         user, members["temporary_password"] = await invitations.create(wanted, admin)
     body = CreatedUserBody(**UserBody.of(user).model_dump(), **members)
-    response = json_response(body, HTTPStatus.CREATED)
-    response.headers[hdrs.LOCATION] = f"/api/users/{user.id}"
-    return response
+    return created_response(body, f"/api/users/{user.id}")
 
 
 @operation(

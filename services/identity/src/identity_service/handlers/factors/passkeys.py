@@ -22,6 +22,7 @@ from identity_service.handlers.payloads import read_payload
 from identity_service.handlers.responses import (
     MessageBody,
     SignInBody,
+    created_response,
     json_response,
     message_response,
 )
@@ -92,10 +93,7 @@ async def register_passkey(context: RequestContext, caller: Caller) -> web.Respo
         caller, payload.credential, payload.name
     )
     body = NewPasskeyBody(**PasskeyBody.of(passkey).model_dump(), recovery_codes=codes)
-    response = json_response(body)
-    response.set_status(HTTPStatus.CREATED)
-    response.headers[hdrs.LOCATION] = f"{_PASSKEYS}/{passkey.id}"
-    return response
+    return created_response(body, f"{_PASSKEYS}/{passkey.id}")
 
 
 @operation("GET", _PASSKEYS, access=USERS, returns=PasskeysBody)
