@@ -147,15 +147,13 @@ class AuditEvent:
 
     @classmethod
     def without_actor(
-        cls, action: Action, user_id: int | None, device: Device, **details: Detail
+        cls, action: Action, user_id: int | None, address: str, **details: Detail
     ) -> Self:
         """Return an event whose actor is not known, or is the operator.
 
         ``user_id`` is the user it concerns, None if there is none.
         """
-        return cls(
-            action=action, subject_id=user_id, address=device.address, details=details
-        )
+        return cls(action=action, subject_id=user_id, address=address, details=details)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

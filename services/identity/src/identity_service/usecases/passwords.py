@@ -213,7 +213,9 @@ class Passwords:
         if verdict in _UNREADABLE:
             action = Action.MALFORMED_HASH
         user_id = None if user is None else user.id
-        await self._database.record(AuditEvent.without_actor(action, user_id, device))
+        await self._database.record(
+            AuditEvent.without_actor(action, user_id, device.address)
+        )
 
     async def _upgrade(self, user: User, password: str, device: Device) -> None:
         """Store the same password as it is hashed today, unless there is no time."""

@@ -69,9 +69,8 @@ class EmailVerifications:
             await self._outbox.post(unit, letter)
         else:
             await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
-        unit.audit.append(
-            AuditEvent(action=Action.SIGN_UP_REQUESTED, address=device.address),
-        )
+        event = AuditEvent.without_actor(Action.SIGN_UP_REQUESTED, None, device.address)
+        unit.audit.append(event)
 
     async def ask(self, unit: Repositories, user_id: int, email: EmailAddress) -> None:
         """Mail a new user a link that verifies their address, where that is wanted."""
@@ -172,8 +171,5 @@ class EmailVerifications:
 
 
 def _sent(user_id: int | None, request: MailRequest) -> AuditEvent:
-    return AuditEvent(
-        action=Action.EMAIL_VERIFICATION_SENT,
-        subject_id=user_id,
-        address=request.address,
-    )
+    action = Action.EMAIL_VERIFICATION_SENT
+    return AuditEvent.without_actor(action, user_id, request.address)

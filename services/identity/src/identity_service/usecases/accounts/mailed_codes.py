@@ -93,13 +93,10 @@ class CodeSignIns:
             code=code,
             **lifetime_values(LIFETIMES[purpose]),
         )
-        unit.audit.append(
-            AuditEvent(
-                action=Action.SIGN_IN_CODE_SENT,
-                subject_id=user.id,
-                address=request.address,
-            ),
+        event = AuditEvent.without_actor(
+            Action.SIGN_IN_CODE_SENT, user.id, request.address
         )
+        unit.audit.append(event)
 
     async def sign_in(
         self, untrusted_email: str, untrusted_code: str, device: Device
@@ -180,7 +177,7 @@ class CodeSignIns:
         event = AuditEvent.without_actor(
             Action.SIGN_IN_REFUSED,
             None if user is None else user.id,
-            device,
+            device.address,
             method=Method.MAILED_CODE,
         )
         await self._database.record(event)

@@ -32,13 +32,10 @@ class PasswordLetters:
         if user is None or user.disabled_at is not None:
             return
         await self.post(unit, user, Purpose.PASSWORD_RESET, request.language)
-        unit.audit.append(
-            AuditEvent(
-                action=Action.PASSWORD_RESET_SENT,
-                subject_id=user.id,
-                address=request.address,
-            ),
+        event = AuditEvent.without_actor(
+            Action.PASSWORD_RESET_SENT, user.id, request.address
         )
+        unit.audit.append(event)
 
     async def send(self, user_id: int, caller: Caller) -> None:
         """Mail a token to a user, because an administrator wants it.

@@ -106,7 +106,7 @@ class PasswordResets:
             event = AuditEvent.without_actor(
                 Action.PASSWORD_RESET,
                 user.id,
-                OPERATOR,
+                OPERATOR.address,
                 sessions_ended=ended,
                 by=OPERATOR.name,
             )
@@ -190,5 +190,5 @@ class PasswordResets:
 
     async def _refused(self, user: User | None, device: Device) -> None:
         user_id = None if user is None else user.id
-        event = AuditEvent.without_actor(Action.TOKEN_REFUSED, user_id, device)
+        event = AuditEvent.without_actor(Action.TOKEN_REFUSED, user_id, device.address)
         await self._database.record(event)

@@ -54,7 +54,7 @@ class TokenUses:
 
     async def refuse(self, device: Device) -> NoReturn:
         """Record that a token was refused, and raise `OneTimeTokenRefusedError`."""
-        event = AuditEvent.without_actor(Action.TOKEN_REFUSED, None, device)
+        event = AuditEvent.without_actor(Action.TOKEN_REFUSED, None, device.address)
         await self._database.record(event)
         raise OneTimeTokenRefusedError
 

@@ -248,7 +248,7 @@ class PasskeySignIns:
     async def _refuse(self, error: CeremonyRefusedError, device: Device) -> None:
         _logger.info("passkey_refused", extra={"reason": str(error)})
         await self._database.record(
-            AuditEvent.without_actor(Action.SIGN_IN_REFUSED, None, device)
+            AuditEvent.without_actor(Action.SIGN_IN_REFUSED, None, device.address)
         )
 
 

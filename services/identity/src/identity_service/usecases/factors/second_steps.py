@@ -208,7 +208,9 @@ class SecondSteps:
 
     async def _record(self, action: Action, first: FirstStep, device: Device) -> None:
         user_id = first.user_id or None
-        await self._database.record(AuditEvent.without_actor(action, user_id, device))
+        await self._database.record(
+            AuditEvent.without_actor(action, user_id, device.address)
+        )
 
 
 async def _spend(unit: Repositories, challenge: Challenge, proof: Proof) -> bool:
