@@ -25,14 +25,10 @@ from service_kit.tokens import (
     thumbprint,
     verification_key,
 )
+from service_kit.tokens.jwk import MIN_MODULUS_BITS, PUBLIC_EXPONENT
 
 KEY_BITS: Final = 3072
 """128-bit strength (NIST SP 800-57 part 1 table 2)."""
-
-MIN_KEY_BITS: Final = 2048
-"""What is still loaded: RFC 7518 section 3.3 demands as much."""
-
-PUBLIC_EXPONENT: Final = 65537
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,7 @@ def open_signing_key(kid: str, sealed: bytes, sealer: Sealer) -> SigningKey:
         raise UnusableKeyError("not a PKCS #8 key") from error
     if not isinstance(private_key, RSAPrivateKey):
         raise UnusableKeyError("not an RSA key")
-    if private_key.key_size < MIN_KEY_BITS:
+    if private_key.key_size < MIN_MODULUS_BITS:
         raise UnusableKeyError(f"has {private_key.key_size} bits")
     if thumbprint(private_key.public_key()) != kid:
         raise UnusableKeyError("is not the key that its kid names")
