@@ -92,9 +92,42 @@ def test_invented_origins_fill_neither_log_nor_memory(
     now = 0.0
     origins = RefusedOrigins(lambda: now)
     for number in range(10_000):
-        origins.note(b"https://%d.test" % number + b"x" * 5_000, b"a", "/api")
+        client = f"2001:db8:0:{number % 50:x}::{number:x}"
+        origin = b"https://%d.test" % number + b"x" * 5_000
+        origins.note(origin, b"a", "/api", client)
     assert len(refused(caplog)) == 100
     assert max(map(len, refused(caplog))) <= 256
     now = 3_601.0
-    origins.note(b"https://late.test", b"a", "/api")
+    origins.note(b"https://late.test", b"a", "/api", "2001:db8::1")
     assert refused(caplog)[-1] == "https://late.test"
+    assert vars(caplog.records[-1])["left_out_before"] == 9_900
+
+
+def test_a_client_that_invents_origins_hides_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    origins = RefusedOrigins(lambda: 0.0)
+    for number in range(200):
+        client = f"2001:db8::{number:x}"
+        origins.note(b"https://%d.test" % number, b"a", "/api", client)
+    origins.note(b"https://page.test", b"a", "/api", "203.0.113.1")
+    assert refused(caplog) == [
+        *(f"https://{number}.test" for number in range(5)),
+        "https://page.test",
+    ]
+    assert vars(caplog.records[-1])["left_out_before"] == 195
+
+
+async def test_a_client_behind_a_proxy_hides_no_other(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(upstream.port, trusted_proxies=("127.0.0.0/8",))
+    async with running_gateway(config, tmp_path) as gateway:
+        for number, client in enumerate(["192.0.2.1"] * 6 + ["192.0.2.2"]):
+            request = GET.format(f"https://{number}.test").replace(
+                "\r\n\r\n", f"\r\nX-Forwarded-For: {client}\r\n\r\n"
+            )
+            await ask(gateway.port, request.encode())
+    assert refused(caplog) == [
+        f"https://{number}.test" for number in (0, 1, 2, 3, 4, 6)
+    ]

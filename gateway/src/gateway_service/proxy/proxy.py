@@ -44,7 +44,8 @@ class Proxy:
         exchange.lines = lines + secure
         if lines is VARY and origin is not None:
             prefix = "" if route is None else route.prefix
-            self._refused.note(origin, _host_asked_for(exchange, state), prefix)
+            host, client = _host_asked_for(exchange, state)
+            self._refused.note(origin, host, prefix, client)
         try:
             if request.method == "OPTIONS" and _respond_to_options(
                 exchange, route, cors, secure
@@ -79,13 +80,14 @@ class Proxy:
         exchange.send_problem(problem)
 
 
-def _host_asked_for(exchange: Exchange, state: State) -> bytes:
-    """Return the host that the client asked for: proxies may say another in Host."""
-    address, request = exchange.client.address, exchange.request
-    if not state.proxies.trusts(address):
-        return request.host
-    host = state.proxies.origin_behind(address, request.values).host
-    return host.encode("ascii") or request.host
+def _host_asked_for(exchange: Exchange, state: State) -> tuple[bytes, str]:
+    """Return the host that the client asked for, and the client's address.
+
+    Proxies may say another in Host.
+    """
+    request = exchange.request
+    found = state.proxies.origin_behind(exchange.client.address, request.values)
+    return found.host.encode("ascii") or request.host, found.addresses[0]
 
 
 def _respond_without_route(exchange: Exchange, state: State) -> None:

@@ -2,11 +2,16 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from service_kit.requests.addresses import client_network
+
 _MOST: Final = 100
 """Origins that are logged in one period, so that made-up ones do not fill the log."""
+_MOST_OF_A_CLIENT: Final = 5
+"""Of those, so that one who makes them up does not hide a page that is in use."""
 _PERIOD: Final = 3_600.0
 _LONGEST: Final = 256
 """Characters of an origin that are logged."""
@@ -18,15 +23,25 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class RefusedOrigins:
-    """Logs a line an hour for each refused origin, for at most 100 of them."""
+    """Logs a line an hour for each refused origin, for at most 100 of them.
+
+    Of one client only a few are logged. A line says how many requests had none before.
+    """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._named: set[bytes] = set()
+        self._by_client: Counter[str] = Counter()
+        self._left_out = 0
         self._ends_at = 0.0
 
-    def note(self, untrusted_origin: bytes, host: bytes, route: str) -> None:
-        """Name an origin, unless it has been or is the gateway's own."""
+    def note(
+        self, untrusted_origin: bytes, host: bytes, route: str, client: str
+    ) -> None:
+        """Name an origin, unless it has been or is the gateway's own.
+
+        ``client`` is the address of the one that sent it.
+        """
         scheme, _, authority = untrusted_origin.lower().partition(b"://")
         host = host.lower()
         if authority in {host, host.removesuffix(_DEFAULT_PORTS.get(scheme, b""))}:
@@ -34,16 +49,22 @@ class RefusedOrigins:
         now = self._now()
         if now >= self._ends_at:
             self._named.clear()
+            self._by_client.clear()
             self._ends_at = now + _PERIOD
-        origin = untrusted_origin[:_LONGEST]
-        if origin in self._named or len(self._named) >= _MOST:
+        origin, network = untrusted_origin[:_LONGEST], client_network(client)
+        if origin in self._named:
+            return
+        if len(self._named) >= _MOST or self._by_client[network] >= _MOST_OF_A_CLIENT:
+            self._left_out += 1
             return
         self._named.add(origin)
-        _logger.warning(
-            "origin_refused",
-            extra={
-                "origin": origin.decode("ascii", "backslashreplace"),
-                "route": route,
-                "setting": "GATEWAY_ALLOWED_ORIGINS, or cors.origins in the file",
-            },
-        )
+        self._by_client[network] += 1
+        fields: dict[str, object] = {
+            "origin": origin.decode("ascii", "backslashreplace"),
+            "route": route,
+            "setting": "GATEWAY_ALLOWED_ORIGINS, or cors.origins in the file",
+        }
+        if self._left_out:
+            fields["left_out_before"] = self._left_out
+            self._left_out = 0
+        _logger.warning("origin_refused", extra=fields)
