@@ -65,6 +65,8 @@ class Exchange:
     """Releases the replica and its connection."""
     relayed: Stream | None = None
     """The body of an upstream's response, as far as it has not been sent."""
+    proxied_client = ""
+    """The client behind a trusted proxy, once the request is forwarded; else empty."""
     kept = 0
     """Bytes of a request with a body that may have to be sent again."""
     _tasks: tuple[asyncio.Task[None], ...] = ()

@@ -112,6 +112,8 @@ class Attempt:
         if not request.is_timed:
             replica.waiting += 1
             upstream.waiting += 1
+        if request.proxied_client:
+            upstream.crowd.add(request.proxied_client)
         self._began_at = time.monotonic()
         self.seconds = 0.0
         """From its beginning to its result."""
@@ -202,6 +204,8 @@ class Attempt:
         if not self._request.is_timed:
             self.replica.waiting -= 1
             self._upstream.waiting -= 1
+        if self._request.proxied_client:
+            self._upstream.crowd.remove(self._request.proxied_client)
         self._upstream.release(self.replica)
 
 

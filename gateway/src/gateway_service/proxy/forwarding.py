@@ -101,7 +101,7 @@ class Forwarding:
         is_upgrade = b"upgrade" in request.values and request.is_upgrade
         is_stream = b"accept" in request.values  # which is read only for that
         is_timed = is_whole and not (wait or is_upgrade or is_stream)
-        if not (is_timed or wait or upstream.has_room_to_wait(exchange.client)):
+        if not (is_timed or wait or upstream.has_room_to_wait(exchange)):
             upstream.shed += 1
             raise ProblemError(problems.UNAVAILABLE)
         length = len(first) if is_whole else request.length
@@ -120,6 +120,7 @@ class Forwarding:
             hedge_after if may_be_hedged else NEVER,
             is_timed=is_timed,
             may_be_hedged=may_be_hedged,
+            proxied_client=exchange.proxied_client,
             is_upgrade=is_upgrade,
             is_whole=is_whole,
         )

@@ -20,6 +20,7 @@ from gateway_service.proxy.refused_origins import RefusedOrigins
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.state import State
 from service_kit.problems import Problem, ProblemError
+from service_kit.requests.addresses import client_network
 
 _NO_CONTENT: Final = 204
 _ALL_METHODS: Final = ", ".join(sorted(METHODS)).encode("ascii")
@@ -133,6 +134,13 @@ def _check_method(method: str, route: Route) -> None:
         raise ProblemError(method_not_allowed(allow))
 
 
+def _client_behind_proxy(exchange: Exchange, state: State) -> str:
+    """Return what counts as one client; empty if its proxy does not name it."""
+    proxy = exchange.client.address
+    client = state.proxies.client_behind(proxy, exchange.request.values)
+    return "" if client == proxy else client_network(client)
+
+
 async def _limit(
     exchange: Exchange, route: Route, limit: RateLimit, state: State
 ) -> None:
@@ -153,8 +161,10 @@ def _forward(exchange: Exchange, route: Route, state: State) -> None:
     if exchange.request.length > route.body_limit:
         raise ProblemError(problems.BODY_TOO_LARGE)
     exchange.upstream = route.upstream
+    if state.proxies.trusts(exchange.client.address):
+        exchange.proxied_client = _client_behind_proxy(exchange, state)
     upstream = state.upstreams[route.upstream]
-    if not upstream.has_room_for(exchange.client):
+    if not upstream.has_room_for(exchange):
         upstream.shed += 1
         raise ProblemError(problems.UNAVAILABLE)
     Forwarding(exchange, route, upstream, state.forwarding_headers).start()

@@ -27,7 +27,7 @@ def granted_wait(exchange: Exchange, upstream: Upstream) -> int:
     """
     request = exchange.request
     wait = preferred_wait(request)
-    if wait and not upstream.has_room_to_wait(exchange.client):
+    if wait and not upstream.has_room_to_wait(exchange):
         lines = [each for each in request.lines if each[:7].lower() != b"prefer:"]
         request.lines = lines
         return 0

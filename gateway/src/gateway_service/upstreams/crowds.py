@@ -1,9 +1,10 @@
 """Which clients have enough, where many have requests in flight."""
 
+from collections import Counter
 from typing import Final
 
-from gateway_service.http1.client import Client
 from gateway_service.http1.client_counts import SMALL_CLIENT
+from gateway_service.http1.exchange import Exchange
 
 _CROWDED: Final = 0.5
 """The part of the places from which on no client gets more than its share."""
@@ -12,13 +13,34 @@ _LARGEST_CLIENT: Final = 0.125
 """That share. Eight such clients are no longer one that keeps others out."""
 
 
-def has_room(client: Client, taken: int, places: float) -> bool:
-    """Return whether a client may take one more of an upstream's places.
+class Crowd:
+    """The clients of one upstream.
 
-    Where many are taken, one with very many connections may not, so that others can: a
-    request takes a connection.
+    A client has as many requests in flight as it has connections, at most. Those of a
+    proxy are many clients', so there the requests themselves are counted.
     """
-    if taken < places * _CROWDED:
-        return True
-    largest = max(SMALL_CLIENT, places * _LARGEST_CLIENT)
-    return taken < places and client.siblings <= largest
+
+    def __init__(self) -> None:
+        self._behind_proxies: Counter[str] = Counter()
+        """Requests in flight, by client."""
+
+    def add(self, client: str) -> None:
+        """Count a request of a client behind a proxy."""
+        self._behind_proxies[client] += 1
+
+    def remove(self, client: str) -> None:
+        """Count one no longer."""
+        self._behind_proxies[client] -= 1
+        if not self._behind_proxies[client]:
+            del self._behind_proxies[client]
+
+    def has_room(self, exchange: Exchange, taken: int, places: float) -> bool:
+        """Return whether a client may take one more of an upstream's places.
+
+        Where many are taken, one that may have very many may not, so that others can.
+        """
+        if taken < places * _CROWDED:
+            return True
+        largest = max(SMALL_CLIENT, places * _LARGEST_CLIENT)
+        size = exchange.client.siblings or self._behind_proxies[exchange.proxied_client]
+        return taken < places and size <= largest

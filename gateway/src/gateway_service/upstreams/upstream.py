@@ -14,10 +14,10 @@ from typing import Final
 
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.config.values import Concurrency
-from gateway_service.http1.client import Client
+from gateway_service.http1.exchange import Exchange
 from gateway_service.upstreams.balancing import Balancer, usable_of
 from gateway_service.upstreams.concurrency import AdaptiveLimit
-from gateway_service.upstreams.crowds import has_room
+from gateway_service.upstreams.crowds import Crowd
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind, ProbeResult
 from gateway_service.upstreams.replica import Pool, Replica, ReplicaHealth
@@ -56,6 +56,7 @@ class Upstream:
         self.in_flight = 0
         self.waiting = 0
         """Of those in flight, the ones whose response waits by design."""
+        self.crowd = Crowd()
         self.retry_budget = RetryBudget(config.retries)
         self.hedges = 0
         """Requests sent to another replica because a response took its time."""
@@ -91,13 +92,14 @@ class Upstream:
         """Whether the bulkhead lets no further request through."""
         return self.in_flight >= self._bound
 
-    def has_room_for(self, client: Client) -> bool:
-        """Return whether a client may have one more request in flight."""
-        return has_room(client, self.in_flight, self._bound)
+    def has_room_for(self, exchange: Exchange) -> bool:
+        """Return whether its client may have one more request in flight."""
+        return self.crowd.has_room(exchange, self.in_flight, self._bound)
 
-    def has_room_to_wait(self, client: Client) -> bool:
-        """Return whether a client may have one more request that waits."""
-        return has_room(client, self.waiting, self._bound * WAITING_SHARE)
+    def has_room_to_wait(self, exchange: Exchange) -> bool:
+        """Return whether its client may have one more request that waits."""
+        places = self._bound * WAITING_SHARE
+        return self.crowd.has_room(exchange, self.waiting, places)
 
     @property
     def limit(self) -> float:

@@ -70,6 +70,7 @@ class UpstreamRequest:
         *,
         is_timed: bool,
         may_be_hedged: bool,
+        proxied_client: str,
         is_upgrade: bool,
         is_whole: bool,
     ) -> None:
@@ -85,6 +86,8 @@ class UpstreamRequest:
         """Whether nothing waits by design: the time it takes is the upstream's."""
         self.may_be_hedged = may_be_hedged
         """Whether another replica may be asked while one takes its time."""
+        self.proxied_client = proxied_client
+        """The client behind a trusted proxy; empty without."""
         self.is_upgrade = is_upgrade
         self.is_whole = is_whole
         """Whether `data` is all there is to send."""
