@@ -25,11 +25,9 @@ from identity_service.storage.database_url import checked_url, file_fault
 from identity_service.storage.faults import reason
 from service_kit.imports import uncollected
 from service_kit.observability.logs import configure_logging
-from service_kit.running.server import run, settings_or_exit
+from service_kit.running.server import exit_unusable, run, settings_or_exit
 
 _REFUSED: Final = 1
-_UNUSABLE: Final = 2
-"""What the operator gave, or the database that it names, cannot be used."""
 _INTERRUPTED: Final = 130
 """By Ctrl-C, as shells say it: 128 and the signal's number."""
 
@@ -41,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = typed.parser().parse_args(arguments)
     settings = settings_or_exit(parsed.settings)
     if fault := file_fault(settings.database_url):
-        sys.stderr.write(f"setting IDENTITY_DATABASE_URL {fault}\n")
-        sys.exit(_UNUSABLE)
+        exit_unusable(f"setting IDENTITY_DATABASE_URL {fault}")
     with uncollected():
         command = pkgutil.resolve_name(f"identity_service.{parsed.run}")
     if parsed.run == typed.SERVE:
@@ -55,26 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if "source" in parsed and parsed.lines is None:
             parsed.source = _tutorial_url(parsed.source, settings)
     except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(_UNUSABLE)
+        exit_unusable(str(error))
     try:
-        sys.exit(asyncio.run(_run(command, settings, parsed)))
+        sys.exit(_run(command, settings, parsed))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
 
-async def _run(command: _Command, settings: object, arguments: Namespace) -> int:
+def _run(command: _Command, settings: object, arguments: Namespace) -> int:
     try:
-        return await command(settings, arguments, _write)
+        return asyncio.run(command(settings, arguments, _write))
     except DatabaseUnavailableError as error:
-        sys.stderr.write(f"database: {error}\n")
-        return _UNUSABLE
+        exit_unusable(f"database: {error}")
     except (SQLAlchemyError, OSError) as error:
-        sys.stderr.write(f"database: {reason(error)}\n")
-        return _UNUSABLE
+        exit_unusable(f"database: {reason(error)}")
     except UnusableFileError as error:
-        sys.stderr.write(f"{error}\n")
-        return _UNUSABLE
+        exit_unusable(str(error))
     except (IdentityError, InvalidFieldError) as error:
         why = str(error) or (type(error).__doc__ or "").partition("\n")[0]
         sys.stderr.write(f"{why}\n")
