@@ -8,20 +8,20 @@ from typing import Final
 
 from service_kit.running.server import SUPERVISOR_STOPS
 
+_STDIN: Final = 0
 _AT_ONCE: Final = 65_536
 
 
 class Parent:
     """Reads standard input, which ends when the supervisor does."""
 
-    def __init__(self, descriptor: int = 0) -> None:
-        self._descriptor = descriptor
+    def __init__(self) -> None:
         self._rest = b""
 
     def read_line(self) -> bytes:
         """Return the next line, waiting for it; empty if the supervisor is gone."""
         while b"\n" not in self._rest:
-            data = os.read(self._descriptor, _AT_ONCE)
+            data = os.read(_STDIN, _AT_ONCE)
             if not data:
                 return b""
             self._rest += data
@@ -36,9 +36,9 @@ class Parent:
         """Deliver received lines; at their end stop this process."""
 
         def read() -> None:
-            data = os.read(self._descriptor, _AT_ONCE)
+            data = os.read(_STDIN, _AT_ONCE)
             if not data:
-                loop.remove_reader(self._descriptor)
+                loop.remove_reader(_STDIN)
                 signal.raise_signal(SUPERVISOR_STOPS)
             hand_on(data)
 
@@ -47,4 +47,4 @@ class Parent:
             deliver(lines)
 
         hand_on(b"")
-        loop.add_reader(self._descriptor, read)
+        loop.add_reader(_STDIN, read)
