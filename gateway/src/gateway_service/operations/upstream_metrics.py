@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 from gateway_service.upstreams.replica import Replica, ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching.watching import Watch
+from service_kit.observability.metrics import with_samples
 
 _COUNTERS: Final[tuple[tuple[str, str, Callable[[Upstream], float]], ...]] = (
     (
@@ -62,14 +63,10 @@ def upstream_metrics(watches: list[Watch]) -> Iterator[Metric]:
     upstreams = [watch.upstream for watch in watches]
     for name, text, value in _COUNTERS:
         counter = CounterMetricFamily(name, text, labels=("upstream",))
-        for upstream in upstreams:
-            counter.add_metric((upstream.name,), value(upstream))
-        yield counter
+        yield with_samples(counter, {each.name: value(each) for each in upstreams})
     for name, text, value in _GAUGES:
         gauge = GaugeMetricFamily(name, text, labels=("upstream",))
-        for upstream in upstreams:
-            gauge.add_metric((upstream.name,), value(upstream))
-        yield gauge
+        yield with_samples(gauge, {each.name: value(each) for each in upstreams})
     yield from _failures_and_probes(upstreams)
     yield _connections(upstreams)
     unresolved = GaugeMetricFamily(
@@ -77,9 +74,9 @@ def upstream_metrics(watches: list[Watch]) -> Iterator[Metric]:
         "Names of an upstream's addresses that could not be resolved last time",
         labels=("upstream",),
     )
-    for watch in watches:
-        unresolved.add_metric((watch.upstream.name,), len(watch.faults))
-    yield unresolved
+    yield with_samples(
+        unresolved, {watch.upstream.name: len(watch.faults) for watch in watches}
+    )
     yield from _replicas(upstreams)
 
 
