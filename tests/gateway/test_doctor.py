@@ -58,7 +58,8 @@ async def examined(
 def test_check_passes_a_good_file(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert check(path, {}) == 0
+    check(path, {})
+
     assert capsys.readouterr().out == f"{path}: 1 routes to 1 upstreams\n"
 
 
@@ -67,8 +68,10 @@ def test_check_writes_every_fault_on_a_line(
 ) -> None:
     path.write_text("limits.body = -1\nlimits.head = 1\n" + FILE)
 
-    assert check(path, {"GATEWAY_TRUSTED_PROXIES": "x"}) == 2
+    with pytest.raises(SystemExit) as ended:
+        check(path, {"GATEWAY_TRUSTED_PROXIES": "x"})
 
+    assert ended.value.code == 2
     places = [line.split(" ")[:2] for line in capsys.readouterr().err.splitlines()]
     assert sorted(places) == [
         [f"{path}:1:", "limits.body"],

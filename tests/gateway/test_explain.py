@@ -114,7 +114,10 @@ def test_a_bad_configuration_is_named(
     path = tmp_path / "gateway.toml"
     path.write_text("nothing = 1")
 
-    assert explain(path, {}, RequestDescription("GET", "/", [])) == 2
+    with pytest.raises(SystemExit) as ended:
+        explain(path, {}, RequestDescription("GET", "/", []))
+
+    assert ended.value.code == 2
     assert "gateway.toml:1" in capsys.readouterr().err
 
 

@@ -64,7 +64,7 @@ def main() -> None:
     settings = settings_or_exit(GatewaySettings)
     match arguments.command:
         case "check":
-            sys.exit(check(settings.config, os.environ))
+            check(settings.config, os.environ)
         case "explain":
             described, limits = _description(arguments), settings.rate_limits
             sys.exit(

@@ -29,10 +29,10 @@ from gateway_service.upstreams.watching.health_checks import probe
 from service_kit.clock import rfc3339, utc_now
 from service_kit.running.doctor import Finding, fault, note
 from service_kit.running.running_process import ask_process
+from service_kit.running.server import exit_unusable
 from service_kit.running.sockets import ListenError, bind
 from service_kit.running.unknown_settings import examine_variables
 
-BAD_CONFIGURATION: Final = 2
 _CONNECT_SECONDS: Final = 2.0
 
 _SOON: Final = timedelta(days=14)
@@ -50,18 +50,20 @@ _PROBE_ADVICE: Final = {
 }
 
 
-def check(path: Path, environ: Mapping[str, str]) -> int:
-    """Write every fault of the configuration; return the exit code."""
+def config_or_exit(path: Path, environ: Mapping[str, str]) -> Config:
+    """Return the configuration, or print every fault and exit 2."""
     try:
-        config = read_config(path, environ)
+        return read_config(path, environ)
     except ConfigError as error:
-        for each in error.faults:
-            sys.stderr.write(f"{each}\n")
-        return BAD_CONFIGURATION
+        exit_unusable(*error.faults)
+
+
+def check(path: Path, environ: Mapping[str, str]) -> None:
+    """Print how large the configuration is, or every fault and exit 2."""
+    config = config_or_exit(path, environ)
     sys.stdout.write(
         f"{path}: {len(config.routes)} routes to {len(config.upstreams)} upstreams\n"
     )
-    return 0
 
 
 async def diagnose(

@@ -3,20 +3,17 @@
 The parser, the routes and the CORS policy are those that serve requests.
 """
 
-import os
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from gateway_service.config.faults import ConfigError
-from gateway_service.config.file import read_config
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.config.values import NO_LIMIT, Address
 from gateway_service.console.pages import PAGE_METHODS
 from gateway_service.http1.parsing.grammar import MalformedError, split_lines
 from gateway_service.http1.parsing.requests import Request, read_request
-from gateway_service.operations.doctor import BAD_CONFIGURATION
+from gateway_service.operations.doctor import config_or_exit
 from gateway_service.proxy.cors import VARY, Cors, is_preflight
 from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.messages import hops_left, is_loop
@@ -64,11 +61,7 @@ def explain(
     limits_rates: bool = True,
 ) -> int:
     """Write what the configuration makes of a request; return the exit code."""
-    try:
-        config = read_config(path, environ)
-    except ConfigError as error:
-        sys.stderr.writelines(f"{each}{os.linesep}" for each in error.faults)
-        return BAD_CONFIGURATION
+    config = config_or_exit(path, environ)
     if not limits_rates:
         config = without_limits(config)
     explanation = explanation_of(config, described)
