@@ -30,7 +30,8 @@ class Roles:
         named_by_settings: AbstractSet[RoleName],
     ) -> None:
         self._database = database
-        self._needed = BUILT_IN | named_by_settings
+        self.needed = BUILT_IN | named_by_settings
+        """Those that identity or its settings name, and that cannot be removed."""
         self._all_needed_exist = False
 
     async def all(self) -> list[Role]:
@@ -49,7 +50,7 @@ class Roles:
             existing = await self._database.read(lambda unit: unit.roles.names())
         except DatabaseUnavailableError as error:
             return f"not read: {error}"
-        if missing := self._needed - existing:
+        if missing := self.needed - existing:
             return f"no such role: {', '.join(sorted(missing))}"
         self._all_needed_exist = True
         return None
@@ -63,11 +64,6 @@ class Roles:
             unit.audit.append(_event(Action.ROLE_ADDED, role.name, caller))
 
         await self._database.write(work)
-
-    @property
-    def needed(self) -> AbstractSet[RoleName]:
-        """Those that identity or its settings name, and that cannot be removed."""
-        return self._needed
 
     async def describe(self, role: Role) -> None:
         """Give a role another description, or raise `RoleNotFoundError`."""
@@ -88,7 +84,7 @@ class Roles:
             role = parse_role_name(name)
         except InvalidRoleNameError:
             raise RoleNotFoundError from None
-        if role in self._needed:
+        if role in self.needed:
             raise RoleNeededError
 
         async def work(unit: Repositories) -> None:
