@@ -23,9 +23,7 @@ from identity_service.usecases.caching.watching import LOOK_SECONDS, Watch
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.clock import Clock
 from service_kit.tokens import StatusList, status_list_claims
-
-_MEDIA_TYPE: Final = "statuslist+jwt"
-"""``typ`` of the token: it never passes as an access token."""
+from service_kit.tokens.status_list_token import MEDIA_TYPE
 
 _SIGNINGS_IN_A_LIFE: Final = 10
 """A list is signed again in each such part of its life, changed or not, so that most of
@@ -195,7 +193,7 @@ class StatusLists:
             expires_at=expires_at,
             ttl=self._ttl,
         )
-        body = write_jws(claims, key, media_type=_MEDIA_TYPE).encode()
+        body = write_jws(claims, key, media_type=MEDIA_TYPE).encode()
         return PublishedList(
             body=body,
             gzipped=gzip.compress(body, mtime=0),

@@ -17,10 +17,11 @@ from identity_service.handlers.tokens.models import StatusListsBody
 from identity_service.handlers.waiting import waited_response
 from service_kit.operations import ANYBODY, PathParameter, Tag
 from service_kit.problems import ProblemError, accounts, common
+from service_kit.tokens.status_list_token import MEDIA_TYPE
 
 STATUS_LIST: Final = "/api/auth/statuslists/{name:[A-Za-z0-9_-]{1,22}}"
 
-_MEDIA_TYPE: Final = "application/statuslist+jwt"
+_MEDIA_TYPE: Final = f"application/{MEDIA_TYPE}"
 
 
 @operation(
