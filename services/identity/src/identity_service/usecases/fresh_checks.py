@@ -15,6 +15,7 @@ from identity_service.usecases.factors.proofs import (
 )
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.passwords import Passwords
+from identity_service.usecases.sessions.starts import spend_nothing
 from identity_service.usecases.users import Users
 from service_kit.clock import Clock
 
@@ -49,7 +50,8 @@ class FreshChecks:
             await self._passwords.confirm(user, password, caller)
         except WrongPasswordError:
             raise WrongProofError from None
-        await self._note(caller, user, _known(Method.PASSWORD))
+        proof = Proof(frozenset({Method.PASSWORD}), spend_nothing)
+        await self._note(caller, user, proof)
 
     async def by_factor(self, caller: Caller, untrusted: UntrustedProof) -> None:
         """Record that the caller has proved possession of a second factor.
@@ -92,12 +94,3 @@ class FreshChecks:
 
         if not await self._database.write(work):
             raise WrongProofError
-
-
-def _known(method: Method) -> Proof:
-    """Return the proof of something known, which is not used up."""
-
-    async def spend(_: Repositories) -> bool:
-        return True
-
-    return Proof(frozenset({method}), spend)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,10 +19,8 @@ from identity_service.security.passkeys import (
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.sessions.starts import Spend
 from service_kit.clock import Clock
-
-Spend = Callable[[Repositories], Awaitable[bool]]
-"""Spends, within a transaction, what serves once; returns False if it is spent."""
 
 OUTCOMES: Final = ("wrong", "right")
 

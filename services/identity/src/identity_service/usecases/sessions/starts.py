@@ -22,10 +22,11 @@ from identity_service.usecases.sessions.token_pairs import (
 from service_kit.clock import Clock
 
 Spend = Callable[[Repositories], Awaitable[bool]]
-"""Spends, within the transaction, what serves for one sign-in; False if it is spent."""
+"""Spends, within a transaction, what serves once; returns False if it is spent."""
 
 
-async def _spend_nothing(_: Repositories) -> bool:
+async def spend_nothing(_: Repositories) -> bool:
+    """Spend nothing: what was shown is known, and is not used up."""
     return True
 
 
@@ -53,7 +54,7 @@ class SessionStarts:
         device: Device,
         methods: frozenset[Method],
         *,
-        spend: Spend = _spend_nothing,
+        spend: Spend = spend_nothing,
     ) -> tuple[User, TokenPair]:
         """Begin a session on a device; the least recently used makes room for it.
 
