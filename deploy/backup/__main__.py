@@ -70,8 +70,9 @@ def _restore(parsed: argparse.Namespace) -> None:
             # What a backup brings back to life is ended.
             database.identity("migrate")
             database.identity("after-restore")
+            database.finish()
         except BaseException:
-            print("restore: identity must not serve: restore again", file=sys.stderr)
+            print("restore: restore again before identity serves", file=sys.stderr)
             raise
     database.start_service()
     print("restore: done; what was ended after the backup stays ended")

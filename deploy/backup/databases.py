@@ -15,7 +15,7 @@ from deploy.backup.programs import (
     output,
     run,
 )
-from deploy.backup.sqlite_file import OWN_TABLE, SqliteDatabase
+from deploy.backup.sqlite_file import BEGIN, END, OWN_TABLE, SqliteDatabase
 
 URL: Final = "IDENTITY_DATABASE_URL"
 
@@ -40,7 +40,10 @@ class Database(Protocol):
         """Have no identity use it; BackupError if one does that is not ours to stop."""
 
     def load(self, source: IO[bytes]) -> None:
-        """Replace all that it holds."""
+        """Replace all that it holds, and have no identity use it yet."""
+
+    def finish(self) -> None:
+        """Let identity use what was loaded."""
 
     def identity(self, *command: str) -> None:
         """Run a command of identity-service on it."""
@@ -110,14 +113,19 @@ class MysqlDatabase:
             raise BackupError(f"{self._name} is in use: stop identity first")
 
     def load(self, source: IO[bytes]) -> None:
-        """Replace all that it holds."""
+        """Replace all that it holds, and have no identity use it yet."""
         self._client(
             f"DROP DATABASE IF EXISTS `{self._name}`;"
-            f" CREATE DATABASE `{self._name}` CHARACTER SET utf8mb4"
+            f" CREATE DATABASE `{self._name}` CHARACTER SET utf8mb4;"
+            f" USE `{self._name}`; {BEGIN}"
         )
         program = installed("mariadb", "mysql")
         with self._login.file(is_mariadb=is_mariadb(program)) as login:
             run(program, login, self._name, stdin=source)
+
+    def finish(self) -> None:
+        """Let identity use what was loaded."""
+        self._client(f"USE `{self._name}`; {END}")
 
     def identity(self, *command: str) -> None:
         """Run a command of identity-service on it."""
@@ -151,10 +159,15 @@ class ComposeDatabase:
         _compose("stop", "identity")
 
     def load(self, source: IO[bytes]) -> None:
-        """Replace all that it holds."""
+        """Replace all that it holds, and have no identity use it yet."""
         emptied = "DROP DATABASE IF EXISTS identity; CREATE DATABASE identity"
-        _compose(*self._exec("mysql", "restore", "-e", emptied))
+        begun = f"{emptied}; USE identity; {BEGIN}"
+        _compose(*self._exec("mysql", "restore", "-e", begun))
         _compose(*self._exec("mysql", "restore", "identity"), stdin=source)
+
+    def finish(self) -> None:
+        """Let identity use what was loaded."""
+        _compose(*self._exec("mysql", "restore", "identity", "-e", END))
 
     def identity(self, *command: str) -> None:
         """Run a command of identity-service on it."""

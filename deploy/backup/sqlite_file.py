@@ -12,6 +12,10 @@ from deploy.backup.programs import identity_service, run
 
 OWN_TABLE: Final = "signing_keys"
 """A table of this name tells identity's database from other applications'."""
+UNFINISHED: Final = "unfinished_restore"
+"""While a table of this name is there, identity uses nothing of the database."""
+BEGIN: Final = f"CREATE TABLE {UNFINISHED} (id INTEGER PRIMARY KEY)"
+END: Final = f"DROP TABLE {UNFINISHED}"
 
 
 class SqliteDatabase:
@@ -42,12 +46,17 @@ class SqliteDatabase:
             raise BackupError(f"{self._path} is in use by {users}: stop identity first")
 
     def load(self, source: IO[bytes]) -> None:
-        """Replace all that it holds."""
+        """Replace all that it holds, and have no identity use it yet."""
         with temporary_file(self._path.parent) as copy:
             with copy.open("wb") as file:
                 shutil.copyfileobj(source, file)
+            _execute(copy, f"DROP TABLE IF EXISTS {UNFINISHED}", BEGIN)
             os.close(os.open(self._path, os.O_CREAT, 0o600))
             _copy(copy, self._path)
+
+    def finish(self) -> None:
+        """Let identity use what was loaded."""
+        _execute(self._path, END)
 
     def identity(self, *command: str) -> None:
         """Run a command of identity-service on it."""
@@ -66,6 +75,12 @@ def _is_ours(path: Path) -> bool:
         except sqlite3.DatabaseError:
             return False
     return str(found) == "ok"
+
+
+def _execute(path: Path, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        for statement in statements:
+            database.execute(statement)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -16,9 +16,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
-from deploy.backup.files import writing
+from deploy.backup.databases import find_database
+from deploy.backup.files import reading, writing
 from deploy.backup.logins import Login
 from deploy.backup.secrets import NAMES
+from deploy.backup.sqlite_file import UNFINISHED
 from sqlalchemy import inspect, make_url, text
 from tests.support.database import (
     SERVERS,
@@ -33,8 +35,12 @@ from tests.support.identity import (
     identity_environment,
     identity_settings,
     running_identity,
+    starting_identity,
 )
 from tests.support.missing import skip_missing
+from tests.support.operator import Operator
+
+from identity_service.storage.upgrades.schema import UNFINISHED_RESTORE
 
 __all__ = ["database_server", "database_url", "sqlite_template"]
 
@@ -124,6 +130,31 @@ async def test_what_a_later_version_made_is_gone(url: str, tmp_path: Path) -> No
         names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     assert "later" not in names
     assert "users" in names
+
+
+async def test_what_is_restored_in_part_is_not_served(url: str, tmp_path: Path) -> None:
+    environ = identity_environment(url)
+    backup = tmp_path / "backup"
+    done(run("backup", backup, environ=environ))
+    database = find_database(environ)
+    with reading(backup, None, database.can_load) as source:
+        database.load(source)
+    assert (await Operator(url).run("migrate")).code == 0, "as before every start"
+
+    async with starting_identity(identity_settings(url)) as (identity, readiness):
+        assert "restore has not ended" in (await readiness.faults())["database"]
+        assert (await identity.sign_in("boss")).status == 503
+    refused = await Operator(url).run("roles", "list")
+    assert (refused.code, refused.out) == (2, "")
+    assert "deploy/backup/restore again" in refused.err
+
+    done(run("restore", backup, environ=environ))
+    async with running_identity(identity_settings(url)) as identity:
+        assert (await identity.sign_in("boss")).status == 200
+
+
+def test_identity_knows_what_marks_an_unfinished_restore() -> None:
+    assert UNFINISHED == UNFINISHED_RESTORE
 
 
 def test_a_damaged_backup_is_refused(tmp_path: Path, passphrase: Path) -> None:

@@ -17,6 +17,7 @@ from identity_service.storage.engines import WORK_SECONDS
 from identity_service.storage.faults import error_number, reason
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
+from identity_service.storage.upgrades.schema import restore_fault
 from service_kit.clock import Clock
 
 _logger: Final = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Database:
         # starves some: those of this process stand in line instead.
         is_sqlite = engine.dialect.name == "sqlite"
         self._writers = asyncio.Semaphore(1) if is_sqlite else None
+        self.is_usable = False
+        """Whether it is known that no restore has been begun without an end."""
         self.in_progress = 0
         """Units of work that run, or wait for a connection."""
         self.undone = 0
@@ -139,6 +142,8 @@ class Database:
 
     async def _work(self, work: Work[T], connection: AsyncConnection) -> T:
         try:
+            if not self.is_usable:
+                await self._demand_usable(connection)
             unit = Repositories(connection, self._clock)
             result = await work(unit)
             await unit.audit.flush()
@@ -151,6 +156,12 @@ class Database:
                 raise _UndoneError(error) from error
             raise
         return result
+
+    async def _demand_usable(self, connection: AsyncConnection) -> None:
+        """Look once: nobody restores a database that processes use."""
+        if fault := await connection.run_sync(restore_fault):
+            raise DatabaseUnavailableError(fault)
+        self.is_usable = True
 
 
 def _cancellations() -> int:

@@ -77,7 +77,11 @@ async def database_fault(engine: AsyncEngine) -> str | None:
     try:
         async with engine.connect() as connection:
             present = await connection.run_sync(schema.version)
-            return schema.fault(present) or await connection.run_sync(_settings)
+            return (
+                schema.fault(present)
+                or await connection.run_sync(schema.restore_fault)
+                or await connection.run_sync(_settings)
+            )
     except (exc.SQLAlchemyError, OSError) as error:
         return f"no answer: {reason(error)}"
 

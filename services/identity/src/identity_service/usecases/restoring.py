@@ -50,6 +50,7 @@ class Restoring:
 
         Raises `DatabaseUnavailableError`: run it again.
         """
+        self._database.is_usable = True  # the restore that has not ended is this one
         first_id = await self._database.write(
             lambda unit: unit.restoring.advance_user_ids(ID_MARGIN)
         )

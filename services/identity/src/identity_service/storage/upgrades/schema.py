@@ -25,6 +25,10 @@ Replicas from before version 0002 demand that Alembic's own table, ``alembic_ver
 says 0001: it goes on saying so, and they stay ready while the new ones start.
 """
 
+UNFINISHED_RESTORE: Final = "unfinished_restore"
+"""A table that deploy/backup/restore makes first and removes last: while it is there,
+the data may be in part, or revive sessions that have ended."""
+
 
 def fault(present: str | None) -> str | None:
     """Say why this code cannot work with a schema of this version, None if it can.
@@ -48,6 +52,13 @@ async def present_version(engine: AsyncEngine) -> str | None:
     """Return the version that the database has, None if it has no schema."""
     async with asyncio.timeout(WORK_SECONDS), engine.connect() as connection:
         return await connection.run_sync(version)
+
+
+def restore_fault(connection: Connection) -> str | None:
+    """Say why nobody may use the data, None if no restore was begun without an end."""
+    if inspect(connection).has_table(UNFINISHED_RESTORE):
+        return "a restore has not ended: run deploy/backup/restore again"
+    return None
 
 
 def version(connection: Connection) -> str | None:
