@@ -47,11 +47,12 @@ def _backup(parsed: argparse.Namespace) -> None:
     if parsed.secrets:
         if parsed.passphrase_file is None:
             raise BackupError("secrets are kept encrypted only: --passphrase-file")
-        with writing(parsed.file, parsed.passphrase_file) as target:
+        with writing(parsed.file, parsed.passphrase_file, are_secrets) as target:
             save_secrets(target)
     else:
-        with writing(parsed.file, parsed.passphrase_file) as target:
-            find_database(os.environ).dump(target)
+        database = find_database(os.environ)
+        with writing(parsed.file, parsed.passphrase_file, database.can_load) as target:
+            database.dump(target)
     print(f"backup: {parsed.file}, {parsed.file.stat().st_size} bytes")
 
 

@@ -25,8 +25,10 @@ _GPG: Final = (
 
 
 @contextmanager
-def writing(target: Path, passphrase: Path | None) -> Iterator[IO[bytes]]:
-    """Yield where to write; the target appears when all is written, for its owner.
+def writing(
+    target: Path, passphrase: Path | None, is_wanted: Callable[[IO[bytes]], bool]
+) -> Iterator[IO[bytes]]:
+    """Yield where to write; the target appears once it can be read, for its owner.
 
     With a passphrase nothing that is not encrypted is in a file at any time.
     """
@@ -42,6 +44,8 @@ def writing(target: Path, passphrase: Path | None) -> Iterator[IO[bytes]]:
                 yield file  # type: ignore[misc] # a GzipFile does what is needed
             own.flush()
             os.fsync(own.fileno())
+        if not _is_wanted(made, passphrase, is_wanted):
+            raise BackupError("nothing there that could be restored: no backup is made")
         made.rename(target)
 
 
@@ -55,6 +59,17 @@ def reading(
     """
     if not source.is_file():
         raise BackupError(f"there is no {source}")
+    if not _is_wanted(source, passphrase, is_wanted):
+        text = "is no whole backup of what is to be restored"
+        raise BackupError(f"{source} {text}; nothing was changed")
+    with _packed(source, passphrase) as packed, gzip.open(packed) as file:
+        yield file  # type: ignore[misc]
+
+
+def _is_wanted(
+    source: Path, passphrase: Path | None, is_wanted: Callable[[IO[bytes]], bool]
+) -> bool:
+    """Read all of a backup, and return whether it is wanted."""
     with _packed(source, passphrase) as packed:
         try:
             with gzip.open(packed) as file:
@@ -66,11 +81,7 @@ def reading(
             if passphrase:
                 hint = "encrypted with another passphrase"
             raise BackupError(f"{source} is damaged, or {hint}") from error
-    if not wanted:
-        text = "is no whole backup of what is to be restored"
-        raise BackupError(f"{source} {text}; nothing was changed")
-    with _packed(source, passphrase) as packed, gzip.open(packed) as file:
-        yield file  # type: ignore[misc]
+    return wanted
 
 
 @contextmanager

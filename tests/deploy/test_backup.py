@@ -1,6 +1,7 @@
 """`deploy/backup/backup` and `restore`, run as an operator runs them."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
@@ -19,7 +20,7 @@ import pytest
 from deploy.backup.databases import find_database
 from deploy.backup.files import reading, writing
 from deploy.backup.logins import Login
-from deploy.backup.secrets import NAMES
+from deploy.backup.secrets import NAMES, are_secrets
 from deploy.backup.sqlite_file import UNFINISHED
 from sqlalchemy import inspect, make_url, text
 from tests.support.database import (
@@ -235,6 +236,47 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(tmp_path: Path) -> None
     assert {file.name for file in tmp_path.iterdir()} == {"backup"}
 
 
+@pytest.mark.parametrize(
+    "statement", ["", "CREATE TABLE t (n INT)"], ids=["empty", "another application's"]
+)
+def test_what_could_not_be_restored_is_not_backed_up(
+    tmp_path: Path, passphrase: Path, statement: str
+) -> None:
+    source = tmp_path / "other.sqlite"
+    with contextlib.closing(sqlite3.connect(source)) as database:
+        database.execute(statement)
+    environ = {"IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{source}"}
+    for options in ((), ("--passphrase-file", passphrase)):
+        refused = run("backup", tmp_path / "backup", *options, environ=environ)
+        assert refused.returncode == 1
+        assert refused.stderr.endswith("no backup is made\n"), refused.stderr
+    assert {file.name for file in tmp_path.iterdir()} == {source.name, passphrase.name}
+
+
+def test_what_compose_cannot_restore_is_not_backed_up(
+    compose: dict[str, str], tmp_path: Path
+) -> None:
+    compose["DUMP"] = "CREATE TABLE `another` ("
+    refused = run("backup", tmp_path / "backup", environ=compose)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("no backup is made\n"), refused.stderr
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_colon_in_the_trees_path_does_not_matter(tmp_path: Path) -> None:
+    tree = tmp_path / "a:b"
+    shutil.copytree(ROOT / "deploy", tree / "deploy")
+    for command, words in (("backup", "write a backup"), ("restore", "replace every")):
+        helped = subprocess.run(
+            [tree / "deploy" / "backup" / command, "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert helped.returncode == 0, helped.stderr
+        assert words in helped.stdout
+
+
 @pytest.fixture
 def compose(tmp_path: Path) -> dict[str, str]:
     """An environment whose `docker` only notes where it runs, and what it is told."""
@@ -249,10 +291,11 @@ def compose(tmp_path: Path) -> dict[str, str]:
 
 
 NOTING: Final = """#!/bin/sh
+OURS='CREATE TABLE `signing_keys` ('
 printf '%s %s\n' "$(pwd)" "$*" >>"$NOTES"
 case "$*" in
   *"-T secrets") echo "secrets: ${SECRETS:-kept}" ;;
-  *mysqldump*) echo 'CREATE TABLE `signing_keys` ('; echo '-- Dump completed' ;;
+  *mysqldump*) printf '%s\\n-- Dump completed\\n' "${DUMP:-$OURS}" ;;
 esac
 """
 
@@ -483,7 +526,7 @@ def test_keys_replace_other_keys_only_by_force(
     secrets.mkdir()
     keys, peppers = secrets / NAMES[0], secrets / NAMES[1]
     backup = tmp_path / "backup"
-    with writing(backup, passphrase) as target:
+    with writing(backup, passphrase, are_secrets) as target:
         target.write(json.dumps(dict.fromkeys(NAMES, "of the backup")).encode())
 
     def restore(*options: str) -> subprocess.CompletedProcess[str]:
@@ -519,7 +562,7 @@ def test_keys_that_the_containers_have_only_just_made_are_replaced(
     shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
     shutil.rmtree(tmp_path / "deploy" / "secrets", ignore_errors=True)
     backup = tmp_path / "backup"
-    with writing(backup, passphrase) as target:
+    with writing(backup, passphrase, are_secrets) as target:
         target.write(json.dumps(dict.fromkeys(NAMES, "of the backup")).encode())
     command = [str(tmp_path / "deploy/backup/restore"), "--secrets", str(backup)]
     command += ["--passphrase-file", str(passphrase)]
