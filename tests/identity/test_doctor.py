@@ -194,6 +194,19 @@ async def test_what_identity_uses_outside_is_asked(tmp_path: Path) -> None:
     assert not server.received
 
 
+async def test_a_folder_for_mails_is_looked_at_and_not_made(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    file = tmp_path / "file"
+    file.touch()
+
+    found = await outside(tmp_path, IDENTITY_MAIL_URL=f"file://{folder}")
+    assert found == [f"ok    mail: goes to {folder}"]
+    assert not folder.parent.exists()
+
+    [refused] = await outside(tmp_path, IDENTITY_MAIL_URL=f"file://{file}/mails")
+    assert refused.startswith(f"fault mail: {file}/mails takes none: {file} is not ")
+
+
 def mirror() -> web.Application:
     async def known(_: web.Request) -> web.Response:
         return web.Response(text=f"{'0' * 35}:1")

@@ -44,7 +44,7 @@ async def test_ready_while_every_check_is_well() -> None:
 
 @pytest.mark.parametrize(
     ("check", "fault"),
-    [(broken, "no connection"), (hangs, "no answer in time")],
+    [(broken, "no connection"), (hangs, "no response in time")],
     ids=["broken", "hangs"],
 )
 async def test_readiness_names_what_is_missing_while_liveness_stays(

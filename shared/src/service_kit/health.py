@@ -45,4 +45,4 @@ async def _bounded(check: Check) -> str | None:
         async with asyncio.timeout(_CHECK_SECONDS):
             return await check()
     except TimeoutError:
-        return "no answer in time"
+        return "no response in time"

@@ -31,6 +31,7 @@ from tests.support.identity import (
     starting_identity,
     until_ready,
 )
+from tests.support.operator import Operator
 
 from identity_service.composition import Services
 from identity_service.storage import tables
@@ -258,6 +259,10 @@ async def test_a_read_only_server_goes_on_reading(
         try:
             await all_refused_in_time(identity, signed_in["refreshToken"])
             assert await identity.is_accepted(signed_in["accessToken"])
+            doctor = await Operator(url).run("doctor")
+            assert doctor.code == 1
+            assert "fault writes: " in doctor.out
+            assert "the server is read-only -> " in doctor.out
         finally:
             await execute(server, "SET GLOBAL read_only = 0")
         await recovers_in_time(identity)
@@ -275,6 +280,8 @@ async def test_connections_of_a_read_only_time_do_not_outlast_it(
         try:
             await until_ready(readiness)
             await all_refused_in_time(second, pair["refreshToken"])
+            doctor = await Operator(url).run("doctor")
+            assert "fault writes: " in doctor.out
         finally:
             await execute(server, f"SET GLOBAL {variable} = 0")
         await recovers_in_time(second)
@@ -311,7 +318,7 @@ async def test_it_starts_without_a_database_and_is_ready_soon_after_it_is_there(
         await give_signing_keys(identity_settings(url))
         async with starting_identity(settings) as (identity, readiness):
             faults = await readiness.faults()
-            assert faults["database"].startswith("no answer")
+            assert faults["database"].startswith("no response")
             assert (await identity.sign_up("alice")).status == 503
             proxy.set(Fault.NONE)
             await until_ready(readiness, within=3)

@@ -99,7 +99,7 @@ async def _database_fault(composed: Services) -> str | None:
 
     So a replica without any traffic knows of interruptions as well.
     """
-    fault: str | None = "no answer in time"
+    fault: str | None = "no response in time"
     try:
         fault = await database_fault(composed.engine)
     finally:

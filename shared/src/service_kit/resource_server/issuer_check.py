@@ -39,7 +39,7 @@ async def _keys(
             date = response.headers.get("Date", "")
             status, body = response.status, await read_body(response, _MOST_BYTES)
     except (aiohttp.ClientError, TimeoutError, FetchError) as error:
-        yield fault(place, f"no answer: {type(error).__name__}", advice)
+        yield fault(place, f"no response: {type(error).__name__}", advice)
         return
     match _object(body) if status == HTTPStatus.OK else {}:
         case {"keys": [_, *_] as keys}:

@@ -47,7 +47,7 @@ async def ask_process(service: str, host: str, port: int) -> ProcessReport:
     except aiohttp.ClientConnectorError:
         return ProcessReport(None, [note(place, f"no {service} runs here")])
     except (aiohttp.ClientError, ValueError, TimeoutError) as error:
-        found = f"no answer that is {service}'s: {type(error).__name__}"
+        found = f"no response that is {service}'s: {type(error).__name__}"
         return ProcessReport(None, [fault(place, found, _ANOTHER)])
     if not isinstance(status, dict) or status.get("service") != service:
         return ProcessReport(None, [fault(place, f"is not {service}'s", _ANOTHER)])

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from identity_service.settings import Settings
-from identity_service.storage.faults import database_fault, reason
+from identity_service.storage.faults import database_fault, reason, write_fault
 from identity_service.storage.tables import metadata
 from identity_service.storage.upgrades import schema
 from service_kit.running.doctor import Finding, away, fault, good_unless, note
@@ -40,13 +40,16 @@ async def examine_database(
                 yield fault("database", found, advice)
             else:
                 yield Finding("database", f"{dialect}, schema {present}")
+                if found := await write_fault(engine):
+                    advice = "have the server, or the folder of the file, take writes"
+                    yield fault("writes", found, advice)
             if dialect != "sqlite":
                 async with engine.connect() as connection:
                     yield await _tables(connection)
                     yield await _grants(connection)
                     yield await _encryption(settings, connection)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        found, advice = f"no answer: {reason(error)}", "see that it runs, and its URL"
+        found, advice = f"no response: {reason(error)}", "see that it runs, and its URL"
         yield away("database", found, advice)
 
 

@@ -1,5 +1,7 @@
 """Ask what identity uses outside: mail server, mirror of leaked passwords, gateways."""
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -32,13 +34,23 @@ async def examine_outside(
 
 async def _mail(place: MailServer | Path) -> Finding:
     """Connect as for a mail, with TLS and password, and send none."""
-    where = place if isinstance(place, Path) else place.host
+    if isinstance(place, Path):
+        return await asyncio.to_thread(_folder, place)
     try:
         async with delivery_to(place):
-            return Finding("mail", f"goes to {where}")
+            return Finding("mail", f"goes to {place.host}")
     except MailServerUnavailableError as error:
-        text = f"{where} takes none: {error}"
+        text = f"{place.host} takes none: {error}"
         return fault("mail", text, "see that it runs, and IDENTITY_MAIL_URL")
+
+
+def _folder(folder: Path) -> Finding:
+    """Look whether mails could be put there; the first one makes the folder."""
+    present = next(each for each in (folder, *folder.parents) if each.exists())
+    if present.is_dir() and os.access(present, os.W_OK | os.X_OK):
+        return Finding("mail", f"goes to {folder}")
+    advice = "let identity write there, or correct IDENTITY_MAIL_URL"
+    return fault("mail", f"{folder} takes none: {present} is not writable", advice)
 
 
 async def _breached_passwords(mirror: BreachedPasswords) -> Finding:

@@ -51,7 +51,7 @@ _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ConnectionRefusedError, "connection refused"),
     (ssl.SSLCertVerificationError, "TLS: its certificate is not trusted"),
     (ssl.SSLError, "TLS: handshake failed"),
-    (TimeoutError, "no answer in time"),
+    (TimeoutError, "no response in time"),
     (exc.TimeoutError, "no connection is free"),
     (FileNotFoundError, "no such file or folder"),
     (PermissionError, "permission denied"),
@@ -83,7 +83,19 @@ async def database_fault(engine: AsyncEngine) -> str | None:
                 or await connection.run_sync(_settings)
             )
     except (exc.SQLAlchemyError, OSError) as error:
-        return f"no answer: {reason(error)}"
+        return f"no response: {reason(error)}"
+
+
+async def write_fault(engine: AsyncEngine) -> str | None:
+    """Return why nothing can be written, None if it can; this changes nothing."""
+    table = schema.VERSION_TABLE
+    nothing = text(f"UPDATE {table} SET version_num = '' WHERE 1 = 0")  # noqa: S608 - ours
+    try:
+        async with engine.execution_options(writes=True).begin() as connection:
+            await connection.execute(nothing)
+    except (exc.SQLAlchemyError, OSError) as error:
+        return reason(error)
+    return None
 
 
 def _settings(connection: Connection) -> str | None:
