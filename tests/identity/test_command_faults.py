@@ -277,6 +277,30 @@ async def test_a_place_to_go_on_from_is_a_number(
     assert ended.err.splitlines()[-1].endswith(f"invalid number value: '{number}'")
 
 
+async def test_a_name_that_the_output_cannot_encode_is_escaped(tmp_path: Path) -> None:
+    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/i.sqlite")
+    await operator.run("migrate")
+    ended = await operator.run(
+        *("create-admin", "--username", "Søren", "--email", "s@example.test"),
+        PYTHONIOENCODING="ascii",
+    )
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("S\\xf8ren is an administrator now\npassword, ")
+
+
+async def test_an_output_that_takes_nothing_is_one_line(tmp_path: Path) -> None:
+    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/i.sqlite")
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        ended = await operator.run_with(
+            "migrate", stdin=asyncio.subprocess.DEVNULL, stdout=full
+        )
+    finally:
+        os.close(full)
+    assert ended.code == 2
+    assert ended.err == "the output is lost: No space left on device\n"
+
+
 async def test_a_reader_that_leaves_spoils_no_command(tmp_path: Path) -> None:
     """As `head` does, once it has seen enough."""
     operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.db")

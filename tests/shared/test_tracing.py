@@ -101,7 +101,13 @@ async def test_a_collector_that_is_away_costs_no_request() -> None:
     assert response.status == 200
 
 
-@pytest.mark.parametrize("url", ["", "collector:4318", "http://user:secret@collector"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "collector:4318", "http://user:secret@collector"),
+        *("http://collector:4318/v1/traces", "http://collector:4318/v1/traces/"),
+    ],
+)
 def test_what_is_no_url_of_a_collector_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         collector_url(url)

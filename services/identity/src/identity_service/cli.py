@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import io
 import os
 import pkgutil
 import sys
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run("identity", command, Settings)
         return
     configure_logging("identity", "error")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names may not be of its encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if "read_password" in parsed:
             parsed.password = _password(parsed)
@@ -79,8 +82,10 @@ def _write(line: str) -> None:
     try:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise UnusableFileError(f"the output is lost: {error.strerror}") from error
 
 
 def _password(arguments: Namespace) -> str | None:

@@ -31,6 +31,9 @@ _SERVER_ERRORS: Final = 500
 _SEND_SECONDS: Final = 5
 """How long one batch is tried; a collector that is away costs its spans."""
 
+_PATH: Final = "/v1/traces"
+"""Where a collector takes spans (OTLP/HTTP)."""
+
 _ROUTE: Final = "http.route"
 _METHOD: Final = "http.request.method"
 _STATUS: Final = "http.response.status_code"
@@ -41,7 +44,10 @@ def collector_url(value: str) -> str:
     """Accept the URL of a collector, if what sends spans is installed."""
     if not _is_installed():
         raise ValueError("needs the extra otel: see docs/operations.md, Traces")
-    return http_url(value).rstrip("/")
+    url = http_url(value).rstrip("/")
+    if url.endswith(_PATH):
+        raise ValueError(f"is the URL of the collector, without {_PATH}")
+    return url
 
 
 def _is_installed() -> bool:
@@ -78,7 +84,7 @@ class SpanSender:
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-        exporter = OTLPSpanExporter(f"{collector}/v1/traces", timeout=_SEND_SECONDS)
+        exporter = OTLPSpanExporter(f"{collector}{_PATH}", timeout=_SEND_SECONDS)
         self._processor = BatchSpanProcessor(exporter)
         self._resource = Resource.create(
             {
