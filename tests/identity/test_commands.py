@@ -69,9 +69,13 @@ async def test_check_names_the_faults_of_the_settings_and_opens_nothing(
     file = tmp_path / "identity.sqlite"
     operator = Operator(f"sqlite+aiosqlite:///{file}")
     good = await operator.run("check")
+    doubtful = await operator.run("check", IDENTITY_THROTTLE="off")
     bad = await operator.run("check", IDENTITY_BCRYPT_COST="x", IDENTITY_ISSUER="")
 
     assert (good.code, good.out) == (0, "settings: usable\n")
+    assert not good.err
+    assert (doubtful.code, doubtful.out) == (good.code, good.out)
+    assert doubtful.err.startswith("warning: IDENTITY_THROTTLE is off: ")
     assert bad.code == 2
     assert [each.split()[1] for each in bad.err.splitlines()] == [
         "IDENTITY_ISSUER",

@@ -1,8 +1,10 @@
 import pytest
 from tests.support.identity import identity_settings
 
+from identity_service.app import create_app
 from identity_service.settings import DatabaseSettings, Transport
 from identity_service.storage.database_url import checked_url
+from service_kit.health import Readiness
 from service_kit.settings import SettingsError, read_settings
 
 
@@ -96,3 +98,85 @@ def test_sqlite_may_read_a_copy_that_nobody_writes() -> None:
     url = "sqlite+aiosqlite:///file:/copy.db?immutable=1&mode=ro&uri=true"
 
     assert checked_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        pytest.param(
+            {"IDENTITY_THROTTLE": "off"}, "IDENTITY_THROTTLE is off", id="no throttle"
+        ),
+        pytest.param(
+            {"IDENTITY_SELF_ASSIGNABLE_ROLES": "user,admin"},
+            "IDENTITY_SELF_ASSIGNABLE_ROLES has admin",
+            id="everybody an admin",
+        ),
+        pytest.param(
+            {"IDENTITY_TOKEN_TRANSPORT": "cookie", "TUTORIAL_COMPAT": "true"},
+            "TUTORIAL_COMPAT is on",
+            id="cookies that are not alone",
+        ),
+        pytest.param(
+            {"IDENTITY_TOKEN_TRANSPORT": "both", "IDENTITY_ISSUER": "https://id.test"},
+            "IDENTITY_COOKIE_SECURE is false",
+            id="cookies without Secure",
+        ),
+        pytest.param(
+            {"IDENTITY_TOKEN_TRANSPORT": "cookie", "IDENTITY_COOKIE_SECURE": "true"},
+            "IDENTITY_COOKIE_SECURE is true",
+            id="cookies that no browser stores",
+        ),
+        pytest.param(
+            {"IDENTITY_PASSKEY_ORIGINS": "http://app.identity.test,https://other.test"},
+            "IDENTITY_PASSKEY_ORIGINS has https://other.test,",
+            id="origin without passkeys",
+        ),
+        pytest.param(
+            {"IDENTITY_SESSION_LIFETIME": "600"},
+            "IDENTITY_ACCESS_TOKEN_LIFETIME is more than IDENTITY_SESSION_LIFETIME",
+            id="short sessions",
+        ),
+        pytest.param(
+            {"IDENTITY_SESSION_IDLE_LIFETIME": "600"},
+            "IDENTITY_ACCESS_TOKEN_LIFETIME is more than"
+            " IDENTITY_SESSION_IDLE_LIFETIME",
+            id="sessions that end before a refresh",
+        ),
+        pytest.param(
+            {"IDENTITY_STATUS_LIST_TTL": "3600"},
+            "IDENTITY_STATUS_LIST_TTL is more than",
+            id="lists that expire",
+        ),
+        pytest.param(
+            {"IDENTITY_SIGNING_KEY_LIFETIME": "600", "IDENTITY_JWKS_MAX_AGE": "900"},
+            "IDENTITY_SIGNING_KEY_LIFETIME is less than",
+            id="keys that sign for longer",
+        ),
+    ],
+)
+async def test_settings_that_contradict_each_other_are_named_at_start(
+    environ: dict[str, str], named: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = identity_settings(
+        "sqlite+aiosqlite:///x", **{"IDENTITY_THROTTLE": "on", **environ}
+    )
+    readiness = Readiness()
+
+    create_app(settings, readiness=readiness)
+
+    (record,) = (each for each in caplog.records if each.message == "setting_doubtful")
+    assert record.levelname == "WARNING"
+    assert record.__dict__["reason"].startswith(named)
+    assert (await readiness.warned())["settings"] == record.__dict__["reason"]
+
+
+async def test_settings_as_they_should_be_are_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = identity_settings("sqlite+aiosqlite:///x", IDENTITY_THROTTLE="on")
+    readiness = Readiness()
+
+    create_app(settings, readiness=readiness)
+
+    assert not caplog.records
+    assert "settings" not in readiness.warnings

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
@@ -14,7 +15,7 @@ from identity_service.handlers.context import SERVICES
 from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
 from identity_service.routes import OPERATIONS
-from identity_service.settings import Settings
+from identity_service.settings import Settings, setting_warnings
 from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.faults import database_fault
 from service_kit.auth import auth_problems
@@ -29,6 +30,8 @@ from service_kit.requests.middleware import request_middleware
 
 BODY_LIMIT: Final = 100 * 1024
 """Bytes; the tutorial's Express app takes as much."""
+
+_logger: Final = logging.getLogger(__name__)
 
 
 def create_app(
@@ -51,6 +54,7 @@ def create_app(
         is_from_gateway=lambda request: proxies.trusts(request.remote or ""),
         public_url=settings.issuer,
     )
+    _warn_of_settings(settings, readiness)
     app = web.Application(
         middlewares=[middleware, refuse_late_requests],
         client_max_size=BODY_LIMIT,
@@ -92,6 +96,20 @@ def create_app(
     )
     trace_requests(app, "identity", settings.otlp_endpoint)
     return app
+
+
+def _warn_of_settings(settings: Settings, readiness: Readiness | None) -> None:
+    """Say at start and on `/readyz` which settings are dangerous or contradictory."""
+    if not (reasons := list(setting_warnings(settings))):
+        return
+    for reason in reasons:
+        _logger.warning("setting_doubtful", extra={"reason": reason})
+
+    async def warning() -> str:
+        return "; ".join(reasons)
+
+    if readiness is not None:
+        readiness.warnings["settings"] = warning
 
 
 async def _database_fault(composed: Services) -> str | None:

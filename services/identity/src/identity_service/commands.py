@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
@@ -22,7 +23,7 @@ from identity_service.domain.errors import (
     SecretsUnopenedError,
 )
 from identity_service.plans import plan, read_wanted
-from identity_service.settings import Settings
+from identity_service.settings import Settings, setting_warnings
 from identity_service.storage.upgrades import schema
 from identity_service.usecases.caching.recent import MAX_AGE_SECONDS
 from service_kit.running.doctor import report
@@ -46,8 +47,10 @@ def with_services(
     return run
 
 
-async def check(_: Settings, __: Namespace, write: Write) -> int:
+async def check(settings: Settings, _: Namespace, write: Write) -> int:
     """Say that the settings can be used: those that cannot end every command."""
+    for reason in setting_warnings(settings):
+        sys.stderr.write(f"warning: {reason}\n")
     write("settings: usable")
     return 0
 

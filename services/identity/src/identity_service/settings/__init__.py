@@ -3,6 +3,13 @@
 from identity_service.settings.database import DatabaseSettings
 from identity_service.settings.importing import ImportSettings
 from identity_service.settings.service import Settings
+from identity_service.settings.setting_warnings import setting_warnings
 from identity_service.settings.values import Transport
 
-__all__ = ["DatabaseSettings", "ImportSettings", "Settings", "Transport"]
+__all__ = [
+    "DatabaseSettings",
+    "ImportSettings",
+    "Settings",
+    "Transport",
+    "setting_warnings",
+]
