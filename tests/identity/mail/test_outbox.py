@@ -131,18 +131,20 @@ async def test_a_request_that_cannot_be_answered_costs_no_other(
 
         answered = []
 
-        async def answer(_: Repositories, request: MailRequest) -> None:
+        async def answer(_: Repositories, request: MailRequest) -> bool:
             answered.append(request.email_key)
             if request.email_key == "younger":
                 is_over.set()
                 await asyncio.wait([replica])
                 raise RuntimeError
+            return False
 
         assert settings.mail is not None
         sender = MailSender(
             database,
             outbox=services.outbox,
             handlers={MailRequestKind.PASSWORD_RESET: answer},
+            throttle=services.throttle,
             place=settings.mail,
             writer=MessageWriter(
                 templates=settings.mail_templates,

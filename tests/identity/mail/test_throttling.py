@@ -15,6 +15,11 @@ from tests.support.identity import (
 )
 from tests.support.mail_server import MailServer
 
+from identity_service.composition import Services
+from identity_service.domain.limits.throttling import MAILS_OF_ALL
+from identity_service.domain.mail import MailRequestKind
+from identity_service.domain.sessions.sessions import Device
+
 
 @pytest.fixture
 async def identity(
@@ -64,6 +69,48 @@ async def test_one_source_has_few_mails_sent_to_whomever(
     assert [answer.status for answer in answers] == [202] * 20 + [429]
     other = await ask(identity, "user0@example.test", "198.51.100.1")
     assert other.status == 202
+
+
+async def test_a_crowd_that_makes_addresses_up_leaves_others_their_mail(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    await identity.sign_up("alice")
+    for number in range(MAILS_OF_ALL[0].amount + 1):
+        network = f"10.{number // 256}.{number % 256}.7"
+        made_up = await ask(identity, f"nobody{number}@example.test", network)
+        assert made_up.status == 202
+
+    assert (await ask(identity, "alice@example.test", "198.51.100.1")).status == 202
+    await mail_server.next_to("alice@example.test")
+
+
+async def test_mail_for_strangers_waits_where_all_of_them_have_had_too_much(
+    database_url: str, mail_server: MailServer, clock: MovableClock
+) -> None:
+    settings = identity_settings(
+        database_url, IDENTITY_MAIL_URL=mail_server.url, IDENTITY_THROTTLE="on"
+    )
+    await create_admin(database_url, "alice")
+    seconds = 1000.0
+    async with Services(settings, clock=clock, monotonic=lambda: seconds) as services:
+        for _ in range(MAILS_OF_ALL[0].amount):
+            await services.throttle.reserve_mail_in_all()
+        sender, requests = (
+            services.accounts.mail_sender,
+            services.accounts.mail_requests,
+        )
+        assert sender is not None
+        await requests.ask(
+            MailRequestKind.PASSWORD_RESET, "alice@example.test", Device("a", "::1")
+        )
+
+        assert not await sender.once()
+        assert not mail_server.received
+
+        seconds += MAILS_OF_ALL[0].period.total_seconds()
+        while await sender.once():
+            pass
+    await mail_server.next_to("alice@example.test")
 
 
 async def sign_ups_of(

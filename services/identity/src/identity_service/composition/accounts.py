@@ -119,6 +119,7 @@ class AccountServices:
             core.database,
             outbox=core.outbox,
             handlers=handlers,
+            throttle=core.throttle,
             place=core.settings.mail,
             writer=_message_writer(core.settings),
             clock=core.clock,

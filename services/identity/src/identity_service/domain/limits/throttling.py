@@ -76,7 +76,8 @@ MAILS_OF_NETWORK: Final = (Limit(30, MINUTE), Limit(250, HOUR))
 """Mails that a network of several sources has sent: far less than all may."""
 
 MAILS_OF_ALL: Final = (Limit(300, MINUTE), Limit(5000, HOUR))
-"""Mails that strangers have sent in all: what a mail server takes without offence."""
+"""Mails that are sent for strangers in all: what a mail server takes without offence.
+Requests beyond wait until there is room."""
 
 CHANGES_OF_USER: Final = (Limit(20, MINUTE), Limit(60, HOUR), Limit(100, DAY))
 """Changes of one's own name, address and second factors: each is audited and most are

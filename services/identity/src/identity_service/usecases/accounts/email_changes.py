@@ -70,6 +70,7 @@ class EmailChanges:
         await self._throttle.reserve_mail(
             MailKind.EMAIL_CHANGE, email.key, caller.device.address
         )
+        await self._throttle.reserve_mail_in_all()
 
         async def work(unit: Repositories) -> None:
             user = await unit.users.lock(caller.user_id)

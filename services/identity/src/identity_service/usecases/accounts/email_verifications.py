@@ -80,21 +80,22 @@ class EmailVerifications:
         if user is not None and user.email_key == email.key:
             await self._post(unit, user)
 
-    async def handle(self, unit: Repositories, request: MailRequest) -> None:
+    async def handle(self, unit: Repositories, request: MailRequest) -> bool:
         """Mail the link again, unless it has been used.
 
         The lifetime of a pending sign-up is not extended: it reserves a name.
         """
         user = await owner_of(unit, request.email_key)
         if user is not None:
-            if user.email_verified_at is None and user.disabled_at is None:
-                await self._post(unit, user, request.language)
-                unit.audit.append(_sent(user.id, request))
-            return
+            if user.email_verified_at is not None or user.disabled_at is not None:
+                return False
+            await self._post(unit, user, request.language)
+            unit.audit.append(_sent(user.id, request))
+            return True
         now = self._clock()
         pending = await unit.pending_sign_ups.newest_of(request.email_key, now)
         if pending is None:
-            return
+            return False
         token, made = make_token()
         await unit.pending_sign_ups.replace_token(pending, made.id, made.digest)
         letter = letter_to(
@@ -106,6 +107,7 @@ class EmailVerifications:
         )
         await self._outbox.post(unit, letter)
         unit.audit.append(_sent(None, request))
+        return True
 
     async def confirm(self, untrusted_token: str, device: Device) -> None:
         """Verify an address; where a sign-up waits for it, create the user.

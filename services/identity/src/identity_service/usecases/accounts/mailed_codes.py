@@ -72,7 +72,7 @@ class CodeSignIns:
         self._clock = clock
         self._is_offered = is_offered
 
-    async def handle(self, unit: Repositories, request: MailRequest) -> None:
+    async def handle(self, unit: Repositories, request: MailRequest) -> bool:
         """Mail a code to the user of the address, if they have verified it.
 
         Otherwise the account may belong to someone who only claims the address, and
@@ -80,7 +80,7 @@ class CodeSignIns:
         """
         user = await owner_of(unit, request.email_key)
         if user is None or user.disabled_at or user.email_verified_at is None:
-            return
+            return False
         code, digest = self._codes.make(user.id)
         made = OneTimeToken(secrets.token_hex(ID_SIZE), digest)
         purpose = Purpose.SIGN_IN_CODE
@@ -97,6 +97,7 @@ class CodeSignIns:
             Action.SIGN_IN_CODE_SENT, user.id, request.address
         )
         unit.audit.append(event)
+        return True
 
     async def sign_in(
         self, untrusted_email: str, untrusted_code: str, device: Device

@@ -26,16 +26,17 @@ class PasswordLetters:
         """Whether there is a mail server; without one no letter is posted."""
         return self._outbox.has_server
 
-    async def handle(self, unit: Repositories, request: MailRequest) -> None:
+    async def handle(self, unit: Repositories, request: MailRequest) -> bool:
         """Mail a token to the user of the address, if their account is enabled."""
         user = await owner_of(unit, request.email_key)
         if user is None or user.disabled_at is not None:
-            return
+            return False
         await self.post(unit, user, Purpose.PASSWORD_RESET, request.language)
         event = AuditEvent.without_actor(
             Action.PASSWORD_RESET_SENT, user.id, request.address
         )
         unit.audit.append(event)
+        return True
 
     async def send(self, user_id: int, caller: Caller) -> None:
         """Mail a token to a user, because an administrator wants it.

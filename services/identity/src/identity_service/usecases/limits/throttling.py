@@ -199,7 +199,18 @@ class Throttle:
                     f"mail-source/{each}", MAILS_OF_NETWORK, AtSuccess.KEEP
                 )
             await self._reserve_receiver(attempt, kind, email_key, source)
-            await attempt.take("mail", MAILS_OF_ALL, AtSuccess.KEEP)
+
+    async def reserve_mail_in_all(self) -> Reservation:
+        """Count a mail that is sent because a stranger wants it, whoever that is.
+
+        Those that are not sent, as to addresses that nobody has, are given back: who
+        makes up addresses must leave others their mail.
+
+        Raises `TooManyAttemptsError`: not now.
+        """
+        attempt = self._attempt()
+        await attempt.take("mail", MAILS_OF_ALL, AtSuccess.KEEP)
+        return attempt
 
     async def _reserve_receiver(
         self, attempt: Reservation, kind: str, email_key: str, source: str

@@ -17,8 +17,9 @@ from identity_service.usecases.mail.outbox import Outbox
 from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
 
-MailRequestHandler = Callable[[Repositories, MailRequest], Awaitable[None]]
-"""Posts the letter, if there is one to post, within the transaction it is given."""
+MailRequestHandler = Callable[[Repositories, MailRequest], Awaitable[bool]]
+"""Posts the letter, if there is one to post, within the transaction it is given;
+returns whether there was."""
 
 MailRequestHandlers = Mapping[MailRequestKind, MailRequestHandler]
 
@@ -47,7 +48,7 @@ class MailRequests:
         """Request a mail to an address, which is sent if an account has it.
 
         Raises `NotOfferedError`; `InvalidEmailError`: this cannot be an e-mail address;
-        `TooManyAttemptsError`: for this address, from this source, or in all.
+        `TooManyAttemptsError`: for this address, or from this source.
         """
         self._outbox.require_server()
         if kind not in self._offered:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from identity_service.domain.accounts.emails import in_ascii
-from identity_service.domain.errors import DatabaseUnavailableError
+from identity_service.domain.errors import (
+    DatabaseUnavailableError,
+    TooManyAttemptsError,
+)
 from identity_service.domain.mail import (
     LONGEST_RETRY,
     LetterDeferredError,
@@ -22,6 +25,7 @@ from identity_service.mail.servers import MailServer
 from identity_service.security.keyrings import SealBrokenError
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.mail.requests import MailRequestHandlers
 from service_kit.clock import Clock
@@ -63,6 +67,7 @@ class MailSender:
         *,
         outbox: Outbox,
         handlers: MailRequestHandlers,
+        throttle: Throttle,
         place: MailServer | Path,
         writer: MessageWriter,
         clock: Clock,
@@ -70,6 +75,7 @@ class MailSender:
         self._database = database
         self._outbox = outbox
         self._handlers = handlers
+        self._throttle = throttle
         self._place = place
         self._writer = writer
         self._clock = clock
@@ -128,16 +134,24 @@ class MailSender:
             self.waiting, self.dead = await self._outbox.count()
 
     async def _handle_one(self) -> bool:
-        """Do what the oldest request asks for; drop one that cannot be handled."""
+        """Do what the oldest request asks for; drop one that cannot be handled.
+
+        While strangers have had as many mails sent as they may, requests wait.
+        """
+        try:
+            reservation = await self._throttle.reserve_mail_in_all()
+        except TooManyAttemptsError:
+            return False
         taken: int | None = None
+        is_posted = False
 
         async def work(unit: Repositories) -> bool:
-            nonlocal taken
+            nonlocal taken, is_posted
             found = await unit.outbox.take_request()
             if found is None:
                 return False
             taken, request = found
-            await self._handlers[request.kind](unit, request)
+            is_posted = await self._handlers[request.kind](unit, request)
             return True
 
         try:
@@ -150,6 +164,9 @@ class MailSender:
             _logger.exception("mail_request_dropped")
             await self._database.write(lambda unit: unit.outbox.remove_request(failed))
             return True
+        finally:
+            if not is_posted:
+                await reservation.was_not_tried()
 
     async def _send_all(self, due: list[StoredLetter]) -> None:
         is_open = False
