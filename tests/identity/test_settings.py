@@ -38,6 +38,9 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("IDENTITY_DATABASE_URL", "not a URL"),
         ("IDENTITY_ISSUER", "https://id.example/"),
         ("IDENTITY_ISSUER", "id.example"),
+        ("IDENTITY_ISSUER", "https://id.example/a//b"),
+        ("IDENTITY_ISSUER", "https://id.example/a/../b"),
+        ("IDENTITY_ISSUER", "https://id.example/{tenant}"),
         ("IDENTITY_ISSUER", f"https://{'a' * 200}.example"),
         ("IDENTITY_KEY_ENCRYPTION_KEYS", "c2hvcnQ="),
         ("IDENTITY_PASSWORD_PEPPERS", ","),
@@ -110,6 +113,11 @@ def test_sqlite_may_read_a_copy_that_nobody_writes() -> None:
             {"IDENTITY_SELF_ASSIGNABLE_ROLES": "user,admin"},
             "IDENTITY_SELF_ASSIGNABLE_ROLES has admin",
             id="everybody an admin",
+        ),
+        pytest.param(
+            {"IDENTITY_ISSUER": "https://id.test/auth"},
+            "IDENTITY_ISSUER has a path",
+            id="issuer with a path",
         ),
         pytest.param(
             {"IDENTITY_TOKEN_TRANSPORT": "cookie", "TUTORIAL_COMPAT": "true"},

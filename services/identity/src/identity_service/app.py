@@ -14,6 +14,7 @@ from identity_service.composition import Services
 from identity_service.handlers.context import SERVICES
 from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
+from identity_service.handlers.tokens.metadata import show_metadata
 from identity_service.routes import OPERATIONS
 from identity_service.settings import Settings, setting_warnings
 from identity_service.storage.database_clock import DatabaseClock
@@ -21,6 +22,7 @@ from identity_service.storage.faults import database_fault
 from service_kit.auth import auth_problems
 from service_kit.cancelling import cancelled
 from service_kit.clock import Clock
+from service_kit.discovery import METADATA
 from service_kit.health import Readiness
 from service_kit.observability.metrics import RequestMetrics
 from service_kit.observability.tracing import trace_requests
@@ -94,6 +96,9 @@ def create_app(
             if settings.mailbox or each.tag is not Tag.DEVELOPMENT
         ]
     )
+    if settings.base_path:
+        metadata_path = f"{METADATA}{settings.base_path}"
+        app.router.add_get(metadata_path, show_metadata.handler)
     trace_requests(app, "identity", settings.otlp_endpoint)
     return app
 

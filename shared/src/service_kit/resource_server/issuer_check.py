@@ -9,6 +9,7 @@ from typing import Final
 import aiohttp
 
 from service_kit.clock import utc_now
+from service_kit.discovery import metadata_url
 from service_kit.resource_server.verification import VerificationSettings
 from service_kit.running.doctor import Finding, fault, note
 from service_kit.strict_json import parse_object
@@ -16,7 +17,6 @@ from service_kit.tokens.fetching import FetchError, read_body
 
 _SECONDS: Final = 3.0
 _MOST_BYTES: Final = 65_536
-_METADATA: Final = "/.well-known/oauth-authorization-server"
 
 
 async def examine_issuer(settings: VerificationSettings) -> AsyncIterator[Finding]:
@@ -65,7 +65,7 @@ async def _metadata(
     settings: VerificationSettings, session: aiohttp.ClientSession
 ) -> Finding:
     """Compare the issuer's name with the one that its tokens must have."""
-    url = settings.issuer + _METADATA
+    url = metadata_url(settings.issuer)
     try:
         async with session.get(url) as response:
             body = await read_body(response, _MOST_BYTES)

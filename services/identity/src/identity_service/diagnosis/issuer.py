@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from identity_service.settings import Settings, Transport
+from service_kit.discovery import metadata_url
 from service_kit.origins import is_loopback
 from service_kit.running.doctor import Finding, fault, note
 
 _SECONDS: Final = 3.0
 
-_METADATA: Final = "/.well-known/oauth-authorization-server"
 _WITH_COOKIES: Final = "/api/auth/refreshtoken"
 _ANY_PORT: Final = "8081"
 """Stands for the port of an origin that has any."""
@@ -33,7 +33,7 @@ async def examine_issuer(settings: Settings, kids: list[str]) -> AsyncIterator[F
                 yield finding
         except (aiohttp.ClientError, TimeoutError) as error:
             found = f"{settings.issuer} is not reachable from here"
-            advice = f"where clients are, try: curl {settings.issuer}{_METADATA}"
+            advice = f"where clients are, try: curl {metadata_url(settings.issuer)}"
             yield note("issuer", f"{found}: {type(error).__name__}", advice)
 
 
@@ -57,7 +57,7 @@ def _scheme(settings: Settings) -> Finding:
 async def _documents(
     settings: Settings, kids: list[str], session: aiohttp.ClientSession
 ) -> AsyncIterator[Finding]:
-    url = settings.issuer + _METADATA
+    url = metadata_url(settings.issuer)
     metadata = await _json(session, url)
     if not isinstance(metadata, dict) or "jwks_uri" not in metadata:
         yield fault("discovery", f"{url} has no metadata", _ROUTE)

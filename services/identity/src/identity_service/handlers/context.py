@@ -50,6 +50,10 @@ class RequestContext:
         """The way that tokens take to the client, and back."""
         return TokenTransport.of(self.services.settings, self.request)
 
+    def location(self, path: str) -> str:
+        """Return where clients find a path of ours."""
+        return f"{self.services.settings.base_path}{path}"
+
     def require_own_page(self) -> None:
         """Return if a page of ours made the request, else `CrossSiteRequestError`."""
         if self.page is not Page.OURS:

@@ -170,6 +170,11 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
             yield "IDENTITY_PASSKEY_RP_ID is no host of our pages, or above one"
 
     @property
+    def base_path(self) -> str:
+        """The issuer's own path, below which clients find everything; mostly empty."""
+        return urlsplit(self.issuer).path
+
+    @property
     def own_origins(self) -> tuple[str, ...]:
         """Origins whose pages are ours: the gateway's, and those that are allowed."""
         return origin_of(self.issuer), *self.allowed_origins

@@ -1,8 +1,10 @@
 """Read the values of settings that are more than numbers and words."""
 
+import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
+from urllib.parse import urlsplit
 
 from identity_service.domain.accounts.roles import (
     InvalidRoleNameError,
@@ -17,6 +19,9 @@ from service_kit.requests.addresses import holds_clients, parse_network
 _LONGEST_ISSUER: Final = 200
 """Characters. The URI of a status list begins with the issuer, and verifiers accept
 texts of at most 256 in a token."""
+
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", re.ASCII)
+"""Segments that no browser and no proxy writes otherwise."""
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -35,7 +40,10 @@ def issuer(value: str) -> str:
         raise ValueError("ends with a slash")
     if len(value) > _LONGEST_ISSUER:
         raise ValueError(f"has more than {_LONGEST_ISSUER} characters")
-    return parse.http_url(value)
+    url = parse.http_url(value)
+    if not _PATH.fullmatch(urlsplit(url).path):
+        raise ValueError("has a path of other than plain segments")
+    return url
 
 
 def keyring(value: str) -> Keyring:

@@ -47,7 +47,9 @@ async def add_role(context: RequestContext, admin: Caller) -> web.Response:
     payload = await read_payload(context.request, RolePayload)
     role = Role.parse(payload.name, payload.description)
     await context.services.roles.add(role, admin)
-    return created_response(RoleBody.model_validate(role), f"/api/roles/{role.name}")
+    return created_response(
+        RoleBody.model_validate(role), context.location(f"/api/roles/{role.name}")
+    )
 
 
 @operation(

@@ -83,7 +83,7 @@ async def create_user(context: RequestContext, admin: Caller) -> web.Response:
     else:
         user, members["temporary_password"] = await invitations.create(wanted, admin)
     body = CreatedUserBody(**UserBody.of(user).model_dump(), **members)
-    return created_response(body, f"/api/users/{user.id}")
+    return created_response(body, context.location(f"/api/users/{user.id}"))
 
 
 @operation(

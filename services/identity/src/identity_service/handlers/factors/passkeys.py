@@ -93,7 +93,7 @@ async def register_passkey(context: RequestContext, caller: Caller) -> web.Respo
         caller, payload.credential, payload.name
     )
     body = NewPasskeyBody(**PasskeyBody.of(passkey).model_dump(), recovery_codes=codes)
-    return created_response(body, f"{_PASSKEYS}/{passkey.id}")
+    return created_response(body, context.location(f"{_PASSKEYS}/{passkey.id}"))
 
 
 @operation("GET", _PASSKEYS, access=USERS, returns=PasskeysBody)

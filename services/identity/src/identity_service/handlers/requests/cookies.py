@@ -59,6 +59,8 @@ class TokenTransport:
     refresh_token: Carrier
     secure: bool
     """Whether browsers send the cookies over HTTPS only."""
+    base_path: str
+    """Of the paths that browsers send the cookies to."""
     session_lifetime: timedelta
     is_preferred: bool = False
     """Whether the client chose it."""
@@ -74,6 +76,7 @@ class TokenTransport:
             access_token=Carrier.BODY if is_preferred else carrier,
             refresh_token=Carrier.COOKIE if is_preferred else carrier,
             secure=settings.cookie_secure,
+            base_path=settings.base_path,
             session_lifetime=settings.session_lifetime,
             is_preferred=is_preferred,
         )
@@ -166,7 +169,7 @@ class TokenTransport:
         response.set_cookie(
             name,
             value,
-            path=path,
+            path=f"{self.base_path}{path}",
             max_age=lifetime if max_age is None else max_age,
             secure=self.secure,
             httponly=True,

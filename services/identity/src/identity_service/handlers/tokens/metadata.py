@@ -9,6 +9,7 @@ from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation, published
 from identity_service.handlers.requests.conditional import conditional_response
 from identity_service.handlers.tokens.models import MetadataBody
+from service_kit.discovery import METADATA
 from service_kit.operations import ANYBODY, Tag
 from service_kit.tokens import ALGORITHM
 
@@ -45,7 +46,7 @@ def _metadata(issuer: str, *, has_mailbox: bool) -> bytes:
 
 @operation(
     "GET",
-    "/.well-known/oauth-authorization-server",
+    METADATA,
     tag=Tag.TOKENS,
     access=ANYBODY,
     returns=published(MetadataBody),
