@@ -20,9 +20,16 @@ from tests.support.factors import (
     second_step,
     use_options,
 )
-from tests.support.identity import Answer, IdentityClient, MovableClock
+from tests.support.identity import (
+    Answer,
+    IdentityClient,
+    MovableClock,
+    identity_settings,
+    running_identity,
+)
 from tests.support.tokens import claims_of
 
+from identity_service.domain.limits.throttling import SIGN_INS_OF_SOURCE
 from identity_service.storage.tables import passkeys
 
 SIGN_IN = "/api/auth/passkeys"
@@ -231,3 +238,21 @@ async def test_most_passkeys_of_a_user(identity: IdentityClient) -> None:
     refused = await identity.call("POST", f"{PASSKEYS}/options", token)
 
     assert (refused.status, refused.json["code"]) == (409, "too_many_passkeys")
+
+
+async def test_p8_failures_at_an_address_keep_nobody_there_from_a_passkey(
+    database_url: str, clock: MovableClock
+) -> None:
+    settings = identity_settings(database_url, IDENTITY_THROTTLE="on")
+    async with running_identity(settings, clock=clock) as identity:
+        token = (await identity.signed_in("alice"))["accessToken"]
+        device = Authenticator()
+        assert (await registered(identity, token, device)).status == 201
+        for number in range(SIGN_INS_OF_SOURCE[0].amount):
+            assert (await identity.sign_in(f"nobody {number}")).status == 401
+
+        right = await signed_in_by(identity, device)
+        made_up = {"credential": {"id": "AAEC", "rawId": "AAEC", "response": {}}}
+        wrong = await identity.send("POST", SIGN_IN, json=made_up)
+
+    assert (right.status, wrong.status) == (200, 429)

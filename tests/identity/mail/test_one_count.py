@@ -118,6 +118,28 @@ async def test_p8_an_address_has_one_count_whether_anybody_has_it_or_not(
     assert answer.status == 429
 
 
+async def test_p8_guesses_of_others_keep_no_owner_from_a_reset(
+    identity: IdentityClient, mail_server: MailServer
+) -> None:
+    await identity.sign_up("alice")
+    await mail_server.next_to(ALICE)
+    await identity.send("POST", "/api/auth/password-reset", json={"email": ALICE})
+    token = (await mail_server.next_to(ALICE)).token
+    guess = guesses(identity, token)["password by name"]
+    for _ in range(ALLOWED):
+        assert (await guess()).status == 401
+
+    source = {"X-Forwarded-For": "198.51.100.7"}
+    assert (await identity.sign_in("alice", headers=source)).status == 429
+    body = {"token": token, "password": OTHER_PASSWORD}
+    reset = await identity.send(
+        "POST", "/api/auth/password-reset/confirm", json=body, headers=source
+    )
+    signed_in = await identity.sign_in("alice", OTHER_PASSWORD, headers=source)
+
+    assert (reset.status, signed_in.status) == (200, 200)
+
+
 async def test_p8_reset_does_not_end_the_row_of_who_has_a_second_factor(
     identity: IdentityClient, mail_server: MailServer
 ) -> None:

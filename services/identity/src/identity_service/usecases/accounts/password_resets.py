@@ -1,5 +1,7 @@
 """Choose a new password by a token that was mailed, or as the operator."""
 
+from typing import NoReturn
+
 from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
@@ -7,7 +9,6 @@ from identity_service.domain.errors import (
     OneTimeTokenRefusedError,
     UserNotFoundError,
 )
-from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.one_time_tokens import (
     SETS_PASSWORD,
     SPENT_WITH_A_PASSWORD,
@@ -15,14 +16,10 @@ from identity_service.domain.one_time_tokens import (
 )
 from identity_service.domain.sessions.sessions import OPERATOR, Device, EndReason
 from identity_service.security.one_time_tokens import OneTimeToken, read_token
-from identity_service.security.password_hashing import (
-    HashingBusyError,
-    PasswordHasher,
-)
+from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
-from identity_service.usecases.limits.reservations import Reservation
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.new_passwords import NewPasswords
@@ -57,32 +54,27 @@ class PasswordResets:
         """Set a password by a token, and end all sessions.
 
         The holder of the token has the mailbox, so the address counts as verified.
+        Nobody guesses a token, so a good one is not counted: it is the way out for the
+        owner of an account at which others guess.
 
         Raises `OneTimeTokenRefusedError`; `WeakPasswordError`: the token stays good;
-        `TooManyAttemptsError`, `HashingBusyError`: not now.
+        `TooManyAttemptsError`: it is wrong, as others were; `HashingBusyError`: not
+        now.
         """
         presented = read_token(untrusted_token)
         if presented is None:
             raise OneTimeTokenRefusedError
         self._hasher.expect_room(device)
         stored, user, is_known_device = await self._find(presented, device)
-        if user is None:  # a made-up token id: there is no account to guess at
-            reservation = await self._throttle.reserve_of_nobody(device.address)
-        else:
-            reservation = await self._throttle.reserve_sign_in(
-                user.username_key, device.address, known_device=is_known_device
-            )
         is_good = self._tokens.is_good(stored, presented, SETS_PASSWORD)
         if stored is None or user is None or not is_good:
-            await self._refused(user, device)
-            raise OneTimeTokenRefusedError
-        password_hash = await self._hash(user, password, reservation, device)
+            await self._refuse(user, device, is_known_device=is_known_device)
+        await self._new_passwords.check(password, user.name, user.email_address)
+        password_hash = await self._hasher.hash(password, device)
         if not await self._set(user, stored, password_hash, device):
             raise OneTimeTokenRefusedError
-        if await self._has_second_factor(user):  # it is yet to be shown
-            await reservation.was_not_tried()
-        else:
-            await reservation.succeeded()
+        if not await self._has_second_factor(user):  # else it is yet to be shown
+            await self._throttle.forget_failures(user.username_key, device.address)
 
     async def set_temporary(self, username: str, password: str) -> None:
         """Give a user a password of the operator's, to be changed at the next sign-in.
@@ -134,16 +126,6 @@ class PasswordResets:
         factors = await self._database.read(lambda unit: unit.factors.of(user.id))
         return bool(factors.kinds)
 
-    async def _hash(
-        self, user: User, password: str, reservation: Reservation, device: Device
-    ) -> str:
-        try:
-            await self._new_passwords.check(password, user.name, user.email_address)
-            return await self._hasher.hash(password, device)
-        except (InvalidFieldError, HashingBusyError):
-            await reservation.was_not_tried()
-            raise
-
     async def _set(
         self,
         user: User,
@@ -188,7 +170,17 @@ class PasswordResets:
         await self._password_letters.announce(unit, user)
         return ended
 
-    async def _refused(self, user: User | None, device: Device) -> None:
+    async def _refuse(
+        self, user: User | None, device: Device, *, is_known_device: bool
+    ) -> NoReturn:
+        """Count a wrong token against its user, and raise the error for it."""
+        if user is None:  # a made-up token id: there is no account to guess at
+            await self._throttle.reserve_of_nobody(device.address)
+        else:
+            await self._throttle.reserve_sign_in(
+                user.username_key, device.address, known_device=is_known_device
+            )
         user_id = None if user is None else user.id
         event = AuditEvent.without_actor(Action.TOKEN_REFUSED, user_id, device.address)
         await self._database.record(event)
+        raise OneTimeTokenRefusedError

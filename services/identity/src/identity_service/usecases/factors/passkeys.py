@@ -211,24 +211,25 @@ class PasskeySignIns:
     ) -> tuple[User, TokenPair]:
         """Begin a session by a passkey on a device that verified its user.
 
+        Nobody guesses a signature, so those that are right are not counted: whoever
+        fails at the same address keeps nobody out.
+
         Raises `InvalidCredentialsError`: what the browser brought is not to be trusted,
-        or served before; `TooManyAttemptsError`: not now.
+        or served before; `TooManyAttemptsError`: it was so too often from there.
         """
-        reservation = await self._throttle.reserve_of_nobody(device.address)
         try:
             use = await self._proofs.use_of(untrusted)
             user = await self._user_of(use, untrusted_user_handle(untrusted))
         except CeremonyRefusedError as error:
+            await self._throttle.reserve_of_nobody(device.address)
             self._proofs.count(Factor.PASSKEY, is_right=False)
             await self._refuse(error, device)
             raise InvalidCredentialsError from None
         self._proofs.count(Factor.PASSKEY, is_right=True)
         proof = self._proofs.proof_of(use)
-        signed_in = await self._session_starts.start(
+        return await self._session_starts.start(
             user, device, proof.methods, spend=proof.spend
         )
-        await reservation.succeeded()
-        return signed_in
 
     async def _user_of(self, use: Use, user_handle: str | None) -> User:
         """Return whose passkey was used, if that is who the device says it is.

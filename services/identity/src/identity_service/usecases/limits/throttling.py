@@ -126,18 +126,20 @@ class Throttle:
             await attempt.take(streak, SIGN_INS_OF_USER, AtSuccess.GIVE_BACK)
         return attempt
 
-    async def reserve_of_nobody(self, source: str) -> Reservation:
-        """Count an attempt that names no user: a passkey does when it is right.
+    async def forget_failures(self, username_key: str, source: str) -> None:
+        """End a user's streaks of failures, as a sign-in from the source would."""
+        name = _digest(username_key)
+        site, network = _digest(site_of(source)), _digest(networks_of(source)[0])
+        for streak, limits in (
+            (f"account/{name}", SIGN_INS_OF_USER),
+            (f"known/{name}/{site}", SIGN_INS_OF_USER),
+            (f"newcomer/{name}/{network}", SIGN_INS_OF_NEWCOMER),
+        ):
+            await self._counters.clear(streak, limits)
 
-        Raises `TooManyAttemptsError`: not now.
-        """
-        attempt = self._attempt()
-        await attempt.take(
-            f"source/{_digest(site_of(source))}",
-            SIGN_INS_OF_SOURCE,
-            AtSuccess.GIVE_BACK,
-        )
-        return attempt
+    async def reserve_of_nobody(self, source: str) -> None:
+        """Count a failure that names no user, or raise `TooManyAttemptsError`."""
+        await self._take(f"source/{_digest(site_of(source))}", SIGN_INS_OF_SOURCE)
 
     async def _reserve_of_stranger(
         self, attempt: Reservation, name: str, source: str, first_step: str | None
