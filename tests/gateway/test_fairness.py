@@ -1,6 +1,8 @@
 """No client costs others more than its share, whatever it sends or leaves unsent."""
 
 import asyncio
+import math
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
+from gateway_service.config.values import Concurrency
 from gateway_service.http1.parsing.limits import ClientTimeouts
 
 GET_X = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -193,6 +196,51 @@ async def test_no_client_takes_every_place_at_an_upstream(
         await until(lambda: len(upstream.requests) == 80)
         refused = await greedy[-1].answer()
         assert (refused.status, refused.value("Retry-After")) == (503, "1")
+
+        other = await stack.enter_async_context(
+            raw_client(gateway.port, source="127.0.0.2")
+        )
+        await other.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await other.answer()).status == 200
+        is_over.set()
+
+
+async def test_a_client_leaves_places_to_others_where_an_adaptive_limit_fell(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_over = asyncio.Event()
+    upstream.script = waiting_for(is_over)
+    config = config_for(
+        upstream.port,
+        concurrency=Concurrency.ADAPTIVE,
+        quick_enough=0.0,
+        timeouts=Timeouts(response_head=30.0),
+    )
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        content = gateway.app.control.state.upstreams["content"]
+        adaptive = content.adaptive
+        assert adaptive is not None
+        # It works on 80 without a queue, and has had one lately.
+        now = time.monotonic() + 100
+        for look, seconds in enumerate((0.1, 1.0)):
+            for _ in range(800):
+                adaptive.begin()
+                adaptive.end(seconds)
+            adaptive.tick(now + look)
+        limit = content.limit
+        assert limit < content.config.max_in_flight / 4
+
+        greedy = [
+            await stack.enter_async_context(raw_client(gateway.port))
+            for _ in range(int(limit) + 10)
+        ]
+        for each in greedy:
+            await each.send(b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await greedy[-1].answer()).status == 503
+        assert content.in_flight == math.ceil(limit)
 
         other = await stack.enter_async_context(
             raw_client(gateway.port, source="127.0.0.2")

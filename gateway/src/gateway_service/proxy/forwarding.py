@@ -87,6 +87,11 @@ class Forwarding:
         self._request = self._make_request(b"", is_whole=True)
         self._begin_attempt()
 
+    @property
+    def _is_urgent(self) -> bool:
+        """Whether the request is refused last."""
+        return self._route.is_urgent or self._upstream.may_exceed_limit(self._exchange)
+
     async def _gather_and_send(self) -> None:
         self._body = body = RequestBody(self._exchange, self._route.body_limit)
         first = await body.gather()
@@ -131,8 +136,8 @@ class Forwarding:
         return exchange.body is None and exchange.request.method in _IDEMPOTENT
 
     def _begin_attempt(self, *, connects: bool = False) -> None:
-        upstream, route = self._upstream, self._route
-        replica = upstream.select(self._tried, is_urgent=route.is_urgent)
+        upstream = self._upstream
+        replica = upstream.select(self._tried, is_urgent=self._is_urgent)
         if replica is None:
             raise ProblemError(self._problem)
         self._attempts += 1
@@ -247,7 +252,7 @@ class Forwarding:
         upstream = self._upstream
         return (
             self._attempts < upstream.config.retries.attempts
-            and upstream.admits(is_urgent=self._route.is_urgent)
+            and upstream.admits(is_urgent=self._is_urgent)
             and upstream.has_another(tried)
             and upstream.retry_budget.withdraw()
         )

@@ -41,6 +41,10 @@ class Crowd:
         """
         if taken < places * _CROWDED:
             return True
+        return taken < places and self.is_small(exchange, places)
+
+    def is_small(self, exchange: Exchange, places: float) -> bool:
+        """Return whether a client can have no more than its share of the places."""
         largest = max(SMALL_CLIENT, places * _LARGEST_CLIENT)
         size = exchange.client.siblings or self._behind_proxies[exchange.proxied_client]
-        return taken < places and size <= largest
+        return size <= largest

@@ -32,6 +32,10 @@ FIRST_SHARE: Final = 0.1
 NORMAL_SHARE: Final = 0.9
 """The part of the bound that requests of normal priority may take, rounded up."""
 
+EXCESS: Final = 1.1
+"""How much of an adaptive limit clients with few connections may use. With the limit's
+own headroom, responses still take less than what makes it fall."""
+
 WAITING_SHARE: Final = 0.5
 """The part of the bound that requests may take which wait for more than the upstream:
 for the rest of their bodies, with `Prefer: wait`, as streams of events or as tunnels.
@@ -95,6 +99,19 @@ class Upstream:
     def has_room_for(self, exchange: Exchange) -> bool:
         """Return whether its client may have one more request in flight."""
         return self.crowd.has_room(exchange, self.in_flight, self._bound)
+
+    def may_exceed_limit(self, exchange: Exchange) -> bool:
+        """Return whether a request may exceed an adaptive limit that is reached.
+
+        By a tenth, and not that of a client which may have taken all of it.
+        """
+        adaptive = self.adaptive
+        return (
+            adaptive is not None
+            and adaptive.limit <= adaptive.working < adaptive.limit * EXCESS
+            and self.in_flight < self._normal_bound
+            and self.crowd.is_small(exchange, adaptive.limit)
+        )
 
     def has_room_to_wait(self, exchange: Exchange) -> bool:
         """Return whether its client may have one more request that waits."""
