@@ -35,6 +35,7 @@ from tests.support.operator import Operator
 
 from identity_service.composition import Services
 from identity_service.storage import tables
+from identity_service.storage.upgrades import schema
 from service_kit.health import Readiness
 
 USER: Final = "identity"
@@ -104,6 +105,28 @@ async def recovers_in_time(identity: IdentityClient) -> None:
     while (await identity.sign_in("alice")).status != 200:
         assert time.monotonic() - started_at < RECOVERED_WITHIN
         await asyncio.sleep(0.05)
+
+
+async def test_privileges_on_its_tables_suffice(server: DatabaseServer) -> None:
+    async with empty_database(server.url) as created:
+        await migrate(created)
+        await give_signing_keys(identity_settings(created))
+        name, own = make_url(created).database, make_url(created).set(username="own")
+        names = [*tables.metadata.tables, schema.VERSION_TABLE]
+        for host in ("localhost", "127.0.0.1"):
+            await execute(
+                server,
+                f"CREATE USER own@'{host}' IDENTIFIED BY '{own.password}'",
+                *(
+                    "GRANT SELECT, INSERT, UPDATE, DELETE"
+                    f" ON {name}.{table} TO own@'{host}'"
+                    for table in names
+                ),
+            )
+        url = own.render_as_string(hide_password=False)
+        async with starting_identity(identity_settings(url)) as (identity, readiness):
+            await until_ready(readiness)
+            assert (await identity.sign_up("alice")).status == 200
 
 
 async def test_the_server_is_killed_and_comes_back(
