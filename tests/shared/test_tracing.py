@@ -92,6 +92,19 @@ async def test_a_recorded_trace_goes_on_and_others_leave_nothing() -> None:
     assert [span.status.code for span in spans] == [0, 2]
 
 
+async def test_spans_go_through_no_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [port] = free_ports(1)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+    async with collecting() as (url, got), serving(url) as client:
+        await client.get("/things/one", headers=SENT)
+        await client.close()
+
+    assert len(got) == 1
+
+
 async def test_a_collector_that_is_away_costs_no_request() -> None:
     [port] = free_ports(1)
     async with serving(f"http://127.0.0.1:{port}") as client:

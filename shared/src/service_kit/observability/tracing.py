@@ -83,8 +83,13 @@ class SpanSender:
         )
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        from requests import Session  # noqa: PLC0415
 
-        exporter = OTLPSpanExporter(f"{collector}{_PATH}", timeout=_SEND_SECONDS)
+        session = Session()
+        session.trust_env = False  # no proxy: the services use none
+        exporter = OTLPSpanExporter(
+            f"{collector}{_PATH}", timeout=_SEND_SECONDS, session=session
+        )
         self._processor = BatchSpanProcessor(exporter)
         self._resource = Resource.create(
             {
