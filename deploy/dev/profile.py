@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 from service_kit.origins import is_loopback
+from service_kit.running.running_process import local_authority
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCAL: Final = ROOT / ".local"
@@ -63,7 +64,7 @@ def development_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "IDENTITY_MAIL_URL": f"file://{quote(str(LOCAL / 'mail'))}",
         "IDENTITY_ALLOWED_ORIGINS": FRONT_ENDS,
         "IDENTITY_GATEWAY_STATUS_URLS": (
-            f"http://127.0.0.1:{settings['GATEWAY_INTERNAL_PORT']}/status"
+            f"{address('GATEWAY_INTERNAL', settings)}/status"
         ),
         "GATEWAY_CONFIG": str(ROOT / "deploy" / "gateway.toml"),
         "GATEWAY_PUBLIC_URL": public_url(settings),
@@ -129,13 +130,15 @@ def _keeps_mails_here(environ: Mapping[str, str]) -> bool:
 
 def _upstream(service: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Return where the gateway finds a service, and where it probes it."""
-    address, probe = _address(service, settings), settings[f"{service}_INTERNAL_PORT"]
-    return {f"GATEWAY_UPSTREAM_{service}": f"{address}?probe={probe}"}
+    probe = settings[f"{service}_INTERNAL_PORT"]
+    return {
+        f"GATEWAY_UPSTREAM_{service}": f"{address(service, settings)}?probe={probe}"
+    }
 
 
 def _verification(service: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Return what a service needs that verifies access tokens."""
-    issuer, identity = settings["IDENTITY_ISSUER"], _address("IDENTITY", settings)
+    issuer, identity = settings["IDENTITY_ISSUER"], address("IDENTITY", settings)
     lists = "/api/auth/statuslists/"
     said = {name: settings.get(f"IDENTITY_{name}") for name in _OF_TOKENS}
     return {
@@ -146,8 +149,10 @@ def _verification(service: str, settings: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _address(service: str, settings: Mapping[str, str]) -> str:
-    return f"http://127.0.0.1:{settings[f'{service}_PORT']}"
+def address(listener: str, settings: Mapping[str, str]) -> str:
+    """Return the URL of what ``…_HOST`` and ``…_PORT`` have listen on this machine."""
+    host = settings.get(f"{listener}_HOST", "127.0.0.1")
+    return f"http://{local_authority(host, settings[f'{listener}_PORT'])}"
 
 
 def _kept_key(name: str) -> Path:

@@ -12,7 +12,7 @@ from typing import Final
 
 from deploy.dev.console import Console
 from deploy.dev.pid_files import PidFile
-from deploy.dev.profile import LOCAL, ROOT
+from deploy.dev.profile import LOCAL, ROOT, address
 
 from service_kit.healthcheck import answers_ok
 
@@ -38,7 +38,7 @@ class Service:
     def __init__(self, name: str, environ: Mapping[str, str], console: Console) -> None:
         self.name = name
         self.address = f"http://localhost:{environ[f'{name.upper()}_PORT']}"
-        self._internal = environ[f"{name.upper()}_INTERNAL_PORT"]
+        self._internal = address(f"{name.upper()}_INTERNAL", environ)
         self._environ = environ
         self._console = console
         self._process: Process | None = None
@@ -80,7 +80,7 @@ class Service:
         StartError
             It has ended, or takes too long.
         """
-        url = f"http://127.0.0.1:{self._internal}/readyz"
+        url = f"{self._internal}/readyz"
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 while not await asyncio.to_thread(answers_ok, url):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deploy.dev.profile import development_environment
+from deploy.dev.profile import address, development_environment
 from tests.reference import metrics
 from tests.reference.pages import SERVICES
 from tests.support.contract_walk import ROWS, Walk, claims_of, walking
@@ -76,6 +76,25 @@ def test_a_start_is_a_line_for_each_step_and_service_and_then_the_welcome(
     assert starts == ["database", "identity", "content", "gateway"]
     assert f"Gatehouse is ready: {tree.base_url}" in lines
     assert len(lines) <= 15
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        *(("::1", "[::1]"), ("127.0.0.2", "127.0.0.2")),
+        *(("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1")),  # noqa: S104 - asked, not bound
+    ],
+)
+def test_a_service_is_asked_where_it_listens(host: str, asked: str) -> None:
+    hosts = ("IDENTITY_HOST", "CONTENT_HOST", "GATEWAY_INTERNAL_HOST")
+    secrets = {"IDENTITY_KEY_ENCRYPTION_KEYS": "x", "IDENTITY_PASSWORD_PEPPERS": "x"}
+    environ = development_environment({**secrets, **dict.fromkeys(hosts, host)})
+
+    assert environ["GATEWAY_UPSTREAM_IDENTITY"] == f"http://{asked}:8001?probe=9001"
+    assert environ["GATEWAY_UPSTREAM_CONTENT"] == f"http://{asked}:8002?probe=9002"
+    assert environ["CONTENT_JWKS_URL"].startswith(f"http://{asked}:8001/")
+    assert environ["IDENTITY_GATEWAY_STATUS_URLS"] == f"http://{asked}:9080/status"
+    assert address("GATEWAY_INTERNAL", environ) == f"http://{asked}:9080"
 
 
 def test_verifiers_are_told_what_identity_is_told_of_its_tokens() -> None:

@@ -13,8 +13,8 @@ from service_kit.running.sockets import host_port
 _SECONDS: Final = 5.0
 """Longer than its readiness checks take, which it does to respond."""
 
-_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced
-"""Where to ask a process that listens everywhere."""
+_EVERYWHERE: Final = {"0.0.0.0", "::"}  # noqa: S104 - replaced
+"""Hosts of a process that listens on every address, the IPv4 ones among them."""
 
 _ANOTHER: Final = "end what has the port, or change the setting of the internal port"
 
@@ -35,12 +35,11 @@ async def ask_process(service: str, host: str, port: int) -> ProcessReport:
     starts. If another program listens, that is a fault.
     """
     place = f"process on internal port {port}"
-    authority = host_port((_EVERY_ADDRESS.get(host, host), port))
     try:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"http://{authority}/status") as response,
+            session.get(f"http://{local_authority(host, port)}/status") as response,
         ):
             is_ok = response.status == HTTPStatus.OK
             status = await response.json() if is_ok else None
@@ -52,6 +51,11 @@ async def ask_process(service: str, host: str, port: int) -> ProcessReport:
     if not isinstance(status, dict) or status.get("service") != service:
         return ProcessReport(None, [fault(place, f"is not {service}'s", _ANOTHER)])
     return ProcessReport(status, _findings(place, service, status))
+
+
+def local_authority(host: str, port: int | str) -> str:
+    """Return where a process of this machine that listens on ``host`` is asked."""
+    return host_port(("127.0.0.1" if host in _EVERYWHERE else host, port))
 
 
 def _findings(place: str, service: str, status: Mapping[str, Any]) -> list[Finding]:
