@@ -63,11 +63,24 @@ class Secret:
 
 def main(arguments: list[str]) -> int:
     """Fill the folder that is named, or else the volumes, unless an earlier run did."""
+    if len(arguments) > 1 or (arguments and arguments[0].startswith("-")):
+        print("usage: make_secrets.py [FOLDER]", file=sys.stderr)
+        return 2
     folder = Path(arguments[0]) if arguments else VOLUMES / "identity"
+    try:
+        return _make(folder, is_named=bool(arguments))
+    except OSError as error:
+        print(f"secrets: {error.filename or folder}: {error.strerror}", file=sys.stderr)
+        if isinstance(error, PermissionError):
+            print("secrets: run it as root: each file is its reader's", file=sys.stderr)
+        return 1
+
+
+def _make(folder: Path, *, is_named: bool) -> int:
     if (folder / DONE).exists():
         print("secrets: kept")
         return 0
-    if not arguments:
+    if not is_named:
         _fill_volumes()
     elif folder.exists() and any(folder.iterdir()):
         print(

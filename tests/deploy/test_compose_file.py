@@ -1,5 +1,6 @@
 """What docker-compose.yml promises, read from the file itself."""
 
+import errno
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -301,6 +302,23 @@ def test_keys_that_are_there_already_are_never_overwritten(
     (folder / ".complete").touch()
     assert make_secrets.main([str(folder)]) == 0
     assert key.read_text() == "the one that opens everything"
+
+
+def test_what_keeps_secrets_from_being_made_is_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(path: Path, *_: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+    monkeypatch.setattr("os.chown", refused)
+    for arguments, code, words in (
+        ([str(tmp_path / "secrets")], 1, "run it as root"),
+        ([str(tmp_path / "no" / "secrets")], 1, "No such file or directory"),
+        (["--help"], 2, "usage: "),
+    ):
+        assert make_secrets.main(arguments) == code
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "secrets").exists()
 
 
 def test_secrets_are_made_all_or_none(

@@ -1,6 +1,8 @@
 """`deploy/compose/renew` with an engine that only counts containers."""
 
+import fcntl
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -8,6 +10,7 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
+RENEW: Final = "deploy/compose/renew"
 
 DOCKER: Final = """#!/usr/bin/env bash
 pwd >>"$ENGINE/folders"
@@ -37,6 +40,9 @@ def engine(tmp_path: Path) -> Path:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o700)
     (tmp_path / "containers").mkdir()
+    # A tree of its own: runs in one tree exclude each other.
+    (tmp_path / RENEW).parent.mkdir(parents=True)
+    shutil.copy(ROOT / RENEW, tmp_path / RENEW)
     for n in range(2):
         (tmp_path / "containers" / f"old-{n}").touch()
     return tmp_path
@@ -44,7 +50,7 @@ def engine(tmp_path: Path) -> Path:
 
 def renew(engine: Path, *others: str, **environ: str) -> int:
     environ |= {"PATH": f"{engine}:{os.environ['PATH']}", "ENGINE": str(engine)}
-    command = [str(ROOT / "deploy/compose/renew"), "identity", *others]
+    command = [str(engine / RENEW), "identity", *others]
     return subprocess.run(command, cwd="/", env=environ, check=False).returncode
 
 
@@ -59,6 +65,16 @@ def test_every_replica_is_replaced(engine: Path) -> None:
 
 def test_a_mistyped_service_is_noticed_before_any_is_replaced(engine: Path) -> None:
     assert renew(engine, "contnet") == 2
+    assert containers(engine) == ["old", "old"]
+
+
+def test_of_two_at_once_the_second_changes_nothing(engine: Path) -> None:
+    tree = os.open(engine, os.O_RDONLY)
+    try:
+        fcntl.flock(tree, fcntl.LOCK_EX)
+        assert renew(engine) == 1
+    finally:
+        os.close(tree)
     assert containers(engine) == ["old", "old"]
 
 
@@ -77,7 +93,7 @@ def test_where_none_runs_all_are_started(engine: Path) -> None:
 
 def test_compose_runs_where_the_files_of_the_environment_are(engine: Path) -> None:
     assert renew(engine) == 0
-    assert set((engine / "folders").read_text().split()) == {str(ROOT)}
+    assert set((engine / "folders").read_text().split()) == {str(engine)}
 
 
 def test_an_interrupted_run_leaves_no_replica_too_many(engine: Path) -> None:
