@@ -34,7 +34,7 @@ from service_kit.problems import accounts
 async def verify_email(context: RequestContext) -> web.Response:
     """Verify an e-mail address with the token of a mail.
 
-    Where addresses must be verified, this is what makes the account.
+    Where addresses must be verified, this creates the account.
     """
     payload = await read_payload(context.request, MailedTokenPayload)
     await context.services.accounts.email_verifications.confirm(
@@ -52,7 +52,7 @@ async def verify_email(context: RequestContext) -> web.Response:
     problems=(accounts.NOT_OFFERED, accounts.TOO_MANY_ATTEMPTS),
 )
 async def resend_email_verification(context: RequestContext) -> web.Response:
-    """Have the link that verifies an e-mail address mailed again.
+    """Mail the link that verifies an e-mail address again.
 
     The response is the same whether the address has an account or not.
     """
@@ -102,9 +102,9 @@ async def confirm_email_change(context: RequestContext) -> web.Response:
     problems=(accounts.TOKEN_REFUSED, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
 )
 async def undo_email_change(context: RequestContext) -> web.Response:
-    """Bring the old e-mail address back, with the token of the mail to it.
+    """Restore the old e-mail address, with the token of the mail to it.
 
-    Every session ends, and the password is good no more: a mail to the old address
+    Every session ends, and the password becomes unusable: a mail to the old address
     lets its reader choose a new one.
     """
     payload = await read_payload(context.request, MailedTokenPayload)

@@ -1,4 +1,4 @@
-"""Leave, and take along what is held."""
+"""Delete one's account, and export one's data."""
 
 from aiohttp import web
 
@@ -45,6 +45,6 @@ async def delete_me(context: RequestContext, caller: Caller) -> web.Response:
     problems=(accounts.TOO_MANY_ATTEMPTS,),
 )
 async def export_me(context: RequestContext, caller: Caller) -> web.Response:
-    """Show all that is held of the caller."""
+    """Export all data about the caller."""
     held = await context.services.personal_data.export(caller)
     return json_response(PersonalDataBody.of(held, caller.session_id))

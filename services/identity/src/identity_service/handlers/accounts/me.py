@@ -48,7 +48,7 @@ from service_kit.requests.bodies import JSON_OR_FORM
     ),
 )
 async def sign_up(context: RequestContext) -> web.Response:
-    """Make an account."""
+    """Create an account."""
     context.transport.refuse_foreign(context.page)
     payload = await read_payload(context.request, SignUpPayload, form=True)
     wanted = SignUp(

@@ -39,7 +39,7 @@ ACCEPTED: Final = Reply(MessageBody, HTTPStatus.ACCEPTED)
     problems=(accounts.NOT_OFFERED, accounts.TOO_MANY_ATTEMPTS),
 )
 async def ask_for_password_reset(context: RequestContext) -> web.Response:
-    """Have a link to choose a new password mailed.
+    """Mail a link to choose a new password.
 
     The response is the same whether the address has an account or not.
     """

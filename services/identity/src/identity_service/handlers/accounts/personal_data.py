@@ -1,4 +1,4 @@
-"""All that is held of a user, as a response says it."""
+"""All data about a user, as a response has it."""
 
 from typing import Annotated, Self
 
@@ -22,7 +22,7 @@ from identity_service.usecases.accounts.personal_data import MOST_EVENTS, Person
 
 
 class HeldTokenBody(Body):
-    """A token that was mailed and has not been used; its secret is not held."""
+    """A token that was mailed and has not been used; its secret is not stored."""
 
     purpose: Annotated[str, text(24, "password_reset")]
     email: EmailText
@@ -38,7 +38,7 @@ class HeldMailBody(Body):
 
 
 class HeldSessionBody(SessionBody):
-    """A session; those that have ended are kept for a while, too."""
+    """A session, live or not."""
 
     ended_at: Moment | None
     """When it ended before its time."""
@@ -49,7 +49,7 @@ class HeldSessionBody(SessionBody):
 
     @classmethod
     def of_held(cls, session: Session, *, current: bool) -> Self:
-        """Return what is held of a session."""
+        """Return what a response says of a session."""
         return cls(
             **SessionBody.of(session, current=current).model_dump(),
             ended_at=session.ended_at,
@@ -59,7 +59,7 @@ class HeldSessionBody(SessionBody):
 
 
 class PersonalDataBody(Body):
-    """All that is held of a user; of the password, a hash."""
+    """All data about a user, except the hash of their password."""
 
     user: UserBody
     subject: Annotated[str, text(22, "c3ViamVjdC1vZi1hbGljZQ")] | None

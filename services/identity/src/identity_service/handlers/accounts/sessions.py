@@ -126,7 +126,7 @@ async def refresh(context: RequestContext) -> web.Response:
 async def sign_out(context: RequestContext) -> web.Response:
     """End every session that the request names, and clear its cookies.
 
-    Done whatever the request holds.
+    The response is always 200.
     """
     transport = context.transport
     is_own_page = context.page is Page.OURS
@@ -186,6 +186,6 @@ async def end_session(context: RequestContext, caller: Caller) -> web.Response:
 
 @operation("DELETE", "/api/users/me/sessions", access=USERS, returns=EndedBody)
 async def end_other_sessions(context: RequestContext, caller: Caller) -> web.Response:
-    """End the caller's sessions, all but the one that asks."""
+    """End the caller's sessions, except the one that makes the request."""
     ended = await context.services.tokens.sessions.end_others(caller)
     return ended_response("Other sessions ended.", ended)

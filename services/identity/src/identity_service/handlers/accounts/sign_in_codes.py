@@ -26,7 +26,7 @@ from service_kit.problems import accounts, common
     problems=(accounts.NOT_OFFERED, accounts.TOO_MANY_ATTEMPTS),
 )
 async def ask_for_sign_in_code(context: RequestContext) -> web.Response:
-    """Have a code mailed that signs in once, to an address that has been verified.
+    """Mail a code that signs in once, to a verified address.
 
     The response is the same whether the address has an account or not.
     """

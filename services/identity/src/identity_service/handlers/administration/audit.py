@@ -12,7 +12,7 @@ from identity_service.handlers.responses import AuditEventBody, AuditPage, json_
 
 @operation("GET", "/api/audit", access=ADMINS, query=AuditLogQuery, returns=AuditPage)
 async def list_audit_events(context: RequestContext, _: Caller) -> web.Response:
-    """List what happened, newest first."""
+    """List audit events, newest first."""
     query = read_query(context.request, AuditLogQuery)
     wanted = AuditQuery(
         limit=query.limit + 1,

@@ -28,7 +28,7 @@ KeyStateText = Annotated[
 
 
 class AuditChainBody(Body):
-    """What following the chain of audit events has shown."""
+    """The result of verifying the audit log."""
 
     intact: bool
     events: Count
@@ -106,9 +106,9 @@ class GatewaysBody(Body):
     ),
 )
 async def show_audit_chain(context: RequestContext, _: Caller) -> web.Response:
-    """Show whether the audit log is whole.
+    """Show whether the audit log is intact.
 
-    The response is 202 while a long chain is still being followed.
+    The response is 202 while a long log is still being verified.
     """
     verdict = await context.services.audit_chain.verdict()
     if verdict is not None:

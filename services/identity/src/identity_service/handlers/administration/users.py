@@ -43,7 +43,7 @@ from service_kit.problems import accounts
 
 @operation("GET", "/api/users", access=ADMINS, query=UsersQuery, returns=UserPage)
 async def list_users(context: RequestContext, _: Caller) -> web.Response:
-    """List users, or find those whose username or e-mail address has words."""
+    """List users, or find them by words of their names and addresses."""
     query = read_query(context.request, UsersQuery)
     found = await context.services.users.page(
         query.search, query.cursor or 0, query.limit + 1
@@ -73,7 +73,7 @@ async def list_users(context: RequestContext, _: Caller) -> web.Response:
     ),
 )
 async def create_user(context: RequestContext, admin: Caller) -> web.Response:
-    """Make a user, who is invited by mail or gets a temporary password."""
+    """Create a user, who is invited by mail or gets a temporary password."""
     payload = await read_payload(context.request, NewUserPayload)
     wanted = _wanted_user(payload)
     invitations = context.services.accounts.invitations

@@ -41,7 +41,7 @@ from service_kit.problems import accounts, common
     ),
 )
 async def complete_sign_in(context: RequestContext) -> web.Response:
-    """Give the second factor of a sign-in, and get a token pair."""
+    """Complete a sign-in with a second factor, and get a token pair."""
     transport = context.transport.to_page(context.page)
     payload = await read_payload(context.request, SecondFactorPayload)
     user, pair = await context.services.factors.second_steps.complete(
@@ -59,9 +59,9 @@ async def complete_sign_in(context: RequestContext) -> web.Response:
     problems=(accounts.WRONG_PROOF, accounts.TOO_MANY_ATTEMPTS, accounts.BUSY),
 )
 async def check_afresh(context: RequestContext, caller: Caller) -> web.Response:
-    """Prove again who one is, for what asks for a fresh check.
+    """Authenticate again, for actions that require a fresh check.
 
-    By the password, or by one second factor.
+    With the password, or with one second factor.
     """
     payload = await read_payload(context.request, FreshCheckPayload)
     if (password := payload.only_password) is not None:
@@ -95,7 +95,7 @@ async def show_factors(context: RequestContext, caller: Caller) -> web.Response:
 async def begin_totp(context: RequestContext, caller: Caller) -> web.Response:
     """Get a secret for an authenticator app.
 
-    It counts once a code has confirmed it.
+    The app is a second factor once a code has confirmed it.
     """
     new = await context.services.factors.totp.begin(caller)
     qr_code = await asyncio.to_thread(totp.qr_code, new.uri)
@@ -158,7 +158,7 @@ async def undo_factor_change(context: RequestContext) -> web.Response:
     """Undo a change of second factors, with the token of the mail that announced it.
 
     What was added then or since is removed, recovery codes too. Every session ends, and
-    the password is good no more: a mail lets its reader choose a new one.
+    the password becomes unusable: a mail lets its reader choose a new one.
     """
     payload = await read_payload(context.request, MailedTokenPayload)
     await context.services.accounts.undoing.undo_factor_change(

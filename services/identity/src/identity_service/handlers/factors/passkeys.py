@@ -37,7 +37,7 @@ _ID: Final = {"passkey_id": PathParameter("The passkey's id.", "A" * 43)}
 
 @operation("POST", "/api/auth/passkeys/options", access=ANYBODY, returns=OptionsBody)
 async def begin_passkey_use(context: RequestContext) -> web.Response:
-    """Get what a browser has a passkey sign, for any of the ways to use one."""
+    """Get the options with which a browser uses a passkey, for any purpose."""
     options = context.services.factors.passkey_sign_ins.options()
     return json_response(options)
 
@@ -55,7 +55,7 @@ async def begin_passkey_use(context: RequestContext) -> web.Response:
     ),
 )
 async def sign_in_by_passkey(context: RequestContext) -> web.Response:
-    """Begin a session by a passkey alone, and get a token pair."""
+    """Begin a session with a passkey alone, and get a token pair."""
     transport = context.transport.to_page(context.page)
     payload = await read_payload(context.request, CredentialPayload)
     user, pair = await context.services.factors.passkey_sign_ins.sign_in(
@@ -73,7 +73,7 @@ async def sign_in_by_passkey(context: RequestContext) -> web.Response:
     problems=(accounts.TOO_MANY_PASSKEYS, accounts.TOO_MANY_ATTEMPTS),
 )
 async def begin_passkey(context: RequestContext, caller: Caller) -> web.Response:
-    """Get what a browser makes a passkey by."""
+    """Get the options with which a browser creates a passkey."""
     return json_response(await context.services.factors.passkeys.options(caller))
 
 
@@ -87,7 +87,7 @@ async def begin_passkey(context: RequestContext, caller: Caller) -> web.Response
     problems=(accounts.WRONG_PROOF, accounts.TOO_MANY_ATTEMPTS),
 )
 async def register_passkey(context: RequestContext, caller: Caller) -> web.Response:
-    """Register a passkey that a browser has made."""
+    """Register a passkey that a browser has created."""
     payload = await read_payload(context.request, NewPasskeyPayload)
     passkey, codes = await context.services.factors.passkeys.register(
         caller, payload.credential, payload.name
@@ -114,7 +114,7 @@ async def list_passkeys(context: RequestContext, caller: Caller) -> web.Response
     problems=(accounts.FACTOR_NOT_FOUND, accounts.TOO_MANY_ATTEMPTS),
 )
 async def rename_passkey(context: RequestContext, caller: Caller) -> web.Response:
-    """Name one of the caller's passkeys."""
+    """Rename one of the caller's passkeys."""
     payload = await read_payload(context.request, PasskeyNamePayload)
     passkey = await context.services.factors.passkeys.rename(
         caller, context.request.match_info["passkey_id"], payload.name

@@ -40,7 +40,7 @@ class StatusListsBody(BaseModel):
 
 
 class MetadataBody(BaseModel):
-    """Where everything of the issuer is."""
+    """The addresses of the issuer, and what it supports."""
 
     issuer: Url
     jwks_uri: Url
@@ -58,7 +58,7 @@ class MetadataBody(BaseModel):
 
 
 class IntrospectionBody(BaseModel):
-    """What a live token says; of any other no more than that it is not active."""
+    """What a live token says; of any other, only that it is not active."""
 
     active: bool
     iss: Url = ""

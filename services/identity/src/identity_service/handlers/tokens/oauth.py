@@ -31,7 +31,7 @@ _logger: Final = logging.getLogger(__name__)
     problems=(accounts.INVALID_CLIENT,),
 )
 async def introspect(context: RequestContext) -> web.Response:
-    """Tell a service what a token says, if it is live (RFC 7662)."""
+    """Introspect a token (RFC 7662)."""
     services = context.services
     form = await _read_form(context.request)
     client_id, secret = _client_credentials(context.request, form)
