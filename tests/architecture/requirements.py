@@ -33,7 +33,7 @@ PARTS: Final[Mapping[str, Mapping[str, str]]] = {
         "T11": "duplicate members are refused",
         "T12": "a hostile token is a refusal: never a 5xx, a wait, a request",
         "T13": "roles is an array of exactly known names",
-        "T14": "sub is the user's id, never reused, never a name",
+        "T14": "sub identifies the user, is never reused, and is no name",
         "T15": "one usable key per kid: RSA, sig, RS256, 2048 bit or more",
         "T16": "RSA-3072 for new keys",
     },
