@@ -5,11 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from gateway_service.config.reference import (
-    KeyReference,
-    SectionReference,
-    sections,
-)
+from gateway_service.config.reference import KeyReference, SectionReference, sections
 
 PAGE: Final = (
     Path(__file__).parents[1] / "docs" / "reference" / "gateway-configuration.md"

@@ -173,7 +173,7 @@ def _create() -> None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise SetupError(
             f"Python {version} here has no venv module; on Debian and Ubuntu: "
-            "apt-get install python3-venv",
+            "apt-get install python3-venv"
         )
     if not os.access(VENV if VENV.exists() else ROOT, os.W_OK):
         raise SetupError(f"cannot write to {ROOT}; `.venv` would go there")

@@ -14,13 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from deploy.dev.profile import (
-    LOCAL,
-    PORTS,
-    ROOT,
-    SERVICES,
-    development_environment,
-)
+from deploy.dev.profile import LOCAL, PORTS, ROOT, SERVICES, development_environment
 from deploy.dev.service import BIN, StartError, pid_file
 from deploy.dev.system import STOP_SIGNALS, System
 

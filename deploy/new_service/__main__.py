@@ -69,10 +69,7 @@ _REPEATED: Final[dict[str, tuple[str, ...]]] = {
     "tests/deploy/test_compose_file.py": _SETTINGS_OF_TESTS,
     "tests/deploy/test_kubernetes.py": _SETTINGS_OF_TESTS,
     "tests/conftest.py": (r'    "content_service",\n',),
-    "pyproject.toml": (
-        r' "services/content/src",',
-        r' "content_service",',
-    ),
+    "pyproject.toml": (r' "services/content/src",', r' "content_service",'),
 }
 """In each file, the patterns of what is repeated with the new name."""
 

@@ -4,9 +4,7 @@ import ssl
 from os import PathLike
 
 
-def client_context(
-    authorities: str | PathLike[str] | None = None,
-) -> ssl.SSLContext:
+def client_context(authorities: str | PathLike[str] | None = None) -> ssl.SSLContext:
     """Return a context that verifies servers by a file's authorities.
 
     None: by those of the system. From Python 3.13 on these need all that RFC 5280,

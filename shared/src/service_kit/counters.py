@@ -21,13 +21,7 @@ class SharedStore:
     ``{name}_back``.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        timeout: float,
-        now: Callable[[], float],
-    ) -> None:
+    def __init__(self, name: str, *, timeout: float, now: Callable[[], float]) -> None:
         self._name = name
         self._timeout = timeout
         self._now = now

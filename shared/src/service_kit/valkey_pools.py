@@ -108,8 +108,7 @@ def open_pool(url: str, *, seconds: float, most: int) -> BlockingConnectionPool:
     name, _, password = parts.netloc.rpartition("@")[0].partition(":")
     [of_sentinels] = parse_qs(parts.query).get(_PASSWORD, [""])
     sentinels = Sentinel(  # type: ignore[no-untyped-call]
-        sentinels_of(url),
-        sentinel_kwargs={**bounds, "password": of_sentinels or None},
+        sentinels_of(url), sentinel_kwargs={**bounds, "password": of_sentinels or None}
     )
     return _SentinelPool(  # type: ignore[no-untyped-call]
         service,

@@ -69,11 +69,7 @@ def value(
 
 
 def table(
-    kind: type,
-    description: str = "",
-    *,
-    inherits: str = "",
-    is_optional: bool = False,
+    kind: type, description: str = "", *, inherits: str = "", is_optional: bool = False
 ) -> Any:  # noqa: ANN401 - stands in for a field of any type
     """Declare a field that holds one table, by default with its own defaults."""
     make = (lambda: None) if is_optional else kind

@@ -110,9 +110,7 @@ class HealthConfig:
         default=1.0,
     )
     failures: int = value(
-        whole(1, 100),
-        "unanswered probes in a row that take a replica out",
-        default=3,
+        whole(1, 100), "unanswered probes in a row that take a replica out", default=3
     )
     successes: int = value(
         whole(1, 100), "successful probes in a row that bring it back", default=1
@@ -207,9 +205,7 @@ class UpstreamConfig:
         default=Concurrency.FIXED,
     )
     quick_enough: float = value(
-        number(0, 60),
-        "a latency up to which `adaptive` refuses nothing",
-        default=0.02,
+        number(0, 60), "a latency up to which `adaptive` refuses nothing", default=0.02
     )
     resolve_interval: float = value(
         number(0.05, _HOUR),

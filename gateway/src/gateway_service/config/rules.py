@@ -114,14 +114,10 @@ def a_set(rule: Rule[T]) -> Rule[frozenset[T]]:
     """Accept arrays of distinct entries whose order has no meaning."""
     entries = each(rule)
     return Rule(
-        entries.allowed,
-        lambda value: frozenset(entries.read(value)),
-        entries.from_text,
+        entries.allowed, lambda value: frozenset(entries.read(value)), entries.from_text
     )
 
 
 yes_or_no = Rule(
-    "true or false",
-    lambda value: value if isinstance(value, bool) else None,
-    _literal,
+    "true or false", lambda value: value if isinstance(value, bool) else None, _literal
 )

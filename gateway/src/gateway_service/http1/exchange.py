@@ -74,11 +74,7 @@ class Exchange:
     _head_size = 0
 
     def __init__(
-        self,
-        client: Client,
-        request: Request,
-        body: Stream | None,
-        started_at: float,
+        self, client: Client, request: Request, body: Stream | None, started_at: float
     ) -> None:
         self.client = client
         self.request = request
@@ -181,10 +177,7 @@ class Exchange:
         """Respond with a problem."""
         self.problem = problem
         lines, body = render_problem(
-            problem,
-            self.request_id,
-            language=self.language,
-            public_url=self.public_url,
+            problem, self.request_id, language=self.language, public_url=self.public_url
         )
         self.respond(int(problem.status), lines + date_line(), body)
 

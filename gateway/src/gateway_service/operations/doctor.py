@@ -14,11 +14,7 @@ from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config, variables
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.config.values import MEMORY
-from gateway_service.http1.descriptors import (
-    raise_limit,
-    room_for_clients,
-    soft_limit,
-)
+from gateway_service.http1.descriptors import raise_limit, room_for_clients, soft_limit
 from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.rate_limits import SharedCounter
 from gateway_service.settings import GatewaySettings

@@ -55,10 +55,7 @@ def configure_logging(
     claim_standard_descriptors()
     formatter_class = _TextFormatter if log_format.is_text(STDERR) else _Formatter
     formatter = formatter_class(
-        _FORMAT,
-        style="{",
-        rename_fields=_RENAMES,
-        static_fields={"service": service},
+        _FORMAT, style="{", rename_fields=_RENAMES, static_fields={"service": service}
     )
     handler = _LineHandler()
     handler.setFormatter(formatter)

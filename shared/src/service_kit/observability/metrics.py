@@ -124,8 +124,7 @@ class RequestMetrics(Collector):
 
 
 def with_samples(
-    family: Family,
-    values: Mapping[str, float] | Mapping[tuple[str, str], float],
+    family: Family, values: Mapping[str, float] | Mapping[tuple[str, str], float]
 ) -> Family:
     """Return the family with a sample for each value of its labels."""
     for labels, value in values.items():

@@ -84,11 +84,7 @@ class RemoteDocument:
     async def _request(self, wait: timedelta, etag: str | None) -> Fetched:
         self.requests += 1
         return await fetch(
-            self._session,
-            self._url,
-            max_bytes=self._max_bytes,
-            wait=wait,
-            etag=etag,
+            self._session, self._url, max_bytes=self._max_bytes, wait=wait, etag=etag
         )
 
     def _confirm(self, found: Fetched) -> None:

@@ -63,8 +63,7 @@ def _target_too_long() -> MalformedError:
 
 def _fields_too_large() -> MalformedError:
     return MalformedError(
-        "The header fields are too large.",
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "The header fields are too large.", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     )
 
 

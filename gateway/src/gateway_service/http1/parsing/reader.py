@@ -77,14 +77,7 @@ class MessageReader(ABC, Generic[HeadT]):
     Once it has raised `MalformedError` nothing can be read any more.
     """
 
-    __slots__ = (
-        "_chunk_limits",
-        "_decoder",
-        "_length",
-        "_scanned",
-        "buffer",
-        "limits",
-    )
+    __slots__ = ("_chunk_limits", "_decoder", "_length", "_scanned", "buffer", "limits")
 
     _skips_empty_line = False
 

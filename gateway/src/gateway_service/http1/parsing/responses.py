@@ -51,11 +51,7 @@ class ResponseHead:
 
 
 def read_response(
-    head: list[bytes],
-    fields: FieldPolicy,
-    method: str,
-    *,
-    is_upgrade: bool,
+    head: list[bytes], fields: FieldPolicy, method: str, *, is_upgrade: bool
 ) -> ResponseHead | None:
     """Understand the lines of a head, or raise MalformedError.
 

@@ -51,10 +51,7 @@ class RequestSender:
     _body: Stream
 
     def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        batch: WriteBatch,
-        limits: HeadLimits,
+        self, loop: asyncio.AbstractEventLoop, batch: WriteBatch, limits: HeadLimits
     ) -> None:
         self._loop = loop
         self._batch = batch

@@ -12,12 +12,7 @@ from identity_service.domain.errors import IdentityError
 from identity_service.security.keyrings import KEY_ID_LENGTH
 from identity_service.security.recovery_codes import HASH_LENGTH
 from identity_service.settings import Settings
-from identity_service.storage.tables import (
-    outbox,
-    recovery_codes,
-    totp_secrets,
-    users,
-)
+from identity_service.storage.tables import outbox, recovery_codes, totp_secrets, users
 from service_kit.running.doctor import Finding, fault, note
 
 _SECONDS: Final = 5.0

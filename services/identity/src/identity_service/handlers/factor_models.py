@@ -52,10 +52,7 @@ Credential = Annotated[
 PasskeyName = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True,
-        min_length=1,
-        max_length=_MOST_NAME,
-        pattern=_NAME,
+        strip_whitespace=True, min_length=1, max_length=_MOST_NAME, pattern=_NAME
     ),
     text(_MOST_NAME, "Phone", minLength=1),
 ]

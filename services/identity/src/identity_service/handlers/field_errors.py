@@ -35,11 +35,7 @@ _INVALID: Final = ("invalid", "{name} is not valid.")
 TEMPLATES: Final = tuple(template for _, template in (*_MESSAGES.values(), _INVALID))
 """All of these texts."""
 
-_LIMITS: Final = {
-    "max_length": "maximum",
-    "le": "maximum",
-    "ge": "minimum",
-}
+_LIMITS: Final = {"max_length": "maximum", "le": "maximum", "ge": "minimum"}
 """What pydantic's limits are called here."""
 
 _NAMES: Final = {

@@ -23,9 +23,7 @@ def key_metrics(keys: SigningKeys, clock: Clock) -> Iterator[Metric]:
         return
     now = clock()
     yield GaugeMetricFamily(
-        "identity_signing_keys_published",
-        "Keys in the JWKS",
-        report.published,
+        "identity_signing_keys_published", "Keys in the JWKS", report.published
     )
     yield GaugeMetricFamily(
         "identity_signing_key_age_seconds",

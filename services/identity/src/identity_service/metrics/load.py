@@ -61,9 +61,7 @@ def hashing_metrics(hasher: PasswordHasher) -> Iterator[Metric]:
         "identity_hashes_waiting", "Password hashes that wait", turns.waiting
     )
     yield GaugeMetricFamily(
-        "identity_hashes_waiting_limit",
-        "Password hashes that may wait",
-        turns.room,
+        "identity_hashes_waiting_limit", "Password hashes that may wait", turns.room
     )
     yield CounterMetricFamily(
         "identity_hashes_refused",
@@ -86,7 +84,5 @@ def waiting_metrics(waiters: Waiters) -> Iterator[Metric]:
         len(waiters),
     )
     yield GaugeMetricFamily(
-        "identity_waiting_verifiers_limit",
-        "Requests that may wait so",
-        MOST_WAITING,
+        "identity_waiting_verifiers_limit", "Requests that may wait so", MOST_WAITING
     )

@@ -30,7 +30,5 @@ def mail_metrics(sender: MailSender | None) -> Iterator[Metric]:
         sender.waiting,
     )
     yield GaugeMetricFamily(
-        "identity_mail_dead",
-        "Mails in the outbox that were given up",
-        sender.dead,
+        "identity_mail_dead", "Mails in the outbox that were given up", sender.dead
     )

@@ -95,8 +95,7 @@ class SigningKeyRepository(Repository):
         return await self._affects(
             update(signing_keys)
             .where(
-                signing_keys.c.kid == kid,
-                signing_keys.c.sealed_private_key == sealed,
+                signing_keys.c.kid == kid, signing_keys.c.sealed_private_key == sealed
             )
             .values(sealed_private_key=resealed)
         )

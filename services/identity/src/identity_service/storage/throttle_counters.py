@@ -62,10 +62,7 @@ class MemoryCounts(Storage):
     STORAGE_SCHEME = None
 
     def __init__(
-        self,
-        now: Callable[[], float] = time.monotonic,
-        *,
-        max_counts: int = MAX_COUNTS,
+        self, now: Callable[[], float] = time.monotonic, *, max_counts: int = MAX_COUNTS
     ) -> None:
         super().__init__()
         self._now = now

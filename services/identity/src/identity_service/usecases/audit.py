@@ -5,11 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from identity_service.domain.audit import (
-    AuditHead,
-    AuditQuery,
-    AuditRecord,
-)
+from identity_service.domain.audit import AuditHead, AuditQuery, AuditRecord
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from service_kit.clock import Clock
@@ -83,9 +79,7 @@ class Audit:
     async def _read_locked(self, after_id: int) -> tuple[AuditHead, list[AuditRecord]]:
         """Return a batch and the head, locked against appending."""
 
-        async def work(
-            unit: Repositories,
-        ) -> tuple[AuditHead, list[AuditRecord]]:
+        async def work(unit: Repositories) -> tuple[AuditHead, list[AuditRecord]]:
             head = await unit.audit.lock_head()
             return head, await unit.audit.after(after_id, _BATCH)
 

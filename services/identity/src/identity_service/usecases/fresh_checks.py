@@ -8,11 +8,7 @@ from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.factors.changes import renew_authentication
-from identity_service.usecases.factors.proofs import (
-    FactorProofs,
-    Proof,
-    UntrustedProof,
-)
+from identity_service.usecases.factors.proofs import FactorProofs, Proof, UntrustedProof
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.sessions.starts import spend_nothing

@@ -110,9 +110,7 @@ class Housekeeping:
     """Does chores about once a minute, in any number of processes concurrently."""
 
     def __init__(
-        self,
-        chores: Sequence[Chore],
-        monotonic: Callable[[], float] = time.monotonic,
+        self, chores: Sequence[Chore], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._chores = chores
         self._monotonic = monotonic

@@ -24,10 +24,7 @@ class Roles:
     """Roles. A caller is an administrator, None is the operator at the console."""
 
     def __init__(
-        self,
-        database: Database,
-        *,
-        named_by_settings: AbstractSet[RoleName],
+        self, database: Database, *, named_by_settings: AbstractSet[RoleName]
     ) -> None:
         self._database = database
         self.needed = BUILT_IN | named_by_settings

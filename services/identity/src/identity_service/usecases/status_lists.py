@@ -176,13 +176,7 @@ class StatusLists:
         return hashlib.sha256(content).hexdigest()[:_VERSION_LENGTH]
 
     def _sign(
-        self,
-        name: str,
-        entries: bytes,
-        key: SigningKey,
-        now: datetime,
-        *,
-        version: str,
+        self, name: str, entries: bytes, key: SigningKey, now: datetime, *, version: str
     ) -> PublishedList:
         """Return the list as a token. Takes some milliseconds, most to compress."""
         expires_at = now + self._lifetime
@@ -207,9 +201,7 @@ class _List:
     """One list, and the watch of its changes."""
 
     def __init__(
-        self,
-        recent: Recent[PublishedList],
-        revision: Callable[[], Awaitable[Hashable]],
+        self, recent: Recent[PublishedList], revision: Callable[[], Awaitable[Hashable]]
     ) -> None:
         self.recent = recent
         self.watch = Watch(lambda: recent.value, self._look)

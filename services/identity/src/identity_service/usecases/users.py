@@ -160,11 +160,7 @@ class Users:
             )
 
     async def _rename(
-        self,
-        unit: Repositories,
-        user: User,
-        changes: UserChanges,
-        caller: Caller,
+        self, unit: Repositories, user: User, changes: UserChanges, caller: Caller
     ) -> None:
         username = changes.username or user.name
         email = changes.email or user.email_address
@@ -189,11 +185,7 @@ class Users:
         unit.audit.append(event)
 
     async def _set_disabled(
-        self,
-        unit: Repositories,
-        user: User,
-        changes: UserChanges,
-        caller: Caller,
+        self, unit: Repositories, user: User, changes: UserChanges, caller: Caller
     ) -> None:
         is_disabled = user.disabled_at is not None
         if changes.disabled is None or changes.disabled == is_disabled:
@@ -216,11 +208,7 @@ async def add_signed_up(unit: Repositories, user: NewUser, device: Device) -> in
     """Add a user who has signed up, and return their id."""
     user_id = await unit.users.add(user, user.created_at)
     event = AuditEvent.of_new_user(
-        Action.SIGNED_UP,
-        user_id,
-        user.roles,
-        actor_id=user_id,
-        address=device.address,
+        Action.SIGNED_UP, user_id, user.roles, actor_id=user_id, address=device.address
     )
     unit.audit.append(event)
     return user_id

@@ -126,6 +126,5 @@ def _invalid_characters(text: str) -> InvalidUsernameError:
             " characters.",
         )
     return InvalidUsernameError(
-        "username_characters",
-        "A user name must have a visible letter or digit.",
+        "username_characters", "A user name must have a visible letter or digit."
     )

@@ -42,8 +42,7 @@ class PasskeyRepository(Repository):
         return await self._affects(
             update(passkeys)
             .where(
-                passkeys.c.id == passkey.id,
-                passkeys.c.sign_count == passkey.sign_count,
+                passkeys.c.id == passkey.id, passkeys.c.sign_count == passkey.sign_count
             )
             .values(sign_count=sign_count, is_backed_up=is_backed_up, last_used_at=now)
         )

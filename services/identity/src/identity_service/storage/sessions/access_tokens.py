@@ -51,10 +51,7 @@ class AccessTokenRepository(Repository):
             )
             .values(
                 expires_at=case(
-                    (
-                        access_tokens.c.expires_at > later,
-                        access_tokens.c.expires_at,
-                    ),
+                    (access_tokens.c.expires_at > later, access_tokens.c.expires_at),
                     else_=later,
                 )
             )

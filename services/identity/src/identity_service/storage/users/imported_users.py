@@ -3,11 +3,7 @@
 from sqlalchemy import exists, insert, select
 
 from identity_service.storage.repository import Repository
-from identity_service.storage.tables import (
-    audit_events,
-    imported_lines,
-    imported_users,
-)
+from identity_service.storage.tables import audit_events, imported_lines, imported_users
 
 
 class ImportedUserRepository(Repository):

@@ -22,11 +22,7 @@ class TokenUses:
     """Presents, checks and spends mailed tokens."""
 
     def __init__(
-        self,
-        database: Database,
-        *,
-        tokens: OneTimeTokens,
-        throttle: Throttle,
+        self, database: Database, *, tokens: OneTimeTokens, throttle: Throttle
     ) -> None:
         self._database = database
         self._tokens = tokens

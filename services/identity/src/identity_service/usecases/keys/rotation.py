@@ -23,10 +23,7 @@ from identity_service.domain.signing_keys import (
     Step,
     in_slot,
 )
-from identity_service.security.key_material import (
-    SigningKey,
-    generate_signing_key,
-)
+from identity_service.security.key_material import SigningKey, generate_signing_key
 from identity_service.security.keyrings import Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories

@@ -18,12 +18,7 @@ from identity_service.storage.repositories import Repositories
 
 
 def sealed_record(
-    key: SigningKey,
-    slot: KeySlot,
-    sealer: Sealer,
-    now: datetime,
-    *,
-    like: bytes | None,
+    key: SigningKey, slot: KeySlot, sealer: Sealer, now: datetime, *, like: bytes | None
 ) -> KeyRecord:
     """Return the record of a new key, sealed as ``like`` is if that is given."""
     return KeyRecord(

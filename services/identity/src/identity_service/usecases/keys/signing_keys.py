@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from identity_service.domain.errors import (
-    KeysUnopenedError,
-    SigningKeyUnavailableError,
-)
+from identity_service.domain.errors import KeysUnopenedError, SigningKeyUnavailableError
 from identity_service.domain.signing_keys import (
     KeyRecord,
     KeySchedule,
@@ -209,8 +206,7 @@ class SigningKeys:
         records = await self._database.read(lambda unit: unit.signing_keys.all())
         keys = self._verification_keys(records)
         body = json.dumps(
-            {"keys": [public_jwk(key) for key in keys.values()]},
-            separators=(",", ":"),
+            {"keys": [public_jwk(key) for key in keys.values()]}, separators=(",", ":")
         ).encode()
         opened = self._open(records)
         self._snapshot = _Snapshot(

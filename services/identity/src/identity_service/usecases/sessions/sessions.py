@@ -109,7 +109,7 @@ class Sessions:
         if session is None:
             return False
         unit.audit.append(
-            _session_ended(session.user_id, reason, device, {"session": session_id}),
+            _session_ended(session.user_id, reason, device, {"session": session_id})
         )
         return True
 

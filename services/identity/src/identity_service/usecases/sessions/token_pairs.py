@@ -83,9 +83,7 @@ class TokenPairs:
         key = await self._keys.active()
         issued_at = self._clock().replace(microsecond=0)
         return PreparedToken(
-            key=key,
-            issued_at=issued_at,
-            expires_at=issued_at + self._lifetime,
+            key=key, issued_at=issued_at, expires_at=issued_at + self._lifetime
         )
 
     def write(  # noqa: PLR0917 - what a token is made of, in order

@@ -46,10 +46,7 @@ class SessionTurns:
         return await flight.join()
 
     async def _in_turn(
-        self,
-        key: Hashable,
-        session_id: str,
-        work: Callable[[], Coroutine[Any, Any, T]],
+        self, key: Hashable, session_id: str, work: Callable[[], Coroutine[Any, Any, T]]
     ) -> T:
         lock = self._locks.setdefault(session_id, asyncio.Lock())
         try:
