@@ -44,7 +44,6 @@ class AccountServices:
             throttle=throttle,
             tokens=tokens,
             password_letters=core.password_letters,
-            clock=clock,
         )
         self.email_verifications = EmailVerifications(
             database,
@@ -52,7 +51,6 @@ class AccountServices:
             tokens=tokens,
             token_uses=token_uses,
             outbox=outbox,
-            clock=clock,
         )
         self.email_changes = EmailChanges(
             database,
@@ -61,14 +59,10 @@ class AccountServices:
             letters=core.email_change_letters,
             throttle=throttle,
             outbox=outbox,
-            clock=clock,
             mode=settings.email_verification,
         )
         self.undoing = Undoing(
-            token_uses,
-            hasher=core.hasher,
-            password_letters=core.password_letters,
-            clock=clock,
+            token_uses, hasher=core.hasher, password_letters=core.password_letters
         )
         self.code_sign_ins = CodeSignIns(
             database,
@@ -86,21 +80,12 @@ class AccountServices:
             hasher=core.hasher,
             password_letters=core.password_letters,
             outbox=outbox,
-            clock=clock,
         )
         self.departures = Departures(
-            database,
-            throttle=throttle,
-            outbox=outbox,
-            clock=clock,
-            grace=settings.deletion_grace,
+            database, throttle=throttle, outbox=outbox, grace=settings.deletion_grace
         )
         self.mail_requests = MailRequests(
-            database,
-            outbox=outbox,
-            throttle=throttle,
-            clock=clock,
-            offered=_offered(settings),
+            database, outbox=outbox, throttle=throttle, offered=_offered(settings)
         )
         self.mail_sender = self._mail_sender(core)
         """None without a mail server."""

@@ -55,7 +55,7 @@ class Core:
         )
         self.new_passwords = NewPasswords(policy, self.breached_passwords)
         self.outbox = Outbox(
-            self.database, self.sealer, self.clock, has_server=settings.mail is not None
+            self.database, self.sealer, has_server=settings.mail is not None
         )
         self.one_time_tokens = OneTimeTokens(self.outbox, self.clock)
         self.email_change_letters = EmailChangeLetters(

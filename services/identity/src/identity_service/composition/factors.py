@@ -64,9 +64,7 @@ class FactorServices:
             session_starts=session_starts,
             throttle=core.throttle,
         )
-        self.upkeep = FactorUpkeep(
-            database, sealer=core.sealer, records=records, clock=clock
-        )
+        self.upkeep = FactorUpkeep(database, sealer=core.sealer, records=records)
 
 
 def _hiding(settings: Settings) -> Hiding:

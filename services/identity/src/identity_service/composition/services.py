@@ -72,10 +72,7 @@ class Services(Core):
         self.audit_chain = AuditChain(self.audit, self.clock)
         self.personal_data = PersonalDataExports(database, throttle, self.audit)
         self.users = Users(
-            database,
-            letters=self.email_change_letters,
-            throttle=throttle,
-            clock=self.clock,
+            database, letters=self.email_change_letters, throttle=throttle
         )
         self.passwords = Passwords(
             database,
@@ -85,7 +82,6 @@ class Services(Core):
             second_steps=self.factors.second_steps,
             session_starts=self.tokens.starts,
             letters=self.password_letters,
-            clock=self.clock,
         )
         self.sign_ups = SignUps(
             database,
@@ -102,7 +98,6 @@ class Services(Core):
             passwords=self.passwords,
             proofs=self.factors.proofs,
             throttle=throttle,
-            clock=self.clock,
         )
         self.roles = Roles(
             database,

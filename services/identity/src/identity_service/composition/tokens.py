@@ -39,7 +39,7 @@ class TokenServices:
             lifetime=settings.access_token_lifetime,
             ttl=settings.status_list_ttl,
         )
-        entries = SessionEntries(database, self.status_entries, clock)
+        entries = SessionEntries(database, self.status_entries)
         refresh_tokens = RefreshTokens(settings.key_encryption_keys)
         pairs = TokenPairs(
             self.keys,
@@ -60,11 +60,7 @@ class TokenServices:
         )
         turns = SessionTurns()
         self.sessions = Sessions(
-            database,
-            refresh_tokens,
-            turns=turns,
-            clock=clock,
-            most=settings.sessions_per_user,
+            database, refresh_tokens, turns=turns, most=settings.sessions_per_user
         )
         self.refreshes = Refreshes(
             database,

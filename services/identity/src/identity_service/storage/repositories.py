@@ -27,6 +27,8 @@ class Repositories:
     """What a unit of work reads and writes, all of it in one transaction."""
 
     def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
+        self.now = clock
+        """Returns the present moment."""
         self.users = UserRepository(connection)
         self.logins = LoginRepository(connection)
         self.search_words = SearchWordRepository(connection)

@@ -13,7 +13,6 @@ from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.sessions.starts import spend_nothing
 from identity_service.usecases.users import Users
-from service_kit.clock import Clock
 
 
 class FreshChecks:
@@ -27,14 +26,12 @@ class FreshChecks:
         passwords: Passwords,
         proofs: FactorProofs,
         throttle: Throttle,
-        clock: Clock,
     ) -> None:
         self._database = database
         self._users = users
         self._passwords = passwords
         self._proofs = proofs
         self._throttle = throttle
-        self._clock = clock
 
     async def by_password(self, caller: Caller, password: str) -> None:
         """Record that the caller has proved knowledge of their password.
@@ -78,7 +75,7 @@ class FreshChecks:
                 or not locked.still_admits(user)
                 or not await proof.spend(unit)
                 or not await renew_authentication(
-                    unit, caller, proof.methods, self._clock()
+                    unit, caller, proof.methods, unit.now()
                 )
             ):
                 return False

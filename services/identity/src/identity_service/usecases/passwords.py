@@ -10,10 +10,7 @@ from identity_service.domain.accounts.passwords import WeakPasswordError, normal
 from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import (
-    InvalidCredentialsError,
-    WrongPasswordError,
-)
+from identity_service.domain.errors import InvalidCredentialsError, WrongPasswordError
 from identity_service.domain.factors import NO_FACTORS, Factors
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.mail import MailKind
@@ -34,7 +31,6 @@ from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair
-from service_kit.clock import Clock
 
 _UNREADABLE: Final = frozenset({Verdict.MALFORMED_HASH, Verdict.UNKNOWN_PEPPER})
 
@@ -57,7 +53,6 @@ class Passwords:
         second_steps: SecondSteps,
         session_starts: SessionStarts,
         letters: PasswordLetters,
-        clock: Clock,
     ) -> None:
         self._database = database
         self._hasher = hasher
@@ -66,7 +61,6 @@ class Passwords:
         self._second_steps = second_steps
         self._session_starts = session_starts
         self._letters = letters
-        self._clock = clock
         self.verdicts: Counter[Verdict] = Counter()
         """Results of password checks."""
 
@@ -134,7 +128,7 @@ class Passwords:
             locked = await unit.users.lock(user_id)
             if locked is None or not locked.still_admits(user):
                 return False
-            now = self._clock()
+            now = unit.now()
             await unit.users.set_password(user_id, password_hash, now, temporary=False)
             ended = await unit.sessions.end_all(
                 user_id, EndReason.PASSWORD_CHANGED, now, but=caller.session_id
@@ -187,11 +181,7 @@ class Passwords:
         return await self._database.read(work)
 
     async def _verify(
-        self,
-        user: User | None,
-        password: str,
-        reservation: Reservation,
-        device: Device,
+        self, user: User | None, password: str, reservation: Reservation, device: Device
     ) -> Verdict:
         stored = None if user is None else user.password_hash
         try:

@@ -17,7 +17,6 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
-from service_kit.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +37,11 @@ class Users:
     """All users. The handlers decide who is an administrator."""
 
     def __init__(
-        self,
-        database: Database,
-        *,
-        letters: EmailChangeLetters,
-        throttle: Throttle,
-        clock: Clock,
+        self, database: Database, *, letters: EmailChangeLetters, throttle: Throttle
     ) -> None:
         self._database = database
         self._letters = letters
         self._throttle = throttle
-        self._clock = clock
 
     async def page(self, search: str, after_id: int, limit: int) -> list[User]:
         """Return users in order of id; ``search`` begins a word of name or address."""
@@ -103,7 +96,7 @@ class Users:
             if ADMIN not in roles:
                 await refuse_last_admin(unit, user)
             await unit.users.set_roles(user_id, roles)
-            await unit.sessions.renew_entries(user_id, self._clock())
+            await unit.sessions.renew_entries(user_id, unit.now())
             change = {
                 "given": " ".join(sorted(roles.difference(user.roles))),
                 "taken": " ".join(sorted(frozenset(user.roles) - roles)),
@@ -126,7 +119,7 @@ class Users:
             await unit.roles.lock_admin()
             user = await unit.users.lock_existing(user_id)
             await refuse_last_admin(unit, user)
-            now = self._clock()
+            now = unit.now()
             await delete_user(unit, user_id, EndReason.ENDED_BY_ADMIN, now)
             event = AuditEvent.by_caller(Action.ACCOUNT_DELETED, caller, user_id)
             unit.audit.append(event)
@@ -139,7 +132,7 @@ class Users:
         async def work(unit: Repositories) -> int:
             await unit.users.lock_existing(user_id)
             reason = EndReason.ENDED_BY_ADMIN
-            ended = await unit.sessions.end_all(user_id, reason, self._clock())
+            ended = await unit.sessions.end_all(user_id, reason, unit.now())
             details = {"reason": reason.value, "sessions": ended}
             event = AuditEvent.by_caller(
                 Action.SESSION_ENDED, caller, user_id, **details
@@ -172,7 +165,7 @@ class Users:
             user,
             username,
             email,
-            self._clock(),
+            unit.now(),
             email_verified_at=user.email_verified_at if is_same else None,
         )
         if not is_same:
@@ -190,7 +183,7 @@ class Users:
         is_disabled = user.disabled_at is not None
         if changes.disabled is None or changes.disabled == is_disabled:
             return
-        now = self._clock()
+        now = unit.now()
         if changes.disabled:
             await refuse_last_admin(unit, user)
             await unit.users.set_disabled_at(user.id, now, now)

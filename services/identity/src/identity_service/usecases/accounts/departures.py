@@ -13,7 +13,6 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.users import delete_user, refuse_last_admin
-from service_kit.clock import Clock
 
 
 class Departures:
@@ -25,13 +24,11 @@ class Departures:
         *,
         throttle: Throttle,
         outbox: Outbox,
-        clock: Clock,
         grace: timedelta,
     ) -> None:
         self._database = database
         self._throttle = throttle
         self._outbox = outbox
-        self._clock = clock
         self._grace = grace
 
     async def ask(self, caller: Caller) -> datetime:
@@ -48,7 +45,7 @@ class Departures:
             await unit.roles.lock_admin()
             user = await unit.users.lock_existing(caller.user_id)
             await refuse_last_admin(unit, user)
-            now = self._clock()
+            now = unit.now()
             due_at = max(now + self._grace, await _undoable_until(unit, user.id, now))
             if due_at > now:
                 await self._postpone(unit, user, due_at, now)
@@ -67,7 +64,7 @@ class Departures:
 
         async def work(unit: Repositories) -> int:
             await unit.roles.lock_admin()
-            now = self._clock()
+            now = unit.now()
             user_id = await unit.users.due_for_deletion(now)
             user = None if user_id is None else await unit.users.lock(user_id)
             if user is None or not user.is_due_for_deletion(now):

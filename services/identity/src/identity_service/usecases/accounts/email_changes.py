@@ -25,7 +25,6 @@ from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, letter_to
 from identity_service.usecases.mail.outbox import Outbox
-from service_kit.clock import Clock
 
 
 class EmailChanges:
@@ -40,7 +39,6 @@ class EmailChanges:
         letters: EmailChangeLetters,
         throttle: Throttle,
         outbox: Outbox,
-        clock: Clock,
         mode: Verification,
     ) -> None:
         self._database = database
@@ -49,7 +47,6 @@ class EmailChanges:
         self._letters = letters
         self._throttle = throttle
         self._outbox = outbox
-        self._clock = clock
         self._mode = mode
 
     def refuse_unconfirmed(self) -> None:
@@ -108,7 +105,7 @@ class EmailChanges:
                 refuse_foreign_address(user.name, email)
             except InvalidUsernameError:
                 raise OneTimeTokenRefusedError from None
-            await set_address(unit, user, token, self._clock())
+            await set_address(unit, user, token, unit.now())
             if not email.is_mailbox_of(user.email):
                 await self._letters.post(unit, user, email)
             event = AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device)

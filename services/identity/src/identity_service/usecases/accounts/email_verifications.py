@@ -22,7 +22,6 @@ from identity_service.usecases.mail.one_time_tokens import (
 )
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.users import add_signed_up
-from service_kit.clock import Clock
 
 
 class EmailVerifications:
@@ -36,14 +35,12 @@ class EmailVerifications:
         tokens: OneTimeTokens,
         token_uses: TokenUses,
         outbox: Outbox,
-        clock: Clock,
     ) -> None:
         self.mode = mode
         self._database = database
         self._tokens = tokens
         self._token_uses = token_uses
         self._outbox = outbox
-        self._clock = clock
 
     async def begin_sign_up(
         self, unit: Repositories, user: NewUser, device: Device
@@ -92,7 +89,7 @@ class EmailVerifications:
             await self._post(unit, user, request.language)
             unit.audit.append(_sent(user.id, request))
             return True
-        now = self._clock()
+        now = unit.now()
         pending = await unit.pending_sign_ups.newest_of(request.email_key, now)
         if pending is None:
             return False
@@ -140,7 +137,7 @@ class EmailVerifications:
         if not await unit.one_time_tokens.spend(stored.id):
             return False
         if not await unit.users.set_email_verified(
-            stored.user_id, stored.email_key, self._clock()
+            stored.user_id, stored.email_key, unit.now()
         ):
             return False
         event = AuditEvent.by_user(Action.EMAIL_VERIFIED, stored.user_id, device)
@@ -151,7 +148,7 @@ class EmailVerifications:
         self, unit: Repositories, presented: OneTimeToken, device: Device
     ) -> bool:
         pending = await unit.pending_sign_ups.get(presented.id)
-        now = self._clock()
+        now = unit.now()
         if (
             pending is None
             or not hmac.compare_digest(pending.digest, presented.digest)

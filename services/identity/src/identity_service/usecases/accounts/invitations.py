@@ -16,7 +16,6 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.mail.outbox import Outbox
-from service_kit.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +37,11 @@ class Invitations:
         hasher: PasswordHasher,
         password_letters: PasswordLetters,
         outbox: Outbox,
-        clock: Clock,
     ) -> None:
         self._database = database
         self._hasher = hasher
         self._password_letters = password_letters
         self._outbox = outbox
-        self._clock = clock
 
     async def invite(self, wanted: WantedUser, caller: Caller) -> User:
         """Create a user, and mail them a link to choose a password.
@@ -75,7 +72,7 @@ class Invitations:
         async def work(unit: Repositories) -> User | None:
             named = existing_roles(names, await unit.roles.names())
             roles = named or frozenset({USER})
-            now = self._clock()
+            now = unit.now()
             user_id = await unit.users.add(
                 NewUser(
                     username=wanted.username,

@@ -5,10 +5,7 @@ from typing import NoReturn
 from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import (
-    OneTimeTokenRefusedError,
-    UserNotFoundError,
-)
+from identity_service.domain.errors import OneTimeTokenRefusedError, UserNotFoundError
 from identity_service.domain.one_time_tokens import (
     SETS_PASSWORD,
     SPENT_WITH_A_PASSWORD,
@@ -23,7 +20,6 @@ from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.new_passwords import NewPasswords
-from service_kit.clock import Clock
 
 
 class PasswordResets:
@@ -38,7 +34,6 @@ class PasswordResets:
         throttle: Throttle,
         tokens: OneTimeTokens,
         password_letters: PasswordLetters,
-        clock: Clock,
     ) -> None:
         self._database = database
         self._new_passwords = new_passwords
@@ -46,7 +41,6 @@ class PasswordResets:
         self._throttle = throttle
         self._tokens = tokens
         self._password_letters = password_letters
-        self._clock = clock
 
     async def confirm(
         self, untrusted_token: str, password: str, device: Device
@@ -127,11 +121,7 @@ class PasswordResets:
         return bool(factors.kinds)
 
     async def _set(
-        self,
-        user: User,
-        token: StoredToken,
-        password_hash: str,
-        device: Device,
+        self, user: User, token: StoredToken, password_hash: str, device: Device
     ) -> bool:
         """Set the password and spend the token; return False if it is spent."""
 
@@ -142,7 +132,7 @@ class PasswordResets:
             ended = await self._replace_password(
                 unit, locked, password_hash, temporary=False
             )
-            now = self._clock()
+            now = unit.now()
             await unit.users.set_email_verified(user.id, token.email_key, now)
             event = AuditEvent.by_user(
                 Action.PASSWORD_RESET,
@@ -163,7 +153,7 @@ class PasswordResets:
 
         Return how many sessions have ended by it.
         """
-        now = self._clock()
+        now = unit.now()
         await unit.users.set_password(user.id, password_hash, now, temporary=temporary)
         ended = await unit.sessions.end_all(user.id, EndReason.PASSWORD_RESET, now)
         await unit.one_time_tokens.remove_of_user(user.id, SPENT_WITH_A_PASSWORD)

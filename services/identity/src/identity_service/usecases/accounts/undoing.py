@@ -15,7 +15,6 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.email_changes import set_address
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.accounts.token_uses import Change, TokenUses
-from service_kit.clock import Clock
 
 _RECORDED: Final[Mapping[Purpose, tuple[Action, EndReason]]] = {
     Purpose.EMAIL_CHANGE_UNDO: (
@@ -44,12 +43,10 @@ class Undoing:
         *,
         hasher: PasswordHasher,
         password_letters: PasswordLetters,
-        clock: Clock,
     ) -> None:
         self._token_uses = token_uses
         self._hasher = hasher
         self._password_letters = password_letters
-        self._clock = clock
 
     async def undo_email_change(self, untrusted_token: str, device: Device) -> None:
         """Restore the old address.
@@ -62,7 +59,7 @@ class Undoing:
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
             since = token.created_at
-            await set_address(unit, user, token, self._clock())
+            await set_address(unit, user, token, unit.now())
             await unit.one_time_tokens.remove_of_user(user.id, UNDOES, since=since)
             await _remove_factors_since(unit, user.id, since)
 
@@ -89,7 +86,7 @@ class Undoing:
         password_hash = await self._hasher.hash(random_password(), device)
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
-            now = self._clock()
+            now = unit.now()
             await change(unit, user, token)
             await unit.users.set_password(user.id, password_hash, now, temporary=False)
             await unit.sessions.end_all(user.id, reason, now)

@@ -13,7 +13,6 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.factors.proofs import totp_place
 from identity_service.usecases.factors.records import FactorRecords
-from service_kit.clock import Clock
 
 _BATCH: Final = 200
 """Secrets read at a time."""
@@ -23,17 +22,11 @@ class FactorUpkeep:
     """Removes lost factors, and reseals secrets."""
 
     def __init__(
-        self,
-        database: Database,
-        *,
-        sealer: Sealer,
-        records: FactorRecords,
-        clock: Clock,
+        self, database: Database, *, sealer: Sealer, records: FactorRecords
     ) -> None:
         self._database = database
         self._sealer = sealer
         self._records = records
-        self._clock = clock
 
     async def reset(self, username: str) -> int:
         """Remove all second factors of a user, whose sessions end; return how many.
@@ -50,7 +43,7 @@ class FactorUpkeep:
             removed += await unit.passkeys.remove_all(found.id)
             await unit.factors.remove_recovery_codes(found.id)
             ended = await unit.sessions.end_all(
-                found.id, EndReason.FACTORS_RESET, self._clock()
+                found.id, EndReason.FACTORS_RESET, unit.now()
             )
             await self._records.append(
                 unit,

@@ -12,7 +12,6 @@ from identity_service.domain.mail import Letter, MailKind, StoredLetter
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
 
 _ID_SIZE: Final = 16
@@ -28,12 +27,9 @@ _BATCH: Final = 200
 class Outbox:
     """Mail that has not been sent, sealed: it holds tokens, names and addresses."""
 
-    def __init__(
-        self, database: Database, sealer: Sealer, clock: Clock, *, has_server: bool
-    ) -> None:
+    def __init__(self, database: Database, sealer: Sealer, *, has_server: bool) -> None:
         self._database = database
         self._sealer = sealer
-        self._clock = clock
         self.has_server = has_server
         """Whether mail can be sent."""
 
@@ -71,7 +67,7 @@ class Outbox:
         """
         if not self.has_server:
             return
-        now, letter_id = self._clock(), secrets.token_hex(_ID_SIZE)
+        now, letter_id = unit.now(), secrets.token_hex(_ID_SIZE)
         content = {
             "to": letter.to,
             "language": letter.language,
@@ -144,7 +140,7 @@ class Outbox:
             wanted = letter_ids or [
                 letter.id for letter in await unit.outbox.page(_PAGE, dead=True)
             ]
-            return await unit.outbox.resend(wanted, self._clock())
+            return await unit.outbox.resend(wanted, unit.now())
 
         return await self._database.write(work)
 

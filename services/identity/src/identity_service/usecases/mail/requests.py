@@ -14,7 +14,6 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.outbox import Outbox
-from service_kit.clock import Clock
 from service_kit.languages.accepting import preferred_language
 
 MailRequestHandler = Callable[[Repositories, MailRequest], Awaitable[bool]]
@@ -33,13 +32,11 @@ class MailRequests:
         *,
         outbox: Outbox,
         throttle: Throttle,
-        clock: Clock,
         offered: Collection[MailRequestKind],
     ) -> None:
         self._database = database
         self._outbox = outbox
         self._throttle = throttle
-        self._clock = clock
         self._offered = offered
 
     async def ask(
@@ -62,5 +59,5 @@ class MailRequests:
             address=device.address,
         )
         await self._database.write(
-            lambda unit: unit.outbox.add_request(request, self._clock())
+            lambda unit: unit.outbox.add_request(request, unit.now())
         )

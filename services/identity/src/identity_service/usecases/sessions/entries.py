@@ -9,18 +9,14 @@ from identity_service.domain.sessions.status_entries import StatusEntry
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.sessions.status_entries import StatusEntries
-from service_kit.clock import Clock
 
 
 class SessionEntries:
     """Status entries of sessions: kept while they are valid, otherwise replaced."""
 
-    def __init__(
-        self, database: Database, entries: StatusEntries, clock: Clock
-    ) -> None:
+    def __init__(self, database: Database, entries: StatusEntries) -> None:
         self._database = database
         self._entries = entries
-        self._clock = clock
 
     async def allocate(self) -> StatusEntry:
         """Return the entry of a session that is to begin; see `StatusEntries`."""
@@ -46,7 +42,7 @@ class SessionEntries:
         if entry is None or entry.list_number is None:
             return entry
         is_good = await unit.status_lists.rollout_ends_at(
-            self._clock()
+            unit.now()
         ) is not None and await unit.access_tokens.prolong(
             list_id=entry.list_number,
             idx=entry.idx,

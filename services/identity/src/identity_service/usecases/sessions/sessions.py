@@ -9,7 +9,6 @@ from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.sessions.turns import SessionTurns
-from service_kit.clock import Clock
 
 
 class Sessions:
@@ -21,13 +20,11 @@ class Sessions:
         refresh_tokens: RefreshTokens,
         *,
         turns: SessionTurns,
-        clock: Clock,
         most: int,
     ) -> None:
         self._database = database
         self._refresh_tokens = refresh_tokens
         self._turns = turns
-        self._clock = clock
         self._most = most
 
     async def sign_out(
@@ -62,9 +59,9 @@ class Sessions:
 
     async def live(self, user_id: int) -> list[Session]:
         """Return a user's live sessions, the latest used first."""
-        now, most = self._clock(), self._most
+        most = self._most
         return await self._database.read(
-            lambda unit: unit.sessions.live(user_id, now, most)
+            lambda unit: unit.sessions.live(user_id, unit.now(), most)
         )
 
     async def end_one(self, caller: Caller, session_id: str) -> None:
@@ -86,7 +83,7 @@ class Sessions:
         user_id, kept = caller.user_id, caller.session_id
 
         async def work(unit: Repositories) -> int:
-            now = self._clock()
+            now = unit.now()
             reason = EndReason.ENDED_BY_USER
             ended = await unit.sessions.end_all(user_id, reason, now, but=kept)
             if ended:
@@ -105,7 +102,7 @@ class Sessions:
 
         Returns whether it had not ended before.
         """
-        session = await unit.sessions.end(session_id, reason, self._clock())
+        session = await unit.sessions.end(session_id, reason, unit.now())
         if session is None:
             return False
         unit.audit.append(
