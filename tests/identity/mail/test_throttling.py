@@ -16,7 +16,7 @@ from tests.support.identity import (
 from tests.support.mail_server import MailServer
 
 from identity_service.composition import Services
-from identity_service.domain.limits.throttling import MAILS_OF_ALL
+from identity_service.domain.limits.throttling import MAILS_OF_ALL, SIGN_UPS_OF_SOURCE
 from identity_service.domain.mail import MailRequestKind
 from identity_service.domain.sessions.sessions import Device
 
@@ -111,6 +111,29 @@ async def test_mail_for_strangers_waits_where_all_of_them_have_had_too_much(
         while await sender.once():
             pass
     await mail_server.next_to("alice@example.test")
+
+
+async def test_wrong_tokens_are_limited_and_keep_nobody_there_from_a_mailed_link(
+    database_url: str, mail_server: MailServer
+) -> None:
+    settings = identity_settings(
+        database_url,
+        IDENTITY_MAIL_URL=mail_server.url,
+        IDENTITY_EMAIL_VERIFICATION="optional",
+        IDENTITY_THROTTLE="on",
+    )
+    async with running_identity(settings) as identity:
+
+        async def verify(token: str) -> int:
+            path, body = "/api/auth/email-verification", {"token": token}
+            return (await identity.send("POST", path, json=body)).status
+
+        await identity.sign_up("alice")  # counts, too
+        token = (await mail_server.next_to("alice@example.test")).token
+        wrong = [await verify("A" * 64) for _ in range(SIGN_UPS_OF_SOURCE[0].amount)]
+
+        assert wrong == [400] * (len(wrong) - 1) + [429]
+        assert await verify(token) == 200
 
 
 async def sign_ups_of(

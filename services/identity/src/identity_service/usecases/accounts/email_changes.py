@@ -111,7 +111,7 @@ class EmailChanges:
             event = AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device)
             unit.audit.append(event)
 
-        presented = await self._token_uses.present(untrusted_token, device)
+        presented = self._token_uses.present(untrusted_token)
         await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)
 
 

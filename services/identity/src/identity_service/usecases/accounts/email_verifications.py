@@ -112,7 +112,7 @@ class EmailVerifications:
         Raises `OneTimeTokenRefusedError`: it has expired, or the address has become
         another user's meanwhile; `UsernameTakenError`; `TooManyAttemptsError`.
         """
-        presented = await self._token_uses.present(untrusted_token, device)
+        presented = self._token_uses.present(untrusted_token)
 
         async def work(unit: Repositories) -> bool:
             return await self._verify_user(

@@ -28,28 +28,32 @@ class TokenUses:
         self._tokens = tokens
         self._throttle = throttle
 
-    async def present(self, untrusted_token: str, device: Device) -> OneTimeToken:
-        """Return the presented token once the attempt has been counted.
-
-        Raises `OneTimeTokenRefusedError` or `TooManyAttemptsError`.
-        """
+    @staticmethod
+    def present(untrusted_token: str) -> OneTimeToken:
+        """Return what a text presents, or raise `OneTimeTokenRefusedError`."""
         presented = read_token(untrusted_token)
         if presented is None:
             raise OneTimeTokenRefusedError
-        await self._throttle.reserve_sign_up(device.address)
         return presented
 
     async def require(
         self, presented: OneTimeToken, purpose: Purpose, device: Device
     ) -> None:
-        """Return if the token is valid, else raise `OneTimeTokenRefusedError`."""
+        """Return if the token is valid, else `refuse` it."""
         if not await self._database.read(
             lambda unit: self._good(unit, presented, purpose)
         ):
             await self.refuse(device)
 
     async def refuse(self, device: Device) -> NoReturn:
-        """Record that a token was refused, and raise `OneTimeTokenRefusedError`."""
+        """Count a wrong token, record it, and raise `OneTimeTokenRefusedError`.
+
+        Nobody guesses a token, so a valid one is not counted: whoever fails at the same
+        address keeps no owner from undoing what a thief did.
+
+        Raises `TooManyAttemptsError` in place of it: too many were wrong.
+        """
+        await self._throttle.reserve_sign_up(device.address)
         event = AuditEvent.without_actor(Action.TOKEN_REFUSED, None, device.address)
         await self._database.record(event)
         raise OneTimeTokenRefusedError
@@ -57,10 +61,7 @@ class TokenUses:
     async def spend(
         self, presented: OneTimeToken, purpose: Purpose, device: Device, change: Change
     ) -> None:
-        """Spend a valid token and make the change.
-
-        Raises `OneTimeTokenRefusedError`.
-        """
+        """Spend a valid token and make the change; `refuse` any other."""
 
         async def work(unit: Repositories) -> bool:
             stored = await self._good(unit, presented, purpose)

@@ -81,7 +81,7 @@ class Undoing:
         self, untrusted_token: str, purpose: Purpose, device: Device, change: Change
     ) -> None:
         action, reason = _RECORDED[purpose]
-        presented = await self._token_uses.present(untrusted_token, device)
+        presented = self._token_uses.present(untrusted_token)
         await self._token_uses.require(presented, purpose, device)
         password_hash = await self._hasher.hash(random_password(), device)
 
