@@ -1,10 +1,7 @@
 """The mail catcher for Compose: what it promises, and what it makes of mails."""
 
 import asyncio
-import json
 import os
-import shutil
-import subprocess
 import sys
 from asyncio.subprocess import PIPE
 from datetime import UTC, datetime
@@ -13,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from tests.support.missing import skip_missing
 from tests.support.ports import free_ports
 
 from identity_service.domain.mail import Letter, MailKind, MailServerUnavailableError
@@ -49,24 +45,6 @@ def test_identity_sends_to_it() -> None:
     assert mail_place(url) == MailServer(
         host="mail", port=8025, encryption=Encryption.NONE
     )
-
-
-def test_compose_takes_both_files_together() -> None:
-    if shutil.which("docker") is None:
-        skip_missing("no docker is installed")
-    files = ("-f", ROOT / "docker-compose.yml", "-f", FILE)
-    shown = subprocess.run(
-        ["docker", "compose", *files, "config", "--format", "json"],
-        cwd=ROOT,
-        env={name: os.environ[name] for name in ("PATH", "HOME")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert shown.returncode == 0, shown.stderr
-    services = json.loads(shown.stdout)["services"]
-    assert services["identity"]["environment"]["IDENTITY_MAIL_URL"]
-    assert set(services["mail"]["networks"]) <= set(services["identity"]["networks"])
 
 
 async def deliver(url: str, letter: Letter) -> None:

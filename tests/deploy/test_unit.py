@@ -128,6 +128,9 @@ class Machine:
             except subprocess.TimeoutExpired:
                 os.killpg(self._shell.pid, signal.SIGKILL)
                 self._shell.wait()
+            self._reader.join()
+            if self._shell.stdout:
+                self._shell.stdout.close()
 
 
 PATIENCE_SECONDS: Final = 30.0
