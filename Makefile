@@ -91,7 +91,7 @@ down: ## stop the `make up` of this tree
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.dev down; else echo "down: nothing runs from here"; fi
 
 new-service: setup ## NAME=notes: a service of your own behind the gateway, with its test; `make up` starts it along
-	@$(BIN)/python -m deploy.new_service $(NAME)
+	@$(BIN)/python -m deploy.new_service "$(NAME)"
 
 identity: setup ## ARGS="roles list": a command of identity, on the data of `make up`
 	@$(BIN)/python -m deploy.dev identity $(ARGS)

@@ -1,6 +1,7 @@
 """`make new-service`: what it writes passes what the tree demands of every service."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -82,6 +83,16 @@ def test_a_name_that_cannot_be_is_one_line(tree: Path, name: str, words: str) ->
     assert ran.returncode == 1
     assert words in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_name_of_two_words_is_one_name() -> None:
+    """Which make, as it is told to here, prints and does not run."""
+    command = ["make", "--dry-run", "--old-file=setup", "new-service", "NAME=my notes"]
+    printed = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    [words] = [line for line in printed.splitlines() if "deploy.new_service" in line]
+    assert shlex.split(words)[-1] == "my notes"
 
 
 @pytest.mark.parametrize(
