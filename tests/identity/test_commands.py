@@ -31,7 +31,7 @@ async def test_a_deployment_from_nothing_to_its_first_administrator(
 
     assert sick.code == 1
     assert f"fault database: schema none, not {NEWEST}: run migrate" in sick.out
-    assert (migrated.code, migrated.out) == (0, f"schema {NEWEST}: was None\n")
+    assert (migrated.code, migrated.out) == (0, f"schema {NEWEST}: was none\n")
     assert created.code == 0
     assert (again.code, again.out) == (0, "boss is an administrator already\n")
     assert (well.code, "fault" in well.out) == (0, False)

@@ -279,6 +279,7 @@ async def test_a_password_that_the_operator_gives_is_announced(
     ended = await operator.run("reset-password", "alice")
 
     assert ended.code == 0, ended
+    assert ended.out.startswith("alice: password replaced, all sessions ended\n")
     mail = await mail_server.next_to(ALICE)
     assert mail.subject == "Your password was changed"
 

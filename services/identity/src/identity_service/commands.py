@@ -77,7 +77,7 @@ async def reset_password(services: Services, arguments: Namespace, write: Write)
     """Give a user a temporary password, and end all their sessions."""
     password, generated = _given_or_made(arguments)
     await services.accounts.password_resets.set_temporary(arguments.username, password)
-    write(f"the sessions of {arguments.username} have ended")
+    write(f"{arguments.username}: password replaced, all sessions ended")
     if generated:
         write(f"password, to be changed at the next sign-in: {password}")
     return 0

@@ -14,7 +14,10 @@ async def migrate(settings: DatabaseSettings, _: Namespace, write: Write) -> int
 
     async with opened_engine(settings.database_url, pool_size=1) as engine:
         before, after = await upgrade(engine)
-    write(f"schema {after}: " + ("as it was" if before == after else f"was {before}"))
+    write(
+        f"schema {after}: "
+        + ("as it was" if before == after else f"was {before or 'none'}")
+    )
     return 0
 
 
