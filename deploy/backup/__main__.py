@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BackupError as error:
         reason = str(error)
     except OSError as error:
-        reason = f"{error.filename or parsed.file}: {error.strerror}"
+        place = f"{error.filename}: " if error.filename else ""
+        reason = f"{place}{error.strerror}"
     else:
         return 0
     print(f"{parsed.command}: {reason}", file=sys.stderr)

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -133,7 +134,9 @@ async def test_what_a_later_version_made_is_gone(url: str, tmp_path: Path) -> No
     assert "users" in names
 
 
-async def test_what_is_restored_in_part_is_not_served(url: str, tmp_path: Path) -> None:
+async def test_what_is_restored_in_part_is_not_served(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     environ = identity_environment(url)
     backup = tmp_path / "backup"
     done(run("backup", backup, environ=environ))
@@ -145,6 +148,7 @@ async def test_what_is_restored_in_part_is_not_served(url: str, tmp_path: Path) 
     async with starting_identity(identity_settings(url)) as (identity, readiness):
         assert "restore has not ended" in (await readiness.faults())["database"]
         assert (await identity.sign_in("boss")).status == 503
+    assert "database_unavailable" in caplog.messages
     refused = await Operator(url).run("roles", "list")
     assert (refused.code, refused.out) == (2, "")
     assert "deploy/backup/restore again" in refused.err
@@ -152,6 +156,24 @@ async def test_what_is_restored_in_part_is_not_served(url: str, tmp_path: Path) 
     done(run("restore", backup, environ=environ))
     async with running_identity(identity_settings(url)) as identity:
         assert (await identity.sign_in("boss")).status == 200
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_disk_that_takes_no_more_is_one_line(url: str, tmp_path: Path) -> None:
+    environ = identity_environment(url)
+    backup = tmp_path / "backup"
+    done(run("backup", backup, environ=environ))
+    command = shlex.join([str(ROOT / "deploy" / "backup" / "restore"), str(backup)])
+    refused = await asyncio.to_thread(
+        subprocess.run,
+        ["sh", "-c", f"ulimit -f 1; exec {command}"],
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (refused.returncode, refused.stderr) == (1, "restore: File too large\n")
+    done(run("restore", backup, environ=environ))
 
 
 def test_identity_knows_what_marks_an_unfinished_restore() -> None:

@@ -108,17 +108,16 @@ class Database:
                     attempts=_ATTEMPTS,
                 )
         except _UndoneError as undone:
-            raise self._unavailable(undone.reason) from undone
+            raise self._unavailable(reason(undone.reason)) from undone
         except exc.IntegrityError:
             raise
         except (exc.DBAPIError, exc.TimeoutError, TimeoutError, OSError) as error:
-            raise self._unavailable(error) from error
+            raise self._unavailable(reason(error)) from error
         finally:
             self.in_progress -= 1
 
-    def _unavailable(self, error: Exception) -> DatabaseUnavailableError:
+    def _unavailable(self, why: str) -> DatabaseUnavailableError:
         self.failures += 1
-        why = reason(error)
         _logger.warning("database_unavailable", extra={"reason": why})
         return DatabaseUnavailableError(why)
 
@@ -160,7 +159,7 @@ class Database:
     async def _demand_usable(self, connection: AsyncConnection) -> None:
         """Look once: nobody restores a database that processes use."""
         if fault := await connection.run_sync(restore_fault):
-            raise DatabaseUnavailableError(fault)
+            raise self._unavailable(fault)
         self.is_usable = True
 
 
