@@ -24,7 +24,7 @@ PREFIX: Final = "{prefix}"
 _SPEC: Final = "setting"
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
-_LAST_PORT: Final = 65_535
+LAST_PORT: Final = 65_535
 _LONGEST_SECRET: Final = 65_536
 """Bytes: a device or a log that is named by mistake is not read to the end."""
 
@@ -175,7 +175,7 @@ def boolean(value: str) -> bool:
 
 def port(value: str) -> int:
     """Accept a TCP port; 0 asks the system for a free one."""
-    return whole_number(0, _LAST_PORT)(value)
+    return whole_number(0, LAST_PORT)(value)
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

@@ -11,7 +11,7 @@ from valkey.asyncio import BlockingConnectionPool
 from valkey.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from valkey.exceptions import ValkeyError
 
-_LAST_PORT: Final = 65_535
+from service_kit.settings import LAST_PORT
 
 _SCHEMES: Final = frozenset({"valkey", "valkeys", "redis", "rediss"})
 
@@ -73,7 +73,7 @@ def sentinels_of(url: str) -> list[tuple[str, int]]:
     found = []
     for place in urlsplit(url).netloc.rpartition("@")[2].split(","):
         host, _, port = place.rpartition(":") if ":" in place else (place, "", "26379")
-        if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        if not host or not port.isdecimal() or int(port) > LAST_PORT:
             return []
         found.append((host, int(port)))
     return found

@@ -26,6 +26,7 @@ from gateway_service.config.values import (
     Priority,
 )
 from gateway_service.http1.parsing.limits import ClientTimeouts
+from service_kit.settings import LAST_PORT
 
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -99,7 +100,7 @@ class HealthConfig:
         default="/readyz",
     )
     port: int = value(
-        whole(0, 65_535), "0 stands for the port that serves requests", default=0
+        whole(0, LAST_PORT), "0 stands for the port that serves requests", default=0
     )
     interval: float = value(
         number(0.05, _HOUR), "between two probes of a replica", default=1.0

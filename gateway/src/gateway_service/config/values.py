@@ -10,6 +10,7 @@ from typing import Final
 from gateway_service.config.rules import Rule, word
 from service_kit.origins import ANY_PORT, is_origin
 from service_kit.requests.addresses import holds_clients, parse_network
+from service_kit.settings import LAST_PORT
 
 NO_LIMIT: Final = math.inf
 """A duration that never ends: what 0 means for `total` in the file."""
@@ -128,7 +129,6 @@ DROPPED_HEADERS: Final = (
 MEMORY: Final = "memory"
 """The rate limit store of a gateway that counts for itself."""
 
-_LAST_PORT: Final = 65_535
 _HOST: Final = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\])"
 _ADDRESS: Final = re.compile(
     rf"(?:http://({_HOST}):([0-9]{{1,5}})|srv://({_HOST}))/?(?:\?probe=([0-9]{{1,5}}))?"
@@ -200,8 +200,8 @@ def _address(value: object) -> Address | None:
     if not _is_possible(host or service):
         return None
     ports = [int(each) for each in (port, probe) if each]
-    if not all(0 < each <= _LAST_PORT for each in ports):
-        raise ValueError(f"must name ports from 1 to {_LAST_PORT}; {value!r} does not")
+    if not all(0 < each <= LAST_PORT for each in ports):
+        raise ValueError(f"must name ports from 1 to {LAST_PORT}; {value!r} does not")
     probe_port = int(probe) if probe else None
     if service:
         return Address(service, 0, probe_port, service=True)

@@ -5,10 +5,11 @@ import os
 import socket
 from typing import Any, Final
 
+from service_kit.settings import LAST_PORT
+
 BACKLOG: Final = 1_024
 """Connections that wait to be accepted."""
 
-_LAST_PORT: Final = 65_535
 _NO_NAME: Final = "a part of the name is empty, or longer than 63 characters"
 _ANY: Final = "::"
 _ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - what was asked for, as far as it is there
@@ -66,7 +67,7 @@ def host_port(address: Any) -> str:  # noqa: ANN401 - as `getsockname` returns i
 def _bind_all(
     host: str, port: int, bound: list[socket.socket], *, shared: bool
 ) -> None:
-    if port > _LAST_PORT:
+    if port > LAST_PORT:
         raise OSError(errno.EINVAL, "")
     try:
         found = socket.getaddrinfo(
