@@ -10,6 +10,7 @@ from tests.support.raw_client import ask, raw_client
 from tests.support.raw_upstream import OK, Call, RawUpstream
 from tests.support.waiting import until
 
+from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
 
 GET = b"GET /api/slow HTTP/1.1\r\nHost: a\r\n"
@@ -91,3 +92,42 @@ async def test_requests_of_a_proxy_that_names_nobody_are_not_one_clients(
         content = gateway.app.control.state.upstreams["content"]
         await until(lambda: content.in_flight == 120)
         is_over.set()
+
+
+async def test_a_client_behind_a_proxy_loses_what_is_held_of_all_its_connections(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """The others keep theirs, also where more is held of one of them."""
+    is_over = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.request()
+        await is_over.wait()
+        await call.send(OK)
+
+    upstream.script = script
+    config = config_for(
+        upstream.port,
+        trusted_proxies=("127.0.0.0/8",),
+        body_limit=1_000_000,
+        limits=Limits(held=2 * 1_048_576),
+        timeouts=Timeouts(response_head=30.0),
+    )
+    post = (
+        b"POST /api/x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %b\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n"
+    )
+    async with running_gateway(config, tmp_path) as gateway, AsyncExitStack() as stack:
+        held_bytes = gateway.app.server.held_bytes
+        other = await stack.enter_async_context(raw_client(gateway.port))
+        await other.send(post % (b"203.0.113.1", 120_000) + b"x" * 110_000)
+        greedy = [
+            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(40)
+        ]
+        for each in greedy:
+            await each.send(post % (b"192.0.2.1", 80_000) + b"x" * 70_000)
+        await until(lambda: gateway.metric("connections_cut_total"))
+        await until(lambda: 0 < gateway.metric("held_bytes") <= held_bytes.limit)
+        is_over.set()
+        await other.send(b"x" * 10_000 + b"\r\n0\r\n\r\n")
+        assert (await other.answer()).status == 200

@@ -86,6 +86,11 @@ class Client(ABC):
 
     @property
     @abstractmethod
+    def proxied_client(self) -> str:
+        """The client behind a trusted proxy whose request is handled; else empty."""
+
+    @property
+    @abstractmethod
     def siblings(self) -> int:
         """How many connections its client has here, including this one; 0 for a proxy.
 

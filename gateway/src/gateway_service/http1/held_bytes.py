@@ -53,8 +53,10 @@ class HeldBytes:
     def _cut_some(self) -> None:
         by_client: defaultdict[object, list[tuple[int, Client]]] = defaultdict(list)
         for each in chain(*self._connections):
-            # Each connection of a proxy is another client's.
-            client = each if self._trusts(each) else each.network
+            client: object = each.network
+            if self._trusts(each):
+                # A connection on which nobody is known of is another client's.
+                client = each.proxied_client or each
             by_client[client].append((each.held, each))
         before = self.cut
         for held_of_client in sorted(by_client.values(), key=_sum, reverse=True):

@@ -82,6 +82,11 @@ class Receiver(Client):
         return size if self._exchange is None else size + self._exchange.held
 
     @property
+    def proxied_client(self) -> str:
+        """The client behind a trusted proxy whose request is handled; else empty."""
+        return "" if self._exchange is None else self._exchange.proxied_client
+
+    @property
     def can_give_way(self) -> bool:
         """Whether nothing was done yet for a request on it."""
         if self._write_buffer.is_full:
