@@ -116,6 +116,23 @@ def test_everything_is_let_through_again_after_an_overload() -> None:
     assert simulation.run(20, 100).refused == 0
 
 
+def test_an_overload_is_forgotten_once_nothing_is_in_flight() -> None:
+    limit = AdaptiveLimit(512, 0.02, 0.0)
+    for look, seconds in ((1.0, 0.1), (2.0, 1.0)):
+        for _ in range(800):
+            limit.begin()
+            limit.end(seconds)
+        limit.tick(look)
+    limit.begin()
+    limit.tick(3.0)
+    assert limit.limit < 128
+
+    limit.leave()
+    limit.tick(4.0)
+
+    assert limit.limit == 512
+
+
 def test_latency_that_is_quick_enough_is_no_reason_to_refuse() -> None:
     simulation = Simulation(1, 0.001, AdaptiveLimit(64, 0.1, 0.0))
 

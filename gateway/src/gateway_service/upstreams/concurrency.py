@@ -89,8 +89,9 @@ class AdaptiveLimit:
         """Judge the responses since the last look, if they are enough."""
         elapsed = now - self._looked_at
         if not self._count:
-            if not self.working:
+            if not self.working:  # so there is no queue, whatever there was before
                 self._looked_at = now
+                self._limit, self._measuring = self._most, 0
             return
         latency = self._seconds / self._count
         if elapsed < min(max(_LOOK_SECONDS, 2 * latency), _LONGEST_LOOK):
