@@ -205,6 +205,38 @@ async def test_no_client_takes_every_place_at_an_upstream(
         is_over.set()
 
 
+async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_them(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_over = asyncio.Event()
+    upstream.script = waiting_for(is_over)
+    long = Timeouts(response_head=30.0)
+    config = config_for(upstream.port, max_in_flight=160, timeouts=long)
+    post = b"POST /api/wait HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        greedy = [
+            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
+        ]
+        for each in greedy:
+            await each.send(post + b"x")
+        await until(lambda: len(gateway.app.server.connections) == 90)
+        await until(lambda: gateway.metric("held_bytes") >= 90)
+        for each in greedy:
+            await each.send(b"x")
+        assert (await greedy[-1].answer()).status == 503
+        assert gateway.app.control.state.upstreams["content"].in_flight == 80
+
+        other = await stack.enter_async_context(
+            raw_client(gateway.port, source="127.0.0.2")
+        )
+        await other.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await other.answer()).status == 200
+        is_over.set()
+
+
 WAIT = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n"
 
 

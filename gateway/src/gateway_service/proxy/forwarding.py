@@ -106,7 +106,8 @@ class Forwarding:
         is_upgrade = b"upgrade" in request.values and request.is_upgrade
         is_stream = b"accept" in request.values  # which is read only for that
         is_timed = is_whole and not (wait or is_upgrade or is_stream)
-        if not (is_timed or wait or upstream.has_room_to_wait(exchange)):
+        may_wait = is_timed or wait or upstream.has_room_to_wait(exchange)
+        if not (may_wait and upstream.has_room_for(exchange)):
             upstream.shed += 1
             raise ProblemError(problems.UNAVAILABLE)
         length = len(first) if is_whole else request.length
