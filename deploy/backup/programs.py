@@ -31,11 +31,16 @@ def is_mariadb(client: str) -> bool:
     return "mariadb" in output([client, "--version"]).lower()
 
 
-def output(command: Sequence[str]) -> str:
+def output(
+    command: Sequence[str], *, stdin: str = "", folder: Path | None = None
+) -> str:
     """Return what a program prints; BackupError with its last words if it fails."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, input=stdin, check=False, capture_output=True, text=True
+    )
     if done.returncode != 0:
-        raise BackupError(_last_line(done.stderr, command))
+        lines = done.stderr.strip().splitlines() or [f"{command[0]} failed"]
+        raise BackupError(lines[-1])
     return done.stdout
 
 
@@ -65,7 +70,3 @@ def run(
         process.wait()
     if process.returncode != 0:
         raise BackupError(f"{Path(command[0]).name} failed: nothing to rely on")
-
-
-def _last_line(text: str, command: Sequence[str]) -> str:
-    return (text.strip().splitlines() or [f"{command[0]} failed"])[-1]

@@ -1,13 +1,10 @@
 """The keys that the containers have made: those without which a backup is useless."""
 
 import json
-import subprocess
 import sys
-from collections.abc import Sequence
 from typing import IO, Final
 
-from deploy.backup.files import BackupError
-from deploy.backup.programs import ROOT
+from deploy.backup.programs import ROOT, output
 from deploy.compose.make_secrets import SERVICE_UID
 
 NAMES: Final = ("key-encryption-keys", "password-peppers")
@@ -43,17 +40,16 @@ for name, text in texts.items():
 """
 """Whole files take the place of the old ones, and never of others by mistake."""
 
-_MADE: Final = b"secrets: made\n"
+_MADE: Final = "secrets: made\n"
 """What make_secrets.py says when there were none."""
 
-_COMPOSE: Final = ("docker", "compose")
 _ONCE: Final = ("run", "--rm", "--no-deps", "-T")
 
 
 def save_secrets(target: IO[bytes]) -> None:
     """Write the keys that identity has."""
     show = ("exec", "-T", "identity", "python3", "-c", _SHOW)
-    target.write(_output([*_COMPOSE, *show]))
+    target.write(_compose(*show).encode())
 
 
 def are_secrets(source: IO[bytes]) -> bool:
@@ -71,23 +67,17 @@ def load_secrets(source: IO[bytes], *, replaces: bool) -> None:
     In volumes the other secrets are made first, if they are not there yet: what makes
     them would make keys as well, in place of these.
     """
-    text = source.read()
+    text = source.read().decode()
     if _PRODUCTION.is_dir():
         force = ["--force"] if replaces else []
-        _output([sys.executable, "-c", _PUT, str(_PRODUCTION), *force], text)
+        output([sys.executable, "-c", _PUT, str(_PRODUCTION), *force], stdin=text)
     else:
-        are_new = _output([*_COMPOSE, *_ONCE, "secrets"]) == _MADE
+        are_new = _compose(*_ONCE, "secrets") == _MADE
         force = ["--force"] if replaces or are_new else []
         put = ("secrets", "-c", _PUT, "/secrets/identity", *force)
-        _output([*_COMPOSE, *_ONCE, "--entrypoint", "python3", *put], text)
+        _compose(*_ONCE, "--entrypoint", "python3", *put, stdin=text)
 
 
-def _output(command: Sequence[str], stdin: bytes = b"") -> bytes:
-    """Run a command in the tree, where Compose finds the files of COMPOSE_FILE."""
-    done = subprocess.run(
-        command, cwd=ROOT, input=stdin, check=False, capture_output=True
-    )
-    if done.returncode != 0:
-        lines = done.stderr.decode().strip().splitlines() or ["docker failed"]
-        raise BackupError(lines[-1])
-    return done.stdout
+def _compose(*words: str, stdin: str = "") -> str:
+    """Run Compose in the tree, where it finds the files that COMPOSE_FILE names."""
+    return output(["docker", "compose", *words], stdin=stdin, folder=ROOT)
