@@ -94,7 +94,7 @@ class Database:
         """Add an audit event that no other change goes with, such as a refusal."""
 
         async def work(unit: Repositories) -> None:
-            unit.audit.append(event)
+            unit.record(event)
 
         await self.write(work)
 

@@ -47,3 +47,5 @@ class Repositories:
         self.expired_rows = ExpiredRows(connection)
         self.restoring = RestoringRepository(connection)
         self.audit = AuditRepository(connection, clock)
+        self.record = self.audit.append
+        """Adds an audit event when the transaction ends."""

@@ -80,7 +80,7 @@ class FreshChecks:
             ):
                 return False
             methods = " ".join(sorted(proof.methods))
-            unit.audit.append(
+            unit.record(
                 AuditEvent.by_caller(Action.FRESH_CHECK, caller, methods=methods)
             )
             return True

@@ -138,7 +138,7 @@ class Passwords:
             event = AuditEvent.by_caller(
                 Action.PASSWORD_CHANGED, caller, sessions_ended=ended
             )
-            unit.audit.append(event)
+            unit.record(event)
             return True
 
         if not await self._database.write(work):

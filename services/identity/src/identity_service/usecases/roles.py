@@ -58,7 +58,7 @@ class Roles:
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             await unit.roles.add(role)
-            unit.audit.append(_event(Action.ROLE_ADDED, role.name, caller))
+            unit.record(_event(Action.ROLE_ADDED, role.name, caller))
 
         await self._database.write(work)
 
@@ -68,7 +68,7 @@ class Roles:
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             await unit.roles.describe(role)
-            unit.audit.append(_event(Action.ROLE_DESCRIBED, role.name, None))
+            unit.record(_event(Action.ROLE_DESCRIBED, role.name, None))
 
         await self._database.write(work)
 
@@ -87,7 +87,7 @@ class Roles:
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             await unit.roles.remove(role)
-            unit.audit.append(_event(Action.ROLE_REMOVED, role, caller))
+            unit.record(_event(Action.ROLE_REMOVED, role, caller))
 
         await self._database.write(work)
 

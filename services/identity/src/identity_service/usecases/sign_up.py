@@ -137,7 +137,7 @@ class SignUps:
         async def work(unit: Repositories) -> None:
             user_id = await unit.users.add(user, user.created_at)
             event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles)
-            unit.audit.append(event)
+            unit.record(event)
 
         try:
             await self._database.write(work)

@@ -104,7 +104,7 @@ class Users:
             event = AuditEvent.by_caller(
                 Action.ROLES_CHANGED, caller, user_id, **change
             )
-            unit.audit.append(event)
+            unit.record(event)
             return await unit.users.lock_existing(user_id)
 
         return await self._database.write(work)
@@ -121,8 +121,7 @@ class Users:
             await refuse_last_admin(unit, user)
             now = unit.now()
             await delete_user(unit, user_id, EndReason.ENDED_BY_ADMIN, now)
-            event = AuditEvent.by_caller(Action.ACCOUNT_DELETED, caller, user_id)
-            unit.audit.append(event)
+            unit.record(AuditEvent.by_caller(Action.ACCOUNT_DELETED, caller, user_id))
 
         await self._database.write(work)
 
@@ -137,7 +136,7 @@ class Users:
             event = AuditEvent.by_caller(
                 Action.SESSION_ENDED, caller, user_id, **details
             )
-            unit.audit.append(event)
+            unit.record(event)
             return ended
 
         return await self._database.write(work)
@@ -175,7 +174,7 @@ class Users:
             "email": email.text != user.email,
         }
         event = AuditEvent.by_caller(Action.ACCOUNT_CHANGED, caller, user.id, **changed)
-        unit.audit.append(event)
+        unit.record(event)
 
     async def _set_disabled(
         self, unit: Repositories, user: User, changes: UserChanges, caller: Caller
@@ -189,12 +188,10 @@ class Users:
             await unit.users.set_disabled_at(user.id, now, now)
             await unit.sessions.end_all(user.id, EndReason.ACCOUNT_DISABLED, now)
             await unit.one_time_tokens.remove_of_user(user.id)
-            event = AuditEvent.by_caller(Action.ACCOUNT_DISABLED, caller, user.id)
-            unit.audit.append(event)
+            unit.record(AuditEvent.by_caller(Action.ACCOUNT_DISABLED, caller, user.id))
         else:
             await unit.users.set_disabled_at(user.id, None, now)
-            event = AuditEvent.by_caller(Action.ACCOUNT_ENABLED, caller, user.id)
-            unit.audit.append(event)
+            unit.record(AuditEvent.by_caller(Action.ACCOUNT_ENABLED, caller, user.id))
 
 
 async def add_signed_up(unit: Repositories, user: NewUser, device: Device) -> int:
@@ -203,7 +200,7 @@ async def add_signed_up(unit: Repositories, user: NewUser, device: Device) -> in
     event = AuditEvent.of_new_user(
         Action.SIGNED_UP, user_id, user.roles, actor_id=user_id, address=device.address
     )
-    unit.audit.append(event)
+    unit.record(event)
     return user_id
 
 

@@ -53,8 +53,7 @@ class Departures:
             else:
                 await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT, now)
                 action = Action.ACCOUNT_DELETED
-            event = AuditEvent.by_caller(action, caller)
-            unit.audit.append(event)
+            unit.record(AuditEvent.by_caller(action, caller))
             return due_at
 
         return await self._database.write(work)
@@ -74,15 +73,14 @@ class Departures:
             except LastAdminError:  # since they asked, all others have gone
                 await unit.users.set_deletion_due_at(user.id, None, now)
                 event = AuditEvent(action=Action.DELETION_CANCELLED, subject_id=user.id)
-                unit.audit.append(event)
+                unit.record(event)
                 return 1
             undoable_until = await _undoable_until(unit, user.id, now)
             if undoable_until > now:  # since they asked, the address was changed
                 await unit.users.set_deletion_due_at(user.id, undoable_until, now)
                 return 1
             await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT, now)
-            event = AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id)
-            unit.audit.append(event)
+            unit.record(AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id))
             return 1
 
         return await self._database.write(work)

@@ -88,8 +88,7 @@ class EmailChanges:
                 await self._outbox.post(unit, letter)
             else:
                 await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
-            event = AuditEvent.by_caller(Action.EMAIL_CHANGE_REQUESTED, caller)
-            unit.audit.append(event)
+            unit.record(AuditEvent.by_caller(Action.EMAIL_CHANGE_REQUESTED, caller))
 
         await self._database.write(work)
 
@@ -108,8 +107,7 @@ class EmailChanges:
             await set_address(unit, user, token, unit.now())
             if not email.is_mailbox_of(user.email):
                 await self._letters.post(unit, user, email)
-            event = AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device)
-            unit.audit.append(event)
+            unit.record(AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device))
 
         presented = self._token_uses.present(untrusted_token)
         await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)

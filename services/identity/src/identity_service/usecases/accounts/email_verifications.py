@@ -67,7 +67,7 @@ class EmailVerifications:
         else:
             await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
         event = AuditEvent.without_actor(Action.SIGN_UP_REQUESTED, None, device.address)
-        unit.audit.append(event)
+        unit.record(event)
 
     async def ask(self, unit: Repositories, user_id: int, email: EmailAddress) -> None:
         """Mail a new user a link that verifies their address, where that is wanted."""
@@ -87,7 +87,7 @@ class EmailVerifications:
             if user.email_verified_at is not None or user.disabled_at is not None:
                 return False
             await self._post(unit, user, request.language)
-            unit.audit.append(_sent(user.id, request))
+            unit.record(_sent(user.id, request))
             return True
         now = unit.now()
         pending = await unit.pending_sign_ups.newest_of(request.email_key, now)
@@ -103,7 +103,7 @@ class EmailVerifications:
             language=request.language,
         )
         await self._outbox.post(unit, letter)
-        unit.audit.append(_sent(None, request))
+        unit.record(_sent(None, request))
         return True
 
     async def confirm(self, untrusted_token: str, device: Device) -> None:
@@ -140,8 +140,7 @@ class EmailVerifications:
             stored.user_id, stored.email_key, unit.now()
         ):
             return False
-        event = AuditEvent.by_user(Action.EMAIL_VERIFIED, stored.user_id, device)
-        unit.audit.append(event)
+        unit.record(AuditEvent.by_user(Action.EMAIL_VERIFIED, stored.user_id, device))
         return True
 
     async def _create_user(

@@ -94,7 +94,7 @@ class Invitations:
                 actor_id=caller.user_id,
                 address=caller.device.address,
             )
-            unit.audit.append(event)
+            unit.record(event)
             return user
 
         user = await self._database.write(work)

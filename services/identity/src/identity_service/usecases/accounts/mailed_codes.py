@@ -13,11 +13,7 @@ from identity_service.domain.mail import MailKind, MailRequest
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
 from identity_service.domain.sessions.authentication import Method
 from identity_service.domain.sessions.sessions import Device
-from identity_service.security.one_time_tokens import (
-    ID_SIZE,
-    MailedCodes,
-    OneTimeToken,
-)
+from identity_service.security.one_time_tokens import ID_SIZE, MailedCodes, OneTimeToken
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
@@ -96,7 +92,7 @@ class CodeSignIns:
         event = AuditEvent.without_actor(
             Action.SIGN_IN_CODE_SENT, user.id, request.address
         )
-        unit.audit.append(event)
+        unit.record(event)
         return True
 
     async def sign_in(

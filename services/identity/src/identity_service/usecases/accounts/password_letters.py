@@ -35,7 +35,7 @@ class PasswordLetters:
         event = AuditEvent.without_actor(
             Action.PASSWORD_RESET_SENT, user.id, request.address
         )
-        unit.audit.append(event)
+        unit.record(event)
         return True
 
     async def send(self, user_id: int, caller: Caller) -> None:
@@ -49,7 +49,7 @@ class PasswordLetters:
             user = await unit.users.lock_existing(user_id)
             await self.post(unit, user, Purpose.PASSWORD_RESET)
             event = AuditEvent.by_caller(Action.PASSWORD_RESET_SENT, caller, user_id)
-            unit.audit.append(event)
+            unit.record(event)
 
         await self._database.write(work)
 

@@ -96,7 +96,7 @@ class PasswordResets:
                 sessions_ended=ended,
                 by=OPERATOR.name,
             )
-            unit.audit.append(event)
+            unit.record(event)
 
         await self._database.write(work)
 
@@ -141,7 +141,7 @@ class PasswordResets:
                 sessions_ended=ended,
                 by=token.purpose,
             )
-            unit.audit.append(event)
+            unit.record(event)
             return True
 
         return await self._database.write(work)

@@ -94,14 +94,13 @@ class Undoing:
             if user.deletion_due_at is not None:
                 await unit.users.set_deletion_due_at(user.id, None, now)
                 event = AuditEvent.by_user(Action.DELETION_CANCELLED, user.id, device)
-                unit.audit.append(event)
+                unit.record(event)
             restored = await unit.users.get(user.id)
             if restored is not None:
                 await self._password_letters.post(
                     unit, restored, Purpose.PASSWORD_RESET
                 )
-            event = AuditEvent.by_user(action, user.id, device)
-            unit.audit.append(event)
+            unit.record(AuditEvent.by_user(action, user.id, device))
 
         await self._token_uses.spend(presented, purpose, device, work)
 

@@ -53,7 +53,7 @@ class FactorRecords:
         self, unit: Repositories, event: AuditEvent, *, added: str | None = None
     ) -> None:
         """Record what was done to the factors of the event's subject."""
-        unit.audit.append(event)
+        unit.record(event)
         kind, user_id = _MAILS.get(event.action), event.subject_id
         if kind is None or user_id is None or not self._outbox.has_server:
             return

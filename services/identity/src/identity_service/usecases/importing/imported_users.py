@@ -63,8 +63,7 @@ class ImportedUsers:
             await unit.imported_users.add_line(_digest(user))
         else:
             await unit.imported_users.add(user.id)
-        event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles)
-        unit.audit.append(event)
+        unit.record(AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles))
         return Outcome.IMPORTED
 
 

@@ -148,7 +148,7 @@ class KeyRotation:
             for record in records:
                 await unit.signing_keys.add(record)
             details = {"kid": None, "successor_kid": active.kid}
-            unit.audit.append(AuditEvent(action=Action.KEY_WITHDRAWN, details=details))
+            unit.record(AuditEvent(action=Action.KEY_WITHDRAWN, details=details))
             return withdrawn
 
         withdrawn = await self._database.write(work)
@@ -180,7 +180,7 @@ class KeyRotation:
 
         async def work(unit: Repositories) -> None:
             await unit.signing_keys.add(record)
-            unit.audit.append(AuditEvent(action=action, details={"kid": key.kid}))
+            unit.record(AuditEvent(action=action, details={"kid": key.kid}))
 
         await self._database.write(work)
         _logger.info(action.value, extra={"kid": key.kid})
@@ -197,7 +197,7 @@ class KeyRotation:
                 following.kid, now, published_before=now - self._schedule.publication
             )
             details = {"kid": following.kid, "previous_kid": active.kid}
-            unit.audit.append(AuditEvent(action=Action.KEY_ACTIVATED, details=details))
+            unit.record(AuditEvent(action=Action.KEY_ACTIVATED, details=details))
 
         await self._database.write(work)
         _logger.info(Action.KEY_ACTIVATED.value, extra={"kid": following.kid})
@@ -240,7 +240,7 @@ class KeyRotation:
                 await keys.activate(successor_kid, now)
             kid = withdrawn.kid if withdrawn else None
             details = {"kid": kid, "successor_kid": successor_kid}
-            unit.audit.append(AuditEvent(action=Action.KEY_WITHDRAWN, details=details))
+            unit.record(AuditEvent(action=Action.KEY_WITHDRAWN, details=details))
 
         await self._database.write(work)
         await self._keys.refresh()

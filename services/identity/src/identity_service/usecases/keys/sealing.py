@@ -63,6 +63,5 @@ async def reseal_keys(
 async def _reseal(kid: str, sealed: bytes, renewed: bytes, unit: Repositories) -> bool:
     is_ours = await unit.signing_keys.reseal(kid, sealed, renewed)
     if is_ours:
-        event = AuditEvent(action=Action.KEY_RESEALED, details={"kid": kid})
-        unit.audit.append(event)
+        unit.record(AuditEvent(action=Action.KEY_RESEALED, details={"kid": kid}))
     return is_ours

@@ -88,9 +88,7 @@ class Sessions:
             ended = await unit.sessions.end_all(user_id, reason, now, but=kept)
             if ended:
                 details = {"sessions": ended}
-                unit.audit.append(
-                    _session_ended(user_id, reason, caller.device, details)
-                )
+                unit.record(_session_ended(user_id, reason, caller.device, details))
             return ended
 
         return await self._database.write(work)
@@ -105,7 +103,7 @@ class Sessions:
         session = await unit.sessions.end(session_id, reason, unit.now())
         if session is None:
             return False
-        unit.audit.append(
+        unit.record(
             _session_ended(session.user_id, reason, device, {"session": session_id})
         )
         return True

@@ -89,7 +89,7 @@ class SessionStarts:
             )
             if user.deletion_due_at is not None:
                 await self._keep(unit, user.id, device)
-            unit.audit.append(_signed_in(session, ended))
+            unit.record(_signed_in(session, ended))
             return user
 
         user = await self._database.write(work)
@@ -107,8 +107,7 @@ class SessionStarts:
     async def _keep(self, unit: Repositories, user_id: int, device: Device) -> None:
         """Keep an account whose owner has signed in after they wanted it deleted."""
         await unit.users.set_deletion_due_at(user_id, None, self._clock())
-        event = AuditEvent.by_user(Action.DELETION_CANCELLED, user_id, device)
-        unit.audit.append(event)
+        unit.record(AuditEvent.by_user(Action.DELETION_CANCELLED, user_id, device))
 
     def _new_session(
         self,
