@@ -7,13 +7,17 @@ import sys
 
 import pytest
 from aiohttp import ClientSession, web
-from tests.support.issuer import Issuer
+from tests.support.content import content
+from tests.support.issuer import LISTS_PATH, Issuer
+from tests.support.waiting import until
 
 from content_service.app import create_app
 from content_service.settings import Settings
-from service_kit.resource_server.issuer_check import examine_issuer
+from service_kit.clock import utc_now
+from service_kit.resource_server.issuer_check import examine_issuer, refusals
 from service_kit.service import diagnose
 from service_kit.settings import SettingsError, read_settings
+from service_kit.tokens import RefusalReason
 
 GOOD = {
     "CONTENT_ISSUER": "https://id.example",
@@ -101,6 +105,35 @@ async def test_doctor_waits_for_the_whole_of_a_response() -> None:
         findings = [str(finding) async for finding in examine_issuer(settings)]
 
     assert f"ok    JWKS at {settings.jwks_url}: 1 keys" in findings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONTENT_ISSUER", "https://id.example/"),
+        ("CONTENT_AUDIENCE", "orders"),
+        ("CONTENT_ACCESS_TOKEN_TYPE", "JWT"),
+        ("CONTENT_STATUS_LIST_URLS", "https://id.example/other={lists}"),
+    ],
+)
+async def test_the_doctor_tells_wrong_settings_by_the_tokens_that_are_refused(
+    issuer: Issuer, name: str, value: str
+) -> None:
+    lists = {"lists": f"{issuer.url}{LISTS_PATH}/"}
+    wrong = {name: value.format_map(lists)}
+    async with content(issuer, clock=utc_now, wait=False, **wrong) as service:
+        await until(lambda: service.metric("verification_keys"))
+        assert (await service.get(token=issuer.mint())).status == 401
+        counts = {
+            reason.value: service.registry.get_sample_value(
+                "content_tokens_refused_total", {"reason": reason.value}
+            )
+            for reason in RefusalReason
+        }
+
+    seen = {reason: int(count) for reason, count in counts.items() if count}
+    (finding,) = refusals(seen, prefix="CONTENT_")
+    assert finding.advice.startswith(name)
 
 
 async def test_the_doctor_follows_no_redirection_to_keys() -> None:

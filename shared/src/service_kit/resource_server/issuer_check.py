@@ -95,6 +95,7 @@ def refusals(counts: Mapping[str, int], *, prefix: str) -> list[Finding]:
         "audience": f"{prefix}AUDIENCE must be the issuer's IDENTITY_AUDIENCE",
         "type": f"{prefix}ACCESS_TOKEN_TYPE must be IDENTITY_ACCESS_TOKEN_TYPE",
         "not_yet_valid": "have both hosts follow a time server",
+        "status": f"{prefix}STATUS_LIST_URLS must begin as the status uri of tokens",
     }
     return [
         note("refused tokens", f"{counts[reason]} for their {reason}", advice)
