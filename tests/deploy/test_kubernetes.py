@@ -315,25 +315,44 @@ def test_checkov_finds_nothing_unexplained(rendered: Path) -> None:
     assert results["summary"]["passed"] > 100
 
 
-def test_components_open_the_ways_to_mail_and_traces(tmp_path: Path) -> None:
+def test_the_way_in_is_for_the_host_of_the_public_address(tmp_path: Path) -> None:
+    objects = _with_components(tmp_path, "ingress", "gateway-api", host="my.test")
+    ingress, gateway, route = (
+        objects[kind, "gatehouse"] for kind in ("Ingress", "Gateway", "HTTPRoute")
+    )
+    assert [rule["host"] for rule in ingress["rules"]] == ["my.test"]
+    assert [each["hosts"] for each in ingress["tls"]] == [["my.test"]]
+    assert [each["hostname"] for each in gateway["listeners"]] == ["my.test"]
+    assert route["hostnames"] == ["my.test"]
+
+
+def _with_components(
+    tmp_path: Path, *names: str, host: str = "accounts.example.org"
+) -> dict[tuple[str, str], Any]:
+    """Return what the production overlay specifies with these components alone."""
     if shutil.which("kubectl") is None:
         skip_missing("kubectl, which renders the manifests, is not installed")
     folder = tmp_path / "k8s"
     shutil.copytree(FOLDER, folder)
     overlay = folder / "overlays" / "production" / "kustomization.yaml"
-    components = [f"../../components/{name}" for name in ("mail", "traces")]
-    overlay.write_text(yaml.dump({**PRODUCTION, "components": components}))
+    components = [f"../../components/{name}" for name in names]
+    changed = yaml.dump({**PRODUCTION, "components": components})
+    overlay.write_text(changed.replace("accounts.example.org", host))
     rendered = subprocess.run(
         ["kubectl", "kustomize", overlay.parent],
         check=True,
         capture_output=True,
         text=True,
     )
-    objects = {
+    return {
         (each["kind"], each["metadata"]["name"]): each["spec"]
         for each in yaml.safe_load_all(rendered.stdout)
         if "spec" in each
     }
+
+
+def test_components_open_the_ways_to_mail_and_traces(tmp_path: Path) -> None:
+    objects = _with_components(tmp_path, "mail", "traces")
     for name, ports in (("identity-mail", [465, 587]), ("traces", [4318])):
         (rule,) = objects["NetworkPolicy", name]["egress"]
         assert [each["port"] for each in rule["ports"]] == ports
