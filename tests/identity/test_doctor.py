@@ -57,6 +57,10 @@ async def test_every_fault_comes_with_advice(tmp_path: Path) -> None:
     faults = [each for each in findings if each.severity is Severity.FAULT]
     assert {each.name for each in faults} >= {"database", "signing keys", "throttle"}
     assert all(each.advice for each in faults), faults
+    advice = {each.name: each.advice for each in findings}
+    assert advice["roles"] == "check the database"
+    [peppers] = [each for each in findings if each.name == "password peppers"]
+    assert peppers.text.startswith("not checked: OperationalError")
 
 
 def test_secrets_in_the_environment_are_named() -> None:

@@ -36,13 +36,7 @@ async def diagnose(
     async for finding in examine_database(settings, services.engine):
         yield finding
     yield await _clock(services.database_clock)
-    missing = await services.roles.fault()
-    yield good_unless(
-        "roles",
-        missing,
-        "all that identity and its settings name",
-        "identity-service roles add NAME --description TEXT",
-    )
+    yield await _roles(services)
     async for finding in examine_keys(settings, services):
         yield finding
     yield await _throttle(settings, services)
@@ -63,6 +57,19 @@ async def _clock(clock: DatabaseClock) -> Finding:
         await clock.warning(),
         f"{clock():%Y-%m-%dT%H:%M:%SZ}",
         "have both hosts follow a time server",
+    )
+
+
+async def _roles(services: Services) -> Finding:
+    try:
+        await services.roles.all()
+    except DatabaseUnavailableError as error:
+        return fault("roles", f"not read: {error}", "check the database")
+    return good_unless(
+        "roles",
+        await services.roles.fault(),
+        "all that identity and its settings name",
+        "identity-service roles add NAME --description TEXT",
     )
 
 

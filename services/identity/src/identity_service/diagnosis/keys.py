@@ -12,6 +12,7 @@ from identity_service.domain.errors import IdentityError
 from identity_service.security.keyrings import KEY_ID_LENGTH
 from identity_service.security.recovery_codes import HASH_LENGTH
 from identity_service.settings import Settings
+from identity_service.storage.faults import reason
 from identity_service.storage.tables import outbox, recovery_codes, totp_secrets, users
 from service_kit.running.doctor import Finding, fault, note
 
@@ -86,8 +87,8 @@ async def _peppers(settings: Settings, services: Services) -> Finding:
     """Look for hashes of passwords and recovery codes that a later pepper made."""
     try:
         found = await _counted(services, _HASHES)
-    except (SQLAlchemyError, OSError, TimeoutError):
-        return note("password peppers", f"not checked within {_SECONDS:g} s")
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        return note("password peppers", f"not checked: {reason(error)}")
     known = {pepper.id for pepper in settings.password_peppers}
     lost = sum(count for each, count in found.items() if each not in {*known, _UNSAID})
     if lost:
@@ -108,8 +109,8 @@ async def _sealed(settings: Settings, services: Services) -> Finding:
     """Look for secrets and letters that a later key-encryption key sealed."""
     try:
         found = await _counted(services, _SEALED)
-    except (SQLAlchemyError, OSError, TimeoutError):
-        return note("sealed secrets", f"not checked within {_SECONDS:g} s")
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        return note("sealed secrets", f"not checked: {reason(error)}")
     counts = {bytes(each).hex(): count for each, count in found.items()}
     known = {key.id for key in settings.key_encryption_keys}
     if lost := sum(count for each, count in counts.items() if each not in known):
