@@ -79,11 +79,11 @@ async def test_refresh_tokens_are_counted_by_what_became_of_them(
 ) -> None:
     _, pair = await identity.services.passwords.sign_in("alice", PASSWORD, HERE)
     refresh = identity.services.tokens.refreshes.refresh
-    await refresh(pair.refresh_token, HERE)
+    await refresh((pair.refresh_token,), HERE)
     with pytest.raises(RefreshTokenReusedError):
-        await refresh(pair.refresh_token, HERE)
+        await refresh((pair.refresh_token,), HERE)
     with pytest.raises(UnknownRefreshTokenError):
-        await refresh("made-up", HERE)
+        await refresh(("made-up",), HERE)
 
     for outcome in ("continued", "reused", "unknown"):
         assert identity.value("refreshes_total", outcome=outcome) == 1, outcome

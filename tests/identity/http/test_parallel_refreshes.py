@@ -70,8 +70,8 @@ async def test_client_that_hung_up_takes_nobody_with_it(
         here = Device("test", "127.0.0.1")
 
         first, second = await asyncio.gather(
-            services.tokens.refreshes.refresh(token, gone),
-            services.tokens.refreshes.refresh(token, here),
+            services.tokens.refreshes.refresh((token,), gone),
+            services.tokens.refreshes.refresh((token,), here),
             return_exceptions=True,
         )
 

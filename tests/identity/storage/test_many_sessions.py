@@ -173,7 +173,7 @@ async def test_hot_and_bounded_statements_go_by_an_index(
     plans, now = Plans(composed.engine), utc_now()
     user_id = alice["id"]
     await composed.tokens.keys.refresh()
-    await composed.tokens.refreshes.refresh(alice["refreshToken"], HERE)
+    await composed.tokens.refreshes.refresh((alice["refreshToken"],), HERE)
     for work in (
         lambda unit: unit.sessions.live(user_id, now, 100),
         lambda unit: unit.sessions.end_surplus(user_id, 100, now),

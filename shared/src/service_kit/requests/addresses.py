@@ -1,5 +1,6 @@
 """IP addresses as others write them."""
 
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -20,10 +21,15 @@ _MAPPED_BITS: Final = 96
 """Before an IPv4 address that is mapped into IPv6 (RFC 4291, 2.5.5.2)."""
 
 
-def normalised(address: str) -> str:
-    """Return the one spelling of an IP address; other text as it is."""
-    parsed = parse_address(address)
-    return address if parsed is None else str(parsed)
+_CACHED_PEERS: Final = 4_096
+"""Parsing an address is slow."""
+
+
+@lru_cache(maxsize=_CACHED_PEERS)
+def normalised(peer: str) -> str:
+    """Return the one spelling of a peer's IP address; other text as it is."""
+    parsed = parse_address(peer)
+    return peer if parsed is None else str(parsed)
 
 
 def parse_address(untrusted_text: str) -> IPv4Address | IPv6Address | None:

@@ -55,6 +55,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self._engine = engine
+        self._writing = engine.execution_options(writes=True)
         self._clock = clock
         # SQLite has one writer at a time and lets the others poll, which is slow and
         # starves some: those of this process stand in line instead.
@@ -123,21 +124,19 @@ class Database:
 
     async def _once(self, work: Work[T], *, writes: bool) -> T:
         line, asked = self._writers if writes else None, _cancellations()
-        async with (
-            line or contextlib.nullcontext(),
-            self._engine.connect() as connected,
-        ):
+        engine = self._writing if writes else self._engine
+        async with line or contextlib.nullcontext(), engine.connect() as connection:
             if _cancellations() > asked:  # the driver has lost one while it connected
                 raise asyncio.CancelledError
-            connection = await connected.execution_options(writes=writes)
+            result = await self._work(work, connection)
             try:
-                async with connection.begin():
-                    return await self._work(work, connection)
-            except exc.DBAPIError as error:  # of COMMIT
+                await connection.commit()
+            except exc.DBAPIError as error:
                 if error_number(error) in _CONFLICTS:
                     self.undone += 1
                     raise _UndoneError(error) from error
                 raise
+            return result
 
     async def _work(self, work: Work[T], connection: AsyncConnection) -> T:
         try:

@@ -4,6 +4,7 @@ One notion for the throttle, known devices and the queue of password hashes.
 """
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
 
 IPV4_PREFIXES: Final = (24, 32)
@@ -19,6 +20,9 @@ NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 UNKNOWN: Final = "unknown"
 """The source of requests without an address."""
 
+_CACHED_ADDRESSES: Final = 4_096
+"""Parsing an address is slow, and a sign-in asks for its networks several times."""
+
 
 def site_of(address: str) -> str:
     """Return what stands for one source: an IPv4 address, or an IPv6 /64."""
@@ -26,6 +30,7 @@ def site_of(address: str) -> str:
     return site.removesuffix("/32") if "." in site else site
 
 
+@lru_cache(maxsize=_CACHED_ADDRESSES)
 def networks_of(address: str) -> tuple[str, ...]:
     """Return the networks that an address is in, the widest first, the site last."""
     try:

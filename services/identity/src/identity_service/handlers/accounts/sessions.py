@@ -110,7 +110,7 @@ async def refresh(context: RequestContext) -> web.Response:
             raise UnknownRefreshTokenError
     transport = transport.to_page(context.page)
     refreshes = context.services.tokens.refreshes
-    pair = await refreshes.refresh_one(untrusted_tokens, context.device)
+    pair = await refreshes.refresh(untrusted_tokens, context.device)
     return transport.respond(TokenPairBody, pair)
 
 

@@ -1,7 +1,7 @@
 """Refresh: spend a refresh token for the next token pair."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from identity_service.domain.accounts.users import User
@@ -69,8 +69,12 @@ class Refreshes:
         self.outcomes: Counter[str] = Counter()
         """What refresh tokens came to, by verdict; `continued` gave a new one."""
 
-    async def refresh(self, untrusted_token: str, device: Device) -> TokenPair:
-        """Spend a refresh token and return the next pair.
+    async def refresh(
+        self, untrusted_tokens: tuple[str, ...], device: Device
+    ) -> TokenPair:
+        """Spend the first of several refresh tokens that has a successor.
+
+        Return the next pair.
 
         Raises
         ------
@@ -81,8 +85,29 @@ class Refreshes:
         RequestTooOldError
             Nobody waits for it any more, so nothing is spent.
         """
+        refusal: IdentityError = UnknownRefreshTokenError()
+        for number, token in enumerate(self._newest(untrusted_tokens)):
+            try:
+                return await self._spend(token, device)
+            except (UnknownRefreshTokenError, RefreshTokenExpiredError) as error:
+                refusal = refusal if number else error
+        raise refusal
+
+    def _newest(self, untrusted_tokens: Iterable[str]) -> Iterable[RefreshToken | None]:
+        """Return one token a session: an older one would be taken for a stolen one.
+
+        Where none is ours, None stands for all.
+        """
+        newest: dict[str, RefreshToken] = {}
+        for token in map(self._refresh_tokens.read, untrusted_tokens):
+            if token is not None:
+                known = newest.get(token.session_id, token)
+                is_newer = token.generation > known.generation
+                newest[token.session_id] = token if is_newer else known
+        return newest.values() or (None,)
+
+    async def _spend(self, token: RefreshToken | None, device: Device) -> TokenPair:
         await self._throttle.reserve_refresh(device.address)
-        token = self._refresh_tokens.read(untrusted_token)
         if token is None:
             self.outcomes["unknown"] += 1
             raise UnknownRefreshTokenError
@@ -99,31 +124,6 @@ class Refreshes:
             except DatabaseUnavailableError:
                 self.interruptions.note()
                 raise
-
-    async def refresh_one(
-        self, untrusted_tokens: Sequence[str], device: Device
-    ) -> TokenPair:
-        """Spend the first of several tokens that has a successor, as `refresh` does."""
-        refusal: IdentityError = UnknownRefreshTokenError()
-        for number, untrusted_token in enumerate(self._newest(untrusted_tokens)):
-            try:
-                return await self.refresh(untrusted_token, device)
-            except (UnknownRefreshTokenError, RefreshTokenExpiredError) as error:
-                refusal = refusal if number else error
-        raise refusal
-
-    def _newest(self, untrusted_tokens: Sequence[str]) -> Iterable[str]:
-        """Return one token a session: an older one would be taken for a stolen one.
-
-        Where none is ours, the first stands for all.
-        """
-        newest: dict[str, tuple[int, str]] = {}
-        for untrusted_token in untrusted_tokens:
-            if token := self._refresh_tokens.read(untrusted_token):
-                known = newest.get(token.session_id, (0, ""))
-                this = token.generation, untrusted_token
-                newest[token.session_id] = max(known, this)
-        return [text for _, text in newest.values()] or untrusted_tokens[:1]
 
     async def _refresh(self, token: RefreshToken, device: Device) -> TokenPair:
         await self._throttle.reserve_refresh_of(token.session_id)
