@@ -11,7 +11,6 @@ from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import InvalidCredentialsError, WrongPasswordError
-from identity_service.domain.factors import NO_FACTORS, Factors
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import SPENT_WITH_A_PASSWORD
@@ -24,6 +23,7 @@ from identity_service.security.password_hashing import (
 )
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.storage.users.logins import NOBODY, Login
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.limits.reservations import Reservation
@@ -167,18 +167,12 @@ class Passwords:
         await reservation.succeeded()
         return verdict
 
-    async def _find(
-        self, key: str, email_key: str | None, device: Device
-    ) -> tuple[User | None, bool, Factors]:
-        """Return the user, whether the device is known to them, and their factors."""
+    async def _find(self, key: str, email_key: str | None, device: Device) -> Login:
         if not key and email_key is None:
-            return None, False, NO_FACTORS
-
-        async def work(unit: Repositories) -> tuple[User | None, bool, Factors]:
-            user, is_known = await unit.logins.by_login(key, email_key, device.address)
-            return user, is_known, await unit.factors.of(user.id if user else 0)
-
-        return await self._database.read(work)
+            return NOBODY
+        return await self._database.read(
+            lambda unit: unit.logins.by_login(key, email_key, device.address)
+        )
 
     async def _verify(
         self, user: User | None, password: str, reservation: Reservation, device: Device

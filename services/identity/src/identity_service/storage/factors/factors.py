@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
-    BindParameter,
+    ColumnElement,
+    Row,
     bindparam,
     delete,
     func,
@@ -19,15 +20,32 @@ from identity_service.domain.factors import Factors, TotpSecret
 from identity_service.storage.repository import Repository, columns_of, record_of
 from identity_service.storage.tables import passkeys, recovery_codes, totp_secrets
 
-_USER_ID: Final[BindParameter[int]] = bindparam("user_id")
-_COUNTS: Final = select(
-    select(func.count())
-    .where(totp_secrets.c.user_id == _USER_ID, totp_secrets.c.confirmed_at.is_not(None))
-    .scalar_subquery(),
-    select(func.count()).where(passkeys.c.user_id == _USER_ID).scalar_subquery(),
-    select(func.count()).where(recovery_codes.c.user_id == _USER_ID).scalar_subquery(),
-)
-"""One statement, built once: it runs at each sign-in."""
+
+def factors_of(user_id: ColumnElement[int]) -> tuple[ColumnElement[int], ...]:
+    """Return the columns of which `read_factors` makes a user's factors."""
+    totp, keys, codes = totp_secrets.c, passkeys.c, recovery_codes.c
+    counted = {
+        "totp": (totp.user_id == user_id, totp.confirmed_at.is_not(None)),
+        "passkeys": (keys.user_id == user_id,),
+        "recovery_codes": (codes.user_id == user_id,),
+    }
+    return tuple(
+        select(func.count()).where(*which).scalar_subquery().label(name)
+        for name, which in counted.items()
+    )
+
+
+def read_factors(row: Row[Any]) -> Factors:
+    """Return the factors that a row with the columns of `factors_of` says."""
+    return Factors(
+        has_totp=row.totp > 0,
+        passkeys=row.passkeys,
+        recovery_codes=row.recovery_codes,
+    )
+
+
+_OF_USER: Final = select().add_columns(*factors_of(bindparam("user_id")))
+"""Built once: it runs at each sign-in."""
 
 
 class FactorRepository(Repository):
@@ -38,9 +56,8 @@ class FactorRepository(Repository):
 
     async def of(self, user_id: int) -> Factors:
         """Return which second factors a user has; 0 stands for no user."""
-        rows = await self._connection.execute(_COUNTS, {"user_id": user_id})
-        totp, keys, codes = rows.one()
-        return Factors(has_totp=totp > 0, passkeys=keys, recovery_codes=codes)
+        rows = await self._connection.execute(_OF_USER, {"user_id": user_id})
+        return read_factors(rows.one())
 
     async def get_totp(self, user_id: int) -> TotpSecret | None:
         """Return the secret of a user's authenticator app, confirmed or not."""

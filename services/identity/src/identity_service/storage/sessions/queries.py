@@ -33,7 +33,7 @@ AUTHENTICATED_AT: Final[ColumnElement[datetime]] = func.coalesce(
 
 
 def unended(
-    user_id: int, now: datetime | BindParameter[datetime]
+    user_id: int | BindParameter[int], now: datetime | BindParameter[datetime]
 ) -> ColumnElement[bool]:
     """Return the condition of unended sessions, for which one index suffices."""
     return and_(

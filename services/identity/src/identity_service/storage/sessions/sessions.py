@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import null, select, update
+from sqlalchemy import bindparam, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from identity_service.domain.sessions.authentication import Authentication
@@ -24,11 +24,20 @@ from identity_service.storage.sessions.queries import (
     unended,
 )
 from identity_service.storage.sessions.status_lists import StatusListRepository
-from identity_service.storage.tables import sessions
+from identity_service.storage.tables import Moment, sessions
 
 BATCH: Final = 1000
 """Sessions ended by one statement. No user has as many live ones, unless a version
 that knew no limit let them."""
+
+_SURPLUS: Final = (
+    select(sessions.c.id)
+    .where(unended(bindparam("user_id"), bindparam("now", type_=Moment())))
+    .order_by(sessions.c.idle_expires_at.desc())
+    .limit(BATCH)
+    .offset(bindparam("most"))
+)
+"""Built once: it runs at each sign-in."""
 
 _LONGEST_TOKEN: Final = timedelta(days=1)
 """An access token may outlive its session by as much: it has to be revoked, too."""
@@ -137,11 +146,7 @@ class SessionRepository(Repository):
         Return how many.
         """
         found = await self._connection.scalars(
-            select(sessions.c.id)
-            .where(unended(user_id, now))
-            .order_by(sessions.c.idle_expires_at.desc())
-            .limit(BATCH)
-            .offset(most)
+            _SURPLUS, {"user_id": user_id, "now": now, "most": most}
         )
         if not (surplus := found.all()):
             return 0

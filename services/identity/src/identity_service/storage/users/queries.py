@@ -8,6 +8,7 @@ from sqlalchemy import Row, Select, bindparam, exists, or_, select
 
 from identity_service.domain.accounts.roles import RoleName
 from identity_service.domain.accounts.users import NewUser, User
+from identity_service.storage.factors.factors import factors_of
 from identity_service.storage.sessions.queries import AUTHENTICATED_AT
 from identity_service.storage.tables import roles, sessions, user_roles, users
 
@@ -38,7 +39,8 @@ _WITH_SITE: Final = users_with_roles().add_columns(
             sessions.c.address.like(bindparam("or_like")),
         ),
     )
-    .label("is_known")
+    .label("is_known"),
+    *factors_of(users.c.id),
 )
 BY_KEY_AND_SITE: Final = _WITH_SITE.where(users.c.username_key == bindparam("key"))
 BY_LOGIN_AND_SITE: Final = _WITH_SITE.where(

@@ -1,14 +1,14 @@
 """Sign in with mailed codes."""
 
 import secrets
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import InvalidCredentialsError, NotOfferedError
-from identity_service.domain.factors import Factors
 from identity_service.domain.mail import MailKind, MailRequest
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
 from identity_service.domain.sessions.authentication import Method
@@ -16,6 +16,7 @@ from identity_service.domain.sessions.sessions import Device
 from identity_service.security.one_time_tokens import ID_SIZE, MailedCodes, OneTimeToken
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.storage.users.logins import Login
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import (
@@ -30,16 +31,6 @@ from service_kit.clock import Clock
 
 _NO_TOKEN: Final = "0" * (2 * ID_SIZE)
 """The id of no token: spending it makes a wrong code take as long."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The user of the address, if there is one, and their codes and factors."""
-
-    user: User | None
-    is_known_device: bool
-    tokens: list[StoredToken]
-    factors: Factors
 
 
 class CodeSignIns:
@@ -112,14 +103,13 @@ class CodeSignIns:
         if not self._is_offered:
             raise NotOfferedError
         email = EmailAddress.parse(untrusted_email)
-        found = await self._find(email, device)
-        user = found.user
+        (user, is_known_device, factors), tokens = await self._find(email, device)
         # The same key as for a sign-in by password, also without a user.
         key = email.key if user is None else user.username_key
         reservation = await self._throttle.reserve_sign_in(
-            key, device.address, known_device=found.is_known_device
+            key, device.address, known_device=is_known_device
         )
-        token = self._matching(found, untrusted_code)
+        token = self._matching(user, tokens, untrusted_code)
         is_right = token is not None and user is not None and user.disabled_at is None
         token_id = _NO_TOKEN if token is None else token.id
 
@@ -127,7 +117,7 @@ class CodeSignIns:
             return await unit.one_time_tokens.spend(token_id)
 
         first = FirstStep.of(user, key, Method.MAILED_CODE, is_right=is_right)
-        if asked := self._second_steps.asked(first, found.factors, by_address=True):
+        if asked := self._second_steps.asked(first, factors, by_address=True):
             is_spent_now = await self._database.write(spend)
             first = replace(first, is_right=is_right and is_spent_now)
             raise await self._second_steps.ask(first, asked, device)
@@ -139,27 +129,24 @@ class CodeSignIns:
         await reservation.succeeded()
         return signed_in
 
-    async def _find(self, email: EmailAddress, device: Device) -> _Found:
+    async def _find(
+        self, email: EmailAddress, device: Device
+    ) -> tuple[Login, list[StoredToken]]:
         """Look up the user of an address, with as much work if there is none."""
 
-        async def look(unit: Repositories) -> _Found:
-            user, is_known_device = await unit.logins.by_email_key(
-                email.key, device.address
-            )
-            user_id = 0 if user is None else user.id
-            return _Found(
-                user,
-                is_known_device,
-                await unit.one_time_tokens.of_user(user_id),
-                await unit.factors.of(user_id),
-            )
+        async def look(unit: Repositories) -> tuple[Login, list[StoredToken]]:
+            login = await unit.logins.by_email_key(email.key, device.address)
+            user_id = 0 if login.user is None else login.user.id
+            return login, await unit.one_time_tokens.of_user(user_id)
 
         return await self._database.read(look)
 
-    def _matching(self, found: _Found, code: str) -> StoredToken | None:
+    def _matching(
+        self, user: User | None, tokens: Sequence[StoredToken], code: str
+    ) -> StoredToken | None:
         """Return the stored code that this is, if there is one that has not expired."""
-        now, user = self._clock(), found.user
-        for each in found.tokens:
+        now = self._clock()
+        for each in tokens:
             if (
                 user is not None
                 and each.purpose == Purpose.SIGN_IN_CODE

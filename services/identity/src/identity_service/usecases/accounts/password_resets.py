@@ -109,7 +109,7 @@ class PasswordResets:
             stored = await unit.one_time_tokens.get(presented.id)
             if stored is None:
                 return None, None, False
-            user, is_known_device = await unit.logins.by_id(
+            user, is_known_device, _ = await unit.logins.by_id(
                 stored.user_id, device.address
             )
             return stored, user, is_known_device

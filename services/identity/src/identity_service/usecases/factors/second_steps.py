@@ -172,7 +172,7 @@ class SecondSteps:
         if challenge is None:
             raise InvalidCredentialsError
         first = FirstStep.unpacked(challenge.body)
-        user, is_known_device = await self._database.read(
+        user, is_known_device, _ = await self._database.read(
             lambda unit: unit.logins.by_username_key(first.username_key, device.address)
         )
         reservation = await self._throttle.reserve_second_step(
