@@ -4,7 +4,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from service_kit.observability.trace_context import current_trace_id
+from service_kit.languages.accepting import preferred_language
+from service_kit.observability.request_id import client_request_id
+from service_kit.observability.trace_context import current_trace_id, traceparent
 from service_kit.requests.middleware import request_middleware
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -44,6 +46,25 @@ async def test_a_request_id_that_is_no_trace_names_none() -> None:
     trace, _ = await named_trace(**{"X-Request-Id": "of-an-old-gateway"})
 
     assert trace == "-"
+
+
+async def test_nothing_of_a_request_is_left_to_the_next_of_its_connection() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        _, port = request.transport.get_extra_info("peername")
+        named = preferred_language, traceparent, client_request_id
+        return web.json_response([port, *(each.get() for each in named)])
+
+    middleware = request_middleware({}, is_from_gateway=lambda _: False)
+    app = web.Application(middlewares=[middleware])
+    app.router.add_get("/", handler)
+    sent = {"Accept-Language": "de", "traceparent": PARENT, "X-Request-Id": "mine"}
+    async with TestClient(TestServer(app)) as client:
+        port, *first = await (await client.get("/", headers=sent)).json()
+        then = await (await client.get("/")).json()
+
+    assert first == ["de", PARENT, "mine"]
+    assert then == [port, "en", None, None]
 
 
 def test_outside_of_requests_there_is_no_trace() -> None:

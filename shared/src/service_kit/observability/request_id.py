@@ -44,5 +44,6 @@ def name_request(untrusted: str | None, *, from_gateway: bool) -> str:
     acceptable = untrusted if untrusted and _ACCEPTABLE.fullmatch(untrusted) else None
     name = acceptable if from_gateway and acceptable else new_request_id()
     request_id.set(name)  # aiohttp runs each request in a context of its own
-    client_request_id.set(None if from_gateway else acceptable)
+    if acceptable and not from_gateway:
+        client_request_id.set(acceptable)
     return name

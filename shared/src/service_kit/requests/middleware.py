@@ -64,9 +64,7 @@ def request_middleware(
         started_at = monotonic()
         sent_id = request.headers.get(HEADER)
         name = name_request(sent_id, from_gateway=is_from_gateway(request))
-        accepted = request.headers.getall(hdrs.ACCEPT_LANGUAGE, ())
-        preferred_language.set(language_of(accepted))
-        traceparent.set(request.headers.get(TRACEPARENT))
+        _note_language_and_trace(request.headers)
         if request.version.major != _MAJOR_VERSION:
             handler = _refuse_version
         problem: Problem | None = None
@@ -96,6 +94,14 @@ def request_middleware(
         return response
 
     return middleware
+
+
+def _note_language_and_trace(headers: CIMultiDictProxy[str]) -> None:
+    """Note what a request says; its context is its own, and has the defaults."""
+    if accepted := headers.getall(hdrs.ACCEPT_LANGUAGE, ()):
+        preferred_language.set(language_of(accepted))
+    if field := headers.get(TRACEPARENT):
+        traceparent.set(field)
 
 
 async def _refuse_version(_: web.Request) -> web.StreamResponse:
