@@ -75,6 +75,14 @@ NOT_OFFERED: Final = Problem(
     " this off.",
     "Ask the operator for it, or do without.",
 )
+UNSUPPORTED_TOKEN_TYPE: Final = Problem(
+    HTTPStatus.BAD_REQUEST,
+    "unsupported_token_type",
+    "Only access tokens and refresh tokens can be revoked.",
+    "The hint token_type_hint names a kind of token that does not exist here.",
+    "Set token_type_hint to access_token or refresh_token.",
+    members={"error": "unsupported_token_type"},
+)
 INVALID_CREDENTIALS: Final = Problem(
     HTTPStatus.UNAUTHORIZED,
     "invalid_credentials",

@@ -205,6 +205,10 @@ class StatusListNotFoundError(IdentityError):
     """There is no such status list, or no unexpired token is in it any more."""
 
 
+class UnsupportedTokenTypeError(IdentityError):
+    """Only access tokens and refresh tokens can be revoked."""
+
+
 class KeyTooNewError(IdentityError):
     """Verifiers may not have the next key yet."""
 

@@ -93,4 +93,5 @@ PROBLEMS: Final[ProblemTable] = {
     errors.RefreshTokenExpiredError: accounts.REFRESH_TOKEN_EXPIRED,
     errors.StatusListNotFoundError: common.NOT_FOUND,
     errors.KeyTooNewError: _UNAVAILABLE,
+    errors.UnsupportedTokenTypeError: accounts.UNSUPPORTED_TOKEN_TYPE,
 }

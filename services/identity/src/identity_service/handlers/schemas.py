@@ -96,8 +96,9 @@ CodeText = Annotated[
     str, StringConstraints(strip_whitespace=True), text(64, "01234567")
 ]
 """A code that a person copies."""
-TokenTypeText = Annotated[str, described(example="refresh_token")]
-"""A hint that nothing depends on (RFC 7009 section 2.1)."""
+TokenTypeText = Annotated[
+    str, described(enum=["access_token", "refresh_token"], example="refresh_token")
+]
 ClientText = Annotated[str, text(256, "orders")]
 
 Id = Annotated[int, described(format="int64", minimum=1, maximum=MOST_ID, example=2)]

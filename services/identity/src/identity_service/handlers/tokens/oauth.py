@@ -52,14 +52,14 @@ async def introspect(context: RequestContext) -> web.Response:
     body=TokenPayload,
     body_types=(FORM,),
     returns=Reply(media_type=None),
+    problems=(accounts.UNSUPPORTED_TOKEN_TYPE,),
 )
 async def revoke(context: RequestContext) -> web.Response:
-    """End the session of a token (RFC 7009).
-
-    Whatever the hint says, tokens of both types are looked for (section 2.2).
-    """
+    """End the session of a token (RFC 7009)."""
     form = await _read_form(context.request)
-    await context.services.tokens.introspection.revoke(_token(form), context.device)
+    await context.services.tokens.introspection.revoke(
+        _token(form), form.get("token_type_hint"), context.device
+    )
     return web.Response(headers={hdrs.CACHE_CONTROL: "no-store"})
 
 

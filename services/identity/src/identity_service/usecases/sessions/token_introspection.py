@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from identity_service.domain.errors import UnsupportedTokenTypeError
 from identity_service.domain.sessions.sessions import Device, EndReason
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.storage.database import Database
@@ -9,6 +10,8 @@ from identity_service.usecases.sessions.bearers import Bearers
 from identity_service.usecases.sessions.sessions import Sessions
 from service_kit.clock import Clock
 from service_kit.tokens import AccessClaims, InvalidTokenError
+
+_TOKEN_TYPES = frozenset({"access_token", "refresh_token"})
 
 
 class TokenIntrospection:
@@ -56,12 +59,18 @@ class TokenIntrospection:
             **_authentication(claims),
         }
 
-    async def revoke(self, untrusted_token: str, device: Device) -> None:
+    async def revoke(
+        self, untrusted_token: str, token_type_hint: str | None, device: Device
+    ) -> None:
         """End the session of a token (RFC 7009); do nothing for one that has none.
 
         The holder of a token may end what it stands for. With it end the session's
-        other tokens, of both types. A token shows its type, so no hint is needed.
+        other tokens, of both types.
+
+        Raises `UnsupportedTokenTypeError`.
         """
+        if token_type_hint is not None and token_type_hint not in _TOKEN_TYPES:
+            raise UnsupportedTokenTypeError
         session_id = None
         if self._refresh_tokens.read(untrusted_token) is None:
             claims = await self._verified(untrusted_token)
