@@ -1,5 +1,6 @@
 """The databases that are backed up: an SQLite file, a MySQL or MariaDB, Compose's."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -15,7 +16,7 @@ from deploy.backup.programs import (
     output,
     run,
 )
-from deploy.backup.sqlite_file import BEGIN, END, OWN_TABLE, SqliteDatabase
+from deploy.backup.sqlite_file import BEGIN, END, SqliteDatabase, is_whole
 
 URL: Final = "IDENTITY_DATABASE_URL"
 
@@ -23,6 +24,7 @@ DUMP_OPTIONS: Final = ("--single-transaction", "--skip-lock-tables", "--skip-add
 """One moment of all tables, while others write; nothing that wants a privilege."""
 MYSQL_DUMP_OPTIONS: Final = ("--no-tablespaces", "--set-gtid-purged=OFF")
 """Only the tables, and no word on replication, which a restore in place refuses."""
+_CREATED: Final = re.compile(rb"CREATE TABLE `(\w+)`")
 _MARIADB: Final = b"/*M!999999\\- "
 """Begins its dumps; MySQL's client takes it for a command."""
 
@@ -191,15 +193,17 @@ def _compose(
 
 
 def _is_our_dump(source: IO[bytes], *, by_mariadb: bool) -> bool:
-    """Whether a dump has our table and the last line, which a truncated one lacks.
+    """Whether a dump has our tables and the last line, which a truncated one lacks.
 
     Raises `BackupError`: the client program, if it is not MariaDB's, cannot read it.
     """
-    is_ours, last = False, b""
+    tables: set[str] = set()
+    last = b""
     for line in source:
         if line.startswith(_MARIADB) and not by_mariadb:
             text = "the backup is of MariaDB, and MySQL's client cannot read it"
             raise BackupError(f"{text}; nothing was changed")
-        is_ours = is_ours or line.startswith(f"CREATE TABLE `{OWN_TABLE}`".encode())
+        if created := _CREATED.match(line):
+            tables.add(created[1].decode())
         last = line if line.strip() else last
-    return is_ours and last.startswith(b"-- Dump completed")
+    return is_whole(tables) and last.startswith(b"-- Dump completed")

@@ -4,6 +4,8 @@ import contextlib
 import os
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import IO, Final
 
@@ -16,6 +18,13 @@ UNFINISHED: Final = "unfinished_restore"
 """While a table of this name is there, identity uses nothing of the database."""
 BEGIN: Final = f"CREATE TABLE {UNFINISHED} (id INTEGER PRIMARY KEY)"
 END: Final = f"DROP TABLE {UNFINISHED}"
+
+_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table'"
+
+
+def is_whole(tables: AbstractSet[str]) -> bool:
+    """Whether these are identity's tables, and not of a restore that has not ended."""
+    return OWN_TABLE in tables and UNFINISHED not in tables
 
 
 class SqliteDatabase:
@@ -67,31 +76,35 @@ class SqliteDatabase:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file is a sound SQLite database with our table."""
-    with contextlib.closing(sqlite3.connect(path)) as database:
+    """Whether a file is a sound SQLite database with our tables."""
+    with _opened(path) as database:
         try:
-            database.execute(f"SELECT COUNT(*) FROM {OWN_TABLE}")  # noqa: S608 - ours
+            tables = {name for (name,) in database.execute(_TABLES)}
             (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
         except sqlite3.DatabaseError:
             return False
-    return str(found) == "ok"
+    return is_whole(tables) and str(found) == "ok"
 
 
 def _execute(path: Path, *statements: str) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as database, database:
+    with _opened(path) as database, database:
         for statement in statements:
             database.execute(statement)
 
 
 def _copy(source: Path, target: Path) -> None:
-    with (
-        contextlib.closing(sqlite3.connect(source)) as one,
-        contextlib.closing(sqlite3.connect(target)) as other,
-    ):
-        try:
-            one.backup(other)
-        except sqlite3.Error as error:
-            raise BackupError(f"SQLite: {error}") from error
+    with _opened(source) as one, _opened(target) as other:
+        one.backup(other)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a connection, closed at the end; what SQLite refuses is a BackupError."""
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            yield database
+    except sqlite3.Error as error:
+        raise BackupError(f"SQLite: {error}") from error
 
 
 def _users_of(path: Path) -> set[str]:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from deploy.backup.databases import find_database
-from deploy.backup.files import reading, writing
+from deploy.backup.files import BackupError, reading, writing
 from deploy.backup.logins import Login
 from deploy.backup.secrets import NAMES, are_secrets
 from deploy.backup.sqlite_file import UNFINISHED
@@ -152,6 +152,9 @@ async def test_what_is_restored_in_part_is_not_served(
     refused = await Operator(url).run("roles", "list")
     assert (refused.code, refused.out) == (2, "")
     assert "deploy/backup/restore again" in refused.err
+    part = tmp_path / "part"
+    assert run("backup", part, environ=environ).returncode == 1
+    assert not part.exists()
 
     done(run("restore", backup, environ=environ))
     async with running_identity(identity_settings(url)) as identity:
@@ -174,6 +177,14 @@ async def test_a_disk_that_takes_no_more_is_one_line(url: str, tmp_path: Path) -
     )
     assert (refused.returncode, refused.stderr) == (1, "restore: File too large\n")
     done(run("restore", backup, environ=environ))
+
+
+def test_what_sqlite_refuses_is_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "identity.sqlite"
+    file.write_text("no database, but longer than the head of one" * 10)
+    database = find_database({"IDENTITY_DATABASE_URL": f"sqlite+aiosqlite:///{file}"})
+    with pytest.raises(BackupError, match="SQLite: file is not a database"):
+        database.finish()
 
 
 def test_identity_knows_what_marks_an_unfinished_restore() -> None:
