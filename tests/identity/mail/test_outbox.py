@@ -15,6 +15,12 @@ from tests.support.mail_server import MailServer
 from tests.support.operator import Operator
 
 from identity_service.composition import Services
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import (
+    DatabaseUnavailableError,
+    TooManyAttemptsError,
+)
+from identity_service.domain.limits.throttling import MAILS_OF_ALL
 from identity_service.domain.mail import (
     LONGEST_RETRY,
     Letter,
@@ -25,6 +31,7 @@ from identity_service.domain.mail import (
 from identity_service.mail.messages import MessageWriter
 from identity_service.settings import Settings
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.mail.requests import MailRequestHandler
 from identity_service.usecases.mail.sending import (
     CLAIMED_FOR,
     MOST_ATTEMPTS,
@@ -105,6 +112,28 @@ def request_for(email_key: str) -> MailRequest:
     )
 
 
+def sender_with(
+    answer: MailRequestHandler,
+    services: Services,
+    settings: Settings,
+    clock: MovableClock,
+) -> MailSender:
+    assert settings.mail is not None
+    return MailSender(
+        services.database,
+        outbox=services.outbox,
+        handlers={MailRequestKind.PASSWORD_RESET: answer},
+        throttle=services.throttle,
+        place=settings.mail,
+        writer=MessageWriter(
+            templates=settings.mail_templates,
+            sender=Address("a", "b", "c.test"),
+            pages_url="",
+        ),
+        clock=clock,
+    )
+
+
 @pytest.mark.parametrize("database_url", SERVERS, indirect=True)
 async def test_a_request_that_cannot_be_answered_costs_no_other(
     settings: Settings, clock: MovableClock
@@ -139,24 +168,34 @@ async def test_a_request_that_cannot_be_answered_costs_no_other(
                 raise RuntimeError
             return False
 
-        assert settings.mail is not None
-        sender = MailSender(
-            database,
-            outbox=services.outbox,
-            handlers={MailRequestKind.PASSWORD_RESET: answer},
-            throttle=services.throttle,
-            place=settings.mail,
-            writer=MessageWriter(
-                templates=settings.mail_templates,
-                sender=Address("a", "b", "c.test"),
-                pages_url="",
-            ),
-            clock=clock,
-        )
+        sender = sender_with(answer, services, settings, clock)
         await send_all(sender)
 
     assert isinstance(replica.exception(), RuntimeError)
     assert answered == ["younger", "older"]
+
+
+async def test_a_request_that_fails_at_the_end_takes_no_mail_of_others(
+    settings: Settings, clock: MovableClock
+) -> None:
+    async def answer(unit: Repositories, _: MailRequest) -> bool:
+        unit.record(AuditEvent(action=Action.PASSWORD_RESET_SENT, subject_id=2**70))
+        return True
+
+    throttled = replace(settings, throttle=True)
+    async with composed(throttled, clock) as (services, _):
+        for _ in range(MAILS_OF_ALL[0].amount - 1):
+            await services.throttle.reserve_mail_in_all()
+        await services.database.write(
+            lambda unit: unit.outbox.add_request(request_for("alice"), clock())
+        )
+        sender = sender_with(answer, services, settings, clock)
+        with contextlib.suppress(DatabaseUnavailableError):
+            await sender.once()
+
+        await services.throttle.reserve_mail_in_all()
+        with pytest.raises(TooManyAttemptsError):
+            await services.throttle.reserve_mail_in_all()
 
 
 async def test_a_transaction_that_fails_sends_nothing(

@@ -143,19 +143,18 @@ class MailSender:
         except TooManyAttemptsError:
             return False
         taken: int | None = None
-        is_posted = False
+        is_posted: bool | None = False
 
-        async def work(unit: Repositories) -> bool:
-            nonlocal taken, is_posted
+        async def work(unit: Repositories) -> bool | None:
+            nonlocal taken
             found = await unit.outbox.take_request()
             if found is None:
-                return False
+                return None
             taken, request = found
-            is_posted = await self._handlers[request.kind](unit, request)
-            return True
+            return await self._handlers[request.kind](unit, request)
 
         try:
-            return await self._database.write(work)
+            is_posted = await self._database.write(work)
         except DatabaseUnavailableError:
             raise
         except Exception:
@@ -163,10 +162,10 @@ class MailSender:
                 raise
             _logger.exception("mail_request_dropped")
             await self._database.write(lambda unit: unit.outbox.remove_request(failed))
-            return True
         finally:
             if not is_posted:
                 await reservation.was_not_tried()
+        return is_posted is not None
 
     async def _send_all(self, due: list[StoredLetter]) -> None:
         is_open = False
