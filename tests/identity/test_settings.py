@@ -115,9 +115,13 @@ def test_sqlite_may_read_a_copy_that_nobody_writes() -> None:
             id="everybody an admin",
         ),
         pytest.param(
-            {"IDENTITY_ISSUER": "https://id.test/auth"},
-            "IDENTITY_ISSUER has a path",
-            id="issuer with a path",
+            {
+                "IDENTITY_ISSUER": "https://id.test/auth",
+                "IDENTITY_MAIL_URL": "smtp://mail.test",
+                "IDENTITY_MAIL_FROM": "id@id.test",
+            },
+            "IDENTITY_MAIL_PAGES is empty",
+            id="links to a console that does not work",
         ),
         pytest.param(
             {"IDENTITY_TOKEN_TRANSPORT": "cookie", "TUTORIAL_COMPAT": "true"},
@@ -178,10 +182,15 @@ async def test_settings_that_contradict_each_other_are_named_at_start(
     assert (await readiness.warned())["settings"] == record.__dict__["reason"]
 
 
+@pytest.mark.parametrize(
+    "environ", [{}, {"IDENTITY_ISSUER": "https://id.test/auth"}], ids=["plain", "path"]
+)
 async def test_settings_as_they_should_be_are_not_warned_of(
-    caplog: pytest.LogCaptureFixture,
+    environ: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = identity_settings("sqlite+aiosqlite:///x", IDENTITY_THROTTLE="on")
+    settings = identity_settings(
+        "sqlite+aiosqlite:///x", **{"IDENTITY_THROTTLE": "on", **environ}
+    )
     readiness = Readiness()
 
     create_app(settings, readiness=readiness)

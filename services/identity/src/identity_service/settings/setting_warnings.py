@@ -15,8 +15,11 @@ def setting_warnings(settings: Settings) -> Iterator[str]:
         yield "IDENTITY_THROTTLE is off: nothing limits guesses at passwords"
     if ADMIN in settings.self_assignable_roles:
         yield "IDENTITY_SELF_ASSIGNABLE_ROLES has admin: anybody may sign up as one"
-    if settings.base_path:
-        yield "IDENTITY_ISSUER has a path: the console works at the root of a host only"
+    if settings.base_path and settings.mail and not settings.mail_pages:
+        yield (
+            "IDENTITY_MAIL_PAGES is empty, and IDENTITY_ISSUER has a path: mailed links"
+            " lead to the console, which works at the root of a host only"
+        )
     yield from _of_cookies(settings)
     yield from _of_passkeys(settings)
     yield from _of_lifetimes(settings)
