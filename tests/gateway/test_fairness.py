@@ -165,6 +165,10 @@ async def test_no_drip_holds_a_connection(
         assert asyncio.get_running_loop().time() - began_at < 1.5
 
 
+WAIT = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /api/wait HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+
+
 def waiting_for(event: asyncio.Event) -> Script:
     """Return a script that responds to /api/wait only after an event."""
 
@@ -205,6 +209,27 @@ async def test_no_client_takes_every_place_at_an_upstream(
         is_over.set()
 
 
+async def test_a_body_is_not_awaited_where_every_place_is_taken(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_over = asyncio.Event()
+    upstream.script = waiting_for(is_over)
+    long = Timeouts(response_head=30.0)
+    config = config_for(upstream.port, max_in_flight=2, timeouts=long)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(2):
+            client = await stack.enter_async_context(raw_client(gateway.port))
+            await client.send(WAIT)
+        await until(lambda: len(upstream.requests) == 2)
+        other = await stack.enter_async_context(raw_client(gateway.port))
+        await other.send(POST)
+        assert (await other.answer()).status == 503
+        is_over.set()
+
+
 async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_them(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
@@ -212,7 +237,6 @@ async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_the
     upstream.script = waiting_for(is_over)
     long = Timeouts(response_head=30.0)
     config = config_for(upstream.port, max_in_flight=160, timeouts=long)
-    post = b"POST /api/wait HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
     async with (
         running_gateway(config, tmp_path) as gateway,
         AsyncExitStack() as stack,
@@ -221,7 +245,7 @@ async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_the
             await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
         ]
         for each in greedy:
-            await each.send(post + b"x")
+            await each.send(POST + b"x")
         await until(lambda: len(gateway.app.server.connections) == 90)
         await until(lambda: gateway.metric("held_bytes") >= 90)
         for each in greedy:
@@ -235,9 +259,6 @@ async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_the
         await other.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
         assert (await other.answer()).status == 200
         is_over.set()
-
-
-WAIT = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 async def test_a_client_leaves_places_to_others_where_an_adaptive_limit_fell(
