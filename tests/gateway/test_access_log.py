@@ -22,6 +22,7 @@ from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.requests import UNREADABLE
 from gateway_service.operations.access_log import AccessLog
 from service_kit.observability.log_format import LogFormat
+from service_kit.requests.client_addresses import TrustedProxies
 
 SECRET = "s3cr3t-t0ken"
 
@@ -107,6 +108,17 @@ async def test_a_client_that_left_is_logged_as_499(
         await asyncio.sleep(0.1)
     (line,) = gateway.access_log.read_text("ascii").splitlines()
     assert json.loads(line)["status"] == 499
+
+
+async def test_what_a_proxy_says_of_a_client_is_read_once(
+    gateway: RunningGateway,
+) -> None:
+    loop, proxies = asyncio.get_running_loop(), TrustedProxies(["192.0.2.1"])
+    client = ClientConnection(loop, gateway.app.server, "192.0.2.1")
+    exchange = Exchange(client, UNREADABLE, None, started_at=0.0)
+
+    assert exchange.origin(proxies) is exchange.origin(proxies)
+    assert exchange.client_address(proxies) == "192.0.2.1"
 
 
 @pytest.mark.parametrize("lines", [1, 300])

@@ -98,6 +98,5 @@ class GatewayServer(EdgeServer):
         self.metrics.record(exchange, seconds)
         if self.tracing is not None:
             self.tracing.end(exchange, seconds)
-        proxies = self._control.state.proxies
-        client = proxies.client_behind(exchange.client.address, exchange.request.values)
+        client = exchange.client_address(self._control.state.proxies)
         self._access_log.record(exchange, client, seconds)

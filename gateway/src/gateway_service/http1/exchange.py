@@ -29,6 +29,7 @@ from service_kit.observability.trace_context import (
     traceparent,
 )
 from service_kit.problems import INTERNAL_ERROR, Problem, ProblemError
+from service_kit.requests.client_addresses import Origin, TrustedProxies
 
 _ACCEPT_LANGUAGE: Final = b"accept-language:"
 
@@ -67,6 +68,7 @@ class Exchange:
     """The body of an upstream's response, as far as it has not been sent."""
     proxied_client = ""
     """The client behind a trusted proxy, once the request is forwarded; else empty."""
+    _origin: Origin | None = None
     kept = 0
     """Bytes of a request with a body that may have to be sent again."""
     _tasks: tuple[asyncio.Task[None], ...] = ()
@@ -86,6 +88,18 @@ class Exchange:
             self._join(request.values[b"traceparent"])
         self.closes = request.closes
         """Whether the connection ends with this exchange."""
+
+    def origin(self, proxies: TrustedProxies) -> Origin:
+        """Return what trusted proxies say of the request's beginning, read once."""
+        if self._origin is None:
+            peer, fields = self.client.address, self.request.values
+            self._origin = proxies.origin_behind(peer, fields)
+        return self._origin
+
+    def client_address(self, proxies: TrustedProxies) -> str:
+        """Return the address of the client, which a trusted proxy names."""
+        peer = self.client.address
+        return self.origin(proxies).addresses[0] if proxies.trusts(peer) else peer
 
     @property
     def held(self) -> int:

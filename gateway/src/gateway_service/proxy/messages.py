@@ -42,7 +42,7 @@ def request_head(
     host = request.host
     is_trusted = headers.proxies.trusts(client.address)
     if is_trusted:
-        origin = headers.proxies.origin_behind(client.address, values)
+        origin = exchange.origin(headers.proxies)
         forwarded = _forwarded_by(origin, client)
         host = origin.host.encode("ascii") or host
     else:

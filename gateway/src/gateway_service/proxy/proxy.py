@@ -86,9 +86,8 @@ def _host_asked_for(exchange: Exchange, state: State) -> tuple[bytes, str]:
 
     Proxies may say another in Host.
     """
-    request = exchange.request
-    found = state.proxies.origin_behind(exchange.client.address, request.values)
-    return found.host.encode("ascii") or request.host, found.addresses[0]
+    found = exchange.origin(state.proxies)
+    return found.host.encode("ascii") or exchange.request.host, found.addresses[0]
 
 
 def _respond_without_route(exchange: Exchange, state: State) -> None:
@@ -136,18 +135,15 @@ def _check_method(method: str, route: Route) -> None:
 
 def _client_behind_proxy(exchange: Exchange, state: State) -> str:
     """Return what counts as one client; empty if its proxy does not name it."""
-    proxy = exchange.client.address
-    client = state.proxies.client_behind(proxy, exchange.request.values)
-    return "" if client == proxy else client_network(client)
+    client = exchange.client_address(state.proxies)
+    return "" if client == exchange.client.address else client_network(client)
 
 
 async def _limit(
     exchange: Exchange, route: Route, limit: RateLimit, state: State
 ) -> None:
     """Forward a request unless its client has sent too many."""
-    client = state.proxies.client_behind(
-        exchange.client.address, exchange.request.values
-    )
+    client = exchange.client_address(state.proxies)
     limits = state.rate_limits
     seconds = await limits.wait(route.prefix, limit, client)
     quota = await limits.quota(route.prefix, limit, client)

@@ -66,12 +66,6 @@ class TrustedProxies:
         """Whether the address at the other end of a connection is such a proxy."""
         return bool(self._networks) and self._is_proxy(peer)
 
-    def client_behind(self, peer: str, fields: Fields) -> str:
-        """Return the address of the client that a request with these fields is from."""
-        if not self.trusts(peer):
-            return peer
-        return self.origin_behind(peer, fields).addresses[0]
-
     def client_of(self, peer: str, untrusted_values: Sequence[str]) -> str:
         """Return the client's address, given `header`'s values from aiohttp."""
         values = [each.encode("utf-8", "surrogateescape") for each in untrusted_values]
