@@ -18,7 +18,6 @@ from identity_service.domain.errors import UnknownRoleError
 from identity_service.storage import tables
 from identity_service.usecases.importing.import_users import MAX_ID, Outcome
 from identity_service.usecases.importing.imported_users import ImportedUsers
-from service_kit.clock import utc_now
 
 OLD_PASSWORD: Final = "123456"
 OLD_HASH: Final = bcrypt.hashpw(OLD_PASSWORD.encode(), bcrypt.gensalt(4)).decode()
@@ -37,7 +36,7 @@ def imported(user_id: int, username: str, email: str, *roles: str) -> NewUser:
 
 async def bring_over(url: str, *users: NewUser) -> list[Outcome]:
     async with Services(identity_settings(url)) as composed:
-        target = ImportedUsers(composed.database, utc_now)
+        target = ImportedUsers(composed.database)
         return await target.add(users)
 
 

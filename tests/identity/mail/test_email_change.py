@@ -154,7 +154,7 @@ async def test_an_address_that_nobody_can_bring_back_is_free_for_an_import(
             roles=frozenset({USER}),
             created_at=clock() - timedelta(days=365),
         )
-        imports = ImportedUsers(services.database, clock)
+        imports = ImportedUsers(services.database)
         taken = await imports.add([carol])
         clock.advance(timedelta(hours=72))
         free = await imports.add([carol])

@@ -65,7 +65,7 @@ async def import_users(services: Services, arguments: Namespace, write: Write) -
         is_password_hash=readable,
         clock=services.clock,
     )
-    add = ImportedUsers(services.database, services.clock).add
+    add = ImportedUsers(services.database).add
     if arguments.lines is None:
         outcomes = await _import_tutorial(arguments, rules, add, write)
     else:

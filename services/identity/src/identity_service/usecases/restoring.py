@@ -96,7 +96,7 @@ class Restoring:
 
     async def _end_some(self, after: str, unit: Repositories) -> tuple[int, str | None]:
         return await unit.restoring.end_sessions(
-            after, EndReason.RESTORED, self._clock(), _BATCH
+            after, EndReason.RESTORED, unit.now(), _BATCH
         )
 
     async def _postpone_deletions(self) -> int:

@@ -81,8 +81,7 @@ class SignUps:
 
         async def look(unit: Repositories) -> frozenset[RoleName]:
             if is_pending:
-                now = self._clock()
-                await unit.pending_sign_ups.refuse_taken(username.key, now)
+                await unit.pending_sign_ups.refuse_taken(username.key, unit.now())
             else:
                 await unit.users.refuse_taken(username.key, email.key)
             return await unit.roles.names()

@@ -168,7 +168,7 @@ class Passkeys:
             await unit.users.lock(caller.user_id)
             if not await unit.passkeys.remove(caller.user_id, passkey_id):
                 return False
-            await forget_factors_if_none_is_left(unit, caller.user_id, self._clock())
+            await forget_factors_if_none_is_left(unit, caller.user_id, unit.now())
             await self._records.by_caller(
                 unit, Action.PASSKEY_REMOVED, caller, passkey=passkey_id
             )

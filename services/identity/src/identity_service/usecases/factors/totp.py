@@ -113,7 +113,7 @@ class TotpEnrolment:
             await unit.users.lock(user_id)
             stored = await unit.factors.get_totp(user_id)
             step = None if stored is None else self._step(stored, untrusted_code)
-            now = self._clock()
+            now = unit.now()
             if (
                 stored is None
                 or step is None
@@ -149,7 +149,7 @@ class TotpEnrolment:
             if not (await unit.factors.of(caller.user_id)).has_totp:
                 return False
             await unit.factors.remove_totp(caller.user_id)
-            await forget_factors_if_none_is_left(unit, caller.user_id, self._clock())
+            await forget_factors_if_none_is_left(unit, caller.user_id, unit.now())
             await self._records.by_caller(unit, Action.TOTP_REMOVED, caller)
             return True
 

@@ -11,7 +11,6 @@ from identity_service.domain.errors import EmailTakenError, UsernameTakenError
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.importing.import_users import Outcome
-from service_kit.clock import Clock
 from service_kit.tokens import base64url
 
 _BATCH: Final = 50
@@ -25,9 +24,8 @@ class ImportedUsers:
     they come with.
     """
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
 
     async def add(self, users: Sequence[NewUser | Outcome]) -> list[Outcome]:
         """Create what can be created, and return one outcome for each, in order.
@@ -54,7 +52,7 @@ class ImportedUsers:
         if outcome is not None:
             return outcome
         try:
-            user_id = await unit.users.add(user, self._clock())
+            user_id = await unit.users.add(user, unit.now())
         except UsernameTakenError:
             return Outcome.USERNAME_TAKEN
         except EmailTakenError:

@@ -144,7 +144,7 @@ class KeyRotation:
         ]
 
         async def work(unit: Repositories) -> int:
-            withdrawn = await unit.signing_keys.withdraw_all(self._clock())
+            withdrawn = await unit.signing_keys.withdraw_all(unit.now())
             for record in records:
                 await unit.signing_keys.add(record)
             details = {"kid": None, "successor_kid": active.kid}

@@ -62,7 +62,6 @@ class Refreshes:
         self._entries = entries
         self._token_pairs = token_pairs
         self._throttle = throttle
-        self._clock = clock
         self._rules = rules
         self.interruptions = Interruptions(clock, rules.grace)
         """When refreshes failed for want of the database."""
@@ -155,7 +154,7 @@ class Refreshes:
         lives = await unit.sessions.prolong(
             token.session_id,
             token.generation,
-            self._clock(),
+            unit.now(),
             self._rules,
             prepared.expires_at,
         )
@@ -192,7 +191,7 @@ class Refreshes:
         """Judge a token that the atomic statement refused; end what was reused."""
         if session is None:
             return None
-        now = self._clock()
+        now = unit.now()
         verdict = judge(
             session,
             token.generation,

@@ -106,7 +106,7 @@ class SessionStarts:
 
     async def _keep(self, unit: Repositories, user_id: int, device: Device) -> None:
         """Keep an account whose owner has signed in after they wanted it deleted."""
-        await unit.users.set_deletion_due_at(user_id, None, self._clock())
+        await unit.users.set_deletion_due_at(user_id, None, unit.now())
         unit.record(AuditEvent.by_user(Action.DELETION_CANCELLED, user_id, device))
 
     def _new_session(
