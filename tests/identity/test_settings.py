@@ -140,7 +140,8 @@ def test_sqlite_may_read_a_copy_that_nobody_writes() -> None:
         ),
         pytest.param(
             {"IDENTITY_PASSKEY_ORIGINS": "http://app.identity.test,https://other.test"},
-            "IDENTITY_PASSKEY_ORIGINS has https://other.test,",
+            "IDENTITY_PASSKEY_ORIGINS has https://other.test, where browsers offer no"
+            " passkeys of identity.test unless its /.well-known/webauthn lists it",
             id="origin without passkeys",
         ),
         pytest.param(

@@ -49,7 +49,7 @@ def _of_passkeys(settings: Settings) -> Iterator[str]:
         if not party.has_pages_at(origin):
             yield (
                 f"IDENTITY_PASSKEY_ORIGINS has {origin}, where browsers offer no"
-                f" passkeys of {party.id}"
+                f" passkeys of {party.id} unless its /.well-known/webauthn lists it"
             )
 
 
