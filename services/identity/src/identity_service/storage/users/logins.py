@@ -71,14 +71,12 @@ class LoginRepository(Repository):
         found = rows.all()
         email_key = values.get("email_key")
         user = min(
-            read_users(found),
+            read_users([row for row in found if row.id is not None]),
             key=lambda each: (
                 folded(each.username) != email_key,
                 each.email_key != email_key,
             ),
             default=None,
         )
-        if user is None:
-            return NOBODY
-        row = next(row for row in found if row.id == user.id)
+        row = next(row for row in found if user is None or row.id == user.id)
         return Login(user, row.is_known, read_factors(row))

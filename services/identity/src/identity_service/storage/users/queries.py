@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, exists, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from identity_service.domain.accounts.roles import RoleName
 from identity_service.domain.accounts.users import NewUser, User
@@ -30,27 +40,48 @@ def users_with_roles() -> Select[Any]:
 _USER_ID: Final = users.c.id == bindparam("user_id")
 BY_ID: Final = users_with_roles().where(_USER_ID)
 LOCK: Final = select(users.c.id).where(_USER_ID).with_for_update()
-_WITH_SITE: Final = users_with_roles().add_columns(
-    exists()
-    .where(
-        sessions.c.user_id == users.c.id,
-        or_(
-            sessions.c.address.like(bindparam("like")),
-            sessions.c.address.like(bindparam("or_like")),
-        ),
+_ID_OR_NONE: Final = func.coalesce(users.c.id, 0)
+
+
+def _login_where(which: ColumnElement[bool]) -> Select[Any]:
+    """Return a query for users, and for what a sign-in asks about them.
+
+    Where there is none, it has one row without a user, and the database has looked for
+    all the rest, so that nobody can tell by the time that it takes.
+    """
+    asked = select(literal(1).label("asked")).subquery()
+    return (
+        select(users, roles.c.name.label("role"))
+        .select_from(
+            asked.outerjoin(users, which)
+            .outerjoin(user_roles, user_roles.c.user_id == _ID_OR_NONE)
+            .outerjoin(roles, roles.c.id == user_roles.c.role_id)
+        )
+        .add_columns(
+            exists()
+            .where(
+                sessions.c.user_id == _ID_OR_NONE,
+                or_(
+                    sessions.c.address.like(bindparam("like")),
+                    sessions.c.address.like(bindparam("or_like")),
+                ),
+            )
+            .label("is_known"),
+            *factors_of(_ID_OR_NONE),
+        )
+        .order_by(users.c.id, roles.c.id)
     )
-    .label("is_known"),
-    *factors_of(users.c.id),
-)
-BY_KEY_AND_SITE: Final = _WITH_SITE.where(users.c.username_key == bindparam("key"))
-BY_LOGIN_AND_SITE: Final = _WITH_SITE.where(
+
+
+BY_KEY_AND_SITE: Final = _login_where(users.c.username_key == bindparam("key"))
+BY_LOGIN_AND_SITE: Final = _login_where(
     or_(
         users.c.username_key == bindparam("key"),
         users.c.email_key == bindparam("email_key"),
     )
 )
-BY_EMAIL_AND_SITE: Final = _WITH_SITE.where(users.c.email_key == bindparam("key"))
-BY_ID_AND_SITE: Final = _WITH_SITE.where(users.c.id == bindparam("key"))
+BY_EMAIL_AND_SITE: Final = _login_where(users.c.email_key == bindparam("key"))
+BY_ID_AND_SITE: Final = _login_where(users.c.id == bindparam("key"))
 BY_SESSION: Final = (
     users_with_roles()
     .add_columns(
