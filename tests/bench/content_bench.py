@@ -27,6 +27,7 @@ from typing import Final, NamedTuple
 from tests.support.issuer import Issuer
 from tests.support.memory import pss_mib
 from tests.support.ports import free_ports
+from tests.support.processor import cpu_seconds
 from tests.support.tokens import private_key
 
 from service_kit.tokens import StatusList
@@ -34,7 +35,6 @@ from service_kit.tokens import StatusList
 _SERVER_CORE, _LOAD_CORE = "0", "1"
 _CONNECTIONS: Final = "32"
 _PATH: Final = "/api/test/user"
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _BASE: Final = "empty handler"
 
 _CONTENT: Final = "content"
@@ -63,8 +63,7 @@ class Server(NamedTuple):
 
     def cpu_seconds(self) -> float:
         """Return the processor time it has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1]
-        return sum(map(int, fields.split()[11:13])) / _TICKS
+        return cpu_seconds(self.process.pid)
 
     def pss_mib(self) -> float:
         """Return its share of memory."""

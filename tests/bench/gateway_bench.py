@@ -25,10 +25,10 @@ from typing import Final, NamedTuple
 
 from tests.support.memory import pss_mib
 from tests.support.ports import free_ports
+from tests.support.processor import cpu_seconds
 
 GATEWAY_CORE, LOAD_CORE = "0", "1"
 SERVE: Final = (sys.executable, "-m", "gateway_service", "serve")
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 PEERS: Final = Path(__file__).parent / "gateway_peers"
 _MEBIBYTE: Final = 1_048_576
 _OURS: Final = "gateway"
@@ -93,7 +93,7 @@ class Gateway(NamedTuple):
 
     def cpu_seconds(self) -> float:
         """Return the processor time that it and its children have used."""
-        return sum(map(_cpu_seconds, _with_children(self.process.pid)))
+        return sum(map(cpu_seconds, _with_children(self.process.pid)))
 
     def pss_mib(self) -> float:
         """Return its share of memory."""
@@ -109,11 +109,6 @@ def say(line: str) -> None:
 def _with_children(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(each for child in children for each in _with_children(int(child)))]
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-    return sum(map(int, fields[11:13])) / _TICKS
 
 
 class Run(NamedTuple):

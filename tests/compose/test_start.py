@@ -2,18 +2,17 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from tests.support.containers import Containers, docker, engine_answers
 from tests.support.missing import skip_missing
+from tests.support.processor import cpu_seconds
 
 from service_kit.healthcheck import answers_ok
 
@@ -158,9 +157,8 @@ SERVED: Final = {"health_status: healthy", "die"}
 def seconds_of_processor(containers: Containers, service: str) -> float:
     """Return what the process of a service's only container has taken."""
     [container, *_] = containers.ids(service)
-    pid = docker("inspect", "--format", "{{.State.Pid}}", container).strip()
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    pid = docker("inspect", "--format", "{{.State.Pid}}", container)
+    return cpu_seconds(int(pid))
 
 
 def address(containers: Containers, service: str) -> str:

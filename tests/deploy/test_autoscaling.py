@@ -6,7 +6,6 @@ controller decides every 15 s, a pod needs its time until it takes requests.
 """
 
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,8 +14,9 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from tests.support.cluster import Cluster, Process
+from tests.support.cluster import Cluster
 from tests.support.load import Plan, running_load
+from tests.support.processor import cpu_seconds
 
 BASE: Final = Path(__file__).parents[2] / "deploy" / "k8s" / "base"
 OBJECTS: Final[list[dict[str, Any]]] = [
@@ -35,7 +35,6 @@ TOLERANCE: Final = 0.1
 RISE_SECONDS: Final = 300
 RISE: Final = 10
 LONGEST_P99: Final = 0.1
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def named(kind: str, name: str) -> dict[str, Any]:
@@ -139,21 +138,16 @@ def seconds_per_request(
         )
         with running_load(plan) as load:
             time.sleep(1)
-            before = {name: cpu(each) for name, each in processes.items()}
+            before = {name: cpu_seconds(each.pid) for name, each in processes.items()}
             began_at = time.monotonic()
             time.sleep(3)
-            after = {name: cpu(each) for name, each in processes.items()}
+            after = {name: cpu_seconds(each.pid) for name, each in processes.items()}
             ended_at = time.monotonic()
             report = load.report()
     requests = len(report.between(began_at, ended_at).requests)
     assert requests > 300
     assert not report.failed
     return {name: (after[name] - before[name]) / requests for name in processes}
-
-
-def cpu(process: Process) -> float:
-    stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(stat[11]) + int(stat[12])) / TICKS
 
 
 @pytest.mark.parametrize("name", ["content", "gateway"])
