@@ -53,5 +53,5 @@ class StatusEntries:
 
     async def _lease_block(self) -> Lease:
         return await self._database.write(
-            lambda unit: unit.status_lists.lease(unit.now())
+            lambda unit: unit.status_lists.lease(self._clock())
         )
