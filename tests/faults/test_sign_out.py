@@ -12,6 +12,8 @@ from tests.support.cluster import Cluster
 from tests.support.load import Plan, running_load
 from tests.support.requests import send
 
+from identity_service.handlers.waiting import LONGEST_WAIT
+
 KEPT_FRESH = ("jwks", "statuslists")
 """What content fetches in the background."""
 
@@ -112,5 +114,5 @@ def test_s6_s8_identity_is_asked_by_the_clock_and_not_by_requests(
     assert not report.failed, report
     assert report.ok > 100 * seconds
     assert after.others == before.others
-    each_at_most_once_a_ttl, jwks = lasted / bound.ttl + 1, lasted / 60 + 1
-    assert documents <= len(revoking.content) * (each_at_most_once_a_ttl + jwks)
+    lists, jwks = lasted / bound.ttl + 1, lasted / LONGEST_WAIT + 1
+    assert documents <= len(revoking.content) * (lists + jwks)
