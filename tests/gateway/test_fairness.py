@@ -3,12 +3,13 @@
 import asyncio
 import math
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from tests.support.gateway import RunningGateway, config_for, running_gateway
-from tests.support.raw_client import ask, raw_client
+from tests.support.raw_client import Received, ask, raw_client
 from tests.support.raw_upstream import OK, Call, RawUpstream, Script, once
 from tests.support.waiting import until
 
@@ -181,17 +182,36 @@ def waiting_for(event: asyncio.Event) -> Script:
     return script
 
 
-async def test_no_client_takes_every_place_at_an_upstream(
-    upstream: RawUpstream, tmp_path: Path
-) -> None:
+@asynccontextmanager
+async def waiting(
+    upstream: RawUpstream, tmp_path: Path, **settings: object
+) -> AsyncIterator[tuple[RunningGateway, AsyncExitStack]]:
+    """Run a gateway whose upstream responds to /api/wait only after the block."""
     is_over = asyncio.Event()
     upstream.script = waiting_for(is_over)
     long = Timeouts(response_head=30.0)
-    config = config_for(upstream.port, max_in_flight=160, timeouts=long)
+    config = config_for(upstream.port, timeouts=long, **settings)
     async with (
         running_gateway(config, tmp_path) as gateway,
         AsyncExitStack() as stack,
     ):
+        try:
+            yield gateway, stack
+        finally:
+            is_over.set()
+
+
+async def ask_elsewhere(gateway: RunningGateway) -> Received:
+    """Return the response to another client."""
+    async with raw_client(gateway.port, source="127.0.0.2") as other:
+        await other.send(GET_X)
+        return await other.answer()
+
+
+async def test_no_client_takes_every_place_at_an_upstream(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    async with waiting(upstream, tmp_path, max_in_flight=160) as (gateway, stack):
         greedy = [
             await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
         ]
@@ -201,25 +221,13 @@ async def test_no_client_takes_every_place_at_an_upstream(
         refused = await greedy[-1].answer()
         assert (refused.status, refused.value("Retry-After")) == (503, "1")
 
-        other = await stack.enter_async_context(
-            raw_client(gateway.port, source="127.0.0.2")
-        )
-        await other.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert (await other.answer()).status == 200
-        is_over.set()
+        assert (await ask_elsewhere(gateway)).status == 200
 
 
 async def test_a_body_is_not_awaited_where_every_place_is_taken(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    is_over = asyncio.Event()
-    upstream.script = waiting_for(is_over)
-    long = Timeouts(response_head=30.0)
-    config = config_for(upstream.port, max_in_flight=2, timeouts=long)
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
+    async with waiting(upstream, tmp_path, max_in_flight=2) as (gateway, stack):
         for _ in range(2):
             client = await stack.enter_async_context(raw_client(gateway.port))
             await client.send(WAIT)
@@ -227,20 +235,12 @@ async def test_a_body_is_not_awaited_where_every_place_is_taken(
         other = await stack.enter_async_context(raw_client(gateway.port))
         await other.send(POST)
         assert (await other.answer()).status == 503
-        is_over.set()
 
 
 async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_them(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    is_over = asyncio.Event()
-    upstream.script = waiting_for(is_over)
-    long = Timeouts(response_head=30.0)
-    config = config_for(upstream.port, max_in_flight=160, timeouts=long)
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
+    async with waiting(upstream, tmp_path, max_in_flight=160) as (gateway, stack):
         greedy = [
             await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
         ]
@@ -253,29 +253,18 @@ async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_the
         assert (await greedy[-1].answer()).status == 503
         assert gateway.app.control.state.upstreams["content"].in_flight == 80
 
-        other = await stack.enter_async_context(
-            raw_client(gateway.port, source="127.0.0.2")
-        )
-        await other.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert (await other.answer()).status == 200
-        is_over.set()
+        assert (await ask_elsewhere(gateway)).status == 200
 
 
 async def test_a_client_leaves_places_to_others_where_an_adaptive_limit_fell(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    is_over = asyncio.Event()
-    upstream.script = waiting_for(is_over)
-    config = config_for(
-        upstream.port,
+    async with waiting(
+        upstream,
+        tmp_path,
         concurrency=Concurrency.ADAPTIVE,
         quick_enough=0.0,
-        timeouts=Timeouts(response_head=30.0),
-    )
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
+    ) as (gateway, stack):
         greedy = [
             await stack.enter_async_context(raw_client(gateway.port))
             for _ in range(140)
@@ -300,12 +289,7 @@ async def test_a_client_leaves_places_to_others_where_an_adaptive_limit_fell(
         assert (await greedy[-1].answer()).status == 503
         assert content.in_flight == math.ceil(limit)
 
-        other = await stack.enter_async_context(
-            raw_client(gateway.port, source="127.0.0.2")
-        )
-        await other.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert (await other.answer()).status == 200
-        is_over.set()
+        assert (await ask_elsewhere(gateway)).status == 200
 
 
 AHEAD = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n" + b"GET /" + b"x" * 80_000
@@ -319,18 +303,12 @@ GATHERED = (
 async def test_who_has_too_much_held_on_many_connections_loses_them(
     sent: bytes, upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    is_over = asyncio.Event()
-    upstream.script = waiting_for(is_over)
-    config = config_for(
-        upstream.port,
+    async with waiting(
+        upstream,
+        tmp_path,
         body_limit=1_000_000,
         limits=Limits(held=2 * 1_048_576),
-        timeouts=Timeouts(response_head=30.0),
-    )
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
+    ) as (gateway, stack):
         held_bytes = gateway.app.server.held_bytes
         other = await stack.enter_async_context(
             raw_client(gateway.port, source="127.0.0.2")
@@ -349,7 +327,6 @@ async def test_who_has_too_much_held_on_many_connections_loses_them(
         assert 10 < gateway.metric("connections_cut_total") < 40
         await other.send(b"x" * 30_000)
         assert (await other.answer()).status == 200
-        is_over.set()
 
 
 UPLOAD = (
