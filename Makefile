@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest
 LOCKS := deploy/requirements
 COMPILED := .local/compiled
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -47,8 +48,8 @@ docs: setup ## write docs/reference, and what deploy/k8s holds copies of, anew
 	  sed -n '/^groups:/,$$s/^/  /p' deploy/observability/alerts.yml; } >deploy/k8s/components/monitoring/alerts.yaml
 
 test: setup ## every test that needs no container engine and no patience
-	$(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" $(ARGS)
-	$(BIN)/pytest -m "quiet and not faults" $(ARGS) || { [ $$? -eq 5 ] && echo "none of those that run by themselves was chosen"; }
+	$(PYTEST) -n 3 -m "not compose and not faults and not quiet" $(ARGS)
+	$(PYTEST) -m "quiet and not faults" $(ARGS) || { [ $$? -eq 5 ] && echo "none of those that run by themselves was chosen"; }
 
 compile: setup ## build the packages with their hot modules compiled, into .local/compiled
 	@rm -rf $(COMPILED) && mkdir -p $(COMPILED)/sources
@@ -58,22 +59,22 @@ compile: setup ## build the packages with their hot modules compiled, into .loca
 	@$(BIN)/pip --isolated install -q --no-deps --no-index --target $(COMPILED)/packages $(COMPILED)/wheels/*.whl
 
 test-compiled: compile ## the tests of what is compiled, on the compiled build
-	PYTHONPATH="$(CURDIR)/$(COMPILED)/packages" TEST_BUILD=compiled $(BIN)/pytest -n 3 -m "not compose and not faults and not quiet" \
+	PYTHONPATH="$(CURDIR)/$(COMPILED)/packages" TEST_BUILD=compiled $(PYTEST) -n 3 -m "not compose and not faults and not quiet" \
 		tests/gateway tests/shared $(ARGS)
 
 check: lint types imports test ## all of the above, quickest first
 
 test-compose: setup ## build the images, start the whole stack, walk the contract (needs a Docker engine)
-	$(BIN)/pytest -m "compose and not faults" tests/compose $(ARGS)
+	$(PYTEST) -m "compose and not faults" tests/compose $(ARGS)
 
 test-compose-faults: setup ## break the containers one by one under traffic, and print what came of it
-	$(BIN)/pytest -m "compose and faults" --capture=no tests/compose $(ARGS)
+	$(PYTEST) -m "compose and faults" --capture=no tests/compose $(ARGS)
 
 test-3.14: ## the suite on Python 3.14 in a container (needs a Docker engine)
 	deploy/test-3.14
 
 faults: setup ## the long fault experiments
-	$(BIN)/pytest -m "faults and not compose" --log-cli-level=INFO $(ARGS)
+	$(PYTEST) -m "faults and not compose" --log-cli-level=INFO $(ARGS)
 
 picture: setup ## draw docs/console.png, the picture of the console in the README
 	$(BIN)/python -m tests.browser.picture
