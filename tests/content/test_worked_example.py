@@ -43,7 +43,7 @@ def test_the_documented_resource_can_be_added(tmp_path: Path) -> None:
     (test,) = [name for name, _ in files if name.startswith("tests/")]
 
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
+        [sys.executable, "-m", "pytest", "-q", test],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path / "services/content/src")},
         check=False,

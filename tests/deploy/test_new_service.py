@@ -64,7 +64,7 @@ def test_it_stands_in_every_file_that_names_services(tree: Path) -> None:
 
 
 def test_its_own_tests_and_those_of_the_deployment_pass(tree: Path) -> None:
-    ran = _run(tree, "pytest", "-q", "-p", "no:cacheprovider", *CHECKS)
+    ran = _run(tree, "pytest", "-q", *CHECKS)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
