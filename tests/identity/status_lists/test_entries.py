@@ -3,7 +3,8 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
+from sqlalchemy.util import await_only
 from tests.identity.status_lists.conftest import FlakyDatabase
 from tests.support.database import connected
 from tests.support.manual_clock import ManualClock
@@ -22,9 +23,12 @@ from identity_service.domain.sessions.status_entries import (
     new_list_name,
     permuted,
 )
+from identity_service.storage.database import Database
+from identity_service.storage.engines import opened_engine
 from identity_service.storage.tables import revoked_entries, status_lists
 from identity_service.usecases.housekeeping import Housekeeping, expired_rows_chores
 from identity_service.usecases.sessions.status_entries import StatusEntries
+from service_kit.clock import utc_now
 
 KEY = bytes(range(32))
 SECOND = timedelta(seconds=1)
@@ -117,6 +121,30 @@ async def test_s5_full_list_is_followed_by_another_even_in_a_race(
     assert len(names) == 1
     # The lease of the first list still holds.
     assert (await first.allocate()).list_name not in names
+
+
+async def test_s5_next_list_is_begun_once_by_who_comes_in_between(
+    other_database: FlakyDatabase, still_clock: ManualClock, database_url: str
+) -> None:
+    if database_url.startswith("sqlite"):
+        pytest.skip("has one writer at a time")
+    other = StatusEntries(other_database, still_clock)
+    await other.allocate()
+    async with opened_engine(database_url, pool_size=1) as engine:
+        async with engine.begin() as connection:
+            await connection.execute(update(status_lists).values(leased=LIST_SIZE))
+
+        @event.listens_for(engine.sync_engine, "after_cursor_execute")
+        def come_in_between(*executed: object) -> None:
+            if str(executed[2]).startswith("UPDATE status_lists") and not other.left():
+                await_only(other.allocate())
+
+        still_clock.advance(LEASE_LIFETIME)
+        one = StatusEntries(Database(engine, utc_now), still_clock)
+        places = [await one.allocate(), await other.allocate()]
+
+    assert len({place.list_name for place in places}) == 1
+    assert len(set(places)) == 2
 
 
 async def test_s5_lease_is_not_used_beyond_its_life(

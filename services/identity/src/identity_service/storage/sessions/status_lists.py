@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import (
-    ColumnElement,
     String,
+    case,
     cast,
     delete,
     exists,
@@ -68,13 +68,13 @@ class StatusListRepository(Repository):
         rollout_ends_at = await self.rollout_ends_at(now)
         if rollout_ends_at is not None:
             expires_at, is_named = min(expires_at, rollout_ends_at), False
-        has_name = status_lists.c.name.is_not(None)
-        newest = await self._newest(has_name if is_named else ~has_name)
+        # Both before the try: who begins the next list meanwhile takes its number.
+        last, newest = await self._newest(is_named=is_named)
         if newest is not None:
             lease = await self._lease_of(newest, expires_at)
             if lease is not None:
                 return lease
-        return await self._begin(now, expires_at, is_named=is_named)
+        return await self._begin((last or 0) + 1, now, expires_at, is_named=is_named)
 
     async def rollout_ends_at(self, now: datetime) -> datetime | None:
         """Return until when replicas of version 0003 may run, None if none do."""
@@ -83,11 +83,15 @@ class StatusListRepository(Repository):
         )
         return found if isinstance(found, datetime) else None
 
-    async def _newest(self, *which: ColumnElement[bool]) -> int | None:
-        found = await self._connection.scalar(
-            select(func.max(status_lists.c.id)).where(*which)
+    async def _newest(self, *, is_named: bool) -> tuple[int | None, int | None]:
+        """Return the number of the last list, and of the last with or without name."""
+        number, name = status_lists.c.id, status_lists.c.name
+        which = name.is_not(None) if is_named else name.is_(None)
+        found = await self._connection.execute(
+            select(func.max(number), func.max(case((which, number))))
         )
-        return None if found is None else int(found)
+        last, newest = found.one()
+        return last, newest
 
     async def _lease_of(self, list_id: int, expires_at: datetime) -> Lease | None:
         taken = await self._affects(
@@ -109,10 +113,9 @@ class StatusListRepository(Repository):
         return Lease(name, key, end - LEASE_SIZE, end, expires_at)
 
     async def _begin(
-        self, now: datetime, expires_at: datetime, *, is_named: bool
+        self, list_id: int, now: datetime, expires_at: datetime, *, is_named: bool
     ) -> Lease:
-        list_id, key = (await self._newest() or 0) + 1, os.urandom(_KEY_SIZE)
-        name = new_list_name() if is_named else None
+        key, name = os.urandom(_KEY_SIZE), new_list_name() if is_named else None
         try:
             await self._connection.execute(
                 insert(status_lists).values(
