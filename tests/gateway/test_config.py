@@ -257,6 +257,16 @@ timeouts = { total = 0, idle = true }
         pytest.param("upstreams = []", "g.toml:1: upstreams must be", id="upstreams"),
         pytest.param("limits = 1", "g.toml:1: limits must be a table", id="limits"),
         pytest.param(
+            "\n[upstream.content]",
+            "g.toml:2: upstream is unknown; is upstreams meant?",
+            id="a table within one that is unknown",
+        ),
+        pytest.param(
+            "\n[[upstreams]]",
+            "g.toml:2: upstreams must be tables, each headed [upstreams.name]",
+            id="an array of tables",
+        ),
+        pytest.param(
             "timeouts = 1", "g.toml:1: timeouts must be a table", id="timeouts"
         ),
         pytest.param("cors = 1", "g.toml:1: cors must be a table", id="cors"),
