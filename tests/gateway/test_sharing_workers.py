@@ -8,15 +8,22 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.gateway.test_workers import replace_workers, until, worker_pids
+from tests.support.gateway import config_for
 from tests.support.gateway_process import GatewayProcess, gateway_process
 from tests.support.raw_client import RawClient, ask, raw_client
 from tests.support.raw_upstream import RawUpstream
 from tests.support.replica_server import ReplicaServer, not_ready, replica_servers
+
+from gateway_service.config.model import HealthConfig
+from gateway_service.operations.workers.lookout import Lookout
+from gateway_service.upstreams.replica import ReplicaHealth
+from gateway_service.upstreams.watching.following import Finding
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 LASTING = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -114,6 +121,43 @@ async def test_a_reload_gives_every_worker_the_new_upstreams(
             found = (await status_of(gateway, worker))["upstreams"]["probed"]
             assert found["replicas"][0]["address"] == f"127.0.0.1:{second.port}"
             assert found["replicas"][0]["readiness"] == "ready"
+
+
+async def test_workers_use_no_replica_that_is_not_ready_while_a_reload_probes_it() -> (
+    None
+):
+    delivered: list[bytes] = []
+    lookout = Lookout(asyncio.get_running_loop(), delivered.append)
+    async with replica_servers(2) as (ready, other):
+        other.answer = not_ready()
+        config = config_for(ready.port, other.port, health=HealthConfig())
+        await lookout.adopt(config)
+        delivered.clear()
+        (upstream,) = config.upstreams
+        changed = replace(upstream, max_in_flight=upstream.max_in_flight + 1)
+        await lookout.adopt(replace(config, upstreams=(changed,)))
+        await lookout.stop()
+    found = [Finding.from_line(line).replicas.values() for line in delivered]
+    assert found
+    for healths in found:
+        assert [*healths] == [ReplicaHealth.READY, ReplicaHealth.NOT_READY]
+
+
+async def test_a_reload_during_a_slow_first_look_is_what_is_watched_in_the_end() -> (
+    None
+):
+    lookout = Lookout(asyncio.get_running_loop(), lambda _: None)
+    async with replica_servers(2) as (first, second):
+        first.is_silent = True
+        configs = [
+            config_for(each.port, health=HealthConfig(timeout=0.2))
+            for each in (first, second)
+        ]
+        await asyncio.gather(*map(lookout.adopt, configs))
+        (line,) = lookout.lines.splitlines()
+        await lookout.stop()
+    (replica,) = Finding.from_line(line).replicas
+    assert replica.port == second.port
 
 
 @pytest.mark.parametrize("unread", [0, 2_000_000])

@@ -23,6 +23,8 @@ class Lookout:
     ) -> None:
         self._deliver = deliver
         self._watches: dict[str, UpstreamWatch] = {}
+        """Whose findings are delivered, by upstream."""
+        self._adopting = asyncio.Lock()
         deadlines = Deadlines(loop)
         deadlines.close()  # no request is ever sent from here
         self._make_pool = partial(
@@ -37,26 +39,32 @@ class Lookout:
     async def adopt(self, config: Config) -> None:
         """Watch what a configuration names; return when it was judged, or soon after.
 
-        Upstreams whose definition has not changed are watched on.
+        Upstreams whose definition has not changed are watched on. Of others the present
+        watch delivers until its successor has judged the replicas.
         """
-        before = self._watches
-        kept = {
-            name: watch
-            for name, watch in before.items()
-            if watch.upstream.config in config.upstreams
-        }
-        self._watches = {
-            each.name: kept.get(each.name)
-            or UpstreamWatch(Upstream(each, self._make_pool), on_change=self._on_change)
-            for each in config.upstreams
-        }
-        gone = set(before.values()) - set(kept.values())
-        new = set(self._watches.values()) - set(kept.values())
-        await asyncio.gather(
-            *(watch.start() for watch in new), *(watch.stop() for watch in gone)
-        )
-        for watch in new:
-            self._on_change(watch)
+        async with self._adopting:
+            before = self._watches
+            kept = {
+                name: watch
+                for name, watch in before.items()
+                if watch.upstream.config in config.upstreams
+            }
+            after = {
+                each.name: kept.get(each.name) or self._watch(each)
+                for each in config.upstreams
+            }
+            new = set(after.values()) - set(kept.values())
+            self._watches = {**after, **before}
+            await asyncio.gather(*(watch.start() for watch in new))
+            self._watches = after
+            for watch in new:
+                self._on_change(watch)
+            gone = set(before.values()) - set(kept.values())
+            await asyncio.gather(*(watch.stop() for watch in gone))
+
+    def _watch(self, config: UpstreamConfig) -> UpstreamWatch:
+        upstream = Upstream(config, self._make_pool)
+        return UpstreamWatch(upstream, on_change=self._on_change)
 
     async def stop(self) -> None:
         """Stop watching."""
