@@ -20,10 +20,14 @@ from deploy.backup.sqlite_file import BEGIN, END, SqliteDatabase, is_whole
 
 URL: Final = "IDENTITY_DATABASE_URL"
 
-DUMP_OPTIONS: Final = ("--single-transaction", "--skip-lock-tables", "--skip-add-locks")
+_DUMP_OPTIONS: Final = (
+    *("--single-transaction", "--skip-lock-tables", "--skip-add-locks"),
+    "--no-tablespaces",
+)
 """One moment of all tables, while others write; nothing that wants a privilege."""
-MYSQL_DUMP_OPTIONS: Final = ("--no-tablespaces", "--set-gtid-purged=OFF")
-"""Only the tables, and no word on replication, which a restore in place refuses."""
+_OPTIONS_OF_SOME: Final = ("--set-gtid-purged=OFF", "--skip-masking-policies")
+"""No word on replication, which a restore in place refuses, and none on masking, which
+wants a privilege. MySQL has them, of some version on; MariaDB has neither."""
 _CREATED: Final = re.compile(rb"CREATE TABLE `(\w+)`")
 _MARIADB: Final = b"/*M!999999\\- "
 """Begins its dumps; MySQL's client takes it for a command."""
@@ -83,9 +87,7 @@ class MysqlDatabase:
     def dump(self, target: IO[bytes]) -> None:
         """Write one moment of it, while it may be in use."""
         program = installed("mariadb-dump", "mysqldump")
-        options = [*DUMP_OPTIONS]
-        if not is_mariadb(program):
-            options += MYSQL_DUMP_OPTIONS
+        options = _dump_options(output([program, "--help"]))
         with self._login.file(is_mariadb=is_mariadb(program)) as login:
             run(program, login, *options, self._name, stdout=target)
 
@@ -149,7 +151,8 @@ class ComposeDatabase:
 
     def dump(self, target: IO[bytes]) -> None:
         """Write one moment of it, while it may be in use."""
-        options = (*DUMP_OPTIONS, *MYSQL_DUMP_OPTIONS, "identity")
+        helped = ["docker", "compose", *self._exec("mysqldump", "backup", "--help")]
+        options = (*_dump_options(output(helped, folder=ROOT)), "identity")
         _compose(*self._exec("mysqldump", "backup", *options), stdout=target)
 
     def can_load(self, source: IO[bytes]) -> bool:
@@ -158,6 +161,8 @@ class ComposeDatabase:
 
     def stop_service(self) -> None:
         """Have no identity use it; BackupError if one does that is not ours to stop."""
+        # With no database, or a wrong password, nothing is stopped in vain.
+        _compose(*self._exec("mysql", "restore", "-e", "DO 0"))
         _compose("stop", "identity")
 
     def load(self, source: IO[bytes]) -> None:
@@ -190,6 +195,12 @@ def _compose(
 ) -> None:
     """Run Compose in the tree: there it finds the files that COMPOSE_FILE names."""
     run("docker", "compose", *words, stdin=stdin, stdout=stdout, folder=ROOT)
+
+
+def _dump_options(known: str) -> Sequence[str]:
+    """Return those of a program that says of itself what is known."""
+    of_some = (each for each in _OPTIONS_OF_SOME if each.partition("=")[0] in known)
+    return (*_DUMP_OPTIONS, *of_some)
 
 
 def _is_our_dump(source: IO[bytes], *, by_mariadb: bool) -> bool:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,14 @@ class Server:
         """From now on clients have to prove their password in full, once."""
         program = ("mysqladmin", f"--password={self.password}", "flush-privileges")
         docker("exec", self.container, *program)
+
+    def url_of_reader(self) -> str:
+        """Return the URL of an account that may SELECT, and nothing else."""
+        made = f"CREATE USER reader IDENTIFIED BY '{self.password}'"
+        granted = "GRANT SELECT ON identity.* TO reader"
+        program = ("mysql", f"--password={self.password}", "-e", f"{made}; {granted}")
+        docker("exec", self.container, *program)
+        return self.url.replace("//root:", "//reader:")
 
 
 @pytest.fixture
@@ -90,7 +98,7 @@ def environ(server: Server, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def run(environ: dict[str, str], program: str, *arguments: str) -> str:
+def run(environ: Mapping[str, str], program: str, *arguments: str) -> str:
     done = subprocess.run(
         [ROOT / program, *arguments],
         env=environ,
@@ -99,6 +107,7 @@ def run(environ: dict[str, str], program: str, *arguments: str) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Error" not in done.stderr
     return done.stdout
 
 
@@ -110,7 +119,8 @@ def test_a_backup_is_made_and_restored(
     run(environ, identity, "migrate")
     run(environ, identity, "create-admin", "--email", "admin@example.org")
     server.forget_who_signed_in()
-    run(environ, "deploy/backup/backup", backup)
+    reader = {"IDENTITY_DATABASE_URL": server.url_of_reader()}
+    run(environ | reader, "deploy/backup/backup", backup)
     run(environ, identity, "roles", "add", "later", "--description", "of no backup")
     server.forget_who_signed_in()
     run(environ, "deploy/backup/restore", backup)

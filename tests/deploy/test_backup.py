@@ -323,10 +323,24 @@ def compose(tmp_path: Path) -> dict[str, str]:
     }
 
 
+def test_identity_serves_on_where_no_database_can_be_replaced(
+    compose: dict[str, str], tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup"
+    done(run("backup", backup, environ=compose))
+    compose["AWAY"] = "mysql"
+    refused = run("restore", backup, environ=compose)
+    assert refused.returncode == 1
+    assert "again" not in refused.stderr
+    assert "stop identity" not in Path(compose["NOTES"]).read_text()
+
+
 NOTING: Final = """#!/bin/sh
 OURS='CREATE TABLE `signing_keys` ('
 printf '%s %s\n' "$(pwd)" "$*" >>"$NOTES"
 case "$*" in
+  *"exec -T ${AWAY:-nothing}"*) exit 1 ;;
+  *mysqldump*--help) printf '%s\n' "$KNOWN" ;;
   *"-T secrets") echo "secrets: ${SECRETS:-kept}" ;;
   *mysqldump*) printf '%s\\n-- Dump completed\\n' "${DUMP:-$OURS}" ;;
 esac
@@ -352,10 +366,33 @@ def test_compose_runs_where_the_files_of_its_environment_are(
     )
     done(run("restore", backup, environ=compose))
     notes = Path(compose["NOTES"]).read_text().splitlines()
-    assert "mysqldump" in notes[0]
+    dump, check = notes[1:3]
+    assert "mysqldump" in dump
     assert {line.partition(" ")[0] for line in notes} == {str(ROOT)}
-    assert "identity check" in notes[1], "before identity is stopped"
+    assert "identity check" in check, "before identity is stopped"
     assert not [line for line in notes if "content" in line], "it need not stop"
+
+
+@pytest.mark.parametrize(
+    ("known", "given"),
+    [
+        pytest.param("", [], id="MariaDB"),
+        pytest.param("--set-gtid-purged[=name]", ["--set-gtid-purged=OFF"], id="8.4"),
+        pytest.param(
+            "--set-gtid-purged[=name] use --skip-masking-policies to disable",
+            ["--set-gtid-purged=OFF", "--skip-masking-policies"],
+            id="9.7",
+        ),
+    ],
+)
+def test_a_program_gets_the_options_that_it_knows(
+    compose: dict[str, str], tmp_path: Path, known: str, given: list[str]
+) -> None:
+    compose["KNOWN"] = known
+    done(run("backup", tmp_path / "backup", environ=compose))
+    *_, dump = Path(compose["NOTES"]).read_text().splitlines()
+    options = dump.split()
+    assert [each for each in options if "gtid" in each or "masking" in each] == given
 
 
 def test_a_dump_of_mariadb_is_not_given_to_mysql(
