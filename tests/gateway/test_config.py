@@ -249,7 +249,7 @@ timeouts = { total = 0, idle = true }
     ("text", "fault"),
     [
         pytest.param("", "g.toml: routes names no route", id="empty"),
-        pytest.param("a = [\n", "g.toml: Invalid value", id="cut off"),
+        pytest.param("\na = [\n", "g.toml:2: Invalid value", id="cut off"),
         pytest.param(f"a = {'[' * 5_000}", "g.toml: has values nested", id="deep"),
         pytest.param(f"a = {'9' * 5_000}", "g.toml: Exceeds the limit", id="long"),
         pytest.param("\n\na == 1", "g.toml:3: Invalid value", id="no TOML"),

@@ -42,7 +42,8 @@ def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
     try:
         document = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or of a number that is too long
-        raise ConfigError([_syntax_fault(name, str(error))]) from None
+        last_line = len(text.splitlines())
+        raise ConfigError([_syntax_fault(name, str(error), last_line)]) from None
     except RecursionError:
         raise ConfigError([f"{name}: has values nested too deeply"]) from None
     faults = Faults(name, TomlLines(text))
@@ -55,8 +56,9 @@ def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
     return config
 
 
-def _syntax_fault(name: str, message: str) -> str:
+def _syntax_fault(name: str, message: str, last_line: int) -> str:
     """Put the line of a tomllib message where the other faults have it."""
+    message = message.replace("at end of document", f"at line {last_line}")
     line = re.search(r"at line (\d+)", message)
     reason = message.partition(" (at ")[0]
     return f"{name}:{line[1]}: {reason}" if line else f"{name}: {reason}"
