@@ -14,7 +14,7 @@ from identity_service.domain.signing_keys import KeySchedule
 from identity_service.security.key_material import SigningKey
 from identity_service.security.keyrings import Keyring, Sealer, SecretKey
 from identity_service.storage.database import Database
-from identity_service.storage.engines import opened_engine
+from identity_service.storage.engines import create_engine
 from identity_service.usecases.keys.rotation import KeyRotation
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.tokens import thumbprint
@@ -60,18 +60,18 @@ async def process(
     schedule: KeySchedule = SCHEDULE,
     seals_with: Sealer | None = None,
 ) -> AsyncIterator[Process]:
-    async with opened_engine(url, pool_size=3) as engine:
-        database = Database(engine, clock)
-        seals_with = seals_with or sealer()
-        keys = SigningKeys(
-            database, seals_with, schedule, clock, monotonic=clock.monotonic
-        )
-        rotation = KeyRotation(
-            database,
-            keys,
-            sealer=seals_with,
-            schedule=schedule,
-            clock=clock,
-            generate=ready_made_key,
-        )
+    database = Database(create_engine(url, pool_size=3), clock)
+    seals_with = seals_with or sealer()
+    keys = SigningKeys(database, seals_with, schedule, clock, monotonic=clock.monotonic)
+    rotation = KeyRotation(
+        database,
+        keys,
+        sealer=seals_with,
+        schedule=schedule,
+        clock=clock,
+        generate=ready_made_key,
+    )
+    try:
         yield Process(database, keys, rotation)
+    finally:
+        await database.close()

@@ -7,7 +7,7 @@ from tests.support.manual_clock import ManualClock
 
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.database import Database, Work
-from identity_service.storage.engines import opened_engine
+from identity_service.storage.engines import create_engine
 from service_kit.clock import utc_now
 
 T = TypeVar("T")
@@ -52,5 +52,8 @@ async def other_database(database_url: str) -> AsyncIterator[FlakyDatabase]:
 
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[FlakyDatabase]:
-    async with opened_engine(url, pool_size=4) as engine:
-        yield FlakyDatabase(engine, utc_now)
+    flaky = FlakyDatabase(create_engine(url, pool_size=4), utc_now)
+    try:
+        yield flaky
+    finally:
+        await flaky.close()

@@ -4,8 +4,12 @@ import asyncio
 import time
 
 import pytest
+from sqlalchemy import event
 from tests.support.database import connected
+from tests.support.identity import identity_settings
 
+from identity_service.composition import Services
+from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from service_kit.clock import utc_now
@@ -35,3 +39,30 @@ async def test_no_time_out_is_lost(database_url: str) -> None:
             except TimeoutError:
                 pass
             assert time.monotonic() - began_at < seconds + 0.9, step
+
+
+async def test_services_that_stop_end_the_work_that_goes_on(database_url: str) -> None:
+    """Nobody waits for it any more: a client asked for what clients share, and left."""
+    opened, closed, is_open = [], [], asyncio.Event()
+
+    def note_opened(connection: object, _: object) -> None:
+        opened.append(connection)
+        is_open.set()
+
+    async with Services(identity_settings(database_url)) as services:
+        engine = services.engine.sync_engine
+        event.listen(engine, "connect", note_opened)
+        event.listen(engine, "close", lambda connection, _: closed.append(connection))
+        asked = asyncio.create_task(services.tokens.status_lists.uris())
+        await is_open.wait()
+        asked.cancel()
+
+    assert services.database.in_progress == 0
+    assert closed == opened
+
+
+async def test_no_work_begins_after_the_end(database_url: str) -> None:
+    async with Services(identity_settings(database_url)) as services:
+        pass
+    with pytest.raises(DatabaseUnavailableError, match="closed"):
+        await services.tokens.status_lists.uris()

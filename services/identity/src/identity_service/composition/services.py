@@ -138,7 +138,7 @@ class Services(Core):
         await self.gateways.close()
         if self.breached_passwords is not None:
             await self.breached_passwords.close()
-        await self.engine.dispose()
+        await self.database.close()
 
     def _register_metrics(self, registry: CollectorRegistry) -> None:
         tokens, pool_size = self.tokens, self.settings.database_pool_size

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import QueuePool, exc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,6 +18,7 @@ from identity_service.storage.faults import error_number, reason
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
 from identity_service.storage.upgrades.schema import restore_fault
+from service_kit.cancelling import cancelled
 from service_kit.clock import Clock
 
 _logger: Final = logging.getLogger(__name__)
@@ -63,12 +64,28 @@ class Database:
         self._writers = asyncio.Semaphore(1) if is_sqlite else None
         self.is_usable = False
         """Whether it is known that no restore has been begun without an end."""
-        self.in_progress = 0
-        """Units of work that run, or wait for a connection."""
+        self._working: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
         self.undone = 0
         """Attempts that a deadlock or a lost connection undid; most are repeated."""
         self.failures = 0
         """Units of work given up with `DatabaseUnavailableError`."""
+
+    async def close(self) -> None:
+        """Cancel the work that goes on, accept no more, and close all connections.
+
+        Work goes on that was shared by clients who are all gone. Its connection would
+        return to a pool that nobody closes any more.
+        """
+        self._is_closed = True
+        for task in tuple(self._working):
+            await cancelled(task)
+        await self._engine.dispose()
+
+    @property
+    def in_progress(self) -> int:
+        """How many units of work run, or wait for a connection."""
+        return len(self._working)
 
     @property
     def connections(self) -> int | None:
@@ -100,7 +117,10 @@ class Database:
         await self.write(work)
 
     async def _bounded(self, work: Work[T], *, writes: bool) -> T:
-        self.in_progress += 1
+        if self._is_closed:
+            raise self._unavailable("closed")
+        task = _this_task()
+        self._working.add(task)
         try:
             async with asyncio.timeout(WORK_SECONDS):
                 return await retried(
@@ -115,7 +135,7 @@ class Database:
         except (exc.DBAPIError, exc.TimeoutError, TimeoutError, OSError) as error:
             raise self._unavailable(reason(error)) from error
         finally:
-            self.in_progress -= 1
+            self._working.discard(task)
 
     def _unavailable(self, why: str) -> DatabaseUnavailableError:
         self.failures += 1
@@ -123,10 +143,13 @@ class Database:
         return DatabaseUnavailableError(why)
 
     async def _once(self, work: Work[T], *, writes: bool) -> T:
-        line, asked = self._writers if writes else None, _cancellations()
+        line, task = self._writers if writes else None, _this_task()
+        asked = task.cancelling()
         engine = self._writing if writes else self._engine
         async with line or contextlib.nullcontext(), engine.connect() as connection:
-            if _cancellations() > asked:  # the driver has lost one while it connected
+            # Before Python 3.12, `asyncio.wait_for`, in which the driver connects,
+            # loses a cancellation that comes together with what it waits for.
+            if task.cancelling() > asked:
                 raise asyncio.CancelledError
             result = await self._work(work, connection)
             try:
@@ -162,14 +185,11 @@ class Database:
         self.is_usable = True
 
 
-def _cancellations() -> int:
-    """Return how often this task was cancelled.
-
-    Before Python 3.12, `asyncio.wait_for` loses a cancellation that comes together
-    with what it waits for.
-    """
+def _this_task() -> asyncio.Task[Any]:
     task = asyncio.current_task()
-    return task.cancelling() if task else 0
+    if task is None:
+        raise RuntimeError("work on the database needs a task")
+    return task
 
 
 class _UndoneError(Exception):
