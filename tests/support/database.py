@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ from identity_service.storage.upgrades import upgrading
 _START_SECONDS: Final = 60
 _NO_NATIVE_AIO: Final = "--innodb-use-native-aio=0"
 """The kernel's native AIO is scarce where several servers run on one machine."""
+
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - folders in it have random names
+_ROOM: Final = 2 << 30
+"""Bytes that have to be free in memory; a server has some 150 MB."""
 
 _PASSWORD: Final = "test-server-on-loopback"
 
@@ -127,6 +132,19 @@ class DatabaseServer:
             return False
 
 
+@contextlib.contextmanager
+def database_folder() -> Iterator[Path]:
+    """Make a folder for a database, in memory where there is room.
+
+    On a busy machine a disk can take longer over a commit than identity waits for one.
+    """
+    in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM
+    with tempfile.TemporaryDirectory(
+        prefix="database-", dir=_MEMORY if in_memory else None
+    ) as name:
+        yield Path(name)
+
+
 def create_server(parent: Path) -> DatabaseServer | None:
     """Return a new server that is not started, None where none is installed."""
     program = shutil.which("mariadbd") or shutil.which("mysqld")
@@ -182,11 +200,9 @@ def running_server(parent: Path, *options: str) -> Iterator[DatabaseServer]:
 
 
 @pytest.fixture(scope="session")
-def database_server(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[DatabaseServer]:
+def database_server() -> Iterator[DatabaseServer]:
     """A server that all tests of a run share: leave it as it was."""
-    with running_server(tmp_path_factory.mktemp("database")) as server:
+    with database_folder() as folder, running_server(folder) as server:
         yield server
 
 
@@ -199,22 +215,24 @@ def server_url(request: pytest.FixtureRequest, backend: str) -> URL:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template() -> Iterator[Path]:
     """A SQLite database with the schema and nothing else, to be copied."""
-    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
-    asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
-    return path
+    with database_folder() as folder:
+        path = folder / "template.sqlite"
+        asyncio.run(migrate(f"sqlite+aiosqlite:///{path}"))
+        yield path
 
 
 @pytest.fixture(params=BACKENDS)
 async def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path
+    request: pytest.FixtureRequest, sqlite_template: Path
 ) -> AsyncIterator[str]:
     """The URL of an empty database with the schema, on each kind of server."""
     if request.param == "sqlite":
-        path = tmp_path / "identity.sqlite"
-        shutil.copy(sqlite_template, path)
-        yield f"sqlite+aiosqlite:///{path}"
+        with database_folder() as folder:
+            path = folder / "identity.sqlite"
+            shutil.copy(sqlite_template, path)
+            yield f"sqlite+aiosqlite:///{path}"
         return
     url = await _migrated_database(server_url(request, request.param))
     yield url

@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from tests.support.database import (
     DatabaseServer,
     connected,
+    database_folder,
     empty_database,
     migrate,
     running_server,
@@ -49,9 +50,9 @@ RECOVERED_WITHIN: Final = 2.0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+def server() -> Iterator[DatabaseServer]:
     """A server of these tests' own, which they may break."""
-    with running_server(tmp_path_factory.mktemp("broken")) as own:
+    with database_folder() as folder, running_server(folder) as own:
         yield own
 
 

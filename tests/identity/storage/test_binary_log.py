@@ -1,13 +1,14 @@
 """A server whose binary log forbids what identity does."""
 
 import contextlib
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
 from tests.support.database import (
     DatabaseServer,
     connected,
+    database_folder,
     empty_database,
     migrate,
     running_server,
@@ -20,17 +21,22 @@ from tests.support.identity import (
 from tests.support.operator import Operator
 
 
-def server(
-    folder: Path, binary_log: str
-) -> contextlib.AbstractContextManager[DatabaseServer]:
-    options = ("--server-id=1", f"--binlog-format={binary_log}")
-    return running_server(folder, f"--log-bin={folder}/log", *options)
+@contextlib.contextmanager
+def server(binary_log: str) -> Iterator[DatabaseServer]:
+    with (
+        database_folder() as folder,
+        running_server(
+            folder,
+            f"--log-bin={folder}/log",
+            "--server-id=1",
+            f"--binlog-format={binary_log}",
+        ) as running,
+    ):
+        yield running
 
 
-async def test_statement_format_is_named_by_readiness_and_doctor(
-    tmp_path: Path,
-) -> None:
-    with server(tmp_path, "MIXED") as running:
+async def test_statement_format_is_named_by_readiness_and_doctor() -> None:
+    with server("MIXED") as running:
         async with empty_database(running.url) as url:
             await migrate(url)
             async with connected(url) as engine, engine.connect() as connection:
@@ -47,8 +53,8 @@ async def test_statement_format_is_named_by_readiness_and_doctor(
 
 
 @pytest.mark.parametrize("binary_log", ["MIXED", "ROW"])
-async def test_other_formats_are_well(tmp_path: Path, binary_log: str) -> None:
-    with server(tmp_path, binary_log) as running:
+async def test_other_formats_are_well(binary_log: str) -> None:
+    with server(binary_log) as running:
         async with empty_database(running.url) as url:
             await migrate(url)
             async with running_identity(identity_settings(url)) as client:

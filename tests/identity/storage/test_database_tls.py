@@ -12,7 +12,7 @@ import uvloop
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from tests.support.certificates import write_authority
-from tests.support.database import DatabaseServer, running_server
+from tests.support.database import DatabaseServer, database_folder, running_server
 from tests.support.operator import Operator
 
 from identity_service.storage.database_url import DatabaseUrl
@@ -34,8 +34,12 @@ class TlsServer:
 
 
 @pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
-    folder = tmp_path_factory.mktemp("tls")
+def tls() -> Iterator[TlsServer]:
+    with database_folder() as folder:
+        yield from _tls_server(folder)
+
+
+def _tls_server(folder: Path) -> Iterator[TlsServer]:
     authority, certificate, key = write_authority(folder, "127.0.0.1")
     with running_server(
         folder,

@@ -1,11 +1,11 @@
 """A server whose own settings would have identity write something else, or nothing."""
 
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import text
 from tests.support.database import (
     connected,
+    database_folder,
     empty_database,
     migrate,
     running_server,
@@ -21,8 +21,8 @@ ODD: Final = (
 )
 
 
-async def test_the_servers_own_settings_do_not_matter(tmp_path: Path) -> None:
-    with running_server(tmp_path, *ODD) as running:
+async def test_the_servers_own_settings_do_not_matter() -> None:
+    with database_folder() as folder, running_server(folder, *ODD) as running:
         async with empty_database(running.url) as url:
             await changed(url, "SET GLOBAL sql_safe_updates = 1")
             await migrate(url)
