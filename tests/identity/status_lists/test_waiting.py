@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import ClientSession
@@ -11,6 +11,7 @@ from sqlalchemy import event, func, insert, select
 from tests.support.database import connected
 from tests.support.identity import (
     IdentityClient,
+    MovableClock,
     identity_settings,
     list_path,
     running_identity,
@@ -20,15 +21,28 @@ from identity_service.composition import Services
 from identity_service.domain.sessions.status_entries import new_list_name
 from identity_service.storage.tables import revoked_entries, status_lists
 from identity_service.usecases.caching import watching
-from service_kit.clock import utc_now
 
 JWKS = "/.well-known/jwks.json"
 FORWARDED = {"X-Forwarded-For": "203.0.113.9"}
 
 
 @pytest.fixture
-async def other_replica(database_url: str) -> AsyncIterator[IdentityClient]:
-    async with running_identity(identity_settings(database_url)) as client:
+def clock(database_url: str) -> MovableClock:
+    """At the beginning of a list's life: it is not signed again for long.
+
+    That would end a wait, too.
+    """
+    lifetime = identity_settings(database_url).access_token_lifetime
+    into_it = (datetime.now(UTC) - datetime.fromtimestamp(0, UTC)) % lifetime
+    return MovableClock(lifetime - into_it)
+
+
+@pytest.fixture
+async def other_replica(
+    database_url: str, clock: MovableClock
+) -> AsyncIterator[IdentityClient]:
+    settings = identity_settings(database_url)
+    async with running_identity(settings, clock=clock) as client:
         yield client
 
 
@@ -110,13 +124,13 @@ async def test_all_replicas_give_a_list_the_same_etag(
 
 
 async def test_wait_for_the_keys_ends_when_one_is_withdrawn(
-    identity: IdentityClient, database_url: str
+    identity: IdentityClient, database_url: str, clock: MovableClock
 ) -> None:
     etag = await etag_of(identity, JWKS)
     waiter = asyncio.create_task(waited(identity, JWKS, etag, "wait=20"))
     await asyncio.sleep(0.5)
     assert not waiter.done()
-    async with Services(identity_settings(database_url)) as operator:
+    async with Services(identity_settings(database_url), clock=clock) as operator:
         await operator.tokens.key_rotation.withdraw()
     status, _, took = await waiter
     assert status == 200
@@ -149,9 +163,12 @@ async def test_waiters_through_a_gateway_are_bounded_and_others_are_answered_at_
             pass
 
 
-async def test_end_of_the_service_ends_waits_at_once(database_url: str) -> None:
+async def test_end_of_the_service_ends_waits_at_once(
+    database_url: str, clock: MovableClock
+) -> None:
+    settings = identity_settings(database_url)
     async with ClientSession() as session:
-        async with running_identity(identity_settings(database_url)) as identity:
+        async with running_identity(settings, clock=clock) as identity:
             await identity.signed_in("alice")
             path = await list_path(identity)
             etag = await etag_of(identity, path)
@@ -165,7 +182,7 @@ async def test_end_of_the_service_ends_waits_at_once(database_url: str) -> None:
 
 
 async def test_all_lists_that_are_waited_for_cost_one_query(
-    identity: IdentityClient, database_url: str
+    identity: IdentityClient, database_url: str, clock: MovableClock
 ) -> None:
     await identity.signed_in("alice")
     names = [new_list_name() for _ in range(10)]
@@ -177,12 +194,12 @@ async def test_all_lists_that_are_waited_for_cost_one_query(
                 "name": name,
                 "leased": 0,
                 "permutation_key": bytes(32),
-                "created_at": utc_now(),
+                "created_at": clock(),
             }
             for n, name in enumerate(names, 1)
         ]
         await connection.execute(insert(status_lists), rows)
-    async with Services(identity_settings(database_url)) as services:
+    async with Services(identity_settings(database_url), clock=clock) as services:
         statements: list[str] = []
         event.listen(
             services.engine.sync_engine,
@@ -204,7 +221,7 @@ async def test_all_lists_that_are_waited_for_cost_one_query(
         looks = [each for each in statements if "revoked_entries" in each]
         assert 1 <= len(looks) <= 1 / watching.LOOK_SECONDS + 1
         async with connected(database_url) as engine, engine.begin() as connection:
-            until = utc_now() + timedelta(minutes=1)
+            until = clock() + timedelta(minutes=1)
             row = {"status_list": names[7], "idx": 5, "until": until}
             await connection.execute(insert(revoked_entries).values(row))
         async with asyncio.timeout(3):
