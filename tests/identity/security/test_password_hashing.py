@@ -249,14 +249,13 @@ async def test_p9_full_queue_refuses_at_once() -> None:
     hasher = PasswordHasher(PEPPERS, cost=10, workers=2, queue_length=4)
     checks = [asyncio.ensure_future(hasher.verify(PASSWORD, None)) for _ in range(6)]
     await asyncio.sleep(0)
-    started_at = time.monotonic()
 
     with pytest.raises(HashingBusyError) as busy:
         await hasher.verify(PASSWORD, None)
     with pytest.raises(HashingBusyError):
         hasher.expect_room()
 
-    assert time.monotonic() - started_at < 0.05
+    assert not any(check.done() for check in checks)
     assert 1 <= busy.value.retry_after <= 5
     assert await asyncio.gather(*checks) == [Verdict.MISMATCH] * 6
     hasher.expect_room()
