@@ -63,6 +63,7 @@ async def test_a_new_key_is_found_while_all_of_many_lists_are_waited_for(
         assert answer.status == 200
 
 
+@pytest.mark.quiet
 async def test_start_without_the_issuer(issuer: Issuer) -> None:
     await issuer.stop()
     async with content(issuer, wait=False) as service:
@@ -263,6 +264,7 @@ async def test_s6_list_that_has_expired_fails_closed_or_open_as_set(
         assert (await open_.get(token=token)).status == 200
 
 
+@pytest.mark.quiet
 async def test_s6_sign_out_reaches_three_replicas_within_three_seconds(
     issuer: Issuer,
 ) -> None:

@@ -336,6 +336,7 @@ async def test_a_handshake_ends_when_a_head_would_have_to(
             await until(lambda: not any(map(is_open, silent)))
 
 
+@pytest.mark.quiet
 async def test_silent_handshakes_do_not_delay_the_end(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ async def test_a_flood_of_empty_lines_is_refused_at_once(
     assert (await ask(gateway.port, b"\r\n" * 500_000)).status == 400
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("drip", [b"\r\n", b"G"], ids=["empty lines", "a head"])
 @pytest.mark.parametrize("is_used", [False, True], ids=["new", "used"])
 async def test_no_drip_holds_a_connection(

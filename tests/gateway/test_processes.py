@@ -90,6 +90,7 @@ async def test_what_is_in_flight_at_the_end_is_finished(
         assert await gateway.exit_code() == 0
 
 
+@pytest.mark.quiet
 async def test_a_second_sigterm_ends_it_at_once(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -215,6 +215,7 @@ async def test_a_slow_replica_is_waited_for_when_there_is_no_other(
     assert len(upstream.requests) == 1
 
 
+@pytest.mark.quiet
 async def test_a_full_upstream_is_503_at_once(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

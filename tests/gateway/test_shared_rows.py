@@ -118,6 +118,7 @@ def test_a_lock_that_cannot_be_had_at_all_is_an_error() -> None:
         rows.change("a", lambda numbers: (numbers[0] + 1,))
 
 
+@pytest.mark.quiet
 def test_a_process_that_stops_with_a_lock_holds_nobody_up() -> None:
     memory = SharedMemory.create(1)
     rows = rows_of(memory)

@@ -67,6 +67,7 @@ async def test_names_that_do_not_resolve_delay_no_other_upstream(
     assert time.monotonic() - stopped_at < 2
 
 
+@pytest.mark.quiet
 async def test_a_client_hello_on_the_plain_port_is_refused_at_once(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

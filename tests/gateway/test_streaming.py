@@ -185,6 +185,7 @@ def in_flight(gateway: RunningGateway) -> int:
     return upstream.in_flight + sum(r.in_flight for r in upstream.replicas)
 
 
+@pytest.mark.quiet
 async def test_g17_a_head_must_come_in_time(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
@@ -233,6 +234,7 @@ async def test_g17_a_connection_may_be_idle_only_so_long(
         assert await client.rest(within=2) == b""
 
 
+@pytest.mark.quiet
 async def test_g17_an_answer_must_end_in_time(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
@@ -251,6 +253,7 @@ async def test_g17_an_answer_must_end_in_time(
     assert SHORT.total - 0.5 < time.monotonic() - started_at < SHORT.total + 1
 
 
+@pytest.mark.quiet
 async def test_a_stalled_answer_is_cut(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:

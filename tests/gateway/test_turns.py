@@ -59,6 +59,7 @@ async def received_by(client: socket.socket, within: float = 1.0) -> bytes:
     return received
 
 
+@pytest.mark.quiet
 async def test_clients_that_reset_cost_no_other_client_its_answer(
     gateway: RunningGateway,
 ) -> None:

@@ -240,6 +240,7 @@ async def test_a_signal_to_every_process_at_once_cuts_no_request(
         assert await gateway.exit_code() == 0
 
 
+@pytest.mark.quiet
 async def test_a_second_signal_ends_all_workers_at_once(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -91,6 +91,7 @@ def test_what_is_open_stays_where_the_file_cannot_be_opened_again(
     assert errors == ["No such file or directory"]
 
 
+@pytest.mark.quiet
 def test_a_stalled_reader_costs_lines_and_no_time(pipe: tuple[int, int]) -> None:
     reading, writing = pipe
     flowing: list[int] = []

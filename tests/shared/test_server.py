@@ -112,6 +112,7 @@ async def test_while_draining_answers_close_and_readiness_is_503(
         assert (await client.get(service.internal_url + "/livez")).status == 200
 
 
+@pytest.mark.quiet
 async def test_a_second_signal_ends_it_at_once(service: Running) -> None:
     async with aiohttp.ClientSession(service.url) as client:
         in_flight = asyncio.create_task(client.get("/slow"))
@@ -179,6 +180,7 @@ async def test_where_it_serves_is_said_as_people_write_it(service: Running) -> N
     assert line["build"] == BUILD
 
 
+@pytest.mark.quiet
 async def test_a_client_hello_on_the_plain_port_is_refused_at_once(
     service: Running,
 ) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
+import pytest
 from tests.support.ports import free_ports, until_ready
 
 SERVICE = textwrap.dedent("""
@@ -141,6 +142,7 @@ async def test_sigterm_ends_it_in_time_and_leaves_whole_lines() -> None:
             assert json.loads(line)["service"] == "example"
 
 
+@pytest.mark.quiet
 async def test_two_signals_end_it_at_once() -> None:
     async with running_service() as service, aiohttp.ClientSession() as client:
         await say(client, service, 10_000)

@@ -130,6 +130,7 @@ async def test_privileges_on_its_tables_suffice(server: DatabaseServer) -> None:
             assert (await identity.sign_up("alice")).status == 200
 
 
+@pytest.mark.quiet
 async def test_the_server_is_killed_and_comes_back(
     server: DatabaseServer, url: str
 ) -> None:
@@ -144,6 +145,7 @@ async def test_the_server_is_killed_and_comes_back(
         assert (await identity.refresh(token)).status == 200
 
 
+@pytest.mark.quiet
 async def test_the_server_freezes(server: DatabaseServer, url: str) -> None:
     async with running_identity(identity_settings(url)) as identity:
         token = (await identity.signed_in("alice"))["refreshToken"]
@@ -156,6 +158,7 @@ async def test_the_server_freezes(server: DatabaseServer, url: str) -> None:
         await recovers_in_time(identity)
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("fault", [Fault.REFUSE, Fault.MUTE])
 async def test_connections_are_refused_or_mute_from_the_handshake_on(
     server: DatabaseServer, url: str, fault: Fault
@@ -274,6 +277,7 @@ async def nothing_is_halved(url: str, names: Sequence[str]) -> None:
     assert verification.broken_at is None
 
 
+@pytest.mark.quiet
 async def test_a_read_only_server_goes_on_reading(
     server: DatabaseServer, url: str
 ) -> None:
@@ -292,6 +296,7 @@ async def test_a_read_only_server_goes_on_reading(
         await recovers_in_time(identity)
 
 
+@pytest.mark.quiet
 async def test_connections_of_a_read_only_time_do_not_outlast_it(
     server: DatabaseServer, url: str
 ) -> None:
@@ -317,6 +322,7 @@ def read_only_variable(server: DatabaseServer) -> str:
     return "tx_read_only" if is_mariadb else "transaction_read_only"
 
 
+@pytest.mark.quiet
 async def test_too_many_connections(server: DatabaseServer, url: str) -> None:
     async with running_identity(identity_settings(url)) as identity:
         token = (await identity.signed_in("alice"))["refreshToken"]
@@ -332,6 +338,7 @@ async def test_too_many_connections(server: DatabaseServer, url: str) -> None:
         await recovers_in_time(identity)
 
 
+@pytest.mark.quiet
 async def test_it_starts_without_a_database_and_is_ready_soon_after_it_is_there(
     server: DatabaseServer, url: str
 ) -> None:
@@ -376,6 +383,7 @@ async def test_a_wrong_password_is_reported_without_the_password(
     assert not any("not-the-password" in record for record in records)
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize(
     "seconds",
     [0, pytest.param(60, id="60 seconds", marks=[pytest.mark.faults])],

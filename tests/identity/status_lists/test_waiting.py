@@ -123,6 +123,7 @@ async def test_all_replicas_give_a_list_the_same_etag(
     assert await etag_of(other_replica, path) == etag
 
 
+@pytest.mark.quiet
 async def test_wait_for_the_keys_ends_when_one_is_withdrawn(
     identity: IdentityClient, database_url: str, clock: MovableClock
 ) -> None:
@@ -181,6 +182,7 @@ async def test_end_of_the_service_ends_waits_at_once(
         assert time.monotonic() - ended_at < 5
 
 
+@pytest.mark.quiet
 async def test_all_lists_that_are_waited_for_cost_one_query(
     identity: IdentityClient, database_url: str, clock: MovableClock
 ) -> None:

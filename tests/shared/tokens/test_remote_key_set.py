@@ -177,6 +177,7 @@ async def test_broken_answer_replaces_nothing(issuer: Issuer, answer: Any) -> No
         assert grown_kib < 32 * 1024
 
 
+@pytest.mark.quiet
 async def test_slow_issuer_holds_no_request_for_long(issuer: Issuer) -> None:
     async def slow(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(30)
@@ -274,6 +275,7 @@ async def test_keys_grow_no_younger_by_a_set_that_is_refused(issuer: Issuer) -> 
         assert keys.age.total_seconds() >= 0.2
 
 
+@pytest.mark.quiet
 async def test_all_tokens_of_a_request_wait_no_longer_than_one(issuer: Issuer) -> None:
     async def slow(_: web.Request) -> web.StreamResponse:
         await asyncio.sleep(4)

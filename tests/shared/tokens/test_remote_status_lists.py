@@ -85,6 +85,7 @@ async def test_what_must_be_fetched_first_is_not_kept(issuer: Issuer) -> None:
         assert lists.remote.cached(ref(), lists.now()) is None
 
 
+@pytest.mark.quiet
 async def test_s6_revocation_arrives_within_the_ttl(issuer: Issuer) -> None:
     async with remote(issuer) as lists:
         assert await lists.get(ref(7)) == Status.VALID
