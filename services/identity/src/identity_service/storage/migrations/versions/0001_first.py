@@ -1,26 +1,13 @@
 """The first tables, and the three roles."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
+from identity_service.storage.migrations.columns import ID, KEYLESS, MOMENT, OPTIONS
+
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
-KEYLESS: dict[str, Any] = {
-    f"{dialect}_{option}": value
-    for dialect in ("mysql", "mariadb")
-    for option, value in (
-        ("engine", "InnoDB"),
-        ("charset", "utf8mb4"),
-        ("collate", "utf8mb4_bin"),
-    )
-}
-ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-MOMENT = sa.BigInteger()
 
 NO_HASH = "0" * 64
 
@@ -64,8 +51,7 @@ def _create_accounts() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("username_key", name="uq_users_username_key"),
         sa.UniqueConstraint("email_key", name="uq_users_email_key"),
-        sqlite_autoincrement=True,
-        **KEYLESS,
+        **OPTIONS,
     )
     roles = op.create_table(
         "roles",

@@ -5,27 +5,16 @@ issues only tokens that it accepts.
 """
 
 import time
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from alembic import op
 
+from identity_service.storage.migrations.columns import ID, KEYLESS, MOMENT
+
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
 
-OPTIONS: dict[str, Any] = {
-    f"{dialect}_{option}": value
-    for dialect in ("mysql", "mariadb")
-    for option, value in (
-        ("engine", "InnoDB"),
-        ("charset", "utf8mb4"),
-        ("collate", "utf8mb4_bin"),
-    )
-}
-ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-MOMENT = sa.BigInteger()
 LIST_NAME = sa.String(22)
 
 ROLLOUT: Final = 24 * 3600 * 1_000_000
@@ -75,21 +64,21 @@ def _create_tables() -> None:
         sa.Column("idx", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("until", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("status_list", "idx"),
-        **OPTIONS,
+        **KEYLESS,
     )
     op.create_index("ix_revoked_entries_until", "revoked_entries", ["until"])
     op.create_table(
         "deleted_users",
         sa.Column("user_id", ID, autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("user_id"),
-        **OPTIONS,
+        **KEYLESS,
     )
     op.create_table(
         "rollouts",
         sa.Column("version", sa.String(32), nullable=False),
         sa.Column("ends_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("version"),
-        **OPTIONS,
+        **KEYLESS,
     )
 
 

@@ -4,28 +4,17 @@ The version before goes on working: users that it adds get their words from this
 housekeeping. Filling the table may be interrupted and goes on with those without words.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from alembic import op
 
 from identity_service.domain.accounts.search import search_words
+from identity_service.storage.migrations.columns import ID, KEYLESS
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
-OPTIONS: dict[str, Any] = {
-    f"{dialect}_{option}": value
-    for dialect in ("mysql", "mariadb")
-    for option, value in (
-        ("engine", "InnoDB"),
-        ("charset", "utf8mb4"),
-        ("collate", "utf8mb4_bin"),
-    )
-}
-ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 BATCH: Final = 1000
 
 
@@ -41,7 +30,7 @@ def upgrade() -> None:
             name="fk_user_search_words_user_id_users",
             ondelete="CASCADE",
         ),
-        **OPTIONS,
+        **KEYLESS,
     )
     op.create_index(
         "ix_user_search_words_word", "user_search_words", ["word", "user_id"]

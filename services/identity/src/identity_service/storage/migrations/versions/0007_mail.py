@@ -4,28 +4,14 @@ The version before goes on working: it knows nothing of the new tables, and leav
 new columns null.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
+from identity_service.storage.migrations.columns import ID, KEYLESS, MOMENT, OPTIONS
+
 revision = "0007"
 down_revision = "0006"
-branch_labels = None
-depends_on = None
 
-KEYLESS: dict[str, Any] = {
-    f"{dialect}_{option}": value
-    for dialect in ("mysql", "mariadb")
-    for option, value in (
-        ("engine", "InnoDB"),
-        ("charset", "utf8mb4"),
-        ("collate", "utf8mb4_bin"),
-    )
-}
-OPTIONS = KEYLESS | {"sqlite_autoincrement": True}
-ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-MOMENT = sa.BigInteger()
 RANDOM_ID = sa.String(32)
 EMAIL = sa.String(254)
 

@@ -3,27 +3,14 @@
 Version 0007 goes on working, and asks nobody for them: let it end before users enrol.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
+from identity_service.storage.migrations.columns import ID, KEYLESS, MOMENT
+
 revision = "0008"
 down_revision = "0007"
-branch_labels = None
-depends_on = None
 
-OPTIONS: dict[str, Any] = {
-    f"{dialect}_{option}": value
-    for dialect in ("mysql", "mariadb")
-    for option, value in (
-        ("engine", "InnoDB"),
-        ("charset", "utf8mb4"),
-        ("collate", "utf8mb4_bin"),
-    )
-}
-ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-MOMENT = sa.BigInteger()
 DIGEST = sa.String(43)
 
 
@@ -36,7 +23,7 @@ def upgrade() -> None:
         sa.Column("digest", DIGEST, nullable=False),
         sa.Column("expires_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("digest"),
-        **OPTIONS,
+        **KEYLESS,
     )
     op.create_index(
         "ix_spent_challenges_expires_at", "spent_challenges", ["expires_at"]
@@ -58,7 +45,7 @@ def _create_totp_secrets() -> None:
         sa.Column("confirmed_at", MOMENT),
         sa.PrimaryKeyConstraint("user_id"),
         _of_user("totp_secrets"),
-        **OPTIONS,
+        **KEYLESS,
     )
 
 
@@ -69,7 +56,7 @@ def _create_recovery_codes() -> None:
         sa.Column("code_hash", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("user_id", "code_hash"),
         _of_user("recovery_codes"),
-        **OPTIONS,
+        **KEYLESS,
     )
 
 
@@ -88,7 +75,7 @@ def _create_passkeys() -> None:
         sa.Column("last_used_at", MOMENT),
         sa.PrimaryKeyConstraint("id"),
         _of_user("passkeys"),
-        **OPTIONS,
+        **KEYLESS,
     )
     op.create_index("ix_passkeys_user_id", "passkeys", ["user_id"])
 
