@@ -25,19 +25,17 @@ class Verification:
     """Keep a copy elsewhere: rewriting the whole chain changes it."""
 
 
+@dataclass(frozen=True, slots=True)
 class Audit:
     """The audit log of the system, which removes what is beyond retention."""
 
-    def __init__(
-        self, database: Database, clock: Clock, *, retention: timedelta
-    ) -> None:
-        self._database = database
-        self._clock = clock
-        self._retention = retention
+    database: Database
+    clock: Clock
+    retention: timedelta
 
     async def search(self, query: AuditQuery) -> list[AuditRecord]:
         """Return the records that match, newest first."""
-        return await self._database.read(lambda unit: unit.audit.search(query))
+        return await self.database.read(lambda unit: unit.audit.search(query))
 
     async def verify(self) -> Verification:
         """Follow the chain from its start to its end."""
@@ -58,23 +56,23 @@ class Audit:
 
     async def backlog(self) -> timedelta:
         """Return for how long the oldest event has been beyond retention."""
-        oldest = await self._database.read(lambda unit: unit.audit.after(0, 1))
-        due_before = self._clock() - self._retention
+        oldest = await self.database.read(lambda unit: unit.audit.after(0, 1))
+        due_before = self.clock() - self.retention
         ages = [due_before - record.at for record in oldest]
         return max([timedelta(), *ages])
 
     async def prune(self) -> int:
         """Remove some events beyond retention, oldest first; return how many."""
-        now = self._clock()
+        now = self.clock()
 
         async def work(unit: Repositories) -> int:
             await unit.audit.lock_head()
-            expired = _expired(await unit.audit.after(0, _BATCH), now, self._retention)
+            expired = _expired(await unit.audit.after(0, _BATCH), now, self.retention)
             if expired:
                 await unit.audit.remove_up_to(expired[-1])
             return len(expired)
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def _read_locked(self, after_id: int) -> tuple[AuditHead, list[AuditRecord]]:
         """Return a batch and the head, locked against appending."""
@@ -83,7 +81,7 @@ class Audit:
             head = await unit.audit.lock_head()
             return head, await unit.audit.after(after_id, _BATCH)
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
 
 def _expired(

@@ -1,5 +1,7 @@
 """Reauthenticate signed-in users."""
 
+from dataclasses import dataclass
+
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import WrongPasswordError, WrongProofError
@@ -15,32 +17,24 @@ from identity_service.usecases.sessions.starts import spend_nothing
 from identity_service.usecases.users import Users
 
 
+@dataclass(frozen=True, slots=True)
 class FreshChecks:
     """Records in sessions that their users have reauthenticated."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        users: Users,
-        passwords: Passwords,
-        proofs: FactorProofs,
-        throttle: Throttle,
-    ) -> None:
-        self._database = database
-        self._users = users
-        self._passwords = passwords
-        self._proofs = proofs
-        self._throttle = throttle
+    database: Database
+    users: Users
+    passwords: Passwords
+    proofs: FactorProofs
+    throttle: Throttle
 
     async def by_password(self, caller: Caller, password: str) -> None:
         """Record that the caller has proved knowledge of their password.
 
         Raises `WrongProofError`; `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
-        user = await self._users.get(caller.user_id)
+        user = await self.users.get(caller.user_id)
         try:
-            await self._passwords.confirm(user, password, caller)
+            await self.passwords.confirm(user, password, caller)
         except WrongPasswordError:
             raise WrongProofError from None
         proof = Proof(frozenset({Method.PASSWORD}), spend_nothing)
@@ -51,12 +45,12 @@ class FreshChecks:
 
         Raises `WrongProofError`; `TooManyAttemptsError`: not now.
         """
-        user = await self._users.get(caller.user_id)
-        reservation = await self._throttle.reserve_proof(user.username_key, caller)
-        proof = await self._proofs.judge(user.id, untrusted)
+        user = await self.users.get(caller.user_id)
+        reservation = await self.throttle.reserve_proof(user.username_key, caller)
+        proof = await self.proofs.judge(user.id, untrusted)
         if proof is None:
             event = AuditEvent.by_caller(Action.FRESH_CHECK_REFUSED, caller)
-            await self._database.record(event)
+            await self.database.record(event)
             raise WrongProofError
         await self._note(caller, user, proof)
         await reservation.succeeded()
@@ -85,5 +79,5 @@ class FreshChecks:
             )
             return True
 
-        if not await self._database.write(work):
+        if not await self.database.write(work):
             raise WrongProofError

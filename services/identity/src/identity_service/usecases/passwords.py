@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress
@@ -40,29 +41,19 @@ _AT: Final = "@"
 _logger: Final = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class Passwords:
     """Checks passwords: throttled, audited, and equally slow for every refusal."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        hasher: PasswordHasher,
-        new_passwords: NewPasswords,
-        throttle: Throttle,
-        second_steps: SecondSteps,
-        session_starts: SessionStarts,
-        letters: PasswordLetters,
-    ) -> None:
-        self._database = database
-        self._hasher = hasher
-        self._new_passwords = new_passwords
-        self._throttle = throttle
-        self._second_steps = second_steps
-        self._session_starts = session_starts
-        self._letters = letters
-        self.verdicts: Counter[Verdict] = Counter()
-        """Results of password checks."""
+    database: Database
+    hasher: PasswordHasher
+    new_passwords: NewPasswords
+    throttle: Throttle
+    second_steps: SecondSteps
+    session_starts: SessionStarts
+    letters: PasswordLetters
+    verdicts: Counter[Verdict] = field(default_factory=Counter, init=False)
+    """Results of password checks."""
 
     async def sign_in(
         self, login: str, password: str, device: Device
@@ -76,24 +67,24 @@ class Passwords:
         """
         verified = await self._authenticate(login, password, device)
         methods = frozenset({Method.PASSWORD})
-        return await self._session_starts.start(verified, device, methods)
+        return await self.session_starts.start(verified, device, methods)
 
     async def _authenticate(self, login: str, password: str, device: Device) -> User:
         """Return the user whose name or address and password these are, as it was."""
-        self._hasher.expect_room(device)
+        self.hasher.expect_room(device)
         name, email_key = _name_and_address(login)
         user, is_known_device, factors = await self._find(name, email_key, device)
         # Spellings of one account's name count as one unknown user's, too.
         unknown = email_key or Username.key_of(login)
         key = unknown if user is None else user.username_key
-        reservation = await self._throttle.reserve_sign_in(
+        reservation = await self.throttle.reserve_sign_in(
             key, device.address, known_device=is_known_device
         )
         verdict = await self._verify(user, password, reservation, device)
         is_right = verdict.matches and user is not None and user.disabled_at is None
         first = FirstStep.of(user, key, Method.PASSWORD, is_right=is_right)
-        if asked := self._second_steps.asked(first, factors, by_address=_AT in login):
-            raise await self._second_steps.ask(first, asked, device)
+        if asked := self.second_steps.asked(first, factors, by_address=_AT in login):
+            raise await self.second_steps.ask(first, asked, device)
         if user is None or not is_right:
             await self._refused(Action.SIGN_IN_REFUSED, user, verdict, device)
             raise InvalidCredentialsError
@@ -110,19 +101,19 @@ class Passwords:
         `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
         user_id = caller.user_id
-        user = await self._database.read(lambda unit: unit.users.get_existing(user_id))
+        user = await self.database.read(lambda unit: unit.users.get_existing(user_id))
         await self._confirm(user, present, caller)
-        await self._new_passwords.check(new, user.name, user.email_address)
+        await self.new_passwords.check(new, user.name, user.email_address)
         if normalise(new) == normalise(present):  # a temporary one has to go
             raise WeakPasswordError(
                 "password_same",
                 "This is your current password. Please choose another one.",
             )
-        if self._letters.are_sent:
-            await self._throttle.reserve_mail_to(
+        if self.letters.are_sent:
+            await self.throttle.reserve_mail_to(
                 MailKind.PASSWORD_CHANGED, user.email_key, caller.device.address
             )
-        password_hash = await self._hasher.hash(new, caller.device)
+        password_hash = await self.hasher.hash(new, caller.device)
 
         async def work(unit: Repositories) -> bool:
             locked = await unit.users.lock(user_id)
@@ -134,14 +125,14 @@ class Passwords:
                 user_id, EndReason.PASSWORD_CHANGED, now, but=caller.session_id
             )
             await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
-            await self._letters.announce(unit, locked)
+            await self.letters.announce(unit, locked)
             event = AuditEvent.by_caller(
                 Action.PASSWORD_CHANGED, caller, sessions_ended=ended
             )
             unit.record(event)
             return True
 
-        if not await self._database.write(work):
+        if not await self.database.write(work):
             raise WrongPasswordError
 
     async def confirm(self, user: User, password: str, caller: Caller) -> None:
@@ -159,7 +150,7 @@ class Passwords:
 
     async def _confirm(self, user: User, password: str, caller: Caller) -> Verdict:
         device = caller.device
-        reservation = await self._throttle.reserve_proof(user.username_key, caller)
+        reservation = await self.throttle.reserve_proof(user.username_key, caller)
         verdict = await self._verify(user, password, reservation, device)
         if not verdict.matches:
             await self._refused(Action.PASSWORD_REFUSED, user, verdict, device)
@@ -170,7 +161,7 @@ class Passwords:
     async def _find(self, key: str, email_key: str | None, device: Device) -> Login:
         if not key and email_key is None:
             return NOBODY
-        return await self._database.read(
+        return await self.database.read(
             lambda unit: unit.logins.by_login(key, email_key, device.address)
         )
 
@@ -179,7 +170,7 @@ class Passwords:
     ) -> Verdict:
         stored = None if user is None else user.password_hash
         try:
-            verdict = await self._hasher.verify(password, stored, device)
+            verdict = await self.hasher.verify(password, stored, device)
         except HashingBusyError:
             await reservation.was_not_tried()
             raise
@@ -197,17 +188,17 @@ class Passwords:
         if verdict in _UNREADABLE:
             action = Action.MALFORMED_HASH
         user_id = None if user is None else user.id
-        await self._database.record(
+        await self.database.record(
             AuditEvent.without_actor(action, user_id, device.address)
         )
 
     async def _upgrade(self, user: User, password: str, device: Device) -> None:
         """Store the same password as it is hashed today, unless there is no time."""
         try:
-            upgraded = await self._hasher.hash(password, device)
+            upgraded = await self.hasher.hash(password, device)
         except HashingBusyError:
             return
-        await self._database.write(
+        await self.database.write(
             lambda unit: unit.users.upgrade_password_hash(
                 user.id, user.password_hash, upgraded
             )

@@ -41,27 +41,17 @@ class SignUp:
     roles: Iterable[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class SignUps:
     """Creates users."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        new_passwords: NewPasswords,
-        hasher: PasswordHasher,
-        throttle: Throttle,
-        clock: Clock,
-        verifications: EmailVerifications,
-        self_assignable_roles: frozenset[RoleName],
-    ) -> None:
-        self._database = database
-        self._new_passwords = new_passwords
-        self._hasher = hasher
-        self._throttle = throttle
-        self._clock = clock
-        self._verifications = verifications
-        self._self_assignable_roles = self_assignable_roles
+    database: Database
+    new_passwords: NewPasswords
+    hasher: PasswordHasher
+    throttle: Throttle
+    clock: Clock
+    verifications: EmailVerifications
+    self_assignable_roles: frozenset[RoleName]
 
     async def sign_up(self, wanted: SignUp, device: Device) -> None:
         """Create a user; where addresses must be verified, once this one is.
@@ -73,11 +63,11 @@ class SignUps:
         `RoleNotSelfAssignableError`: in this order of precedence;
         `TooManyAttemptsError`, `HashingBusyError`: not now.
         """
-        self._hasher.expect_room(device)
-        await self._throttle.reserve_sign_up(device.address)
+        self.hasher.expect_room(device)
+        await self.throttle.reserve_sign_up(device.address)
         username, email = await self._checked(wanted)
 
-        is_pending = self._verifications.mode is Verification.REQUIRED
+        is_pending = self.verifications.mode is Verification.REQUIRED
 
         async def look(unit: Repositories) -> frozenset[RoleName]:
             if is_pending:
@@ -88,29 +78,29 @@ class SignUps:
 
         roles = roles_at_sign_up(
             wanted.roles,
-            existing=await self._database.read(look),
-            self_assignable=self._self_assignable_roles,
+            existing=await self.database.read(look),
+            self_assignable=self.self_assignable_roles,
         )
-        if self._verifications.mode is not Verification.OFF:
-            await self._throttle.reserve_mail_to(
+        if self.verifications.mode is not Verification.OFF:
+            await self.throttle.reserve_mail_to(
                 MailKind.SIGN_UP, email.key, device.address
             )
         user = NewUser(
             username=username,
             email=email,
-            password_hash=await self._hasher.hash(wanted.password, device),
+            password_hash=await self.hasher.hash(wanted.password, device),
             roles=roles,
-            created_at=self._clock(),
+            created_at=self.clock(),
         )
 
         async def work(unit: Repositories) -> None:
             if is_pending:
-                await self._verifications.begin_sign_up(unit, user, device)
+                await self.verifications.begin_sign_up(unit, user, device)
                 return
             user_id = await add_signed_up(unit, user, device)
-            await self._verifications.ask(unit, user_id, email)
+            await self.verifications.ask(unit, user_id, email)
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def create_admin(
         self, username: str, email: str, password: str, *, temporary: bool
@@ -127,10 +117,10 @@ class SignUps:
         user = NewUser(
             username=name,
             email=address,
-            password_hash=await self._hasher.hash(password),
+            password_hash=await self.hasher.hash(password),
             password_is_temporary=temporary,
             roles=frozenset({USER, ADMIN}),
-            created_at=self._clock(),
+            created_at=self.clock(),
         )
 
         async def work(unit: Repositories) -> None:
@@ -139,7 +129,7 @@ class SignUps:
             unit.record(event)
 
         try:
-            await self._database.write(work)
+            await self.database.write(work)
         except UsernameTakenError:  # by another process, which does the same, maybe
             outcome = await self._of_present_admin(name, password)
             if outcome is None:
@@ -151,12 +141,12 @@ class SignUps:
         self, name: Username, password: str
     ) -> AdminOutcome | None:
         """Return how an administrator of this name differs, None if there is none."""
-        present = await self._database.read(
+        present = await self.database.read(
             lambda unit: unit.users.get_by_username_key(name.key)
         )
         if present is None or ADMIN not in present.roles:
             return None
-        verdict = await self._hasher.verify(password, present.password_hash)
+        verdict = await self.hasher.verify(password, present.password_hash)
         if verdict.matches:
             return AdminOutcome.UNCHANGED
         return AdminOutcome.OTHER_PASSWORD
@@ -173,5 +163,5 @@ class SignUps:
                 with noted(faults):
                     refuse_foreign_address(username, email)
             with noted(faults):
-                await self._new_passwords.check(wanted.password, username, email)
+                await self.new_passwords.check(wanted.password, username, email)
         return username, email

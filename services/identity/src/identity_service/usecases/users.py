@@ -33,25 +33,23 @@ class UserChanges:
         return replace(self, email=None) if is_same else self
 
 
+@dataclass(frozen=True, slots=True)
 class Users:
     """All users. The handlers decide who is an administrator."""
 
-    def __init__(
-        self, database: Database, *, letters: EmailChangeLetters, throttle: Throttle
-    ) -> None:
-        self._database = database
-        self._letters = letters
-        self._throttle = throttle
+    database: Database
+    letters: EmailChangeLetters
+    throttle: Throttle
 
     async def page(self, search: str, after_id: int, limit: int) -> list[User]:
         """Return users in order of id; ``search`` begins a word of name or address."""
-        return await self._database.read(
+        return await self.database.read(
             lambda unit: unit.users.page(search, after_id, limit)
         )
 
     async def get(self, user_id: int) -> User:
         """Return a user, or raise `UserNotFoundError`."""
-        return await self._database.read(lambda unit: unit.users.get_existing(user_id))
+        return await self.database.read(lambda unit: unit.users.get_existing(user_id))
 
     async def change(self, user_id: int, changes: UserChanges, caller: Caller) -> User:
         """Change a user and return it; disabling ends its sessions.
@@ -63,7 +61,7 @@ class Users:
         so too often.
         """
         if user_id == caller.user_id:
-            await self._throttle.reserve_change(user_id)
+            await self.throttle.reserve_change(user_id)
             await self._reserve_letter(changes, caller)
 
         async def work(unit: Repositories) -> User:
@@ -74,7 +72,7 @@ class Users:
             await self._set_disabled(unit, user, changes, caller)
             return await unit.users.lock_existing(user_id)
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def set_roles(
         self, user_id: int, names: Iterable[str], caller: Caller
@@ -107,7 +105,7 @@ class Users:
             unit.record(event)
             return await unit.users.lock_existing(user_id)
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def delete(self, user_id: int, caller: Caller) -> None:
         """Delete a user with its sessions; its id is never given again.
@@ -123,7 +121,7 @@ class Users:
             await delete_user(unit, user_id, EndReason.ENDED_BY_ADMIN, now)
             unit.record(AuditEvent.by_caller(Action.ACCOUNT_DELETED, caller, user_id))
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def end_sessions(self, user_id: int, caller: Caller) -> int:
         """End all sessions of a user; return how many, or raise `UserNotFoundError`."""
@@ -139,15 +137,15 @@ class Users:
             unit.record(event)
             return ended
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def _reserve_letter(self, changes: UserChanges, caller: Caller) -> None:
         """Count the letter, because the old address may be another person's."""
-        if changes.email is None or not self._letters.are_sent:
+        if changes.email is None or not self.letters.are_sent:
             return
         before = await self.get(caller.user_id)
         if not changes.email.is_mailbox_of(before.email):
-            await self._throttle.reserve_mail_to(
+            await self.throttle.reserve_mail_to(
                 MailKind.EMAIL_CHANGED, before.email_key, caller.device.address
             )
 
@@ -168,7 +166,7 @@ class Users:
             email_verified_at=user.email_verified_at if is_same else None,
         )
         if not is_same:
-            await self._letters.post(unit, user, email)
+            await self.letters.post(unit, user, email)
         changed = {
             "username": username.text != user.username,
             "email": email.text != user.email,

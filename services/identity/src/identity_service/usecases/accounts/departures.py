@@ -1,5 +1,6 @@
 """Let users delete their accounts, after a grace in which signing in keeps them."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from identity_service.domain.accounts.users import User
@@ -15,21 +16,14 @@ from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.users import delete_user, refuse_last_admin
 
 
+@dataclass(frozen=True, slots=True)
 class Departures:
     """Deletes accounts on request, and those whose grace is over."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        throttle: Throttle,
-        outbox: Outbox,
-        grace: timedelta,
-    ) -> None:
-        self._database = database
-        self._throttle = throttle
-        self._outbox = outbox
-        self._grace = grace
+    database: Database
+    throttle: Throttle
+    outbox: Outbox
+    grace: timedelta
 
     async def ask(self, caller: Caller) -> datetime:
         """End the caller's sessions, and return when their account is deleted.
@@ -46,7 +40,7 @@ class Departures:
             user = await unit.users.lock_existing(caller.user_id)
             await refuse_last_admin(unit, user)
             now = unit.now()
-            due_at = max(now + self._grace, await _undoable_until(unit, user.id, now))
+            due_at = max(now + self.grace, await _undoable_until(unit, user.id, now))
             if due_at > now:
                 await self._postpone(unit, user, due_at, now)
                 action = Action.DELETION_REQUESTED
@@ -56,7 +50,7 @@ class Departures:
             unit.record(AuditEvent.by_caller(action, caller))
             return due_at
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def prune(self) -> int:
         """Delete one account whose grace is over, if there is one."""
@@ -83,16 +77,16 @@ class Departures:
             unit.record(AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id))
             return 1
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def _reserve_letter(self, caller: Caller) -> None:
         """Count the letter, because the address may be another person's."""
-        if not self._outbox.has_server:
+        if not self.outbox.has_server:
             return
-        user = await self._database.read(
+        user = await self.database.read(
             lambda unit: unit.users.get_existing(caller.user_id)
         )
-        await self._throttle.reserve_mail_to(
+        await self.throttle.reserve_mail_to(
             MailKind.ACCOUNT_DELETION, user.email_key, caller.device.address
         )
 
@@ -103,7 +97,7 @@ class Departures:
         await unit.users.set_deletion_due_at(user.id, due_at, now)
         await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT, now)
         date = f"{due_at:%Y-%m-%d}"
-        await self._outbox.post_to(unit, user, MailKind.ACCOUNT_DELETION, date=date)
+        await self.outbox.post_to(unit, user, MailKind.ACCOUNT_DELETION, date=date)
 
 
 async def _undoable_until(unit: Repositories, user_id: int, now: datetime) -> datetime:

@@ -4,6 +4,7 @@ The response does not reveal whether the new address has an account. If it has, 
 mail to it says so, and contains no token that could confirm the change.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from identity_service.domain.accounts.emails import EmailAddress, Verification
@@ -27,31 +28,21 @@ from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, letter
 from identity_service.usecases.mail.outbox import Outbox
 
 
+@dataclass(frozen=True, slots=True)
 class EmailChanges:
     """Changes addresses."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        tokens: OneTimeTokens,
-        token_uses: TokenUses,
-        letters: EmailChangeLetters,
-        throttle: Throttle,
-        outbox: Outbox,
-        mode: Verification,
-    ) -> None:
-        self._database = database
-        self._tokens = tokens
-        self._token_uses = token_uses
-        self._letters = letters
-        self._throttle = throttle
-        self._outbox = outbox
-        self._mode = mode
+    database: Database
+    tokens: OneTimeTokens
+    token_uses: TokenUses
+    letters: EmailChangeLetters
+    throttle: Throttle
+    outbox: Outbox
+    mode: Verification
 
     def refuse_unconfirmed(self) -> None:
         """Raise `EmailUnconfirmedError` where users may not just set an address."""
-        if self._mode is not Verification.OFF:
+        if self.mode is not Verification.OFF:
             raise EmailUnconfirmedError
 
     async def ask(self, caller: Caller, untrusted_email: str) -> None:
@@ -62,12 +53,12 @@ class EmailChanges:
         `InvalidUsernameError`: the caller's name is their present address, which
         another user may take.
         """
-        self._outbox.require_server()
+        self.outbox.require_server()
         email = EmailAddress.parse(untrusted_email)
-        await self._throttle.reserve_mail(
+        await self.throttle.reserve_mail(
             MailKind.EMAIL_CHANGE, email.key, caller.device.address
         )
-        await self._throttle.reserve_mail_in_all()
+        await self.throttle.reserve_mail_in_all()
 
         async def work(unit: Repositories) -> None:
             user = await unit.users.lock(caller.user_id)
@@ -76,7 +67,7 @@ class EmailChanges:
                 raise UserNotFoundError
             refuse_foreign_address(user.name, email)
             owner = await unit.users.get_by_email_key(email.key)
-            token = await self._tokens.issue(unit, Purpose.EMAIL_CHANGE, user.id, email)
+            token = await self.tokens.issue(unit, Purpose.EMAIL_CHANGE, user.id, email)
             if owner is None or owner.id == user.id:
                 letter = letter_to(
                     email,
@@ -85,12 +76,12 @@ class EmailChanges:
                     LIFETIMES[Purpose.EMAIL_CHANGE],
                     user_id=user.id,
                 )
-                await self._outbox.post(unit, letter)
+                await self.outbox.post(unit, letter)
             else:
-                await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
+                await self.outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
             unit.record(AuditEvent.by_caller(Action.EMAIL_CHANGE_REQUESTED, caller))
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def confirm(self, untrusted_token: str, device: Device) -> None:
         """Give the user the address, and mail to the old one how to undo it.
@@ -106,11 +97,11 @@ class EmailChanges:
                 raise OneTimeTokenRefusedError from None
             await set_address(unit, user, token, unit.now())
             if not email.is_mailbox_of(user.email):
-                await self._letters.post(unit, user, email)
+                await self.letters.post(unit, user, email)
             unit.record(AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device))
 
-        presented = self._token_uses.present(untrusted_token)
-        await self._token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)
+        presented = self.token_uses.present(untrusted_token)
+        await self.token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)
 
 
 async def set_address(

@@ -1,7 +1,7 @@
 """Verify that e-mail addresses belong to their users."""
 
 import hmac
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from identity_service.domain.accounts.emails import EmailAddress, Verification
 from identity_service.domain.accounts.roles import USER
@@ -24,23 +24,15 @@ from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.users import add_signed_up
 
 
+@dataclass(frozen=True, slots=True)
 class EmailVerifications:
     """Verifies addresses: of users, and of those who have yet to become users."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        mode: Verification,
-        tokens: OneTimeTokens,
-        token_uses: TokenUses,
-        outbox: Outbox,
-    ) -> None:
-        self.mode = mode
-        self._database = database
-        self._tokens = tokens
-        self._token_uses = token_uses
-        self._outbox = outbox
+    database: Database
+    mode: Verification
+    tokens: OneTimeTokens
+    token_uses: TokenUses
+    outbox: Outbox
 
     async def begin_sign_up(
         self, unit: Repositories, user: NewUser, device: Device
@@ -63,9 +55,9 @@ class EmailVerifications:
         owner = await unit.users.get_by_email_key(user.email.key)
         if owner is None:
             letter = letter_to(user.email, MailKind.SIGN_UP, token, lifetime)
-            await self._outbox.post(unit, letter)
+            await self.outbox.post(unit, letter)
         else:
-            await self._outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
+            await self.outbox.post_to(unit, owner, MailKind.ALREADY_SIGNED_UP)
         event = AuditEvent.without_actor(Action.SIGN_UP_REQUESTED, None, device.address)
         unit.record(event)
 
@@ -102,7 +94,7 @@ class EmailVerifications:
             pending.expires_at - now,
             language=request.language,
         )
-        await self._outbox.post(unit, letter)
+        await self.outbox.post(unit, letter)
         unit.record(_sent(None, request))
         return True
 
@@ -112,7 +104,7 @@ class EmailVerifications:
         Raises `OneTimeTokenRefusedError`: it has expired, or the address has become
         another user's meanwhile; `UsernameTakenError`; `TooManyAttemptsError`.
         """
-        presented = self._token_uses.present(untrusted_token)
+        presented = self.token_uses.present(untrusted_token)
 
         async def work(unit: Repositories) -> bool:
             return await self._verify_user(
@@ -120,18 +112,18 @@ class EmailVerifications:
             ) or await self._create_user(unit, presented, device)
 
         try:
-            is_good = await self._database.write(work)
+            is_good = await self.database.write(work)
         except EmailTakenError:
             is_good = False
         if not is_good:
-            await self._token_uses.refuse(device)
+            await self.token_uses.refuse(device)
 
     async def _verify_user(
         self, unit: Repositories, presented: OneTimeToken, device: Device
     ) -> bool:
         stored = await unit.one_time_tokens.get(presented.id)
         purposes = {Purpose.EMAIL_VERIFICATION}
-        if stored is None or not self._tokens.is_good(stored, presented, purposes):
+        if stored is None or not self.tokens.is_good(stored, presented, purposes):
             return False
         await unit.users.lock(stored.user_id)
         if not await unit.one_time_tokens.spend(stored.id):
@@ -165,7 +157,7 @@ class EmailVerifications:
         self, unit: Repositories, user: User, language: str | None = None
     ) -> None:
         kind, purpose = MailKind.EMAIL_VERIFICATION, Purpose.EMAIL_VERIFICATION
-        await self._tokens.mail(unit, user, kind, purpose, language=language)
+        await self.tokens.mail(unit, user, kind, purpose, language=language)
 
 
 def _sent(user_id: int | None, request: MailRequest) -> AuditEvent:

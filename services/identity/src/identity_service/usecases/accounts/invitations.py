@@ -27,21 +27,14 @@ class WantedUser:
     roles: Iterable[str]
 
 
+@dataclass(frozen=True, slots=True)
 class Invitations:
     """Creates users who have not signed up themselves."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        hasher: PasswordHasher,
-        password_letters: PasswordLetters,
-        outbox: Outbox,
-    ) -> None:
-        self._database = database
-        self._hasher = hasher
-        self._password_letters = password_letters
-        self._outbox = outbox
+    database: Database
+    hasher: PasswordHasher
+    password_letters: PasswordLetters
+    outbox: Outbox
 
     async def invite(self, wanted: WantedUser, caller: Caller) -> User:
         """Create a user, and mail them a link to choose a password.
@@ -49,7 +42,7 @@ class Invitations:
         Raises `NotOfferedError`, `InvalidUsernameError`, `UsernameTakenError`,
         `EmailTakenError`, `UnknownRoleError` or `HashingBusyError`.
         """
-        self._outbox.require_server()
+        self.outbox.require_server()
         return await self._create(wanted, caller, random_password(), is_invited=True)
 
     async def create(self, wanted: WantedUser, caller: Caller) -> tuple[User, str]:
@@ -66,7 +59,7 @@ class Invitations:
         self, wanted: WantedUser, caller: Caller, password: str, *, is_invited: bool
     ) -> User:
         refuse_foreign_address(wanted.username, wanted.email)
-        password_hash = await self._hasher.hash(password, caller.device)
+        password_hash = await self.hasher.hash(password, caller.device)
         names = tuple(wanted.roles)
 
         async def work(unit: Repositories) -> User | None:
@@ -86,7 +79,7 @@ class Invitations:
             )
             user = await unit.users.get(user_id)
             if user is not None and is_invited:
-                await self._password_letters.post(unit, user, Purpose.INVITATION)
+                await self.password_letters.post(unit, user, Purpose.INVITATION)
             event = AuditEvent.of_new_user(
                 Action.INVITED if is_invited else Action.ACCOUNT_CREATED,
                 user_id,
@@ -97,7 +90,7 @@ class Invitations:
             unit.record(event)
             return user
 
-        user = await self._database.write(work)
+        user = await self.database.write(work)
         if user is None:
             raise RuntimeError("a user that was added is not there")
         return user

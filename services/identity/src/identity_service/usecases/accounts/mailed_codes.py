@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress
@@ -33,31 +33,19 @@ _NO_TOKEN: Final = "0" * (2 * ID_SIZE)
 """The id of no token: spending it makes a wrong code take as long."""
 
 
+@dataclass(frozen=True, slots=True)
 class CodeSignIns:
     """Begins sessions by mailed codes, for users whose address is verified."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        codes: MailedCodes,
-        tokens: OneTimeTokens,
-        session_starts: SessionStarts,
-        second_steps: SecondSteps,
-        throttle: Throttle,
-        outbox: Outbox,
-        clock: Clock,
-        is_offered: bool,
-    ) -> None:
-        self._database = database
-        self._codes = codes
-        self._tokens = tokens
-        self._session_starts = session_starts
-        self._second_steps = second_steps
-        self._throttle = throttle
-        self._outbox = outbox
-        self._clock = clock
-        self._is_offered = is_offered
+    database: Database
+    codes: MailedCodes
+    tokens: OneTimeTokens
+    session_starts: SessionStarts
+    second_steps: SecondSteps
+    throttle: Throttle
+    outbox: Outbox
+    clock: Clock
+    is_offered: bool
 
     async def handle(self, unit: Repositories, request: MailRequest) -> bool:
         """Mail a code to the user of the address, if they have verified it.
@@ -68,11 +56,11 @@ class CodeSignIns:
         user = await owner_of(unit, request.email_key)
         if user is None or user.disabled_at or user.email_verified_at is None:
             return False
-        code, digest = self._codes.make(user.id)
+        code, digest = self.codes.make(user.id)
         made = OneTimeToken(secrets.token_hex(ID_SIZE), digest)
         purpose = Purpose.SIGN_IN_CODE
-        await self._tokens.store(unit, purpose, user.id, user.email_address, made)
-        await self._outbox.post_to(
+        await self.tokens.store(unit, purpose, user.id, user.email_address, made)
+        await self.outbox.post_to(
             unit,
             user,
             MailKind.SIGN_IN_CODE,
@@ -100,13 +88,13 @@ class CodeSignIns:
             The user has one, whether the code was right or not.
         TooManyAttemptsError
         """
-        if not self._is_offered:
+        if not self.is_offered:
             raise NotOfferedError
         email = EmailAddress.parse(untrusted_email)
         (user, is_known_device, factors), tokens = await self._find(email, device)
         # The same key as for a sign-in by password, also without a user.
         key = email.key if user is None else user.username_key
-        reservation = await self._throttle.reserve_sign_in(
+        reservation = await self.throttle.reserve_sign_in(
             key, device.address, known_device=is_known_device
         )
         token = self._matching(user, tokens, untrusted_code)
@@ -117,15 +105,15 @@ class CodeSignIns:
             return await unit.one_time_tokens.spend(token_id)
 
         first = FirstStep.of(user, key, Method.MAILED_CODE, is_right=is_right)
-        if asked := self._second_steps.asked(first, factors, by_address=True):
-            is_spent_now = await self._database.write(spend)
+        if asked := self.second_steps.asked(first, factors, by_address=True):
+            is_spent_now = await self.database.write(spend)
             first = replace(first, is_right=is_right and is_spent_now)
-            raise await self._second_steps.ask(first, asked, device)
+            raise await self.second_steps.ask(first, asked, device)
         if user is None or not is_right:
             await self._refused(user, device)
             raise InvalidCredentialsError
         methods = frozenset({Method.MAILED_CODE})
-        signed_in = await self._session_starts.start(user, device, methods, spend=spend)
+        signed_in = await self.session_starts.start(user, device, methods, spend=spend)
         await reservation.succeeded()
         return signed_in
 
@@ -139,20 +127,20 @@ class CodeSignIns:
             user_id = 0 if login.user is None else login.user.id
             return login, await unit.one_time_tokens.of_user(user_id)
 
-        return await self._database.read(look)
+        return await self.database.read(look)
 
     def _matching(
         self, user: User | None, tokens: Sequence[StoredToken], code: str
     ) -> StoredToken | None:
         """Return the stored code that this is, if there is one that has not expired."""
-        now = self._clock()
+        now = self.clock()
         for each in tokens:
             if (
                 user is not None
                 and each.purpose == Purpose.SIGN_IN_CODE
                 and now < each.expires_at
                 and each.email_key == user.email_key
-                and self._codes.matches(code, user.id, each.digest)
+                and self.codes.matches(code, user.id, each.digest)
             ):
                 return each
         return None
@@ -164,4 +152,4 @@ class CodeSignIns:
             device.address,
             method=Method.MAILED_CODE,
         )
-        await self._database.record(event)
+        await self.database.record(event)

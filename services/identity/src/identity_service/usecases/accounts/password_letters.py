@@ -1,5 +1,7 @@
 """Mail tokens that set a password: to those who forgot theirs, or are invited."""
 
+from dataclasses import dataclass
+
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.mail import MailKind, MailRequest
@@ -11,20 +13,18 @@ from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, owner_
 from identity_service.usecases.mail.outbox import Outbox
 
 
+@dataclass(frozen=True, slots=True)
 class PasswordLetters:
     """Posts letters whose readers may choose a password, or learn that one is new."""
 
-    def __init__(
-        self, database: Database, *, tokens: OneTimeTokens, outbox: Outbox
-    ) -> None:
-        self._database = database
-        self._tokens = tokens
-        self._outbox = outbox
+    database: Database
+    tokens: OneTimeTokens
+    outbox: Outbox
 
     @property
     def are_sent(self) -> bool:
         """Whether there is a mail server; without one no letter is posted."""
-        return self._outbox.has_server
+        return self.outbox.has_server
 
     async def handle(self, unit: Repositories, request: MailRequest) -> bool:
         """Mail a token to the user of the address, if their account is enabled."""
@@ -43,7 +43,7 @@ class PasswordLetters:
 
         Raises `UserNotFoundError` or `NotOfferedError`.
         """
-        self._outbox.require_server()
+        self.outbox.require_server()
 
         async def work(unit: Repositories) -> None:
             user = await unit.users.lock_existing(user_id)
@@ -51,7 +51,7 @@ class PasswordLetters:
             event = AuditEvent.by_caller(Action.PASSWORD_RESET_SENT, caller, user_id)
             unit.record(event)
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def post(
         self,
@@ -63,7 +63,7 @@ class PasswordLetters:
         """Post the letter with a token that sets a password: a reset, an invitation."""
         is_reset = purpose is Purpose.PASSWORD_RESET
         kind = MailKind.PASSWORD_RESET if is_reset else MailKind.INVITATION
-        await self._tokens.mail(
+        await self.tokens.mail(
             unit,
             user,
             kind,
@@ -74,4 +74,4 @@ class PasswordLetters:
 
     async def announce(self, unit: Repositories, user: User) -> None:
         """Notify a user that their password has been changed."""
-        await self._outbox.post_to(unit, user, MailKind.PASSWORD_CHANGED)
+        await self.outbox.post_to(unit, user, MailKind.PASSWORD_CHANGED)

@@ -1,5 +1,6 @@
 """Choose a new password by a token that was mailed, or as the operator."""
 
+from dataclasses import dataclass
 from typing import NoReturn
 
 from identity_service.domain.accounts.usernames import Username
@@ -22,25 +23,16 @@ from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.new_passwords import NewPasswords
 
 
+@dataclass(frozen=True, slots=True)
 class PasswordResets:
     """Sets passwords, which ends all sessions."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        new_passwords: NewPasswords,
-        hasher: PasswordHasher,
-        throttle: Throttle,
-        tokens: OneTimeTokens,
-        password_letters: PasswordLetters,
-    ) -> None:
-        self._database = database
-        self._new_passwords = new_passwords
-        self._hasher = hasher
-        self._throttle = throttle
-        self._tokens = tokens
-        self._password_letters = password_letters
+    database: Database
+    new_passwords: NewPasswords
+    hasher: PasswordHasher
+    throttle: Throttle
+    tokens: OneTimeTokens
+    password_letters: PasswordLetters
 
     async def confirm(
         self, untrusted_token: str, password: str, device: Device
@@ -58,17 +50,17 @@ class PasswordResets:
         presented = read_token(untrusted_token)
         if presented is None:
             raise OneTimeTokenRefusedError
-        self._hasher.expect_room(device)
+        self.hasher.expect_room(device)
         stored, user, is_known_device = await self._find(presented, device)
-        is_good = self._tokens.is_good(stored, presented, SETS_PASSWORD)
+        is_good = self.tokens.is_good(stored, presented, SETS_PASSWORD)
         if stored is None or user is None or not is_good:
             await self._refuse(user, device, is_known_device=is_known_device)
-        await self._new_passwords.check(password, user.name, user.email_address)
-        password_hash = await self._hasher.hash(password, device)
+        await self.new_passwords.check(password, user.name, user.email_address)
+        password_hash = await self.hasher.hash(password, device)
         if not await self._set(user, stored, password_hash, device):
             raise OneTimeTokenRefusedError
         if not await self._has_second_factor(user):  # else it is yet to be shown
-            await self._throttle.forget_failures(user.username_key, device.address)
+            await self.throttle.forget_failures(user.username_key, device.address)
 
     async def set_temporary(self, username: str, password: str) -> None:
         """Give a user a password of the operator's, to be changed at the next sign-in.
@@ -76,13 +68,13 @@ class PasswordResets:
         Raises `UserNotFoundError` or `WeakPasswordError`.
         """
         key = Username.key_of(username)
-        user = await self._database.read(
+        user = await self.database.read(
             lambda unit: unit.users.get_by_username_key(key)
         )
         if user is None:
             raise UserNotFoundError
-        await self._new_passwords.check(password, user.name, user.email_address)
-        password_hash = await self._hasher.hash(password)
+        await self.new_passwords.check(password, user.name, user.email_address)
+        password_hash = await self.hasher.hash(password)
 
         async def work(unit: Repositories) -> None:
             locked = await unit.users.lock_existing(user.id)
@@ -98,7 +90,7 @@ class PasswordResets:
             )
             unit.record(event)
 
-        await self._database.write(work)
+        await self.database.write(work)
 
     async def _find(
         self, presented: OneTimeToken, device: Device
@@ -114,10 +106,10 @@ class PasswordResets:
             )
             return stored, user, is_known_device
 
-        return await self._database.read(look)
+        return await self.database.read(look)
 
     async def _has_second_factor(self, user: User) -> bool:
-        factors = await self._database.read(lambda unit: unit.factors.of(user.id))
+        factors = await self.database.read(lambda unit: unit.factors.of(user.id))
         return bool(factors.kinds)
 
     async def _set(
@@ -144,7 +136,7 @@ class PasswordResets:
             unit.record(event)
             return True
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def _replace_password(
         self, unit: Repositories, user: User, password_hash: str, *, temporary: bool
@@ -157,7 +149,7 @@ class PasswordResets:
         await unit.users.set_password(user.id, password_hash, now, temporary=temporary)
         ended = await unit.sessions.end_all(user.id, EndReason.PASSWORD_RESET, now)
         await unit.one_time_tokens.remove_of_user(user.id, SPENT_WITH_A_PASSWORD)
-        await self._password_letters.announce(unit, user)
+        await self.password_letters.announce(unit, user)
         return ended
 
     async def _refuse(
@@ -165,12 +157,12 @@ class PasswordResets:
     ) -> NoReturn:
         """Count a wrong token against its user, and raise the error for it."""
         if user is None:  # a made-up token id: there is no account to guess at
-            await self._throttle.reserve_of_nobody(device.address)
+            await self.throttle.reserve_of_nobody(device.address)
         else:
-            await self._throttle.reserve_sign_in(
+            await self.throttle.reserve_sign_in(
                 user.username_key, device.address, known_device=is_known_device
             )
         user_id = None if user is None else user.id
         event = AuditEvent.without_actor(Action.TOKEN_REFUSED, user_id, device.address)
-        await self._database.record(event)
+        await self.database.record(event)
         raise OneTimeTokenRefusedError

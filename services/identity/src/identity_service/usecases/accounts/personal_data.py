@@ -34,13 +34,13 @@ class PersonalData:
     events: list[AuditRecord]
 
 
+@dataclass(frozen=True, slots=True)
 class PersonalDataExports:
     """Collects the data that is stored about users."""
 
-    def __init__(self, database: Database, throttle: Throttle, audit: Audit) -> None:
-        self._database = database
-        self._throttle = throttle
-        self._audit = audit
+    database: Database
+    throttle: Throttle
+    audit: Audit
 
     async def export(self, caller: Caller) -> PersonalData:
         """Return all data about the caller, and record the export.
@@ -48,9 +48,9 @@ class PersonalDataExports:
         Raises `UserNotFoundError` or `TooManyAttemptsError`.
         """
         user_id = caller.user_id
-        await self._throttle.reserve_export(user_id)
+        await self.throttle.reserve_export(user_id)
         event = AuditEvent.by_caller(Action.EXPORTED, caller)
-        await self._database.record(event)
+        await self.database.record(event)
         events = await self._events(user_id)
 
         async def look(unit: Repositories) -> PersonalData:
@@ -65,13 +65,13 @@ class PersonalDataExports:
                 events=events,
             )
 
-        return await self._database.read(look)
+        return await self.database.read(look)
 
     async def _events(self, user_id: int) -> list[AuditRecord]:
         events: list[AuditRecord] = []
         before_id = None
         while len(events) < MOST_EVENTS:
-            page = await self._audit.search(
+            page = await self.audit.search(
                 AuditQuery(limit=_PAGE, before_id=before_id, about_id=user_id)
             )
             events += (_of_user(user_id, event) for event in page)

@@ -1,6 +1,7 @@
 """Apply the changes that mailed tokens confirm or undo."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 from identity_service.domain.accounts.users import User
@@ -18,15 +19,13 @@ Change = Callable[[Repositories, User, StoredToken], Awaitable[None]]
 """The change that a valid token makes to its user, who is locked."""
 
 
+@dataclass(frozen=True, slots=True)
 class TokenUses:
     """Presents, checks and spends mailed tokens."""
 
-    def __init__(
-        self, database: Database, *, tokens: OneTimeTokens, throttle: Throttle
-    ) -> None:
-        self._database = database
-        self._tokens = tokens
-        self._throttle = throttle
+    database: Database
+    tokens: OneTimeTokens
+    throttle: Throttle
 
     @staticmethod
     def present(untrusted_token: str) -> OneTimeToken:
@@ -40,7 +39,7 @@ class TokenUses:
         self, presented: OneTimeToken, purpose: Purpose, device: Device
     ) -> None:
         """Return if the token is valid, else `refuse` it."""
-        if not await self._database.read(
+        if not await self.database.read(
             lambda unit: self._good(unit, presented, purpose)
         ):
             await self.refuse(device)
@@ -53,9 +52,9 @@ class TokenUses:
 
         Raises `TooManyAttemptsError` in place of it: too many were wrong.
         """
-        await self._throttle.reserve_sign_up(device.address)
+        await self.throttle.reserve_sign_up(device.address)
         event = AuditEvent.without_actor(Action.TOKEN_REFUSED, None, device.address)
-        await self._database.record(event)
+        await self.database.record(event)
         raise OneTimeTokenRefusedError
 
     async def spend(
@@ -74,7 +73,7 @@ class TokenUses:
             return True
 
         try:
-            is_good = await self._database.write(work)
+            is_good = await self.database.write(work)
         except (EmailTakenError, OneTimeTokenRefusedError):
             is_good = False
         if not is_good:
@@ -84,4 +83,4 @@ class TokenUses:
         self, unit: Repositories, presented: OneTimeToken, purpose: Purpose
     ) -> StoredToken | None:
         stored = await unit.one_time_tokens.get(presented.id)
-        return stored if self._tokens.is_good(stored, presented, {purpose}) else None
+        return stored if self.tokens.is_good(stored, presented, {purpose}) else None

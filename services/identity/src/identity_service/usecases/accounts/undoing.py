@@ -1,6 +1,7 @@
 """Undo what an attacker did to an account, and lock them out."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +30,7 @@ _RECORDED: Final[Mapping[Purpose, tuple[Action, EndReason]]] = {
 """What the audit log, and each session that ends, say."""
 
 
+@dataclass(frozen=True, slots=True)
 class Undoing:
     """Undoes things by the token of the mail that announced them.
 
@@ -37,16 +39,9 @@ class Undoing:
     undo other changes stay valid, unless a method says otherwise.
     """
 
-    def __init__(
-        self,
-        token_uses: TokenUses,
-        *,
-        hasher: PasswordHasher,
-        password_letters: PasswordLetters,
-    ) -> None:
-        self._token_uses = token_uses
-        self._hasher = hasher
-        self._password_letters = password_letters
+    token_uses: TokenUses
+    hasher: PasswordHasher
+    password_letters: PasswordLetters
 
     async def undo_email_change(self, untrusted_token: str, device: Device) -> None:
         """Restore the old address.
@@ -81,9 +76,9 @@ class Undoing:
         self, untrusted_token: str, purpose: Purpose, device: Device, change: Change
     ) -> None:
         action, reason = _RECORDED[purpose]
-        presented = self._token_uses.present(untrusted_token)
-        await self._token_uses.require(presented, purpose, device)
-        password_hash = await self._hasher.hash(random_password(), device)
+        presented = self.token_uses.present(untrusted_token)
+        await self.token_uses.require(presented, purpose, device)
+        password_hash = await self.hasher.hash(random_password(), device)
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
             now = unit.now()
@@ -97,12 +92,10 @@ class Undoing:
                 unit.record(event)
             restored = await unit.users.get(user.id)
             if restored is not None:
-                await self._password_letters.post(
-                    unit, restored, Purpose.PASSWORD_RESET
-                )
+                await self.password_letters.post(unit, restored, Purpose.PASSWORD_RESET)
             unit.record(AuditEvent.by_user(action, user.id, device))
 
-        await self._token_uses.spend(presented, purpose, device, work)
+        await self.token_uses.spend(presented, purpose, device, work)
 
 
 async def _remove_added_factor(

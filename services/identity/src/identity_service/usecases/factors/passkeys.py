@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -42,43 +43,34 @@ from service_kit.clock import Clock
 _logger: Final = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class Passkeys:
     """The passkeys of users who are signed in."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        ceremonies: PasskeyCeremonies,
-        recovery_codes: RecoveryCodes,
-        records: FactorRecords,
-        throttle: Throttle,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._ceremonies = ceremonies
-        self._recovery_codes = recovery_codes
-        self._records = records
-        self._throttle = throttle
-        self._clock = clock
+    database: Database
+    ceremonies: PasskeyCeremonies
+    recovery_codes: RecoveryCodes
+    records: FactorRecords
+    throttle: Throttle
+    clock: Clock
 
     async def options(self, caller: Caller) -> dict[str, Any]:
         """Return what the caller's browser makes a passkey by.
 
         Raises `TooManyPasskeysError` or `TooManyAttemptsError`.
         """
-        await self._throttle.reserve_change(caller.user_id)
+        await self.throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> tuple[User | None, list[Passkey]]:
             user = await unit.users.get(caller.user_id)
             return user, await unit.passkeys.of(caller.user_id)
 
-        user, present = await self._database.read(work)
+        user, present = await self.database.read(work)
         if user is None or user.subject is None:  # every token has given them one
             raise UserNotFoundError
         if len(present) >= MOST_PASSKEYS:
             raise TooManyPasskeysError
-        return self._ceremonies.registration_options(
+        return self.ceremonies.registration_options(
             user, user.subject, caller.session_id, present
         )
 
@@ -93,13 +85,13 @@ class Passkeys:
         Raises `WrongProofError`: what the browser brought is not to be trusted, or
         served before; or the session has ended meanwhile; `TooManyAttemptsError`.
         """
-        await self._throttle.reserve_change(caller.user_id)
+        await self.throttle.reserve_change(caller.user_id)
         try:
-            made = self._ceremonies.judge_registration(untrusted, caller.session_id)
+            made = self.ceremonies.judge_registration(untrusted, caller.session_id)
         except CeremonyRefusedError as error:
             await self._refuse(caller, error)
             raise WrongProofError from None
-        now = self._clock()
+        now = self.clock()
         passkey = _passkey(made, caller.user_id, name, now)
 
         async def work(unit: Repositories) -> list[str]:
@@ -119,7 +111,7 @@ class Passkeys:
                 and await renew_authentication(unit, caller, methods, now)
             ):
                 raise WrongProofError  # nothing of all this is to stay
-            await self._records.by_caller(
+            await self.records.by_caller(
                 unit,
                 Action.PASSKEY_ADDED,
                 caller,
@@ -129,30 +121,30 @@ class Passkeys:
             )
             if factors.recovery_codes:
                 return []
-            return await give_recovery_codes(unit, self._recovery_codes, caller.user_id)
+            return await give_recovery_codes(unit, self.recovery_codes, caller.user_id)
 
-        return passkey, await self._database.write(work)
+        return passkey, await self.database.write(work)
 
     async def all(self, user_id: int) -> list[Passkey]:
         """Return a user's passkeys, the oldest first."""
-        return await self._database.read(lambda unit: unit.passkeys.of(user_id))
+        return await self.database.read(lambda unit: unit.passkeys.of(user_id))
 
     async def rename(self, caller: Caller, passkey_id: str, name: str) -> Passkey:
         """Name a passkey of the caller's, and return it.
 
         Raises `FactorNotFoundError` or `TooManyAttemptsError`.
         """
-        await self._throttle.reserve_change(caller.user_id)
+        await self.throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> Passkey | None:
             if not await unit.passkeys.rename(caller.user_id, passkey_id, name):
                 return None
-            await self._records.by_caller(
+            await self.records.by_caller(
                 unit, Action.PASSKEY_RENAMED, caller, passkey=passkey_id
             )
             return await unit.passkeys.get(passkey_id)
 
-        passkey = await self._database.write(work)
+        passkey = await self.database.write(work)
         if passkey is None:
             raise FactorNotFoundError
         return passkey
@@ -162,49 +154,39 @@ class Passkeys:
 
         Raises `FactorNotFoundError` or `TooManyAttemptsError`.
         """
-        await self._throttle.reserve_change(caller.user_id)
+        await self.throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> bool:
             await unit.users.lock(caller.user_id)
             if not await unit.passkeys.remove(caller.user_id, passkey_id):
                 return False
             await forget_factors_if_none_is_left(unit, caller.user_id, unit.now())
-            await self._records.by_caller(
+            await self.records.by_caller(
                 unit, Action.PASSKEY_REMOVED, caller, passkey=passkey_id
             )
             return True
 
-        if not await self._database.write(work):
+        if not await self.database.write(work):
             raise FactorNotFoundError
 
     async def _refuse(self, caller: Caller, error: CeremonyRefusedError) -> None:
         _logger.info("passkey_refused", extra={"reason": str(error)})
-        await self._database.record(
-            AuditEvent.by_caller(Action.PASSKEY_REFUSED, caller)
-        )
+        await self.database.record(AuditEvent.by_caller(Action.PASSKEY_REFUSED, caller))
 
 
+@dataclass(frozen=True, slots=True)
 class PasskeySignIns:
     """Begins sessions by passkeys alone: they say whose they are."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        ceremonies: PasskeyCeremonies,
-        proofs: FactorProofs,
-        session_starts: SessionStarts,
-        throttle: Throttle,
-    ) -> None:
-        self._database = database
-        self._ceremonies = ceremonies
-        self._proofs = proofs
-        self._session_starts = session_starts
-        self._throttle = throttle
+    database: Database
+    ceremonies: PasskeyCeremonies
+    proofs: FactorProofs
+    session_starts: SessionStarts
+    throttle: Throttle
 
     def options(self) -> dict[str, Any]:
         """Return the options with which a browser asks any passkey to sign."""
-        return self._ceremonies.use_options()
+        return self.ceremonies.use_options()
 
     async def sign_in(
         self, untrusted: Mapping[str, Any], device: Device
@@ -218,16 +200,16 @@ class PasskeySignIns:
         or served before; `TooManyAttemptsError`: it was so too often from there.
         """
         try:
-            use = await self._proofs.use_of(untrusted)
+            use = await self.proofs.use_of(untrusted)
             user = await self._user_of(use, untrusted_user_handle(untrusted))
         except CeremonyRefusedError as error:
-            await self._throttle.reserve_of_nobody(device.address)
-            self._proofs.count(Factor.PASSKEY, is_right=False)
+            await self.throttle.reserve_of_nobody(device.address)
+            self.proofs.count(Factor.PASSKEY, is_right=False)
             await self._refuse(error, device)
             raise InvalidCredentialsError from None
-        self._proofs.count(Factor.PASSKEY, is_right=True)
-        proof = self._proofs.proof_of(use)
-        return await self._session_starts.start(
+        self.proofs.count(Factor.PASSKEY, is_right=True)
+        proof = self.proofs.proof_of(use)
+        return await self.session_starts.start(
             user, device, proof.methods, spend=proof.spend
         )
 
@@ -239,7 +221,7 @@ class PasskeySignIns:
         if not use.is_user_verified:
             raise CeremonyRefusedError("the device has not verified its user")
         user_id = use.passkey.user_id
-        user = await self._database.read(lambda unit: unit.users.get(user_id))
+        user = await self.database.read(lambda unit: unit.users.get(user_id))
         if user is None or user.subject != user_handle:
             raise CeremonyRefusedError("the passkey is another user's")
         if user.disabled_at is not None:
@@ -248,7 +230,7 @@ class PasskeySignIns:
 
     async def _refuse(self, error: CeremonyRefusedError, device: Device) -> None:
         _logger.info("passkey_refused", extra={"reason": str(error)})
-        await self._database.record(
+        await self.database.record(
             AuditEvent.without_actor(Action.SIGN_IN_REFUSED, None, device.address)
         )
 

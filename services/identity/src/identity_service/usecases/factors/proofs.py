@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from identity_service.domain.factors import Factor, TotpSecret
@@ -48,25 +48,17 @@ class Proof:
     spend: Spend
 
 
+@dataclass(frozen=True, slots=True)
 class FactorProofs:
     """Judges second factors. Nothing is spent until a transaction does it."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        sealer: Sealer,
-        recovery_codes: RecoveryCodes,
-        ceremonies: PasskeyCeremonies,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._sealer = sealer
-        self._recovery_codes = recovery_codes
-        self._ceremonies = ceremonies
-        self._clock = clock
-        self.outcomes: Counter[tuple[Factor, str]] = Counter()
-        """How many proofs were right or wrong, by factor."""
+    database: Database
+    sealer: Sealer
+    recovery_codes: RecoveryCodes
+    ceremonies: PasskeyCeremonies
+    clock: Clock
+    outcomes: Counter[tuple[Factor, str]] = field(default_factory=Counter, init=False)
+    """How many proofs were right or wrong, by factor."""
 
     async def judge(self, user_id: int, untrusted: UntrustedProof) -> Proof | None:
         """Return the proof, None if it is wrong; 0 stands for no user."""
@@ -91,7 +83,7 @@ class FactorProofs:
         """Return the secret; if no key opens it, log that and return None."""
         try:
             sealed = stored.sealed_secret
-            return self._sealer.open(sealed, totp_place(stored.user_id)).decode()
+            return self.sealer.open(sealed, totp_place(stored.user_id)).decode()
         except SealBrokenError:
             _logger.exception("totp_secret_unreadable", extra={"user": stored.user_id})
             return None
@@ -99,10 +91,10 @@ class FactorProofs:
     async def use_of(self, untrusted: Mapping[str, Any]) -> Use:
         """Return which passkey was used, or raise `CeremonyRefusedError`."""
         passkey_id = untrusted_passkey_id(untrusted)
-        passkey = await self._database.read(lambda unit: unit.passkeys.get(passkey_id))
+        passkey = await self.database.read(lambda unit: unit.passkeys.get(passkey_id))
         if passkey is None:
             raise CeremonyRefusedError("the passkey is not here")
-        return self._ceremonies.judge_use(untrusted, passkey)
+        return self.ceremonies.judge_use(untrusted, passkey)
 
     def proof_of(self, use: Use) -> Proof:
         """Return what a use of a passkey proves."""
@@ -114,19 +106,19 @@ class FactorProofs:
             ) and await unit.passkeys.use(
                 use.passkey,
                 use.sign_count,
-                self._clock(),
+                self.clock(),
                 is_backed_up=use.is_backed_up,
             )
 
         return Proof(passkey_methods(verified=use.is_user_verified), spend)
 
     async def _by_totp(self, user_id: int, code: str) -> Proof | None:
-        stored = await self._database.read(lambda unit: unit.factors.get_totp(user_id))
+        stored = await self.database.read(lambda unit: unit.factors.get_totp(user_id))
         if stored is not None and stored.confirmed_at is None:
             stored = None
         secret = None if stored is None else self.opened(stored)
         after = 0 if stored is None else stored.last_step
-        step = totp.matching_step(secret or _NOBODYS, code, self._clock(), after=after)
+        step = totp.matching_step(secret or _NOBODYS, code, self.clock(), after=after)
         if stored is None or step is None or secret is None:
             return None
         return Proof(
@@ -135,8 +127,8 @@ class FactorProofs:
         )
 
     async def _by_recovery_code(self, user_id: int, code: str) -> Proof | None:
-        hashes = self._recovery_codes.hashes(user_id, code)
-        if not await self._database.read(
+        hashes = self.recovery_codes.hashes(user_id, code)
+        if not await self.database.read(
             lambda unit: unit.factors.has_recovery_code(user_id, hashes)
         ):
             return None

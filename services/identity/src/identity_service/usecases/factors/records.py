@@ -1,6 +1,7 @@
 """Record changes of second factors: in the audit log, and by mail to their owner."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
@@ -22,6 +23,7 @@ _MAILS: Final[Mapping[Action, MailKind]] = {
 """Of what changes who gets in."""
 
 
+@dataclass(frozen=True, slots=True)
 class FactorRecords:
     """Records changes within the transaction that makes them.
 
@@ -29,9 +31,8 @@ class FactorRecords:
     (docs/decisions/0066).
     """
 
-    def __init__(self, outbox: Outbox, tokens: OneTimeTokens) -> None:
-        self._outbox = outbox
-        self._tokens = tokens
+    outbox: Outbox
+    tokens: OneTimeTokens
 
     async def by_caller(
         self,
@@ -55,10 +56,10 @@ class FactorRecords:
         """Record what was done to the factors of the event's subject."""
         unit.record(event)
         kind, user_id = _MAILS.get(event.action), event.subject_id
-        if kind is None or user_id is None or not self._outbox.has_server:
+        if kind is None or user_id is None or not self.outbox.has_server:
             return
         user = await unit.users.get(user_id)
         if user is None:
             return
         purpose = Purpose.FACTOR_CHANGE_UNDO
-        await self._tokens.mail(unit, user, kind, purpose, about=added)
+        await self.tokens.mail(unit, user, kind, purpose, about=added)

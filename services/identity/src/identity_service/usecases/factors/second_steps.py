@@ -113,25 +113,16 @@ class FirstStep:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class SecondSteps:
     """Asks for second factors, and begins sessions with them."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        challenges: Challenges,
-        proofs: FactorProofs,
-        session_starts: SessionStarts,
-        throttle: Throttle,
-        hides: Hiding,
-    ) -> None:
-        self._database = database
-        self._challenges = challenges
-        self._proofs = proofs
-        self._session_starts = session_starts
-        self._throttle = throttle
-        self._hides = hides
+    database: Database
+    challenges: Challenges
+    proofs: FactorProofs
+    session_starts: SessionStarts
+    throttle: Throttle
+    hides: Hiding
 
     def asked(
         self, first: FirstStep, factors: Factors, *, by_address: bool
@@ -140,8 +131,8 @@ class SecondSteps:
 
         Where it is hidden who has a second factor, every refused user is asked for one.
         """
-        is_hidden = self._hides is Hiding.ALL or (
-            self._hides is Hiding.ADDRESSES and by_address
+        is_hidden = self.hides is Hiding.ALL or (
+            self.hides is Hiding.ADDRESSES and by_address
         )
         if is_hidden and (factors.kinds or not first.is_right):
             return tuple(Factor)
@@ -157,7 +148,7 @@ class SecondSteps:
         is_right = first.is_right
         action = Action.SECOND_FACTOR_ASKED if is_right else Action.SIGN_IN_REFUSED
         await self._record(action, first, device)
-        sealed = self._challenges.make(Purpose.SECOND_FACTOR, first.packed())
+        sealed = self.challenges.make(Purpose.SECOND_FACTOR, first.packed())
         return SecondFactorRequiredError(base64url.encode(sealed), factors)
 
     async def complete(
@@ -172,16 +163,16 @@ class SecondSteps:
         if challenge is None:
             raise InvalidCredentialsError
         first = FirstStep.unpacked(challenge.body)
-        user, is_known_device, _ = await self._database.read(
+        user, is_known_device, _ = await self.database.read(
             lambda unit: unit.logins.by_username_key(first.username_key, device.address)
         )
-        reservation = await self._throttle.reserve_second_step(
+        reservation = await self.throttle.reserve_second_step(
             first.username_key,
             device.address,
             challenge.digest,
             known_device=is_known_device,
         )
-        proof = await self._proofs.judge(first.user_id, untrusted)
+        proof = await self.proofs.judge(first.user_id, untrusted)
         if (
             user is None
             or user.id != first.user_id
@@ -190,7 +181,7 @@ class SecondSteps:
         ):
             await self._record(Action.SECOND_FACTOR_REFUSED, first, device)
             raise InvalidCredentialsError
-        signed_in = await self._session_starts.start(
+        signed_in = await self.session_starts.start(
             user,
             device,
             proof.methods | {first.method},
@@ -204,11 +195,11 @@ class SecondSteps:
             sealed = base64url.decode(untrusted_challenge)
         except ValueError:
             return None
-        return self._challenges.open(Purpose.SECOND_FACTOR, sealed)
+        return self.challenges.open(Purpose.SECOND_FACTOR, sealed)
 
     async def _record(self, action: Action, first: FirstStep, device: Device) -> None:
         user_id = first.user_id or None
-        await self._database.record(
+        await self.database.record(
             AuditEvent.without_actor(action, user_id, device.address)
         )
 

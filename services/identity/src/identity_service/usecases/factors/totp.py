@@ -39,46 +39,35 @@ class NewTotp:
     uri: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
 class TotpEnrolment:
     """The authenticator apps of users who are signed in."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        sealer: Sealer,
-        recovery_codes: RecoveryCodes,
-        proofs: FactorProofs,
-        throttle: Throttle,
-        records: FactorRecords,
-        clock: Clock,
-        issuer_name: str,
-    ) -> None:
-        self._database = database
-        self._sealer = sealer
-        self._recovery_codes = recovery_codes
-        self._proofs = proofs
-        self._throttle = throttle
-        self._records = records
-        self._clock = clock
-        self._issuer_name = issuer_name
+    database: Database
+    sealer: Sealer
+    recovery_codes: RecoveryCodes
+    proofs: FactorProofs
+    throttle: Throttle
+    records: FactorRecords
+    clock: Clock
+    issuer_name: str
 
     async def factors(self, user_id: int) -> Factors:
         """Return which second factors a user has."""
-        return await self._database.read(lambda unit: unit.factors.of(user_id))
+        return await self.database.read(lambda unit: unit.factors.of(user_id))
 
     async def begin(self, caller: Caller) -> NewTotp:
         """Return a new secret for the caller's app, which a code has to confirm.
 
         Raises `TotpPresentError`: they have an app already; `TooManyAttemptsError`.
         """
-        await self._throttle.reserve_change(caller.user_id)
+        await self.throttle.reserve_change(caller.user_id)
         user_id, secret = caller.user_id, totp.new_secret()
         stored = TotpSecret(
             user_id=user_id,
-            sealed_secret=self._sealer.seal(secret.encode(), totp_place(user_id)),
+            sealed_secret=self.sealer.seal(secret.encode(), totp_place(user_id)),
             last_step=_NO_STEP,
-            created_at=self._clock(),
+            created_at=self.clock(),
             confirmed_at=None,
         )
 
@@ -90,10 +79,10 @@ class TotpEnrolment:
             await unit.factors.put_totp(stored)
             return user.username
 
-        username = await self._database.write(work)
+        username = await self.database.write(work)
         if username is None:
             raise TotpPresentError
-        uri = totp.provisioning_uri(secret, username=username, issuer=self._issuer_name)
+        uri = totp.provisioning_uri(secret, username=username, issuer=self.issuer_name)
         return NewTotp(secret, uri)
 
     async def confirm(self, caller: Caller, untrusted_code: str) -> list[str]:
@@ -106,8 +95,8 @@ class TotpEnrolment:
         `TooManyAttemptsError`: not now.
         """
         user_id = caller.user_id
-        user = await self._database.read(lambda unit: unit.users.get_existing(user_id))
-        reservation = await self._throttle.reserve_proof(user.username_key, caller)
+        user = await self.database.read(lambda unit: unit.users.get_existing(user_id))
+        reservation = await self.throttle.reserve_proof(user.username_key, caller)
 
         async def work(unit: Repositories) -> list[str] | None:
             await unit.users.lock(user_id)
@@ -125,13 +114,13 @@ class TotpEnrolment:
             ended = await end_weaker_sessions(unit, caller, now)
             await unit.factors.confirm_totp(user_id, now)
             await unit.factors.spend_step(stored, step)
-            codes = await give_recovery_codes(unit, self._recovery_codes, user_id)
-            await self._records.by_caller(
+            codes = await give_recovery_codes(unit, self.recovery_codes, user_id)
+            await self.records.by_caller(
                 unit, Action.TOTP_ENROLLED, caller, added=APP, sessions_ended=ended
             )
             return codes
 
-        codes = await self._database.write(work)
+        codes = await self.database.write(work)
         if codes is None:
             raise WrongProofError
         await reservation.succeeded()
@@ -142,7 +131,7 @@ class TotpEnrolment:
 
         Raises `FactorNotFoundError` or `TooManyAttemptsError`.
         """
-        await self._throttle.reserve_change(caller.user_id)
+        await self.throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> bool:
             await unit.users.lock(caller.user_id)
@@ -150,10 +139,10 @@ class TotpEnrolment:
                 return False
             await unit.factors.remove_totp(caller.user_id)
             await forget_factors_if_none_is_left(unit, caller.user_id, unit.now())
-            await self._records.by_caller(unit, Action.TOTP_REMOVED, caller)
+            await self.records.by_caller(unit, Action.TOTP_REMOVED, caller)
             return True
 
-        if not await self._database.write(work):
+        if not await self.database.write(work):
             raise FactorNotFoundError
 
     async def renew_recovery_codes(self, caller: Caller) -> list[str]:
@@ -162,24 +151,24 @@ class TotpEnrolment:
         Raises `FactorNotFoundError`: they have no factor that the codes could stand in
         for; `TooManyAttemptsError`.
         """
-        await self._throttle.reserve_change(caller.user_id)
+        await self.throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> list[str] | None:
             await unit.users.lock(caller.user_id)
             if not (await unit.factors.of(caller.user_id)).kinds:
                 return None
-            await self._records.by_caller(unit, Action.RECOVERY_CODES_MADE, caller)
-            return await give_recovery_codes(unit, self._recovery_codes, caller.user_id)
+            await self.records.by_caller(unit, Action.RECOVERY_CODES_MADE, caller)
+            return await give_recovery_codes(unit, self.recovery_codes, caller.user_id)
 
-        codes = await self._database.write(work)
+        codes = await self.database.write(work)
         if codes is None:
             raise FactorNotFoundError
         return codes
 
     def _step(self, stored: TotpSecret, untrusted_code: str) -> int | None:
         """Return the step of a code that confirms a secret."""
-        secret = self._proofs.opened(stored)
+        secret = self.proofs.opened(stored)
         if secret is None or stored.confirmed_at is not None:
             return None
         code = untrusted_code.replace(" ", "")
-        return totp.matching_step(secret, code, self._clock(), after=stored.last_step)
+        return totp.matching_step(secret, code, self.clock(), after=stored.last_step)

@@ -1,5 +1,6 @@
 """What operators do with the second factors of users."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -18,15 +19,13 @@ _BATCH: Final = 200
 """Secrets read at a time."""
 
 
+@dataclass(frozen=True, slots=True)
 class FactorUpkeep:
     """Removes lost factors, and reseals secrets."""
 
-    def __init__(
-        self, database: Database, *, sealer: Sealer, records: FactorRecords
-    ) -> None:
-        self._database = database
-        self._sealer = sealer
-        self._records = records
+    database: Database
+    sealer: Sealer
+    records: FactorRecords
 
     async def reset(self, username: str) -> int:
         """Remove all second factors of a user, whose sessions end; return how many.
@@ -45,7 +44,7 @@ class FactorUpkeep:
             ended = await unit.sessions.end_all(
                 found.id, EndReason.FACTORS_RESET, unit.now()
             )
-            await self._records.append(
+            await self.records.append(
                 unit,
                 AuditEvent(
                     action=Action.FACTORS_RESET,
@@ -55,7 +54,7 @@ class FactorUpkeep:
             )
             return removed
 
-        removed = await self._database.write(work)
+        removed = await self.database.write(work)
         if removed is None:
             raise UserNotFoundError
         return removed
@@ -66,7 +65,7 @@ class FactorUpkeep:
         Raises `SecretsUnopenedError`: some do not open; the others are done.
         """
         resealed, unopened, after = 0, 0, 0
-        while batch := await self._database.read(partial(_secrets_after, after)):
+        while batch := await self.database.read(partial(_secrets_after, after)):
             for stored in batch:
                 try:
                     resealed += await self._reseal(stored)
@@ -79,10 +78,10 @@ class FactorUpkeep:
 
     async def _reseal(self, stored: TotpSecret) -> bool:
         user_id, sealed = stored.user_id, stored.sealed_secret
-        renewed = self._sealer.reseal(sealed, totp_place(user_id))
+        renewed = self.sealer.reseal(sealed, totp_place(user_id))
         if renewed is None:
             return False
-        return await self._database.write(
+        return await self.database.write(
             lambda unit: unit.factors.reseal_totp(user_id, sealed, renewed)
         )
 

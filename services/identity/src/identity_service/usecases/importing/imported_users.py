@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -17,6 +18,7 @@ _BATCH: Final = 50
 """Users in one transaction: it stays well within the time a unit of work has."""
 
 
+@dataclass(frozen=True, slots=True)
 class ImportedUsers:
     """Creates users that come from other systems, each once.
 
@@ -24,8 +26,7 @@ class ImportedUsers:
     they come with.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    database: Database
 
     async def add(self, users: Sequence[NewUser | Outcome]) -> list[Outcome]:
         """Create what can be created, and return one outcome for each, in order.
@@ -36,7 +37,7 @@ class ImportedUsers:
         outcomes: list[Outcome] = []
         for start in range(0, len(users), _BATCH):
             batch = users[start : start + _BATCH]
-            outcomes += await self._database.write(partial(self._add_batch, batch))
+            outcomes += await self.database.write(partial(self._add_batch, batch))
         return outcomes
 
     async def _add_batch(

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -41,31 +42,22 @@ _ATTEMPTS: Final = 3
 _logger: Final = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class KeyRotation:
     """Takes each step that is due, unless another process has taken it already."""
 
-    def __init__(
-        self,
-        database: Database,
-        keys: SigningKeys,
-        *,
-        sealer: Sealer,
-        schedule: KeySchedule,
-        clock: Clock,
-        generate: Callable[[], Awaitable[SigningKey]] = generate_signing_key,
-    ) -> None:
-        self._database = database
-        self._keys = keys
-        self._sealer = sealer
-        self._schedule = schedule
-        self._clock = clock
-        self._generate = generate
+    database: Database
+    keys: SigningKeys
+    sealer: Sealer
+    schedule: KeySchedule
+    clock: Clock
+    generate: Callable[[], Awaitable[SigningKey]] = generate_signing_key
 
     async def run(self) -> None:
         """Keep the keys in memory fresh and rotated until cancelled."""
         is_resealed = False
         while True:
-            delay = self._schedule.poll
+            delay = self.schedule.poll
             try:
                 await self.advance()
                 if not is_resealed:
@@ -82,8 +74,8 @@ class KeyRotation:
 
     async def advance(self) -> Step | None:
         """Read the keys, take the step that is due, and return it."""
-        records = await self._keys.refresh()
-        step = self._schedule.due(records, self._clock())
+        records = await self.keys.refresh()
+        step = self.schedule.due(records, self.clock())
         if step is None:
             await self._remove_gone(records)
             return None
@@ -96,7 +88,7 @@ class KeyRotation:
                 "key_step_not_taken", extra={"step": step.name, "reason": str(error)}
             )
             return None
-        await self._keys.refresh()
+        await self.keys.refresh()
         return step
 
     async def rotate(self) -> str:
@@ -105,13 +97,13 @@ class KeyRotation:
         Raises `KeyTooNewError`: verifiers may not have it yet; `KeysUnopenedError`: the
         active key or the next does not open: nothing is changed.
         """
-        records = await self._keys.refresh()
+        records = await self.keys.refresh()
         active, following = in_slot(records)
         if active is None or following is None:
             raise SigningKeyUnavailableError
         self._demand_opened(active, following)
-        usable_at = following.published_at + self._schedule.publication
-        if self._clock() < usable_at:
+        usable_at = following.published_at + self.schedule.publication
+        if self.clock() < usable_at:
             raise KeyTooNewError(usable_at)
         await self._replace(active, following)
         return following.kid
@@ -137,7 +129,7 @@ class KeyRotation:
 
         For a database that was restored: what it says of keys may not be true any more.
         """
-        active, following = await self._generate(), await self._generate()
+        active, following = await self.generate(), await self.generate()
         records = [
             self._record(active, KeySlot.ACTIVE),
             self._record(following, KeySlot.NEXT),
@@ -151,15 +143,13 @@ class KeyRotation:
             unit.record(AuditEvent(action=Action.KEY_WITHDRAWN, details=details))
             return withdrawn
 
-        withdrawn = await self._database.write(work)
-        await self._keys.refresh()
+        withdrawn = await self.database.write(work)
+        await self.keys.refresh()
         return withdrawn, active.kid
 
     async def reseal(self) -> int:
         """Reseal what the first sealing key did not seal; see `reseal_keys`."""
-        return await reseal_keys(
-            self._database, self._sealer, await self._keys.refresh()
-        )
+        return await reseal_keys(self.database, self.sealer, await self.keys.refresh())
 
     async def _take(self, step: Step, records: tuple[KeyRecord, ...]) -> None:
         active, following = in_slot(records)
@@ -174,7 +164,7 @@ class KeyRotation:
                     await self._replace(active, following)
 
     async def _add(self, slot: KeySlot) -> None:
-        key = await self._generate()
+        key = await self.generate()
         record = self._record(key, slot)
         action = Action.KEY_PUBLISHED if slot is KeySlot.NEXT else Action.KEY_ACTIVATED
 
@@ -182,36 +172,36 @@ class KeyRotation:
             await unit.signing_keys.add(record)
             unit.record(AuditEvent(action=action, details={"kid": key.kid}))
 
-        await self._database.write(work)
+        await self.database.write(work)
         _logger.info(action.value, extra={"kid": key.kid})
 
     async def _replace(self, active: KeyRecord, following: KeyRecord) -> None:
         self._demand_opened(active, following)
-        now = self._clock()
+        now = self.clock()
 
         async def work(unit: Repositories) -> None:
             await unit.signing_keys.retire(
-                active.kid, now, self._schedule.expires_at(now)
+                active.kid, now, self.schedule.expires_at(now)
             )
             await unit.signing_keys.activate(
-                following.kid, now, published_before=now - self._schedule.publication
+                following.kid, now, published_before=now - self.schedule.publication
             )
             details = {"kid": following.kid, "previous_kid": active.kid}
             unit.record(AuditEvent(action=Action.KEY_ACTIVATED, details=details))
 
-        await self._database.write(work)
+        await self.database.write(work)
         _logger.info(Action.KEY_ACTIVATED.value, extra={"kid": following.kid})
 
     async def _withdraw(self, *, replaces_unopened: bool) -> str:
-        active, following = in_slot(await self._keys.refresh())
-        if following is not None and self._keys.opens(following):
+        active, following = in_slot(await self.keys.refresh())
+        if following is not None and self.keys.opens(following):
             return await self._let_succeed(active, following.kid)
         seal = None
-        if active is not None and self._keys.opens(active):
+        if active is not None and self.keys.opens(active):
             seal = active.sealed_private_key
         elif not replaces_unopened:
             self._demand_opened(active, following)
-        fresh = await self._generate()
+        fresh = await self.generate()
         return await self._let_succeed(
             active,
             fresh.kid,
@@ -227,7 +217,7 @@ class KeyRotation:
         unusable: KeyRecord | None = None,
         fresh: KeyRecord | None = None,
     ) -> str:
-        now = self._clock()
+        now = self.clock()
 
         async def work(unit: Repositories) -> None:
             keys = unit.signing_keys
@@ -242,14 +232,14 @@ class KeyRotation:
             details = {"kid": kid, "successor_kid": successor_kid}
             unit.record(AuditEvent(action=Action.KEY_WITHDRAWN, details=details))
 
-        await self._database.write(work)
-        await self._keys.refresh()
+        await self.database.write(work)
+        await self.keys.refresh()
         return successor_kid
 
     async def _remove_gone(self, records: tuple[KeyRecord, ...]) -> None:
-        now = self._clock()
+        now = self.clock()
         if any(record.state(now) is KeyState.GONE for record in records):
-            await self._database.write(lambda unit: unit.signing_keys.remove_gone(now))
+            await self.database.write(lambda unit: unit.signing_keys.remove_gone(now))
 
     def _demand_opened(self, *records: KeyRecord | None) -> None:
         """Raise `KeysUnopenedError` unless this process could sign with each key.
@@ -257,11 +247,11 @@ class KeyRotation:
         What does not open here may open elsewhere: it is this process that has the
         wrong key-encryption keys, and what it sealed nobody else would open.
         """
-        unopened = [each.kid for each in records if each and not self._keys.opens(each)]
+        unopened = [each.kid for each in records if each and not self.keys.opens(each)]
         if unopened:
             raise KeysUnopenedError(unopened)
 
     def _record(
         self, key: SigningKey, slot: KeySlot, *, like: bytes | None = None
     ) -> KeyRecord:
-        return sealed_record(key, slot, self._sealer, self._clock(), like=like)
+        return sealed_record(key, slot, self.sealer, self.clock(), like=like)

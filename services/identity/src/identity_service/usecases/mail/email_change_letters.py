@@ -1,5 +1,7 @@
 """Announce a changed address to the old one."""
 
+from dataclasses import dataclass
+
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.users import User
 from identity_service.domain.mail import MailKind
@@ -9,20 +11,20 @@ from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
 
 
+@dataclass(frozen=True, slots=True)
 class EmailChangeLetters:
     """Posts the letters that announce changes of address, however they were made.
 
     Each has a link that undoes the change (docs/decisions/0091).
     """
 
-    def __init__(self, tokens: OneTimeTokens, outbox: Outbox) -> None:
-        self._tokens = tokens
-        self._outbox = outbox
+    tokens: OneTimeTokens
+    outbox: Outbox
 
     @property
     def are_sent(self) -> bool:
         """Whether there is a mail server; without one no letter is posted."""
-        return self._outbox.has_server
+        return self.outbox.has_server
 
     async def post(self, unit: Repositories, before: User, now: EmailAddress) -> None:
         """Post to the address of ``before`` that the user has another one now.
@@ -33,4 +35,4 @@ class EmailChangeLetters:
         if not self.are_sent:
             return
         kind, purpose = MailKind.EMAIL_CHANGED, Purpose.EMAIL_CHANGE_UNDO
-        await self._tokens.mail(unit, before, kind, purpose, address=now.text)
+        await self.tokens.mail(unit, before, kind, purpose, address=now.text)

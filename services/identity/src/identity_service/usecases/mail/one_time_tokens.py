@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -33,12 +34,12 @@ async def owner_of(unit: Repositories, email_key: str) -> User | None:
     return user if user is not None and user.email_key == email_key else None
 
 
+@dataclass(frozen=True, slots=True)
 class OneTimeTokens:
     """Issues, mails and checks tokens of users, for any purpose."""
 
-    def __init__(self, outbox: Outbox, clock: Clock) -> None:
-        self._outbox = outbox
-        self._clock = clock
+    outbox: Outbox
+    clock: Clock
 
     async def mail(
         self,
@@ -56,7 +57,7 @@ class OneTimeTokens:
             unit, purpose, user.id, user.email_address, about=about
         )
         lifetime = lifetime_values(LIFETIMES[purpose])
-        await self._outbox.post_to(
+        await self.outbox.post_to(
             unit, user, kind, language=language, token=token, **lifetime, **values
         )
 
@@ -89,7 +90,7 @@ class OneTimeTokens:
         about: str | None = None,
     ) -> None:
         """Store a token or a code that has been made."""
-        now = self._clock()
+        now = self.clock()
         await unit.one_time_tokens.add(
             StoredToken(
                 id=made.id,
@@ -115,7 +116,7 @@ class OneTimeTokens:
             stored is not None
             and hmac.compare_digest(stored.digest, presented.digest)
             and stored.purpose in purposes
-            and self._clock() < stored.expires_at
+            and self.clock() < stored.expires_at
         )
 
 

@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -24,14 +25,14 @@ _BATCH: Final = 200
 """Letters read at a time where all are."""
 
 
+@dataclass(frozen=True, slots=True)
 class Outbox:
     """Mail that has not been sent, sealed: it holds tokens, names and addresses."""
 
-    def __init__(self, database: Database, sealer: Sealer, *, has_server: bool) -> None:
-        self._database = database
-        self._sealer = sealer
-        self.has_server = has_server
-        """Whether mail can be sent."""
+    database: Database
+    sealer: Sealer
+    has_server: bool
+    """Whether mail can be sent."""
 
     def require_server(self) -> None:
         """Return if mail can be sent, else raise `NotOfferedError`."""
@@ -78,7 +79,7 @@ class Outbox:
                 id=letter_id,
                 kind=letter.kind,
                 user_id=letter.user_id,
-                sealed=self._sealer.seal(
+                sealed=self.sealer.seal(
                     json.dumps(content).encode(), _place(letter_id, letter.kind)
                 ),
                 created_at=now,
@@ -93,7 +94,7 @@ class Outbox:
         Raises `SealBrokenError`: no key-encryption key opens it; `ValueError`: a later
         version wrote it: this one knows no such kind.
         """
-        opened = self._sealer.open(stored.sealed, _place(stored.id, stored.kind))
+        opened = self.sealer.open(stored.sealed, _place(stored.id, stored.kind))
         content = json.loads(opened)
         return Letter(
             kind=MailKind(stored.kind),
@@ -109,7 +110,7 @@ class Outbox:
         Return how many were resealed, and how many do not open with any key.
         """
         resealed, unopened, after = 0, 0, ""
-        while batch := await self._database.read(partial(_letters_after, after)):
+        while batch := await self.database.read(partial(_letters_after, after)):
             for stored in batch:
                 try:
                     resealed += await self._reseal(stored)
@@ -120,18 +121,16 @@ class Outbox:
 
     async def _reseal(self, stored: StoredLetter) -> bool:
         place = _place(stored.id, stored.kind)
-        renewed = self._sealer.reseal(stored.sealed, place)
+        renewed = self.sealer.reseal(stored.sealed, place)
         if renewed is None:
             return False
-        return await self._database.write(
+        return await self.database.write(
             lambda unit: unit.outbox.reseal(stored.id, stored.sealed, renewed)
         )
 
     async def page(self, *, dead: bool) -> list[StoredLetter]:
         """Return dead letters, or those that wait, the oldest first."""
-        return await self._database.read(
-            lambda unit: unit.outbox.page(_PAGE, dead=dead)
-        )
+        return await self.database.read(lambda unit: unit.outbox.page(_PAGE, dead=dead))
 
     async def resend(self, letter_ids: Sequence[str]) -> int:
         """Have these dead letters sent, or all if none is named; return how many."""
@@ -142,11 +141,11 @@ class Outbox:
             ]
             return await unit.outbox.resend(wanted, unit.now())
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def count(self) -> tuple[int, int]:
         """Return how many letters wait, and how many are dead."""
-        return await self._database.read(lambda unit: unit.outbox.count())
+        return await self.database.read(lambda unit: unit.outbox.count())
 
 
 async def _letters_after(letter_id: str, unit: Repositories) -> list[StoredLetter]:

@@ -5,6 +5,7 @@ response nor its timing reveals it. A request costs one row.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.errors import NotOfferedError
@@ -23,21 +24,14 @@ returns whether there was."""
 MailRequestHandlers = Mapping[MailRequestKind, MailRequestHandler]
 
 
+@dataclass(frozen=True, slots=True)
 class MailRequests:
     """Stores requests for mail."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        outbox: Outbox,
-        throttle: Throttle,
-        offered: Collection[MailRequestKind],
-    ) -> None:
-        self._database = database
-        self._outbox = outbox
-        self._throttle = throttle
-        self._offered = offered
+    database: Database
+    outbox: Outbox
+    throttle: Throttle
+    offered: Collection[MailRequestKind]
 
     async def ask(
         self, kind: MailRequestKind, untrusted_email: str, device: Device
@@ -47,17 +41,17 @@ class MailRequests:
         Raises `NotOfferedError`; `InvalidEmailError`: this cannot be an e-mail address;
         `TooManyAttemptsError`: for this address, or from this source.
         """
-        self._outbox.require_server()
-        if kind not in self._offered:
+        self.outbox.require_server()
+        if kind not in self.offered:
             raise NotOfferedError
         email = EmailAddress.parse(untrusted_email)
-        await self._throttle.reserve_mail(kind, email.key, device.address)
+        await self.throttle.reserve_mail(kind, email.key, device.address)
         request = MailRequest(
             kind=kind,
             email_key=email.key,
             language=preferred_language.get(),
             address=device.address,
         )
-        await self._database.write(
+        await self.database.write(
             lambda unit: unit.outbox.add_request(request, unit.now())
         )

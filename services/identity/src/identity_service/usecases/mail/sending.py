@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -58,36 +59,26 @@ while versions or lists of keys differ between replicas, one of the others wrote
 _logger: Final = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
 class MailSender:
     """Sends letters at least once: a letter is removed after delivery."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        outbox: Outbox,
-        handlers: MailRequestHandlers,
-        throttle: Throttle,
-        place: MailServer | Path,
-        writer: MessageWriter,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._outbox = outbox
-        self._handlers = handlers
-        self._throttle = throttle
-        self._place = place
-        self._writer = writer
-        self._clock = clock
-        self.sent = 0
-        self.failed = 0
-        """Attempts, of this process."""
-        self.waiting = 0
-        self.dead = 0
-        """Letters in the outbox, as this process last counted them."""
-        self._counted_at = -_COUNT_SECONDS
-        self.fault: str | None = None
-        """Why the mail server cannot be used, as this process last found."""
+    database: Database
+    outbox: Outbox
+    handlers: MailRequestHandlers
+    throttle: Throttle
+    place: MailServer | Path
+    writer: MessageWriter
+    clock: Clock
+    sent: int = 0
+    failed: int = 0
+    """Attempts, of this process."""
+    waiting: int = 0
+    dead: int = 0
+    """Letters in the outbox, as this process last counted them."""
+    fault: str | None = None
+    """Why the mail server cannot be used, as this process last found."""
+    _counted_at: float = -_COUNT_SECONDS
 
     async def run(self) -> None:
         """Send until cancelled, even after errors."""
@@ -114,14 +105,14 @@ class MailSender:
         Raises `MailServerUnavailableError` or `DatabaseUnavailableError`.
         """
         await self._count()
-        now = self._clock()
-        if not await self._database.read(lambda unit: unit.outbox.has_work(now)):
+        now = self.clock()
+        if not await self.database.read(lambda unit: unit.outbox.has_work(now)):
             return False
         handled = 0
         while handled < _BATCH and await self._handle_one():
             handled += 1
-        now = self._clock()
-        due = await self._database.read(lambda unit: unit.outbox.due(now, _BATCH))
+        now = self.clock()
+        due = await self.database.read(lambda unit: unit.outbox.due(now, _BATCH))
         if due:
             await self._send_all(due)
         return bool(due or handled)
@@ -131,7 +122,7 @@ class MailSender:
         now = time.monotonic()
         if now - self._counted_at >= _COUNT_SECONDS:
             self._counted_at = now
-            self.waiting, self.dead = await self._outbox.count()
+            self.waiting, self.dead = await self.outbox.count()
 
     async def _handle_one(self) -> bool:
         """Do what the oldest request asks for; drop one that cannot be handled.
@@ -139,7 +130,7 @@ class MailSender:
         While strangers have had as many mails sent as they may, requests wait.
         """
         try:
-            reservation = await self._throttle.reserve_mail_in_all()
+            reservation = await self.throttle.reserve_mail_in_all()
         except TooManyAttemptsError:
             return False
         taken: int | None = None
@@ -151,17 +142,17 @@ class MailSender:
             if found is None:
                 return None
             taken, request = found
-            return await self._handlers[request.kind](unit, request)
+            return await self.handlers[request.kind](unit, request)
 
         try:
-            is_posted = await self._database.write(work)
+            is_posted = await self.database.write(work)
         except DatabaseUnavailableError:
             raise
         except Exception:
             if (failed := taken) is None:
                 raise
             _logger.exception("mail_request_dropped")
-            await self._database.write(lambda unit: unit.outbox.remove_request(failed))
+            await self.database.write(lambda unit: unit.outbox.remove_request(failed))
         finally:
             if not is_posted:
                 await reservation.was_not_tried()
@@ -170,7 +161,7 @@ class MailSender:
     async def _send_all(self, due: list[StoredLetter]) -> None:
         is_open = False
         try:
-            async with delivery_to(self._place) as delivery:
+            async with delivery_to(self.place) as delivery:
                 is_open, self.fault = True, None
                 for letter in due:
                     await self._send(letter, delivery)
@@ -180,18 +171,18 @@ class MailSender:
             raise
 
     async def _send(self, letter: StoredLetter, delivery: Delivery) -> None:
-        now = self._clock()
-        if not await self._database.write(
+        now = self.clock()
+        if not await self.database.write(
             lambda unit: unit.outbox.claim(letter, now + CLAIMED_FOR)
         ):
             return
         try:
-            opened = self._outbox.unseal(letter)
+            opened = self.outbox.unseal(letter)
         except (SealBrokenError, ValueError) as error:
             await self._leave(letter, f"cannot be read: {type(error).__name__}")
             return
         try:
-            message = self._writer.write(opened, letter.id, now)
+            message = self.writer.write(opened, letter.id, now)
         except (ValueError, KeyError) as error:
             await self._bury(letter, f"cannot be written: {type(error).__name__}")
             return
@@ -206,16 +197,16 @@ class MailSender:
             await self._put_off(letter, str(error))
             raise
         else:
-            await self._database.write(lambda unit: unit.outbox.remove(letter.id))
+            await self.database.write(lambda unit: unit.outbox.remove(letter.id))
             self.sent += 1
 
     async def _leave(self, letter: StoredLetter, error: str) -> None:
         """Leave a letter to a process that can read it, but not forever."""
-        now = self._clock()
+        now = self.clock()
         if now - letter.created_at >= READABLE_AFTER:
             await self._bury(letter, error)
             return
-        await self._database.write(
+        await self.database.write(
             lambda unit: unit.outbox.leave(letter, now + UNREADABLE_RETRY, error)
         )
 
@@ -224,17 +215,17 @@ class MailSender:
             await self._bury(letter, error)
             return
         self.failed += 1
-        due_at = self._clock() + min(FIRST_RETRY * 2**letter.attempts, LONGEST_RETRY)
-        await self._database.write(
+        due_at = self.clock() + min(FIRST_RETRY * 2**letter.attempts, LONGEST_RETRY)
+        await self.database.write(
             lambda unit: unit.outbox.put_off(letter.id, due_at, error)
         )
 
     async def _bury(self, letter: StoredLetter, error: str) -> None:
         self.failed += 1
-        now = self._clock()
+        now = self.clock()
         fields = {"letter": letter.id, "kind": letter.kind, "reason": error}
         _logger.error("mail_given_up", extra=fields)
-        await self._database.write(lambda unit: unit.outbox.bury(letter.id, now, error))
+        await self.database.write(lambda unit: unit.outbox.bury(letter.id, now, error))
 
 
 def _is_cancelled() -> bool:

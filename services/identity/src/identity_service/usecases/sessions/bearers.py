@@ -26,15 +26,13 @@ class Bearer:
     """As its session has it, which may be later than the token."""
 
 
+@dataclass(frozen=True, slots=True)
 class Bearers:
     """Verifies access tokens at their issuer, which checks the session itself."""
 
-    def __init__(
-        self, database: Database, verifier: TokenVerifier, *, issuer: str
-    ) -> None:
-        self._database = database
-        self._verifier = verifier
-        self._issuer = issuer
+    database: Database
+    verifier: TokenVerifier
+    issuer: str
 
     async def verify(self, untrusted_token: str) -> Bearer:
         """Return who bears the token, or refuse it.
@@ -43,12 +41,12 @@ class Bearers:
         is another's, or has been given another status entry; `KeysUnavailableError`,
         `DatabaseUnavailableError`: it cannot be judged now.
         """
-        claims = await self._verifier.verify(untrusted_token)
+        claims = await self.verifier.verify(untrusted_token)
         entry = self._entry(claims)
         if claims.session_id is None or entry is None:
             raise InvalidTokenError("is of no session", RefusalReason.STATUS)
         session_id = claims.session_id
-        session, subject = await self._database.read(
+        session, subject = await self.database.read(
             lambda unit: _session_of(unit, session_id, entry)
         )
         if claims.subject not in {subject, str(session.user_id)}:
@@ -58,7 +56,7 @@ class Bearers:
     def _entry(self, claims: AccessClaims) -> StatusEntry | None:
         if claims.status is None:
             return None
-        name = list_name_of(self._issuer, claims.status.uri)
+        name = list_name_of(self.issuer, claims.status.uri)
         return None if name is None else StatusEntry(name, claims.status.idx)
 
 

@@ -1,6 +1,6 @@
 """Let each session have a status entry, which all its access tokens name."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from identity_service.domain.accounts.users import User
@@ -11,16 +11,16 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.sessions.status_entries import StatusEntries
 
 
+@dataclass(frozen=True, slots=True)
 class SessionEntries:
     """Status entries of sessions: kept while they are valid, otherwise replaced."""
 
-    def __init__(self, database: Database, entries: StatusEntries) -> None:
-        self._database = database
-        self._entries = entries
+    database: Database
+    entries: StatusEntries
 
     async def allocate(self) -> StatusEntry:
         """Return the entry of a session that is to begin; see `StatusEntries`."""
-        return await self._entries.allocate()
+        return await self.entries.allocate()
 
     async def begin(self, unit: Repositories, session: Session) -> None:
         """Insert a session that has its entry."""
@@ -58,7 +58,7 @@ class SessionEntries:
 
         Return the user as they are now, and the entry; None if either is over.
         """
-        fresh = await self._entries.allocate()
+        fresh = await self.entries.allocate()
 
         async def work(unit: Repositories) -> tuple[User, StatusEntry] | None:
             user = await unit.users.give_subject(user_id)
@@ -72,7 +72,7 @@ class SessionEntries:
                 await self._let_be_known(unit, given)
             return user, entry or fresh
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def _let_be_known(self, unit: Repositories, session: Session) -> None:
         """Have replicas of version 0003 accept and list the session's tokens."""

@@ -1,6 +1,7 @@
 """Show and end sessions."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
 from identity_service.domain.errors import SessionNotFoundError
@@ -11,21 +12,14 @@ from identity_service.storage.repositories import Repositories
 from identity_service.usecases.sessions.turns import SessionTurns
 
 
+@dataclass(frozen=True, slots=True)
 class Sessions:
     """The sessions of all users."""
 
-    def __init__(
-        self,
-        database: Database,
-        refresh_tokens: RefreshTokens,
-        *,
-        turns: SessionTurns,
-        most: int,
-    ) -> None:
-        self._database = database
-        self._refresh_tokens = refresh_tokens
-        self._turns = turns
-        self._most = most
+    database: Database
+    refresh_tokens: RefreshTokens
+    turns: SessionTurns
+    most: int
 
     async def sign_out(
         self,
@@ -39,7 +33,7 @@ class Sessions:
 
         Does nothing where there is none.
         """
-        tokens = map(self._refresh_tokens.read, untrusted_tokens)
+        tokens = map(self.refresh_tokens.read, untrusted_tokens)
         ending = {token.session_id for token in tokens if token is not None}
         if session_id is not None:
             ending.add(session_id)
@@ -49,18 +43,18 @@ class Sessions:
     async def _sign_out_of(
         self, session_id: str, reason: EndReason, device: Device
     ) -> None:
-        await self._turns.share(
+        await self.turns.share(
             session_id,
             reason,
-            lambda: self._database.write(
+            lambda: self.database.write(
                 lambda unit: self.end_within(unit, session_id, reason, device)
             ),
         )
 
     async def live(self, user_id: int) -> list[Session]:
         """Return a user's live sessions, the latest used first."""
-        most = self._most
-        return await self._database.read(
+        most = self.most
+        return await self.database.read(
             lambda unit: unit.sessions.live(user_id, unit.now(), most)
         )
 
@@ -75,7 +69,7 @@ class Sessions:
                 unit, session_id, EndReason.ENDED_BY_USER, caller.device
             )
 
-        if not await self._database.write(work):
+        if not await self.database.write(work):
             raise SessionNotFoundError
 
     async def end_others(self, caller: Caller) -> int:
@@ -91,7 +85,7 @@ class Sessions:
                 unit.record(_session_ended(user_id, reason, caller.device, details))
             return ended
 
-        return await self._database.write(work)
+        return await self.database.write(work)
 
     async def end_within(
         self, unit: Repositories, session_id: str, reason: EndReason, device: Device

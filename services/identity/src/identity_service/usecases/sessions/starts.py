@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from identity_service.domain.accounts.users import User
@@ -30,23 +31,15 @@ async def spend_nothing(_: Repositories) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
 class SessionStarts:
     """Begins sessions, after any kind of authentication."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        entries: SessionEntries,
-        token_pairs: TokenPairs,
-        clock: Clock,
-        rules: SessionRules,
-    ) -> None:
-        self._database = database
-        self._entries = entries
-        self._token_pairs = token_pairs
-        self._clock = clock
-        self._rules = rules
+    database: Database
+    entries: SessionEntries
+    token_pairs: TokenPairs
+    clock: Clock
+    rules: SessionRules
 
     async def start(
         self,
@@ -64,8 +57,8 @@ class SessionStarts:
         password, or has got a second factor that they did not show, since then; or
         there is nothing to ``spend`` any more.
         """
-        prepared = await self._token_pairs.prepare()
-        entry = await self._entries.allocate()
+        prepared = await self.token_pairs.prepare()
+        entry = await self.entries.allocate()
         session = self._new_session(
             verified.id, device, methods, entry, prepared.expires_at
         )
@@ -83,19 +76,19 @@ class SessionStarts:
                 return None
             if user.subject is None:
                 user = await unit.users.give_subject(user.id) or user
-            await self._entries.begin(unit, session)
+            await self.entries.begin(unit, session)
             ended = await unit.sessions.end_surplus(
-                user.id, self._rules.most, session.created_at
+                user.id, self.rules.most, session.created_at
             )
             if user.deletion_due_at is not None:
                 await self._keep(unit, user.id, device)
             unit.record(_signed_in(session, ended))
             return user
 
-        user = await self._database.write(work)
+        user = await self.database.write(work)
         if user is None:
             raise InvalidCredentialsError
-        return user, self._token_pairs.write(
+        return user, self.token_pairs.write(
             prepared,
             user,
             session.id,
@@ -117,7 +110,7 @@ class SessionStarts:
         entry: StatusEntry,
         token_expires_at: datetime,
     ) -> Session:
-        now, rules = self._clock(), self._rules
+        now, rules = self.clock(), self.rules
         return Session(
             id=secrets.token_hex(SESSION_ID_SIZE),
             user_id=user_id,

@@ -1,5 +1,6 @@
 """Introspect and revoke tokens."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from identity_service.domain.errors import UnsupportedTokenTypeError
@@ -14,40 +15,30 @@ from service_kit.tokens import AccessClaims, InvalidTokenError
 _TOKEN_TYPES = frozenset({"access_token", "refresh_token"})
 
 
+@dataclass(frozen=True, slots=True)
 class TokenIntrospection:
     """Introspects and revokes the tokens that clients present."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        bearers: Bearers,
-        refresh_tokens: RefreshTokens,
-        sessions: Sessions,
-        clock: Clock,
-        issuer: str,
-        audience: str,
-    ) -> None:
-        self._database = database
-        self._bearers = bearers
-        self._refresh_tokens = refresh_tokens
-        self._sessions = sessions
-        self._clock = clock
-        self._issuer = issuer
-        self._audience = audience
+    database: Database
+    bearers: Bearers
+    refresh_tokens: RefreshTokens
+    sessions: Sessions
+    clock: Clock
+    issuer: str
+    audience: str
 
     async def introspect(self, untrusted_token: str) -> dict[str, Any] | None:
         """Return what a live token says (RFC 7662 section 2.2), None of any other."""
-        refresh_token = self._refresh_tokens.read(untrusted_token)
+        refresh_token = self.refresh_tokens.read(untrusted_token)
         if refresh_token is not None:
             return await self._of_refresh_token(refresh_token)
         claims = await self._verified(untrusted_token)
         # The issuer's own clock made the token: no skew has to be allowed for.
-        if claims is None or self._clock() >= claims.expires_at:
+        if claims is None or self.clock() >= claims.expires_at:
             return None
         return {
-            "iss": self._issuer,
-            "aud": self._audience,
+            "iss": self.issuer,
+            "aud": self.audience,
             "sub": claims.subject,
             "client_id": claims.client_id,
             "token_type": "Bearer",
@@ -72,34 +63,34 @@ class TokenIntrospection:
         if token_type_hint is not None and token_type_hint not in _TOKEN_TYPES:
             raise UnsupportedTokenTypeError
         session_id = None
-        if self._refresh_tokens.read(untrusted_token) is None:
+        if self.refresh_tokens.read(untrusted_token) is None:
             claims = await self._verified(untrusted_token)
             if claims is None:
                 return
             session_id = claims.session_id
-        await self._sessions.sign_out(
+        await self.sessions.sign_out(
             (untrusted_token,), session_id, device, reason=EndReason.TOKEN_REVOKED
         )
 
     async def _verified(self, untrusted_token: str) -> AccessClaims | None:
         try:
-            return (await self._bearers.verify(untrusted_token)).claims
+            return (await self.bearers.verify(untrusted_token)).claims
         except InvalidTokenError:
             return None
 
     async def _of_refresh_token(self, token: RefreshToken) -> dict[str, Any] | None:
-        found = await self._database.read(
+        found = await self.database.read(
             lambda unit: unit.sessions.get_with_subject(token.session_id)
         )
         if found is None:
             return None
         session, subject = found
         is_current = session.generation == token.generation
-        if not is_current or not session.is_live(self._clock()):
+        if not is_current or not session.is_live(self.clock()):
             return None
         expires_at = min(session.idle_expires_at, session.expires_at)
         return {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "sub": subject or str(session.user_id),
             "client_id": session.client_id,
             "token_type": "refresh_token",

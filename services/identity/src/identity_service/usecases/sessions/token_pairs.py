@@ -48,42 +48,31 @@ class PreparedToken:
         return replace(self, expires_at=expires_at)
 
 
+@dataclass(frozen=True, slots=True)
 class TokenPairs:
     """Issues token pairs in two steps, so that no transaction waits.
 
     `prepare` before the transaction that allows the pair, `write` after it.
     """
 
-    def __init__(
-        self,
-        keys: SigningKeys,
-        refresh_tokens: RefreshTokens,
-        clock: Clock,
-        *,
-        issuer: str,
-        audience: str,
-        media_type: str,
-        lifetime: timedelta,
-        second_factor_roles: frozenset[RoleName],
-    ) -> None:
-        self._keys = keys
-        self._refresh_tokens = refresh_tokens
-        self._clock = clock
-        self._second_factor_roles = second_factor_roles
-        self._issuer = issuer
-        self._audience = audience
-        self._media_type = media_type
-        self._lifetime = lifetime
+    keys: SigningKeys
+    refresh_tokens: RefreshTokens
+    clock: Clock
+    issuer: str
+    audience: str
+    media_type: str
+    lifetime: timedelta
+    second_factor_roles: frozenset[RoleName]
 
     async def prepare(self) -> PreparedToken:
         """Return what the next pair needs.
 
         Raises `SigningKeyUnavailableError` or `DatabaseUnavailableError`.
         """
-        key = await self._keys.active()
-        issued_at = self._clock().replace(microsecond=0)
+        key = await self.keys.active()
+        issued_at = self.clock().replace(microsecond=0)
         return PreparedToken(
-            key=key, issued_at=issued_at, expires_at=issued_at + self._lifetime
+            key=key, issued_at=issued_at, expires_at=issued_at + self.lifetime
         )
 
     def write(  # noqa: PLR0917 - what a token is made of, in order
@@ -99,11 +88,11 @@ class TokenPairs:
 
         The access token (RFC 9068) is ASCII: no user name, no e-mail address.
         """
-        roles = user.usable_roles(authentication, self._second_factor_roles)
-        status_uri = list_uri(self._issuer, entry.list_name)
+        roles = user.usable_roles(authentication, self.second_factor_roles)
+        status_uri = list_uri(self.issuer, entry.list_name)
         claims = {
-            "iss": self._issuer,
-            "aud": self._audience,
+            "iss": self.issuer,
+            "aud": self.audience,
             "sub": _subject_of(user, entry),
             "client_id": FIRST_PARTY,
             "iat": int(prepared.issued_at.timestamp()),
@@ -116,10 +105,10 @@ class TokenPairs:
             "acr": ASSURANCE[authentication.factors],
             "status": {"status_list": {"idx": entry.idx, "uri": status_uri}},
         }
-        refresh_token = self._refresh_tokens.write(RefreshToken(session_id, generation))
+        refresh_token = self.refresh_tokens.write(RefreshToken(session_id, generation))
         lifetime = prepared.expires_at - prepared.issued_at
         return TokenPair(
-            access_token=write_jws(claims, prepared.key, media_type=self._media_type),
+            access_token=write_jws(claims, prepared.key, media_type=self.media_type),
             refresh_token=refresh_token,
             expires_in=int(lifetime.total_seconds()),
             roles=roles,
