@@ -13,6 +13,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
+from identity_service.domain.errors import OneTimeTokenRefusedError
 from identity_service.security.keyrings import Keyring
 from service_kit.tokens import base64url
 
@@ -40,10 +41,13 @@ def make_token() -> tuple[str, OneTimeToken]:
     return base64url.encode(name + secret), _token(name, secret)
 
 
-def read_token(untrusted_token: str) -> OneTimeToken | None:
-    """Return what a token names, None if it is none. Says nothing of its row."""
+def read_token(untrusted_token: str) -> OneTimeToken:
+    """Return what a token names, or raise `OneTimeTokenRefusedError` if it is none.
+
+    Says nothing of its row.
+    """
     if not _FORM.fullmatch(untrusted_token):
-        return None
+        raise OneTimeTokenRefusedError
     decoded = base64url.decode(untrusted_token)
     return _token(decoded[:ID_SIZE], decoded[ID_SIZE:])
 

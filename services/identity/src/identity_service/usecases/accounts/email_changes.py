@@ -19,6 +19,7 @@ from identity_service.domain.errors import (
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
 from identity_service.domain.sessions.sessions import Caller, Device
+from identity_service.security.one_time_tokens import read_token
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
@@ -100,7 +101,7 @@ class EmailChanges:
                 await self.letters.post(unit, user, email)
             unit.record(AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device))
 
-        presented = self.token_uses.present(untrusted_token)
+        presented = read_token(untrusted_token)
         await self.token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)
 
 

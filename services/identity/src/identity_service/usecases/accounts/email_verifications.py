@@ -11,7 +11,11 @@ from identity_service.domain.errors import EmailTakenError
 from identity_service.domain.mail import MailKind, MailRequest
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose
 from identity_service.domain.sessions.sessions import Device
-from identity_service.security.one_time_tokens import OneTimeToken, make_token
+from identity_service.security.one_time_tokens import (
+    OneTimeToken,
+    make_token,
+    read_token,
+)
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
@@ -104,7 +108,7 @@ class EmailVerifications:
         Raises `OneTimeTokenRefusedError`: it has expired, or the address has become
         another user's meanwhile; `UsernameTakenError`; `TooManyAttemptsError`.
         """
-        presented = self.token_uses.present(untrusted_token)
+        presented = read_token(untrusted_token)
 
         async def work(unit: Repositories) -> bool:
             return await self._verify_user(

@@ -48,8 +48,6 @@ class PasswordResets:
         now.
         """
         presented = read_token(untrusted_token)
-        if presented is None:
-            raise OneTimeTokenRefusedError
         self.hasher.expect_room(device)
         stored, user, is_known_device = await self._find(presented, device)
         is_good = self.tokens.is_good(stored, presented, SETS_PASSWORD)

@@ -9,7 +9,7 @@ from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import EmailTakenError, OneTimeTokenRefusedError
 from identity_service.domain.one_time_tokens import Purpose, StoredToken
 from identity_service.domain.sessions.sessions import Device
-from identity_service.security.one_time_tokens import OneTimeToken, read_token
+from identity_service.security.one_time_tokens import OneTimeToken
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
@@ -21,19 +21,11 @@ Change = Callable[[Repositories, User, StoredToken], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class TokenUses:
-    """Presents, checks and spends mailed tokens."""
+    """Checks and spends mailed tokens."""
 
     database: Database
     tokens: OneTimeTokens
     throttle: Throttle
-
-    @staticmethod
-    def present(untrusted_token: str) -> OneTimeToken:
-        """Return what a text presents, or raise `OneTimeTokenRefusedError`."""
-        presented = read_token(untrusted_token)
-        if presented is None:
-            raise OneTimeTokenRefusedError
-        return presented
 
     async def require(
         self, presented: OneTimeToken, purpose: Purpose, device: Device

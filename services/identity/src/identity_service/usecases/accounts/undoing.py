@@ -11,6 +11,7 @@ from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.factors import APP
 from identity_service.domain.one_time_tokens import UNDOES, Purpose, StoredToken
 from identity_service.domain.sessions.sessions import Device, EndReason
+from identity_service.security.one_time_tokens import read_token
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.email_changes import set_address
@@ -76,7 +77,7 @@ class Undoing:
         self, untrusted_token: str, purpose: Purpose, device: Device, change: Change
     ) -> None:
         action, reason = _RECORDED[purpose]
-        presented = self.token_uses.present(untrusted_token)
+        presented = read_token(untrusted_token)
         await self.token_uses.require(presented, purpose, device)
         password_hash = await self.hasher.hash(random_password(), device)
 
