@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from identity_service.domain.accounts.users import User
 from identity_service.domain.errors import (
@@ -215,7 +215,7 @@ class Refreshes:
         """
         expires_at = session.token_expires_at
         if expires_at is not None and expires_at > prepared.issued_at:
-            return prepared.until(expires_at)
+            return replace(prepared, expires_at=expires_at)
         if session.entry is not None:
             await unit.sessions.set_entry(
                 session.id, session.entry, prepared.expires_at

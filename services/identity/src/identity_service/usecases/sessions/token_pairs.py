@@ -1,9 +1,9 @@
 """Issue token pairs: an access token, and the refresh token that gets the next one."""
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Final
 
 from identity_service.domain.accounts.roles import RoleName
 from identity_service.domain.accounts.users import User
@@ -42,10 +42,6 @@ class PreparedToken:
     key: SigningKey
     issued_at: datetime
     expires_at: datetime
-
-    def until(self, expires_at: datetime) -> Self:
-        """Return the token with another end."""
-        return replace(self, expires_at=expires_at)
 
 
 @dataclass(frozen=True, slots=True)
