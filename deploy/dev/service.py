@@ -47,10 +47,7 @@ class Service:
     async def start(self) -> None:
         """Start the process, in a group of its own.
 
-        Raises
-        ------
-        StartError
-            One of an earlier start lives on.
+        Raises `StartError`: one of an earlier start lives on.
         """
         held = (file := pid_file(self.name)).take()
         if held is None:
@@ -75,10 +72,7 @@ class Service:
     async def wait_until_ready(self) -> None:
         """Return when the internal port says that it is ready.
 
-        Raises
-        ------
-        StartError
-            It has ended, or takes too long.
+        Raises `StartError`: it has ended, or takes too long.
         """
         url = f"{self._internal}/readyz"
         try:

@@ -73,15 +73,10 @@ class RequestContext:
 
         A cookie counts for an unsafe method only if a page of ours made the request.
 
-        Raises
-        ------
-        MissingTokenError, MalformedCredentialsError, InvalidTokenError
-            There is no token, more than one, or one that is not to be trusted.
-        MissingRoleError
-            The caller has not the role.
-        KeysUnavailableError, DatabaseUnavailableError
-            It cannot be verified now.
-        CrossSiteRequestError
+        Raises `MissingTokenError`, `MalformedCredentialsError`, `InvalidTokenError`:
+        there is no token, more than one, or one that is not to be trusted;
+        `MissingRoleError`: the caller has not the role; `CrossSiteRequestError`;
+        `KeysUnavailableError`, `DatabaseUnavailableError`: it cannot be verified now.
         """
         cookie = access_token_cookie(secure=self.services.settings.cookie_secure)
         credentials = read_access_token(self.request.headers, cookie=cookie)

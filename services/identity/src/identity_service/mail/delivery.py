@@ -36,12 +36,9 @@ class Delivery(Protocol):
     async def deliver(self, message: EmailMessage, recipient: str) -> None:
         """Hand a message over.
 
-        Raises
-        ------
-        LetterRefusedError, LetterDeferredError
-            It was not taken; the next one may be.
-        MailServerUnavailableError
-            Nothing can be handed over now. This message may have been taken, too.
+        Raises `LetterRefusedError`, `LetterDeferredError`: it was not taken, the next
+        one may be; `MailServerUnavailableError`: nothing can be handed over now, and
+        this message may have been taken, too.
         """
         ...
 

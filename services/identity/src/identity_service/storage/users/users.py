@@ -125,14 +125,10 @@ class UserRepository(Repository):
     async def add(self, user: NewUser, now: datetime) -> int:
         """Insert a user with its roles and return its id.
 
-        Raises
-        ------
-        UsernameTakenError, EmailTakenError
-            The unique indexes decide between concurrent attempts. A name is also taken
-            while a sign-up with it may be verified, an address while its owner may
-            restore it to another account.
-        UnknownRoleError
-            A role has been removed meanwhile.
+        Raises `UsernameTakenError`, `EmailTakenError`: the unique indexes decide
+        between concurrent attempts, and a name is also taken while a sign-up with it
+        may be verified, an address while its owner may restore it to another account;
+        `UnknownRoleError`: a role has been removed meanwhile.
         """
         try:
             inserted = await self._connection.execute(

@@ -79,14 +79,10 @@ class CodeSignIns:
     ) -> tuple[User, TokenPair]:
         """Begin a session with a code, which can be used once.
 
-        Raises
-        ------
-        NotOfferedError, InvalidEmailError
-        InvalidCredentialsError
-            Unknown address, wrong or spent code, disabled user: indistinguishable.
-        SecondFactorRequiredError
-            The user has one, whether the code was right or not.
-        TooManyAttemptsError
+        Raises `NotOfferedError`, `InvalidEmailError`, `TooManyAttemptsError`;
+        `InvalidCredentialsError`: unknown address, wrong or spent code, disabled user:
+        indistinguishable; `SecondFactorRequiredError`: the user has one, whether the
+        code was right or not.
         """
         if not self.is_offered:
             raise NotOfferedError

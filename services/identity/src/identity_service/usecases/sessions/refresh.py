@@ -75,14 +75,10 @@ class Refreshes:
 
         Return the next pair.
 
-        Raises
-        ------
-        UnknownRefreshTokenError, RefreshTokenReusedError, RefreshTokenExpiredError
-            There is no next one. After reuse, the session is over.
-        TooManyAttemptsError
-            Not now.
-        RequestTooOldError
-            Nobody waits for it any more, so nothing is spent.
+        Raises `UnknownRefreshTokenError`, `RefreshTokenReusedError`,
+        `RefreshTokenExpiredError`: there is no next one, and after reuse the session is
+        over; `TooManyAttemptsError`: not now; `RequestTooOldError`: nobody waits for it
+        any more, so nothing is spent.
         """
         refusal: IdentityError = UnknownRefreshTokenError()
         for number, token in enumerate(self._newest(untrusted_tokens)):
