@@ -1,6 +1,7 @@
 """The services of sessions, of their tokens and of signing keys."""
 
 from identity_service.composition.core import Core
+from identity_service.domain.sessions.interruptions import Interruptions
 from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.usecases.keys.rotation import KeyRotation
 from identity_service.usecases.keys.signing_keys import SigningKeys
@@ -70,8 +71,8 @@ class TokenServices:
             entries=entries,
             token_pairs=pairs,
             throttle=core.throttle,
-            clock=clock,
             rules=settings.session_rules,
+            interruptions=Interruptions(clock, settings.refresh_grace),
         )
         verifier = TokenVerifier(
             self.keys,

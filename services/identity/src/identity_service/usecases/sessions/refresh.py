@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from identity_service.domain.accounts.users import User
 from identity_service.domain.errors import (
@@ -36,37 +36,24 @@ from identity_service.usecases.sessions.token_pairs import (
     TokenPairs,
 )
 from identity_service.usecases.sessions.turns import SessionTurns
-from service_kit.clock import Clock
 
 
+@dataclass(frozen=True, slots=True)
 class Refreshes:
     """Continues sessions."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        sessions: Sessions,
-        turns: SessionTurns,
-        refresh_tokens: RefreshTokens,
-        entries: SessionEntries,
-        token_pairs: TokenPairs,
-        throttle: Throttle,
-        clock: Clock,
-        rules: SessionRules,
-    ) -> None:
-        self._database = database
-        self._sessions = sessions
-        self._turns = turns
-        self._refresh_tokens = refresh_tokens
-        self._entries = entries
-        self._token_pairs = token_pairs
-        self._throttle = throttle
-        self._rules = rules
-        self.interruptions = Interruptions(clock, rules.grace)
-        """When refreshes failed for want of the database."""
-        self.outcomes: Counter[str] = Counter()
-        """What refresh tokens came to, by verdict; `continued` gave a new one."""
+    database: Database
+    sessions: Sessions
+    turns: SessionTurns
+    refresh_tokens: RefreshTokens
+    entries: SessionEntries
+    token_pairs: TokenPairs
+    throttle: Throttle
+    rules: SessionRules
+    interruptions: Interruptions
+    """When refreshes failed for want of the database."""
+    outcomes: Counter[str] = field(default_factory=Counter, init=False)
+    """What refresh tokens came to, by verdict; `continued` gave a new one."""
 
     async def refresh(
         self, untrusted_tokens: tuple[str, ...], device: Device
@@ -94,7 +81,7 @@ class Refreshes:
         Where none is ours, None stands for all.
         """
         newest: dict[str, RefreshToken] = {}
-        for token in map(self._refresh_tokens.read, untrusted_tokens):
+        for token in map(self.refresh_tokens.read, untrusted_tokens):
             if token is not None:
                 known = newest.get(token.session_id, token)
                 is_newer = token.generation > known.generation
@@ -102,15 +89,15 @@ class Refreshes:
         return newest.values() or (None,)
 
     async def _spend(self, token: RefreshToken | None, device: Device) -> TokenPair:
-        await self._throttle.reserve_refresh(device.address)
+        await self.throttle.reserve_refresh(device.address)
         if token is None:
             self.outcomes["unknown"] += 1
             raise UnknownRefreshTokenError
         # Without a grace each use is one of its own, and one alone succeeds.
-        use = token.generation if self._rules.grace else object()
+        use = token.generation if self.rules.grace else object()
         while True:
             try:
-                return await self._turns.share(
+                return await self.turns.share(
                     token.session_id, use, lambda: self._refresh(token, device)
                 )
             except RequestTooOldError:
@@ -121,11 +108,11 @@ class Refreshes:
                 raise
 
     async def _refresh(self, token: RefreshToken, device: Device) -> TokenPair:
-        await self._throttle.reserve_refresh_of(token.session_id)
-        prepared = await self._token_pairs.prepare()
+        await self.throttle.reserve_refresh_of(token.session_id)
+        prepared = await self.token_pairs.prepare()
         if device.is_gone():
             raise RequestTooOldError
-        outcome = await self._database.write(
+        outcome = await self.database.write(
             lambda unit: self._rotate(unit, token, prepared, device)
         )
         self.outcomes[_name(outcome)] += 1
@@ -151,7 +138,7 @@ class Refreshes:
             token.session_id,
             token.generation,
             unit.now(),
-            self._rules,
+            self.rules,
             prepared.expires_at,
         )
         if not lives:
@@ -164,10 +151,10 @@ class Refreshes:
         if found is None or found[0].disabled_at is not None:
             return None
         user, entry, authentication = found
-        entry = await self._entries.keep(
+        entry = await self.entries.keep(
             unit, token.session_id, entry, prepared.expires_at
         )
-        generation = token.generation + (self._rules.tokens_are_spent or not lives)
+        generation = token.generation + (self.rules.tokens_are_spent or not lives)
         return _Continued(
             user,
             generation,
@@ -192,12 +179,12 @@ class Refreshes:
             session,
             token.generation,
             now,
-            self._rules,
+            self.rules,
             began_at=now - device.waited(),
             interruption=self.interruptions.latest,
         )
         if verdict is Verdict.REUSED:
-            await self._sessions.end_within(
+            await self.sessions.end_within(
                 unit, session.id, EndReason.REFRESH_TOKEN_REUSED, device
             )
         return verdict
@@ -222,11 +209,11 @@ class Refreshes:
         """Return the next pair, once session and user have what it names."""
         user, entry, prepared = continued.user, continued.entry, continued.prepared
         if entry is None or user.subject is None:
-            given = await self._entries.give(user.id, session_id, prepared.expires_at)
+            given = await self.entries.give(user.id, session_id, prepared.expires_at)
             if given is None or given[0].disabled_at is not None:
                 raise UnknownRefreshTokenError
             user, entry = given
-        return self._token_pairs.write(
+        return self.token_pairs.write(
             prepared,
             user,
             session_id,
