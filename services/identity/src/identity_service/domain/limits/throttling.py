@@ -26,8 +26,8 @@ SIGN_INS_OF_USER: Final = (
     Limit(50, DAY),
     Limit(90, 30 * DAY),
 )
-"""Failures in a row on one user, from all unknown sites together and from each
-known one by itself: the wait grows from a minute to weeks. A success ends the row."""
+"""A streak of failures on one user, from all unknown sites together and from each
+known one by itself: the wait grows from a minute to weeks. A success ends it."""
 
 LONGEST_WAIT_OF_NEWCOMERS: Final = MINUTE
 """A user who would wait longer for others' failures may try as a newcomer."""

@@ -195,21 +195,21 @@ class KeyRotation:
     async def _withdraw(self, *, replaces_unopened: bool) -> str:
         active, following = in_slot(await self.keys.refresh())
         if following is not None and self.keys.opens(following):
-            return await self._let_succeed(active, following.kid)
+            return await self._put_successor(active, following.kid)
         seal = None
         if active is not None and self.keys.opens(active):
             seal = active.sealed_private_key
         elif not replaces_unopened:
             self._demand_opened(active, following)
         fresh = await self.generate()
-        return await self._let_succeed(
+        return await self._put_successor(
             active,
             fresh.kid,
             unusable=following,
             fresh=self._record(fresh, KeySlot.ACTIVE, like=seal),
         )
 
-    async def _let_succeed(
+    async def _put_successor(
         self,
         withdrawn: KeyRecord | None,
         successor_kid: str,

@@ -85,7 +85,7 @@ class Reservation:
             raise TooManyAttemptsError(wait)
         self.counts.append(Count(key, limits, at_success))
 
-    def keep_the_row(self) -> None:
+    def keep_streak(self) -> None:
         """Have a success take back its own count, and leave the failures before it."""
         self.counts = [
             replace(each, at_success=AtSuccess.GIVE_BACK)

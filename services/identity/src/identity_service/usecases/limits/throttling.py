@@ -120,7 +120,7 @@ class Throttle:
         attempt = await self.reserve_sign_in(
             username_key, caller.device.address, known_device=True
         )
-        attempt.keep_the_row()
+        attempt.keep_streak()
         streak = f"proof/{_digest(caller.session_id)}"
         async with attempt:
             await attempt.take(streak, SIGN_INS_OF_USER, AtSuccess.GIVE_BACK)

@@ -25,7 +25,7 @@ class SessionEntries:
     async def begin(self, unit: Repositories, session: Session) -> None:
         """Insert a session that has its entry."""
         await unit.sessions.add(session)
-        await self._let_be_known(unit, session)
+        await self._add_token_row(unit, session)
 
     async def keep(
         self,
@@ -69,12 +69,12 @@ class SessionEntries:
             if entry is None:
                 await unit.sessions.set_entry(session_id, fresh, token_expires_at)
                 given = replace(session, entry=fresh, token_expires_at=token_expires_at)
-                await self._let_be_known(unit, given)
+                await self._add_token_row(unit, given)
             return user, entry or fresh
 
         return await self.database.write(work)
 
-    async def _let_be_known(self, unit: Repositories, session: Session) -> None:
+    async def _add_token_row(self, unit: Repositories, session: Session) -> None:
         """Have replicas of version 0003 accept and list the session's tokens."""
         entry, expires_at = session.entry, session.token_expires_at
         if entry is None or entry.list_number is None or expires_at is None:
