@@ -30,10 +30,9 @@ SERVICE = textwrap.dedent("""
 
     @dataclass(frozen=True)
     class Settings:
-        port: int = parse.setting("X_PORT", parse.port, description="port")
-        internal_port: int = parse.setting(
-            "X_INTERNAL_PORT", parse.port, description="port"
-        )
+        prefix = "X_"
+        port: int = parse.setting(parse.port, description="port")
+        internal_port: int = parse.setting(parse.port, description="port")
         host = internal_host = "127.0.0.1"
         drain_delay = timedelta(seconds=0.5)
         shutdown_grace = timedelta(seconds=5)

@@ -3,6 +3,7 @@ import threading
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -12,12 +13,14 @@ from service_kit.settings import SettingsError, read_secret, read_settings, sett
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    port: int = setting("X_PORT", parse.port, default="80", description="port")
-    key: str = setting("X_KEY", secret=True, description="key")
-    hosts: tuple[str, ...] = setting(
-        "X_HOSTS", parse.comma_list, default="", description="hosts"
+    prefix: ClassVar = "X_"
+
+    port: int = setting(parse.port, default="80", description="port")
+    key: str = setting(secret=True, description="key")
+    hosts: tuple[str, ...] = setting(parse.comma_list, default="", description="hosts")
+    url: str | None = setting(
+        parse.http_url, optional=True, description="u", variable="X_URL"
     )
-    url: str | None = setting("X_URL", parse.http_url, optional=True, description="u")
 
 
 def test_defaults_and_values_are_read() -> None:

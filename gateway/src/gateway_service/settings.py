@@ -20,36 +20,29 @@ class GatewaySettings(ListenerSettings):
     port: int = public_port("8080")
     internal_port: int = internal_port("9080")
     config: Path = setting(
-        "GATEWAY_CONFIG",
         Path,
         default="deploy/gateway.toml",
         description="routes, upstreams, limits and origins",
     )
     workers: int = setting(
-        "GATEWAY_WORKERS",
         whole_number(1, 64),
         default="1",
         description="processes that share the public port",
     )
     share_port: bool = setting(
-        "GATEWAY_SHARE_PORT",
         boolean,
         default="off",
         description="on lets other gateways of the same user listen on the port, too",
     )
     access_log: str = setting(
-        "GATEWAY_ACCESS_LOG",
-        default="-",
-        description="a file, - for standard output, or off",
+        default="-", description="a file, - for standard output, or off"
     )
     traced_percent: int = setting(
-        "GATEWAY_TRACED_PERCENT",
         whole_number(0, 100),
         default="100",
         description="of traces that begin here: how many are recorded",
     )
     rate_limits: bool = setting(
-        "GATEWAY_RATE_LIMITS",
         boolean,
         default="on",
         description="off counts no client's requests: for load tests alone",

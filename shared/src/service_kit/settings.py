@@ -18,9 +18,6 @@ from urllib.parse import urlsplit
 
 from service_kit.origins import is_origin
 
-PREFIX: Final = "{prefix}"
-"""Stands in a name for the ``prefix`` of the class that has the setting."""
-
 _SPEC: Final = "setting"
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
@@ -59,24 +56,30 @@ def text(value: str) -> str:
 
 
 def setting(
-    name: str,
     parse: Callable[[str], Any] = text,
     *,
     default: str | None = None,
     secret: bool = False,
     optional: bool = False,
     description: str,
+    variable: str = "",
 ) -> Any:  # noqa: ANN401 - stands in for a field of any type, as dataclasses.field
-    """Declare a field that is read from the environment variable ``name``.
+    """Declare a field that is read from an environment variable.
 
-    ``parse`` turns the variable's text into the value and raises ValueError with
-    the reason if it can't. ``default`` is text too, so that documentation and code
-    cannot differ. Without a default the setting is required, unless ``optional``:
-    then the field is None. A ``secret`` may also come from the file named by
-    ``{name}_FILE``, and is left out of the settings' repr.
+    The variable is called as the field is, in upper case and after the ``prefix`` of
+    the class, unless ``variable`` names another. ``parse`` turns its text into the
+    value and raises ValueError with the reason if it can't. ``default`` is text too, so
+    that documentation and code cannot differ. Without a default the setting is
+    required, unless ``optional``: then the field is None. A ``secret`` may also come
+    from the file that the variable with ``_FILE`` appended names, and is left out of
+    the settings' repr.
     """
     spec = SettingSpec(
-        name=name, parse=parse, secret=secret, description=description, default=default
+        name=variable,
+        parse=parse,
+        secret=secret,
+        description=description,
+        default=default,
     )
     if default is not None:
         value = parse(default)
@@ -90,18 +93,16 @@ def setting(
 
 def specs(settings_class: type) -> list[SettingSpec]:
     """Return what a settings class reads, in order of declaration."""
-    return [
-        _named(each.metadata[_SPEC], settings_class)
-        for each in dataclasses.fields(settings_class)
-    ]
+    return [_spec(each, settings_class) for each in dataclasses.fields(settings_class)]
 
 
-def _named(spec: SettingSpec, settings_class: type) -> SettingSpec:
-    """Put the class's prefix in the place that a shared declaration leaves for it."""
-    if PREFIX not in spec.name:
+def _spec(declared: dataclasses.Field[Any], settings_class: type) -> SettingSpec:
+    """Return the declaration of a field, with the name of its variable."""
+    spec: SettingSpec = declared.metadata[_SPEC]
+    if spec.name:
         return spec
     prefix: str = settings_class.prefix  # type: ignore[attr-defined] # by contract
-    return replace(spec, name=spec.name.replace(PREFIX, prefix))
+    return replace(spec, name=f"{prefix}{declared.name.upper()}")
 
 
 def read_settings(settings_class: type[S], environ: Mapping[str, str]) -> S:
@@ -112,7 +113,7 @@ def read_settings(settings_class: type[S], environ: Mapping[str, str]) -> S:
     values: dict[str, object] = {}
     faults: list[str] = []
     for each in dataclasses.fields(cast("Any", settings_class)):
-        spec = _named(each.metadata[_SPEC], settings_class)
+        spec = _spec(each, settings_class)
         try:
             found = _find(spec, environ)
             if found is not None:

@@ -22,7 +22,7 @@ from service_kit.resource_server.verification_state import (
     verification_metrics,
 )
 from service_kit.running.listener import ListenerSettings
-from service_kit.settings import PREFIX, SettingsError, setting
+from service_kit.settings import SettingsError, setting
 from service_kit.tokens import (
     CopiesOnDisk,
     RemoteKeySet,
@@ -64,70 +64,56 @@ class VerificationSettings(ListenerSettings):
 
     prefix: ClassVar[str]
 
-    issuer: str = setting(
-        f"{PREFIX}ISSUER", parse.http_url, description="exact iss of access tokens"
-    )
-    audience: str = setting(
-        f"{PREFIX}AUDIENCE", default="content", description="aud of access tokens"
-    )
+    issuer: str = setting(parse.http_url, description="exact iss of access tokens")
+    audience: str = setting(default="content", description="aud of access tokens")
     access_token_type: str = setting(
-        f"{PREFIX}ACCESS_TOKEN_TYPE",
         parse.one_of("at+jwt", "JWT"),
         default="at+jwt",
         description="typ of access tokens, as the issuer is set to",
     )
     clock_skew: timedelta = setting(
-        f"{PREFIX}CLOCK_SKEW",
         parse.seconds(0, 60),
         default="30",
         description="seconds by which the issuer's clock may differ",
     )
     jwks_url: str = setting(
-        f"{PREFIX}JWKS_URL",
-        parse.http_url,
-        description="where the issuer's keys are fetched",
+        parse.http_url, description="where the issuer's keys are fetched"
     )
     status_list_urls: dict[str, str] = setting(
-        f"{PREFIX}STATUS_LIST_URLS",
         prefix_map,
         default="",
         description="public-prefix=fetch-prefix list: where status lists are fetched",
     )
     require_status: bool = setting(
-        f"{PREFIX}REQUIRE_STATUS",
         parse.boolean,
         default="true",
         description="false lets tokens pass that name no status list",
     )
     status_list_fail_open: bool = setting(
-        f"{PREFIX}STATUS_LIST_FAIL_OPEN",
         parse.boolean,
         default="false",
         description="true lets tokens pass while no current status list can be had",
     )
     copies_folder: Path | None = setting(
-        f"{PREFIX}COPIES_FOLDER",
         Path,
         optional=True,
         description="keeps keys and lists for a start while the issuer is away",
     )
     cookie_secure: bool = setting(
-        f"{PREFIX}COOKIE_SECURE",
         parse.boolean,
         default="true",
         description="false reads the cookie of plain HTTP, as the issuer is set to",
     )
     allowed_origins: tuple[str, ...] = setting(
-        f"{PREFIX}ALLOWED_ORIGINS",
         parse.origins,
         default="",
         description="origins whose pages may use the cookie for unsafe methods",
     )
     tutorial_compat: bool = setting(
-        "TUTORIAL_COMPAT",
         parse.boolean,
         default="false",
         description="what only the tutorial's clients need; see docs/tutorial.md",
+        variable="TUTORIAL_COMPAT",
     )
 
     def __post_init__(self) -> None:

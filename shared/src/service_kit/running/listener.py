@@ -7,23 +7,18 @@ from typing import Any
 from service_kit import settings as parse
 from service_kit.observability.log_format import LogFormat
 from service_kit.observability.tracing import collector_url
-from service_kit.settings import PREFIX, setting
+from service_kit.settings import setting
 
 
 def public_port(default: str) -> Any:  # noqa: ANN401 - stands in for a field
     """Declare the public port, whose default is the service's own."""
-    return setting(
-        f"{PREFIX}PORT", parse.port, default=default, description="port to listen on"
-    )
+    return setting(parse.port, default=default, description="port to listen on")
 
 
 def internal_port(default: str) -> Any:  # noqa: ANN401 - stands in for a field
     """Declare the internal port, whose default is the service's own."""
     return setting(
-        f"{PREFIX}INTERNAL_PORT",
-        parse.port,
-        default=default,
-        description="livez, readyz, metrics, status",
+        parse.port, default=default, description="livez, readyz, metrics, status"
     )
 
 
@@ -31,42 +26,33 @@ def internal_port(default: str) -> Any:  # noqa: ANN401 - stands in for a field
 class ListenerSettings:
     """The settings that every service has; each redeclares its ports."""
 
-    host: str = setting(
-        f"{PREFIX}HOST", default="127.0.0.1", description="address to listen on"
-    )
+    host: str = setting(default="127.0.0.1", description="address to listen on")
     port: int = public_port("0")
     internal_host: str = setting(
-        f"{PREFIX}INTERNAL_HOST",
-        default="127.0.0.1",
-        description="address of the internal port",
+        default="127.0.0.1", description="address of the internal port"
     )
     internal_port: int = internal_port("0")
     log_level: str = setting(
-        f"{PREFIX}LOG_LEVEL",
         parse.one_of("debug", "info", "warning", "error"),
         default="info",
         description="debug, info, warning or error",
     )
     log_format: LogFormat = setting(
-        f"{PREFIX}LOG_FORMAT",
         parse.member_of(LogFormat),
         default="auto",
         description="text for people, json for programs; auto: text on a terminal",
     )
     otlp_endpoint: str | None = setting(
-        f"{PREFIX}OTLP_ENDPOINT",
         collector_url,
         optional=True,
         description="collector that gets spans by OTLP over HTTP; needs the extra otel",
     )
     drain_delay: timedelta = setting(
-        f"{PREFIX}DRAIN_DELAY",
         parse.seconds(0, 300),
         default="2",
         description="seconds it serves on, not ready, after SIGTERM",
     )
     shutdown_grace: timedelta = setting(
-        f"{PREFIX}SHUTDOWN_GRACE",
         parse.seconds(0, 3600),
         default="20",
         description="seconds for requests in flight after that",

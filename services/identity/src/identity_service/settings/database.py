@@ -1,6 +1,7 @@
 """Where the database is."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from identity_service.storage.database_url import checked_url
 from service_kit.settings import setting
@@ -10,8 +11,9 @@ from service_kit.settings import setting
 class DatabaseSettings:
     """The settings of ``migrate``, which needs no key."""
 
+    prefix: ClassVar = "IDENTITY_"
+
     database_url: str = setting(
-        "IDENTITY_DATABASE_URL",
         checked_url,
         secret=True,
         description="SQLAlchemy URL: mysql+asyncmy://… or sqlite+aiosqlite:///…",

@@ -12,9 +12,9 @@ class ImportSettings(Settings):
     """The settings of the service, and those of ``import-users``."""
 
     tutorial_database_url: str | None = setting(
-        "TUTORIAL_DATABASE_URL",
         checked_url,
         secret=True,
         optional=True,
         description="SQLAlchemy URL of the tutorial's database",
+        variable="TUTORIAL_DATABASE_URL",
     )

@@ -43,52 +43,46 @@ class MailSettings:
     """Where mail goes, what it says, and what it is good for."""
 
     mail: MailServer | Path | None = setting(
-        "IDENTITY_MAIL_URL",
         mail_place,
         secret=True,
         optional=True,
         description="smtps://user:password@host (TLS), smtp://… (STARTTLS) or"
         " file:///folder; unset: no mail",
+        variable="IDENTITY_MAIL_URL",
     )
     mailbox: bool = setting(
-        "IDENTITY_MAILBOX",
         parse.boolean,
         default="off",
         description="on: everybody reads the mails in that folder, in development",
     )
     email_verification: Verification = setting(
-        "IDENTITY_EMAIL_VERIFICATION",
         parse.member_of(Verification),
         default="off",
         description="off, optional, or required: no account before its address is"
         " verified",
     )
     sign_in_codes: bool = setting(
-        "IDENTITY_SIGN_IN_CODES",
         parse.boolean,
         default="off",
         description="on: people may sign in by a code mailed to a verified address",
     )
     deletion_grace: timedelta = setting(
-        "IDENTITY_DELETION_GRACE",
         parse.seconds(0, _LONGEST_GRACE),
         default=str(14 * _DAY),
         description="seconds from a user's wish to be deleted until it is done",
     )
     mail_sender: Address | None = setting(
-        "IDENTITY_MAIL_FROM",
         _sender,
         default="",
         description="Name <address> of mails; empty: no-reply at the issuer's host",
+        variable="IDENTITY_MAIL_FROM",
     )
     mail_pages: str | None = setting(
-        "IDENTITY_MAIL_PAGES",
         _pages_url,
         default="",
         description="page that links in mails lead to; empty: the issuer's /console",
     )
     mail_templates: MailTemplates = setting(
-        "IDENTITY_MAIL_TEMPLATES",
         _templates,
         default="",
         description="folder of templates in place of ours; empty: ours",

@@ -37,122 +37,100 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
     port: int = public_port("8001")
     internal_port: int = internal_port("9001")
     database_pool_size: int = setting(
-        "IDENTITY_DATABASE_POOL_SIZE",
         parse.whole_number(1, 200),
         default="10",
         description="most connections to the database",
     )
     password_peppers: Keyring = setting(
-        "IDENTITY_PASSWORD_PEPPERS",
         values.keyring,
         secret=True,
         description="base64url keys of 32 bytes; the first hashes, all verify",
     )
     request_lifetime: timedelta = setting(
-        "IDENTITY_REQUEST_LIFETIME",
         parse.seconds(1, 300),
         default="15",
         description="seconds the gateway waits for a response; older ones get 503",
     )
     bcrypt_cost: int = setting(
-        "IDENTITY_BCRYPT_COST",
         parse.whole_number(4, 16),
         default="12",
         description="cost of new password hashes; below 10 only for tests",
     )
     password_min_length: int = setting(
-        "IDENTITY_PASSWORD_MIN_LENGTH",
         parse.whole_number(8, 64),
         default="8",
         description="code points a new password must have",
     )
     breached_passwords_url: str | None = setting(
-        "IDENTITY_BREACHED_PASSWORDS_URL",
         parse.http_url,
         optional=True,
         description="mirror of the range API of leaked passwords (https://host/range)",
     )
     self_assignable_roles: frozenset[RoleName] = setting(
-        "IDENTITY_SELF_ASSIGNABLE_ROLES",
-        values.roles,
-        default="user",
-        description="roles that sign-up may name",
+        values.roles, default="user", description="roles that sign-up may name"
     )
     second_factor_roles: frozenset[RoleName] = setting(
-        "IDENTITY_SECOND_FACTOR_ROLES",
         values.roles,
         default="",
         description="roles that count after a sign-in with two factors only",
     )
     hide_second_factors: bool = setting(
-        "IDENTITY_HIDE_SECOND_FACTORS",
         parse.boolean,
         default="false",
         description="every refused sign-in asks for a second factor, for every user",
     )
     passkey_rp_id: str | None = setting(
-        "IDENTITY_PASSKEY_RP_ID",
         optional=True,
         description="host that passkeys belong to, or a parent; the issuer's if empty",
     )
     passkey_origins: tuple[str, ...] = setting(
-        "IDENTITY_PASSKEY_ORIGINS",
         values.exact_origins,
         default="",
         description="origins whose pages may use passkeys, besides the issuer's",
     )
     token_transport: Transport = setting(
-        "IDENTITY_TOKEN_TRANSPORT",
         parse.member_of(Transport),
         default="body",
         description="where clients get their tokens",
     )
     cookie_secure: bool = setting(
-        "IDENTITY_COOKIE_SECURE",
         parse.boolean,
         default="true",
         description="Secure cookies; false only for plain HTTP in development",
     )
     allowed_origins: tuple[str, ...] = setting(
-        "IDENTITY_ALLOWED_ORIGINS",
         parse.origins,
         default="",
         description="origins whose pages may use cookies for unsafe methods",
     )
     throttle: bool = setting(
-        "IDENTITY_THROTTLE",
         parse.boolean,
         default="on",
         description="off for load tests and benchmarks only",
     )
     throttle_url: str = setting(
-        "IDENTITY_THROTTLE_URL",
         checked_counters_url,
         default=MEMORY_URL,
         secret=True,
         description="memory://, with replicas valkey://… or valkey+sentinel://…",
     )
     trusted_proxies: tuple[IpNetwork, ...] = setting(
-        "IDENTITY_TRUSTED_PROXIES",
         values.networks,
         default="127.0.0.1/32,::1/128",
         description="CIDRs of gateways whose X-Forwarded-For and X-Request-Id count",
     )
     introspection_clients: ClientSecrets = setting(
-        "IDENTITY_INTROSPECTION_CLIENTS",
         values.client_secrets,
         default="",
         secret=True,
         description="client-id:SHA-256 of its secret in hex, for /oauth2/introspect",
     )
     gateway_status_urls: tuple[str, ...] = setting(
-        "IDENTITY_GATEWAY_STATUS_URLS",
         values.urls,
         default="",
         description="where administrators look at the gateways: http://gateway:9080/status",
     )
     audit_retention: timedelta = setting(
-        "IDENTITY_AUDIT_RETENTION",
         parse.seconds(_DAY, 100 * _YEAR),
         default=str(400 * _DAY),
         description="seconds audit events are kept",

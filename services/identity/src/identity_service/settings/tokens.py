@@ -20,90 +20,75 @@ class TokenSettings:
     """How tokens are issued, and how long they, sessions and signing keys live."""
 
     key_encryption_keys: Keyring = setting(
-        "IDENTITY_KEY_ENCRYPTION_KEYS",
         values.keyring,
         secret=True,
         description="base64url keys of 32 bytes; the first seals, all open",
     )
     issuer: str = setting(
-        "IDENTITY_ISSUER",
         values.issuer,
         description="exact iss of every token: the public URL, no trailing slash",
     )
-    audience: str = setting(
-        "IDENTITY_AUDIENCE", default="content", description="aud of access tokens"
-    )
+    audience: str = setting(default="content", description="aud of access tokens")
     access_token_type: str = setting(
-        "IDENTITY_ACCESS_TOKEN_TYPE",
         parse.one_of("at+jwt", "JWT"),
         default="at+jwt",
         description="typ of access tokens; JWT only for verifiers that insist on it",
     )
     access_token_lifetime: timedelta = setting(
-        "IDENTITY_ACCESS_TOKEN_LIFETIME",
         parse.seconds(1, _DAY),
         default="900",
         description="seconds an access token lives",
     )
     session_idle_lifetime: timedelta = setting(
-        "IDENTITY_SESSION_IDLE_LIFETIME",
         parse.seconds(1, 10 * _YEAR),
         default=str(14 * _DAY),
         description="seconds a session lives without a refresh",
     )
     session_lifetime: timedelta = setting(
-        "IDENTITY_SESSION_LIFETIME",
         parse.seconds(1, 10 * _YEAR),
         default=str(90 * _DAY),
         description="seconds a session lives at most",
     )
     sessions_per_user: int = setting(
-        "IDENTITY_SESSIONS_PER_USER",
         parse.whole_number(1, 1000),
         default="100",
         description="live sessions; the least recently used ends when one more begins",
     )
     refresh_grace: timedelta = setting(
-        "IDENTITY_REFRESH_GRACE",
         parse.seconds(0, 60),
         default="10",
         description="seconds in which a spent token gets the same successor again",
     )
     fresh_check_lifetime: timedelta = setting(
-        "IDENTITY_FRESH_CHECK_LIFETIME",
         parse.seconds(1, _DAY),
         default="600",
         description="seconds a proof of who one is counts for dangerous actions",
     )
     signing_key_lifetime: timedelta = setting(
-        "IDENTITY_SIGNING_KEY_LIFETIME",
         parse.seconds(1, 10 * _YEAR),
         default=str(30 * _DAY),
         description="seconds a key signs",
     )
     signing_key_prepublication: timedelta = setting(
-        "IDENTITY_SIGNING_KEY_PREPUBLICATION",
         parse.seconds(0, 30 * _DAY),
         default="3600",
         description="seconds the next key is published before it signs",
     )
     jwks_max_age: timedelta = setting(
-        "IDENTITY_JWKS_MAX_AGE",
         parse.seconds(1, 900),
         default="300",
         description="seconds verifiers may keep the JWKS",
     )
     status_list_ttl: timedelta = setting(
-        "IDENTITY_STATUS_LIST_TTL",
         parse.seconds(1, 3600),
         default="15",
         description="seconds verifiers may keep a status list",
     )
     tutorial_compat: bool = setting(
-        "TUTORIAL_COMPAT",
         parse.boolean,
         default="false",
         description="what only the tutorial's clients need; see docs/tutorial.md",
+        variable="TUTORIAL_COMPAT",
     )
 
     @property
