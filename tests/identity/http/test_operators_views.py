@@ -22,7 +22,7 @@ from tests.support.ports import free_ports
 
 from identity_service.gateways import Gateways
 from identity_service.storage.tables import audit_events
-from identity_service.usecases.audit import Verification
+from identity_service.usecases.audit import ChainVerification
 from identity_service.usecases.audit_chain import AuditChain
 
 STATUS: Final = {"requests": {"count": 3, "seconds": 0.5}, "upstreams": {}}
@@ -111,9 +111,9 @@ async def test_a_long_chain_makes_nobody_wait_for_its_end() -> None:
     done = asyncio.Event()
 
     class LongChain:
-        async def verify(self) -> Verification:
+        async def verify(self) -> ChainVerification:
             await done.wait()
-            return Verification(3, None, "last")
+            return ChainVerification(3, None, "last")
 
     chain = AuditChain(LongChain(), MovableClock(), longest_wait=0.01)  # type: ignore[arg-type]
     first = await chain.verdict()

@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from identity_service.composition.core import Core
-from identity_service.domain.accounts.emails import Verification
+from identity_service.domain.accounts.emails import VerificationMode
 from identity_service.domain.mail import MailRequestKind
 from identity_service.mail.mailbox import Mailbox
 from identity_service.mail.messages import MessageWriter
@@ -114,7 +114,7 @@ class AccountServices:
 def _offered(settings: Settings) -> frozenset[MailRequestKind]:
     """Return the mails that unauthenticated clients may request."""
     turned_off = set()
-    if settings.email_verification is Verification.OFF:
+    if settings.email_verification is VerificationMode.OFF:
         turned_off.add(MailRequestKind.EMAIL_VERIFICATION)
     if not settings.sign_in_codes:
         turned_off.add(MailRequestKind.SIGN_IN_CODE)

@@ -1,7 +1,7 @@
 """The services of second factors."""
 
 from identity_service.composition.core import Core
-from identity_service.domain.accounts.emails import Verification
+from identity_service.domain.accounts.emails import VerificationMode
 from identity_service.security.challenges import Challenges
 from identity_service.security.passkeys import PasskeyCeremonies
 from identity_service.security.recovery_codes import RecoveryCodes
@@ -70,5 +70,5 @@ class FactorServices:
 def _hiding(settings: Settings) -> Hiding:
     if settings.hide_second_factors:
         return Hiding.ALL
-    is_required = settings.email_verification is Verification.REQUIRED
+    is_required = settings.email_verification is VerificationMode.REQUIRED
     return Hiding.ADDRESSES if is_required else Hiding.NOBODY

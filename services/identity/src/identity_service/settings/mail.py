@@ -8,7 +8,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Final
 
-from identity_service.domain.accounts.emails import EmailAddress, Verification
+from identity_service.domain.accounts.emails import EmailAddress, VerificationMode
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.mail import templates
 from identity_service.mail.servers import MailServer, mail_place
@@ -55,8 +55,8 @@ class MailSettings:
         default="off",
         description="on: everybody reads the mails in that folder, in development",
     )
-    email_verification: Verification = setting(
-        parse.member_of(Verification),
+    email_verification: VerificationMode = setting(
+        parse.member_of(VerificationMode),
         default="off",
         description="off, optional, or required: no account before its address is"
         " verified",
@@ -100,7 +100,7 @@ class MailSettings:
 
     def unmet_needs(self) -> Iterator[str]:
         """Yield which settings need others to be set, or to be set otherwise."""
-        if self.mail is None and self.email_verification is not Verification.OFF:
+        if self.mail is None and self.email_verification is not VerificationMode.OFF:
             yield "IDENTITY_EMAIL_VERIFICATION is not off: IDENTITY_MAIL_URL is needed"
-        if self.sign_in_codes and self.email_verification is Verification.OFF:
+        if self.sign_in_codes and self.email_verification is VerificationMode.OFF:
             yield "IDENTITY_SIGN_IN_CODES is on: IDENTITY_EMAIL_VERIFICATION is needed"

@@ -15,7 +15,7 @@ _BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class ChainVerification:
     """The result of verifying the chain from start to end."""
 
     records: int
@@ -37,20 +37,20 @@ class Audit:
         """Return the records that match, newest first."""
         return await self.database.read(lambda unit: unit.audit.search(query))
 
-    async def verify(self) -> Verification:
+    async def verify(self) -> ChainVerification:
         """Follow the chain from its start to its end."""
         seen, last_id, last_hash = 0, 0, None
         while True:
             head, records = await self._read_locked(last_id)
             for record in records:
                 if not _follows(record, last_hash, head):
-                    return Verification(seen, record.id, head.last_hash)
+                    return ChainVerification(seen, record.id, head.last_hash)
                 seen, last_id, last_hash = seen + 1, record.id, record.hash
             if len(records) < _BATCH:
                 break
         end = head.first_previous_hash if last_hash is None else last_hash
         is_whole = end == head.last_hash
-        return Verification(
+        return ChainVerification(
             seen, None if is_whole else head.last_event_id, head.last_hash
         )
 

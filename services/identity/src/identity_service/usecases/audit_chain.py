@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from identity_service.usecases.audit import Audit, Verification
+from identity_service.usecases.audit import Audit, ChainVerification
 from identity_service.usecases.caching.single_flight import SingleFlight
 from service_kit.clock import Clock
 
@@ -17,10 +17,10 @@ LONGEST_WAIT: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ChainVerdict:
     """What following the chain has shown, and when."""
 
-    verification: Verification
+    verification: ChainVerification
     verified_at: datetime
 
 
@@ -33,10 +33,10 @@ class AuditChain:
         self._longest_wait = longest_wait
         self._audit = audit
         self._clock = clock
-        self._latest: Verdict | None = None
+        self._latest: ChainVerdict | None = None
         self._following = SingleFlight(self._follow)
 
-    async def verdict(self) -> Verdict | None:
+    async def verdict(self) -> ChainVerdict | None:
         """Return a fresh verdict; None if the chain is still being followed."""
         latest = self._latest
         if latest is not None and abs(self._clock() - latest.verified_at) < _FRESH:
@@ -47,7 +47,7 @@ class AuditChain:
         except TimeoutError:
             return None
 
-    async def _follow(self) -> Verdict:
+    async def _follow(self) -> ChainVerdict:
         verification = await self._audit.verify()
-        self._latest = Verdict(verification, self._clock())
+        self._latest = ChainVerdict(verification, self._clock())
         return self._latest

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from identity_service.domain.accounts.emails import EmailAddress, Verification
+from identity_service.domain.accounts.emails import EmailAddress, VerificationMode
 from identity_service.domain.accounts.roles import (
     ADMIN,
     USER,
@@ -67,7 +67,7 @@ class SignUps:
         await self.throttle.reserve_sign_up(device.address)
         username, email = await self._checked(wanted)
 
-        is_pending = self.verifications.mode is Verification.REQUIRED
+        is_pending = self.verifications.mode is VerificationMode.REQUIRED
 
         async def look(unit: Repositories) -> frozenset[RoleName]:
             if is_pending:
@@ -81,7 +81,7 @@ class SignUps:
             existing=await self.database.read(look),
             self_assignable=self.self_assignable_roles,
         )
-        if self.verifications.mode is not Verification.OFF:
+        if self.verifications.mode is not VerificationMode.OFF:
             await self.throttle.reserve_mail_to(
                 MailKind.SIGN_UP, email.key, device.address
             )

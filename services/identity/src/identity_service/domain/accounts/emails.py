@@ -25,7 +25,7 @@ _ENCODED_WORD: Final = "=?"
 """Begins what mail programs show as other text (RFC 2047), a second address maybe."""
 
 
-class Verification(StrEnum):
+class VerificationMode(StrEnum):
     """Whether people have to show that an address is theirs."""
 
     OFF = "off"

@@ -16,7 +16,7 @@ from identity_service.handlers.responses import (
     message_response,
 )
 from identity_service.handlers.schemas import Count, Id, Moment, described, text
-from identity_service.usecases.audit_chain import Verdict
+from identity_service.usecases.audit_chain import ChainVerdict
 from service_kit.operations import Reply
 
 _ASK_AGAIN_SECONDS: Final = 2
@@ -39,7 +39,7 @@ class AuditChainBody(Body):
     verified_at: Moment
 
     @classmethod
-    def of(cls, verdict: Verdict) -> Self:
+    def of(cls, verdict: ChainVerdict) -> Self:
         """Return what a response says of a verdict."""
         found = verdict.verification
         return cls(

@@ -7,7 +7,7 @@ mail to it says so, and contains no token that could confirm the change.
 from dataclasses import dataclass
 from datetime import datetime
 
-from identity_service.domain.accounts.emails import EmailAddress, Verification
+from identity_service.domain.accounts.emails import EmailAddress, VerificationMode
 from identity_service.domain.accounts.usernames import InvalidUsernameError
 from identity_service.domain.accounts.users import User, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
@@ -39,11 +39,11 @@ class EmailChanges:
     letters: EmailChangeLetters
     throttle: Throttle
     outbox: Outbox
-    mode: Verification
+    mode: VerificationMode
 
     def refuse_unconfirmed(self) -> None:
         """Raise `EmailUnconfirmedError` where users may not just set an address."""
-        if self.mode is not Verification.OFF:
+        if self.mode is not VerificationMode.OFF:
             raise EmailUnconfirmedError
 
     async def ask(self, caller: Caller, untrusted_email: str) -> None:

@@ -3,7 +3,7 @@
 import hmac
 from dataclasses import dataclass, replace
 
-from identity_service.domain.accounts.emails import EmailAddress, Verification
+from identity_service.domain.accounts.emails import EmailAddress, VerificationMode
 from identity_service.domain.accounts.roles import USER
 from identity_service.domain.accounts.users import NewUser, PendingSignUp, User
 from identity_service.domain.audit import Action, AuditEvent
@@ -33,7 +33,7 @@ class EmailVerifications:
     """Verifies addresses: of users, and of those who have yet to become users."""
 
     database: Database
-    mode: Verification
+    mode: VerificationMode
     tokens: OneTimeTokens
     token_uses: TokenUses
     outbox: Outbox
@@ -67,7 +67,7 @@ class EmailVerifications:
 
     async def ask(self, unit: Repositories, user_id: int, email: EmailAddress) -> None:
         """Mail a new user a link that verifies their address, where that is wanted."""
-        if self.mode is Verification.OFF:
+        if self.mode is VerificationMode.OFF:
             return
         user = await unit.users.get(user_id)
         if user is not None and user.email_key == email.key:
