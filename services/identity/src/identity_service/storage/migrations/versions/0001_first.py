@@ -19,21 +19,6 @@ def upgrade() -> None:
     _create_audit()
 
 
-def downgrade() -> None:
-    for table in (
-        "audit_head",
-        "audit_events",
-        "signing_keys",
-        "access_tokens",
-        "status_lists",
-        "sessions",
-        "user_roles",
-        "roles",
-        "users",
-    ):
-        op.drop_table(table)
-
-
 def _create_accounts() -> None:
     op.create_table(
         "users",

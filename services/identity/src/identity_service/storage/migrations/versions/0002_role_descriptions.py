@@ -23,8 +23,3 @@ def upgrade() -> None:
         op.execute(
             roles.update().where(roles.c.name == name).values(description=description)
         )
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("roles") as table:
-        table.drop_column("description")

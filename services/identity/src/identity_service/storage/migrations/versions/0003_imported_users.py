@@ -19,7 +19,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("user_id"),
         **KEYLESS,
     )
-
-
-def downgrade() -> None:
-    op.drop_table("imported_users")

@@ -33,30 +33,6 @@ def upgrade() -> None:
     _begin_rollout()
 
 
-def downgrade() -> None:
-    op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
-    for index in (
-        "uq_sessions_status",
-        "ix_sessions_user_id_address",
-        "ix_sessions_user_id_live",
-    ):
-        op.drop_index(index, "sessions")
-    op.execute("DELETE FROM sessions WHERE user_id NOT IN (SELECT id FROM users)")
-    with op.batch_alter_table("sessions") as table:
-        for column in ("status_list", "status_idx", "token_expires_at"):
-            table.drop_column(column)
-        table.create_foreign_key(
-            FOREIGN_KEY, "users", ["user_id"], ["id"], ondelete="CASCADE"
-        )
-    for name in ("rollouts", "deleted_users", "revoked_entries"):
-        op.drop_table(name)
-    op.drop_index("uq_status_lists_name", "status_lists")
-    op.drop_index("uq_users_subject", "users")
-    for name, column in (("status_lists", "name"), ("users", "subject")):
-        with op.batch_alter_table(name) as table:
-            table.drop_column(column)
-
-
 def _create_tables() -> None:
     op.create_table(
         "revoked_entries",

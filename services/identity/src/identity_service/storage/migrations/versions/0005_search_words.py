@@ -38,10 +38,6 @@ def upgrade() -> None:
     _fill()
 
 
-def downgrade() -> None:
-    op.drop_table("user_search_words")
-
-
 def _fill() -> None:
     users = sa.table("users", *map(sa.column, ("id", "username", "email")))
     words = sa.table("user_search_words", sa.column("user_id"), sa.column("word"))

@@ -14,9 +14,3 @@ down_revision = "0005"
 def upgrade() -> None:
     op.add_column("sessions", sa.Column("authenticated_at", sa.BigInteger()))
     op.add_column("sessions", sa.Column("methods", sa.String(32)))
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("sessions") as table:
-        table.drop_column("methods")
-        table.drop_column("authenticated_at")

@@ -26,15 +26,6 @@ def upgrade() -> None:
     _create_pending_sign_ups()
 
 
-def downgrade() -> None:
-    for table in ("pending_sign_ups", "one_time_tokens", "mail_requests", "outbox"):
-        op.drop_table(table)
-    op.drop_index("ix_users_deletion_due_at", "users")
-    with op.batch_alter_table("users") as users:
-        for column in ("email_verified_at", "deletion_due_at"):
-            users.drop_column(column)
-
-
 def _create_outbox() -> None:
     op.create_table(
         "outbox",

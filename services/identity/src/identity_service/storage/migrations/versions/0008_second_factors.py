@@ -30,11 +30,6 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
-    for name in ("spent_challenges", "passkeys", "recovery_codes", "totp_secrets"):
-        op.drop_table(name)
-
-
 def _create_totp_secrets() -> None:
     op.create_table(
         "totp_secrets",

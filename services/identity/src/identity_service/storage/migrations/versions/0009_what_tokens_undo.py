@@ -12,8 +12,3 @@ down_revision = "0008"
 
 def upgrade() -> None:
     op.add_column("one_time_tokens", sa.Column("about", sa.String(64)))
-
-
-def downgrade() -> None:
-    with op.batch_alter_table("one_time_tokens") as table:
-        table.drop_column("about")

@@ -11,7 +11,3 @@ down_revision = "0009"
 
 def upgrade() -> None:
     op.create_index("ix_mail_requests_created_at", "mail_requests", ["created_at"])
-
-
-def downgrade() -> None:
-    op.drop_index("ix_mail_requests_created_at", table_name="mail_requests")

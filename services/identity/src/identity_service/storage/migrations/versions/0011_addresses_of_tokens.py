@@ -11,7 +11,3 @@ down_revision = "0010"
 
 def upgrade() -> None:
     op.create_index("ix_one_time_tokens_email_key", "one_time_tokens", ["email_key"])
-
-
-def downgrade() -> None:
-    op.drop_index("ix_one_time_tokens_email_key", table_name="one_time_tokens")

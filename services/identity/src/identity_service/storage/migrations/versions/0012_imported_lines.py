@@ -19,7 +19,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest"),
         **KEYLESS,
     )
-
-
-def downgrade() -> None:
-    op.drop_table("imported_lines")
