@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-import uvloop
+from service_kit.running.loop import Loop
 
 
 def pytest_asyncio_loop_factories() -> Mapping[
     str, Callable[[], asyncio.AbstractEventLoop]
 ]:
-    """Run on uvloop, as the product does: it writes and closes at other moments.
+    """Run on the product's own: uvloop writes and closes at other moments.
 
     A folder's ``conftest.py`` imports this hook.
     """
-    return {"uvloop": uvloop.new_event_loop}
+    return {"uvloop": Loop}

@@ -34,6 +34,7 @@ with uncollected():
     from service_kit.observability.builds import version_text
     from service_kit.observability.logs import configure_logging
     from service_kit.running.doctor import report
+    from service_kit.running.loop import Loop
     from service_kit.running.server import (
         HELD_SIGNALS,
         exit_unusable,
@@ -71,7 +72,8 @@ def main() -> None:
                 explain(settings.config, os.environ, described, limits_rates=limits)
             )
         case "doctor":
-            sys.exit(asyncio.run(report(diagnose(settings, os.environ))))
+            doctor = report(diagnose(settings, os.environ))
+            sys.exit(uvloop.run(doctor, loop_factory=Loop))
         case _:
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
             settings = replace(settings, workers=arguments.workers or settings.workers)
@@ -146,7 +148,7 @@ def _serve_as_parent(settings: GatewaySettings) -> int:
         app = create_app(settings, read, last_good.loaded)
         return await _serve_here(settings, all_ports[0], app)
 
-    return uvloop.run(serve())
+    return uvloop.run(serve(), loop_factory=Loop)
 
 
 def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> int:
@@ -170,7 +172,7 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
         handed.follow(app.reload)
         return await _serve_here(settings, ports, app)
 
-    return uvloop.run(serve())
+    return uvloop.run(serve(), loop_factory=Loop)
 
 
 async def _serve_here(settings: GatewaySettings, ports: Ports, app: GatewayApp) -> int:

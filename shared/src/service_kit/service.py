@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Final, TypeVar
 
+import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
@@ -17,6 +18,7 @@ from service_kit.resource_server.issuer_check import examine_issuer, refusals
 from service_kit.resource_server.verification import VERIFICATION, VerificationSettings
 from service_kit.running.doctor import Finding, fault, report
 from service_kit.running.internal_app import create_internal_app
+from service_kit.running.loop import Loop
 from service_kit.running.running_process import ask_process
 from service_kit.running.server import app_runner, run, serve, settings_or_exit
 from service_kit.running.unknown_settings import examine_variables
@@ -41,7 +43,8 @@ def run_service(name: str, settings_class: type[S], create_app: CreateApp[S]) ->
     commands.add_parser("doctor", help="check settings, keys and status lists")
     if parser.parse_args().command == "doctor":
         settings = settings_or_exit(settings_class)
-        sys.exit(asyncio.run(report(diagnose(name, settings, create_app))))
+        doctor = report(diagnose(name, settings, create_app))
+        sys.exit(uvloop.run(doctor, loop_factory=Loop))
 
     async def main(settings: S) -> None:
         readiness, registry = Readiness(), CollectorRegistry()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import uvloop
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from tests.support.certificates import write_authority
@@ -18,6 +17,7 @@ from tests.support.operator import Operator
 from identity_service.storage.database_url import DatabaseUrl
 from identity_service.storage.engines import opened_engine
 from identity_service.storage.faults import reason
+from service_kit.running.loop import Loop
 
 
 @dataclass
@@ -68,9 +68,9 @@ async def cipher(url: str) -> str:
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_each_mode_encrypts(tls: TlsServer, mode: str, loop: str) -> None:
     url = tls.url("mysql", ssl_mode=mode, ssl_ca=str(tls.authority))
-    runner = uvloop.run if loop == "uvloop" else asyncio.run
-
-    assert runner(cipher(url))
+    factory = Loop if loop == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert runner.run(cipher(url))
 
 
 def test_required_needs_no_authority(tls: TlsServer) -> None:

@@ -1,6 +1,5 @@
 """``identity-service``: run what was typed."""
 
-import asyncio
 import getpass
 import io
 import os
@@ -11,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import uvloop
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +26,7 @@ from identity_service.storage.database_url import checked_url, file_fault
 from identity_service.storage.faults import reason
 from service_kit.imports import uncollected
 from service_kit.observability.logs import configure_logging
+from service_kit.running.loop import Loop
 from service_kit.running.server import exit_unusable, run, settings_or_exit
 
 _REFUSED: Final = 1
@@ -64,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(command: _Command, settings: object, arguments: Namespace) -> int:
     try:
-        return asyncio.run(command(settings, arguments, _write))
+        work = command(settings, arguments, _write)
+        return uvloop.run(work, loop_factory=Loop)
     except DatabaseUnavailableError as error:
         exit_unusable(f"database: {error}")
     except (SQLAlchemyError, OSError) as error:

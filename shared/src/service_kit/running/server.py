@@ -19,6 +19,7 @@ from service_kit.observability.builds import BUILD
 from service_kit.observability.log_format import LogFormat
 from service_kit.observability.logs import configure_logging, flush_logs
 from service_kit.running.listener import ListenerSettings
+from service_kit.running.loop import Loop
 from service_kit.running.sockets import BACKLOG, ListenError, bind, host_port, listen
 from service_kit.settings import SettingsError, read_settings
 
@@ -149,7 +150,7 @@ def run(
         getattr(settings, "log_format", LogFormat.AUTO),
     )
     try:
-        uvloop.run(main(settings))
+        uvloop.run(main(settings), loop_factory=Loop)
     except ListenError as error:
         exit_unusable(str(error))
 

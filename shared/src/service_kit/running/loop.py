@@ -1,0 +1,88 @@
+"""The event loop of the services: uvloop's, with look-ups of names that cannot pile up.
+
+uvloop itself has two threads for names, and goes on with look-ups that nobody waits for
+any more. Where a name server hangs, they pile up: other names wait behind them, and so
+does the end of the process.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
+from typing import Any
+
+import uvloop
+
+from service_kit.running.own_thread import in_own_thread
+
+_Found = list[tuple[Any, ...]]
+
+
+class Loop(uvloop.Loop):
+    """Looks each name up in a thread of its own, and once at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._look_ups: dict[tuple[Any, ...], asyncio.Future[_Found]] = {}
+
+    async def getaddrinfo(
+        self,
+        host: Any,  # noqa: ANN401 - as `socket.getaddrinfo` takes it
+        port: Any,  # noqa: ANN401 - likewise
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - the standard library's word
+        proto: int = 0,
+        flags: int = 0,
+    ) -> _Found:
+        """Return what `socket.getaddrinfo` returns."""
+        asked = (host, port, family, type, proto, flags)
+        running = self._look_ups.get(asked)
+        if running is None:
+            running = in_own_thread(lambda: list(socket.getaddrinfo(*asked)))
+            running.add_done_callback(partial(self._end, asked))
+            self._look_ups[asked] = running
+        await asyncio.wait((running,))
+        return running.result()
+
+    def _end(self, asked: tuple[Any, ...], running: asyncio.Future[_Found]) -> None:
+        del self._look_ups[asked]
+        running.exception()  # which nobody may have waited for
+
+    async def create_connection(
+        self,
+        protocol_factory: Callable[[], Any],
+        host: Any = None,  # noqa: ANN401 - likewise
+        port: Any = None,  # noqa: ANN401 - likewise
+        *,
+        server_hostname: str | None = None,
+        **options: Any,  # noqa: ANN401 - uvloop's own
+    ) -> tuple[Any, Any]:
+        """Connect to the first address of a name that accepts it."""
+        if host is None or _is_address(host):
+            options["server_hostname"] = server_hostname
+            return await super().create_connection(
+                protocol_factory, host, port, **options
+            )
+        if options.get("ssl"):
+            options["server_hostname"] = server_hostname or host
+        look_up = {name: options.pop(name, 0) for name in ("family", "proto", "flags")}
+        found = await self.getaddrinfo(host, port, type=socket.SOCK_STREAM, **look_up)
+        *others, last = dict.fromkeys(place[0] for *_, place in found)
+        for address in others:
+            try:
+                return await super().create_connection(
+                    protocol_factory, address, port, **options
+                )
+            except OSError:
+                continue
+        return await super().create_connection(protocol_factory, last, port, **options)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
