@@ -12,6 +12,12 @@ _CROWDED: Final = 0.5
 _LARGEST_CLIENT: Final = 0.125
 """That share. Eight such clients are no longer one that keeps others out."""
 
+_FEW: Final = 8
+"""Connections that any client may have beyond an adaptive limit: a browser opens six.
+
+Such a limit may be 4, so an office's connections would take all of it and the excess.
+"""
+
 
 class Crowd:
     """The clients of one upstream.
@@ -41,10 +47,13 @@ class Crowd:
         """
         if taken < places * _CROWDED:
             return True
-        return taken < places and self.is_small(exchange, places)
+        return taken < places and self._has_share(exchange, places, SMALL_CLIENT)
 
-    def is_small(self, exchange: Exchange, places: float) -> bool:
-        """Return whether a client can have no more than its share of the places."""
-        largest = max(SMALL_CLIENT, places * _LARGEST_CLIENT)
+    def has_few(self, exchange: Exchange, limit: float) -> bool:
+        """Return whether a client can have no more than its share of a low limit."""
+        return self._has_share(exchange, limit, _FEW)
+
+    def _has_share(self, exchange: Exchange, places: float, least: int) -> bool:
+        largest = max(least, places * _LARGEST_CLIENT)
         size = exchange.client.siblings or self._behind_proxies[exchange.proxied_client]
         return size <= largest

@@ -110,7 +110,7 @@ class Upstream:
             adaptive is not None
             and adaptive.limit <= adaptive.working < adaptive.limit * EXCESS
             and self.in_flight < self._normal_bound
-            and self.crowd.is_small(exchange, adaptive.limit)
+            and self.crowd.has_few(exchange, adaptive.limit)
         )
 
     def has_room_to_wait(self, exchange: Exchange) -> bool:
