@@ -262,6 +262,7 @@ async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_the
     [
         pytest.param(140, 800, id="very many connections"),
         pytest.param(60, 200, id="those of an office"),
+        pytest.param(60, 42, id="a limit of which a tenth is no place"),
     ],
 )
 async def test_a_client_leaves_places_to_others_where_an_adaptive_limit_fell(

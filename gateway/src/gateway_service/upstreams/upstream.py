@@ -32,9 +32,9 @@ FIRST_SHARE: Final = 0.1
 NORMAL_SHARE: Final = 0.9
 """The part of the bound that requests of normal priority may take, rounded up."""
 
-EXCESS: Final = 1.1
-"""How much of an adaptive limit clients with few connections may use. With the limit's
-own headroom, responses still take less than what makes it fall."""
+EXCESS: Final = 0.1
+"""Of an adaptive limit, one place at least, by which clients with few connections may
+exceed it. With its headroom, responses still take less than what makes it fall."""
 
 WAITING_SHARE: Final = 0.5
 """The part of the bound that requests may take which wait for more than the upstream:
@@ -108,7 +108,7 @@ class Upstream:
         adaptive = self.adaptive
         return (
             adaptive is not None
-            and adaptive.limit <= adaptive.working < adaptive.limit * EXCESS
+            and 0 <= adaptive.working - adaptive.limit < max(1, adaptive.limit * EXCESS)
             and self.in_flight < self._normal_bound
             and self.crowd.has_few(exchange, adaptive.limit)
         )
