@@ -131,7 +131,7 @@ async def test_lines_that_describe_nobody_are_named_and_the_rest_goes_on(
     assert ended.out.splitlines()[:8] == [
         "left behind: line 2: e-mail address taken",
         "left behind: line 3: not an e-mail address",
-        "left behind: line 4: not a user name",
+        "left behind: line 4: not a user name, or somebody else's e-mail address",
         "left behind: line 5: not a password hash that is read here",
         "left behind: line 6: unknown role",
         "left behind: line 7: unknown role",

@@ -186,6 +186,15 @@ async def test_ids_hashes_roles_and_times_are_kept(tutorial: Tutorial) -> None:
     assert accounts.users[9].roles == {"user"}
 
 
+async def test_ones_own_address_is_a_good_name(tutorial: Tutorial) -> None:
+    await tutorial.add(1, username="User1@example.org")
+    accounts = Accounts()
+
+    await imported(tutorial, accounts)
+
+    assert accounts.users[1].username.text == "User1@example.org"
+
+
 async def test_spaces_around_names_and_addresses_stay_behind(
     tutorial: Tutorial,
 ) -> None:
@@ -203,6 +212,11 @@ async def test_spaces_around_names_and_addresses_stay_behind(
     [
         pytest.param({"username": None}, Outcome.BAD_USERNAME, id="no user name"),
         pytest.param({"username": "a\tb"}, Outcome.BAD_USERNAME, id="tab in the name"),
+        pytest.param(
+            {"username": "user1@example.org"},
+            Outcome.BAD_USERNAME,
+            id="another's address",
+        ),
         pytest.param({"email": None}, Outcome.BAD_EMAIL, id="no e-mail address"),
         pytest.param({"email": "nowhere"}, Outcome.BAD_EMAIL, id="no domain"),
         pytest.param({"password": None}, Outcome.BAD_PASSWORD_HASH, id="no hash"),
