@@ -277,6 +277,25 @@ async def test_a_place_to_go_on_from_is_a_number(
     assert ended.err.splitlines()[-1].endswith(f"invalid number value: '{number}'")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create-admin", "--username"),
+        ("create-admin", "--email"),
+        ("reset-password",),
+        ("reset-factors",),
+        ("mail", "resend"),
+    ],
+    ids=" ".join,
+)
+async def test_an_argument_that_is_not_utf8_is_refused(
+    arguments: tuple[str, ...],
+) -> None:
+    ended = await Operator("sqlite+aiosqlite:///none.db").run(*arguments, "\udcff")
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1].endswith(r"invalid utf8 value: '\udcff'")
+
+
 async def test_a_name_that_the_output_cannot_encode_is_escaped(tmp_path: Path) -> None:
     operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/i.sqlite")
     await operator.run("migrate")

@@ -86,8 +86,8 @@ def _add_schema_commands(top: _Subparsers) -> None:
 def _add_user_commands(top: _Subparsers) -> None:
     text = "create an administrator, once"
     creating = _add(top, "create-admin", "commands:create_admin", text)
-    creating.add_argument("--username", default="admin")
-    creating.add_argument("--email", required=True)
+    creating.add_argument("--username", type=utf8, default="admin")
+    creating.add_argument("--email", type=utf8, required=True)
     _add_password_arguments(creating)
     text = "import users, from lines of JSON or from the tutorial's database"
     importing = _add(top, "import-users", "moving_commands:import_users", text)
@@ -105,11 +105,11 @@ def _add_user_commands(top: _Subparsers) -> None:
     _add_export_arguments(exporting)
     text = "give a user a temporary password; all their sessions end"
     resetting = _add(top, "reset-password", "commands:reset_password", text)
-    resetting.add_argument("username", metavar="USERNAME")
+    resetting.add_argument("username", type=utf8, metavar="USERNAME")
     _add_password_arguments(resetting)
     text = "remove the second factors of a user who has lost them"
     removing = _add(top, "reset-factors", "commands:reset_factors", text)
-    removing.add_argument("username", metavar="USERNAME")
+    removing.add_argument("username", type=utf8, metavar="USERNAME")
 
 
 def _add_password_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +133,7 @@ def _add_mail_commands(parser: argparse.ArgumentParser) -> None:
     )
     text = "resend mails that could not be sent"
     _add(subparsers, "resend", "commands:resend_mail", text).add_argument(
-        "ids", nargs="*", metavar="ID", help="as listed (default: all)"
+        "ids", type=utf8, nargs="*", metavar="ID", help="as listed (default: all)"
     )
 
 
@@ -168,12 +168,18 @@ def _add_key_commands(top: _Subparsers) -> None:
     _add(top, "reseal-signing-keys", "commands:reseal_signing_keys", text)
 
 
-def number(text: str) -> int:
-    """Return the number of a user or a line, or raise ValueError.
+def utf8(typed: str) -> str:
+    """Return what was typed, or raise ValueError: no database takes other bytes.
 
-    Its name is a word of what argparse says: "invalid number value".
+    Its name is a word of what argparse says: "invalid utf8 value".
     """
-    found = int(text)
+    typed.encode()
+    return typed
+
+
+def number(typed: str) -> int:
+    """Return the number of a user or a line, or raise ValueError, as `utf8` does."""
+    found = int(typed)
     if not 0 <= found < _BEYOND_ALL:
         raise ValueError("there is no such number")
     return found
