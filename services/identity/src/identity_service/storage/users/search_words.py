@@ -25,6 +25,10 @@ _FIND: Final = (
 )
 """A range of one index or the other, as the database finds shorter."""
 
+_IS_KNOWN: Final = (
+    exists().where(user_search_words.c.user_id == users.c.id).label("is_known")
+)
+
 
 class SearchWordRepository(Repository):
     """The words of users, within one transaction."""
@@ -34,10 +38,7 @@ class SearchWordRepository(Repository):
         await self._connection.execute(
             delete(user_search_words).where(user_search_words.c.user_id == user_id)
         )
-        words = search_words(username, email)
-        await self._connection.execute(
-            _ADD, [{"user_id": user_id, "word": word} for word in sorted(words)]
-        )
+        await self._connection.execute(_ADD, _rows(user_id, username, email))
 
     async def find(self, search: str, after_id: int, limit: int) -> list[int]:
         """Return ids of users that have a word which begins so, in order."""
@@ -59,19 +60,36 @@ class SearchWordRepository(Repository):
         """Give words to users that have none: those of replicas of an older version.
 
         Looks at ``limit`` users beyond an id; returns the last one's id, and how many
-        had none.
+        had none. They are locked before their names are read, so that none is renamed
+        meanwhile, or given words by another process.
         """
-        known = exists().where(user_search_words.c.user_id == users.c.id)
-        rows = await self._connection.execute(
-            select(users.c.id, users.c.username, users.c.email, known.label("known"))
+        found = await self._connection.execute(
+            select(users.c.id, _IS_KNOWN)
             .where(users.c.id > after_id)
             .order_by(users.c.id)
             .limit(limit)
         )
-        last_id, filled = after_id, 0
-        for row in rows.all():
-            last_id = row.id
-            if not row.known:
-                await self.put(row.id, row.username, row.email)
-                filled += 1
-        return last_id, filled
+        looked_at = found.all()
+        last_id = looked_at[-1].id if looked_at else after_id
+        unknown = users.c.id.in_([row.id for row in looked_at if not row.is_known])
+        await self._connection.execute(
+            select(users.c.id).where(unknown).with_for_update()
+        )
+        rows = await self._connection.execute(
+            select(users.c.id, users.c.username, users.c.email, _IS_KNOWN).where(
+                unknown
+            )
+        )
+        unnamed = [row for row in rows if not row.is_known]
+        words = [
+            word for row in unnamed for word in _rows(row.id, row.username, row.email)
+        ]
+        if words:
+            await self._connection.execute(_ADD, words)
+        return last_id, len(unnamed)
+
+
+def _rows(user_id: int, username: str, email: str) -> list[dict[str, object]]:
+    """Return the rows of a user's words."""
+    words = sorted(search_words(username, email))
+    return [{"user_id": user_id, "word": word} for word in words]

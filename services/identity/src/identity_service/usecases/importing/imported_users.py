@@ -1,6 +1,7 @@
 """Insert imported users."""
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,11 @@ from identity_service.usecases.importing.import_users import Outcome
 from service_kit.tokens import base64url
 
 _BATCH: Final = 50
-"""Users in one transaction: it stays well within the time a unit of work has."""
+"""Users in one transaction, at most."""
+
+_BATCH_SECONDS: Final = 1.0
+"""How long one transaction takes users in: it has to end within the time of a unit of
+work, also where the database is busy or far away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +40,24 @@ class ImportedUsers:
         committed, with their roles.
         """
         outcomes: list[Outcome] = []
-        for start in range(0, len(users), _BATCH):
-            batch = users[start : start + _BATCH]
-            outcomes += await self.database.write(partial(self._add_batch, batch))
+        while len(outcomes) < len(users):
+            batch = users[len(outcomes) : len(outcomes) + _BATCH]
+            outcomes += await self.database.write(partial(self._add_some, batch))
         return outcomes
 
-    async def _add_batch(
+    async def _add_some(
         self, batch: Sequence[NewUser | Outcome], unit: Repositories
     ) -> list[Outcome]:
-        return [
-            each if isinstance(each, Outcome) else await self._add_one(unit, each)
-            for each in batch
-        ]
+        """Return the outcomes of those for whom there is time, the first at least."""
+        outcomes: list[Outcome] = []
+        ends_at = time.monotonic() + _BATCH_SECONDS
+        for each in batch:
+            outcomes.append(
+                each if isinstance(each, Outcome) else await self._add_one(unit, each)
+            )
+            if time.monotonic() >= ends_at:
+                break
+        return outcomes
 
     async def _add_one(self, unit: Repositories, user: NewUser) -> Outcome:
         outcome = await _outcome_before(unit, user)
