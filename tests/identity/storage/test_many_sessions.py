@@ -1,5 +1,6 @@
 """An account with any number of old sessions is ended, changed and deleted at once."""
 
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -17,9 +18,13 @@ from tests.support.identity import (
 )
 
 from identity_service.composition import Services
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.sessions.sessions import Device, EndReason
 from identity_service.storage import tables
 from identity_service.storage.expired_rows import Expiring
+from identity_service.storage.users.queries import user_columns
 from service_kit.clock import utc_now
 
 OLD: Final = 10_000
@@ -198,3 +203,44 @@ async def test_hot_and_bounded_statements_go_by_an_index(
         assert "'ALL'" not in plan, (statement, plan)
         if "user_id = " in statement and "idle_expires_at >" in statement:
             assert "ix_sessions_user_id_live" in plan, (statement, plan)
+
+
+async def test_users_who_sign_in_are_found_by_an_index(
+    composed: Services, database_url: str
+) -> None:
+    async with connected(database_url) as engine, engine.begin() as connection:
+        people = [
+            NewUser(
+                username=Username.parse(f"user{n}"),
+                email=EmailAddress.parse(f"user{n}@example.test"),
+                password_hash="",
+                roles=frozenset(),
+                created_at=utc_now(),
+            )
+            for n in range(1000)
+        ]
+        await connection.execute(
+            insert(tables.users), [user_columns(each) for each in people]
+        )
+        if engine.dialect.name != "sqlite":
+            await connection.execute(text("ANALYZE TABLE users"))
+    plans, name, email = Plans(composed.engine), "user7", "user7@example.test"
+    for work in (
+        lambda unit: unit.logins.by_login(name, email, HERE.address),
+        lambda unit: unit.logins.by_login(name, None, "2001:db8::1"),
+        lambda unit: unit.logins.by_username_key("nobody", HERE.address),
+        lambda unit: unit.logins.by_email_key(email, HERE.address),
+        lambda unit: unit.logins.by_id(7, HERE.address),
+    ):
+        await composed.database.read(work)
+
+    explained = {
+        statement: plan
+        for statement, plan in (await plans.explained()).items()
+        if "users" in statement
+    }
+    assert len(explained) == 4
+    for statement, plan in explained.items():
+        scanned = re.findall("SCAN (.*)'", plan)
+        assert set(scanned) <= {"CONSTANT ROW", "anon_1"}, (statement, plan)
+        assert "'ALL'" not in plan, (statement, plan)
