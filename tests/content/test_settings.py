@@ -19,6 +19,9 @@ from service_kit.service import diagnose
 from service_kit.settings import SettingsError, read_settings
 from service_kit.tokens import RefusalReason
 
+NO_PROCESS = {"CONTENT_INTERNAL_PORT": "1"}
+"""Nothing listens there, whatever else runs on this machine."""
+
 GOOD = {
     "CONTENT_ISSUER": "https://id.example",
     "CONTENT_JWKS_URL": "http://identity:8001/.well-known/jwks.json",
@@ -75,7 +78,7 @@ def test_no_list_need_be_configured_where_no_status_is_required() -> None:
 
 async def test_doctor_finds_nothing_where_all_is_well() -> None:
     async with Issuer() as issuer:
-        settings = read_settings(Settings, issuer.settings())
+        settings = read_settings(Settings, {**issuer.settings(), **NO_PROCESS})
 
         findings = [
             str(finding) async for finding in diagnose("content", settings, create_app)
@@ -180,7 +183,7 @@ def test_every_bad_setting_is_told_at_once_and_ends_the_process(command: str) ->
 
 
 def test_doctor_names_what_is_missing() -> None:
-    away = {**GOOD, "CONTENT_JWKS_URL": "http://127.0.0.1:9/jwks.json"}
+    away = {**GOOD, **NO_PROCESS, "CONTENT_JWKS_URL": "http://127.0.0.1:9/jwks.json"}
     ended = run("doctor", **away, CONTENT_REQUIRE_STATUS="false", CONTENT_CACHE="1")
 
     assert ended.returncode == 1

@@ -27,6 +27,7 @@ class Operator:
             "PATH": os.environ["PATH"],
             "IDENTITY_DATABASE_URL": database_url,
             "IDENTITY_ISSUER": ISSUER,
+            "IDENTITY_INTERNAL_PORT": "1",  # no process of another deployment is there
             "IDENTITY_BCRYPT_COST": "4",
             **KEYS,
             **environ,
