@@ -137,6 +137,24 @@ async def test_code_serves_once_however_many_use_it_at_once(
     assert again.status == 401
 
 
+async def test_challenge_serves_once_and_its_second_use_is_recorded(
+    identity: IdentityClient, clock: MovableClock, admin: str
+) -> None:
+    user = await enrolled(identity, clock)
+    challenge = await challenge_of(identity, "alice")
+
+    first, again = [
+        await second_step(identity, challenge, code=code)
+        for code in user.recovery_codes[:2]
+    ]
+
+    assert (first.status, again.status) == (200, 401)
+    path = "/api/audit?action=session.sign_in_refused"
+    (event,) = (await identity.call("GET", path, admin)).json["events"]
+    assert event["subject"] == first.json["id"]
+    assert event["details"] == {"methods": "mfa otp pwd"}
+
+
 async def test_code_of_enrolment_is_spent(
     identity: IdentityClient, clock: MovableClock
 ) -> None:
@@ -301,6 +319,26 @@ async def test_factor_makes_a_fresh_check(
     assert (
         await identity.call("PATCH", "/api/users/me", token, json=body)
     ).status == 200
+
+
+async def test_each_use_of_a_spent_code_for_a_fresh_check_is_recorded(
+    identity: IdentityClient, clock: MovableClock, admin: str
+) -> None:
+    user = await enrolled(identity, clock)
+    challenge = await challenge_of(identity, "alice")
+    signed_in = await second_step(identity, challenge, code=user.next_code(clock))
+    token, body = signed_in.json["accessToken"], {"code": user.next_code(clock)}
+
+    answers = await asyncio.gather(
+        *(
+            identity.call("POST", "/api/users/me/fresh", token, json=body)
+            for _ in range(4)
+        )
+    )
+
+    assert sorted(each.status for each in answers) == [200, 400, 400, 400]
+    path = "/api/audit?action=session.fresh_check_refused"
+    assert len((await identity.call("GET", path, admin)).json["events"]) == 3
 
 
 async def test_guarded_role_counts_with_two_factors_only(

@@ -72,6 +72,7 @@ class FreshChecks:
                     unit, caller, proof.methods, unit.now()
                 )
             ):
+                unit.record(AuditEvent.by_caller(Action.FRESH_CHECK_REFUSED, caller))
                 return False
             methods = " ".join(sorted(proof.methods))
             unit.record(

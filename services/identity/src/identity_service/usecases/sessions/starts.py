@@ -53,9 +53,9 @@ class SessionStarts:
 
         ``verified`` is the user as they were when they proved it, by ``methods``.
 
-        Raises `InvalidCredentialsError`: the user has been disabled, has changed their
-        password, or has got a second factor that they did not show, since then; or
-        there is nothing to ``spend`` any more.
+        Raises `InvalidCredentialsError`, and records it: the user has been disabled,
+        has changed their password, or has got a second factor that they did not show,
+        since then; or there is nothing to ``spend`` any more.
         """
         prepared = await self.token_pairs.prepare()
         entry = await self.entries.allocate()
@@ -65,14 +65,13 @@ class SessionStarts:
 
         async def work(unit: Repositories) -> User | None:
             user = await unit.users.lock(verified.id)
-            if user is None or not user.still_admits(verified):
-                return None
             if (
-                session.authentication.factors == 1
-                and (await unit.factors.of(user.id)).kinds
+                user is None
+                or not user.still_admits(verified)
+                or not await _suffices(unit, session)
+                or not await spend(unit)
             ):
-                return None
-            if not await spend(unit):
+                unit.record(_refused(session))
                 return None
             if user.subject is None:
                 user = await unit.users.give_subject(user.id) or user
@@ -129,6 +128,27 @@ class SessionStarts:
         )
 
 
+async def _suffices(unit: Repositories, session: Session) -> bool:
+    """Return whether a session began with as many factors as its user has."""
+    if session.authentication.factors > 1:
+        return True
+    return not (await unit.factors.of(session.user_id)).kinds
+
+
+def _refused(session: Session) -> AuditEvent:
+    """Return the event of a session that may not begin."""
+    return AuditEvent.without_actor(
+        Action.SIGN_IN_REFUSED,
+        session.user_id,
+        session.address,
+        methods=_methods(session),
+    )
+
+
+def _methods(session: Session) -> str:
+    return " ".join(session.authentication.amr)
+
+
 def _signed_in(session: Session, ended: int) -> AuditEvent:
     """Return the event of a session that began, for which others may have ended."""
     return AuditEvent(
@@ -136,6 +156,6 @@ def _signed_in(session: Session, ended: int) -> AuditEvent:
         actor_id=session.user_id,
         subject_id=session.user_id,
         address=session.address,
-        details={"session": session.id, "methods": " ".join(session.authentication.amr)}
+        details={"session": session.id, "methods": _methods(session)}
         | ({"sessions_ended": ended} if ended else {}),
     )
