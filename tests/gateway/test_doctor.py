@@ -80,6 +80,24 @@ def test_check_writes_every_fault_on_a_line(
     ]
 
 
+async def test_doctor_says_which_file_of_the_certificate_is_wrong_and_why(
+    path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    certificate, _ = write_certificate(tmp_path, "a.test")
+    (tmp_path / "other").mkdir()
+    _, other = write_certificate(tmp_path / "other", "a.test")
+    absent = tmp_path / "absent.pem"
+    for named, fault in (
+        (other, f"certificate {certificate}: the key is not the certificate's"),
+        (absent, f"certificate {absent}: no such file or directory"),
+    ):
+        tls = f"tls = {{ certificate = '{certificate}', key = '{named}' }}\n"
+        await asyncio.to_thread(path.write_text, tls + FILE)
+        _, lines = await examined(capsys, settings(path), {})
+        [line] = [each for each in lines if "certificate" in each]
+        assert line.startswith(f"fault {fault} -> ")
+
+
 async def test_doctor_finds_all_well(
     path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -7,11 +7,19 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from tests.support.certificates import write_certificate
 from tests.support.gateway import config_for, running_gateway
 
 from gateway_service.config.clients import TlsConfig
-from gateway_service.operations.tls import Certificate
+from gateway_service.operations.tls import Certificate, fault_of
 
 
 @pytest.fixture
@@ -142,13 +150,38 @@ def test_file_that_is_gone_leaves_the_present_certificate(
     )
 
 
-def test_certificate_that_cannot_be_loaded_is_an_error_at_start(
-    config: TlsConfig,
-) -> None:
-    Path(config.key).write_text("no key")
+def key_in_pem(key: PrivateKeyTypes, password: bytes = b"") -> bytes:
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
-    with pytest.raises(OSError, match=r".+"):
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        pytest.param(b"", "is not what it should be, in PEM", id="empty"),
+        pytest.param(b"no key", "is not what it should be, in PEM", id="no PEM"),
+        pytest.param(
+            key_in_pem(ec.generate_private_key(ec.SECP256R1())),
+            "the key is not the certificate's",
+            id="another one's",
+        ),
+        pytest.param(
+            key_in_pem(ec.generate_private_key(ec.SECP256R1()), b"secret"),
+            "the key has a password",
+            id="encrypted",
+        ),
+    ],
+)
+def test_certificate_that_cannot_be_loaded_is_an_error_at_start(
+    config: TlsConfig, key: bytes, words: str
+) -> None:
+    Path(config.key).write_bytes(key)
+
+    with pytest.raises(OSError, match=words) as caught:
         Certificate(config)
+    fault = fault_of(config, caught.value)
+    assert fault.startswith(f"{config.certificate}: cannot be loaded: ")
+    assert fault.endswith(words)
 
 
 def test_ciphers_are_authenticated_and_have_forward_secrecy(config: TlsConfig) -> None:

@@ -197,7 +197,9 @@ def _certificate(tls: TlsConfig) -> Finding:
     try:
         expires_at = Certificate(tls).expires_at
     except OSError as error:
-        return fault(place, _reason(error), "correct tls.certificate and tls.key")
+        place = f"certificate {error.filename or tls.certificate}"
+        reason = (error.strerror or type(error).__name__).lower()
+        return fault(place, reason, "correct tls.certificate and tls.key")
     found = f"valid until {rfc3339(expires_at)}"
     left = expires_at - utc_now()
     if left < timedelta():

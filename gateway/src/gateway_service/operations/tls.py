@@ -16,6 +16,12 @@ from gateway_service.operations.x509 import not_after
 _TLS_1_2_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Authenticated ciphers with forward secrecy: Mozilla's intermediate configuration."""
 
+_IN_WORDS: Final = {
+    "KEY_VALUES_MISMATCH": "the key is not the certificate's",
+    "EE_KEY_TOO_SMALL": "the certificate's key is too short",
+}
+_NO_PEM: Final = "certificate or key is not what it should be, in PEM"
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -38,8 +44,7 @@ class Certificate:
     It shows ``pair`` until the files hold another one that can be loaded, or what they
     hold now.
 
-    Raises `OSError`: a file cannot be read, or certificate and key do not fit
-    (`ssl.SSLError`).
+    Raises `OSError`: a file cannot be read, or certificate and key do not fit.
     """
 
     def __init__(self, config: TlsConfig, pair: KeyPair | None = None) -> None:
@@ -91,11 +96,17 @@ def _context_with(pair: KeyPair) -> ssl.SSLContext:
     context.set_ciphers(_TLS_1_2_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     with _in_memory(pair.certificate) as certificate, _in_memory(pair.key) as key:
-        context.load_cert_chain(
-            f"/dev/fd/{certificate.fileno()}",  # OpenSSL wants files
-            f"/dev/fd/{key.fileno()}",
-            password=_no_password,
-        )
+        try:
+            context.load_cert_chain(
+                f"/dev/fd/{certificate.fileno()}",  # OpenSSL wants files
+                f"/dev/fd/{key.fileno()}",
+                password=_no_password,
+            )
+        except ssl.SSLError as error:  # whose errno is a number of OpenSSL's
+            words = _IN_WORDS.get(error.reason, _NO_PEM)
+            if b"ENCRYPTED" in pair.key:
+                words = "the key has a password"
+            raise OSError(errno.EINVAL, words) from error
     return context
 
 
