@@ -392,6 +392,21 @@ def test_a_gateway_that_is_away_is_told_of_in_words(
         console.faults.clear()  # Chromium notes the request that failed
 
 
+def test_a_page_that_cannot_be_fetched_is_told_of_in_words(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        console.open("/")
+        console.page.route("**/pages/resources.js", lambda route: route.abort())
+        console.page.evaluate("location.hash = '/resources'")
+        console.expect_refused("The gateway cannot be reached.")
+        console.faults.clear()  # Chromium notes the request that failed
+        console.page.unroute("**/pages/resources.js")
+        console.page.get_by_role("link", name="Go to the start").click()
+        console.page.evaluate("location.hash = '/resources'")
+        expect(console.page.get_by_role("button", name="Read public")).to_be_visible()
+
+
 def test_half_a_response_is_told_of_in_words(stack: Stack, browser: Browser) -> None:
     def send_half(route: Route) -> None:
         route.fulfill(content_type="application/json", body='{"accessToken": "ey')

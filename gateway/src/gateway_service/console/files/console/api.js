@@ -79,8 +79,13 @@ async function send(method, path, body, token) {
   try {
     return await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
   } catch {
-    throw new Refusal("The gateway cannot be reached. Check your network, and whether the gateway is running.");
+    throw unreachable();
   }
+}
+
+/** What to throw where nothing came back. */
+export function unreachable() {
+  return new Refusal("The gateway cannot be reached. Check your network, and whether the gateway is running.");
 }
 
 async function read(response) {

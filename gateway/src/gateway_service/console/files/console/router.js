@@ -1,5 +1,6 @@
 // Opens the page that the address names, and moves the focus to its heading.
 
+import { unreachable } from "./api.js";
 import { h } from "./dom.js";
 import { announce, announceRefusal, clearNotices } from "./notices.js";
 import { SIGN_IN, pageAt } from "./routes.js";
@@ -73,7 +74,9 @@ async function open() {
   scrollTo(0, 0);
   try {
     if (!session.mayOpen(page)) throw new Error(whyClosed(page));
-    const { render } = await page.load();
+    const { render } = await page.load().catch((error) => {
+      throw error instanceof TypeError ? unreachable() : error; // a script that was not fetched
+    });
     const rendered = await render(visit.signal);
     if (!visit.signal.aborted) content.replaceChildren(h("div", {}, rendered));
   } catch (error) {
