@@ -133,6 +133,12 @@ class Client(ABC):
             # TLS keeps, and so counts, what the socket's own buffer has no place for.
             self._transport.write(data[start : start + HIGH_WATER])
 
+    def write_now(self, data: bytes | memoryview) -> int:
+        """Send what the client's system takes at once; return how many bytes."""
+        if self.is_secure or self._is_begun:
+            return 0
+        return self._batch.write_now(self._transport, data)
+
     def write_whole(self, data: bytes) -> None:
         """Send a whole response."""
         if self.is_secure and len(data) > HIGH_WATER:

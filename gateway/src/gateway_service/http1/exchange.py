@@ -215,8 +215,13 @@ class Exchange:
             self._cancel_tasks()
         self.client.end_response()
 
-    def begin(self, status: int, lines: bytes, length: int) -> None:
-        """Begin a response whose body `send` adds to, and `end` completes."""
+    def begin(
+        self, status: int, lines: bytes, length: int, body: Stream | None = None
+    ) -> None:
+        """Begin a response whose body `send` adds to, and `end` completes.
+
+        What comes of ``body`` is sent without that, as far as it can be at once.
+        """
         if length >= 0:
             framing = body_line(length)
         elif self.request.is_http_10:
@@ -226,6 +231,8 @@ class Exchange:
             framing = body_line(CHUNKED)
             self._is_chunked = True
         self.client.write(self._head(status, lines, framing))
+        if body is not None and not self._is_chunked:
+            body.offer_to(self._send_now)
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the body, waiting while the client is slow."""
@@ -234,6 +241,12 @@ class Exchange:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         self.client.write(data)
         await self.client.drain()
+
+    def _send_now(self, data: bytes | memoryview) -> int:
+        """Send what the client takes at once; return how many bytes that is."""
+        sent = self.client.write_now(data)
+        self.bytes_sent += sent
+        return sent
 
     def end(self) -> None:
         """End the response."""

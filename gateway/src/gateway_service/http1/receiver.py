@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from gateway_service.http1 import problems
+from gateway_service.http1.body_receiver import read_long_body
 from gateway_service.http1.client import Client
 from gateway_service.http1.deadlines import NEVER
 from gateway_service.http1.exchange import Exchange
@@ -138,6 +139,8 @@ class Receiver(Client):
             self._exchange = exchange = Exchange(self, request, body, now)
             if self._reader.buffer or self._state is State.LAST_BODY:
                 self._read_body(len(self._reader.buffer))
+            if not self.is_secure:
+                read_long_body(self._transport)
         else:
             self._state = state = _ON_REQUEST[self._state]
             self.deadline = NEVER if state is _RESPONSE else now + LOOK_AFTER
@@ -146,6 +149,17 @@ class Receiver(Client):
             self._server.handle(exchange)
         except Exception as error:  # noqa: BLE001 - it is logged
             exchange.fail(error)
+
+    @property
+    def body_left(self) -> int:
+        """Bytes of the request's body that are to come."""
+        return self._reader.body_left if self._state is State.BODY else 0
+
+    def body_received(self, data: memoryview) -> None:
+        """Pass on some of it."""
+        self._reader.skip_body(len(data))
+        self._body.feed(data)
+        self._read_body(len(data))
 
     def _read_body(self, received: int) -> None:
         """Read some of the body; many small chunks are read in several turns."""

@@ -1,10 +1,15 @@
 """Bytes on their way from one connection to another, a few at a time."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 HIGH_WATER: Final = 65_536
 """Bytes that may wait before the sender is no longer read from."""
+
+
+Sink = Callable[[bytes | memoryview], int]
+"""Takes what it can of some bytes at once, and returns how many those were."""
 
 
 class Source(Protocol):
@@ -48,8 +53,10 @@ class Stream:
         "_ended",
         "_error",
         "_gathered",
+        "_is_awaited",
         "_loop",
         "_paused",
+        "_sink",
         "_size",
         "_source",
         "_waiter",
@@ -65,6 +72,9 @@ class Stream:
         self._ended = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._sink: Sink | None = None
+        self._is_awaited = False
+        """Whether the reader has passed on all that it took."""
 
     @property
     def is_paused(self) -> bool:
@@ -86,11 +96,21 @@ class Stream:
         """Bytes that wait to be read, or for others to be gathered with."""
         return self._size + self._gathered
 
-    def feed(self, data: bytes) -> None:
-        """Add what the peer sent."""
+    def offer_to(self, sink: Sink) -> None:
+        """Offer to ``sink`` what comes while the reader has nothing left to pass on."""
+        self._sink = sink
+        self._is_awaited = True
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Add what the peer sent, less what the sink takes."""
         if not data or self._error is not None:
             return
-        self._chunks.append(data)
+        if self._is_awaited and self._sink is not None and not self._chunks:
+            taken = self._sink(data)
+            if taken == len(data):
+                return
+            data = data[taken:]
+        self._chunks.append(bytes(data))
         self._size += len(data)
         if self._size > HIGH_WATER and not self._paused:
             self._paused = True
@@ -100,16 +120,19 @@ class Stream:
     def end(self) -> None:
         """Mark the body as complete."""
         self._ended = self._error is None
+        self._sink = None
         self._wake()
 
     def detach(self) -> None:
         """Forget the connection, which is gone."""
         self._source = _GONE
+        self._sink = None
 
     def fail(self, error: Exception) -> None:
         """End an incomplete body; the reader gets ``error``."""
         if not self._ended and self._error is None:
             self._error = error
+            self._sink = None
             self._wake()
 
     async def read(self) -> bytes:
@@ -121,10 +144,12 @@ class Stream:
                 return b""
             self._resume()
             self._waiter = self._loop.create_future()
+            self._is_awaited = True
             try:
                 await self._waiter
             finally:
                 self._waiter = None
+                self._is_awaited = False
         return self._take()
 
     async def gather(self, limit: int) -> bytes:
@@ -139,6 +164,7 @@ class Stream:
     def _take(self) -> bytes:
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._is_awaited = False
         self._chunks = []
         self._size = 0
         if self._ended:

@@ -5,6 +5,7 @@ already, which saves a wake-up for each.
 """
 
 import asyncio
+import os
 
 
 class WriteBatch:
@@ -32,3 +33,19 @@ class WriteBatch:
             for transport, data in waiting:
                 if not transport.is_closing():
                     transport.write(data)
+
+    def write_now(self, transport: asyncio.Transport, data: bytes | memoryview) -> int:
+        """Have the system take what it can at once; return how many bytes.
+
+        It is for transports without TLS, and copies nothing.
+        """
+        self.flush()
+        if transport.is_closing() or transport.get_write_buffer_size():
+            return 0
+        try:
+            return os.write(transport.get_extra_info("socket").fileno(), data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            transport.write(bytes(data))  # has it end with the error
+            return len(data)

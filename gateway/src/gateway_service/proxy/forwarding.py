@@ -259,16 +259,18 @@ class Forwarding:
         )
 
     def _pass_on(self, attempt: Attempt, response: UpstreamResponse) -> None:
-        exchange = self._exchange
+        exchange, head, body = self._exchange, response.head, response.body
         exchange.replica = attempt.replica.endpoint
         exchange.upstream_seconds = attempt.seconds
         if len(self._in_flight) > 1:
             self._win(attempt)
-        head, body = response.head, response.body
         if isinstance(body, bytes):
             self._end_attempts()
             exchange.respond(head.status, response_lines(head), body, head.framing)
         else:
+            exchange.relayed = body
+            if head.status != SWITCHING_PROTOCOLS:
+                exchange.begin(head.status, response_lines(head), head.length, body)
             exchange.spawn(partial(self._relay, attempt, head, body))
 
     def _win(self, attempt: Attempt) -> None:
@@ -280,14 +282,12 @@ class Forwarding:
             each.lose()
 
     async def _relay(self, attempt: Attempt, head: ResponseHead, body: Stream) -> None:
-        exchange, lines = self._exchange, response_lines(head)
-        exchange.relayed = body
+        exchange = self._exchange
         try:
             if head.status == SWITCHING_PROTOCOLS and attempt.connection is not None:
-                exchange.switch_protocols(lines)
+                exchange.switch_protocols(response_lines(head))
                 await tunnel(exchange, attempt.connection, body)
             else:
-                exchange.begin(head.status, lines, head.length)
                 while data := await body.read():
                     await exchange.send(data)
         except UpstreamError as error:

@@ -1,6 +1,7 @@
 """A request's body on its way to a replica."""
 
 import contextlib
+from functools import partial
 from typing import Final
 
 from gateway_service.http1.exchange import Exchange
@@ -57,11 +58,23 @@ class RequestBody:
         if body is None:
             return
         with contextlib.suppress(ConnectionResetError):
+            if not self._is_chunked:
+                body.offer_to(partial(self._send_now, connection))
             while data := await body.read():
                 self._count(data)
                 await connection.send(self.framed(data))
             await connection.send(self.framed(b""))
             connection.end_request()
+
+    def _send_now(
+        self, connection: UpstreamConnection, data: bytes | memoryview
+    ) -> int:
+        """Send what the replica takes at once, unless that exceeds the limit."""
+        if self._received + len(data) > self._limit:
+            return 0
+        sent = connection.send_now(data)
+        self._received += sent
+        return sent
 
     def _count(self, data: bytes) -> None:
         self._received += len(data)

@@ -51,30 +51,36 @@ def body_decoder(length: int, limits: ChunkLimits) -> BodyDecoder:
 class LengthDecoder:
     """A body of known length, or one that ends with the connection."""
 
-    __slots__ = ("_left", "complete", "rest")
+    __slots__ = ("complete", "left", "rest")
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self.left = length
+        """Bytes to come, or `UNTIL_CLOSE`."""
         self.complete = length == 0
         self.rest = b""
 
     def feed(self, data: bytes) -> bytes:
         """Return the body's bytes in ``data``."""
-        if self._left == UNTIL_CLOSE:
+        if self.left == UNTIL_CLOSE:
             return data
-        if len(data) < self._left:
-            self._left -= len(data)
+        if len(data) < self.left:
+            self.left -= len(data)
             return data
         self.complete = True
-        left, self._left = self._left, 0
+        left, self.left = self.left, 0
         if len(data) == left:
             return data
         self.rest = data[left:]
         return data[:left]
 
+    def skip(self, size: int) -> None:
+        """Count bytes of the body that somebody else has taken."""
+        self.left -= size
+        self.complete = not self.left
+
     def end(self) -> None:
         """Complete a body that ends with the connection."""
-        if not self.complete and self._left != UNTIL_CLOSE:
+        if not self.complete and self.left != UNTIL_CLOSE:
             raise _incomplete()
         self.complete = True
 

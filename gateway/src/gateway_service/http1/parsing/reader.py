@@ -11,7 +11,11 @@ from abc import ABC, abstractmethod
 from enum import Enum
 from typing import Final, Generic, Protocol, TypeVar
 
-from gateway_service.http1.parsing.bodies import BodyDecoder, body_decoder
+from gateway_service.http1.parsing.bodies import (
+    BodyDecoder,
+    LengthDecoder,
+    body_decoder,
+)
 from gateway_service.http1.parsing.fields import FieldPolicy
 from gateway_service.http1.parsing.grammar import (
     CRLF,
@@ -130,6 +134,18 @@ class MessageReader(ABC, Generic[HeadT]):
                 return _NEED_DATA
         self._decoder = None
         return _END
+
+    @property
+    def body_left(self) -> int:
+        """Bytes of a body that were not received yet; 0 if their number is unknown."""
+        decoder = self._body_decoder()
+        return max(0, decoder.left) if isinstance(decoder, LengthDecoder) else 0
+
+    def skip_body(self, size: int) -> None:
+        """Count bytes of a body that were received by somebody else."""
+        decoder = self._body_decoder()
+        if isinstance(decoder, LengthDecoder):
+            decoder.skip(size)
 
     def whole_body(self) -> bytes | None:
         """Return the body and end the message, if all of it arrived with its head.

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, cast
 
+from gateway_service.http1.body_receiver import read_long_body
 from gateway_service.http1.deadlines import NEVER
 from gateway_service.http1.parsing.grammar import MalformedError
 from gateway_service.http1.parsing.limits import HeadLimits
@@ -211,10 +212,23 @@ class UpstreamConnection(RequestSender):
 
     def _begin_stream(self, state: State, head: ResponseHead, first: bytes) -> None:
         self._state = state
-        self._body = Stream(self._transport, self._loop)
-        self._body.feed(first)
+        self._body = body = Stream(self._transport, self._loop)
         self._expect_more()
-        self._deliver(UpstreamResponse(head, self._body))
+        if state is State.BODY:
+            read_long_body(self._transport)
+        self._deliver(UpstreamResponse(head, body))
+        body.feed(first)
+
+    @property
+    def body_left(self) -> int:
+        """Bytes of the response's body that are to come."""
+        return self._reader.body_left if self._state is State.BODY else 0
+
+    def body_received(self, data: memoryview) -> None:
+        """Pass on some of it."""
+        self._reader.skip_body(len(data))
+        self._body.feed(data)
+        self._read_body()
 
     def _read_body(self) -> None:
         event = self._reader.next_event()

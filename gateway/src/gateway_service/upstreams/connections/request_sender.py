@@ -110,6 +110,13 @@ class RequestSender:
         self._expect_more()
         await self._write_buffer.drain()
 
+    def send_now(self, data: bytes | memoryview) -> int:
+        """Send what can be sent of a piece without waiting; return how many bytes."""
+        sent = self._batch.write_now(self._transport, data)
+        if sent:
+            self._expect_more()
+        return sent
+
     def end_request(self) -> None:
         """Record that the request is complete."""
         self._is_sent = True
