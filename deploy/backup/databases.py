@@ -62,7 +62,7 @@ def find_database(environ: Mapping[str, str]) -> Database:
     """Return the one that the environment names, or else that of the containers."""
     url = environ.get(URL) or None
     if url is None and (file := environ.get(f"{URL}_FILE")):
-        url = Path(file).read_text(errors="replace").strip()
+        url = Path(file).read_text("utf-8-sig", "replace").strip()
     if url is None:
         return ComposeDatabase()
     try:

@@ -286,6 +286,20 @@ def test_what_could_not_be_restored_is_not_backed_up(
     assert {file.name for file in tmp_path.iterdir()} == {source.name, passphrase.name}
 
 
+def test_the_file_of_the_url_is_read_as_the_service_reads_it(tmp_path: Path) -> None:
+    source, file = tmp_path / "identity.sqlite", tmp_path / "url"
+    with contextlib.closing(sqlite3.connect(source)) as database:
+        database.execute("CREATE TABLE signing_keys (id INT)")
+    file.write_text(f"sqlite+aiosqlite:///{source}\r\n", "utf-8-sig")
+    done(
+        run(
+            "backup",
+            tmp_path / "backup",
+            environ={"IDENTITY_DATABASE_URL_FILE": str(file)},
+        )
+    )
+
+
 def test_what_compose_cannot_restore_is_not_backed_up(
     compose: dict[str, str], tmp_path: Path
 ) -> None:
