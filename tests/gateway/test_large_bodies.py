@@ -106,6 +106,25 @@ async def test_a_sink_that_takes_nothing_has_the_sender_wait() -> None:
     assert await reading == b""
 
 
+async def test_what_comes_too_fast_waits_for_the_next_turn() -> None:
+    source, sink = Source(), Slow(ONE_READ)
+    stream = Stream(source, asyncio.get_running_loop())
+    reading = asyncio.create_task(stream.read())
+    await asyncio.sleep(0)
+    stream.offer_to(sink.take)
+    for _ in range(5):
+        stream.feed(bytes(ONE_READ))
+    assert (len(sink.taken), stream.held) == (4 * ONE_READ, ONE_READ)
+    assert source.calls == ["pause"]
+    assert await reading == bytes(ONE_READ)
+    reading = asyncio.create_task(stream.read())
+    await asyncio.sleep(0)
+    stream.feed(b"next")
+    stream.end()
+    assert sink.taken[4 * ONE_READ :] == b"next"
+    assert await reading == b""
+
+
 class Lost(asyncio.Protocol):
     """Records how its connection ended."""
 

@@ -7,6 +7,9 @@ from typing import Final, Protocol
 HIGH_WATER: Final = 65_536
 """Bytes that may wait before the sender is no longer read from."""
 
+_AT_ONCE: Final = 4
+"""Reads that are passed on in one turn of the loop; then it is the others' turn."""
+
 
 Sink = Callable[[bytes | memoryview], int]
 """Takes what it can of some bytes at once, and returns how many those were."""
@@ -59,6 +62,7 @@ class Stream:
         "_sink",
         "_size",
         "_source",
+        "_taken",
         "_waiter",
     )
 
@@ -73,6 +77,8 @@ class Stream:
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Sink | None = None
+        self._taken = 0
+        """Reads that the sink was offered in this turn."""
         self._is_awaited = False
         """Whether the reader has passed on all that it took."""
 
@@ -102,11 +108,18 @@ class Stream:
         self._is_awaited = True
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Add what the peer sent, less what the sink takes."""
+        """Add what the peer sent, less what the sink takes.
+
+        What a fast peer sends beyond a few reads waits for the next turn.
+        """
         if not data or self._error is not None:
             return
-        if self._is_awaited and self._sink is not None and not self._chunks:
-            taken = self._sink(data)
+        sink = self._sink if self._is_awaited and not self._chunks else None
+        if sink is not None and self._taken < _AT_ONCE:
+            if not self._taken:
+                self._loop.call_soon(self._begin_turn)
+            self._taken += 1
+            taken = sink(data)
             if taken == len(data):
                 return
             data = data[taken:]
@@ -116,6 +129,9 @@ class Stream:
             self._paused = True
             self._source.pause_reading()
         self._wake()
+
+    def _begin_turn(self) -> None:
+        self._taken = 0
 
     def end(self) -> None:
         """Mark the body as complete."""
