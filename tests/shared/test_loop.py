@@ -26,6 +26,7 @@ class Names:
     """The look-ups of a machine whose name server responds for one name alone."""
 
     def __init__(self) -> None:
+        self.addresses: tuple[str, ...] = ADDRESSES
         self.asked: list[str] = []
         self.end = threading.Event()
 
@@ -34,7 +35,7 @@ class Names:
         if host == HANGS:
             self.end.wait()
         kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
-        return [(*kind, (address, port)) for address in ADDRESSES]
+        return [(*kind, (address, port)) for address in self.addresses]
 
 
 @pytest.fixture
@@ -45,9 +46,11 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[Names]:
     names.end.set()
 
 
-async def serve(context: ssl.SSLContext | None = None) -> asyncio.Server:
+async def serve(
+    context: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+) -> asyncio.Server:
     return await asyncio.start_server(
-        lambda _, writer: writer.close(), "127.0.0.1", ssl=context
+        lambda _, writer: writer.close(), address, ssl=context
     )
 
 
@@ -100,15 +103,18 @@ def test_a_look_up_that_fails_after_all_have_gone_says_nothing(
 
 
 @pytest.mark.usefixtures("names")
+@pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("certified", [KNOWN, "other.test"])
-def test_a_certificate_has_to_be_the_names(tmp_path: Path, certified: str) -> None:
+def test_a_certificate_has_to_be_the_names(
+    tmp_path: Path, certified: str, address: str
+) -> None:
     certificate, key = write_certificate(tmp_path, certified)
     ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     ours.load_cert_chain(certificate, key)
     theirs = ssl.create_default_context(cafile=certificate)
 
     async def main() -> None:
-        async with await serve(ours) as server:
+        async with await serve(ours, address) as server:
             await connect(KNOWN, server, theirs)
 
     if certified == KNOWN:
@@ -116,3 +122,30 @@ def test_a_certificate_has_to_be_the_names(tmp_path: Path, certified: str) -> No
     else:
         with pytest.raises(ssl.SSLCertVerificationError):
             uvloop.run(main(), loop_factory=Loop)
+
+
+@pytest.mark.usefixtures("names")
+def test_an_address_that_ends_the_handshake_is_the_one_whose_error_is_raised() -> None:
+    async def main() -> None:
+        async with await serve(address=ADDRESSES[0]) as server:
+            await connect(KNOWN, server, ssl.create_default_context())
+
+    with pytest.raises(ConnectionResetError):
+        uvloop.run(main(), loop_factory=Loop)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "error", "said"),
+    [
+        (ADDRESSES, ConnectionRefusedError, "^[^,]*$"),
+        (("127.0.0.1", "255.255.255.255"), OSError, "refused.*, .*"),
+        ((), OSError, "known.test has no address"),
+    ],
+    ids=["the same", "different", "no address"],
+)
+def test_the_errors_of_all_addresses_are_raised(
+    names: Names, addresses: tuple[str, ...], error: type[OSError], said: str
+) -> None:
+    names.addresses = addresses
+    with pytest.raises(error, match=said):
+        uvloop.run(asyncio.open_connection(KNOWN, 1), loop_factory=Loop)

@@ -7,16 +7,25 @@ does the end of the process.
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 import uvloop
 
 from service_kit.running.own_thread import in_own_thread
 
 _Found = list[tuple[Any, ...]]
+
+_HANDSHAKE_ERRORS: Final = (
+    ssl.SSLError,
+    ConnectionResetError,
+    ConnectionAbortedError,
+)
+"""Errors of an address that has accepted the connection: TLS, the connection's end, and
+a handshake that takes too long."""
 
 
 class Loop(uvloop.Loop):
@@ -59,7 +68,10 @@ class Loop(uvloop.Loop):
         server_hostname: str | None = None,
         **options: Any,  # noqa: ANN401 - uvloop's own
     ) -> tuple[Any, Any]:
-        """Connect to the first address of a name that accepts it."""
+        """Connect to the first address of a name that accepts it.
+
+        Raises `OSError`: of that address if TLS fails, else of all.
+        """
         if host is None or _is_address(host):
             options["server_hostname"] = server_hostname
             return await super().create_connection(
@@ -69,15 +81,19 @@ class Loop(uvloop.Loop):
             options["server_hostname"] = server_hostname or host
         look_up = {name: options.pop(name, 0) for name in ("family", "proto", "flags")}
         found = await self.getaddrinfo(host, port, type=socket.SOCK_STREAM, **look_up)
-        *others, last = dict.fromkeys(place[0] for *_, place in found)
-        for address in others:
+        errors: dict[str, OSError] = {}
+        for address in dict.fromkeys(place[0] for *_, place in found):
             try:
                 return await super().create_connection(
                     protocol_factory, address, port, **options
                 )
-            except OSError:
-                continue
-        return await super().create_connection(protocol_factory, last, port, **options)
+            except _HANDSHAKE_ERRORS:
+                raise
+            except OSError as error:
+                errors[str(error)] = error
+        if len(errors) == 1:
+            raise errors.popitem()[1]
+        raise OSError(", ".join(errors) or f"{host} has no address")
 
 
 def _is_address(host: str) -> bool:
