@@ -143,6 +143,24 @@ async def test_workers_use_no_replica_that_is_not_ready_while_a_reload_probes_it
         assert [*healths] == [ReplicaHealth.READY, ReplicaHealth.NOT_READY]
 
 
+async def test_an_end_during_a_reload_ends_all_watches() -> None:
+    before = asyncio.all_tasks()
+    lookout = Lookout(asyncio.get_running_loop(), lambda _: None)
+    async with replica_servers(2) as (first, second):
+        second.is_silent = True
+        configs = [
+            config_for(each.port, health=HealthConfig(timeout=60))
+            for each in (first, second)
+        ]
+        await lookout.adopt(configs[0])
+        reload = asyncio.create_task(lookout.adopt(configs[1]))
+        await until(lambda: second.requests != [])
+        reload.cancel()
+        await lookout.stop()
+        await asyncio.wait((reload,))
+    assert asyncio.all_tasks() == before
+
+
 async def test_a_reload_during_a_slow_first_look_is_what_is_watched_in_the_end() -> (
     None
 ):

@@ -24,6 +24,8 @@ class Lookout:
         self._deliver = deliver
         self._watches: dict[str, UpstreamWatch] = {}
         """Whose findings are delivered, by upstream."""
+        self._running: set[UpstreamWatch] = set()
+        """All that are to be stopped some time, also where `adopt` was cancelled."""
         self._adopting = asyncio.Lock()
         deadlines = Deadlines(loop)
         deadlines.close()  # no request is ever sent from here
@@ -53,14 +55,16 @@ class Lookout:
                 each.name: kept.get(each.name) or self._watch(each)
                 for each in config.upstreams
             }
-            new = set(after.values()) - set(kept.values())
+            new = set(after.values()) - self._running
+            self._running |= new
             self._watches = {**after, **before}
             await asyncio.gather(*(watch.start() for watch in new))
             self._watches = after
             for watch in new:
                 self._on_change(watch)
-            gone = set(before.values()) - set(kept.values())
+            gone = self._running - set(after.values())
             await asyncio.gather(*(watch.stop() for watch in gone))
+            self._running -= gone
 
     def _watch(self, config: UpstreamConfig) -> UpstreamWatch:
         upstream = Upstream(config, self._make_pool)
@@ -68,7 +72,7 @@ class Lookout:
 
     async def stop(self) -> None:
         """Stop watching."""
-        await asyncio.gather(*(watch.stop() for watch in self._watches.values()))
+        await asyncio.gather(*(watch.stop() for watch in self._running))
 
     def deliver_all(self) -> None:
         """Deliver all findings again, for workers that missed some."""
