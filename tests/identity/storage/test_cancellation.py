@@ -60,3 +60,24 @@ async def test_no_work_begins_after_the_end(database_url: str) -> None:
         pass
     with pytest.raises(DatabaseUnavailableError, match="closed"):
         await services.tokens.status_lists.uris()
+
+
+async def test_all_work_is_cancelled_together_at_the_end(database_url: str) -> None:
+    begun, ending = asyncio.Barrier(3), asyncio.Barrier(2)
+    ended = []
+
+    async def work(unit: Repositories) -> None:
+        await unit.signing_keys.all()
+        try:
+            await begun.wait()
+            await asyncio.Event().wait()
+        finally:
+            await ending.wait()
+            ended.append(True)
+
+    async with connected(database_url) as engine:
+        database = Database(engine, utc_now)
+        tasks = [asyncio.create_task(database.read(work)) for _ in range(2)]
+        await begun.wait()
+        await database.close()
+    assert [task.cancelled() for task in tasks] == ended == [True, True]

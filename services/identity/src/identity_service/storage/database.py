@@ -78,8 +78,7 @@ class Database:
         return to a pool that nobody closes any more.
         """
         self._is_closed = True
-        for task in tuple(self._working):
-            await cancelled(task)
+        await asyncio.gather(*map(cancelled, self._working))
         await self._engine.dispose()
 
     @property
