@@ -172,6 +172,30 @@ def test_a_pip_that_cannot_read_its_settings_is_one_line(tmp_path: Path) -> None
         setup_venv.index_settings(str(pip))
 
 
+@pytest.mark.parametrize(
+    ("failures", "runs"), [(None, 1), ("", 1), ("{}", 1), ("1", 2), ("5", 2), ("6", 1)]
+)
+def test_ci_runs_a_few_tests_that_failed_once_more_and_never_all(
+    tmp_path: Path, failures: str | None, runs: int
+) -> None:
+    cache = tmp_path / ".local/pytest/v/cache"
+    cache.mkdir(parents=True)
+    text = failures or ""
+    if text.isdigit():
+        text = "".join(f'  "test_a.py::test_{n}": true,\n' for n in range(int(text)))
+    (tmp_path / "found").write_text(text)
+    program = tmp_path / ".venv/bin/pytest"
+    program.parent.mkdir(parents=True)
+    write = "" if failures is None else "cp found .local/pytest/v/cache/lastfailed\n"
+    program.write_text(f"#!/bin/sh\necho run >> runs\n{write}exit 1\n")
+    program.chmod(0o755)
+    finished = subprocess.run(
+        [ROOT / ".ci/pytest"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert finished.returncode == 1
+    assert (tmp_path / "runs").read_text() == "run\n" * runs
+
+
 def test_two_setups_of_a_tree_run_one_after_the_other(tree: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLDING, str(tree)],
