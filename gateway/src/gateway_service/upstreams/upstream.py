@@ -103,7 +103,7 @@ class Upstream:
     def may_exceed_limit(self, exchange: Exchange) -> bool:
         """Return whether a request may exceed an adaptive limit that is reached.
 
-        By a tenth, and not that of a client which may have taken all of it.
+        By a tenth, or one, and not that of a client which may have taken all of it.
         """
         adaptive = self.adaptive
         return (

@@ -70,13 +70,10 @@ class ConnectionPool:
     async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
         """Open a new connection.
 
-        Raises
-        ------
-        UpstreamError
-            `REFUSED` or, after ``timeout`` seconds, `TIMEOUT`; nothing was sent. A
-            proxy may accept for a replica that is gone, and close immediately.
-        ProblemError
-            There is no descriptor, which is no failure of the replica's.
+        Raises `UpstreamError`: `REFUSED` or, after ``timeout`` seconds, `TIMEOUT`;
+        nothing was sent. A proxy may accept for a replica that is gone, and close
+        immediately. Raises `ProblemError`: there is no descriptor, which is no failure
+        of the replica's.
         """
         opening = self._loop.create_task(self._connect(), context=Context())
         try:
