@@ -407,6 +407,22 @@ def test_a_page_that_cannot_be_fetched_is_told_of_in_words(
         expect(console.page.get_by_role("button", name="Read public")).to_be_visible()
 
 
+def test_a_fault_of_a_pages_own_script_is_said_and_logged(
+    stack: Stack, browser: Browser
+) -> None:
+    def send_faulty(route: Route) -> None:
+        route.fulfill(content_type="text/javascript", body="null.fault;")
+
+    with console_in(browser, stack.base_url) as console:
+        console.open("/")
+        console.page.route("**/pages/resources.js", send_faulty)
+        with console.page.expect_console_message() as logged:
+            console.page.evaluate("location.hash = '/resources'")
+        assert "TypeError: Cannot read properties of null" in logged.value.text
+        console.expect_refused("Cannot read properties of null")
+        console.faults.clear()
+
+
 def test_half_a_response_is_told_of_in_words(stack: Stack, browser: Browser) -> None:
     def send_half(route: Route) -> None:
         route.fulfill(content_type="application/json", body='{"accessToken": "ey')

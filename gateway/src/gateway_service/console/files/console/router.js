@@ -53,6 +53,18 @@ function whyClosed({ needs, onlyVisitors }) {
   return onlyVisitors ? "You are signed in already." : "This page is for administrators.";
 }
 
+/** Import a script; a TypeError may be its own, or mean that it was not fetched. */
+async function load(script) {
+  try {
+    return await import(script);
+  } catch (error) {
+    const response = await fetch(script, { cache: "no-store" }).catch(() => null);
+    if (!response?.ok) throw unreachable();
+    console.error(error);
+    throw error;
+  }
+}
+
 async function open() {
   leaving.abort();
   const visit = (leaving = new AbortController());
@@ -74,9 +86,7 @@ async function open() {
   scrollTo(0, 0);
   try {
     if (!session.mayOpen(page)) throw new Error(whyClosed(page));
-    const { render } = await page.load().catch((error) => {
-      throw error instanceof TypeError ? unreachable() : error; // a script that was not fetched
-    });
+    const { render } = await load(page.script);
     const rendered = await render(visit.signal);
     if (!visit.signal.aborted) content.replaceChildren(h("div", {}, rendered));
   } catch (error) {

@@ -1,6 +1,9 @@
 // Every page: its address, its module, and who may open it.
 
-const page = (path, title, module, more = {}) => ({ path, title, load: () => import(`./pages/${module}.js`), ...more });
+function page(path, title, module, more = {}) {
+  const script = new URL(`./pages/${module}.js`, import.meta.url).href;
+  return { path, title, script, ...more };
+}
 
 const FOR_USERS = { role: "user" };
 const WITH_MAILBOX = { needs: "mailbox" };
