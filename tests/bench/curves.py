@@ -41,7 +41,7 @@ _ROUTES: Final = (1, 10, 100, 1_000)
 _REPLICAS: Final = (1, 2, 5, 10, 20, 50)
 
 _TOKENS: Final = 1_000
-_SECONDS: Final = 1.0
+_SECONDS: Final = 1
 _ROUNDS: Final = 3
 _LINE: Final = 100
 """Bytes of a header line that fills a head up."""

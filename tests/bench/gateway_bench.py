@@ -119,13 +119,13 @@ class Run(NamedTuple):
     p99_milliseconds: float
 
 
-def load(gateway: Gateway, work: Work, script: Path, seconds: float) -> Run:
+def load(gateway: Gateway, work: Work, script: Path, seconds: int) -> Run:
     """Load a gateway for a while; any answer but 2xx ends the measurement."""
     before = gateway.cpu_seconds()
     output = subprocess.run(
         [
             *("taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{work.connections}"),
-            *(f"-d{seconds:g}s", "--latency", "-s", str(script)),
+            *(f"-d{seconds}s", "--latency", "-s", str(script)),
             f"http://127.0.0.1:{gateway.port}",
         ],
         check=True,
@@ -299,9 +299,7 @@ def write_script(
     return script
 
 
-def measure(
-    works: Sequence[str], rounds: int, seconds: float, *, policies: bool
-) -> None:
+def measure(works: Sequence[str], rounds: int, seconds: int, *, policies: bool) -> None:
     """Measure all gateways in turn, and print how they compare."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -358,7 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--works", nargs="+", choices=WORKS, default=list(WORKS))
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument(
         "--policies", action="store_true", help="compare our own variants instead"
     )
