@@ -89,7 +89,14 @@ async def test_doctor_says_which_file_of_the_certificate_is_wrong_and_why(
     absent = tmp_path / "absent.pem"
     for named, fault in (
         (other, f"certificate {certificate}: the key is not the certificate's"),
-        (absent, f"certificate {absent}: no such file or directory"),
+        (absent, f"private key {absent}: no such file or directory"),
+        (
+            path,
+            (
+                f"certificate {certificate}: certificate or key is not what it should"
+                " be, in PEM"
+            ),
+        ),
     ):
         tls = f"tls = {{ certificate = '{certificate}', key = '{named}' }}\n"
         await asyncio.to_thread(path.write_text, tls + FILE)

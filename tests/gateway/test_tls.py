@@ -2,12 +2,13 @@ import asyncio
 import socket
 import ssl
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -19,7 +20,7 @@ from tests.support.certificates import write_certificate
 from tests.support.gateway import config_for, running_gateway
 
 from gateway_service.config.clients import TlsConfig
-from gateway_service.operations.tls import Certificate, fault_of
+from gateway_service.operations.tls import Certificate, KeyPair, fault_of
 
 
 @pytest.fixture
@@ -182,6 +183,23 @@ def test_certificate_that_cannot_be_loaded_is_an_error_at_start(
     fault = fault_of(config, caught.value)
     assert fault.startswith(f"{config.certificate}: cannot be loaded: ")
     assert fault.endswith(words)
+
+
+def test_good_pem_that_openssl_refuses_is_an_error_with_its_reason(
+    config: TlsConfig,
+) -> None:
+    """As one with a weak signature is; keys that only agree sign no handshake."""
+    key = x25519.X25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+
+    with pytest.raises(OSError, match="refuses it: UNKNOWN_CERTIFICATE_TYPE"):
+        Certificate(config, KeyPair(certificate, key_in_pem(key)))
 
 
 def test_ciphers_are_authenticated_and_have_forward_secrecy(config: TlsConfig) -> None:

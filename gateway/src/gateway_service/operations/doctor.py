@@ -197,9 +197,12 @@ def _certificate(tls: TlsConfig) -> Finding:
     try:
         expires_at = Certificate(tls).expires_at
     except OSError as error:
-        place = f"certificate {error.filename or tls.certificate}"
-        reason = (error.strerror or type(error).__name__).lower()
-        return fault(place, reason, "correct tls.certificate and tls.key")
+        advice = "correct tls.certificate and tls.key"
+        if error.filename is None:  # both can be read
+            return fault(place, error.strerror or type(error).__name__, advice)
+        if Path(error.filename) != Path(tls.certificate):
+            place = f"private key {tls.key}"
+        return fault(place, _reason(error), advice)
     found = f"valid until {rfc3339(expires_at)}"
     left = expires_at - utc_now()
     if left < timedelta():

@@ -20,6 +20,8 @@ _IN_WORDS: Final = {
     "KEY_VALUES_MISMATCH": "the key is not the certificate's",
     "EE_KEY_TOO_SMALL": "the certificate's key is too short",
 }
+_NO_REASON: Final = frozenset({None, "PEM_LIB"})
+"""What Python calls OpenSSL's complaint that it has read no PEM."""
 _NO_PEM: Final = "certificate or key is not what it should be, in PEM"
 
 _logger: Final = logging.getLogger(__name__)
@@ -103,11 +105,16 @@ def _context_with(pair: KeyPair) -> ssl.SSLContext:
                 password=_no_password,
             )
         except ssl.SSLError as error:  # whose errno is a number of OpenSSL's
-            words = _IN_WORDS.get(error.reason, _NO_PEM)
-            if b"ENCRYPTED" in pair.key:
-                words = "the key has a password"
-            raise OSError(errno.EINVAL, words) from error
+            raise OSError(errno.EINVAL, _in_words(error, pair)) from error
     return context
+
+
+def _in_words(error: ssl.SSLError, pair: KeyPair) -> str:
+    if b"ENCRYPTED" in pair.key:
+        return "the key has a password"
+    if error.library == "PEM" or error.reason in _NO_REASON:
+        return _NO_PEM
+    return _IN_WORDS.get(error.reason, f"OpenSSL refuses it: {error.reason}")
 
 
 def _in_memory(data: bytes) -> BinaryIO:
