@@ -250,6 +250,11 @@ timeouts = { total = 0, idle = true }
     [
         pytest.param("", "g.toml: routes names no route", id="empty"),
         pytest.param("\na = [\n", "g.toml:2: Invalid value", id="cut off"),
+        pytest.param(
+            "# a\u2028b\u0085c\na = [\n",
+            "g.toml:2: Invalid value",
+            id="cut off after a line that is one to TOML",
+        ),
         pytest.param(f"a = {'[' * 5_000}", "g.toml: has values nested", id="deep"),
         pytest.param(f"a = {'9' * 5_000}", "g.toml: Exceeds the limit", id="long"),
         pytest.param("\n\na == 1", "g.toml:3: Invalid value", id="no TOML"),
@@ -260,6 +265,11 @@ timeouts = { total = 0, idle = true }
             "\n[upstream.content]",
             "g.toml:2: upstream is unknown; is upstreams meant?",
             id="a table within one that is unknown",
+        ),
+        pytest.param(
+            "[upstreams.content.ejection]\n[upstreams.content]",
+            "g.toml:2: upstreams.content.addresses is missing",
+            id="a table headed after one within it",
         ),
         pytest.param(
             "\n[[upstreams]]",

@@ -42,7 +42,7 @@ def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
     try:
         document = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or of a number that is too long
-        last_line = len(text.splitlines())
+        last_line = text.removesuffix("\n").count("\n") + 1
         raise ConfigError([_syntax_fault(name, str(error), last_line)]) from None
     except RecursionError:
         raise ConfigError([f"{name}: has values nested too deeply"]) from None

@@ -39,8 +39,9 @@ class TomlLines:
         for number, line in _own_lines(text):
             if header := _HEADER.match(line):
                 table = self._table(header[1], _keys(header[2]))
-                for depth in range(1, len(table) + 1):
+                for depth in range(1, len(table)):
                     self._lines.setdefault(table[:depth], number)
+                self._lines[table] = number  # rather than a header that implies it
             elif assignment := _ASSIGNMENT.match(line):
                 keys = _keys(assignment[1])
                 for depth in range(1, len(keys) + 1):
