@@ -56,9 +56,11 @@ def read_wanted(path: Path) -> Wanted:
     """Return what a TOML file says, or raise `PlanFileError`."""
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         # ValueError: no UTF-8, no TOML, or a number that is too long.
         raise PlanFileError([f"{path}: {error}"]) from None
+    except RecursionError:
+        raise PlanFileError([f"{path}: has values nested too deeply"]) from None
     faults = [f"{each} is no key" for each in content.keys() - _KEYS]
     tables = {name: _table(content, name, faults) for name in _TABLES}
     roles = [*_roles(tables["roles"], faults)]
