@@ -9,6 +9,7 @@ from tests.support.identity import (
     Answer,
     IdentityClient,
     MovableClock,
+    create_admin,
     identity_settings,
     running_identity,
 )
@@ -110,6 +111,18 @@ async def test_every_refusal_is_that_of_a_wrong_password(alice: IdentityClient) 
         assert answer.status == 401
         assert answer.json["code"] == wrong_password.json["code"]
         assert answer.message == wrong_password.message
+
+
+async def test_a_refusal_is_recorded_with_the_method(
+    alice: IdentityClient, database_url: str
+) -> None:
+    await create_admin(database_url)
+    await confirm(alice, "00000000")
+
+    token = (await alice.sign_in("boss")).json["accessToken"]
+    path = "/api/audit?action=session.sign_in_refused"
+    (event,) = (await alice.call("GET", path, token)).json["events"]
+    assert event["details"] == {"methods": "mail"}
 
 
 async def test_no_code_is_mailed_to_an_address_that_was_only_claimed(

@@ -146,6 +146,6 @@ class CodeSignIns:
             Action.SIGN_IN_REFUSED,
             None if user is None else user.id,
             device.address,
-            method=Method.MAILED_CODE,
+            methods=Method.MAILED_CODE,
         )
         await self.database.record(event)
