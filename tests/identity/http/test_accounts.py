@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, event, update
 from tests.support.database import connected
 from tests.support.identity import (
     OTHER_PASSWORD,
@@ -463,6 +463,25 @@ async def test_users_of_replicas_without_search_words_are_found_soon(
 
     assert [each["search_words"] for each in done] == [2, 0]
     assert [each["username"] for each in page.json["users"]] == ["alice"]
+
+
+async def test_no_user_is_locked_where_all_have_search_words(
+    identity: IdentityClient, database_url: str
+) -> None:
+    user = await identity.signed_in("alice")
+    statements: list[str] = []
+    async with Services(identity_settings(database_url)) as composed:
+        event.listen(
+            composed.engine.sync_engine,
+            "before_cursor_execute",
+            lambda _, __, statement, *___: statements.append(statement),
+        )
+        filled = await composed.database.write(
+            lambda unit: unit.search_words.fill(0, 10)
+        )
+
+    assert filled == (user["id"], 0)
+    assert len([each for each in statements if "FROM users" in each]) == 1
 
 
 @pytest.mark.parametrize(

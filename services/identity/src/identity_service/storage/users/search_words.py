@@ -71,7 +71,10 @@ class SearchWordRepository(Repository):
         )
         looked_at = found.all()
         last_id = looked_at[-1].id if looked_at else after_id
-        unknown = users.c.id.in_([row.id for row in looked_at if not row.is_known])
+        ids = [row.id for row in looked_at if not row.is_known]
+        if not ids:
+            return last_id, 0
+        unknown = users.c.id.in_(ids)
         await self._connection.execute(
             select(users.c.id).where(unknown).with_for_update()
         )
