@@ -19,6 +19,11 @@ from tests.support.identity import (
 from tests.support.operator import Operator
 
 from identity_service.composition import Services
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.accounts.roles import USER
+from identity_service.domain.accounts.usernames import Username
+from identity_service.domain.accounts.users import NewUser
+from service_kit.clock import utc_now
 
 BCRYPT: Final = "$2b$04$bjeJVpYhLZOgyXE8iDP2lO4aXl36o2fzAIJcnFyQT/gR1yzW5sJ7y"
 
@@ -123,27 +128,49 @@ async def test_lines_that_describe_nobody_are_named_and_the_rest_goes_on(
         good | {"username": "bob", "email": "bob@example.test", "roles": ["root"]},
         good | {"username": "bob", "email": "bob@example.test", "roles": "user"},
         good | {"username": "bob", "email": "bob@example.test", "roles": ["user"]},
+        good | {"username": "zoe@example.test", "email": "eve@example.test"},
     ]
     text = "".join(f"{json.dumps(line)}\n" for line in lines) + "not JSON\n[]\n"
     ended = await Operator(elsewhere).run("import-users", "--lines", "-", stdin=text)
 
     assert ended.code == 1
-    assert ended.out.splitlines()[:8] == [
+    assert ended.out.splitlines()[:9] == [
         "left behind: line 2: e-mail address taken",
         "left behind: line 3: not an e-mail address",
-        "left behind: line 4: not a user name, or somebody else's e-mail address",
+        "left behind: line 4: not a user name",
         "left behind: line 5: not a password hash that is read here",
         "left behind: line 6: unknown role",
         "left behind: line 7: unknown role",
-        "left behind: line 9: not a JSON object",
+        "left behind: line 9: user name is another e-mail address",
         "left behind: line 10: not a JSON object",
+        "left behind: line 11: not a JSON object",
     ]
     assert "2 imported" in ended.out
-    assert "up to line 10" in ended.err
+    assert "up to line 11" in ended.err
     resumed = await Operator(elsewhere).run(
         "import-users", "--lines", "-", "--after-line", "7", stdin=text
     )
     assert "1 already here" in resumed.out
+
+
+async def test_whom_an_earlier_version_took_by_another_address_is_already_here(
+    database_url: str,
+) -> None:
+    zoe = {"username": "zoe@example.org", "email": "zoe@example.test"}
+    taken = NewUser(
+        username=Username.parse(zoe["username"]),
+        email=EmailAddress.parse(zoe["email"]),
+        password_hash=BCRYPT,
+        roles=frozenset({USER}),
+        created_at=utc_now(),
+    )
+    async with Services(identity_settings(database_url)) as services:
+        await services.database.write(lambda unit: unit.users.add(taken, unit.now()))
+    line = json.dumps(zoe | {"passwordHash": BCRYPT})
+
+    again = await Operator(database_url).run("import-users", "--lines", "-", stdin=line)
+
+    assert (again.code, again.out) == (0, "1 already here\n"), again.err
 
 
 async def test_nobody_is_brought_over_by_half(elsewhere: str) -> None:

@@ -15,7 +15,7 @@ from identity_service.domain.accounts.emails import EmailAddress, InvalidEmailEr
 from identity_service.domain.accounts.foreign_users import ForeignUser
 from identity_service.domain.accounts.roles import USER, RoleName, existing_roles
 from identity_service.domain.accounts.usernames import InvalidUsernameError, Username
-from identity_service.domain.accounts.users import NewUser, refuse_foreign_address
+from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.errors import UnknownRoleError
 from identity_service.storage.tutorial_tables import TutorialTables
 from service_kit.clock import Clock
@@ -38,7 +38,8 @@ class Outcome(Enum):
     USERNAME_TAKEN = "user name taken, or looks like one that is"
     EMAIL_TAKEN = "e-mail address taken"
     BAD_ID = "id is not from 1 to 2**52"
-    BAD_USERNAME = "not a user name, or somebody else's e-mail address"
+    BAD_USERNAME = "not a user name"
+    USERNAME_IS_ADDRESS = "user name is another e-mail address"
     BAD_EMAIL = "not an e-mail address"
     BAD_PASSWORD_HASH = "not a password hash that is read here"  # noqa: S105 - an outcome
     """Of no form that is known, or made with a pepper that is not listed."""
@@ -74,7 +75,6 @@ class ImportRules:
         try:
             username = Username.parse((user.username or "").strip())
             email = EmailAddress.parse((user.email or "").strip())
-            refuse_foreign_address(username, email)
             roles = existing_roles(user.roles, self.roles) or DEFAULT_ROLES
         except InvalidUsernameError:
             return Outcome.BAD_USERNAME

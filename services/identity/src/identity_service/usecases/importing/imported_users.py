@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from identity_service.domain.accounts.users import NewUser
+from identity_service.domain.accounts.usernames import InvalidUsernameError
+from identity_service.domain.accounts.users import NewUser, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import EmailTakenError, UsernameTakenError
 from identity_service.storage.database import Database
@@ -64,7 +65,10 @@ class ImportedUsers:
         if outcome is not None:
             return outcome
         try:
+            refuse_foreign_address(user.username, user.email)
             user_id = await unit.users.add(user, unit.now())
+        except InvalidUsernameError:
+            return Outcome.USERNAME_IS_ADDRESS
         except UsernameTakenError:
             return Outcome.USERNAME_TAKEN
         except EmailTakenError:
