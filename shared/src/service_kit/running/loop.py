@@ -72,7 +72,7 @@ class Loop(uvloop.Loop):
 
         Raises `OSError`: of that address if TLS fails, else of all.
         """
-        if host is None or _is_address(host):
+        if host is None or is_address(host):
             options["server_hostname"] = server_hostname
             return await super().create_connection(
                 protocol_factory, host, port, **options
@@ -96,7 +96,8 @@ class Loop(uvloop.Loop):
         raise OSError(", ".join(errors) or f"{host} has no address")
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Return whether the host is an IP address, so that there is nothing to look up."""
     try:
         ip_address(host)
     except ValueError:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from ipaddress import ip_address
 from itertools import chain
 from typing import Final
 
@@ -14,6 +13,7 @@ from gateway_service.upstreams.discovery.names import (
     addresses_of_name,
 )
 from gateway_service.upstreams.endpoint import Endpoint
+from service_kit.running.loop import is_address
 
 RESOLVE_SECONDS: Final = 2.0
 """How long one look-up may take; the last good result is used meanwhile."""
@@ -67,7 +67,7 @@ class Discovery:
         ]
 
     async def _resolve(self, address: Address) -> list[HostPort]:
-        if _is_literal(address.host):
+        if is_address(address.host):
             return [(address.host, address.port)]
         self._asked.add(address)
         try:
@@ -132,14 +132,6 @@ def _service_look_up() -> Lookup:
     from gateway_service.upstreams.discovery.service_records import targets_of_service  # noqa: PLC0415
 
     return targets_of_service
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _mark_retrieved(query: asyncio.Future[list[HostPort]]) -> None:
