@@ -56,6 +56,7 @@ class Action(StrEnum):
     SESSION_ENDED = "session.ended"
     REFRESH_TOKEN_REUSED = "session.refresh_token_reused"  # noqa: S105 - an action
     TOTP_ENROLLED = "factor.totp_enrolled"
+    TOTP_REFUSED = "factor.totp_refused"
     TOTP_REMOVED = "factor.totp_removed"
     RECOVERY_CODES_MADE = "factor.recovery_codes_made"
     PASSKEY_ADDED = "factor.passkey_added"

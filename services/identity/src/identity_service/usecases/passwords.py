@@ -118,6 +118,10 @@ class Passwords:
         async def work(unit: Repositories) -> bool:
             locked = await unit.users.lock(user_id)
             if locked is None or not locked.still_admits(user):
+                event = AuditEvent.without_actor(
+                    Action.PASSWORD_REFUSED, user_id, caller.device.address
+                )
+                unit.record(event)
                 return False
             now = unit.now()
             await unit.users.set_password(user_id, password_hash, now, temporary=False)

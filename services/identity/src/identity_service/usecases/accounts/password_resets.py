@@ -56,7 +56,7 @@ class PasswordResets:
         await self.new_passwords.check(password, user.name, user.email_address)
         password_hash = await self.hasher.hash(password, device)
         if not await self._set(user, stored, password_hash, device):
-            raise OneTimeTokenRefusedError
+            await self._refuse(None, device)
         if not await self._has_second_factor(user):  # else it is yet to be shown
             await self.throttle.forget_failures(user.username_key, device.address)
 
@@ -151,7 +151,7 @@ class PasswordResets:
         return ended
 
     async def _refuse(
-        self, user: User | None, device: Device, *, is_known_device: bool
+        self, user: User | None, device: Device, *, is_known_device: bool = False
     ) -> NoReturn:
         """Count a wrong token against its user, and raise the error for it."""
         if user is None:  # a made-up token id: there is no account to guess at

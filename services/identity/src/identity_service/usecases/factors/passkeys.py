@@ -88,29 +88,34 @@ class Passkeys:
         await self.throttle.reserve_change(caller.user_id)
         try:
             made = self.ceremonies.judge_registration(untrusted, caller.session_id)
+            return await self._add(caller, made, name)
         except CeremonyRefusedError as error:
             await self._refuse(caller, error)
             raise WrongProofError from None
+
+    async def _add(
+        self, caller: Caller, made: NewCredential, name: str
+    ) -> tuple[Passkey, list[str]]:
+        """Add a passkey; raise `CeremonyRefusedError`, and nothing stays of it."""
         now = self.clock()
         passkey = _passkey(made, caller.user_id, name, now)
+        challenge = made.challenge
+        methods = passkey_methods(verified=made.is_user_verified)
 
         async def work(unit: Repositories) -> list[str]:
             await unit.users.lock(caller.user_id)
             factors = await unit.factors.of(caller.user_id)
             if factors.passkeys >= MOST_PASSKEYS:
-                raise WrongProofError
-            challenge = made.challenge
+                raise CeremonyRefusedError("the user has as many as one may have")
             if not await unit.spent_challenges.spend(
                 challenge.digest, challenge.expires_at
             ):
-                raise WrongProofError
+                raise CeremonyRefusedError("the challenge is spent")
             ended = await end_weaker_sessions(unit, caller, now)
-            methods = passkey_methods(verified=made.is_user_verified)
-            if not (
-                await unit.passkeys.add(passkey)
-                and await renew_authentication(unit, caller, methods, now)
-            ):
-                raise WrongProofError  # nothing of all this is to stay
+            if not await unit.passkeys.add(passkey):
+                raise CeremonyRefusedError("the passkey is here already")
+            if not await renew_authentication(unit, caller, methods, now):
+                raise CeremonyRefusedError("the session has ended")
             await self.records.by_caller(
                 unit,
                 Action.PASSKEY_ADDED,

@@ -147,7 +147,7 @@ class SecondSteps:
         """
         is_right = first.is_right
         action = Action.SECOND_FACTOR_ASKED if is_right else Action.SIGN_IN_REFUSED
-        await self._record(action, first, device)
+        await self._record(action, first.user_id, device)
         sealed = self.challenges.make(Purpose.SECOND_FACTOR, first.packed())
         return SecondFactorRequiredError(base64url.encode(sealed), factors)
 
@@ -161,6 +161,8 @@ class SecondSteps:
         """
         challenge = self._open(untrusted_challenge)
         if challenge is None:
+            await self.throttle.reserve_of_nobody(device.address)
+            await self._record(Action.SECOND_FACTOR_REFUSED, 0, device)
             raise InvalidCredentialsError
         first = FirstStep.unpacked(challenge.body)
         user, is_known_device, _ = await self.database.read(
@@ -179,7 +181,7 @@ class SecondSteps:
             or not first.admits(user)
             or proof is None
         ):
-            await self._record(Action.SECOND_FACTOR_REFUSED, first, device)
+            await self._record(Action.SECOND_FACTOR_REFUSED, first.user_id, device)
             raise InvalidCredentialsError
         signed_in = await self.session_starts.start(
             user,
@@ -197,10 +199,9 @@ class SecondSteps:
             return None
         return self.challenges.open(Purpose.SECOND_FACTOR, sealed)
 
-    async def _record(self, action: Action, first: FirstStep, device: Device) -> None:
-        user_id = first.user_id or None
+    async def _record(self, action: Action, user_id: int, device: Device) -> None:
         await self.database.record(
-            AuditEvent.without_actor(action, user_id, device.address)
+            AuditEvent.without_actor(action, user_id or None, device.address)
         )
 
 

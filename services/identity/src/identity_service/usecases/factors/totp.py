@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from identity_service.domain.audit import Action
+from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import (
     FactorNotFoundError,
     TotpPresentError,
@@ -110,6 +110,7 @@ class TotpEnrolment:
                     unit, caller, frozenset({Method.ONE_TIME_CODE}), now
                 )
             ):
+                unit.record(AuditEvent.by_caller(Action.TOTP_REFUSED, caller))
                 return None
             ended = await end_weaker_sessions(unit, caller, now)
             await unit.factors.confirm_totp(user_id, now)
