@@ -17,3 +17,14 @@ def client_context(authorities: str | PathLike[str] | None = None) -> ssl.SSLCon
     if authorities is not None:
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
+
+
+def authorities_fault(error: OSError | ValueError) -> str:
+    """Return in words why `client_context` cannot use a file."""
+    match error:
+        case ssl.SSLError():
+            return "it holds no certificate in PEM, or a broken one"
+        case OSError(strerror=str(words)):
+            return words
+        case _:
+            return "there can be no file of this name"

@@ -125,6 +125,8 @@ async def test_development_keeps_mail_in_files(tmp_path: Path) -> None:
         "smtps://host/path",
         "smtps://host:notaport",
         "smtps://host?tls=off",
+        "smtps://host?ca=",
+        "smtps://host?ca=/a&ca=/b",
         "file://host/folder",
         "file:relative",
     ],

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy import text
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError
 from tests.support.certificates import write_authority
 from tests.support.database import DatabaseServer, database_folder, running_server
@@ -184,6 +194,67 @@ def test_a_wrong_option_is_refused_in_words(query: str, words: str) -> None:
 
     assert "hunter2" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+NOWHERE: Final = "none is there"
+FOLDER: Final = "a folder"
+ENCRYPTED: Final = "with a password"
+ANOTHERS: Final = "another's"
+NO_PEM: Final = "no PEM"
+
+
+def unusable_file(folder: Path, kind: str, good: Path) -> str:
+    """Return the name of a file that is unusable in one way."""
+    file = folder / "unusable"
+    if kind == FOLDER:
+        file.mkdir()
+    elif kind == NO_PEM:
+        file.write_bytes(b"0\x82\x01\n")
+    elif kind == ANOTHERS:
+        other = ec.generate_private_key(ec.SECP256R1())
+        file.write_bytes(in_pem(other, NoEncryption()))
+    elif kind == ENCRYPTED:
+        key = load_pem_private_key(good.read_bytes(), None)
+        file.write_bytes(in_pem(key, BestAvailableEncryption(b"hunter2")))
+    return str(file)
+
+
+def in_pem(key: PrivateKeyTypes, encryption: KeySerializationEncryption) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+
+
+@pytest.mark.parametrize(
+    ("option", "kind", "words"),
+    [
+        ("ssl-ca", NOWHERE, "ssl-ca: No such file or directory"),
+        ("ssl-ca", FOLDER, "ssl-ca: Is a directory"),
+        ("ssl-ca", NO_PEM, "ssl-ca: it holds no certificate in PEM"),
+        ("ssl-cert", NOWHERE, "ssl-cert: No such file or directory"),
+        ("ssl-cert", NO_PEM, "ssl-cert or ssl-key: certificate or key is not"),
+        ("ssl-key", NOWHERE, "ssl-key: No such file or directory"),
+        ("ssl-key", FOLDER, "ssl-key: Is a directory"),
+        ("ssl-key", NO_PEM, "ssl-cert or ssl-key: certificate or key is not"),
+        ("ssl-key", ANOTHERS, "ssl-cert or ssl-key: the key is not the cert"),
+        ("ssl-key", ENCRYPTED, "ssl-cert or ssl-key: the key has a password"),
+    ],
+)
+async def test_a_file_of_tls_that_is_unusable_is_named_with_its_fault(
+    tmp_path: Path, option: str, kind: str, words: str
+) -> None:
+    authority, certificate, key = write_authority(tmp_path)
+    files = {"ssl-ca": authority, "ssl-cert": certificate, "ssl-key": key}
+    names = {name: str(path) for name, path in files.items()}
+    names[option] = unusable_file(tmp_path, kind, files[option])
+    url = URL.create(
+        "mysql+asyncmy", "root", "hunter2", "127.0.0.1", 1, "identity"
+    ).set(query={"ssl-mode": "REQUIRED", **names})
+
+    ended = await Operator(url.render_as_string(hide_password=False)).run("serve")
+
+    assert ended.code == 2
+    assert words in ended.err
+    assert "hunter2" not in ended.err
+    assert ended.err.count("\n") == 1
 
 
 async def test_a_wrong_option_is_one_line_at_start() -> None:

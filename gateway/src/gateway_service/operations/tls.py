@@ -12,17 +12,10 @@ from typing import BinaryIO, Final
 
 from gateway_service.config.clients import TlsConfig
 from gateway_service.operations.x509 import not_after
+from service_kit.key_pairs import key_pair_fault, no_password
 
 _TLS_1_2_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Authenticated ciphers with forward secrecy: Mozilla's intermediate configuration."""
-
-_IN_WORDS: Final = {
-    "KEY_VALUES_MISMATCH": "the key is not the certificate's",
-    "EE_KEY_TOO_SMALL": "the certificate's key is too short",
-}
-_NO_REASON: Final = frozenset({None, "PEM_LIB"})
-"""What Python calls OpenSSL's complaint that it has read no PEM."""
-_NO_PEM: Final = "certificate or key is not what it should be, in PEM"
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -102,19 +95,11 @@ def _context_with(pair: KeyPair) -> ssl.SSLContext:
             context.load_cert_chain(
                 f"/dev/fd/{certificate.fileno()}",  # OpenSSL wants files
                 f"/dev/fd/{key.fileno()}",
-                password=_no_password,
+                password=no_password,
             )
         except ssl.SSLError as error:  # whose errno is a number of OpenSSL's
-            raise OSError(errno.EINVAL, _in_words(error, pair)) from error
+            raise OSError(errno.EINVAL, key_pair_fault(error, pair.key)) from error
     return context
-
-
-def _in_words(error: ssl.SSLError, pair: KeyPair) -> str:
-    if b"ENCRYPTED" in pair.key:
-        return "the key has a password"
-    if error.library == "PEM" or error.reason in _NO_REASON:
-        return _NO_PEM
-    return _IN_WORDS.get(error.reason, f"OpenSSL refuses it: {error.reason}")
 
 
 def _in_memory(data: bytes) -> BinaryIO:
@@ -126,8 +111,3 @@ def _in_memory(data: bytes) -> BinaryIO:
     file.write(data)
     file.seek(0)
     return file
-
-
-def _no_password() -> bytes:
-    """Have an encrypted key refused, where OpenSSL would ask at the terminal."""
-    return b""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from service_kit.authorities import client_context
+from service_kit.authorities import authorities_fault, client_context
 
 
 class Encryption(Enum):
@@ -72,14 +72,15 @@ def mail_place(url: str) -> MailServer | Path:
 
 
 def _authority(query: str) -> Path | None:
-    options = dict(parse_qsl(query, keep_blank_values=True))
-    authority = options.pop("ca", None)
-    if options:
-        raise ValueError("has another option than ca")
-    if authority is None:
-        return None
+    match parse_qsl(query, keep_blank_values=True):
+        case []:
+            return None
+        case [("ca", name)]:
+            authority = Path(name)
+        case _:
+            raise ValueError("has another option than ca, or has it twice")
     try:
         client_context(authority)
-    except (OSError, ValueError):
-        raise ValueError("has a ca that is no file of certificates in PEM") from None
-    return Path(authority)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"has an unusable ca: {authorities_fault(error)}") from None
+    return authority

@@ -11,7 +11,8 @@ from typing import Final
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from service_kit.authorities import client_context
+from service_kit.authorities import authorities_fault, client_context
+from service_kit.key_pairs import key_pair_fault, no_password
 
 _DRIVERS: Final = ("mysql+asyncmy", "sqlite+aiosqlite")
 _MODE: Final = "ssl-mode"
@@ -130,12 +131,7 @@ def _tls(options: Mapping[str, str]) -> ssl.SSLContext | None:
     if mode is TlsMode.REQUIRED and "ssl-ca" not in files:
         context.verify_mode = ssl.CERT_NONE
     if "ssl-cert" in files:
-        try:
-            context.load_cert_chain(files["ssl-cert"], files["ssl-key"])
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"has an unusable ssl-cert or ssl-key: {_why(error)}"
-            ) from None
+        _load_key_pair(context, files)
     return context
 
 
@@ -143,10 +139,24 @@ def _context(authorities: str | None) -> ssl.SSLContext:
     try:
         return client_context(authorities)
     except (OSError, ValueError) as error:
-        raise ValueError(f"has an unusable ssl-ca: {_why(error)}") from None
+        fault = authorities_fault(error)
+        raise ValueError(f"has an unusable ssl-ca: {fault}") from None
 
 
-def _why(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError) or not isinstance(error, OSError):
-        return "it is not what it should be, in PEM"
-    return error.strerror or type(error).__name__
+def _load_key_pair(context: ssl.SSLContext, files: Mapping[str, str]) -> None:
+    certificate, key = files["ssl-cert"], files["ssl-key"]
+    _content("ssl-cert", certificate)  # OpenSSL does not say which it cannot read
+    content = _content("ssl-key", key)
+    try:
+        context.load_cert_chain(certificate, key, password=no_password)
+    except ssl.SSLError as error:
+        fault = key_pair_fault(error, content)
+        raise ValueError(f"has an unusable ssl-cert or ssl-key: {fault}") from None
+
+
+def _content(option: str, name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        fault = authorities_fault(error)
+        raise ValueError(f"has an unusable {option}: {fault}") from None
