@@ -178,9 +178,11 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
 async def _serve_here(settings: GatewaySettings, ports: Ports, app: GatewayApp) -> int:
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):  # glibc
         for parameter, value in _MALLOC_SETTINGS.items():
-            mallopt(parameter, value)
+            libc.mallopt(parameter, value)
+        libc.malloc_trim(0)  # what the imports left free
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
     await serve_until_stopped(
         app.serving(ports.public),

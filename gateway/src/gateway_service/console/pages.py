@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from mmap import mmap
 from typing import Final, Self
 
 from gateway_service.http1.exchange import Exchange
@@ -50,7 +51,7 @@ one that reads slowly has the send timeout for each."""
 class Page:
     """A page as it is sent."""
 
-    body: bytes
+    body: bytes | mmap
     etag: bytes
     lines: bytes
     """Header lines, but for Date."""
@@ -60,7 +61,7 @@ class Page:
     @classmethod
     def of(
         cls,
-        body: bytes,
+        body: bytes | mmap,
         media_type: str,
         *,
         policy: str = POLICY,
@@ -96,12 +97,12 @@ def send_page(exchange: Exchange, page: Page) -> None:
     if _knows(exchange.request.lines, page.etag):
         exchange.respond(_NOT_MODIFIED, lines, b"")
     elif exchange.request.method == "HEAD" or len(page.body) <= _PIECE:
-        exchange.respond(_OK, lines, page.body)
+        exchange.respond(_OK, lines, page.body[:])
     else:
         exchange.spawn(partial(_send_in_pieces, exchange, lines, page.body))
 
 
-async def _send_in_pieces(exchange: Exchange, lines: bytes, body: bytes) -> None:
+async def _send_in_pieces(exchange: Exchange, lines: bytes, body: bytes | mmap) -> None:
     exchange.begin(_OK, lines, len(body))
     for start in range(0, len(body), _PIECE):
         await exchange.send(body[start : start + _PIECE])
