@@ -201,7 +201,7 @@ async def test_doctor_names_what_does_not_work(
         "certificate absent.pem: no such file or directory"
         " -> correct tls.certificate and tls.key"
     )
-    assert bad[2].startswith("rate limits in valkey: ")
+    assert bad[2].startswith("rate limits in valkey: Error 111 connecting to ")
     assert bad[2].endswith("its URL in rate_limit_store")
     assert bad[3].startswith("content: name no-such-name.invalid: ")
     assert [line.partition(" -> ")[0] for line in bad[4:]] == [

@@ -18,16 +18,29 @@ class SharedStore:
 
     After a failure one question a second tries the store again; the others do not wait
     for that. ``name`` begins the events that are logged: ``{name}_away`` and
-    ``{name}_back``.
+    ``{name}_back``. ``describe`` says what an error means, without a secret.
     """
 
-    def __init__(self, name: str, *, timeout: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        timeout: float,
+        now: Callable[[], float],
+        describe: Callable[[Exception], str] = lambda error: type(error).__name__,
+    ) -> None:
         self._name = name
         self._timeout = timeout
         self._now = now
+        self._describe = describe
         self._retry_at = 0.0
-        self.is_away = False
+        self.fault: str | None = None
+        """Why the last question to the store failed, None if it did not."""
+
+    @property
+    def is_away(self) -> bool:
         """Whether the last question to the store failed."""
+        return self.fault is not None
 
     async def ask(
         self, shared: Callable[[], Awaitable[T]], alone: Callable[[], Awaitable[T]]
@@ -42,12 +55,12 @@ class SharedStore:
                 result = await shared()
         except Exception as error:  # noqa: BLE001 - whatever it is, requests go on
             self._retry_at = self._now() + RETRY_SECONDS
+            fault = self._describe(error)
             if not self.is_away:
-                event = f"{self._name}_away"
-                _logger.warning(event, extra={"error": type(error).__name__})
-            self.is_away = True
+                _logger.warning(f"{self._name}_away", extra={"error": fault})  # noqa: G004 - a name of the code's
+            self.fault = fault
             return await alone()
         if self.is_away:
-            _logger.info(f"{self._name}_back")  # noqa: G004 - a name of the code's
-        self.is_away = False
+            _logger.info(f"{self._name}_back")  # noqa: G004 - likewise
+        self.fault = None
         return result

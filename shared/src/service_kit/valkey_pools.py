@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from valkey.asyncio import BlockingConnectionPool
 from valkey.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from valkey.exceptions import TimeoutError as ValkeyTimeoutError
 from valkey.exceptions import ValkeyError
 
 from service_kit.settings import LAST_PORT
@@ -77,6 +78,16 @@ def sentinels_of(url: str) -> list[tuple[str, int]]:
             return []
         found.append((host, int(port)))
     return found
+
+
+def store_fault(error: BaseException) -> str:
+    """Say what is wrong with a Valkey, in words that repeat no secret."""
+    while error.__cause__ is not None and not isinstance(error, ValkeyError):
+        error = error.__cause__
+    if isinstance(error, TimeoutError | ValkeyTimeoutError):
+        return "no response in time"
+    text = str(error) if isinstance(error, ValkeyError) else ""
+    return text or type(error).__name__
 
 
 class _SentinelPool(SentinelConnectionPool, BlockingConnectionPool):

@@ -7,10 +7,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from tests.support.identity import identity_settings
 from tests.support.valkey import ValkeyServer, valkey_server
 
+from identity_service.composition import Services
+from identity_service.diagnosis.doctor import examine_throttle
 from identity_service.domain.errors import TooManyAttemptsError
 from identity_service.domain.limits.throttling import SIGN_INS_OF_USER, Limit
 from identity_service.storage.throttle_counters import (
@@ -132,6 +136,45 @@ async def test_p8_memory_counts_while_valkey_is_away(
 
     events = [record.message for record in caplog.records]
     assert events == ["throttle_store_away", "throttle_store_back"]
+
+
+@pytest.mark.quiet
+@pytest.mark.parametrize(
+    ("password", "fault"),
+    [
+        ("", "Authentication required."),
+        ("hunter2", "invalid username-password pair or user is disabled."),
+    ],
+)
+async def test_what_valkey_refuses_is_reported_in_words(
+    valkey_server: ValkeyServer,
+    caplog: pytest.LogCaptureFixture,
+    password: str,
+    fault: str,
+) -> None:
+    await asyncio.to_thread(valkey_server.kill)
+    valkey_server.options = ("--requirepass", "another")
+    await asyncio.to_thread(valkey_server.start)
+    url = valkey_server.url.replace("://", f"://:{password}@" if password else "://")
+    async with opened(url) as counters:
+        assert await counters.take("alice", TEN_A_MINUTE) is None
+        assert counters.fault == fault
+    [away] = caplog.records
+    assert vars(away)["error"] == fault
+
+
+@pytest.mark.quiet
+async def test_the_doctor_has_the_reason_why_valkey_does_not_count(
+    valkey_server: ValkeyServer, tmp_path: Path
+) -> None:
+    valkey_server.stop()
+    database = f"sqlite+aiosqlite:///{tmp_path}/none.sqlite"
+    settings = identity_settings(
+        database, IDENTITY_THROTTLE="on", IDENTITY_THROTTLE_URL=valkey_server.url
+    )
+    async with Services(settings) as services:
+        finding = await examine_throttle(settings, services)
+    assert "no response in time -> " in str(finding)
 
 
 @pytest.mark.quiet

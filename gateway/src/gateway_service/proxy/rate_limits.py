@@ -130,6 +130,14 @@ def _quota(free_at: float, limit: RateLimit, now: float) -> Quota:
     return Quota(max(0, int(free + 1e-6)), busy)
 
 
+def store_fault(error: BaseException) -> str:
+    """Say what is wrong with Valkey."""
+    # As in `SharedCounter`, which has imported it by then.
+    from service_kit import valkey_pools  # noqa: PLC0415
+
+    return valkey_pools.store_fault(error)
+
+
 class SharedCounter:
     """Counts in Valkey, for all gateways together."""
 
@@ -186,7 +194,9 @@ class RateLimits:
         self.refused = 0
         self._timeout = timeout
         self._memory = memory or MemoryCounter(now=now)
-        self._store = SharedStore("rate_limit_store", timeout=timeout, now=now)
+        self._store = SharedStore(
+            "rate_limit_store", timeout=timeout, now=now, describe=store_fault
+        )
         self._shared: SharedCounter | None = None
 
     async def start(self) -> None:

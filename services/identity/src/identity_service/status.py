@@ -38,7 +38,7 @@ async def status_of(services: Services) -> dict[str, object]:
         "throttle": {
             "on": settings.throttle,
             "store": settings.throttle_url.partition("://")[0],
-            "counting_alone": services.counters.is_away,
+            "counting_alone": services.counters.fault is not None,
         },
         "housekeeping": {
             name: {

@@ -39,7 +39,7 @@ async def diagnose(
     yield await _roles(services)
     async for finding in examine_keys(settings, services):
         yield finding
-    yield await _throttle(settings, services)
+    yield await examine_throttle(settings, services)
     async for finding in examine_outside(settings, services):
         yield finding
     async for finding in examine_issuer(settings, services.tokens.keys.kids()):
@@ -73,13 +73,14 @@ async def _roles(services: Services) -> Finding:
     )
 
 
-async def _throttle(settings: Settings, services: Services) -> Finding:
+async def examine_throttle(settings: Settings, services: Services) -> Finding:
+    """Return whether attempts are counted, and where."""
     if not settings.throttle:
-        found = "off: for load tests and benchmarks only"
-        return fault("throttle", found, "IDENTITY_THROTTLE=on")
+        off = "off: for load tests and benchmarks only"
+        return fault("throttle", off, "IDENTITY_THROTTLE=on")
     await services.counters.clear("doctor", _ANY_LIMIT)
-    if services.counters.is_away:
+    if found := services.counters.fault:
         advice = "check that Valkey runs, and IDENTITY_THROTTLE_URL"
-        return fault("throttle", "its store does not respond", advice)
+        return fault("throttle", f"its store does not count: {found}", advice)
     scheme = settings.throttle_url.partition("://")[0]
     return Finding("throttle", f"counts in {scheme}")

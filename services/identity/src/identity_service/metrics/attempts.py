@@ -63,5 +63,5 @@ def attempt_metrics(
     yield GaugeMetricFamily(
         "identity_throttle_store_away",
         "1 while this process counts alone, because Valkey is away",
-        counters.is_away,
+        counters.fault is not None,
     )

@@ -19,7 +19,7 @@ from valkey.asyncio import BlockingConnectionPool, Valkey
 
 from identity_service.domain.limits.throttling import Limit
 from service_kit.counters import SharedStore
-from service_kit.valkey_pools import is_store_url, open_pool
+from service_kit.valkey_pools import is_store_url, open_pool, store_fault
 
 T = TypeVar("T")
 
@@ -161,7 +161,7 @@ class StoreCounters:
 
     fallbacks = 0
     """There is nothing to fall back to."""
-    is_away = False
+    fault = None
 
     def __init__(self, store: Storage, now: Callable[[], float]) -> None:
         self._store = store
@@ -210,15 +210,18 @@ class ValkeyCounters:
         self._shared = StoreCounters(SharedCounts(self._pool), time.time)
         self._own = StoreCounters(MemoryCounts(monotonic), monotonic)
         self._store = SharedStore(
-            "throttle_store", timeout=STORE_TIMEOUT, now=monotonic
+            "throttle_store",
+            timeout=STORE_TIMEOUT,
+            now=monotonic,
+            describe=store_fault,
         )
         self.fallbacks = 0
         """Checks counted in memory because Valkey did not respond."""
 
     @property
-    def is_away(self) -> bool:
-        """Whether memory counts, because Valkey does not respond."""
-        return self._store.is_away
+    def fault(self) -> str | None:
+        """Why Valkey does not count, so that memory does; None if it does."""
+        return self._store.fault
 
     async def take(self, key: str, limits: Sequence[Limit]) -> timedelta | None:
         """Count one under every limit, or none, and return how long to wait."""
