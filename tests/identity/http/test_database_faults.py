@@ -281,12 +281,17 @@ async def nothing_is_halved(url: str, names: Sequence[str]) -> None:
 async def test_a_read_only_server_goes_on_reading(
     server: DatabaseServer, url: str
 ) -> None:
-    async with running_identity(identity_settings(url)) as identity:
+    await give_signing_keys(identity_settings(url))
+    async with starting_identity(identity_settings(url)) as (identity, readiness):
+        await until_ready(readiness)
         signed_in = await identity.signed_in("alice")
         await execute(server, "SET GLOBAL read_only = 1")
         try:
             await all_refused_in_time(identity, signed_in["refreshToken"])
             assert await identity.is_accepted(signed_in["accessToken"])
+            writes = (await readiness.warned())["writes"]
+            assert writes.startswith("the last one failed: ")
+            assert writes.endswith("the server is read-only")
             doctor = await Operator(url).run("doctor")
             assert doctor.code == 1
             assert "fault writes: " in doctor.out
@@ -294,6 +299,41 @@ async def test_a_read_only_server_goes_on_reading(
         finally:
             await execute(server, "SET GLOBAL read_only = 0")
         await recovers_in_time(identity)
+        assert "writes" not in await readiness.warned()
+
+
+@pytest.mark.quiet
+async def test_a_server_that_completes_no_write_is_named_as_such(
+    server: DatabaseServer, url: str
+) -> None:
+    """As MySQL does on a full disk: it waits for room."""
+    await give_signing_keys(identity_settings(url))
+    async with (
+        starting_identity(identity_settings(url)) as (identity, readiness),
+        connected(server.url, isolation_level="AUTOCOMMIT") as engine,
+        engine.connect() as blocking,
+    ):
+        await until_ready(readiness)
+        pair = await identity.signed_in("alice")
+        for statement in no_commits(server):
+            await blocking.execute(text(statement))
+        assert (await identity.sign_up("bob")).status == 503
+        assert await identity.is_accepted(pair["accessToken"])
+        assert not await readiness.faults()
+        assert "no response in time" in (await readiness.warned())["writes"]
+        doctor = await Operator(url).run("doctor")
+        assert "ok    database: " in doctor.out
+        assert "fault writes: TimeoutError: no response in time -> " in doctor.out
+
+
+def no_commits(server: DatabaseServer) -> list[str]:
+    """Return statements after which no transaction with a change in it ends."""
+    if is_mariadb(server):
+        return [f"BACKUP STAGE {each}" for each in BACKUP_STAGES]
+    return ["FLUSH TABLES WITH READ LOCK"]
+
+
+BACKUP_STAGES: Final = ("START", "FLUSH", "BLOCK_DDL", "BLOCK_COMMIT")
 
 
 @pytest.mark.quiet
@@ -318,8 +358,11 @@ async def test_connections_of_a_read_only_time_do_not_outlast_it(
 
 def read_only_variable(server: DatabaseServer) -> str:
     """Return what new transactions being read-only is called here."""
-    is_mariadb = Path(server.program).name.startswith("mariadb")
-    return "tx_read_only" if is_mariadb else "transaction_read_only"
+    return "tx_read_only" if is_mariadb(server) else "transaction_read_only"
+
+
+def is_mariadb(server: DatabaseServer) -> bool:
+    return Path(server.program).name.startswith("mariadb")
 
 
 @pytest.mark.quiet

@@ -67,6 +67,7 @@ def create_app(
             app[SERVICES] = composed
             if readiness is not None:
                 readiness.checks["database"] = partial(_database_fault, composed)
+                readiness.warnings["writes"] = composed.database.write_warning
                 readiness.checks["clock"] = composed.database_clock.fault
                 readiness.warnings["clock"] = composed.database_clock.warning
                 readiness.checks["roles"] = composed.roles.fault

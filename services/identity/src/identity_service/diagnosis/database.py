@@ -41,7 +41,7 @@ async def examine_database(
             else:
                 yield Finding("database", f"{dialect}, schema {present}")
                 if found := await write_fault(engine):
-                    advice = "have the server, or the folder of the file, take writes"
+                    advice = "see its log, the room on its disk, and who may write"
                     yield fault("writes", found, advice)
             if dialect != "sqlite":
                 async with engine.connect() as connection:

@@ -70,6 +70,7 @@ class Database:
         """Attempts that a deadlock or a lost connection undid; most are repeated."""
         self.failures = 0
         """Units of work given up with `DatabaseUnavailableError`."""
+        self._write_fault: str | None = None
 
     async def close(self) -> None:
         """Cancel the work that goes on, accept no more, and close all connections.
@@ -105,7 +106,21 @@ class Database:
         Raises `DatabaseUnavailableError`: the database does not respond, refuses to
         work, or is too busy.
         """
-        return await self._bounded(work, writes=True)
+        try:
+            result = await self._bounded(work, writes=True)
+        except DatabaseUnavailableError as error:
+            self._write_fault = str(error)
+            raise
+        self._write_fault = None
+        return result
+
+    async def write_warning(self) -> str | None:
+        """Return why the last write failed, None if it did not.
+
+        A server whose disk is full, or that is read-only, still lets everybody read.
+        """
+        fault = self._write_fault
+        return fault and f"the last one failed: {fault}"
 
     async def record(self, event: AuditEvent) -> None:
         """Add an audit event that no other change goes with, such as a refusal."""

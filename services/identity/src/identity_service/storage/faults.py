@@ -1,15 +1,20 @@
 """Say what is wrong with the database, in words that repeat no secret."""
 
+import asyncio
+import secrets
 import socket
 import sqlite3
 import ssl
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import Connection, exc, text
+from sqlalchemy import Connection, delete, exc, insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from identity_service.storage.engines import WORK_SECONDS
+from identity_service.storage.tables import spent_challenges
 from identity_service.storage.upgrades import schema
+from service_kit.clock import utc_now
 
 _BINLOG: Final = (
     "binlog_format is STATEMENT, which forbids writes at READ COMMITTED:"
@@ -87,12 +92,20 @@ async def database_fault(engine: AsyncEngine) -> str | None:
 
 
 async def write_fault(engine: AsyncEngine) -> str | None:
-    """Return why nothing can be written, None if it can; this changes nothing."""
-    table = schema.VERSION_TABLE
-    nothing = text(f"UPDATE {table} SET version_num = '' WHERE 1 = 0")  # noqa: S608 - ours
+    """Return why nothing can be written, None if it can.
+
+    A row is added and removed in one transaction: what changes nothing at all is never
+    written, and so succeeds on a full disk.
+    """
+    table, digest = spent_challenges, secrets.token_hex(16)
     try:
-        async with engine.execution_options(writes=True).begin() as connection:
-            await connection.execute(nothing)
+        async with (
+            asyncio.timeout(WORK_SECONDS),
+            engine.execution_options(writes=True).begin() as connection,
+        ):
+            row = {"digest": digest, "expires_at": utc_now()}
+            await connection.execute(insert(table).values(row))
+            await connection.execute(delete(table).where(table.c.digest == digest))
     except (exc.SQLAlchemyError, OSError) as error:
         return reason(error)
     return None
