@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 import yaml
 from deploy.compose import make_secrets
+from tests.reference.gateway_configuration import sections
 
 from content_service.settings import Settings as ContentSettings
 from gateway_service.config.keys import NAME
-from gateway_service.config.reference import sections
 from gateway_service.settings import GatewaySettings
 from identity_service.settings import Settings as IdentitySettings
 from service_kit.settings import specs
@@ -179,7 +179,7 @@ def test_every_variable_is_one_that_the_service_reads(name: str) -> None:
     for spec in specs(SETTINGS[name]):
         known |= {spec.name, f"{spec.name}_FILE"} if spec.secret else {spec.name}
     if name in GATEWAYS:
-        overrides = {key.variable for each in sections() for key in each.keys}
+        overrides = {key.variable for each in sections() for key in each.keys.values()}
         known |= {
             variable.replace(NAME, upstream)
             for variable in overrides

@@ -33,7 +33,7 @@ SHOW: Final = """
 from pathlib import Path
 from gateway_service.config.file import read_config
 from gateway_service.console.front import front_page
-from deploy.gateway_reference import page
+from tests.reference.gateway_configuration import page
 print(front_page(read_config(Path("gateway.toml"), {})).body.decode(), page())
 """
 
@@ -42,7 +42,8 @@ print(front_page(read_config(Path("gateway.toml"), {})).body.decode(), page())
 def tree(tmp_path: Path) -> Path:
     """A copy in which the key is declared once and used once."""
     shutil.copytree(ROOT / SOURCES, tmp_path / SOURCES)
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    for folder in ("deploy", "tests/reference"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     replace(
         tmp_path, MODEL, "    trusted_proxies:", f"{DECLARATION}    trusted_proxies:"
     )

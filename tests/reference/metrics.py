@@ -7,7 +7,8 @@ from typing import Final
 from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
-from tests.reference.pages import FOLDER, SERVICES, item
+from tests.reference.markdown import item
+from tests.reference.pages import FOLDER, SERVICES
 from tests.support.make_up import Running, Tree
 
 PAGE: Final = FOLDER / "metrics.md"

@@ -4,12 +4,12 @@
 """
 
 import dataclasses
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from deploy import gateway_reference
+from tests.reference import gateway_configuration
+from tests.reference.markdown import item, paragraph
 
 from content_service.settings import Settings as ContentSettings
 from gateway_service.settings import GatewaySettings
@@ -44,18 +44,6 @@ with `_FILE` appended names it. Durations are in seconds.
 """
 
 
-def item(text: str) -> str:
-    """Return an item of a list, wrapped."""
-    return textwrap.fill(
-        text,
-        118,
-        initial_indent="- ",
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
 def problems_page() -> str:
     """Return the text of problems.md."""
     return "\n".join((_PROBLEMS_HEAD, *map(_problem, PROBLEMS)))
@@ -66,8 +54,8 @@ def _problem(problem: Problem) -> str:
         (
             f"## {problem.code}\n",
             f'{int(problem.status)}: "{problem.text}"\n',
-            f"{textwrap.fill(problem.why, 118)}\n",
-            f"{textwrap.fill(problem.advice, 118)}\n",
+            f"{paragraph(problem.why)}\n",
+            f"{paragraph(problem.advice)}\n",
         )
     )
 
@@ -94,7 +82,7 @@ def _settings(declared: type) -> Iterator[str]:
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "problems.md": problems_page,
     "settings.md": settings_page,
-    gateway_reference.PAGE.name: gateway_reference.page,
+    "gateway-configuration.md": gateway_configuration.page,
 }
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The keys of the gateway's TOML file, as values that cannot change.
 
 Sizes are bytes, durations are seconds. A docstring here is the operator's reference:
-`config.reference` makes the page from these declarations, `config.file` reads by them.
+`make docs` writes the page from these declarations, `config.file` reads by them.
 """
 
 from dataclasses import dataclass, replace
