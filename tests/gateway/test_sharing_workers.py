@@ -22,8 +22,8 @@ from tests.support.replica_server import ReplicaServer, not_ready, replica_serve
 
 from gateway_service.config.model import HealthConfig
 from gateway_service.operations.workers.lookout import Lookout
+from gateway_service.operations.workers.messages import from_line
 from gateway_service.upstreams.replica import ReplicaHealth
-from gateway_service.upstreams.watching.following import Finding
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 LASTING = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -137,7 +137,7 @@ async def test_workers_use_no_replica_that_is_not_ready_while_a_reload_probes_it
         changed = replace(upstream, max_in_flight=upstream.max_in_flight + 1)
         await lookout.adopt(replace(config, upstreams=(changed,)))
         await lookout.stop()
-    found = [Finding.from_line(line).replicas.values() for line in delivered]
+    found = [from_line(line).replicas.values() for line in delivered]
     assert found
     for healths in found:
         assert [*healths] == [ReplicaHealth.READY, ReplicaHealth.NOT_READY]
@@ -174,7 +174,7 @@ async def test_a_reload_during_a_slow_first_look_is_what_is_watched_in_the_end()
         await asyncio.gather(*map(lookout.adopt, configs))
         (line,) = lookout.lines.splitlines()
         await lookout.stop()
-    (replica,) = Finding.from_line(line).replicas
+    (replica,) = from_line(line).replicas
     assert replica.port == second.port
 
 

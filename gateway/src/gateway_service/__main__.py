@@ -9,7 +9,7 @@ import signal
 import sys
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from service_kit.imports import uncollected
 
@@ -24,13 +24,13 @@ with uncollected():
     from gateway_service.operations.doctor import check, diagnose
     from gateway_service.operations.explain import RequestDescription, explain
     from gateway_service.operations.workers.handed_over import HandedOver
-    from gateway_service.operations.workers.last_good import LastGood, from_line
+    from gateway_service.operations.workers.last_good import LastGood
     from gateway_service.operations.workers.parent import Parent
     from gateway_service.operations.workers.ports import Ports
     from gateway_service.operations.workers.shared_memory import SharedMemory
     from gateway_service.operations.workers.workers import Supervisor
     from gateway_service.settings import GatewaySettings
-    from gateway_service.upstreams.watching.following import Followed
+    from gateway_service.upstreams.watching.following import Finding, Followed
     from service_kit.observability.builds import version_text
     from service_kit.observability.logs import configure_logging
     from service_kit.running.doctor import report
@@ -153,9 +153,9 @@ def _serve_as_parent(settings: GatewaySettings) -> int:
 
 def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> int:
     parent = Parent()
-    if not (line := parent.read_line()):
+    start = parent.read()
+    if start is None:
         return _FAILURE  # it is gone already
-    start = from_line(line)
     handed = HandedOver(start.config)
     descriptor, worker = map(int, shared.split("/"))
     memory = SharedMemory(descriptor, settings.workers)
@@ -163,10 +163,14 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
     async def serve() -> int:
         raise_limit()
         followed = Followed(counts_probes=worker == 0)
-        parent.follow(
-            asyncio.get_running_loop(),
-            lambda lines: followed.deliver(handed.take(lines)),
-        )
+
+        def deliver(message: Any) -> None:  # noqa: ANN401 - of either kind
+            if isinstance(message, Finding):
+                followed.deliver(message)
+            else:
+                handed.take(message)
+
+        parent.follow(asyncio.get_running_loop(), deliver)
         shared = Shared(followed, memory, worker)
         app = create_app(settings, handed.read, start, shared)
         handed.follow(app.reload)

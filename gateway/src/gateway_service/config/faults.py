@@ -14,8 +14,11 @@ class ConfigError(Exception):
     """The configuration cannot be used; `faults` names every reason."""
 
     def __init__(self, faults: list[str]) -> None:
-        super().__init__("; ".join(faults))
+        super().__init__(faults)
         self.faults = faults
+
+    def __str__(self) -> str:
+        return "; ".join(self.faults)
 
 
 class Faults:

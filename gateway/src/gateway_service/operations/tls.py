@@ -50,6 +50,9 @@ class Certificate:
         self.expires_at = _expiry(self.pair)
         """When browsers begin to refuse the certificate."""
 
+    def __reduce__(self) -> tuple[type, tuple[TlsConfig, KeyPair]]:
+        return Certificate, (self.config, self.pair)
+
     def reload_if_changed(self) -> bool:
         """Show the files' present content to new handshakes, if it has changed.
 

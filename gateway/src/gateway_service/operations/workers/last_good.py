@@ -5,14 +5,14 @@ with secrets included. So it reads none: the supervisor hands over what it holds
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.file import read_config
 from gateway_service.config.model import Config
 from gateway_service.operations.tls import Certificate, fault_of
-from gateway_service.operations.workers.handed_over import packed, unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +41,14 @@ class LastGood:
     """
 
     def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
-        self._path = path
-        self._environ = environ
-        self.loaded = load(read_config(path, environ))
-        """What the file held when this was made."""
-        self._certificate = self.loaded.certificate
-        self.config = self.loaded.config
+        self._read = partial(read_config, path, environ)
+        self.loaded = load(self._read())
 
     def take_over(self) -> None:
         """Take over what the file holds; ConfigError changes nothing."""
-        self.config = read_config(self._path, self._environ)
+        self.loaded = replace(self.loaded, config=self._read())
 
     def follow_certificate(self) -> None:
         """Take over a new certificate, if there is one."""
-        if self._certificate is not None:
-            self._certificate.reload_if_changed()
-
-    def to_line(self) -> bytes:
-        """Return all of it, for `from_line`."""
-        certificate = self._certificate
-        shown = None if certificate is None else (certificate.config, certificate.pair)
-        return packed((self.config, shown)).encode("ascii") + b"\n"
-
-
-def from_line(line: bytes) -> Loaded:
-    """Return what `to_line` of the supervisor said."""
-    config, shown = unpacked(line.decode("ascii"))
-    return Loaded(config, None if shown is None else Certificate(*shown))
+        if self.loaded.certificate is not None:
+            self.loaded.certificate.reload_if_changed()

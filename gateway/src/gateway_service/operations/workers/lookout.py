@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.write_batch import WriteBatch
+from gateway_service.operations.workers.messages import to_line
 from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.upstream import Upstream
@@ -16,7 +16,7 @@ from gateway_service.upstreams.watching.watching import UpstreamWatch, Watch
 
 
 class Lookout:
-    """Resolves and probes, and delivers each finding as a line for `Followed`."""
+    """Resolves and probes, and delivers each finding as a line for the workers."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, deliver: Callable[[bytes], None]
@@ -27,11 +27,16 @@ class Lookout:
         self._running: set[UpstreamWatch] = set()
         """All that are to be stopped some time, also where `adopt` was cancelled."""
         self._adopting = asyncio.Lock()
-        deadlines = Deadlines(loop)
+        deadlines, batch = Deadlines(loop), WriteBatch(loop)
         deadlines.close()  # no request is ever sent from here
-        self._make_pool = partial(
-            _pool, deadlines=deadlines, loop=loop, descriptors=Descriptors(loop)
-        )
+        descriptors = Descriptors(loop)
+
+        def make_pool(endpoint: Endpoint, config: UpstreamConfig) -> ConnectionPool:
+            return ConnectionPool(
+                endpoint, config, deadlines, batch, loop, descriptors=descriptors
+            )
+
+        self._make_pool = make_pool
 
     @property
     def lines(self) -> bytes:
@@ -84,17 +89,4 @@ class Lookout:
 
 
 def _line(watch: Watch) -> bytes:
-    return Finding.of(watch).to_line()
-
-
-def _pool(
-    endpoint: Endpoint,
-    config: UpstreamConfig,
-    *,
-    deadlines: Deadlines,
-    loop: asyncio.AbstractEventLoop,
-    descriptors: Descriptors,
-) -> ConnectionPool:
-    return ConnectionPool(
-        endpoint, config, deadlines, WriteBatch(loop), loop, descriptors=descriptors
-    )
+    return to_line(Finding.of(watch))

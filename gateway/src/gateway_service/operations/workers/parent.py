@@ -1,11 +1,12 @@
-"""The supervisor as its worker sees it: lines on standard input, until it ends."""
+"""The supervisor as its worker sees it: messages on standard input, until it ends."""
 
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
+from gateway_service.operations.workers.messages import from_line
 from service_kit.running.server import SUPERVISOR_STOPS
 
 _STDIN: Final = 0
@@ -18,22 +19,20 @@ class Parent:
     def __init__(self) -> None:
         self._rest = b""
 
-    def read_line(self) -> bytes:
-        """Return the next line, waiting for it; empty if the supervisor is gone."""
+    def read(self) -> Any:  # noqa: ANN401 - whatever was sent
+        """Return the next message, waiting for it; None if the supervisor is gone."""
         while b"\n" not in self._rest:
             data = os.read(_STDIN, _AT_ONCE)
             if not data:
-                return b""
+                return None
             self._rest += data
         line, _, self._rest = self._rest.partition(b"\n")
-        return line
+        return from_line(line)
 
     def follow(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        deliver: Callable[[Sequence[bytes]], None],
+        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Any], None]
     ) -> None:
-        """Deliver received lines; at their end stop this process."""
+        """Deliver received messages; at their end stop this process."""
 
         def read() -> None:
             data = os.read(_STDIN, _AT_ONCE)
@@ -44,7 +43,8 @@ class Parent:
 
         def hand_on(data: bytes) -> None:
             *lines, self._rest = (self._rest + data).split(b"\n")
-            deliver(lines)
+            for line in lines:
+                deliver(from_line(line))
 
         hand_on(b"")
         loop.add_reader(_STDIN, read)

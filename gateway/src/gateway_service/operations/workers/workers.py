@@ -22,9 +22,9 @@ from typing import Any, Final
 
 from gateway_service.config.faults import ConfigError
 from gateway_service.operations.workers.control import TIDY_SECONDS
-from gateway_service.operations.workers.handed_over import good_line, refusal_line
 from gateway_service.operations.workers.last_good import LastGood
 from gateway_service.operations.workers.lookout import Lookout
+from gateway_service.operations.workers.messages import to_line
 from gateway_service.operations.workers.ports import Ports
 from gateway_service.operations.workers.shared_memory import SharedMemory
 from gateway_service.upstreams.watching.watching import repeat
@@ -68,7 +68,7 @@ class Supervisor:
         """Return the exit code once every worker has ended after a signal."""
         loop = asyncio.get_running_loop()
         self._lookout = Lookout(loop, self._write_findings)
-        self._spawn(self._lookout.adopt(self._last_good.config))
+        self._spawn(self._lookout.adopt(self._last_good.loaded.config))
         first = [await self._start(worker) for worker in range(len(self._ports))]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -104,13 +104,13 @@ class Supervisor:
         async with self._reloading:
             try:
                 await asyncio.to_thread(self._last_good.take_over)
-                await self._lookout.adopt(self._last_good.config)
+                config = self._last_good.loaded.config
+                await self._lookout.adopt(config)
             except ConfigError as error:
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
-                self._write(refusal_line(error.faults))
+                self._write(to_line(error))
             else:
-                config = self._last_good.config
-                self._write(self._lookout.lines + good_line(config))
+                self._write(self._lookout.lines + to_line(config))
 
     async def _tidy(self) -> None:
         self._lookout.deliver_all()
@@ -198,6 +198,7 @@ class Supervisor:
             return None
         self._running[worker] = process
         if process.stdin is not None:
-            process.stdin.write(self._last_good.to_line() + self._lookout.lines)
+            start = to_line(self._last_good.loaded)
+            process.stdin.write(start + self._lookout.lines)
         _logger.info("worker_started", extra={"worker": worker, "pid": process.pid})
         return process

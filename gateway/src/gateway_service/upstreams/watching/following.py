@@ -1,16 +1,15 @@
 """Take the replicas of upstreams, and their health, from another process.
 
 Of several workers none probes or resolves: their supervisor does so for all of them,
-and sends its findings to each worker as lines of JSON.
+and sends its findings to each worker.
 """
 
 import asyncio
 import contextlib
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import ProbeResult
@@ -19,8 +18,7 @@ from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching.watching import Watch
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """The replicas of one upstream."""
 
     upstream: str
@@ -36,28 +34,6 @@ class Finding:
         upstream = watch.upstream
         replicas = {each.endpoint: each.health for each in upstream.replicas}
         return cls(upstream.name, replicas, dict(watch.faults), upstream.probes)
-
-    def to_line(self) -> bytes:
-        """Return all of it, for `from_line`."""
-        replicas = [(*each, health.value) for each, health in self.replicas.items()]
-        content = {
-            "upstream": self.upstream,
-            "replicas": replicas,
-            "faults": self.faults,
-            "probes": {result.value: count for result, count in self.probes.items()},
-        }
-        return json.dumps(content).encode() + b"\n"
-
-    @classmethod
-    def from_line(cls, line: bytes) -> Self:
-        """Return what `to_line` said in another process."""
-        content = json.loads(line)
-        replicas = {
-            Endpoint(host, port, probe_port): ReplicaHealth(health)
-            for host, port, probe_port, health in content["replicas"]
-        }
-        probes = {ProbeResult(name): count for name, count in content["probes"].items()}
-        return cls(content["upstream"], replicas, content["faults"], probes)
 
 
 @dataclass(eq=False)
@@ -111,9 +87,8 @@ class Followed:
             watch.follow(self._findings[upstream.name])
         return watch
 
-    def deliver(self, lines: Iterable[bytes]) -> None:
-        """Apply the findings in these lines."""
-        for finding in map(Finding.from_line, lines):
-            self._findings[finding.upstream] = finding
-            if finding.upstream in self._watches:
-                self._watches[finding.upstream].follow(finding)
+    def deliver(self, finding: Finding) -> None:
+        """Apply a finding, now and to later watches of its upstream."""
+        self._findings[finding.upstream] = finding
+        if finding.upstream in self._watches:
+            self._watches[finding.upstream].follow(finding)
