@@ -13,10 +13,9 @@ import os
 import re
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 VENV: Final = ROOT / ".venv"
@@ -26,12 +25,6 @@ STAMP: Final = VENV / "lock.sha256"
 BUILD_LOCK: Final = ROOT / "deploy" / "requirements" / "build.txt"
 DEV_LOCK: Final = ROOT / "deploy" / "requirements" / "dev.txt"
 _PINNED: Final = re.compile(r"^[A-Za-z0-9][\w.-]*==", re.MULTILINE)
-_DEALT_WITH: Final = (
-    *("Collecting ", "Processing ", "Obtaining "),
-    *("Requirement already satisfied", "Ignoring "),
-)
-"""How pip's lines on one more requirement begin."""
-
 _INDEX_SETTINGS: Final = frozenset(
     {
         *("INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "TRUSTED_HOST"),
@@ -45,8 +38,6 @@ else.
 """
 _FILE_SETTING: Final = re.compile(r"(?:global|install)\.([a-z-]+)=(.+)")
 """A line of `pip config list`."""
-_LAST_LINES: Final = 40
-"""Of pip, shown when it fails."""
 
 
 class SetupError(Exception):
@@ -79,11 +70,11 @@ def _install(wanted: str) -> None:
         (DEV_LOCK, "tools and libraries", ["--no-build-isolation"]),
     ):
         count = len(_PINNED.findall(lock.read_text("utf-8")))
-        with _Step(f"installing {count} pinned {what}", count) as step:
-            _pip(step, settings, "--require-hashes", *options, "-r", str(lock))
+        _say(f"installing {count} pinned {what}")
+        _pip(settings, "--require-hashes", *options, "-r", str(lock))
     editables = [word for name in _packages() for word in ("-e", str(ROOT / name))]
-    with _Step("installing this tree's packages", len(_packages())) as step:
-        _pip(step, settings, "--no-deps", "--no-build-isolation", *editables)
+    _say("installing this tree's packages")
+    _pip(settings, "--no-deps", "--no-build-isolation", *editables)
     STAMP.write_text(wanted)
 
 
@@ -102,35 +93,6 @@ def _alone() -> Iterator[None]:
         yield
     finally:
         os.close(tree)
-
-
-class _Step:
-    """One line on the terminal, which grows as the step goes on."""
-
-    def __init__(self, what: str, count: int) -> None:
-        self._what = what
-        self._count = count
-        self._done = 0
-
-    def __enter__(self) -> Self:
-        print(f"setup: {self._what}", end="", flush=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        print(flush=True)
-
-    def advance(self) -> None:
-        """Note that one more of them has been dealt with."""
-        before, self._done = self._tenths(), self._done + 1
-        if self._tenths() > before:
-            print(f" {self._tenths()}0%", end="", flush=True)
-
-    def say(self, word: str) -> None:
-        """Print what pip does, in silence, after the last of them."""
-        print(f" {word}", end="", flush=True)
-
-    def _tenths(self) -> int:
-        return min(10, self._done * 10 // self._count)
 
 
 def _packages() -> list[str]:
@@ -198,35 +160,16 @@ def index_settings(python: str) -> dict[str, str]:
     return {name: found[name] for name in found if name[4:] in _INDEX_SETTINGS}
 
 
-def _pip(step: _Step, settings: dict[str, str], *arguments: str) -> None:
-    """Run pip, whose progress the step shows, and whose lines a failure shows."""
-    options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    command = [str(PYTHON), "-m", "pip", "install", *options, *arguments]
+def _pip(settings: dict[str, str], *arguments: str) -> None:
+    """Have pip install, which says nothing unless it fails."""
+    options = ["--quiet", "--disable-pip-version-check", "--no-input"]
     own = {name: value for name, value in os.environ.items() if name[:4] != "PIP_"}
     environ = {**own, **settings, "PIP_CONFIG_FILE": os.devnull}
-    last: deque[str] = deque(maxlen=_LAST_LINES)
-    with subprocess.Popen(  # noqa: S603 - our own command
-        command,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None  # noqa: S101 - by PIPE
-        for line in process.stdout:
-            last.append(line)
-            if line.startswith(_DEALT_WITH):
-                step.advance()
-            elif line.startswith("Installing collected packages"):
-                step.say("unpacking")
-    if process.returncode != 0:
-        print()
-        sys.stderr.writelines(last)
-        raise SetupError(f"this failed, see above: {' '.join(command)}")
+    _run([str(PYTHON), "-m", "pip", "install", *options, *arguments], environ)
 
 
-def _run(command: list[str]) -> None:
-    if subprocess.run(command, check=False).returncode != 0:  # noqa: S603
+def _run(command: list[str], environ: dict[str, str] | None = None) -> None:
+    if subprocess.run(command, env=environ, check=False).returncode != 0:  # noqa: S603
         raise SetupError(f"this failed, see above: {' '.join(command)}")
 
 
