@@ -61,7 +61,7 @@ class Scene:
         if replica is None:
             return None
         upstream.release(replica)
-        return replica.port
+        return replica.endpoint.port
 
 
 @asynccontextmanager

@@ -213,7 +213,8 @@ async def test_what_may_be_repeated_moves_on_at_once(scene: Scene) -> None:
     async with raw_client(scene.gateway.port) as client:
         await client.send(DELETE)
         await until(lambda: scene.slow.requests)
-        [slow] = [r for r in scene.upstream.replicas if r.port == scene.slow.port]
+        at = scene.slow.port
+        [slow] = [r for r in scene.upstream.replicas if r.endpoint.port == at]
         scene.upstream.report(slow, ReplicaHealth.SILENT)
         answer = await client.answer()
     assert (answer.status, answer.body) == (200, b"ok")

@@ -57,7 +57,7 @@ def selections(upstream: Upstream, times: int) -> Counter[int]:
     for _ in range(times):
         replica = upstream.select()
         assert replica is not None
-        chosen[replica.port] += 1
+        chosen[replica.endpoint.port] += 1
         upstream.release(replica)
     return chosen
 
@@ -329,9 +329,9 @@ def test_replicas_whose_port_is_closed_do_not_help_out(clock: FakeClock) -> None
 def respond_in(upstream: Upstream, seconds: dict[int, float]) -> None:
     """Let each replica respond once, and time pass."""
     for replica in upstream.replicas:
-        if replica.port in seconds:
+        if replica.endpoint.port in seconds:
             replica.speed.responses += 1
-            replica.speed.seconds += seconds[replica.port]
+            replica.speed.seconds += seconds[replica.endpoint.port]
     upstream.tick()
 
 
@@ -360,8 +360,8 @@ def test_a_replica_is_slow_by_what_is_typical_of_the_others(
         for _ in range(3):
             respond_in(upstream, dict(enumerate(seconds, 1)))
         for replica in upstream.replicas:
-            own = seconds[replica.port - 1]
-            others = seconds[: replica.port - 1] + seconds[replica.port :]
+            port = replica.endpoint.port
+            own, others = seconds[port - 1], seconds[: port - 1] + seconds[port:]
             is_slow = bool(others) and own > 3 * median_low(others) + 0.005
             assert replica.speed.is_slow is is_slow
 
@@ -478,7 +478,7 @@ def test_replicas_that_remain_keep_pool_and_state(clock: FakeClock) -> None:
 
     assert upstream.replicas[0] is stays
     assert pool_of(stays).times_closed == 0
-    assert [replica.port for replica in upstream.replicas] == [2, 3]
+    assert [replica.endpoint.port for replica in upstream.replicas] == [2, 3]
 
 
 def test_replica_that_left_gets_nothing_new_and_ends_with_its_last_request(
@@ -537,7 +537,7 @@ def test_address_named_twice_is_one_replica(clock: FakeClock) -> None:
 
     upstream.assign(endpoints(1, 1, 2))
 
-    assert [replica.port for replica in upstream.replicas] == [1, 2]
+    assert [replica.endpoint.port for replica in upstream.replicas] == [1, 2]
 
 
 def test_only_first_tries_earn_retries(clock: FakeClock) -> None:

@@ -46,7 +46,7 @@ class Scene:
         for _ in range(100):
             replica = self.upstream.select()
             if replica is not None:
-                reached.add(replica.port)
+                reached.add(replica.endpoint.port)
                 self.upstream.release(replica)
         return {i for i, server in enumerate(self.servers) if server.port in reached}
 
@@ -136,7 +136,7 @@ async def test_recovered_replica_is_forgiven_its_ejection() -> None:
     async with scene(2) as on:
         replica = on.upstream.replicas[0]
         replica.failed(FailureKind.REFUSED)
-        position = [s.port for s in on.servers].index(replica.port)
+        position = [s.port for s in on.servers].index(replica.endpoint.port)
         assert on.usable() == {0, 1} - {position}
 
         await on.servers[position].stop()
@@ -153,7 +153,8 @@ async def test_scaling_from_one_to_five_to_two_follows_the_name() -> None:
 
         on.named = on.servers
         await on.until(lambda: on.usable() == {0, 1, 2, 3, 4}, seconds=5)
-        leaving = next(r for r in on.upstream.replicas if r.port == on.servers[4].port)
+        gone = on.servers[4].port
+        leaving = next(r for r in on.upstream.replicas if r.endpoint.port == gone)
         leaving.in_flight += 1
         on.upstream.in_flight += 1
 

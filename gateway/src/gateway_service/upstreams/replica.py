@@ -1,6 +1,7 @@
 """One replica of an upstream, and its state."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
@@ -59,66 +60,38 @@ class Pool(Protocol):
         """Close every connection that is idle, and the others once they are."""
 
 
+@dataclass(eq=False)
 class Replica:
     """One address of an upstream, with its connections, load and health."""
 
-    __slots__ = (
-        "_failing",
-        "_responded_at",
-        "_seen_responses",
-        "ejected_until",
-        "ejections",
-        "endpoint",
-        "failures",
-        "hangs",
-        "health",
-        "in_flight",
-        "joined_at",
-        "pool",
-        "port",
-        "requests",
-        "responses",
-        "retired",
-        "share",
-        "speed",
-        "waiting",
-    )
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        pool: Pool,
-        failing: Callable[["Replica", FailureKind], None],
-    ) -> None:
-        self.endpoint = endpoint
-        self.port = endpoint.port
-        self.pool = pool
-        self.in_flight = 0
-        self.requests = 0
-        """How many were ever sent here."""
-        self.waiting = 0
-        """Of those in flight, the ones whose response waits by design."""
-        self.responses = 0
-        """Good ones, ever."""
-        self.hangs = False
-        """Silent to probes and to requests alike."""
-        self._seen_responses = 0
-        self._responded_at = 0.0
-        self.health = ReplicaHealth.UNKNOWN
-        self.failures = 0
-        """Failed requests since the last good one."""
-        self.ejected_until = 0.0
-        """On the monotonic clock; 0 while not ejected."""
-        self.ejections = 0
-        """How often in a row it was ejected, which its back-off grows by."""
-        self.joined_at = 0.0
-        """When it last became usable; slow start counts from here."""
-        self.share = 1.0
-        """How much of its full share of requests it takes."""
-        self.speed = Speed()
-        self.retired = False
-        """No longer part of its upstream; ends when nothing is in flight."""
-        self._failing = failing
+    endpoint: Endpoint
+    pool: Pool
+    _failing: Callable[["Replica", FailureKind], None]
+    in_flight: int = 0
+    requests: int = 0
+    """How many were ever sent here."""
+    waiting: int = 0
+    """Of those in flight, the ones whose response waits by design."""
+    responses: int = 0
+    """Good ones, ever."""
+    hangs: bool = False
+    """Silent to probes and to requests alike."""
+    _seen_responses: int = 0
+    _responded_at: float = 0.0
+    health: ReplicaHealth = ReplicaHealth.UNKNOWN
+    failures: int = 0
+    """Failed requests since the last good one."""
+    ejected_until: float = 0.0
+    """On the monotonic clock; 0 while not ejected."""
+    ejections: int = 0
+    """How often in a row it was ejected, which its back-off grows by."""
+    joined_at: float = 0.0
+    """When it last became usable; slow start counts from here."""
+    share: float = 1.0
+    """How much of its full share of requests it takes."""
+    speed: Speed = field(default_factory=Speed)
+    retired: bool = False
+    """No longer part of its upstream; ends when nothing is in flight."""
 
     def succeeded(self) -> None:
         """Record a response that speaks for the replica."""
