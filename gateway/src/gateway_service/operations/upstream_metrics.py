@@ -1,6 +1,6 @@
 """The metrics of upstreams and of their replicas."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -11,73 +11,51 @@ from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching.watching import Watch
 from service_kit.observability.metrics import with_samples
 
-_COUNTERS: Final[tuple[tuple[str, str, Callable[[Upstream], float]], ...]] = (
-    (
-        "gateway_retries",
-        "Requests sent to another replica because one had failed",
-        lambda upstream: upstream.retries,
-    ),
-    (
-        "gateway_hedges",
-        "Requests sent to a second replica because the first took its time",
-        lambda upstream: upstream.hedges,
-    ),
-    (
-        "gateway_hedges_won",
-        "Hedges whose response came first",
-        lambda upstream: upstream.hedges_won,
-    ),
-    (
-        "gateway_shed",
-        "Requests refused because their upstream had too many",
-        lambda upstream: upstream.shed,
-    ),
-    (
-        "gateway_ejections",
-        "Times a replica was ejected because requests to it had failed",
-        lambda upstream: upstream.ejections,
-    ),
-)
-
-_GAUGES: Final[tuple[tuple[str, str, Callable[[Upstream], float]], ...]] = (
-    (
-        "gateway_upstream_in_flight",
-        "Requests in flight on an upstream",
-        lambda upstream: upstream.in_flight,
-    ),
-    (
-        "gateway_upstream_limit",
-        "Requests that an upstream may work on at once",
-        lambda upstream: upstream.limit,
-    ),
-    (
-        "gateway_upstream_retries_left",
-        "Retries and hedges that the budget of an upstream allows now",
-        lambda upstream: upstream.retry_budget.balance,
-    ),
-)
+_COUNTERS: Final = {
+    "retries": "Requests sent to another replica because one had failed",
+    "hedges": "Requests sent to a second replica because the first took its time",
+    "hedges_won": "Hedges whose response came first",
+    "shed": "Requests refused because their upstream had too many",
+    "ejections": "Times a replica was ejected because requests to it had failed",
+}
+"""Of an upstream, by its attribute; the metric is called `gateway_` and that."""
 
 
 def upstream_metrics(watches: list[Watch]) -> Iterator[Metric]:
     """Return the state of upstreams in Prometheus' form."""
     upstreams = [watch.upstream for watch in watches]
-    for name, text, value in _COUNTERS:
-        counter = CounterMetricFamily(name, text, labels=("upstream",))
-        yield with_samples(counter, {each.name: value(each) for each in upstreams})
-    for name, text, value in _GAUGES:
-        gauge = GaugeMetricFamily(name, text, labels=("upstream",))
-        yield with_samples(gauge, {each.name: value(each) for each in upstreams})
+    for name, text in _COUNTERS.items():
+        counter = CounterMetricFamily(f"gateway_{name}", text, labels=("upstream",))
+        yield with_samples(
+            counter, {each.name: getattr(each, name) for each in upstreams}
+        )
+    yield _gauge(
+        "gateway_upstream_in_flight",
+        "Requests in flight on an upstream",
+        {each.name: each.in_flight for each in upstreams},
+    )
+    yield _gauge(
+        "gateway_upstream_limit",
+        "Requests that an upstream may work on at once",
+        {each.name: each.limit for each in upstreams},
+    )
+    yield _gauge(
+        "gateway_upstream_retries_left",
+        "Retries and hedges that the budget of an upstream allows now",
+        {each.name: each.retry_budget.balance for each in upstreams},
+    )
     yield from _failures_and_probes(upstreams)
     yield _connections(upstreams)
-    unresolved = GaugeMetricFamily(
+    yield _gauge(
         "gateway_upstream_names_unresolved",
         "Names of an upstream's addresses that could not be resolved last time",
-        labels=("upstream",),
-    )
-    yield with_samples(
-        unresolved, {watch.upstream.name: len(watch.faults) for watch in watches}
+        {watch.upstream.name: len(watch.faults) for watch in watches},
     )
     yield from _replicas(upstreams)
+
+
+def _gauge(name: str, text: str, values: Mapping[str, float]) -> Metric:
+    return with_samples(GaugeMetricFamily(name, text, labels=("upstream",)), values)
 
 
 def _failures_and_probes(upstreams: list[Upstream]) -> Iterator[Metric]:
