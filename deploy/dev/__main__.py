@@ -7,7 +7,6 @@ import asyncio
 import errno
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,9 +17,11 @@ from deploy.dev.profile import LOCAL, PORTS, ROOT, SERVICES, development_environ
 from deploy.dev.service import BIN, StartError, pid_file
 from deploy.dev.system import STOP_SIGNALS, System
 
+from service_kit.running.sockets import ListenError, bind
+from service_kit.settings import LAST_PORT
+
 RUNNER: Final = "up"
 _DOWN_SECONDS: Final = 30.0
-_LAST_PORT: Final = 65_535
 
 
 def up() -> int:
@@ -120,9 +121,9 @@ def _check_ports(environ: Mapping[str, str]) -> None:
     taken: dict[int, str] = {}
     for name in PORTS:
         text = environ[name]
-        if not (text.isdecimal() and 0 < int(text) <= _LAST_PORT):
+        if not (text.isdecimal() and 0 < int(text) <= LAST_PORT):
             raise StartError(
-                f"{name}={text} is not a port: use a number from 1 to {_LAST_PORT}"
+                f"{name}={text} is not a port: use a number from 1 to {LAST_PORT}"
             )
         port = int(text)
         if port in taken:
@@ -133,25 +134,19 @@ def _check_ports(environ: Mapping[str, str]) -> None:
         where = name.replace("PORT", "HOST")
         host = environ.get(where, "127.0.0.1")
         try:
-            _bind(host, port)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
+            for each in bind(host, port):
+                each.close()
+        except ListenError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
                 raise StartError(
                     f"port {port} is taken; free it or choose another: "
                     f"{name}={port + 10} make up"
                 ) from None
             raise StartError(
                 f"cannot listen on {host} ({where}), port {port} ({name}): "
-                f"{error.strerror}"
+                f"{error.reason}"
             ) from None
-
-
-def _bind(host: str, port: int) -> None:
-    """Raise OSError unless a service can listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
 
 
 def main(arguments: list[str]) -> int:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from service_kit.origins import is_loopback
 from service_kit.running.running_process import local_authority
+from service_kit.settings import boolean
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCAL: Final = ROOT / ".local"
@@ -120,7 +121,7 @@ def write_private(path: Path, content: str) -> None:
 
 def gives_cookies(environ: Mapping[str, str]) -> bool:
     """Return whether clients get cookies."""
-    compat = environ.get("TUTORIAL_COMPAT", "").lower() in {"true", "1", "yes", "on"}
+    compat = boolean(environ.get("TUTORIAL_COMPAT") or "off")
     return compat or environ.get("IDENTITY_TOKEN_TRANSPORT") in {"cookie", "both"}
 
 
