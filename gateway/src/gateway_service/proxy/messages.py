@@ -133,10 +133,13 @@ def _hop_of(pseudonym: bytes) -> re.Pattern[bytes]:
 
 
 def _after_others(before: list[bytes], hop: bytes, pseudonym: bytes) -> bytes:
-    """Return what Via says of this hop and of those before it."""
+    """Return what Via says of this hop and of those before it, in as many lines.
+
+    Joined, they would be longer than an upstream may accept in one.
+    """
     if is_loop(before, pseudonym):
         raise ProblemError(problems.LOOP_DETECTED)
-    return b", ".join([*before, hop])
+    return b"%b, %b" % (b"\r\nVia: ".join(before), hop)
 
 
 def _scheme(client: Client) -> bytes:
