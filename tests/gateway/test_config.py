@@ -1,4 +1,5 @@
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -475,6 +476,18 @@ def test_faults_of_the_environment_name_the_variable() -> None:
         "GATEWAY_UPSTREAM_CONTENT",
         "GATEWAY_UPSTREAM_NOWHERE",
     ]
+
+
+def test_what_is_no_regular_file_is_a_fault(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for name in (pipe, tmp_path, Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="it is not a regular file"):
+            read_config(name, {})
+
+    (tmp_path / "log").write_bytes(b"#" * 1_048_577)
+    with pytest.raises(ConfigError, match="it has more than 1048576 bytes"):
+        read_config(tmp_path / "log", {})
 
 
 def test_file_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import socket
 import ssl
 import threading
@@ -149,6 +150,17 @@ def test_file_that_is_gone_leaves_the_present_certificate(
     assert vars(record)["error"] == (
         f"{config.key}: cannot be loaded: No such file or directory"
     )
+
+
+def test_pipe_in_place_of_a_file_is_not_awaited(config: TlsConfig) -> None:
+    certificate = Certificate(config)
+
+    Path(config.key).unlink()
+    os.mkfifo(config.key)
+
+    assert not certificate.reload_if_changed()
+    with pytest.raises(OSError, match="it is not a regular file"):
+        Certificate(config)
 
 
 def key_in_pem(key: PrivateKeyTypes, password: bytes = b"") -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway_service.config.faults import ConfigError, Faults
+from gateway_service.config.files import read_file
 from gateway_service.config.keys import NAME, Nested, Shape, keys_of
 from gateway_service.config.model import UPSTREAM_VARIABLE, Config
 from gateway_service.config.reader import Reader
@@ -23,7 +24,7 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     Raises `ConfigError`: with one line for each fault: `file:line: key reason`.
     """
     try:
-        text = path.read_text("utf-8-sig")  # some editors write a byte order mark
+        text = read_file(path).decode("utf-8-sig")  # some editors write such a mark
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8"
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None

@@ -7,10 +7,10 @@ import ssl
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import BinaryIO, Final
 
 from gateway_service.config.clients import TlsConfig
+from gateway_service.config.files import read_file
 from gateway_service.operations.x509 import not_after
 from service_kit.key_pairs import key_pair_fault, no_password
 
@@ -30,7 +30,7 @@ class KeyPair:
     @classmethod
     def read(cls, config: TlsConfig) -> "KeyPair":
         """Return the files' present content."""
-        return cls(Path(config.certificate).read_bytes(), Path(config.key).read_bytes())
+        return cls(read_file(config.certificate), read_file(config.key))
 
 
 class Certificate:
