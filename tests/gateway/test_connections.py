@@ -463,6 +463,17 @@ async def test_the_soft_limit_is_raised(upstream: RawUpstream, tmp_path: Path) -
             assert all(map(is_open, silent))
 
 
+async def test_the_soft_limit_of_the_workers_parent_is_raised(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    before = ("-c", LIMITED, "64", "4096")
+    async with gateway_process(
+        tmp_path, upstream.port, workers=2, before=before
+    ) as gateway:
+        pid = gateway.process.pid
+        assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (4_096, 4_096)
+
+
 @contextlib.contextmanager
 def no_descriptor_left() -> Iterator[None]:
     """Let this process open nothing more."""

@@ -121,6 +121,7 @@ def _serve(settings: GatewaySettings, ports: str | None, shared: str | None) -> 
 
     A worker inherits its ports and the shared memory as descriptors.
     """
+    raise_limit()
     try:
         if ports is not None and shared is not None:
             return _serve_as_worker(settings, Ports.inherit(ports), shared)
@@ -143,7 +144,6 @@ def _serve_as_parent(settings: GatewaySettings) -> int:
         return asyncio.run(Supervisor(all_ports, last_good, longest_stop=longest).run())
 
     async def serve() -> int:
-        raise_limit()
         read = partial(read_config, settings.config, os.environ)
         app = create_app(settings, read, last_good.loaded)
         return await _serve_here(settings, all_ports[0], app)
@@ -161,7 +161,6 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
     memory = SharedMemory(descriptor, settings.workers)
 
     async def serve() -> int:
-        raise_limit()
         followed = Followed(counts_probes=worker == 0)
 
         def deliver(message: Any) -> None:  # noqa: ANN401 - of either kind
