@@ -17,6 +17,7 @@ from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
 from gateway_service.config.values import Concurrency
 from gateway_service.http1.parsing.limits import ClientTimeouts
+from gateway_service.upstreams.upstream import Upstream
 
 GET_X = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -257,6 +258,22 @@ async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_the
         assert (await ask_elsewhere(gateway)).status == 200
 
 
+def fallen_limit(upstream: Upstream, lately: int) -> float:
+    """Return an adaptive limit after a queue, while one request is in flight.
+
+    The upstream works on a tenth of its responses a second.
+    """
+    adaptive = upstream.adaptive
+    assert adaptive is not None
+    now = time.monotonic() + 100
+    for look, seconds in enumerate((0.1, 1.0)):
+        for _ in range(lately):
+            adaptive.begin()
+            adaptive.end(seconds)
+        adaptive.tick(now + look)
+    return upstream.limit
+
+
 @pytest.mark.parametrize(
     ("connections", "lately"),
     [
@@ -281,16 +298,7 @@ async def test_a_client_leaves_places_to_others_where_an_adaptive_limit_fell(
         await greedy[0].send(WAIT)
         content = gateway.app.control.state.upstreams["content"]
         await until(lambda: content.in_flight == 1)
-        adaptive = content.adaptive
-        assert adaptive is not None
-        # It works on a tenth of its responses a second, and has had a queue lately.
-        now = time.monotonic() + 100
-        for look, seconds in enumerate((0.1, 1.0)):
-            for _ in range(lately):
-                adaptive.begin()
-                adaptive.end(seconds)
-            adaptive.tick(now + look)
-        limit = content.limit
+        limit = fallen_limit(content, lately)
         assert limit == pytest.approx(lately / 8)
 
         for each in greedy[1:]:
@@ -350,9 +358,10 @@ TUNNEL = (
 
 
 async def kept_waiting(call: Call) -> None:
-    """Respond to what does not wait by design."""
+    """Respond to what waits neither by design nor by its target."""
     while (request := await call.request()) is not None:
-        if any(map(request.value, ("Prefer", "Upgrade", "Accept"))):
+        is_work = request.target == "/api/wait"
+        if is_work or any(map(request.value, ("Prefer", "Upgrade", "Accept"))):
             await call.until_over()
         else:
             await call.send(OK)
@@ -367,7 +376,7 @@ async def test_requests_that_wait_leave_room_for_others(
     """They cost their clients nothing: as many as these come from few addresses."""
 
     upstream.script = kept_waiting
-    config = config_for(upstream.port, max_in_flight=8)
+    config = config_for(upstream.port, max_in_flight=8, timeouts=Timeouts())
     async with (
         running_gateway(config, tmp_path) as gateway,
         AsyncExitStack() as stack,
@@ -384,11 +393,86 @@ async def test_requests_that_wait_leave_room_for_others(
         assert (content.shed > 0) is (answer.status == 503)
 
 
+@pytest.mark.parametrize(
+    "waits", [UPLOAD, LONG_POLL, STREAM, TUNNEL], ids=["up", "poll", "events", "ws"]
+)
+async def test_requests_that_wait_leave_a_fallen_limit_to_others(
+    waits: bytes, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """Whether they wait is up to the upstream, which may work on them all."""
+    upstream.script = kept_waiting
+    config = config_for(
+        upstream.port,
+        concurrency=Concurrency.ADAPTIVE,
+        quick_enough=0.0,
+        timeouts=Timeouts(),
+    )
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        working = await stack.enter_async_context(raw_client(gateway.port))
+        await working.send(WAIT)
+        content = gateway.app.control.state.upstreams["content"]
+        await until(lambda: content.in_flight == 1)
+        assert fallen_limit(content, 300) == pytest.approx(37.5)
+
+        greedy = [
+            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(30)
+        ]
+        for each in greedy:
+            await each.send(waits)
+        answer = await greedy[-1].answer()
+        assert answer.status == (200 if waits is LONG_POLL else 503)
+        assert content.in_flight == 1 + 10
+
+        other = await stack.enter_async_context(
+            raw_client(gateway.port, source="127.0.0.2")
+        )
+        await other.send(waits)
+        await until(lambda: content.in_flight == 1 + 11)
+
+
+async def test_streams_that_have_begun_take_no_place_of_a_fallen_limit(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_over = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        request = await call.request()
+        if request is not None and request.value("Accept"):
+            await call.send(b"HTTP/1.1 200 OK\r\n\r\ndata: 1\n\n")
+        await is_over.wait()
+
+    upstream.script = script
+    config = config_for(
+        upstream.port,
+        concurrency=Concurrency.ADAPTIVE,
+        quick_enough=0.0,
+        timeouts=Timeouts(),
+    )
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        working = await stack.enter_async_context(raw_client(gateway.port))
+        await working.send(WAIT)
+        content = gateway.app.control.state.upstreams["content"]
+        await until(lambda: content.in_flight == 1)
+        assert fallen_limit(content, 32) == pytest.approx(4)
+        for _ in range(8):
+            client = await stack.enter_async_context(raw_client(gateway.port))
+            await client.send(STREAM)
+            assert b"200 OK" in await client.reader.readuntil(b"data: 1")
+        assert content.waiting == 8
+        is_over.set()
+
+
 async def test_no_client_takes_every_place_of_those_that_wait(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
     upstream.script = kept_waiting
-    config = config_for(upstream.port, max_in_flight=320)
+    config = config_for(upstream.port, max_in_flight=320, timeouts=Timeouts())
     async with (
         running_gateway(config, tmp_path) as gateway,
         AsyncExitStack() as stack,

@@ -106,9 +106,9 @@ class Attempt:
         """Open already, or None until `connect` is through."""
         self._was_open = self.connection is not None
         self._request = request
-        self._limit = upstream.adaptive if request.is_timed else None
+        self._limit = upstream.adaptive
         if self._limit is not None:
-            self._limit.begin()
+            self._limit.begin(is_timed=request.is_timed)
         if not request.is_timed:
             replica.waiting += 1
             upstream.waiting += 1
@@ -168,10 +168,10 @@ class Attempt:
             is_telling = result.kind is FailureKind.TIMEOUT and not result.is_unsent
         else:
             is_telling = result.head.status not in _FAILURE_STATUSES
-        if is_telling:
+        if is_telling and self._request.is_timed:
             limit.end(self.seconds)
         else:
-            limit.leave()
+            limit.leave(is_timed=self._request.is_timed)
 
     def on_interim(self, head: ResponseHead) -> None:
         """Hand an interim response on."""
@@ -197,7 +197,7 @@ class Attempt:
         """Give back what the attempt had; nothing more is awaited of it."""
         limit, self._limit = self._limit, None
         if limit is not None:
-            limit.leave()
+            limit.leave(is_timed=self._request.is_timed)
         connection, self.connection = self.connection, None
         if connection is not None:
             self.replica.pool.give_back(connection)

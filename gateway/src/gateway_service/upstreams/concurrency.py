@@ -49,6 +49,8 @@ class AdaptiveLimit:
         self._limit = float(most)
         self.working = 0
         """How many requests wait for their response."""
+        self.waiting = 0
+        """How many others do, whose response waits for more than the upstream."""
         self._peak = 0
         self._seconds = 0.0
         self._count = 0
@@ -68,14 +70,20 @@ class AdaptiveLimit:
         """How many requests may wait for their responses."""
         return self._limit / 2 if self._measuring else self._limit
 
-    def begin(self) -> None:
-        """Count a request that waits."""
-        self.working += 1
-        self._peak = max(self._peak, self.working)
+    def begin(self, *, is_timed: bool = True) -> None:
+        """Count a request, among those that work or those that wait."""
+        if is_timed:
+            self.working += 1
+            self._peak = max(self._peak, self.working)
+        else:
+            self.waiting += 1
 
-    def leave(self) -> None:
+    def leave(self, *, is_timed: bool = True) -> None:
         """Count a request no longer, of which nothing can be concluded."""
-        self.working -= 1
+        if is_timed:
+            self.working -= 1
+        else:
+            self.waiting -= 1
 
     def end(self, seconds: float) -> None:
         """Count a response, and how long it took."""

@@ -12,7 +12,7 @@ _CROWDED: Final = 0.5
 _LARGEST_CLIENT: Final = 0.125
 """That share. Eight such clients are no longer one that keeps others out."""
 
-_FEW: Final = 8
+FEW: Final = 8
 """Connections that any client may have beyond an adaptive limit: a browser opens six.
 
 Such a limit may be 4, so an office's connections would take all of it and the excess.
@@ -40,18 +40,21 @@ class Crowd:
         if not self._behind_proxies[client]:
             del self._behind_proxies[client]
 
-    def has_room(self, exchange: Exchange, taken: int, places: float) -> bool:
+    def has_room(
+        self, exchange: Exchange, taken: int, places: float, least: int = SMALL_CLIENT
+    ) -> bool:
         """Return whether a client may take one more of an upstream's places.
 
-        Where many are taken, one that may have very many may not, so that others can.
+        Where many are taken, one that may have very many may not, so that others can:
+        more than ``least`` and more than its share.
         """
         if taken < places * _CROWDED:
             return True
-        return taken < places and self._has_share(exchange, places, SMALL_CLIENT)
+        return taken < places and self._has_share(exchange, places, least)
 
     def has_few(self, exchange: Exchange, limit: float) -> bool:
         """Return whether a client can have no more than its share of a low limit."""
-        return self._has_share(exchange, limit, _FEW)
+        return self._has_share(exchange, limit, FEW)
 
     def _has_share(self, exchange: Exchange, places: float, least: int) -> bool:
         largest = max(least, places * _LARGEST_CLIENT)

@@ -17,7 +17,7 @@ from gateway_service.config.values import Concurrency
 from gateway_service.http1.exchange import Exchange
 from gateway_service.upstreams.balancing import Balancer, usable_of
 from gateway_service.upstreams.concurrency import AdaptiveLimit
-from gateway_service.upstreams.crowds import Crowd
+from gateway_service.upstreams.crowds import FEW, Crowd
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind, ProbeResult
 from gateway_service.upstreams.replica import Pool, Replica, ReplicaHealth
@@ -39,6 +39,7 @@ exceed it. With its headroom, responses still take less than what makes it fall.
 WAITING_SHARE: Final = 0.5
 """The part of the bound that requests may take which wait for more than the upstream:
 for the rest of their bodies, with `Prefer: wait`, as streams of events or as tunnels.
+Also beside an adaptive limit, until their responses begin: they may be work as well.
 
 They cost a client nothing.
 """
@@ -115,8 +116,13 @@ class Upstream:
 
     def has_room_to_wait(self, exchange: Exchange) -> bool:
         """Return whether its client may have one more request that waits."""
-        places = self._bound * WAITING_SHARE
-        return self.crowd.has_room(exchange, self.waiting, places)
+        crowd, adaptive = self.crowd, self.adaptive
+        if not crowd.has_room(exchange, self.waiting, self._bound * WAITING_SHARE):
+            return False
+        if adaptive is None:
+            return True
+        places = adaptive.limit * WAITING_SHARE
+        return crowd.has_room(exchange, adaptive.waiting, places, FEW)
 
     @property
     def limit(self) -> float:
