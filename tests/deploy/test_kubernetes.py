@@ -146,6 +146,7 @@ def test_update_and_eviction_take_no_capacity(name: str) -> None:
     assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
     budget = _named("PodDisruptionBudget")[name]["spec"]
     assert budget["maxUnavailable"] == 1
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow", "nodes drain anyway"
     assert budget["selector"]["matchLabels"] == _labels(name)
 
 
