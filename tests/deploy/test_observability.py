@@ -242,7 +242,7 @@ def test_prometheus_asks_the_internal_ports() -> None:
 
 def test_alerts_of_processes_are_for_every_service() -> None:
     services = tomllib.loads((ROOT / "deploy/services.toml").read_text("utf-8"))
-    for name in ("ServiceDown", "DescriptorsNearLimit"):
+    for name in ("ServiceDown", "ServiceRestarts", "DescriptorsNearLimit"):
         (alert,) = (each for each in ALERTS if each["alert"] == name)
         (jobs,) = re.findall(r'job=~"([^"]+)"', alert["expr"])
         assert set(jobs.split("|")) == set(services)
