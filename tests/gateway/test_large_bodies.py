@@ -17,6 +17,7 @@ from tests.support.raw_client import IncompleteAnswerError, RawClient, ask, raw_
 from tests.support.raw_upstream import Call, RawUpstream
 
 from gateway_service.config.clients import TlsConfig
+from gateway_service.http1.body_receiver import BodyReceiver
 from gateway_service.http1.streams import HIGH_WATER, Stream
 from gateway_service.http1.write_batch import WriteBatch
 
@@ -148,6 +149,39 @@ async def connected() -> AsyncIterator[tuple[asyncio.Transport, Lost, socket.soc
         yield transport, lost, peer
     transport.abort()
     await lost.error
+
+
+class Upload(asyncio.Protocol):
+    """A connection that receives a body after a head."""
+
+    body_left = 0
+
+    def __init__(self) -> None:
+        self.received: list[bytes] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.body_left = SIZE
+        self.received.append(data)
+
+    def body_received(self, data: memoryview) -> None:
+        self.body_left -= len(data)
+        self.received.append(bytes(data))
+
+
+async def test_little_of_a_body_is_read_with_its_head() -> None:
+    upload, head = Upload(), b"PUT /api/x HTTP/1.1\r\n\r\n"
+    receiver = BodyReceiver(upload, asyncio.Transport(), first_read=81_920)
+    messages = memoryview(head + body_of(1))
+    while messages:
+        buffer = receiver.get_buffer(-1)
+        size = min(len(buffer), len(messages))
+        buffer[:size] = messages[:size]
+        receiver.buffer_updated(size)
+        messages = messages[size:]
+
+    sizes = [len(each) for each in upload.received]
+    assert sizes[:3] == [len(head), 81_920 - len(head), ONE_READ]
+    assert b"".join(upload.received) == head + body_of(1)
 
 
 async def test_nothing_overtakes_what_the_transport_has_to_send() -> None:

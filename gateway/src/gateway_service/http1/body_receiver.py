@@ -42,14 +42,17 @@ class BodyConnection(Protocol):
         """Record that the connection is gone."""
 
 
-def read_long_body(transport: asyncio.Transport) -> None:
-    """Read into the common buffer if much of a body is to come."""
+def read_long_body(transport: asyncio.Transport, first_read: int = len(_BYTES)) -> None:
+    """Read into the common buffer if much of a body is to come.
+
+    ``first_read`` is how many bytes are read at most where the next head is awaited.
+    """
     protocol = transport.get_protocol()
     if isinstance(protocol, BodyReceiver):
         return
     connection = cast("BodyConnection", protocol)
     if connection.body_left > _LONG:
-        transport.set_protocol(BodyReceiver(connection, transport))
+        transport.set_protocol(BodyReceiver(connection, transport, first_read))
 
 
 class BodyReceiver(asyncio.BufferedProtocol):
@@ -59,14 +62,18 @@ class BodyReceiver(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, connection: BodyConnection, transport: asyncio.Transport
+        self,
+        connection: BodyConnection,
+        transport: asyncio.Transport,
+        first_read: int,
     ) -> None:
         self._connection = connection
         self._transport = transport
+        self._first_buffer = _BUFFER[:first_read]
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's
-        """Return the common buffer."""
-        return _BUFFER
+        """Return the common buffer, or less of it before a head."""
+        return _BUFFER if self._connection.body_left else self._first_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on what was read: some of a body, or a head and perhaps some of one."""

@@ -21,6 +21,12 @@ from service_kit.problems import Problem, ProblemError
 _PIPELINE_LIMIT: Final = 65_536
 """Bytes of further requests that are held while one is handled."""
 
+_FIRST_READ: Final = 81_920
+"""Bytes of a head and what comes with it, as far as it is not passed on at once.
+
+They are held until a replica is asked, which takes 64 KiB of a long body.
+"""
+
 LOOK_AFTER: Final = 0.5
 """Seconds between two checks whether a client that ended its sending half is gone.
 
@@ -140,7 +146,7 @@ class Receiver(Client):
             if self._reader.buffer or self._state is State.LAST_BODY:
                 self._read_body(len(self._reader.buffer))
             if not self.is_secure:
-                read_long_body(self._transport)
+                read_long_body(self._transport, _FIRST_READ)
         else:
             self._state = state = _ON_REQUEST[self._state]
             self.deadline = NEVER if state is _RESPONSE else now + LOOK_AFTER
