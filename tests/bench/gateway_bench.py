@@ -35,6 +35,8 @@ _OURS: Final = "gateway"
 _COMPILED: Final = "compiled"
 _PACKAGES: Final = Path(__file__).parents[2] / ".local" / "compiled" / "packages"
 """Where `make compile` puts what it builds."""
+_PATIENCE: Final = "30s"
+"""Of the load generator, which takes what is later for an error."""
 _TOKENS: Final = 10_000
 _TOKEN_BYTES: Final = 560
 """As long as an access token signed with RSA-3072."""
@@ -125,7 +127,7 @@ def load(gateway: Gateway, work: Work, script: Path, seconds: int) -> Run:
     output = subprocess.run(
         [
             *("taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{work.connections}"),
-            *(f"-d{seconds}s", "--latency", "-s", str(script)),
+            *(f"-d{seconds}s", "--timeout", _PATIENCE, "--latency", "-s", str(script)),
             f"http://127.0.0.1:{gateway.port}",
         ],
         check=True,
