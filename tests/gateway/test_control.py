@@ -174,7 +174,9 @@ async def test_rate_limits_survive_a_reload(tmp_path: Path) -> None:
         async def ask() -> float:
             assert route.rate_limit is not None
             limits = on.control.state.rate_limits
-            return await limits.wait(route.prefix, route.rate_limit, "192.0.2.1")
+            return (
+                await limits.count(route.prefix, route.rate_limit, "192.0.2.1")
+            ).wait
 
         assert [await ask() for _ in range(3)] == [0, 0, 0]
         await on.control.reload()

@@ -31,8 +31,8 @@ class FakeClock:
 
 
 async def admitted(counter: RateLimits, times: int, client: str = "192.0.2.1") -> int:
-    waits = [await counter.wait("/api", TEN_A_MINUTE, client) for _ in range(times)]
-    return waits.count(0.0)
+    found = [await counter.count("/api", TEN_A_MINUTE, client) for _ in range(times)]
+    return [quota.wait for quota in found].count(0.0)
 
 
 async def test_limit_is_admitted_at_once_and_no_more() -> None:
@@ -47,7 +47,7 @@ async def test_refusal_tells_when_to_come_back() -> None:
     limits = RateLimits("memory", now=clock)
     await admitted(limits, 10)
 
-    wait = await limits.wait("/api", TEN_A_MINUTE, "192.0.2.1")
+    wait = (await limits.count("/api", TEN_A_MINUTE, "192.0.2.1")).wait
     assert wait == pytest.approx(6)
 
     clock.now += wait - 0.01
@@ -56,20 +56,17 @@ async def test_refusal_tells_when_to_come_back() -> None:
     assert await admitted(limits, 3) == 1
 
 
-async def test_quota_says_what_is_left_and_counts_nothing() -> None:
+async def test_quota_says_what_is_left() -> None:
     clock = FakeClock()
     limits = RateLimits("memory", now=clock)
     client = ("/api", TEN_A_MINUTE, "192.0.2.1")
-    assert await limits.quota(*client) == (10, 0)
-    left = []
-    for _ in range(12):
-        await limits.wait(*client)
-        left.append((await limits.quota(*client)).requests)
-    assert left == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0]
-    assert (await limits.quota(*client)).seconds == pytest.approx(60)
-    clock.now += 6
-    quota = await limits.quota(*client)
-    assert quota.requests == 1
+    quotas = [await limits.count(*client) for _ in range(12)]
+    assert [quota.requests for quota in quotas] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0]
+    assert quotas[0].seconds == pytest.approx(6)
+    assert quotas[-1].seconds == pytest.approx(60)
+    clock.now += 12
+    quota = await limits.count(*client)
+    assert (quota.wait, quota.requests) == (0, 1)
     assert quota.seconds == pytest.approx(54)
 
 
@@ -77,10 +74,11 @@ async def test_nobody_waits_longer_than_a_limit_that_was_relaxed_wants() -> None
     limits = RateLimits("memory", now=FakeClock())
     of_an_hour, client = RateLimit(10, 3_600), "192.0.2.1"
     for _ in range(11):
-        await limits.wait("/api", of_an_hour, client)
+        await limits.count("/api", of_an_hour, client)
 
-    assert await limits.quota("/api", TEN_A_MINUTE, client) == (0, 60)
-    assert await limits.wait("/api", TEN_A_MINUTE, client) == pytest.approx(6)
+    quota = await limits.count("/api", TEN_A_MINUTE, client)
+    assert (quota.requests, quota.seconds) == (0, 60)
+    assert quota.wait == pytest.approx(6)
 
 
 async def test_refused_requests_do_not_lengthen_the_wait() -> None:
@@ -98,7 +96,7 @@ async def test_clients_and_routes_are_counted_apart() -> None:
     await admitted(limits, 10)
 
     assert await admitted(limits, 5, "192.0.2.2") == 5
-    assert await limits.wait("/other", TEN_A_MINUTE, "192.0.2.1") == 0
+    assert (await limits.count("/other", TEN_A_MINUTE, "192.0.2.1")).wait == 0
 
 
 async def test_one_ipv6_network_is_one_client() -> None:
@@ -126,9 +124,9 @@ def test_network_of_a_client(client: str, network: str) -> None:
 async def test_quiet_clients_are_forgotten() -> None:
     clock = FakeClock()
     counter = MemoryCounter(now=clock)
-    await counter.wait("a", TEN_A_MINUTE)
+    await counter.count("a", TEN_A_MINUTE)
     clock.now += 5
-    await counter.wait("b", TEN_A_MINUTE)
+    await counter.count("b", TEN_A_MINUTE)
 
     clock.now += 2
     counter.forget_idle()
@@ -140,7 +138,7 @@ async def test_memory_is_bounded_however_many_clients_come() -> None:
     counter = MemoryCounter(now=FakeClock())
 
     for number in range(MOST_CLIENTS + 1_000):
-        await counter.wait(str(number), TEN_A_MINUTE)
+        await counter.count(str(number), TEN_A_MINUTE)
 
     assert len(counter) == MOST_CLIENTS
 
@@ -182,8 +180,8 @@ async def test_gateways_that_share_a_store_count_together(tmp_path: Path) -> Non
         together = await admitted(first, 8) + await admitted(second, 8)
 
         assert together == 10
-        assert 0 < await second.wait("/api", TEN_A_MINUTE, "192.0.2.1") <= 60
-        quota = await first.quota("/api", TEN_A_MINUTE, "192.0.2.1")
+        quota = await second.count("/api", TEN_A_MINUTE, "192.0.2.1")
+        assert 0 < quota.wait <= 60
         assert quota.requests == 0
         assert 0 < quota.seconds <= 120
         assert not first.is_alone

@@ -61,7 +61,7 @@ async def shared_rate(rates: RateLimits) -> None:
     """Have one request counted in Valkey."""
     limit = time.monotonic() + FAILOVER_SECONDS
     while True:
-        await rates.wait("/api", RateLimit(3, 60), "192.0.2.1")
+        await rates.count("/api", RateLimit(3, 60), "192.0.2.1")
         if not rates.is_alone:
             return
         assert time.monotonic() < limit, "the master is not used"

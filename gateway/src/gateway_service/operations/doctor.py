@@ -217,7 +217,7 @@ async def _store_answers(url: str) -> Finding:
     counter = await asyncio.to_thread(SharedCounter, url)
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            await counter.wait("doctor", RateLimit(requests=1_000_000, seconds=1))
+            await counter.count("doctor", RateLimit(requests=1_000_000, seconds=1))
     except Exception as error:  # noqa: BLE001 - any failure is a finding
         advice = "see that it runs, and its URL in rate_limit_store"
         return fault(place, store_fault(error), advice)

@@ -144,12 +144,10 @@ async def _limit(
 ) -> None:
     """Forward a request unless its client has sent too many."""
     client = exchange.client_address(state.proxies)
-    limits = state.rate_limits
-    seconds = await limits.wait(route.prefix, limit, client)
-    quota = await limits.quota(route.prefix, limit, client)
+    quota = await state.rate_limits.count(route.prefix, limit, client)
     exchange.lines += policy_line(route.prefix, limit) + quota_line(route.prefix, quota)
-    if seconds:
-        raise ProblemError(problems.too_many_requests(math.ceil(seconds)))
+    if quota.wait:
+        raise ProblemError(problems.too_many_requests(math.ceil(quota.wait)))
     _forward(exchange, route, state)
 
 

@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple
 
 from gateway_service.config.clients import RateLimit
 from gateway_service.config.model import Config
@@ -34,25 +34,16 @@ STORE_SECONDS: Final = 0.25
 MOST_CONNECTIONS: Final = 256
 """To the shared store, for each gateway process."""
 
-T = TypeVar("T")
-
 
 class Quota(NamedTuple):
-    """What a client has left of a limit."""
+    """What a client has of a limit after a request."""
 
+    wait: float
+    """Seconds until the request may be tried again; 0: it is admitted."""
     requests: int
+    """How many are left."""
     seconds: float
     """Until it has the whole limit again."""
-
-
-class Counter(Protocol):
-    """Counts requests for each key."""
-
-    async def wait(self, key: str, limit: RateLimit) -> float:
-        """Count one request: 0 admits it, else seconds until it may be tried again."""
-
-    async def quota(self, key: str, limit: RateLimit) -> Quota:
-        """Return what is left, without counting."""
 
 
 class MemoryCounter:
@@ -63,17 +54,13 @@ class MemoryCounter:
         self._free_at: dict[str, float] = {}
         """When each key will have its whole limit again."""
 
-    async def wait(self, key: str, limit: RateLimit) -> float:
-        """Count one request: 0 admits it, else seconds until it may be tried again."""
+    async def count(self, key: str, limit: RateLimit) -> Quota:
+        """Count one request; one that is refused is not counted."""
         before = self._free_at.pop(key, 0.0)
-        self._free_at[key], seconds = _counted(before, limit, self._now())
+        self._free_at[key], quota = _counted(before, limit, self._now())
         if len(self._free_at) > MOST_CLIENTS:
             del self._free_at[next(iter(self._free_at))]
-        return seconds
-
-    async def quota(self, key: str, limit: RateLimit) -> Quota:
-        """Return what is left, without counting."""
-        return _quota(self._free_at.get(key, 0.0), limit, self._now())
+        return quota
 
     def forget_idle(self) -> None:
         """Drop the keys that have their whole limit again."""
@@ -91,43 +78,36 @@ class RowCounter:
     def __init__(self, rows: SharedRows) -> None:
         self.rows = rows
 
-    async def wait(self, key: str, limit: RateLimit) -> float:
-        """Count one request: 0 admits it, else seconds until it may be tried again."""
-        now, seconds = time.monotonic(), 0.0  # the system's: the same in each worker
+    async def count(self, key: str, limit: RateLimit) -> Quota:
+        """Count one request; one that is refused is not counted."""
+        now = time.monotonic()  # the system's: the same in each worker
+        quota = Quota(0.0, 0, 0.0)
 
         def count(numbers: Numbers) -> Numbers:
-            nonlocal seconds
-            free_at, seconds = _counted(numbers[0], limit, now)
+            nonlocal quota
+            free_at, quota = _counted(numbers[0], limit, now)
             return (free_at,)
 
         self.rows.change(key, count)
-        return seconds
-
-    async def quota(self, key: str, limit: RateLimit) -> Quota:
-        """Return what is left, without counting."""
-        return _quota(self.rows.read(key)[0], limit, time.monotonic())
+        return quota
 
     def forget_idle(self) -> None:
         """Do nothing: rows of those who have their whole limit are used again."""
 
 
-def _counted(free_at: float, limit: RateLimit, now: float) -> tuple[float, float]:
-    """Return when a client has its whole limit again, and how long it must wait.
+def _counted(free_at: float, limit: RateLimit, now: float) -> tuple[float, Quota]:
+    """Return when a client has its whole limit again, and what it has of it now.
 
     By another limit, before a reload, that may have been much later.
     """
     free_at = min(max(free_at, now), now + limit.seconds)
     cost = limit.seconds / limit.requests
-    excess = free_at + cost - now - limit.seconds
-    if excess > cost * 1e-6:
-        return free_at, excess
-    return free_at + cost, 0.0
-
-
-def _quota(free_at: float, limit: RateLimit, now: float) -> Quota:
-    busy = min(max(0.0, free_at - now), limit.seconds)
-    free = (limit.seconds - busy) * limit.requests / limit.seconds
-    return Quota(max(0, int(free + 1e-6)), busy)
+    wait = free_at + cost - now - limit.seconds
+    if wait <= cost * 1e-6:
+        free_at, wait = free_at + cost, 0.0
+    busy = min(free_at - now, limit.seconds)
+    left = int((limit.seconds - busy) / cost + 1e-6)
+    return free_at, Quota(wait, left, busy)
 
 
 def store_fault(error: BaseException) -> str:
@@ -143,6 +123,7 @@ class SharedCounter:
 
     def __init__(self, url: str, *, timeout: float = STORE_SECONDS) -> None:
         # Imported only where it is configured: see the module's docstring.
+        from limits import RateLimitItemPerSecond  # noqa: PLC0415
         from limits.aio.storage import RedisStorage  # noqa: PLC0415
         from limits.aio.strategies import (  # noqa: PLC0415
             SlidingWindowCounterRateLimiter,
@@ -156,23 +137,20 @@ class SharedCounter:
             key_prefix="gateway",
             connection_pool=self._connections,  # type: ignore[arg-type] # its docs say so
         )
+        self._item = RateLimitItemPerSecond
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
-    async def wait(self, key: str, limit: RateLimit) -> float:
-        """Count one request: 0 admits it, else seconds until it may be tried again.
+    async def count(self, key: str, limit: RateLimit) -> Quota:
+        """Count one request; one that is refused is not counted.
 
         Raises `ValkeyError`: Valkey is away.
         """
-        if await self._limiter.hit(_item(limit), key):
-            return 0.0
-        quota = await self.quota(key, limit)
-        return max(quota.seconds, limit.seconds / limit.requests)
-
-    async def quota(self, key: str, limit: RateLimit) -> Quota:
-        """Return what is left, without counting."""
-        window = await self._limiter.get_window_stats(_item(limit), key)
+        item = self._item(limit.requests, limit.seconds)
+        is_admitted = await self._limiter.hit(item, key)
+        window = await self._limiter.get_window_stats(item, key)
         seconds = max(0.0, window.reset_time - time.time())
-        return Quota(max(0, window.remaining), seconds)
+        wait = 0.0 if is_admitted else max(seconds, limit.seconds / limit.requests)
+        return Quota(wait, max(0, window.remaining), seconds)
 
     async def close(self) -> None:
         """Close the connections to Valkey."""
@@ -207,29 +185,21 @@ class RateLimits:
                 SharedCounter, self.store, timeout=self._timeout
             )
 
-    async def wait(self, route: str, limit: RateLimit, client: str) -> float:
-        """Count a request to a route: 0 admits it, else the seconds to wait.
+    async def count(self, route: str, limit: RateLimit, client: str) -> Quota:
+        """Count a request to a route.
 
         `client` is an address in its one spelling, as `client_addresses` gives it.
         """
-        key = _key(route, client)
-        seconds = await self._ask(lambda counter: counter.wait(key, limit))
-        if seconds:
-            self.refused += 1
-        return seconds
-
-    async def quota(self, route: str, limit: RateLimit, client: str) -> Quota:
-        """Return what the client has left, without counting."""
-        key = _key(route, client)
-        return await self._ask(lambda counter: counter.quota(key, limit))
-
-    async def _ask(self, question: Callable[[Counter], Awaitable[T]]) -> T:
-        shared = self._shared
+        key = f"{route} {client_network(client)}"
+        shared, alone = self._shared, self._memory
         if shared is None:
-            return await question(self._memory)
-        return await self._store.ask(
-            lambda: question(shared), lambda: question(self._memory)
-        )
+            quota = await alone.count(key, limit)
+        else:
+            quota = await self._store.ask(
+                lambda: shared.count(key, limit), lambda: alone.count(key, limit)
+            )
+        self.refused += quota.wait > 0
+        return quota
 
     @property
     def is_alone(self) -> bool:
@@ -269,13 +239,3 @@ def quota_line(route: str, quota: Quota) -> bytes:
     """Return the field that says what is left of the limit of the same name."""
     seconds = math.ceil(quota.seconds)
     return f'RateLimit: "{route}";r={quota.requests};t={seconds}\r\n'.encode("ascii")
-
-
-def _key(route: str, client: str) -> str:
-    return f"{route} {client_network(client)}"
-
-
-def _item(limit: RateLimit) -> Any:  # noqa: ANN401 - of a library that is imported late
-    from limits import RateLimitItemPerSecond  # noqa: PLC0415 - see above
-
-    return RateLimitItemPerSecond(limit.requests, limit.seconds)
