@@ -7,8 +7,8 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
@@ -21,7 +21,6 @@ from service_kit.observability.log_format import (
     LogFormat,
     is_coloured,
     text_line,
-    time_of_day,
 )
 from service_kit.observability.request_id import (
     NO_REQUEST,
@@ -104,28 +103,19 @@ def log_metrics() -> Iterator[Metric]:
 
 
 class _Formatter(JsonFormatter):
-    """Spells the time in UTC, with milliseconds."""
+    """Spells the time in UTC as RFC 3339 does, with milliseconds."""
 
-    def formatTime(  # noqa: N802 - logging's name
-        self,
-        record: logging.LogRecord,
-        datefmt: str | None = None,  # noqa: ARG002 - likewise
-    ) -> str:
-        """Return the time as RFC 3339 spells it."""
-        moment = datetime.fromtimestamp(record.created, UTC)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    converter = staticmethod(time.gmtime)
+    default_time_format = "%Y-%m-%dT%H:%M:%S"
+    default_msec_format = "%s.%03dZ"
 
 
 class _TextFormatter(_Formatter):
     """Writes the same fields for people, with this machine's time of day."""
 
-    def formatTime(  # noqa: N802 - logging's name
-        self,
-        record: logging.LogRecord,
-        datefmt: str | None = None,  # noqa: ARG002 - likewise
-    ) -> str:
-        """Return the time of day, to the millisecond."""
-        return time_of_day(record.created)
+    converter = staticmethod(time.localtime)
+    default_time_format = "%H:%M:%S"
+    default_msec_format = "%s.%03d"
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         """Return the line."""
