@@ -120,10 +120,9 @@ class GatewayMetrics(Collector):
             "When the configuration in use was read, in Unix time",
             control.configured_at,
         )
-        expiry = GaugeMetricFamily(
+        shown = control.certificate
+        yield GaugeMetricFamily(
             "gateway_certificate_expiry_timestamp_seconds",
             "When the certificate shown to clients expires, in Unix time",
+            None if shown is None else shown.expires_at.timestamp(),
         )
-        if control.certificate is not None:
-            expiry.add_metric((), control.certificate.expires_at.timestamp())
-        yield expiry

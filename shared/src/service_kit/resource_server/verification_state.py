@@ -56,10 +56,10 @@ def verification_metrics(prefix: str, state: Verification) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         f"{prefix}verification_keys", "Keys of the issuer in use", len(keys)
     )
-    yield _age(
+    yield GaugeMetricFamily(
         f"{prefix}verification_keys_age_seconds",
         "Seconds since the issuer last confirmed its keys",
-        keys.age,
+        _seconds(keys.age),
     )
     yield CounterMetricFamily(
         f"{prefix}jwks_fetches", "Times the JWKS was asked for", keys.fetches
@@ -83,19 +83,17 @@ def verification_metrics(prefix: str, state: Verification) -> Iterator[Metric]:
 def _of_lists(prefix: str, state: Verification) -> Iterator[Metric]:
     lists = state.lists
     yield GaugeMetricFamily(f"{prefix}status_lists", "Status lists kept", len(lists))
-    yield _age(
+    yield GaugeMetricFamily(
         f"{prefix}status_list_age_seconds",
         "Seconds since the status list that is oldest was confirmed",
-        lists.age,
+        _seconds(lists.age),
     )
-    expiry = GaugeMetricFamily(
+    expires_at = lists.expires_at
+    yield GaugeMetricFamily(
         f"{prefix}status_list_expiry_seconds",
         "How soon the first list in use expires, in seconds; negative if it has",
+        _seconds(None if expires_at is None else expires_at - state.clock()),
     )
-    if lists.expires_at is not None:
-        left = lists.expires_at - state.clock()
-        expiry.add_metric((), left.total_seconds())
-    yield expiry
     yield CounterMetricFamily(
         f"{prefix}status_list_fetches", "Times one was asked for", lists.fetches
     )
@@ -104,11 +102,8 @@ def _of_lists(prefix: str, state: Verification) -> Iterator[Metric]:
     )
 
 
-def _age(name: str, text: str, age: timedelta | None) -> Metric:
-    family = GaugeMetricFamily(name, text)
-    if age is not None:
-        family.add_metric((), age.total_seconds())
-    return family
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
 
 
 def _rounded(age: timedelta | None) -> float | None:

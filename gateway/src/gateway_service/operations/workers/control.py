@@ -1,7 +1,6 @@
 """Apply a configuration, and replace it while requests run."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -21,16 +20,16 @@ from gateway_service.upstreams.watching.watching import UpstreamWatch, Watch, re
 TICK_SECONDS: Final = 0.25
 """How coarse back-off, slow start and the retry budget are."""
 
-STARTING_SECONDS: Final = 10.0
-"""How long a gateway leaves the port to the others that share it."""
-
 _STARTING_PAUSE: Final = 0.05
 
 TIDY_SECONDS: Final = 10.0
 """How often certificate files are checked and idle clients forgotten."""
 
 START_SECONDS: Final = 10.0
-"""How long a new gateway waits for its upstreams before it is ready without them."""
+"""How long a new gateway waits for its upstreams before it is ready without them.
+
+For so long it leaves a port to the others that share it, too.
+"""
 
 FIRST_LOOK_SECONDS: Final = 0.5
 """How long it looks for them before it serves. Longer than names and probes take where
@@ -105,11 +104,9 @@ class ControlPlane:
         return f"no ready replica yet: {', '.join(waiting)}" if waiting else None
 
     async def until_started(self) -> None:
-        """Wait until every upstream has a ready replica, or for `STARTING_SECONDS`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STARTING_SECONDS):
-                while await self.starting_fault() is not None:  # noqa: ASYNC110 - asks
-                    await asyncio.sleep(_STARTING_PAUSE)
+        """Wait until every upstream has a ready replica, or for `START_SECONDS`."""
+        while await self.starting_fault() is not None:  # noqa: ASYNC110 - asks
+            await asyncio.sleep(_STARTING_PAUSE)
 
     async def close(self) -> None:
         """Stop every task; replicas end with their last request."""
