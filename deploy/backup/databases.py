@@ -85,19 +85,16 @@ class MysqlDatabase:
         self._name = login.database
 
     def dump(self, target: IO[bytes]) -> None:
-        """Write one moment of it, while it may be in use."""
         program = installed("mariadb-dump", "mysqldump")
         options = _dump_options(output([program, "--help"]))
         with self._login.file(is_mariadb=is_mariadb(program)) as login:
             run(program, login, *options, self._name, stdout=target)
 
     def can_load(self, source: IO[bytes]) -> bool:
-        """Whether this is a complete dump of identity's database."""
         by_mariadb = is_mariadb(installed("mariadb", "mysql"))
         return _is_our_dump(source, by_mariadb=by_mariadb)
 
     def stop_service(self) -> None:
-        """Have no identity use it; BackupError if one does that is not ours to stop."""
         try:
             # This wants the privilege without which the list below shows one's own
             # connections alone.
@@ -117,7 +114,6 @@ class MysqlDatabase:
             raise BackupError(f"{self._name} is in use: stop identity first")
 
     def load(self, source: IO[bytes]) -> None:
-        """Replace all that it holds, and have no identity use it yet."""
         self._client(
             f"DROP DATABASE IF EXISTS `{self._name}`;"
             f" CREATE DATABASE `{self._name}` CHARACTER SET utf8mb4;"
@@ -128,11 +124,9 @@ class MysqlDatabase:
             run(program, login, self._name, stdin=source)
 
     def finish(self) -> None:
-        """Let identity use what was loaded."""
         self._client(f"USE `{self._name}`; {END}")
 
     def identity(self, *command: str) -> None:
-        """Run a command of identity-service on it."""
         run(identity_service(), *command)
 
     def start_service(self) -> None:
@@ -150,39 +144,32 @@ class ComposeDatabase:
     _SECRETS: Final = "/docker-entrypoint-initdb.d"
 
     def dump(self, target: IO[bytes]) -> None:
-        """Write one moment of it, while it may be in use."""
         helped = ["docker", "compose", *self._exec("mysqldump", "backup", "--help")]
         options = (*_dump_options(output(helped, folder=ROOT)), "identity")
         _compose(*self._exec("mysqldump", "backup", *options), stdout=target)
 
     def can_load(self, source: IO[bytes]) -> bool:
-        """Whether this is a complete dump of identity's database."""
         return _is_our_dump(source, by_mariadb=False)
 
     def stop_service(self) -> None:
-        """Have no identity use it; BackupError if one does that is not ours to stop."""
         # With no database, or a wrong password, nothing is stopped in vain.
         _compose(*self._exec("mysql", "restore", "-e", "DO 0"))
         _compose("stop", "identity")
 
     def load(self, source: IO[bytes]) -> None:
-        """Replace all that it holds, and have no identity use it yet."""
         emptied = "DROP DATABASE IF EXISTS identity; CREATE DATABASE identity"
         begun = f"{emptied}; USE identity; {BEGIN}"
         _compose(*self._exec("mysql", "restore", "-e", begun))
         _compose(*self._exec("mysql", "restore", "identity"), stdin=source)
 
     def finish(self) -> None:
-        """Let identity use what was loaded."""
         _compose(*self._exec("mysql", "restore", "identity", "-e", END))
 
     def identity(self, *command: str) -> None:
-        """Run a command of identity-service on it."""
         service = "migrations" if command == ("migrate",) else "identity"
         _compose("run", "--rm", "--no-deps", "-T", service, *command)
 
     def start_service(self) -> None:
-        """Start what `stop_service` has stopped."""
         _compose("up", "--detach", "--no-deps", "--no-recreate", "--wait", "identity")
 
     def _exec(self, program: str, account: str, *rest: str) -> Sequence[str]:

@@ -34,7 +34,6 @@ class SqliteDatabase:
         self._path = path
 
     def dump(self, target: IO[bytes]) -> None:
-        """Write one moment of it, while it may be in use."""
         if not self._path.is_file():
             raise BackupError(f"there is no {self._path}")
         with temporary_file(self._path.parent) as copy:
@@ -43,19 +42,16 @@ class SqliteDatabase:
                 shutil.copyfileobj(file, target)
 
     def can_load(self, source: IO[bytes]) -> bool:
-        """Whether this is a complete dump of identity's database."""
         with temporary_file(self._path.parent) as copy:
             with copy.open("wb") as file:
                 shutil.copyfileobj(source, file)
             return _is_ours(copy)
 
     def stop_service(self) -> None:
-        """Have no identity use it; BackupError if one does that is not ours to stop."""
         if users := sorted(_users_of(self._path)):
             raise BackupError(f"{self._path} is in use by {users}: stop identity first")
 
     def load(self, source: IO[bytes]) -> None:
-        """Replace all that it holds, and have no identity use it yet."""
         with temporary_file(self._path.parent) as copy:
             with copy.open("wb") as file:
                 shutil.copyfileobj(source, file)
@@ -64,11 +60,9 @@ class SqliteDatabase:
             _copy(copy, self._path)
 
     def finish(self) -> None:
-        """Let identity use what was loaded."""
         _execute(self._path, END)
 
     def identity(self, *command: str) -> None:
-        """Run a command of identity-service on it."""
         run(identity_service(), *command)
 
     def start_service(self) -> None:
