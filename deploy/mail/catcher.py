@@ -18,11 +18,6 @@ class Envelope(Protocol):
 class Catcher:
     """What aiosmtpd asks for each mail."""
 
-    @classmethod
-    def from_cli(cls, _: object, *__: str) -> "Catcher":
-        """Return the handler, as the command of aiosmtpd makes it."""
-        return cls()
-
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
         self, _: object, __: object, envelope: Envelope
     ) -> str:
