@@ -9,12 +9,9 @@ from typing import Final
 
 from gateway_service.config import rules, values
 from gateway_service.config.keys import value
-from gateway_service.config.rules import number, whole
+from gateway_service.config.rules import DAY, HOUR, MEBIBYTE, number, whole
 from gateway_service.http1.parsing.limits import ClientTimeouts, HeadLimits
 
-_HOUR: Final = 3600
-_DAY: Final = 86_400
-_MEBIBYTE: Final = 1_048_576
 _HEAD: Final = HeadLimits()
 
 
@@ -29,7 +26,7 @@ class Limits:
         whole(256, 65_536), "one header field, 431 beyond", default=_HEAD.field
     )
     headers: int = value(
-        whole(1_024, _MEBIBYTE),
+        whole(1_024, MEBIBYTE),
         "all header fields together, 431 beyond",
         default=_HEAD.fields,
     )
@@ -39,17 +36,17 @@ class Limits:
         default=_HEAD.field_count,
     )
     body: int = value(
-        whole(0, 2**40), "413 beyond, unless a route has its own", default=_MEBIBYTE
+        whole(0, 2**40), "413 beyond, unless a route has its own", default=MEBIBYTE
     )
     connections: int = value(whole(1, 1_000_000), "open at once, in all", default=8_192)
     connections_per_client: int = value(
         whole(1, 1_000_000), "open at once, from one address", default=1_024
     )
     held: int = value(
-        whole(_MEBIBYTE, 2**40),
+        whole(MEBIBYTE, 2**40),
         "bytes held of all connections together; beyond, those of the client of which"
         " most is held are cut",
-        default=96 * _MEBIBYTE,
+        default=96 * MEBIBYTE,
     )
 
     @property
@@ -65,12 +62,12 @@ class ClientTimeoutsConfig(ClientTimeouts):
     """How long the gateway waits for a client."""
 
     head: float = value(
-        number(0.1, _HOUR),
+        number(0.1, HOUR),
         "for a whole request line and header block",
         default=ClientTimeouts.head,
     )
     body: float = value(
-        number(0.1, _HOUR),
+        number(0.1, HOUR),
         "for a whole body, plus a second for each `body_rate` bytes received",
         default=ClientTimeouts.body,
     )
@@ -80,12 +77,12 @@ class ClientTimeoutsConfig(ClientTimeouts):
         default=ClientTimeouts.body_rate,
     )
     send: float = value(
-        number(0.1, _HOUR),
+        number(0.1, HOUR),
         "for the client to take what was sent to it",
         default=ClientTimeouts.send,
     )
     keep_alive: float = value(
-        number(0.1, _HOUR),
+        number(0.1, HOUR),
         "for the next request on a connection",
         default=ClientTimeouts.keep_alive,
     )
@@ -125,7 +122,7 @@ class CorsConfig:
         ),
     )
     max_age: int = value(
-        whole(0, _DAY),
+        whole(0, DAY),
         "how long a browser may cache the response to a preflight",
         default=600,
     )
@@ -138,7 +135,7 @@ class TlsConfig:
     certificate: str = value(values.file_name, "PEM file with the whole chain")
     key: str = value(values.file_name, "PEM file, without a password")
     hsts: int = value(
-        whole(0, 10 * 365 * _DAY),
+        whole(0, 10 * 365 * DAY),
         "`Strict-Transport-Security: max-age`; 0 sends none",
         default=31_536_000,
     )
@@ -153,4 +150,4 @@ class RateLimit:
     """
 
     requests: int = value(whole(1, 1_000_000), "number of requests")
-    seconds: int = value(whole(1, _DAY), "the time in which they may be made")
+    seconds: int = value(whole(1, DAY), "the time in which they may be made")

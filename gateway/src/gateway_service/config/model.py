@@ -16,7 +16,7 @@ from gateway_service.config.clients import (
     TlsConfig,
 )
 from gateway_service.config.keys import NAME, array_of, named, table, value
-from gateway_service.config.rules import number, whole
+from gateway_service.config.rules import DAY, HOUR, MEBIBYTE, number, whole
 from gateway_service.config.values import (
     METHODS,
     Address,
@@ -27,10 +27,6 @@ from gateway_service.config.values import (
 )
 from gateway_service.http1.parsing.limits import ClientTimeouts
 from service_kit.settings import LAST_PORT
-
-_HOUR: Final = 3600
-_DAY: Final = 86_400
-_MEBIBYTE: Final = 1_048_576
 
 UPSTREAM_VARIABLE: Final = f"GATEWAY_UPSTREAM_{NAME}"
 
@@ -43,13 +39,13 @@ class Timeouts:
         number(0.01, 60), "for a connection to a replica", default=1.0
     )
     response_head: float = value(
-        number(0.01, _HOUR), "for the head of a response, 504 beyond", default=10.0
+        number(0.01, HOUR), "for the head of a response, 504 beyond", default=10.0
     )
     idle: float = value(
-        number(0.01, _DAY), "between two pieces of a response's body", default=30.0
+        number(0.01, DAY), "between two pieces of a response's body", default=30.0
     )
     total: float = value(
-        rules.zero_or(number(0.01, _DAY), values.NO_LIMIT),
+        rules.zero_or(number(0.01, DAY), values.NO_LIMIT),
         "from the request's head, or the first 64 KiB of its body, to the end of the"
         " response; 0 sets no limit, which long streams and WebSockets need",
         default=60.0,
@@ -70,7 +66,7 @@ class RouteConfig:
         rules.a_set(values.method), "405 for others", default=METHODS
     )
     body_limit: int = value(
-        whole(0, 2**40), "413 beyond", default=_MEBIBYTE, inherits="limits.body"
+        whole(0, 2**40), "413 beyond", default=MEBIBYTE, inherits="limits.body"
     )
     timeouts: Timeouts = table(
         Timeouts, "those that differ from `[timeouts]`", inherits="timeouts"
@@ -103,7 +99,7 @@ class HealthConfig:
         whole(0, LAST_PORT), "0 stands for the port that serves requests", default=0
     )
     interval: float = value(
-        number(0.05, _HOUR), "between two probes of a replica", default=1.0
+        number(0.05, HOUR), "between two probes of a replica", default=1.0
     )
     timeout: float = value(
         number(0.05, 60),
@@ -133,12 +129,12 @@ class EjectionConfig:
         default=3,
     )
     first: float = value(
-        number(0.05, _HOUR),
+        number(0.05, HOUR),
         "how long a replica is out, doubled each time after",
         default=1.0,
     )
     longest: float = value(
-        number(0.05, _HOUR), "how long a replica is out at most", default=30.0
+        number(0.05, HOUR), "how long a replica is out at most", default=30.0
     )
     share: float = value(
         number(0, 1),
@@ -153,7 +149,7 @@ class RetryConfig:
 
     attempts: int = value(whole(1, 10), "tries of one request in all", default=3)
     attempt_timeout: float = value(
-        number(0.01, _HOUR),
+        number(0.01, HOUR),
         "how long a GET or HEAD waits for a response before another replica is asked"
         " as well, and the first response is passed on",
         default=0.5,
@@ -168,9 +164,9 @@ class RetryConfig:
 class ResponseLimits:
     """How large the head of a response may be; 502 beyond."""
 
-    header_field: int = value(whole(256, _MEBIBYTE), "one header field", default=65_536)
+    header_field: int = value(whole(256, MEBIBYTE), "one header field", default=65_536)
     headers: int = value(
-        whole(1_024, _MEBIBYTE), "all header fields together", default=262_144
+        whole(1_024, MEBIBYTE), "all header fields together", default=262_144
     )
     header_count: int = value(
         whole(8, 10_000), "number of header fields", default=1_000
@@ -209,7 +205,7 @@ class UpstreamConfig:
         number(0, 60), "a latency up to which `adaptive` refuses nothing", default=0.02
     )
     resolve_interval: float = value(
-        number(0.05, _HOUR),
+        number(0.05, HOUR),
         "between two look-ups of names; while they fail, the last result is used",
         default=5.0,
     )
@@ -217,12 +213,12 @@ class UpstreamConfig:
         whole(0, 10_000), "unused connections open to each replica", default=64
     )
     idle_timeout: float = value(
-        number(0.1, _HOUR),
+        number(0.1, HOUR),
         "after which an unused connection is closed; less than the upstream's own",
         default=10.0,
     )
     slow_start: float = value(
-        number(0, _HOUR),
+        number(0, HOUR),
         "time in which a replica that joins or returns comes to its full share",
         default=3.0,
     )

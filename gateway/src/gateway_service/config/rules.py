@@ -5,9 +5,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from service_kit.settings import comma_list
+
+HOUR: Final = 3600
+DAY: Final = 86_400
+MEBIBYTE: Final = 1_048_576
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
