@@ -99,12 +99,8 @@ def test_limits_that_are_off_are_told(
 ) -> None:
     path = tmp_path / "gateway.toml"
     path.write_text(FILE)
-    assert (
-        explain(
-            path, {}, RequestDescription("GET", "/api/test", []), limits_rates=False
-        )
-        == 0
-    )
+    off = {"GATEWAY_RATE_LIMITS": "off"}
+    assert explain(path, off, RequestDescription("GET", "/api/test", [])) == 0
     assert "rate limit  none" in capsys.readouterr().out
 
 

@@ -67,10 +67,8 @@ def main() -> None:
         case "check":
             check(settings.config, os.environ)
         case "explain":
-            described, limits = _description(arguments), settings.rate_limits
-            sys.exit(
-                explain(settings.config, os.environ, described, limits_rates=limits)
-            )
+            described = _description(arguments)
+            sys.exit(explain(settings.config, os.environ, described))
         case "doctor":
             doctor = report(diagnose(settings, os.environ))
             sys.exit(uvloop.run(doctor, loop_factory=Loop))

@@ -5,7 +5,7 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -24,7 +24,6 @@ from gateway_service.operations.tracing import ExchangeTracing
 from gateway_service.operations.workers.control import ControlPlane
 from gateway_service.operations.workers.last_good import Loaded, load
 from gateway_service.operations.workers.shared_memory import SharedMemory
-from gateway_service.proxy.rate_limits import without_limits
 from gateway_service.server import GatewayServer
 from gateway_service.serving import running
 from gateway_service.settings import GatewaySettings
@@ -36,7 +35,9 @@ from service_kit.health import Readiness
 from service_kit.observability.tracing import SpanSender
 from service_kit.running.internal_app import create_internal_app
 
-_NO_LIMITS: Final = "off for every client: GATEWAY_RATE_LIMITS=off"
+_NO_LIMITS: Final = (
+    "off for every client: GATEWAY_RATE_LIMITS=off, or rate_limits in the file"
+)
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -85,8 +86,6 @@ def create_app(
     """
     loop = asyncio.get_running_loop()
     start = start or load(read_config())
-    if not settings.rate_limits:
-        start = replace(start, config=without_limits(start.config))
     readiness, registry = Readiness(), CollectorRegistry()
     deadlines, batch = Deadlines(loop), WriteBatch(loop)
     descriptors = Descriptors(loop)
@@ -96,21 +95,16 @@ def create_app(
             endpoint, config, deadlines, batch, loop, descriptors=descriptors
         )
 
-    def read_again() -> Config:
-        config = read_config()
-        return config if settings.rate_limits else without_limits(config)
-
     control = ControlPlane(
         start.config,
-        read_again,
+        read_config,
         make_pool,
         start.certificate,
         watch=UpstreamWatch if shared is None else shared.followed.watch,
         count_in=None if shared is None else shared.memory.rate_counter,
     )
     readiness.checks["upstreams"] = control.starting_fault
-    if not settings.rate_limits:
-        _warn_of_no_limits(readiness)
+    _warn_of_no_limits(control, readiness)
     access_log = AccessLog(settings.access_log, loop, settings.log_format)
     server = GatewayServer(
         control,
@@ -138,10 +132,7 @@ def create_app(
         return task
 
     async def status() -> dict[str, object]:
-        return {
-            "requests": server.metrics.totals(),
-            **status_of(control, limits_rates=settings.rate_limits),
-        }
+        return {"requests": server.metrics.totals(), **status_of(control)}
 
     return GatewayApp(
         serving=partial(
@@ -168,11 +159,12 @@ def _tracing(settings: GatewaySettings) -> ExchangeTracing | None:
     return ExchangeTracing(sender, settings.traced_percent)
 
 
-def _warn_of_no_limits(readiness: Readiness) -> None:
-    """Say at start and on `/readyz` that no client's rate is limited."""
+def _warn_of_no_limits(control: ControlPlane, readiness: Readiness) -> None:
+    """Say at start, and on `/readyz`, where no client's rate is limited."""
 
-    async def warning() -> str:
-        return _NO_LIMITS
+    async def warning() -> str | None:
+        return None if control.state.config.rate_limits else _NO_LIMITS
 
     readiness.warnings["rate_limits"] = warning
-    _logger.warning("rate_limits_off", extra={"reason": _NO_LIMITS})
+    if not control.state.config.rate_limits:
+        _logger.warning("rate_limits_off", extra={"reason": _NO_LIMITS})

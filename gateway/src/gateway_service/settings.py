@@ -42,11 +42,6 @@ class GatewaySettings(ListenerSettings):
         default="100",
         description="of traces that begin here: how many are recorded",
     )
-    rate_limits: bool = setting(
-        boolean,
-        default="on",
-        description="off counts no client's requests: for load tests alone",
-    )
 
     @property
     def internal_ports(self) -> list[int]:

@@ -54,7 +54,7 @@ def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
         _check_together(config, faults)
     if config is None or faults.found:
         raise ConfigError(faults.found)
-    return config
+    return config if config.rate_limits else _without_limits(config)
 
 
 def _syntax_fault(name: str, message: str, last_line: int) -> str:
@@ -122,6 +122,11 @@ def _replace(document: dict[str, Any], path: KeyPath, value: object) -> bool:
             return False  # the reader finds this fault where it stands
     table[path[-1]] = value
     return True
+
+
+def _without_limits(config: Config) -> Config:
+    routes = tuple(replace(route, rate_limit=None) for route in config.routes)
+    return replace(config, routes=routes)
 
 
 def _check_together(config: Config, faults: Faults) -> None:

@@ -270,6 +270,12 @@ class Config:
         variable="GATEWAY_RATE_LIMIT_STORE",
         is_secret=True,
     )
+    rate_limits: bool = value(
+        rules.yes_or_no,
+        "`false` counts no client's requests: for load tests alone",
+        default=True,
+        variable="GATEWAY_RATE_LIMITS",
+    )
     limits: Limits = table(Limits)
     client_timeouts: ClientTimeouts = table(ClientTimeoutsConfig)
     timeouts: Timeouts = table(Timeouts)

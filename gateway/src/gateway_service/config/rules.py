@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Generic, TypeVar
 
-from service_kit.settings import comma_list
+from service_kit.settings import boolean, comma_list
 
 HOUR: Final = 3600
 DAY: Final = 86_400
@@ -123,5 +123,5 @@ def a_set(rule: Rule[T]) -> Rule[frozenset[T]]:
 
 
 yes_or_no = Rule(
-    "true or false", lambda value: value if isinstance(value, bool) else None, _literal
+    "true or false", lambda value: value if isinstance(value, bool) else None, boolean
 )

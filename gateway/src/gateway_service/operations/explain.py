@@ -17,7 +17,6 @@ from gateway_service.operations.doctor import config_or_exit
 from gateway_service.proxy.cors import VARY, Cors, is_preflight
 from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.messages import hops_left, is_loop
-from gateway_service.proxy.rate_limits import without_limits
 from gateway_service.proxy.routing import Route, Routes
 from gateway_service.proxy.state import pages_of
 from service_kit.problems import ProblemError
@@ -54,17 +53,10 @@ class Explanation(NamedTuple):
 
 
 def explain(
-    path: Path,
-    environ: Mapping[str, str],
-    described: RequestDescription,
-    *,
-    limits_rates: bool = True,
+    path: Path, environ: Mapping[str, str], described: RequestDescription
 ) -> int:
     """Write what the configuration makes of a request; return the exit code."""
-    config = config_or_exit(path, environ)
-    if not limits_rates:
-        config = without_limits(config)
-    explanation = explanation_of(config, described)
+    explanation = explanation_of(config_or_exit(path, environ), described)
     sys.stdout.writelines(f"{line}\n" for line in explanation.lines)
     return 0 if explanation.is_served else _REFUSED
 

@@ -12,7 +12,7 @@ from gateway_service.upstreams.watching.watching import Watch
 from service_kit.clock import rfc3339
 
 
-def status_of(control: ControlPlane, *, limits_rates: bool = True) -> dict[str, object]:
+def status_of(control: ControlPlane) -> dict[str, object]:
     """Return routes, upstreams, replicas and limits as JSON can hold them."""
     state = control.state
     return {
@@ -25,7 +25,7 @@ def status_of(control: ControlPlane, *, limits_rates: bool = True) -> dict[str, 
         "routes": [_route(route) for route in state.routes],
         "upstreams": {name: _upstream(w) for name, w in control.watches.items()},
         "rate_limits": {
-            "store": state.rate_limits.place if limits_rates else "off",
+            "store": state.rate_limits.place if state.config.rate_limits else "off",
             "counting_alone": state.rate_limits.is_alone,
             "refused": state.rate_limits.refused,
         },

@@ -11,12 +11,10 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
 from gateway_service.config.clients import RateLimit
-from gateway_service.config.model import Config
 from gateway_service.config.values import MEMORY
 from gateway_service.shared_rows import Numbers, SharedRows
 from service_kit.counters import SharedStore
@@ -220,12 +218,6 @@ class RateLimits:
     def tidy(self) -> None:
         """Forget idle clients; called now and then."""
         self._memory.forget_idle()
-
-
-def without_limits(config: Config) -> Config:
-    """Return a configuration that limits no client's rate."""
-    routes = tuple(replace(route, rate_limit=None) for route in config.routes)
-    return replace(config, routes=routes)
 
 
 @lru_cache(maxsize=256)
