@@ -266,7 +266,7 @@ async def test_metrics_count_by_route_and_never_by_path_or_invented_method(
         await ask(gateway.port, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     await ask(gateway.port, b"BREW /api/a HTTP/1.1\r\nHost: a\r\n\r\n")
     registry = CollectorRegistry()
-    registry.register(gateway.app.metrics)
+    registry.register(gateway.app.server.metrics)
     text = generate_latest(registry).decode()
     replica = f'replica="127.0.0.1:{upstream.port}",upstream="content"'
     for line in (

@@ -40,7 +40,7 @@ class RunningGateway:
     def metric(self, name: str, **labels: str) -> float:
         """Return what it exports under a name, 0 where there is nothing."""
         registry = CollectorRegistry()
-        registry.register(self.app.metrics)
+        registry.register(self.app.server.metrics)
         return registry.get_sample_value(f"gateway_{name}", labels) or 0.0
 
 

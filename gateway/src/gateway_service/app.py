@@ -18,7 +18,6 @@ from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.operations.access_log import AccessLog
-from gateway_service.operations.metrics import GatewayMetrics
 from gateway_service.operations.status import status_of
 from gateway_service.operations.tracing import ExchangeTracing
 from gateway_service.operations.workers.control import ControlPlane
@@ -52,7 +51,6 @@ class GatewayApp:
     internal_app: web.Application
     readiness: Readiness
     control: ControlPlane
-    metrics: GatewayMetrics
     reload: Callable[[], asyncio.Task[None]]
     """Read the configuration again, and open the access log again."""
 
@@ -147,7 +145,6 @@ def create_app(
         internal_app=create_internal_app("gateway", readiness, registry, status),
         readiness=readiness,
         control=control,
-        metrics=server.metrics,
         reload=begin_reload,
     )
 

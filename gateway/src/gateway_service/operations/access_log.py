@@ -62,7 +62,11 @@ class AccessLog:
         self._line = _line_for(target, log_format)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._writer = None if target == _OFF else self._start_writer()
+        self._writer: LineWriter | None = None
+        if target != _OFF:
+            self._writer = LineWriter(
+                self._open, on_flowing=_report_dropped, on_error=_report
+            )
 
     @property
     def dropped(self) -> int:
@@ -90,9 +94,6 @@ class AccessLog:
         if self._writer is not None:
             self._write_batch()
             await asyncio.to_thread(self._writer.close, FLUSH_SECONDS)
-
-    def _start_writer(self) -> LineWriter:
-        return LineWriter(self._open, on_flowing=_report_dropped, on_error=_report)
 
     def _open(self) -> int:
         if self._target == _STANDARD_OUTPUT:

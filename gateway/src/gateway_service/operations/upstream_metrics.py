@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from gateway_service.upstreams.replica import Replica, ReplicaHealth
+from gateway_service.upstreams.replica import ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching.watching import Watch
 from service_kit.observability.metrics import with_samples
@@ -111,11 +111,8 @@ def _replicas(upstreams: list[Upstream]) -> Iterator[Metric]:
             names = (upstream.name, str(replica.endpoint))
             requests.add_metric(names, replica.requests)
             in_flight.add_metric(names, replica.in_flight)
-            usable.add_metric(names, float(_is_usable(replica)))
+            is_ready = replica.health is ReplicaHealth.READY
+            usable.add_metric(names, is_ready and not replica.ejected_until)
     yield requests
     yield in_flight
     yield usable
-
-
-def _is_usable(replica: Replica) -> bool:
-    return replica.health is ReplicaHealth.READY and not replica.ejected_until

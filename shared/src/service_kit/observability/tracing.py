@@ -34,11 +34,6 @@ _SEND_SECONDS: Final = 5
 _PATH: Final = "/v1/traces"
 """Where a collector takes spans (OTLP/HTTP)."""
 
-_ROUTE: Final = "http.route"
-_METHOD: Final = "http.request.method"
-_STATUS: Final = "http.response.status_code"
-"""OpenTelemetry's semantic conventions for HTTP."""
-
 
 def collector_url(value: str) -> str:
     """Accept the URL of a collector, if what sends spans is installed."""
@@ -117,10 +112,10 @@ class SpanSender:
                     else _context(span.trace_id, span.parent_id)
                 ),
                 resource=self._resource,
-                attributes={
-                    _METHOD: span.method,
-                    _ROUTE: span.route,
-                    _STATUS: span.status,
+                attributes={  # as OpenTelemetry's conventions for HTTP name them
+                    "http.request.method": span.method,
+                    "http.route": span.route,
+                    "http.response.status_code": span.status,
                     **span.attributes,
                 },
                 kind=SpanKind.SERVER,

@@ -91,7 +91,8 @@ class Refresher:
         """Stop refreshing."""
         if self._task is not None:
             await cancelled(self._task)
-        self._end_round()
+        if self._round is not None:
+            self._round.cancel()
 
     async def current(self) -> bool:
         """Wait briefly for a refresh in flight; return whether none is left."""
@@ -184,10 +185,6 @@ class Refresher:
             await asyncio.sleep(begun_at + _AFTER_PUSH_SECONDS - time.monotonic())
         else:
             await asyncio.sleep(seconds)
-
-    def _end_round(self) -> None:
-        if self._round is not None:
-            self._round.cancel()
 
 
 class _Budget:
