@@ -17,7 +17,9 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
+from functools import partial
+from math import inf
 from typing import Any, Final
 
 from gateway_service.config.faults import ConfigError
@@ -67,7 +69,8 @@ class Supervisor:
     async def run(self) -> int:
         """Return the exit code once every worker has ended after a signal."""
         loop = asyncio.get_running_loop()
-        self._lookout = Lookout(loop, self._write_findings)
+        deliver = partial(self._write, unread_limit=_UNREAD_LIMIT)
+        self._lookout = Lookout(loop, deliver)
         self._spawn(self._lookout.adopt(self._last_good.loaded.config))
         first = [await self._start(worker) for worker in range(len(self._ports))]
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -116,24 +119,18 @@ class Supervisor:
         self._lookout.deliver_all()
         await asyncio.to_thread(self._last_good.follow_certificate)
 
-    def _write_findings(self, lines: bytes) -> None:
-        """Write lines to each worker that reads; others get them later."""
-        for stdin in self._open_inputs():
-            if stdin.transport.get_write_buffer_size() < _UNREAD_LIMIT:
-                stdin.write(lines)
-
-    def _write(self, lines: bytes) -> None:
+    def _write(self, lines: bytes, *, unread_limit: float = inf) -> None:
         """Write lines to each worker, also to one that reads nothing for now.
 
-        When it goes on it must not do so with an old configuration.
+        It must not go on with an old configuration later. Findings, which are repeated,
+        are left out where so many bytes wait already.
         """
-        for stdin in self._open_inputs():
-            stdin.write(lines)
-
-    def _open_inputs(self) -> Iterator[asyncio.StreamWriter]:
         for process in self._running.values():
-            if process.stdin is not None and not process.stdin.is_closing():
-                yield process.stdin
+            stdin = process.stdin
+            if stdin is None or stdin.is_closing():
+                continue
+            if stdin.transport.get_write_buffer_size() < unread_limit:
+                stdin.write(lines)
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self._running.values():
