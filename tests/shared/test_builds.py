@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service_kit.observability.builds import COMPILED, INTERPRETED, build_of
+from service_kit.observability.process import COMPILED, INTERPRETED, build_of
 
 HOT = {
     "gateway": "gateway_service.http1.parsing.reader",

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from tests.support.ports import free_ports, until_ready
 
-from service_kit.observability.builds import BUILD
+from service_kit.observability.process import BUILD
 
 SERVICE = textwrap.dedent("""
     import asyncio, sys

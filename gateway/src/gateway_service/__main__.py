@@ -31,8 +31,8 @@ with uncollected():
     from gateway_service.operations.workers.workers import Supervisor
     from gateway_service.settings import GatewaySettings
     from gateway_service.upstreams.watching.following import Finding, Followed
-    from service_kit.observability.builds import version_text
     from service_kit.observability.logs import configure_logging
+    from service_kit.observability.process import version_text
     from service_kit.running.doctor import report
     from service_kit.running.loop import Loop
     from service_kit.running.server import (

@@ -12,7 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from service_kit.health import Readiness
-from service_kit.observability.builds import version_text
+from service_kit.observability.process import version_text
 from service_kit.observability.tracing import trace_requests
 from service_kit.resource_server.issuer_check import examine_issuer, refusals
 from service_kit.resource_server.verification import VERIFICATION, VerificationSettings

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from identity_service.settings import DatabaseSettings, ImportSettings, Settings
-from service_kit.observability.builds import version_text
+from service_kit.observability.process import version_text
 
 Write = Callable[[str], None]
 """Writes one line for the operator."""

@@ -1,18 +1,41 @@
-"""The version and the resources of a process."""
+"""The version, the build and the resources of a process."""
 
 import os
 import platform
 import time
 from collections.abc import Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import version
+from types import ModuleType
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from service_kit.observability import request_id
+
 VERSION: Final = version("service-kit")
 """Of the whole product: its packages are released together."""
+
+COMPILED: Final = "compiled"
+INTERPRETED: Final = "interpreted"
+
+
+def build_of(module: ModuleType) -> str:
+    """Return how a module runs that the compiled build compiles by mypyc."""
+    is_compiled = (module.__file__ or "").endswith(tuple(EXTENSION_SUFFIXES))
+    return COMPILED if is_compiled else INTERPRETED
+
+
+BUILD: Final = build_of(request_id)
+"""Of this process: `request_id` is compiled where the other hot modules are."""
+
+
+def version_text(service: str) -> str:
+    """Return what `--version` prints of a service."""
+    python = platform.python_version()
+    return f"{service}-service {VERSION} ({BUILD}, Python {python})"
 
 
 class ProcessState(Collector):
@@ -46,4 +69,5 @@ class ProcessState(Collector):
             **self._build,
             "pid": os.getpid(),
             "uptime_seconds": round(time.monotonic() - self._started_at, 1),
+            "build": BUILD,
         }

@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service_kit.health import Readiness
-from service_kit.observability.builds import BUILD
 from service_kit.observability.logs import log_metrics
 from service_kit.observability.metrics import Collected
 from service_kit.observability.process import ProcessState
@@ -63,7 +62,6 @@ def create_internal_app(
     async def show_status(_: web.Request) -> web.Response:
         state = {
             **process.report(),
-            "build": BUILD,
             "faults": await readiness.faults(),
             "warnings": await readiness.warned(),
             **await status(),

@@ -15,9 +15,9 @@ import uvloop
 from aiohttp import web
 
 from service_kit.health import Readiness
-from service_kit.observability.builds import BUILD
 from service_kit.observability.log_format import LogFormat
 from service_kit.observability.logs import configure_logging, flush_logs
+from service_kit.observability.process import BUILD
 from service_kit.running.listener import ListenerSettings
 from service_kit.running.loop import Loop
 from service_kit.running.sockets import BACKLOG, ListenError, bind, host_port, listen
