@@ -13,7 +13,6 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from gateway_service.config.model import Config, UpstreamConfig
-from gateway_service.http1.client_counts import ClientCounts
 from gateway_service.http1.deadlines import Deadlines
 from gateway_service.http1.descriptors import Descriptors
 from gateway_service.http1.write_batch import WriteBatch
@@ -63,11 +62,6 @@ class Shared:
     memory: SharedMemory
     worker: int
 
-    @property
-    def client_counts(self) -> ClientCounts:
-        """Counts the connections of clients, in all workers."""
-        return self.memory.client_counts(self.worker)
-
 
 def create_app(
     settings: GatewaySettings,
@@ -104,6 +98,7 @@ def create_app(
     readiness.checks["upstreams"] = control.starting_fault
     _warn_of_no_limits(control, readiness)
     access_log = AccessLog(settings.access_log, loop, settings.log_format)
+    counts = None if shared is None else shared.memory.client_counts(shared.worker)
     server = GatewayServer(
         control,
         readiness,
@@ -113,7 +108,7 @@ def create_app(
         descriptors=descriptors,
         loop=loop,
         tracing=_tracing(settings),
-        client_counts=None if shared is None else shared.client_counts,
+        client_counts=counts,
     )
     registry.register(server.metrics)
     reloads: set[asyncio.Task[None]] = set()

@@ -19,11 +19,7 @@ from service_kit.running.own_thread import in_own_thread
 
 _Found = list[tuple[Any, ...]]
 
-_HANDSHAKE_ERRORS: Final = (
-    ssl.SSLError,
-    ConnectionResetError,
-    ConnectionAbortedError,
-)
+_HANDSHAKE_ERRORS: Final = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)
 """Errors of an address that has accepted the connection: TLS, the connection's end, and
 a handshake that takes too long."""
 
