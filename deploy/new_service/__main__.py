@@ -138,12 +138,10 @@ def main(arguments: list[str]) -> int:
         return 1
     paths = [*_write_code(service), *_write_deployment(service, entries)]
     _sort_imports()
-    print(f"new-service: {service.name}, on ports {service.port} and ", end="")
-    print(f"{service.internal_port}, behind /api/{service.name}")
-    for path in paths:
-        print(f"  {path}")
-    print("`make up` starts it along; its own test: make test ARGS=", end="")
-    print(f"tests/{service.name}")
+    name, ports = service.name, f"{service.port} and {service.internal_port}"
+    print(f"new-service: {name}, on ports {ports}, behind /api/{name}")
+    print(*(f"  {path}" for path in paths), sep="\n")
+    print(f"`make up` starts it along; its own test: make test ARGS=tests/{name}")
     return 0
 
 
