@@ -346,6 +346,45 @@ async def test_who_has_too_much_held_on_many_connections_loses_them(
         assert (await other.answer()).status == 200
 
 
+async def test_others_wait_in_line_where_one_client_takes_all_of_a_fallen_limit(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = waiting_for(is_over := asyncio.Event())
+    config = config_for(
+        upstream.port,
+        concurrency=Concurrency.ADAPTIVE,
+        quick_enough=0.0,
+        timeouts=Timeouts(),
+    )
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        greedy = [
+            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(20)
+        ]
+        await greedy[0].send(WAIT)
+        content = gateway.app.control.state.upstreams["content"]
+        await until(lambda: content.in_flight == 1)
+        assert fallen_limit(content, 36) == pytest.approx(4.5)
+        for each in greedy[1:]:
+            await each.send(WAIT)
+        assert (await greedy[-1].answer()).status == 503
+
+        others = [
+            await stack.enter_async_context(
+                raw_client(gateway.port, source=f"127.0.0.{number}")
+            )
+            for number in range(2, 6)
+        ]
+        for each in others:
+            await each.send(WAIT)
+        await until(lambda: content.in_flight == 6)
+        is_over.set()
+        answers = [(await each.answer()).status for each in others]
+    assert answers == [200] * 4
+
+
 UPLOAD = (
     b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n" + b"x" * 69_000
 )

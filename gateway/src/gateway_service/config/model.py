@@ -191,8 +191,8 @@ class UpstreamConfig:
     )
     max_in_flight: int = value(
         whole(1, 1_000_000),
-        "requests at once, 503 beyond, so that a hung upstream starves no other; a"
-        " tenth is kept for routes of high priority",
+        "requests at once; more wait 0.2 s for a place, then get 503, so that a hung"
+        " upstream starves no other; a tenth is kept for routes of high priority",
         default=512,
     )
     concurrency: Concurrency = value(

@@ -24,7 +24,7 @@ from gateway_service.proxy.messages import (
 from gateway_service.proxy.request_body import RequestBody
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.tunnel import tunnel
-from gateway_service.proxy.waiting import granted_wait
+from gateway_service.proxy.waiting import granted_wait, shed, wait_for_place
 from gateway_service.upstreams.connections.connection import UpstreamConnection
 from gateway_service.upstreams.connections.response import (
     Result,
@@ -81,8 +81,10 @@ class Forwarding:
 
         Raises `ProblemError`: no replica is there.
         """
-        if self._exchange.body is not None:
-            self._exchange.spawn(self._gather_and_send)
+        exchange, urgent = self._exchange, self._route.is_urgent
+        has_place = self._upstream.has_place(exchange, is_urgent=urgent)
+        if exchange.body is not None or not has_place:
+            exchange.spawn(self._gather_and_send)
             return
         self._request = self._make_request(b"", is_whole=True)
         self._begin_attempt()
@@ -93,10 +95,15 @@ class Forwarding:
         return self._route.is_urgent or self._upstream.may_exceed_limit(self._exchange)
 
     async def _gather_and_send(self) -> None:
-        self._body = body = RequestBody(self._exchange, self._route.body_limit)
+        exchange, upstream = self._exchange, self._upstream
+        self._body = body = RequestBody(exchange, self._route.body_limit)
+        urgent = self._route.is_urgent
+        if not (body.is_received or upstream.has_place(exchange, is_urgent=urgent)):
+            raise shed(upstream)  # nobody's body is awaited in vain
         first = await body.gather()
+        await wait_for_place(exchange, upstream, is_urgent=urgent)
         self._request = self._make_request(first, is_whole=body.is_whole)
-        self._exchange.kept = len(self._request.data)
+        exchange.kept = len(self._request.data)
         self._begin_attempt()
 
     def _make_request(self, first: bytes, *, is_whole: bool) -> UpstreamRequest:
@@ -106,24 +113,21 @@ class Forwarding:
         is_upgrade = b"upgrade" in request.values and request.is_upgrade
         is_stream = b"accept" in request.values  # which is read only for that
         is_timed = is_whole and not (wait or is_upgrade or is_stream)
-        may_wait = is_timed or wait or upstream.has_room_to_wait(exchange)
-        if not (may_wait and upstream.has_room_for(exchange)):
-            upstream.shed += 1
-            raise ProblemError(problems.UNAVAILABLE)
+        if not (is_timed or wait or upstream.has_room_to_wait(exchange)):
+            raise shed(upstream)
         length = len(first) if is_whole else request.length
         framing = request_framing(request, length, is_upgrade=is_upgrade)
         head = request_head(exchange, upstream.name, self._headers, framing)
         if first and not is_whole:
             first = self._body.framed(first)
         may_be_hedged = is_timed and request.method in _SAFE and exchange.body is None
-        hedge_after = upstream.config.retries.attempt_timeout
         return UpstreamRequest(
             head + first if first else head,
             request.method,
             route.timeouts.waiting(wait) if wait else route.timeouts,
             # Not from its head on: a body that was awaited took the client's time.
             exchange.client.loop.time() + route.timeouts.total + wait,
-            hedge_after if may_be_hedged else NEVER,
+            upstream.config.retries.attempt_timeout if may_be_hedged else NEVER,
             is_timed=is_timed,
             may_be_hedged=may_be_hedged,
             proxied_client=exchange.proxied_client,
@@ -215,7 +219,8 @@ class Forwarding:
         if outcome not in STALE:
             self._tried = (*self._tried, attempt.replica)
         has_others = len(self._in_flight) > 1
-        if not has_others and not self._may_repeat(outcome):
+        may_repeat = outcome in NOT_SENT or self._is_repeatable
+        if not (has_others or (may_repeat and self._may_ask_another(self._tried))):
             return False
         self._drop(attempt)
         if not has_others:
@@ -233,8 +238,7 @@ class Forwarding:
         Unless the replica is gone, only safe requests that do not wait are hedged.
         """
         try:
-            is_safe = self._request.may_be_hedged
-            may_hedge = self._is_repeatable if is_gone else is_safe
+            may_hedge = self._is_repeatable if is_gone else self._request.may_be_hedged
             tried = (*self._tried, *(each.replica for each in self._in_flight))
             if attempt.is_hedged or not may_hedge or not self._may_ask_another(tried):
                 return
@@ -244,10 +248,6 @@ class Forwarding:
             self._begin_attempt()
         except Exception as error:  # noqa: BLE001 - it is logged
             self._exchange.fail(error)
-
-    def _may_repeat(self, outcome: Outcome) -> bool:
-        may_repeat = outcome in NOT_SENT or self._is_repeatable
-        return may_repeat and self._may_ask_another(self._tried)
 
     def _may_ask_another(self, tried: tuple[Replica, ...]) -> bool:
         upstream = self._upstream

@@ -158,8 +158,4 @@ def _forward(exchange: Exchange, route: Route, state: State) -> None:
     if state.proxies.trusts(exchange.client.address):
         exchange.proxied_client = _client_behind_proxy(exchange, state)
     upstream = state.upstreams[route.upstream]
-    # Nobody's body is awaited in vain; once it is here, `Forwarding` looks again.
-    if exchange.body is not None and not upstream.has_room_for(exchange):
-        upstream.shed += 1
-        raise ProblemError(problems.UNAVAILABLE)
     Forwarding(exchange, route, upstream, state.forwarding_headers).start()

@@ -43,6 +43,12 @@ class RequestBody:
         return first
 
     @property
+    def is_received(self) -> bool:
+        """Whether all of it is here."""
+        body = self._exchange.body
+        return body is None or body.is_complete
+
+    @property
     def is_whole(self) -> bool:
         """Whether what was gathered is all of it."""
         body = self._exchange.body

@@ -1,11 +1,13 @@
-"""Requests whose responses wait by design, so that a wait is no sign of trouble."""
+"""Requests that wait: by design, so that it is no sign of trouble, or for a place."""
 
 import re
 from typing import Final
 
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.requests import Request
+from gateway_service.proxy import problems
 from gateway_service.upstreams.upstream import Upstream
+from service_kit.problems import ProblemError
 
 LONGEST_WAIT: Final = 120
 """Seconds that a client's `Prefer: wait` can add to a route's timeouts."""
@@ -32,3 +34,23 @@ def granted_wait(exchange: Exchange, upstream: Upstream) -> int:
         request.lines = lines
         return 0
     return wait
+
+
+async def wait_for_place(
+    exchange: Exchange, upstream: Upstream, *, is_urgent: bool
+) -> None:
+    """Return when a request may be in flight, which it then is to be immediately.
+
+    Raises `ProblemError`: too many are for too long.
+    """
+    if not (
+        upstream.has_place(exchange, is_urgent=is_urgent)
+        or await upstream.wait_for_place(exchange)
+    ):
+        raise shed(upstream)
+
+
+def shed(upstream: Upstream) -> ProblemError:
+    """Count a request that is refused, and return why it is."""
+    upstream.shed += 1
+    return ProblemError(problems.UNAVAILABLE)

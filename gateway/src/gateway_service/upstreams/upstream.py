@@ -9,17 +9,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from math import inf
 from typing import Final
 
 from gateway_service.config.model import UpstreamConfig
-from gateway_service.config.values import Concurrency
-from gateway_service.http1.exchange import Exchange
 from gateway_service.upstreams.balancing import Balancer, usable_of
-from gateway_service.upstreams.concurrency import AdaptiveLimit
-from gateway_service.upstreams.crowds import FEW, Crowd
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind, ProbeResult
+from gateway_service.upstreams.places import Places
 from gateway_service.upstreams.replica import Pool, Replica, ReplicaHealth
 from gateway_service.upstreams.retry_budget import RetryBudget
 from gateway_service.upstreams.speed import SLOW_SHARE, look_at
@@ -29,23 +25,8 @@ _logger: Final = logging.getLogger(__name__)
 FIRST_SHARE: Final = 0.1
 """The part of its full share of requests that a replica starts with."""
 
-NORMAL_SHARE: Final = 0.9
-"""The part of the bound that requests of normal priority may take, rounded up."""
 
-EXCESS: Final = 0.1
-"""Of an adaptive limit, one place at least, by which clients with few connections may
-exceed it. With its headroom, responses still take less than what makes it fall."""
-
-WAITING_SHARE: Final = 0.5
-"""The part of the bound that requests may take which wait for more than the upstream:
-for the rest of their bodies, with `Prefer: wait`, as streams of events or as tunnels.
-Also beside an adaptive limit, until their responses begin: they may be work as well.
-
-They cost a client nothing.
-"""
-
-
-class Upstream:
+class Upstream(Places):
     """A service behind the gateway: balances, ejects, and bounds what is in flight."""
 
     def __init__(
@@ -56,12 +37,9 @@ class Upstream:
         now: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        super().__init__(config, now())
         self.config = config
         self.name = config.name
-        self.in_flight = 0
-        self.waiting = 0
-        """Of those in flight, the ones whose response waits by design."""
-        self.crowd = Crowd()
         self.retry_budget = RetryBudget(config.retries)
         self.hedges = 0
         """Requests sent to another replica because a response took its time."""
@@ -78,65 +56,9 @@ class Upstream:
         self.replicas: tuple[Replica, ...] = ()
         self._usable: list[Replica] = []
         self._balancer = Balancer(config.balance, chance)
-        self._bound = _bound(config)
-        self._normal_bound = self._bound * NORMAL_SHARE
-        self.adaptive: AdaptiveLimit | None = None
-        """Of what the upstream works on, if it has one."""
-        if config.concurrency is Concurrency.ADAPTIVE:
-            self.adaptive = AdaptiveLimit(
-                config.max_in_flight, config.quick_enough, now()
-            )
-        self.shed = 0
-        """Requests refused because there were too many."""
         self._make_pool = make_pool
         self._now = now
         self._ticked_at = now()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the bulkhead lets no further request through."""
-        return self.in_flight >= self._bound
-
-    def has_room_for(self, exchange: Exchange) -> bool:
-        """Return whether its client may have one more request in flight."""
-        return self.crowd.has_room(exchange, self.in_flight, self._bound)
-
-    def may_exceed_limit(self, exchange: Exchange) -> bool:
-        """Return whether a request may exceed an adaptive limit that is reached.
-
-        By a tenth, or one, and not that of a client which may have taken all of it.
-        """
-        adaptive = self.adaptive
-        return (
-            adaptive is not None
-            and 0 <= adaptive.working - adaptive.limit < max(1, adaptive.limit * EXCESS)
-            and self.in_flight < self._normal_bound
-            and self.crowd.has_few(exchange, adaptive.limit)
-        )
-
-    def has_room_to_wait(self, exchange: Exchange) -> bool:
-        """Return whether its client may have one more request that waits."""
-        crowd, adaptive = self.crowd, self.adaptive
-        if not crowd.has_room(exchange, self.waiting, self._bound * WAITING_SHARE):
-            return False
-        if adaptive is None:
-            return True
-        places = adaptive.limit * WAITING_SHARE
-        return crowd.has_room(exchange, adaptive.waiting, places, FEW)
-
-    @property
-    def limit(self) -> float:
-        """How many requests it may work on at present."""
-        return self._bound if self.adaptive is None else self.adaptive.limit
-
-    def admits(self, *, is_urgent: bool) -> bool:
-        """Return whether there may be one more request in flight."""
-        adaptive = self.adaptive
-        if self.in_flight < self._normal_bound and (
-            adaptive is None or adaptive.working < adaptive.limit
-        ):
-            return True
-        return is_urgent and not self.is_full
 
     def select(
         self, exclude: Collection[Replica] = (), *, is_urgent: bool = False
@@ -176,10 +98,10 @@ class Upstream:
 
     def release(self, replica: Replica) -> None:
         """End what `select` began, once the exchange is over."""
-        self.in_flight -= 1
         replica.in_flight -= 1
         if replica.retired and not replica.in_flight:
             replica.pool.close()
+        self.vacate()
 
     def assign(self, endpoints: Iterable[Endpoint]) -> None:
         """Make these the upstream's replicas, keeping those it has already.
@@ -299,8 +221,3 @@ class Upstream:
         """
         for replica in self.replicas:
             replica.retire()
-
-
-def _bound(config: UpstreamConfig) -> float:
-    """Return how many requests may be in flight."""
-    return inf if config.concurrency is Concurrency.OFF else config.max_in_flight

@@ -1,0 +1,121 @@
+"""Requests wait a moment for a place at their upstream, each client in its turn."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from tests.support.gateway import (
+    RunningGateway,
+    config_for,
+    running_gateway,
+    upstream_config,
+)
+from tests.support.raw_client import raw_client
+from tests.support.raw_upstream import OK, Call, RawUpstream
+from tests.support.waiting import until
+
+from gateway_service.http1.connection import ClientConnection
+from gateway_service.http1.exchange import Exchange
+from gateway_service.http1.parsing.requests import UNREADABLE
+from gateway_service.upstreams.places import Places
+
+WAIT = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n"
+GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
+
+
+@pytest.mark.parametrize("request_", [GET, POST], ids=["without a body", "with one"])
+async def test_a_burst_is_served(
+    request_: bytes, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_over = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        while (recorded := await call.request()) is not None:
+            if recorded.target == "/api/wait":
+                await is_over.wait()
+            await call.send(OK)
+
+    upstream.script = script
+    config = config_for(upstream.port, max_in_flight=1)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        clients = [
+            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(8)
+        ]
+        await clients[0].send(WAIT)
+        await until(lambda: upstream.requests)
+        for client in clients[1:]:
+            await client.send(request_)
+        is_over.set()
+        answers = [await client.answer() for client in clients]
+        content = gateway.app.control.state.upstreams["content"]
+        assert [answer.status for answer in answers] == [200] * 8
+        assert (content.in_flight, content.shed) == (0, 0)
+
+
+A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+
+
+class Line:
+    """Requests that wait at an upstream that is full, and the order they go on in."""
+
+    def __init__(self, gateway: RunningGateway) -> None:
+        self._server = gateway.app.server
+        self.places = Places(upstream_config("content", 1, max_in_flight=1), now=0.0)
+        self.places.in_flight = 1
+        self.gone_on: list[str] = []
+
+    def join(self, client: str) -> asyncio.Task[None]:
+        return asyncio.create_task(self._wait(client))
+
+    async def _wait(self, client: str) -> None:
+        connection = ClientConnection(self._server.loop, self._server, client)
+        exchange = Exchange(connection, UNREADABLE, None, started_at=0.0)
+        assert await self.places.wait_for_place(exchange)
+        assert self.places.in_flight == 0
+        self.places.in_flight += 1
+        self.gone_on.append(client)
+
+    async def go_on(self, *tasks: asyncio.Task[None]) -> None:
+        """Let as many requests end as wait."""
+        await asyncio.sleep(0)
+        for _ in tasks:
+            self.places.vacate()
+            assert self.places.in_flight == 1, "no other request comes before it"
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+
+async def test_clients_go_on_in_turn(gateway: RunningGateway) -> None:
+    line = Line(gateway)
+    await line.go_on(*map(line.join, (A, A, A, B, C, B)))
+    assert line.gone_on == [A, B, C, A, B, A]
+
+
+@pytest.mark.parametrize("is_its_turn", [False, True])
+async def test_who_leaves_the_line_leaves_its_place_to_the_next(
+    *, is_its_turn: bool, gateway: RunningGateway
+) -> None:
+    line = Line(gateway)
+    leaving, next_one = line.join(A), line.join(B)
+    await asyncio.sleep(0)
+    if is_its_turn:
+        line.places.vacate()
+    leaving.cancel()
+    if not is_its_turn:
+        line.places.vacate()
+    await asyncio.wait([leaving, next_one])
+    assert line.gone_on == [B]
+    assert line.places.in_flight == 1
+
+
+async def test_nobody_waits_long(gateway: RunningGateway) -> None:
+    line = Line(gateway)
+    with pytest.raises(AssertionError):
+        await line.join(A)
+    line.places.vacate()
+    assert line.places.in_flight == 0
