@@ -421,6 +421,13 @@ def test_address_that_cannot_be_used_is_a_fault(address: str) -> None:
     assert faults(text)[0].startswith("g.toml:2: upstreams.content.addresses must")
 
 
+def test_a_fault_of_an_address_repeats_no_password() -> None:
+    text = LEAST.replace("http://content:8002", "http://user:secret/@content:8002")
+
+    (fault,) = faults(text)
+    assert fault.endswith("; 'http://…@content:8002' is not")
+
+
 @pytest.mark.parametrize(
     "prefix",
     ["", "api", "/api//test", "/api/../x", "/api/%2e", "/a?b", "/a b", "/a\\b"],

@@ -13,6 +13,9 @@ HOUR: Final = 3600
 DAY: Final = 86_400
 MEBIBYTE: Final = 1_048_576
 
+_CREDENTIALS: Final = re.compile(r"//.*@")
+"""What stands before a URL's host, in no fault: it may be a password."""
+
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
@@ -108,7 +111,8 @@ def each(rule: Rule[T], *, least: int = 0) -> Rule[tuple[T, ...]]:
     def entry_of(value: object) -> T:
         entry = rule.convert(value)
         if entry is None:
-            raise ValueError(f"must be {rule.allowed}; {value!r} is not")
+            shown = _CREDENTIALS.sub("//…@", repr(value))
+            raise ValueError(f"must be {rule.allowed}; {shown} is not")
         return entry
 
     return Rule(rule.allowed, convert, lambda text: list(comma_list(text)))
