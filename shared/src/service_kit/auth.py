@@ -17,6 +17,7 @@ from service_kit.requests.credentials import (
     Credentials,
     MalformedCredentialsError,
     read_access_token,
+    read_header_token,
 )
 from service_kit.requests.csrf import CrossSiteRequestError, CsrfGuard
 from service_kit.requests.refused_tokens import RefusedTokens
@@ -90,6 +91,8 @@ class Authenticator:
         made the request; `KeysUnavailableError`, `StatusUnavailableError`: it cannot be
         verified now.
         """
+        if untrusted_token := read_header_token(request.headers):
+            return self._verifier.verify(untrusted_token)
         credentials = read_access_token(request.headers, cookie=self._cookie)
         if credentials is None:
             raise MissingTokenError
@@ -186,7 +189,9 @@ class _Demands:
         """Refuse a caller without the role, then one with too weak authentication."""
         if self.role is not None:
             require_role(claims, self.role)
-        is_strong = not self.factors or claims.factors >= self.factors
+        if self.fresh is None and not self.factors:
+            return
+        is_strong = claims.factors >= self.factors
         if not (is_strong and self._is_fresh(claims, clock)):
             raise InsufficientAuthenticationError(
                 fresh=self.fresh, factors=self.factors

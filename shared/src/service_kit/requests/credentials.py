@@ -64,16 +64,21 @@ def read_access_token(
     Raises `MalformedCredentialsError`: a header is repeated or malformed, or two
     headers name different tokens.
     """
+    if token := read_header_token(headers):
+        return Credentials((token,), CredentialsSource.HEADER)
+    if tokens := read_cookies(headers, cookie):
+        return Credentials(tokens, CredentialsSource.COOKIE)
+    return None
+
+
+def read_header_token(headers: CIMultiDictProxy[str]) -> str:
+    """Return the access token in a header, or nothing; see `read_access_token`."""
     own = _single(headers, ACCESS_TOKEN_HEADER)
     authorization = _single(headers, hdrs.AUTHORIZATION)
     bearer = _bearer_token(authorization) if authorization else ""
     if own and bearer and own != bearer:
         raise MalformedCredentialsError("two headers name different tokens")
-    if token := own or bearer:
-        return Credentials((token,), CredentialsSource.HEADER)
-    if tokens := read_cookies(headers, cookie):
-        return Credentials(tokens, CredentialsSource.COOKIE)
-    return None
+    return own or bearer
 
 
 def read_cookies(headers: CIMultiDictProxy[str], name: str) -> tuple[str, ...]:
