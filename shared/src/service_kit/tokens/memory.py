@@ -1,7 +1,7 @@
 """What was verified before, so that it need not be verified again."""
 
 from collections import deque
-from hashlib import sha256
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from service_kit.tokens.claims import AccessClaims
@@ -54,4 +54,4 @@ class VerifiedTokens:
 
 def _digest(untrusted_token: str) -> bytes:
     """Return the name that a token is remembered by; itself is not kept."""
-    return sha256(untrusted_token.encode("ascii")).digest()
+    return blake2b(untrusted_token.encode()).digest()
