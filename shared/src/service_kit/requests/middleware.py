@@ -56,15 +56,20 @@ def request_middleware(
     leads to the pages of problems.
     """
     problem_for = problem_mapper(problems)
+    metrics = metrics or RequestMetrics("uncollected")
     readiness = readiness or Readiness()
     monotonic = time.monotonic
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         started_at = monotonic()
-        sent_id = request.headers.get(HEADER)
-        name = name_request(sent_id, from_gateway=is_from_gateway(request))
-        _note_language_and_trace(request.headers)
+        sent = request.headers
+        name = name_request(sent.get(HEADER), from_gateway=is_from_gateway(request))
+        # Its context is its own and has the defaults, which need not be set.
+        if accepted := sent.getall(hdrs.ACCEPT_LANGUAGE, ()):
+            preferred_language.set(language_of(accepted))
+        if field := sent.get(TRACEPARENT):
+            traceparent.set(field)
         if request.version.major != _MAJOR_VERSION:
             handler = _refuse_version
         problem: Problem | None = None
@@ -77,31 +82,23 @@ def request_middleware(
         except Exception as error:  # noqa: BLE001 - the last resort: nothing may pass
             problem = problem_for(error)
             response = problem_response(problem, public_url=public_url)
-        response.headers[HEADER] = name
-        response.headers.merge(_COMMON_HEADERS)
+        headers = response.headers
+        headers[HEADER] = name
+        headers.merge(_COMMON_HEADERS)
         if readiness.draining:
             response.force_close()
-        if metrics is not None:
-            status = CLIENT_GONE if request.transport is None else response.status
-            resource = request.match_info.route.resource
-            if resource is None:
-                method, route = "other", "none"
-            else:
-                method, route = request.method, resource.canonical
-            metrics.count((method, route, status), monotonic() - started_at)
-            if problem is not None:
-                metrics.count_problem(route, problem.code)
+        status = CLIENT_GONE if request.transport is None else response.status
+        resource = request.match_info.route.resource
+        if resource is None:
+            method, route = "other", "none"
+        else:
+            method, route = request.method, resource.canonical
+        metrics.count((method, route, status), monotonic() - started_at)
+        if problem is not None:
+            metrics.count_problem(route, problem.code)
         return response
 
     return middleware
-
-
-def _note_language_and_trace(headers: CIMultiDictProxy[str]) -> None:
-    """Note what a request says; its context is its own, and has the defaults."""
-    if accepted := headers.getall(hdrs.ACCEPT_LANGUAGE, ()):
-        preferred_language.set(language_of(accepted))
-    if field := headers.get(TRACEPARENT):
-        traceparent.set(field)
 
 
 async def _refuse_version(_: web.Request) -> web.StreamResponse:
