@@ -93,9 +93,9 @@ def _write(line: str) -> None:
 def _password(arguments: Namespace) -> str | None:
     """Return the password that the operator gives, None to have one made."""
     if arguments.password_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        return _text(sys.stdin.buffer.readline(), "standard input")
     if arguments.password_file is not None:
-        return _read(arguments.password_file).rstrip("\r\n")
+        return _read(arguments.password_file)
     if sys.stdin.isatty():
         try:
             return getpass.getpass("password (empty: have one made): ") or None
@@ -106,11 +106,20 @@ def _password(arguments: Namespace) -> str | None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError("--password-file is not UTF-8") from None
+        return _text(path.read_bytes(), "--password-file")
     except OSError as error:
         raise ValueError(f"--password-file cannot be read: {error.strerror}") from None
+
+
+def _text(content: bytes, name: str) -> str:
+    """Return a line without its end, and without the mark that some editors begin by.
+
+    Raises ValueError.
+    """
+    try:
+        return content.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{name} is not UTF-8") from None
 
 
 def _tutorial_url(argument: str | None, settings: ImportSettings) -> str:

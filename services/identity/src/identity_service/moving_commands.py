@@ -1,6 +1,7 @@
 """Commands that move users between deployments, and from the tutorial's database."""
 
 import asyncio
+import codecs
 import contextlib
 import os
 import sys
@@ -103,7 +104,7 @@ async def _import_lines(
 ) -> Counter[Outcome]:
     is_standard = arguments.lines == STANDARD_STREAM
     source = sys.stdin.buffer if is_standard else _opened(arguments.lines)
-    lines_there = _lines(source)
+    lines_there = _lines(source, arguments.lines)
 
     def skip(count: int) -> None:
         with _faults_of(arguments.lines):
@@ -135,12 +136,20 @@ async def _import_lines(
     return outcomes
 
 
-def _lines(source: BinaryIO) -> Iterator[bytes]:
-    """Yield each line, of one that is too long only its beginning."""
-    while line := source.readline(_LONGEST_LINE):
+def _lines(source: BinaryIO, name: str) -> Iterator[bytes]:
+    """Yield each line, of one that is too long only its beginning.
+
+    Raises `UnusableFileError`: they are in UTF-16, as some programs write them.
+    """
+    line = source.readline(_LONGEST_LINE)
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UnusableFileError(f"{name}: is in UTF-16: save it as UTF-8")
+    line = line.removeprefix(codecs.BOM_UTF8)
+    while line:
         yield line
         while line and not line.endswith(b"\n"):
             line = source.readline(_LONGEST_LINE)
+        line = source.readline(_LONGEST_LINE)
 
 
 @contextlib.contextmanager

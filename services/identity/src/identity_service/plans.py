@@ -55,9 +55,11 @@ class Step:
 def read_wanted(path: Path) -> Wanted:
     """Return what a TOML file says, or raise `PlanFileError`."""
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(path.read_text("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise PlanFileError([f"{path}: is not UTF-8"]) from None
     except (OSError, ValueError) as error:
-        # ValueError: no UTF-8, no TOML, or a number that is too long.
+        # ValueError: no TOML, or a number that is too long.
         raise PlanFileError([f"{path}: {error}"]) from None
     except RecursionError:
         raise PlanFileError([f"{path}: has values nested too deeply"]) from None

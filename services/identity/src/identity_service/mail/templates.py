@@ -139,7 +139,7 @@ def _read_files(folder: Path) -> dict[str, str]:
                 content = file.read(_LONGEST_FILE + 1)
             if len(content) > _LONGEST_FILE:
                 raise TemplateFaultError(f"{name} has more than {_LONGEST_FILE} bytes")
-            found[name] = content.decode().replace("\r\n", "\n")
+            found[name] = content.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError:
             raise TemplateFaultError(f"{name} is not UTF-8") from None
         except OSError as error:
