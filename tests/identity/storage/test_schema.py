@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from typing import Final
 
 import pytest
@@ -59,6 +60,11 @@ async def test_upgrading_again_changes_nothing(database_url: str) -> None:
 class KilledError(Exception):
     """The process that migrates has ended."""
 
+
+WAITING: Final = text(
+    "SELECT COUNT(*) FROM information_schema.processlist"
+    " WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'"
+)
 
 DDL: Final = ("CREATE", "ALTER", "DROP", "RENAME")
 
@@ -134,3 +140,32 @@ async def test_of_many_migrations_at_once_one_migrates(
         versions = await asyncio.gather(*(upgrade(engine) for _ in range(4)))
 
     assert sorted(before or "" for before, _ in versions) == ["", *[schema.NEEDED] * 3]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_migrations_of_two_databases_do_not_wait_for_each_other(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    """One is held up, as by its size, where it reads the version."""
+    where = server_url(request, server)
+    async with (
+        empty_database(where) as held,
+        empty_database(where) as free,
+        connected(held) as engine,
+        engine.connect() as holder,
+        engine.connect() as watcher,
+    ):
+        await holder.execute(text("CREATE TABLE alembic_version (version_num INT)"))
+        await holder.execute(text("LOCK TABLES alembic_version WRITE"))
+        waiting = asyncio.create_task(migrate(held))
+        async with asyncio.timeout(20):
+            while not await watcher.scalar(WAITING):  # noqa: ASYNC110 - it is asked
+                await asyncio.sleep(0.05)
+
+        async with asyncio.timeout(30):
+            await migrate(free)
+
+        assert not waiting.done()
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting

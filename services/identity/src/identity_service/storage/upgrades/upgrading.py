@@ -34,6 +34,11 @@ _LOCK_SECONDS: Final = 60
 """How long one migration waits for another: a deployment starts several together."""
 
 
+_LOCK: Final = "CONCAT('identity-migrations-', SHA1(DATABASE()))"
+"""Locks are the server's, which may have several databases of ours, and their names
+have at most 64 characters."""
+
+
 class MigrationRunningError(IdentityError):
     """Another migration is running: try again when it has ended."""
 
@@ -48,9 +53,9 @@ def _config() -> Config:
 async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
     """Bring the database to the version needed; return the one before and after.
 
-    A later version stays as it is. Simultaneous calls wait for each other. SQLite
-    applies all migrations or none. MySQL and MariaDB cannot roll DDL back: there a
-    call goes on where the last one was killed (`storage.resumable_ddl`).
+    A later version stays as it is. Simultaneous calls for one database wait for each
+    other. SQLite applies all migrations or none. MySQL and MariaDB cannot roll DDL
+    back: there a call goes on where the last one was killed (`storage.resumable_ddl`).
 
     Raises `MigrationRunningError`: another one has not ended within a minute.
     """
@@ -91,7 +96,7 @@ def _locked(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
         yield
         return
-    taking = text(f"SELECT GET_LOCK('identity-migrations', {_LOCK_SECONDS})")
+    taking = text(f"SELECT GET_LOCK({_LOCK}, {_LOCK_SECONDS})")
     if not connection.scalar(taking):
         raise MigrationRunningError
     connection.commit()  # of nothing: the transaction to come is the caller's
@@ -99,4 +104,4 @@ def _locked(connection: Connection) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(SQLAlchemyError):
-            connection.execute(text("SELECT RELEASE_LOCK('identity-migrations')"))
+            connection.execute(text(f"SELECT RELEASE_LOCK({_LOCK})"))
