@@ -151,6 +151,18 @@ async def test_the_name_of_a_pending_sign_up_is_taken_for_everybody_else(
     assert later.status == 200
 
 
+async def test_the_operator_takes_the_name_of_a_pending_sign_up(
+    identity: IdentityClient, mail_server: MailServer, database_url: str
+) -> None:
+    await identity.sign_up("boss", email=ALICE)
+    mail = await mail_server.next_to(ALICE)
+
+    await create_admin(database_url)
+
+    assert (await identity.sign_in("boss")).json["roles"] == ["ROLE_USER", "ROLE_ADMIN"]
+    assert (await verify(identity, mail.token)).json["code"] == "token_refused"
+
+
 async def test_a_name_that_is_being_taken_is_not_signed_up_with(
     identity: IdentityClient, boss: str, database_url: str, clock: MovableClock
 ) -> None:

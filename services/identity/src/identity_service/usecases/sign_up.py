@@ -124,6 +124,8 @@ class SignUps:
         )
 
         async def work(unit: Repositories) -> None:
+            # Else a stranger's sign-up could keep the operator from a name.
+            await unit.pending_sign_ups.remove_of_name(name.key)
             user_id = await unit.users.add(user, user.created_at)
             event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles)
             unit.record(event)

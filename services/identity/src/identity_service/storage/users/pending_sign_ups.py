@@ -88,6 +88,14 @@ class PendingSignUpRepository(Repository):
         if found.first() is not None:
             raise UsernameTakenError
 
+    async def remove_of_name(self, username_key: str) -> None:
+        """Remove the sign-up that reserves a name."""
+        await self._connection.execute(
+            delete(pending_sign_ups).where(
+                pending_sign_ups.c.username_key == username_key
+            )
+        )
+
     async def get(self, token_id: str) -> PendingSignUp | None:
         """Return the sign-up that a token of this id verifies."""
         row = await self._row(
