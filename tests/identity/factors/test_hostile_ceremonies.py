@@ -282,6 +282,28 @@ async def test_passkey_of_somebody_is_registered_for_nobody_else(scene: Scene) -
     assert (refused.status, refused.json["code"]) == (400, "wrong_proof")
 
 
+@pytest.mark.parametrize("member", ["attestationObject", "clientDataJSON"])
+async def test_members_that_take_long_to_read_are_not_read(
+    scene: Scene, member: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A decimal fraction of 60 kB took a second and a half of everybody's time."""
+    caplog.set_level("INFO")
+    number = b"\xc4\x82\x00\xc2\x5a" + (60_000).to_bytes(4) + b"\xff" * 60_000
+    path = f"{PASSKEYS}/options"
+    options = (await scene.identity.call("POST", path, scene.token)).json
+    credential = _with(
+        Authenticator().create(options), **{member: base64url.encode(number)}
+    )
+
+    refused = await scene.identity.call(
+        "POST", PASSKEYS, scene.token, json={"credential": credential}
+    )
+
+    assert (refused.status, refused.json["code"]) == (400, "wrong_proof")
+    [line] = [each for each in caplog.records if each.message == "passkey_refused"]
+    assert vars(line)["reason"] == "a member is too long"
+
+
 @pytest.mark.parametrize(
     "credential",
     [

@@ -39,6 +39,10 @@ _TIMEOUT: Final = int(CHALLENGE_LIFETIME.total_seconds() * 1000)
 LONGEST_PUBLIC_KEY: Final = 1024
 """Bytes: an RSA key of 4096 bits has about 530, and greater ones cost time."""
 
+_LONGEST_MEMBER: Final = 6_000
+"""Characters of base64url in a response. Browsers send 4,200 at most, where id and key
+have their greatest length. A number of CBOR that fills a body takes seconds to read."""
+
 _LONGEST_REASON: Final = 200
 """Characters in a log: what a stranger sent may be quoted in it."""
 
@@ -212,6 +216,7 @@ class PasskeyCeremonies:
         self, untrusted: Mapping[str, Any], purpose: Purpose
     ) -> tuple[bytes, Challenge]:
         """Return the challenge that a response says it is to, if it is one of ours."""
+        _checked(lambda: _require_short(untrusted["response"]))
         encoded = _checked(lambda: _client_challenge(untrusted))
         challenge = self._challenges.open(purpose, encoded)
         if challenge is None:
@@ -236,6 +241,12 @@ def untrusted_user_handle(untrusted: Mapping[str, Any]) -> str | None:
     if not handle:
         return None
     return _checked(lambda: base64url_to_bytes(handle).decode("ascii"))
+
+
+def _require_short(response: Mapping[str, Any]) -> None:
+    for value in response.values():
+        if isinstance(value, str) and len(value) > _LONGEST_MEMBER:
+            raise CeremonyRefusedError("a member is too long")
 
 
 def _client_challenge(untrusted: Mapping[str, Any]) -> bytes:
