@@ -145,6 +145,10 @@ class SessionNotFoundError(IdentityError):
     """The user has no live session of this id."""
 
 
+class FormerAdminError(IdentityError):
+    """The caller has ceased to be an administrator since the request began."""
+
+
 class LastAdminError(IdentityError):
     """No administrator would be left."""
 

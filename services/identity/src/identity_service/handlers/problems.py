@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import hdrs
 
 from identity_service.domain import errors
-from identity_service.domain.accounts.roles import MOST_ROLES
+from identity_service.domain.accounts.roles import ADMIN, MOST_ROLES
 from identity_service.domain.factors import MOST_PASSKEYS
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.handlers.field_errors import invalid_fields
@@ -86,6 +86,9 @@ PROBLEMS: Final[ProblemTable] = {
     errors.FreshCheckRequiredError: accounts.FRESH_CHECK_REQUIRED,
     errors.UserNotFoundError: accounts.ACCOUNT_NOT_FOUND,
     errors.SessionNotFoundError: accounts.SESSION_NOT_FOUND,
+    errors.FormerAdminError: common.INSUFFICIENT_SCOPE.with_parameters(
+        role=ADMIN.title()
+    ),
     errors.LastAdminError: accounts.LAST_ADMIN,
     errors.NoRefreshTokenError: accounts.REFRESH_TOKEN_REQUIRED,
     errors.UnknownRefreshTokenError: accounts.INVALID_GRANT,

@@ -10,7 +10,7 @@ from identity_service.domain.accounts.roles import ADMIN, existing_roles
 from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import NewUser, User, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import LastAdminError
+from identity_service.domain.errors import FormerAdminError, LastAdminError
 from identity_service.domain.mail import MailKind
 from identity_service.domain.sessions.sessions import Caller, Device, EndReason
 from identity_service.storage.database import Database
@@ -57,15 +57,15 @@ class Users:
         A new address is announced to the old one, by a mail with a link that undoes it.
 
         Raises `UserNotFoundError`, `UsernameTakenError`, `EmailTakenError`,
-        `LastAdminError`; `TooManyAttemptsError`: they change themselves, and have done
-        so too often.
+        `LastAdminError`, `FormerAdminError`; `TooManyAttemptsError`: they change
+        themselves, and have done so too often.
         """
         if user_id == caller.user_id:
             await self.throttle.reserve_change(user_id)
             await self._reserve_letter(changes, caller)
 
         async def work(unit: Repositories) -> User:
-            if changes.disabled is not None:
+            if user_id != caller.user_id or changes.disabled is not None:
                 await unit.roles.lock_admin()
             user = await unit.users.lock_existing(user_id)
             await self._rename(unit, user, changes, caller)
@@ -81,7 +81,8 @@ class Users:
 
         Its sessions go on: their next refresh brings the new roles.
 
-        Raises `UnknownRoleError`, `UserNotFoundError` or `LastAdminError`.
+        Raises `UnknownRoleError`, `UserNotFoundError`, `LastAdminError` or
+        `FormerAdminError`.
         """
         wanted = tuple(names)
 
@@ -93,6 +94,7 @@ class Users:
                 return user
             if ADMIN not in roles:
                 await refuse_last_admin(unit, user)
+            await refuse_former_admin(unit, caller)
             await unit.users.set_roles(user_id, roles)
             await unit.sessions.renew_entries(user_id, unit.now())
             change = {
@@ -110,13 +112,14 @@ class Users:
     async def delete(self, user_id: int, caller: Caller) -> None:
         """Delete a user with its sessions; its id is never given again.
 
-        Raises `UserNotFoundError` or `LastAdminError`.
+        Raises `UserNotFoundError`, `LastAdminError` or `FormerAdminError`.
         """
 
         async def work(unit: Repositories) -> None:
             await unit.roles.lock_admin()
             user = await unit.users.lock_existing(user_id)
             await refuse_last_admin(unit, user)
+            await refuse_former_admin(unit, caller)
             now = unit.now()
             await delete_user(unit, user_id, EndReason.ENDED_BY_ADMIN, now)
             unit.record(AuditEvent.by_caller(Action.ACCOUNT_DELETED, caller, user_id))
@@ -157,6 +160,8 @@ class Users:
         if (username.text, email.text) == (user.username, user.email):
             return
         refuse_foreign_address(username, email)
+        if user.id != caller.user_id:
+            await refuse_former_admin(unit, caller)
         is_same = email.is_mailbox_of(user.email)
         await unit.users.rename(
             user,
@@ -183,6 +188,8 @@ class Users:
         now = unit.now()
         if changes.disabled:
             await refuse_last_admin(unit, user)
+        await refuse_former_admin(unit, caller)
+        if changes.disabled:
             await unit.users.set_disabled_at(user.id, now, now)
             await unit.sessions.end_all(user.id, EndReason.ACCOUNT_DISABLED, now)
             await unit.one_time_tokens.remove_of_user(user.id)
@@ -220,3 +227,14 @@ async def refuse_last_admin(unit: Repositories, user: User) -> None:
     is_admin = ADMIN in user.roles and user.disabled_at is None
     if is_admin and await unit.users.count_active_admins() <= 1:
         raise LastAdminError
+
+
+async def refuse_former_admin(unit: Repositories, caller: Caller) -> None:
+    """Raise `FormerAdminError` unless the caller is still an administrator.
+
+    A request that waits for the lock on the admin role was let in before: who sends one
+    after the other would give themselves back what is taken from them meanwhile.
+    """
+    user = await unit.users.get(caller.user_id)
+    if user is None or user.disabled_at is not None or ADMIN not in user.roles:
+        raise FormerAdminError

@@ -16,6 +16,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.users import refuse_former_admin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Invitations:
         """Create a user, and mail them a link to choose a password.
 
         Raises `NotOfferedError`, `InvalidUsernameError`, `UsernameTakenError`,
-        `EmailTakenError`, `UnknownRoleError` or `HashingBusyError`.
+        `EmailTakenError`, `UnknownRoleError`, `FormerAdminError` or `HashingBusyError`.
         """
         self.outbox.require_server()
         return await self._create(wanted, caller, random_password(), is_invited=True)
@@ -49,7 +50,7 @@ class Invitations:
         """Create a user; return a password that they must change when they sign in.
 
         Raises `InvalidUsernameError`, `UsernameTakenError`, `EmailTakenError`,
-        `UnknownRoleError` or `HashingBusyError`.
+        `UnknownRoleError`, `FormerAdminError` or `HashingBusyError`.
         """
         password = random_password()
         user = await self._create(wanted, caller, password, is_invited=False)
@@ -63,6 +64,8 @@ class Invitations:
         names = tuple(wanted.roles)
 
         async def work(unit: Repositories) -> User | None:
+            await unit.roles.lock_admin()
+            await refuse_former_admin(unit, caller)
             named = existing_roles(names, await unit.roles.names())
             roles = named or frozenset({USER})
             now = unit.now()
