@@ -359,3 +359,26 @@ async def test_a_password_that_nobody_types_is_one_line(tmp_path: Path) -> None:
     assert ended.code == 2
     assert ended.err.splitlines()[-1].endswith("no password was given")
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("roles", "list"), 0),
+        (("create-admin", "--email", "boss@example.test"), 0),
+        (("create-admin", "--email", "boss@example.test", "--password-stdin"), 1),
+        (("import-users", "--lines", "-"), 0),
+        (("export-users",), 0),
+    ],
+    ids=["roles", "password made", "password read", "import", "export"],
+)
+async def test_a_command_ends_as_it_should_where_standard_streams_are_closed(
+    tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite")
+    await operator.run("migrate")
+
+    ended = await operator.run_in_shell('exec "$@" <&- >&-', *arguments)
+
+    assert ended.code == code
+    assert "crashed" not in ended.err

@@ -45,16 +45,23 @@ class Operator:
         _, err = await process.communicate()
         return Ended(process.returncode, "", err.decode())
 
+    async def run_in_shell(self, script: str, *arguments: str) -> Ended:
+        """Run a command to its end, as ``"$@"`` of a shell's script."""
+        process = await self.start(*arguments, before=("sh", "-c", script, "sh"))
+        out, err = await process.communicate(b"")
+        return Ended(process.returncode, out.decode(), err.decode())
+
     async def start(
         self,
         *arguments: str,
+        before: tuple[str, ...] = (),
         environ: Mapping[str, str] | None = None,
         stdin: int = asyncio.subprocess.PIPE,
         stdout: int = asyncio.subprocess.PIPE,
     ) -> asyncio.subprocess.Process:
         """Start a command."""
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "identity_service", *arguments),
+            *(*before, sys.executable, "-m", "identity_service", *arguments),
             stdin=stdin,
             stdout=stdout,
             stderr=asyncio.subprocess.PIPE,

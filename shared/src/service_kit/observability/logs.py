@@ -37,7 +37,11 @@ _PENDING_LIMIT: Final = 4_194_304
 
 _FORMAT: Final = "{asctime}{levelname}{name}{message}{request_id}{trace_id}"
 _RENAMES: Final = {"asctime": "time", "levelname": "level", "message": "event"}
-_STANDARD_DESCRIPTORS: Final = (0, 1, STDERR)
+_STANDARD_STREAMS: Final = {
+    0: ("stdin", "r"),
+    1: ("stdout", "w"),
+    STDERR: ("stderr", "w"),
+}
 
 _OF_NO_REQUEST: Final = (("request_id", NO_REQUEST), ("trace_id", NO_REQUEST))
 
@@ -81,9 +85,10 @@ def flush_logs(seconds: float = FLUSH_SECONDS) -> None:
 def claim_standard_descriptors() -> None:
     """Open the null device in place of a standard stream that is closed.
 
-    Its number would be given to the next socket, which would then get the log.
+    Its number would be given to the next socket, which would then get the log, and
+    Python has no stream for it that a command could read or write.
     """
-    for descriptor in _STANDARD_DESCRIPTORS:
+    for descriptor, (name, mode) in _STANDARD_STREAMS.items():
         try:
             os.fstat(descriptor)
         except OSError:
@@ -91,6 +96,7 @@ def claim_standard_descriptors() -> None:
             if null != descriptor:
                 os.dup2(null, descriptor)
                 os.close(null)
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
 
 
 def log_metrics() -> Iterator[Metric]:
