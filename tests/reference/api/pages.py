@@ -1,5 +1,6 @@
 """What the gateway serves by itself, declared for the document alone."""
 
+from http import HTTPStatus
 from typing import Final, NoReturn
 
 from aiohttp import hdrs, web
@@ -32,7 +33,10 @@ def _page(name: str, path: str, summary: str, media_type: str = _HTML) -> Operat
         access=ANYBODY,
         ignores_unknown_parameters=True,
         path_parameters={"code": PathParameter("The code.", "invalid_fields")},
-        replies=(Reply(media_type=media_type, headers=_HEADERS),),
+        replies=(
+            Reply(media_type=media_type, headers=_HEADERS),
+            Reply(status=HTTPStatus.NOT_MODIFIED, media_type=None, headers=_HEADERS),
+        ),
         problems=(common.NOT_FOUND,) if "{" in path else (),
     )
 
