@@ -1,5 +1,6 @@
 """The gateway's own pages: found by their whole path, guarded, revalidated."""
 
+import json
 import re
 from typing import Final
 
@@ -55,6 +56,13 @@ async def test_a_page_that_the_client_has_is_not_sent_again(
     head = await get(gateway, path, method="HEAD")
     assert head.value("Content-Length") == str(len(page.body))
     assert head.body == b""
+
+
+def test_the_document_says_that_pages_may_be_unmodified() -> None:
+    described = json.loads(bytes(FILES["/openapi.json"].body))["paths"]
+    for path in (*PATHS, "/problems", "/problems/{code}"):
+        if path in described:
+            assert "304" in described[path]["get"]["responses"], path
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
@@ -149,7 +157,7 @@ async def test_the_front_page_says_what_runs_here(gateway: RunningGateway) -> No
     page = (await get(gateway, "/")).body.decode()
 
     assert re.search(r"Version \d+\.\d+\.\d+", page)
-    assert "<td><code>/api</code></td>" in page
+    assert "<code>/api</code></th><td data-name='Service'>content</td>" in page
     assert page.count('<li class="card">') == 3
 
 

@@ -18,8 +18,8 @@ _VERSION: Final = version("gateway-service")
 def front_page(config: Config) -> Page:
     """Return the page at ``/``."""
     routes = "\n".join(
-        f"<tr><td><code>{escape(route.prefix)}</code></td>"
-        f"<td>{escape(route.upstream)}</td></tr>"
+        f"<tr><th scope='row'><code>{escape(route.prefix)}</code></th>"
+        f"<td data-name='Service'>{escape(route.upstream)}</td></tr>"
         for route in config.routes
     )
     body = _TEMPLATE.substitute(

@@ -72,19 +72,19 @@ def _of_problem(problem: Problem, language: str) -> Page:
 
 def _index(language: str) -> Page:
     translate = _in(language)
-    columns = "".join(
-        f"<th scope='col'>{translate(each)}</th>"
-        for each in ("Code", "Status", "Message")
-    )
+    names = [translate(each) for each in ("Code", "Status", "Message")]
+    columns = "".join(f"<th scope='col'>{name}</th>" for name in names)
     rows = "\n".join(
-        f"<tr><td><a href='/problems/{each.code}'><code>{each.code}</code></a></td>"
-        f"<td>{each.status.value}</td><td>{translate(each.text)}</td></tr>"
+        f"<tr><th scope='row'><a href='/problems/{each.code}'><code>{each.code}</code>"
+        f"</a></th><td data-name='{names[1]}'>{each.status.value}</td>"
+        f"<td data-name='{names[2]}'>{translate(each.text)}</td></tr>"
         for each in PROBLEMS
     )
     return _page(
         language,
         "Problems",
-        f"<table>\n<thead><tr>{columns}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>",
+        "<table class='stacked'>\n"
+        f"<thead><tr>{columns}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>",
     )
 
 
