@@ -3,9 +3,9 @@
 
 /** Why a request was refused, in the words of the API. */
 export class Refusal extends Error {
-  constructor(message, { status = 0, code = "", requestId = "", errors = [], problem = {}, language = null } = {}) {
+  constructor(message, { status = 0, code = "", requestId = "", errors = [], problem = {} } = {}) {
     super(message);
-    Object.assign(this, { status, code, requestId, errors, problem, language });
+    Object.assign(this, { status, code, requestId, errors, problem });
   }
 }
 
@@ -73,7 +73,11 @@ async function refresh() {
 }
 
 async function send(method, path, body, token) {
-  const headers = { Accept: "application/json, text/plain;q=0.9", Prefer: "refresh-token=cookie" };
+  const headers = {
+    Accept: "application/json, text/plain;q=0.9",
+    "Accept-Language": document.documentElement.lang, // texts of the API stand beside the console's own
+    Prefer: "refresh-token=cookie",
+  };
   if (token !== null) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
@@ -106,6 +110,5 @@ async function read(response) {
     requestId,
     errors: data?.errors ?? [],
     problem: data ?? {},
-    language: response.headers.get("Content-Language"),
   });
 }

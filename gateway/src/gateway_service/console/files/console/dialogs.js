@@ -2,8 +2,9 @@
 
 import { call, whenProofIsWanted } from "./api.js";
 import { button, h } from "./dom.js";
-import { action, field, form, passwordField } from "./forms.js";
+import { action, field, form, ownerOf, passwordField } from "./forms.js";
 import { canUsePasskeys, usePasskey } from "./passkeys.js";
+import { session } from "./session.js";
 
 /** Show a dialog until it is closed; return whether it was closed with `done`. */
 function show(title, text, fill) {
@@ -64,7 +65,7 @@ whenProofIsWanted(async (message) => {
       required: true,
     });
     return [
-      form(password, "Confirm", prove),
+      form([ownerOf(session.user.username), password], "Confirm", ({ password: given }) => prove({ password: given })),
       has.code && form(code, "Confirm with the code", ({ code: given }) => prove({ code: given.trim() })),
       h(
         "div",

@@ -3,9 +3,9 @@
 import { button, h } from "./dom.js";
 import { announceRefusal, clearNotices } from "./notices.js";
 
-/** A labelled input; `name` is the member of the API's body. */
-export function field(name, label, { hint, ...attributes } = {}) {
-  const plain = `field-${name}`;
+/** A labelled input; `name` is the member of the API's body, `key` tells fields of one name on a page apart. */
+export function field(name, label, { hint, key = "", ...attributes } = {}) {
+  const plain = `field-${name}${key}`;
   const id = document.getElementById(plain) ? `${plain}-again` : plain; // a dialog over a form may ask for the same
   const described = [hint && `${id}-hint`, `${id}-fault`].filter(Boolean).join(" ");
   return h(
@@ -19,6 +19,10 @@ export function field(name, label, { hint, ...attributes } = {}) {
 }
 
 export const passwordField = (name, label, more = {}) => field(name, label, { type: "password", required: true, ...more });
+
+/** Whose password a form is about, for password managers; the API is not sent it. */
+export const ownerOf = (username) =>
+  h("input", { name: "owner", value: username, autocomplete: "username", readonly: true, hidden: true });
 
 /** A checkbox; several may share a name. */
 export const check = (name, label, attributes = {}) =>
@@ -60,17 +64,18 @@ async function run(event, submit, submitButton) {
 /** What the browser itself finds, shown as everything else is. */
 function checkInputs(element) {
   const wrong = [...element.elements].filter((input) => input.willValidate && !input.validity.valid);
-  for (const input of wrong) showFault(element, input.name, input.validationMessage);
+  for (const input of wrong) showFault(element, input.name, input.validationMessage, navigator.language);
   wrong[0]?.focus();
   return !wrong.length;
 }
 
-function showFault(element, name, message) {
+function showFault(element, name, message, lang = "") {
   const input = element.elements.namedItem(name);
   const place = input?.id && document.getElementById(`${input.id}-fault`);
   if (!place) return;
   input.setAttribute("aria-invalid", "true");
   place.textContent = message;
+  place.lang = lang || document.documentElement.lang;
 }
 
 function clearFaults(element) {

@@ -1,15 +1,26 @@
 // What an action said: shown at the foot of the window, and read out by screen readers.
 
-import { button, h } from "./dom.js";
+import { h } from "./dom.js";
 
 const said = document.getElementById("said");
 const refused = document.getElementById("refused");
 
+/** A button that returns the focus to where it came from. */
+function dismissButton() {
+  let before = null;
+  const on = {
+    focus: ({ relatedTarget }) => (before = relatedTarget),
+    click() {
+      clearNotices();
+      (before?.isConnected ? before : document.querySelector("main h1")).focus({ preventScroll: true });
+    },
+  };
+  return h("button", { type: "button", class: "plain", on }, "Dismiss");
+}
+
 function show(region, tone, ...content) {
   clearNotices();
-  region.replaceChildren(
-    h("div", { class: `notice ${tone}` }, content, button("Dismiss", clearNotices, { class: "plain" })),
-  );
+  region.replaceChildren(h("div", { class: `notice ${tone}` }, content, dismissButton()));
 }
 
 /** Say what happened. */
@@ -20,7 +31,7 @@ export function announce(text, tone = "good") {
 /** Say why something did not happen, with the id by which the log finds it. */
 export function announceRefusal(error) {
   const id = error.requestId && h("p", {}, "Request id: ", h("code", {}, error.requestId));
-  show(refused, "bad", h("p", { lang: error.language }, error.message), id);
+  show(refused, "bad", h("p", {}, error.message), id);
 }
 
 export function clearNotices() {

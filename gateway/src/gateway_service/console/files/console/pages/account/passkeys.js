@@ -12,7 +12,7 @@ import { recoveryCodes } from "./second_factor.js";
 
 const PASSKEYS = "/api/users/me/passkeys";
 
-async function rename({ id }, name) {
+async function rename({ id }, { name }) {
   await call("PATCH", `${PASSKEYS}/${id}`, { name });
   go("/passkeys", `The passkey is now called ${name}.`);
 }
@@ -33,9 +33,9 @@ function row(each) {
       "div",
       { class: "row" },
       form(
-        field(`name-${each.id}`, `New name of ${each.name}`, { required: true, maxlength: 64 }),
+        field("name", `New name of ${each.name}`, { key: `-${each.id}`, required: true, maxlength: 64 }),
         "Rename",
-        (values) => rename(each, Object.values(values)[0]),
+        (values) => rename(each, values),
       ),
       action("Remove", () => remove(each), { class: "danger", "aria-label": `Remove the passkey ${each.name}` }),
     ),

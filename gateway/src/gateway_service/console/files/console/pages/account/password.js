@@ -2,7 +2,7 @@
 
 import { call } from "../../api.js";
 import { h } from "../../dom.js";
-import { form, passwordField } from "../../forms.js";
+import { form, ownerOf, passwordField } from "../../forms.js";
 import { go } from "../../router.js";
 import { session } from "../../session.js";
 
@@ -18,6 +18,7 @@ export function render() {
     h("p", {}, "Changing the password ends your other sessions."),
     form(
       [
+        ownerOf(session.user.username),
         passwordField("currentPassword", "Current password", { autocomplete: "current-password" }),
         passwordField("newPassword", "New password", { autocomplete: "new-password" }),
       ],

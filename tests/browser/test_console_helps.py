@@ -1,0 +1,86 @@
+"""The console by keyboard, with a password manager, in a browser that is German."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from playwright.sync_api import Browser, expect
+from tests.support.browser import chromium
+from tests.support.console import console_in
+from tests.support.requests import send
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.timeout(180)
+
+PASSWORD: Final = "a phrase for those who need help"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    chromium()
+    overrides = {"IDENTITY_THROTTLE": "off", "GATEWAY_RATE_LIMITS": "off"}
+    with Stack(tmp_path_factory.mktemp("helps"), overrides) as running:
+        who = {"username": "one", "email": "one@example.org", "password": PASSWORD}
+        port = int(running.environment["GATEWAY_PORT"])
+        assert send(port, "POST", "/api/auth/signup", who).status == 200
+        yield running
+
+
+def test_the_focus_goes_back_when_a_notice_is_dismissed(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.open("/resources")
+        read = page.get_by_role("button", name="Read admin")
+        read.press("Enter")
+        console.expect_said("Admin: 401")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Dismiss")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(read).to_be_focused()
+
+
+def test_the_console_and_the_api_speak_one_language(
+    stack: Stack, browser: Browser
+) -> None:
+    context = browser.new_context(locale="de-DE")
+    try:
+        page = context.new_page()
+        page.goto(f"{stack.base_url}/console#/sign-up")
+        page.get_by_label("User name").fill("somebody")
+        page.get_by_label("E-mail address").fill("somebody@example.org")
+        page.get_by_label("Password").fill("short")
+        page.get_by_role("button", name="Sign up").click()
+        fault = page.locator("#field-password-fault")
+        expect(fault).to_contain_text("A password has at least")
+        page.get_by_label("Password").fill("")
+        page.get_by_role("button", name="Sign up").click()
+        expect(fault).to_have_attribute("lang", "de-DE")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign up").click()
+        expect(page.get_by_role("status")).to_contain_text("User registered")
+    finally:
+        context.close()
+
+
+def test_password_managers_find_the_name_beside_every_password(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        for path in ("/sign-up", "/sign-in"):
+            console.open(path)
+            name = page.get_by_label("User name").get_attribute("autocomplete")
+            assert name is not None
+            assert "username" in name.split()
+        console.sign_in("one", PASSWORD)
+        console.follow("Password")
+        form = page.locator("main form")
+        owner = form.locator("[autocomplete=username]")
+        expect(owner).to_have_value("one")
+        expect(owner).to_be_hidden()
+        kinds = form.locator("[type=password]").evaluate_all(
+            "(all) => all.map((each) => each.autocomplete)"
+        )
+        assert kinds == ["current-password", "new-password"]
