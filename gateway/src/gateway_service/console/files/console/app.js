@@ -1,7 +1,8 @@
-// Starts the console: restores the session, draws the bar and the menu, opens the page of the address.
+// Starts the console: opens the page of the address, and draws the bar and the menu of whoever is here.
 
 import "./dialogs.js";
 import { h } from "./dom.js";
+import { keepDraft } from "./drafts.js";
 import { announceRefusal } from "./notices.js";
 import { readOffers } from "./offers.js";
 import { go, start, want } from "./router.js";
@@ -64,7 +65,8 @@ session.addEventListener("change", () => {
   drawMenu();
   drawBar();
 });
-session.addEventListener("lost", () => {
+session.addEventListener("lost", ({ detail: user }) => {
+  if (user) keepDraft(user);
   want(location.hash);
   go("/sign-in", "Your session has ended. Please sign in again.", "wait");
 });
@@ -81,5 +83,4 @@ document.getElementById("skip").addEventListener("click", (event) => {
 });
 
 await readOffers();
-await session.restore();
 start();

@@ -1,9 +1,19 @@
 // Lists come in pages; which one is shown stands in the address, so the browser's own way back works.
 
+import { call } from "./api.js";
 import { h } from "./dom.js";
-import { address, parameters } from "./router.js";
+import { address, go, parameters, query } from "./router.js";
 
-export const PAGE_SIZE = 20;
+const PAGE_SIZE = 20;
+
+/** Get a page of a list that the API cuts; `values` are its parameters. */
+export const readList = async (path, values) => (await call("GET", `${path}?${query({ ...values, limit: PAGE_SIZE })}`)).data;
+
+/** Show what a list has for other values. If the API refuses them, the form that gave them stays as it is. */
+export async function search(page, path, values, said) {
+  await readList(path, values);
+  go(address(page, values).slice(1), said);
+}
 
 /** Links to the first and the next page of a list that the API cuts by a cursor, the parameter `name`. */
 export function cursorLinks(path, values, next, name = "cursor") {

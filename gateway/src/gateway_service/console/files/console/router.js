@@ -1,7 +1,8 @@
 // Opens the page that the address names, and moves the focus to its heading.
 
-import { unreachable } from "./api.js";
-import { h } from "./dom.js";
+import { Refusal, unreachable } from "./api.js";
+import { button, h } from "./dom.js";
+import { restoreDraft } from "./drafts.js";
 import { announce, announceRefusal, clearNotices } from "./notices.js";
 import { SIGN_IN, pageAt } from "./routes.js";
 import { session } from "./session.js";
@@ -23,9 +24,14 @@ export function want(fragment) {
   if (pageAt(fragment).role) sessionStorage.setItem("wanted", fragment);
 }
 
-/** Open the page of the address, now and whenever it changes. */
+/** Open the page of the address, now, whenever it changes, and when a link leads to where one is. */
 export function start() {
   addEventListener("hashchange", open);
+  addEventListener("click", (event) => {
+    const opensElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+    const link = event.target.closest("a");
+    if (link?.hash && link.href === location.href && !opensElsewhere) open();
+  });
   open();
 }
 
@@ -41,11 +47,16 @@ export function takeToken() {
   return token;
 }
 
-/** The address of a page with parameters; those without a value are left out. */
-export function address(path, values = {}) {
+/** A query string; parameters without a value are left out. */
+export function query(values) {
   const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== "");
-  const query = new URLSearchParams(given).toString();
-  return `#${path}${query && `?${query}`}`;
+  return new URLSearchParams(given).toString();
+}
+
+/** The address of a page with parameters. */
+export function address(path, values = {}) {
+  const given = query(values);
+  return `#${path}${given && `?${given}`}`;
 }
 
 function whyClosed({ needs, onlyVisitors }) {
@@ -71,8 +82,10 @@ async function open() {
   const said = message;
   message = null;
   clearNotices();
+  const unknown = session.isKnown ? null : await session.restore().then(() => null, (error) => error);
+  if (visit.signal.aborted) return;
   let page = pageAt(location.hash);
-  if (page.role && !session.user) {
+  if (page.role && !session.user && !unknown) {
     want(location.hash);
     page = SIGN_IN;
   }
@@ -85,13 +98,19 @@ async function open() {
   isFirst = false;
   scrollTo(0, 0);
   try {
+    if (unknown && page.role) throw unknown;
     if (!session.mayOpen(page)) throw new Error(whyClosed(page));
     const { render } = await load(page.script);
     const rendered = await render(visit.signal);
-    if (!visit.signal.aborted) content.replaceChildren(h("div", {}, rendered));
+    if (visit.signal.aborted) return;
+    content.replaceChildren(h("div", {}, rendered));
+    restoreDraft(session.user);
+    if (unknown) announceRefusal(unknown);
   } catch (error) {
     if (visit.signal.aborted) return;
-    content.replaceChildren(h("p", {}, "This page could not be shown."), h("a", { href: "#/" }, "Go to the start"));
+    const again = error instanceof Refusal && h("div", { class: "row" }, button("Try again", open));
+    const start = h("p", {}, h("a", { href: "#/" }, "Go to the start"));
+    content.replaceChildren(h("div", {}, h("p", {}, "This page could not be shown."), again, start));
     announceRefusal(error);
   }
   if (visit.signal.aborted) return;

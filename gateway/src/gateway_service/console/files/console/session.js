@@ -8,6 +8,7 @@ const NOTE = "gatehouse-signed-in";
 
 class Session extends EventTarget {
   user = null;
+  isKnown = false; // whether it is known who is here
 
   hasRole(name) {
     return this.user !== null && (name === "user" || this.user.roles.includes(`ROLE_${name.toUpperCase()}`));
@@ -25,17 +26,17 @@ class Session extends EventTarget {
     return localStorage.getItem(NOTE) !== (this.user === null ? null : String(this.user.id));
   }
 
-  /** Take up the session of the cookie, if there is one. */
+  /** Take up the session of the cookie, if there is one; throw a `Refusal` where nobody can be asked. */
   async restore() {
-    if (localStorage.getItem(NOTE)) {
-      try {
+    try {
+      if (localStorage.getItem(NOTE)) {
         if (await renew()) await this.reload();
         else localStorage.removeItem(NOTE);
-      } catch {
-        // The gateway is away; the next page says so.
       }
+      this.isKnown = true;
+    } finally {
+      this.changed();
     }
-    this.changed();
   }
 
   /** Ask the API who this is: names and roles may have changed. */
@@ -61,6 +62,7 @@ class Session extends EventTarget {
     hold(signedIn.accessToken);
     localStorage.setItem(NOTE, String(signedIn.id));
     this.user = signedIn;
+    this.isKnown = true;
     this.changed();
   }
 
@@ -82,7 +84,8 @@ class Session extends EventTarget {
   async follow() {
     hold(null);
     this.user = null;
-    await this.restore();
+    this.isKnown = false;
+    await this.restore().catch(() => {}); // the next page says why
     this.dispatchEvent(new Event("followed"));
   }
 
@@ -98,6 +101,7 @@ addEventListener("storage", ({ key }) => {
 });
 
 whenLost(() => {
+  const { user } = session;
   session.forget();
-  session.dispatchEvent(new Event("lost"));
+  session.dispatchEvent(new CustomEvent("lost", { detail: user }));
 });

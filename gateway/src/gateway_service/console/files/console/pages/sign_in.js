@@ -22,6 +22,9 @@ export function begin(signedIn) {
   }
 }
 
+/** A link back to the first step of the page that is open. */
+export const startAgain = () => h("p", {}, h("a", { href: location.hash }, "Start again"));
+
 /** The second step: a code, or a passkey. */
 function secondStep({ challenge, factors }) {
   const complete = async (proof) =>
@@ -40,6 +43,7 @@ function secondStep({ challenge, factors }) {
       ({ code }) => complete({ code: code.trim() }),
     ),
     factors.includes("passkey") && canUsePasskeys() && h("div", { class: "row" }, byPasskey),
+    startAgain(),
   ];
 }
 

@@ -4,7 +4,7 @@ import { call } from "../api.js";
 import { h } from "../dom.js";
 import { field, form } from "../forms.js";
 import { announce } from "../notices.js";
-import { firstStep } from "./sign_in.js";
+import { firstStep, startAgain } from "./sign_in.js";
 
 const ASK = "/api/auth/signin/code";
 
@@ -12,9 +12,9 @@ export function render() {
   const page = h("div", { class: "narrow" });
   async function ask({ email }) {
     const { data } = await call("POST", ASK, { email });
-    const code = field("code", "Code", { autocomplete: "one-time-code", required: true });
+    const code = field("code", "Code", { autocomplete: "one-time-code", inputmode: "numeric", required: true });
     const confirm = (values) => firstStep(page, `${ASK}/confirm`, { email, code: values.code.trim() });
-    page.replaceChildren(form(code, "Sign in", confirm));
+    page.replaceChildren(form(code, "Sign in", confirm), startAgain());
     page.querySelector("input").focus();
     announce(data.message);
   }

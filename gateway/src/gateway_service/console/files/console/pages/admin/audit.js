@@ -3,10 +3,12 @@
 import { call } from "../../api.js";
 import { facts, h, table, tag, time } from "../../dom.js";
 import { action, field, form } from "../../forms.js";
-import { PAGE_SIZE, cursorLinks } from "../../lists.js";
+import { cursorLinks, readList, search } from "../../lists.js";
 import { announce } from "../../notices.js";
-import { address, go, parameters } from "../../router.js";
+import { address, parameters } from "../../router.js";
 
+const EVENTS = "/api/audit";
+const LAST_MOMENT = "9999-12-31T23:59";
 const ASK_AGAIN_MS = 2000;
 
 /** An input of the browser's own time, for a moment of the address. */
@@ -21,7 +23,7 @@ const instant = (text) => (text ? new Date(text).toISOString() : "");
 function filters(values) {
   const submit = ({ actor, subject, action: what, since, until }) => {
     const wanted = { actor, subject, action: what, since: instant(since), until: instant(until) };
-    go(address("/audit", wanted).slice(1), "The events that match are shown.");
+    return search("/audit", EVENTS, wanted, "The events that match are shown.");
   };
   return form(
     h(
@@ -30,8 +32,8 @@ function filters(values) {
       field("action", "Action", { value: values.action ?? "", placeholder: "session.signed_in" }),
       field("actor", "By user number", { value: values.actor ?? "", inputmode: "numeric", pattern: "[0-9]*" }),
       field("subject", "To user number", { value: values.subject ?? "", inputmode: "numeric", pattern: "[0-9]*" }),
-      field("since", "Since", { type: "datetime-local", value: localTime(values.since) }),
-      field("until", "Until", { type: "datetime-local", value: localTime(values.until) }),
+      field("since", "Since", { type: "datetime-local", value: localTime(values.since), max: LAST_MOMENT }),
+      field("until", "Until", { type: "datetime-local", value: localTime(values.until), max: LAST_MOMENT }),
     ),
     "Show",
     submit,
@@ -96,7 +98,7 @@ function chain(signal) {
 
 export async function render(signal) {
   const values = Object.fromEntries(parameters());
-  const { data } = await call("GET", `/api/audit?${new URLSearchParams({ ...values, limit: PAGE_SIZE })}`);
+  const data = await readList(EVENTS, values);
   const columns = ["Action", "When", "By", "To", "From", "Details", "Request id"];
   return [
     filters(values),

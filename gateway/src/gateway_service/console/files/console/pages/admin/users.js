@@ -1,10 +1,11 @@
 // All users, found by the beginning of a word of their names.
 
-import { call } from "../../api.js";
 import { h, table, tag, time } from "../../dom.js";
 import { field, form } from "../../forms.js";
-import { PAGE_SIZE, cursorLinks } from "../../lists.js";
-import { address, go, parameters } from "../../router.js";
+import { cursorLinks, readList, search } from "../../lists.js";
+import { address, parameters } from "../../router.js";
+
+const USERS = "/api/users";
 
 export const roleTags = (roles) => roles.map((role) => tag(role.replace("ROLE_", "").toLowerCase()));
 
@@ -20,8 +21,7 @@ function row(user) {
 
 export async function render() {
   const values = Object.fromEntries(parameters());
-  const query = new URLSearchParams({ ...values, limit: PAGE_SIZE });
-  const { data } = await call("GET", `/api/users?${query}`);
+  const data = await readList(USERS, values);
   const found = data.users.length
     ? table("Users", ["User name", "E-mail address", "Roles", "State", "Member since"], data.users.map(row))
     : h("p", {}, "No user matches.");
@@ -33,7 +33,7 @@ export async function render() {
         hint: "The beginning of a word of a user name or an e-mail address.",
       }),
       "Search",
-      ({ search }) => go(address("/users", { search }).slice(1), `Searched for ${search || "everybody"}.`),
+      (wanted) => search("/users", USERS, wanted, `Searched for ${wanted.search || "everybody"}.`),
     ),
     h("h2", {}, values.search ? `Users found for “${values.search}”` : "All users"),
     found,
