@@ -1,5 +1,6 @@
 """What the documents name is there."""
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 DECISIONS: Final = ROOT / "docs" / "decisions"
+HANDLERS: Final = "services/identity/src/identity_service/handlers"
 MAX_LINE: Final = 120
 _LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 _PATH: Final = re.compile(
@@ -66,6 +68,14 @@ def test_the_index_of_decisions_names_each_by_its_title() -> None:
     assert [line for line in index if line.startswith("- ")] == expected
     numbers = [record.name[:4] for record in DECISIONS.glob("0*.md")]
     assert len(numbers) == len(set(numbers))
+
+
+def test_the_endpoint_that_contributing_shows_is_the_code() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    (shown,) = ast.parse(text.partition("```python\n")[2].partition("```")[0]).body
+    assert isinstance(shown, ast.AsyncFunctionDef)
+    module = ROOT / HANDLERS / "administration" / "roles.py"
+    assert ast.dump(shown) in map(ast.dump, ast.parse(module.read_text("utf-8")).body)
 
 
 def lines_of_the_tree() -> Iterator[tuple[str, str]]:
