@@ -12,7 +12,12 @@ from gateway_service.console.pages import FILES
 from gateway_service.console.problems import PROBLEM_PAGES
 from gateway_service.console.reference import REFERENCE
 
-PATHS: Final = ["/", *sorted({**FILES, **REFERENCE}), "/problems/not_found"]
+PATHS: Final = [
+    "/",
+    *sorted({**FILES, **REFERENCE}),
+    "/problems/",
+    "/problems/not_found",
+]
 
 
 async def get(

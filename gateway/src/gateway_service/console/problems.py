@@ -97,7 +97,8 @@ def _translated(make: Callable[[str], Page]) -> Page:
 
 
 def _pages() -> Iterator[tuple[str, Page]]:
-    yield "/problems", _translated(_index)
+    index = _translated(_index)
+    yield from (("/problems", index), ("/problems/", index))
     for each in PROBLEMS:
         yield f"/problems/{each.code}", _translated(partial(_of_problem, each))
 
