@@ -57,6 +57,12 @@ _NO_AUTOFILL: Final = (
 """A virtual device accepts at once what autofill offers, before anybody can click."""
 
 
+_CANCEL: Final = """navigator.credentials.get = async () => {
+  throw new DOMException("The operation was not allowed.", "NotAllowedError");
+}"""
+"""What a browser does when somebody closes its question."""
+
+
 class Authenticator:
     """A device that holds passkeys, and agrees to everything."""
 
@@ -166,6 +172,34 @@ def test_a_passkey_signs_in_by_itself(stack: Stack, browser: Browser) -> None:
         console.expect_said("You've been signed out!")
         page.goto(f"{stack.base_url}/console#/sign-in")  # the device has it still
         console.expect_refused("Invalid username or password!")
+
+
+def test_the_browsers_refusals_are_said_in_words(
+    stack: Stack, browser: Browser
+) -> None:
+    sign_up(stack, "hasty")
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in("hasty", PASSWORD)
+        Authenticator(page)
+        register_passkey(console, "Laptop")
+        console.follow("Start")
+        console.follow("Passkeys")
+        page.get_by_role("button", name="Add a passkey").click()
+        console.expect_refused("This device has a passkey of your account already.")
+
+    elsewhere = stack.base_url.replace("localhost", "127.0.0.1")
+    with console_in(browser, elsewhere) as console:
+        console.open("/sign-in")
+        console.page.get_by_role("button", name="Sign in with a passkey").click()
+        console.expect_refused("Passkeys do not work at this address.")
+
+    with console_in(browser, stack.base_url) as console:
+        console.page.add_init_script(_NO_AUTOFILL)
+        console.page.add_init_script(_CANCEL)
+        console.open("/sign-in")
+        console.page.get_by_role("button", name="Sign in with a passkey").click()
+        console.expect_refused("No passkey was used:")
 
 
 def test_a_passkey_is_the_second_step_or_the_only_one(

@@ -1,6 +1,6 @@
 // Passkeys, by the browser's own means (WebAuthn).
 
-import { call } from "./api.js";
+import { Refusal, call } from "./api.js";
 import { announceRefusal } from "./notices.js";
 
 export const canUsePasskeys = () => "PublicKeyCredential" in window && "parseRequestOptionsFromJSON" in PublicKeyCredential;
@@ -8,12 +8,28 @@ export const canUsePasskeys = () => "PublicKeyCredential" in window && "parseReq
 /** Milliseconds after which an offer is made anew: less than the five minutes that a challenge lives. */
 const OFFER_LIVES = 4 * 60 * 1000;
 
+/** What the browser's own refusals mean; its texts are for programmers. */
+const REFUSALS = {
+  InvalidStateError: "This device has a passkey of your account already.",
+  NotAllowedError: "No passkey was used: the request was cancelled, took too long, or there is none on this device.",
+  SecurityError: "Passkeys do not work at this address. Open the console at the address that the service is known by.",
+};
+
 let offer = new AbortController();
+
+/** Wait for the browser, and say in words why it refuses. */
+async function inWords(promise) {
+  try {
+    return await promise;
+  } catch (error) {
+    throw error.name in REFUSALS ? new Refusal(REFUSALS[error.name]) : error;
+  }
+}
 
 async function sign(more) {
   const { data } = await call("POST", "/api/auth/passkeys/options");
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(data);
-  return (await navigator.credentials.get({ publicKey, ...more })).toJSON();
+  return (await inWords(navigator.credentials.get({ publicKey, ...more }))).toJSON();
 }
 
 /** Have a passkey of this service sign; return what the API takes for a proof. */
@@ -26,7 +42,7 @@ export function usePasskey() {
 export async function makePasskey() {
   const { data } = await call("POST", "/api/users/me/passkeys/options");
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(data);
-  return (await navigator.credentials.create({ publicKey })).toJSON();
+  return (await inWords(navigator.credentials.create({ publicKey }))).toJSON();
 }
 
 const beginBy = async (credential) => (await call("POST", "/api/auth/passkeys", { credential })).data;
