@@ -126,6 +126,26 @@ def test_a_refused_search_stays_in_its_form(
         expect(console.page.get_by_role("table")).to_be_visible()
 
 
+@pytest.mark.parametrize("path", ["/sign-up", "/password-reset"])
+def test_addresses_are_judged_by_the_api(
+    stack: Stack, browser: Browser, path: str
+) -> None:
+    """Browsers refuse letters that are not ASCII, the API takes them (RFC 6531)."""
+    with console_in(browser, stack.base_url) as console:
+        console.open(path)
+        email = console.page.get_by_label("E-mail address")
+        email.fill("jörg@example.org")
+        email.press("Enter")
+        expect(email).not_to_have_attribute("aria-invalid", "true")
+        email.fill("no address")
+        if path == "/sign-up":
+            console.page.get_by_label("User name").fill("joerg")
+            console.page.get_by_label("Password").fill(PASSWORD)
+        with console.page.expect_response("**/api/auth/*") as response:
+            email.press("Enter")
+        assert response.value.status in {400, 404}  # mail is not offered here
+
+
 def test_a_moment_beyond_the_calendar_is_a_fault_of_its_field(
     stack: Stack, browser: Browser
 ) -> None:

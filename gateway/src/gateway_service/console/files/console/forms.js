@@ -18,6 +18,10 @@ export function field(name, label, { hint, key = "", ...attributes } = {}) {
   );
 }
 
+/** The API judges addresses: browsers refuse some that it takes, such as jörg@example.org. */
+export const emailField = (label, more = {}) =>
+  field("email", label, { inputmode: "email", autocomplete: "email", autocapitalize: "none", required: true, ...more });
+
 export const passwordField = (name, label, more = {}) => field(name, label, { type: "password", required: true, ...more });
 
 /** Whose password a form is about, for password managers; the API is not sent it. */

@@ -2,7 +2,7 @@
 
 import { call } from "../api.js";
 import { h } from "../dom.js";
-import { action, field, form } from "../forms.js";
+import { action, emailField, form } from "../forms.js";
 import { announce } from "../notices.js";
 import { go, takeToken } from "../router.js";
 import { pageAt } from "../routes.js";
@@ -31,7 +31,7 @@ function resend() {
   async function submit({ email }) {
     announce((await call("POST", "/api/auth/email-verification/resend", { email })).data.message);
   }
-  const email = field("email", "E-mail address", { type: "email", autocomplete: "email", required: true });
+  const email = emailField("E-mail address");
   return form(email, "Send the mail again", submit);
 }
 

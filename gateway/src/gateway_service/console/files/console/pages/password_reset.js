@@ -2,7 +2,7 @@
 
 import { call } from "../api.js";
 import { h } from "../dom.js";
-import { field, form, passwordField } from "../forms.js";
+import { emailField, form, passwordField } from "../forms.js";
 import { announce } from "../notices.js";
 import { go, takeToken } from "../router.js";
 import { session } from "../session.js";
@@ -13,7 +13,7 @@ function ask() {
     announce(data.message);
   }
   return form(
-    field("email", "E-mail address", { type: "email", autocomplete: "email", required: true }),
+    emailField("E-mail address"),
     "Send the mail",
     submit,
   );

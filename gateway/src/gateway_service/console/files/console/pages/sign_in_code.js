@@ -2,7 +2,7 @@
 
 import { call } from "../api.js";
 import { h } from "../dom.js";
-import { field, form } from "../forms.js";
+import { emailField, field, form } from "../forms.js";
 import { announce } from "../notices.js";
 import { firstStep, startAgain } from "./sign_in.js";
 
@@ -18,7 +18,7 @@ export function render() {
     page.querySelector("input").focus();
     announce(data.message);
   }
-  const email = field("email", "E-mail address", { type: "email", autocomplete: "email", required: true });
+  const email = emailField("E-mail address");
   page.append(form(email, "Send the code", ask));
   return page;
 }

@@ -2,7 +2,7 @@
 
 import { call } from "../api.js";
 import { h } from "../dom.js";
-import { field, form, passwordField } from "../forms.js";
+import { emailField, field, form, passwordField } from "../forms.js";
 import { go } from "../router.js";
 
 export function render() {
@@ -17,7 +17,7 @@ export function render() {
     form(
       [
         field("username", "User name", { autocomplete: "username", required: true, autocapitalize: "none" }),
-        field("email", "E-mail address", { type: "email", autocomplete: "email", required: true }),
+        emailField("E-mail address"),
         passwordField("password", "Password", {
           autocomplete: "new-password",
           hint: "A phrase of a few words is good. Common passwords are refused.",

@@ -2,7 +2,7 @@
 
 import { call } from "../../api.js";
 import { facts, h, tag, time } from "../../dom.js";
-import { action, field, form } from "../../forms.js";
+import { action, emailField, field, form } from "../../forms.js";
 import { announce } from "../../notices.js";
 import { go } from "../../router.js";
 import { session } from "../../session.js";
@@ -42,7 +42,7 @@ export async function render() {
     form(
       [
         field("username", "User name", { value: user.username, autocomplete: "username", required: true }),
-        field("email", "E-mail address", { type: "email", value: user.email, autocomplete: "email", required: true }),
+        emailField("E-mail address", { value: user.email }),
       ],
       "Save",
       submit,

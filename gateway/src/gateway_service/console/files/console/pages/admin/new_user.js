@@ -2,7 +2,7 @@
 
 import { call } from "../../api.js";
 import { h } from "../../dom.js";
-import { check, field, form } from "../../forms.js";
+import { check, emailField, field, form } from "../../forms.js";
 import { announce } from "../../notices.js";
 import { address, go } from "../../router.js";
 
@@ -28,7 +28,7 @@ export function render() {
     form(
       [
         field("username", "User name", { required: true, autocapitalize: "none" }),
-        field("email", "E-mail address", { type: "email", required: true }),
+        emailField("E-mail address", { autocomplete: "off" }),
         check("invite", "Invite by mail, with a link to choose a password"),
       ],
       "Create the user",
