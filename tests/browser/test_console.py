@@ -415,7 +415,7 @@ def test_a_fault_of_a_pages_own_script_is_said_and_logged(
 
     with console_in(browser, stack.base_url) as console:
         console.open("/")
-        console.page.route("**/pages/resources.js", send_faulty)
+        console.page.route("**/pages/resources.js*", send_faulty)
         with console.page.expect_console_message() as logged:
             console.page.evaluate("location.hash = '/resources'")
         assert "TypeError: Cannot read properties of null" in logged.value.text

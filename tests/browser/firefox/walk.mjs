@@ -33,6 +33,23 @@ async function judge(title) {
   seen.push(title);
 }
 
+/** Have a script fail where it is fetched for the first time, as while the gateway restarts; then try again. */
+async function retry(title, script) {
+  let refusals = 2; // of the import, and of the look at why it failed
+  const refuse = (request) =>
+    request.url().endsWith(script) && refusals-- > 0 ? request.respond({ status: 503 }) : request.continue();
+  await page.setRequestInterception(true);
+  page.on("request", refuse);
+  const found = faults.length;
+  await page.$$eval("#side a", (all, wanted) => all.find((each) => each.textContent === wanted).click(), title);
+  await page.waitForFunction(() => document.getElementById("refused").textContent.includes("cannot be reached"));
+  faults.length = found; // Firefox notes what could not be fetched
+  await page.click("main button");
+  await page.waitForSelector("main .cards");
+  page.off("request", refuse);
+  await page.setRequestInterception(false);
+}
+
 const texts = (selector) => page.$$eval(selector, (all) => all.map((each) => each.textContent));
 
 async function walkMenu() {
@@ -44,6 +61,7 @@ async function walkMenu() {
 
 await page.goto(`${baseUrl}/console`);
 await judge("Start");
+await retry("Resources", "/pages/resources.js");
 await walkMenu();
 await page.goto(`${baseUrl}/console#/sign-in`);
 await judge("Sign in");

@@ -64,13 +64,17 @@ function whyClosed({ needs, onlyVisitors }) {
   return onlyVisitors ? "You are signed in already." : "This page is for administrators.";
 }
 
-/** Import a script; a TypeError may be its own, or mean that it was not fetched. */
+/** Import a script; a TypeError may be its own, or mean that it was not fetched, which Firefox then takes for granted. */
 async function load(script) {
   try {
     return await import(script);
-  } catch (error) {
+  } catch {
     const response = await fetch(script, { cache: "no-store" }).catch(() => null);
     if (!response?.ok) throw unreachable();
+  }
+  try {
+    return await import(`${script}?${Date.now()}`);
+  } catch (error) {
     console.error(error);
     throw error;
   }
