@@ -8,7 +8,7 @@ import { cut } from "../../lists.js";
 import { announce } from "../../notices.js";
 import { canUsePasskeys, makePasskey } from "../../passkeys.js";
 import { go } from "../../router.js";
-import { recoveryCodes } from "./second_factor.js";
+import { showCodes } from "./second_factor.js";
 
 const PASSKEYS = "/api/users/me/passkeys";
 
@@ -45,7 +45,7 @@ function row(each) {
 export async function render() {
   const { data } = await call("GET", PASSKEYS);
   const { shown, nav } = cut("/passkeys", data.passkeys);
-  const made = h("div");
+  const page = h("div");
   async function add({ name }) {
     const credential = await makePasskey();
     const { data: passkey } = await call("POST", PASSKEYS, { name, credential });
@@ -53,22 +53,22 @@ export async function render() {
       go("/passkeys", `The passkey ${passkey.name} is registered.`);
       return;
     }
-    made.replaceChildren(recoveryCodes(passkey.recoveryCodes));
+    showCodes(page, passkey.recoveryCodes);
     announce(`The passkey ${passkey.name} is registered. Keep the recovery codes.`);
   }
   const columns = ["Name", "Stored", "Created", "Last used", "Actions"];
-  return [
+  page.append(
     h("p", {}, "A passkey signs you in with your device's own lock: fingerprint, face or PIN. It cannot be phished."),
     data.passkeys.length ? table("Your passkeys", columns, shown.map(row)) : h("p", {}, "You have no passkeys yet."),
-    nav,
+    nav ?? "",
     canUsePasskeys()
       ? h(
           "div",
           { class: "narrow" },
           h("h2", {}, "Add a passkey"),
           form(field("name", "Name", { value: "Passkey", required: true, maxlength: 64 }), "Add a passkey", add),
-          made,
         )
       : h("p", {}, "This browser does not support passkeys."),
-  ];
+  );
+  return page;
 }

@@ -10,29 +10,32 @@ import { go } from "../../router.js";
 
 const TOTP = "/api/users/me/totp";
 
-/** Recovery codes are shown once: this is where. */
-export const recoveryCodes = (codes) =>
-  h(
-    "section",
-    { class: "card", "aria-labelledby": "codes" },
-    h("h2", { id: "codes", tabindex: "-1" }, "Recovery codes"),
-    h("p", {}, "Each works once in place of a second factor. Keep them where you can find them without your phone: they are not shown again."),
-    h("pre", { class: "wrap", tabindex: "0" }, codes.join("\n")),
+/** Show recovery codes in place of a page, which is out of date by now. This is done once. */
+export function showCodes(page, codes) {
+  const text = "Each works once in place of a second factor. Keep them where you can find them without your phone: they are not shown again.";
+  const heading = h("h2", { id: "codes", tabindex: "-1" }, "Recovery codes");
+  page.replaceChildren(
+    h(
+      "section",
+      { class: "card", "aria-labelledby": "codes" },
+      heading,
+      h("p", {}, text),
+      h("pre", { class: "wrap", tabindex: "0" }, codes.join("\n")),
+    ),
+    h("p", {}, h("a", { href: location.hash }, "I have saved them")),
   );
+  heading.focus();
+}
 
 export async function render() {
   const { data: factors } = await call("GET", "/api/users/me/factors");
+  const page = h("div");
   const shown = h("div");
-
-  function showCodes(codes) {
-    shown.replaceChildren(recoveryCodes(codes), h("p", {}, h("a", { href: "#/profile" }, "I have saved them")));
-    shown.querySelector("h2").focus();
-  }
   async function begin() {
     const { data } = await call("POST", TOTP);
     async function submit({ code }) {
       const { data: confirmed } = await call("POST", `${TOTP}/confirm`, { code: code.trim() });
-      showCodes(confirmed.recoveryCodes);
+      showCodes(page, confirmed.recoveryCodes);
       announce("The authenticator app is set up.");
     }
     shown.replaceChildren(
@@ -56,7 +59,7 @@ export async function render() {
   }
   async function renew() {
     const { data } = await call("POST", "/api/users/me/recovery-codes");
-    showCodes(data.recoveryCodes);
+    showCodes(page, data.recoveryCodes);
     announce("The old recovery codes no longer work.");
   }
 
@@ -71,7 +74,7 @@ export async function render() {
       has ? action("New recovery codes", renew) : "",
     ),
   );
-  return [
+  page.append(
     h("p", {}, "With a second factor, knowing your password is not enough to sign in."),
     facts([
       ["Authenticator app", factors.totp ? tag("Set up", "good") : tag("Not set up")],
@@ -79,5 +82,6 @@ export async function render() {
       ["Recovery codes left", String(factors.recoveryCodesLeft)],
     ]),
     shown,
-  ];
+  );
+  return page;
 }
