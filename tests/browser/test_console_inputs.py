@@ -15,6 +15,8 @@ pytestmark = pytest.mark.timeout(180)
 
 PASSWORD: Final = "a phrase for those who fill in forms"
 PEOPLE: Final = ("one", "other")
+A_PAGE: Final = 20
+"""Sessions that one page of the list shows."""
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +126,19 @@ def test_a_refused_search_stays_in_its_form(
         expect(field).to_have_attribute("aria-invalid", "true")
         expect(field).to_be_focused()
         expect(console.page.get_by_role("table")).to_be_visible()
+
+
+def test_a_list_stays_at_its_page(stack: Stack, browser: Browser) -> None:
+    who = {"username": "other", "password": PASSWORD}
+    for _ in range(2 * A_PAGE):
+        assert send(port_of(stack), "POST", "/api/auth/signin", who).status == 200
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.sign_in("other", PASSWORD)
+        console.open("/sessions?page=2")
+        page.get_by_role("button", name="End the session").first.click()
+        console.expect_said("Session ended.")
+        expect(page.get_by_role("link", name="Previous page")).to_be_visible()
 
 
 @pytest.mark.parametrize("path", ["/sign-up", "/password-reset"])

@@ -27,7 +27,7 @@ function deviceName(userAgent) {
 async function end(path) {
   const { data } = await call("DELETE", `/api/users/me/sessions${path}`);
   const count = data.ended === undefined ? "" : ` Ended: ${data.ended}.`;
-  go("/sessions", data.message + count);
+  go(location.hash.slice(1), data.message + count);
 }
 
 function row(each) {

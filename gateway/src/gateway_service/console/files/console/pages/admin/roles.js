@@ -15,7 +15,7 @@ async function add({ name, description }) {
 async function remove(name) {
   if (!(await confirm(`Remove the role ${name}?`, "Only a role that nobody has can be removed.", "Remove"))) return;
   const { data } = await call("DELETE", `/api/roles/${encodeURIComponent(name)}`);
-  go("/roles", data.message);
+  go(location.hash.slice(1), data.message);
 }
 
 export async function render() {
