@@ -143,14 +143,20 @@ async def test_c1_a_page_of_another_origin_reads_nothing(
     assert seen == ["TypeError", "TypeError", "TypeError"]
 
 
+def with_session(script: str) -> str:
+    """Return a script that has the guide's module."""
+    module = json.dumps(SESSION.read_text("utf-8"))
+    return f"""
+    const source = "data:text/javascript," + encodeURIComponent({module});
+    const {{ Session, Refused }} = await import(source);
+    {script}"""
+
+
 async def test_the_session_of_the_guide_survives_a_reload_and_refreshes_once(
     stack: Stack, tmp_path: Path, page_port: int
 ) -> None:
     gateway = json.dumps(stack.base_url.replace("127.0.0.1", "localhost"))
-    module = json.dumps(SESSION.read_text("utf-8"))
     script = f"""
-    const source = "data:text/javascript," + encodeURIComponent({module});
-    const {{ Session, Refused }} = await import(source);
     const account = {{username: "reader", password: {json.dumps(PASSWORD)}}};
     const email = "r@example.org";
     await call("POST", "/auth/signup", {{body: {{...account, email}}}});
@@ -167,7 +173,7 @@ async def test_the_session_of_the_guide_survives_a_reload_and_refreshes_once(
     return {{refused, hidden: !("refreshToken" in pair), seen: await seen.text(),
       together, after: await new Session({gateway}).restore()}};
     """
-    found = await run(stack, script, tmp_path, page_port)
+    found = await run(stack, with_session(script), tmp_path, page_port)
 
     assert found == {
         "refused": [True, 401],
@@ -176,3 +182,49 @@ async def test_the_session_of_the_guide_survives_a_reload_and_refreshes_once(
         "together": ["User Content."] * 3,
         "after": False,
     }
+
+
+async def test_the_session_of_the_guide_is_of_whoever_signed_in_last(
+    stack: Stack, tmp_path: Path, page_port: int
+) -> None:
+    """Even if the response to an earlier refresh comes later."""
+    gateway = json.dumps(stack.base_url.replace("127.0.0.1", "localhost"))
+    script = f"""
+    const accounts = ["early", "late"].map((username) =>
+      ({{username, password: {json.dumps(PASSWORD)}}}));
+    for (const each of accounts) {{
+      const body = {{...each, email: each.username + "@example.org"}};
+      await call("POST", "/auth/signup", {{body}});
+    }}
+    const [early, late] = accounts;
+    await new Session({gateway}).signIn(early.username, early.password);
+    const send = globalThis.fetch;
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    globalThis.fetch = async (address, options) => {{
+      const response = await send(address, options);
+      if (address.endsWith("refreshtoken")) await held;
+      return response;
+    }};
+    const session = new Session({gateway});
+    const restoring = session.restore();
+    await session.signIn(late.username, late.password);
+    release();
+    await restoring;
+    return (await (await session.fetch("/api/users/me")).json()).username;
+    """
+    assert await run(stack, with_session(script), tmp_path, page_port) == "late"
+
+
+async def test_the_session_of_the_guide_reads_the_refusal_of_a_proxy(
+    stack: Stack, tmp_path: Path, page_port: int
+) -> None:
+    script = """
+    const send = globalThis.fetch;
+    globalThis.fetch = async () => new Response("<h1>Bad gateway</h1>", {status: 502});
+    const refused = await new Session().signIn("a", "b").catch((error) => error);
+    globalThis.fetch = send;  // of the test itself
+    return [refused instanceof Refused, refused.status, refused.message];
+    """
+    found = await run(stack, with_session(script), tmp_path, page_port)
+    assert found == [True, 502, "Status 502"]

@@ -57,12 +57,15 @@ export class Session {
   }
 
   async #refresh() {
+    const before = this.#accessToken;
+    let renewed = "";
     try {
-      this.#accessToken = (await this.#post("/api/auth/refreshtoken", {})).accessToken;
+      renewed = (await this.#post("/api/auth/refreshtoken", {})).accessToken;
     } catch (error) {
       if (!(error instanceof Refused) || error.status !== 403) throw error;
-      this.#accessToken = "";
     }
+    // Otherwise somebody signed in or out meanwhile.
+    if (this.#accessToken === before) this.#accessToken = renewed;
     return this.isSignedIn;
   }
 
@@ -81,8 +84,8 @@ export class Session {
       headers,
       body: JSON.stringify(members),
     });
-    const body = await response.json();
-    if (!response.ok) throw new Refused(response.status, body);
-    return body;
+    if (response.ok) return response.json();
+    // A proxy in front of the gateway may refuse with a page.
+    throw new Refused(response.status, await response.json().catch(() => ({})));
   }
 }
