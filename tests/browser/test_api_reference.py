@@ -44,6 +44,21 @@ async def test_the_reference_shows_every_operation_under_its_own_policy(
     assert [line for line in logged.splitlines() if b"CONSOLE" in line] == []
 
 
+@pytest.mark.timeout(120)
+def test_axe_finds_nothing_critical_in_the_reference(stack: Stack) -> None:
+    """What else it finds is Swagger UI's own."""
+    with (
+        running_browser() as browser,
+        console_in(browser, stack.base_url) as console,
+    ):
+        console.page.goto(f"{stack.base_url}/docs")
+        expect(console.page.locator("#operations-Content-readAll")).to_be_visible()
+        console.judge("reference")
+        critical = [each for each in console.faults if "critical:" in each]
+        console.faults.clear()
+        assert critical == []
+
+
 def sign_in(stack: Stack) -> str:
     port = int(stack.environment["GATEWAY_PORT"])
     who = {"username": stack.admin_name, "password": stack.admin_password}

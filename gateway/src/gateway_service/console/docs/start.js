@@ -9,5 +9,7 @@ window.SwaggerUIBundle({
   displayRequestDuration: true,
   docExpansion: "list",
   tryItOutEnabled: true,
+  // There is one server, this one: a list of it says nothing, and has no name for screen readers.
+  plugins: [() => ({ wrapComponents: { ServersContainer: () => () => null } })],
   validatorUrl: null,
 });
