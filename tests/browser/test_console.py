@@ -392,6 +392,16 @@ def test_a_gateway_that_is_away_is_told_of_in_words(
         console.faults.clear()  # Chromium notes the request that failed
 
 
+def test_scripts_that_cannot_be_fetched_are_told_of_in_words(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        console.page.route("**/console/session.js", lambda route: route.abort())
+        console.page.goto(f"{stack.base_url}/console")
+        expect(console.page.locator("main")).to_contain_text("could not be loaded")
+        console.faults.clear()  # Chromium notes the request that failed
+
+
 def test_a_page_that_cannot_be_fetched_is_told_of_in_words(
     stack: Stack, browser: Browser
 ) -> None:
