@@ -43,6 +43,7 @@ def test_every_mail_is_written_in_every_language(kind: MailKind, language: str) 
     assert "$" not in str(message["Subject"]) + text.get_content()
     assert "Example" in text.get_content()
     assert message["Content-Language"] == language
+    assert f'<html lang="{language}">' in html.get_content()
     assert message["Auto-Submitted"] == "auto-generated"
     if "link" in VALUES[kind]:
         link = f"https://example.test/console#/{PAGES[kind]}?token=a-token"

@@ -83,12 +83,13 @@ class MailTemplates:
         self, kind: MailKind, language: str, values: Mapping[str, str]
     ) -> MailText:
         """Return what a mail says, in English where there is no such language."""
-        template = self._texts.get(f"{language}/{kind}.txt")
-        if template is None:
-            template = self._texts[f"{ENGLISH}/{kind}.txt"]
+        if f"{language}/{kind}.txt" not in self._texts:
+            language = ENGLISH
+        template = self._texts[f"{language}/{kind}.txt"]
         subject, paragraphs = _split(template.substitute(values))
         body = "\n".join(map(_paragraph, paragraphs))
         page = self._layout.substitute(
+            language=language,
             body=body,
             subject=html.escape(subject),
             service=html.escape(values["service"]),
