@@ -19,7 +19,6 @@ case "$*" in
   "inspect "*Health*) [ ! -s "containers/$last" ] && echo healthy || echo sick ;;
   "inspect "*) wc -l <"containers/$last" ;;
   *" config") printf 'services:\\n  identity:\\n    deploy:\\n      replicas: 2\\n' ;;
-  *" ps "*) ls containers ;;
   *" rm --force identity") rm -f stopped ;;
   *" --scale identity="*)
     wanted=${words##*--scale identity=}
@@ -27,6 +26,10 @@ case "$*" in
       cp "${BROKEN:-/dev/null}" "containers/new-$(date +%N)-$n"
     done ;;
   *" up "*" identity") touch containers/new-0 containers/new-1 ;;
+  *" up "*" gateway"*) [ -z "${BROKEN:-}" ] && echo "$last" >>gateways ;;
+  *" ps --all "*) echo "broken-$last" ;;
+  *" ps "*) ls containers ;;
+  "logs "*) echo "words of $last" ;;
   "stop "*) if [ -e interrupt ]; then rm interrupt; kill -9 $PPID; fi ;;
   "rm "*) rm "containers/$last" ;;
 esac
@@ -49,9 +52,17 @@ def engine(tmp_path: Path) -> Path:
 
 
 def renew(engine: Path, *others: str, **environ: str) -> int:
+    return ran(engine, "identity", *others, **environ).returncode
+
+
+def ran(
+    engine: Path, *services: str, **environ: str
+) -> subprocess.CompletedProcess[str]:
     environ |= {"PATH": f"{engine}:{os.environ['PATH']}", "ENGINE": str(engine)}
-    command = [str(engine / RENEW), "identity", *others]
-    return subprocess.run(command, cwd="/", env=environ, check=False).returncode
+    command = [str(engine / RENEW), *services]
+    return subprocess.run(
+        command, cwd="/", env=environ, check=False, capture_output=True, text=True
+    )
 
 
 def containers(engine: Path) -> list[str]:
@@ -122,3 +133,15 @@ def test_a_broken_replica_can_be_replaced(engine: Path) -> None:
     (engine / "containers" / "old-0").write_text("it has restarted\n")
     assert renew(engine) == 0
     assert containers(engine) == ["new", "new"]
+
+
+def test_a_gateway_that_does_not_start_leaves_the_other_and_says_why(
+    engine: Path,
+) -> None:
+    refused = ran(engine, "gateway", BROKEN="broken")
+    assert refused.returncode == 1
+    assert "the other gateway stays" in refused.stderr
+    assert "words of broken-gateway" in refused.stderr
+    assert not (engine / "gateways").exists()
+    assert ran(engine, "gateway").returncode == 0
+    assert len((engine / "gateways").read_text().split()) == 2
