@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 from service_kit.health import Readiness
 from service_kit.observability.process import VERSION
 from service_kit.running.internal_app import create_internal_app
+from service_kit.running.running_process import ask_process
 
 
 async def all_well() -> str | None:
@@ -80,3 +81,20 @@ async def test_metrics_and_status_are_shown() -> None:
         assert status["replicas"] == 3
         assert (status["service"], status["version"]) == ("example", VERSION)
         assert status["faults"] == status["warnings"] == {}
+
+
+async def test_the_doctor_calls_a_process_ready_only_where_it_is() -> None:
+    readiness = Readiness()
+    readiness.warnings["writes"] = broken
+    async with client_of(readiness) as client:
+        ready = await ask_process("example", "127.0.0.1", client.server.port or 0)
+        readiness.checks["database"] = broken
+        other = await ask_process("example", "127.0.0.1", client.server.port or 0)
+
+    assert list(map(str, ready.findings[1:])) == [
+        "note  ready, but writes: no connection"
+    ]
+    assert list(map(str, other.findings[1:])) == [
+        "fault not ready: database: no connection",
+        "note  beside that writes: no connection",
+    ]

@@ -61,10 +61,12 @@ def local_authority(host: str, port: int | str) -> str:
 def _findings(place: str, service: str, status: Mapping[str, Any]) -> list[Finding]:
     version, pid = status.get("version"), status.get("pid")
     uptime = status.get("uptime_seconds", 0)
+    faults = _reasons(status, "faults")
+    beside = "beside that" if faults else "ready, but"
     return [
         Finding(place, f"{service} {version}, pid {pid}, up {uptime:.0f} s"),
-        *(fault(f"not ready: {k}", str(v)) for k, v in _reasons(status, "faults")),
-        *(note(f"ready, but {k}", str(v)) for k, v in _reasons(status, "warnings")),
+        *(fault(f"not ready: {name}", str(text)) for name, text in faults),
+        *(note(f"{beside} {k}", str(v)) for k, v in _reasons(status, "warnings")),
     ]
 
 
