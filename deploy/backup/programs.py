@@ -34,13 +34,13 @@ def is_mariadb(client: str) -> bool:
 def output(
     command: Sequence[str], *, stdin: str = "", folder: Path | None = None
 ) -> str:
-    """Return what a program prints; BackupError with its last words if it fails."""
+    """Return what a program prints; BackupError with all its words if it fails."""
     done = subprocess.run(
         command, cwd=folder, input=stdin, check=False, capture_output=True, text=True
     )
     if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"{command[0]} failed"]
-        raise BackupError(lines[-1])
+        words = "; ".join(done.stderr.strip().splitlines())
+        raise BackupError(words or f"{command[0]} failed")
     return done.stdout
 
 

@@ -51,7 +51,8 @@ OURS='CREATE TABLE `signing_keys` ('
 printf '%s %s\n' "$(pwd)" "$*" >>"$NOTES"
 case "$*" in
   *"exec -T ${AWAY:-nothing}"*) exit 1 ;;
-  *mysqldump*--help) printf '%s\n' "$KNOWN" ;;
+  *mysqldump*--help*) [ -z "$COMPLAINT" ] || { echo "$COMPLAINT" >&2; exit 1; }
+    printf '%s\n' "$KNOWN" ;;
   *"-T secrets") echo "secrets: ${SECRETS:-kept}" ;;
   *mysqldump*) printf '%s\\n-- Dump completed\\n' "${DUMP:-$OURS}" ;;
 esac

@@ -47,6 +47,15 @@ def test_identity_serves_on_where_no_database_can_be_replaced(
     assert "stop identity" not in Path(compose["NOTES"]).read_text()
 
 
+def test_all_that_a_program_says_of_its_failure_is_one_line(
+    compose: dict[str, str], tmp_path: Path
+) -> None:
+    compose["COMPLAINT"] = "no backup.cnf here\nProgram aborted!"
+    refused = run("backup", tmp_path / "backup", environ=compose)
+    assert refused.returncode == 1
+    assert refused.stderr == "backup: no backup.cnf here; Program aborted!\n"
+
+
 def test_what_compose_cannot_restore_is_not_backed_up(
     compose: dict[str, str], tmp_path: Path
 ) -> None:
