@@ -34,6 +34,14 @@ ALLOWED: Final = {
 each_image = pytest.mark.parametrize("image", IMAGES)
 
 
+def test_actions_of_ci_are_pinned_to_their_commits() -> None:
+    """A tag can be moved to another commit, which would run with the sources."""
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    used = re.findall(r"uses: \S+@(\S+)", workflow)
+    assert used
+    assert all(re.fullmatch("[0-9a-f]{40}", each) for each in used), used
+
+
 @each_image
 def test_document_lists_the_whole_lock(image: str) -> None:
     made = document(image)
