@@ -192,7 +192,8 @@ async def test_what_identity_uses_outside_is_asked(tmp_path: Path) -> None:
     ]
     mail, leaked, gateway = found[1]
     assert mail.startswith("fault mail: 127.0.0.1 takes none: SMTPAuthentication")
-    assert leaked.startswith("fault leaked passwords: their mirror does not respond")
+    assert leaked.startswith("fault leaked passwords: none is refused, ")
+    assert " of no use: status 404 -> " in leaked
     assert gateway.startswith("note  gateway http://127.0.0.1")
     assert all(" -> " in line for line in found[1])
     assert not server.received

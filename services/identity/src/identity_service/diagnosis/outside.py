@@ -9,7 +9,7 @@ from identity_service.composition import Services
 from identity_service.domain.mail import MailServerUnavailableError
 from identity_service.mail.delivery import delivery_to
 from identity_service.mail.servers import MailServer
-from identity_service.security.breached_passwords import BreachedPasswords, LookUp
+from identity_service.security.breached_passwords import BreachedPasswords
 from identity_service.settings import Settings
 from service_kit.running.doctor import Finding, fault, note
 
@@ -55,7 +55,7 @@ def _folder(folder: Path) -> Finding:
 
 async def _breached_passwords(mirror: BreachedPasswords) -> Finding:
     await mirror.contain(_ANY_PASSWORD)
-    if mirror.outcomes[LookUp.UNAVAILABLE]:
-        text = "their mirror does not respond, so none is refused for being leaked"
+    if mirror.fault is not None:
+        text = f"none is refused, their mirror is of no use: {mirror.fault}"
         return fault("leaked passwords", text, "see IDENTITY_BREACHED_PASSWORDS_URL")
     return Finding("leaked passwords", "their mirror responds")

@@ -17,7 +17,7 @@ import aiohttp
 
 from identity_service.domain.accounts.passwords import normalise
 from service_kit.counters import SharedStore
-from service_kit.tokens.fetching import fetch
+from service_kit.tokens.fetching import FetchError, fetch
 
 LOOK_UP_SECONDS: Final = 1.0
 """For the whole look-up: a user is waiting for their new password."""
@@ -60,12 +60,20 @@ class BreachedPasswords:
         self._url = url.rstrip("/")
         self._monotonic = monotonic
         self._mirror = SharedStore(
-            "breached_passwords", timeout=LOOK_UP_SECONDS, now=monotonic
+            "breached_passwords",
+            timeout=LOOK_UP_SECONDS,
+            now=monotonic,
+            describe=_describe,
         )
         self._session: aiohttp.ClientSession | None = None
         self._ranges: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self.outcomes: Counter[LookUp] = Counter()
         """Look-ups by outcome."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the mirror was of no use when it was last asked, None if it was."""
+        return self._mirror.fault
 
     async def contain(self, password: str) -> bool:
         """Return whether the mirror knows a password, after a second at most."""
@@ -115,15 +123,20 @@ class BreachedPasswords:
 
 
 def _suffixes(body: bytes) -> bytes:
-    """Return the suffixes of a range, in lines; ValueError if it is none."""
+    """Return the suffixes of a range, in lines; FetchError if it is none."""
     matches = [_LINE.fullmatch(line) for line in body.splitlines()]
     if not all(matches) or not matches:
-        raise ValueError("not a range")
+        raise FetchError("not a range")
     return b"\n".join(
         match[1].upper()
         for match in matches
         if match is not None and match[2].strip(_PADDING)
     )
+
+
+def _describe(error: Exception) -> str:
+    """Return the kind of fault, without the address, which tells of the password."""
+    return str(error) if isinstance(error, FetchError) else type(error).__name__
 
 
 async def _nothing() -> None:
