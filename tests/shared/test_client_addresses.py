@@ -105,3 +105,12 @@ def test_an_address_has_one_spelling() -> None:
     assert normalised("2001:0DB8::0001") == "2001:db8::1"
     assert normalised("::ffff:1.2.3.4") == "1.2.3.4"
     assert normalised("unix") == "unix"
+
+
+def test_what_is_said_of_thousands_of_peers_stays_true() -> None:
+    proxies = TrustedProxies(["10.1.0.0/16"])
+    peers = [f"10.{n % 2}.{n // 256}.{n % 256}" for n in range(10_000)]
+
+    trusted = [[proxies.trusts(each) for each in peers] for _ in range(2)]
+
+    assert trusted == [[each.startswith("10.1.") for each in peers]] * 2

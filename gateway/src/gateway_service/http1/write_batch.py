@@ -11,18 +11,19 @@ import os
 class WriteBatch:
     """Writes that are made once everything received in this turn has been read."""
 
-    __slots__ = ("_loop", "_waiting", "number")
+    __slots__ = ("_flush", "_loop", "_waiting", "number")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: list[tuple[asyncio.WriteTransport, bytes]] = []
+        self._flush = self.flush  # bound once, not for each batch
         self.number = 0
         """Of the batch that waits; it grows when that is written."""
 
     def add(self, transport: asyncio.WriteTransport, data: bytes) -> None:
         """Write ``data`` at the end of this turn."""
         if not self._waiting:
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self._flush)
         self._waiting.append((transport, data))
 
     def flush(self) -> None:

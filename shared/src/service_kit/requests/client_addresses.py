@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import islice
 from typing import Final, NamedTuple
@@ -57,14 +56,18 @@ class TrustedProxies:
         header: str = X_FORWARDED_FOR,
     ) -> None:
         self._networks = tuple(parse_network(str(each)) for each in networks)
-        self._is_proxy = lru_cache(maxsize=_CACHED_PEERS)(self._judge)
+        self._peers: dict[str, bool] = {}
+        """Whether they are such proxies, by address."""
         self._name = header.encode("ascii")
         self.header = header
         """The one header these proxies write, in lower case."""
 
     def trusts(self, peer: str) -> bool:
         """Whether the address at the other end of a connection is such a proxy."""
-        return bool(self._networks) and self._is_proxy(peer)
+        if not self._networks:
+            return False
+        found = self._peers.get(peer)
+        return self._judge(peer) if found is None else found
 
     def client_of(self, peer: str, untrusted_values: Sequence[str]) -> str:
         """Return the client's address, given `header`'s values from aiohttp."""
@@ -102,7 +105,10 @@ class TrustedProxies:
         )
 
     def _judge(self, peer: str) -> bool:
-        return self._contains(parse_address(peer))
+        if len(self._peers) >= _CACHED_PEERS:
+            self._peers.clear()
+        self._peers[peer] = found = self._contains(parse_address(peer))
+        return found
 
     def _contains(self, address: IPv4Address | IPv6Address | None) -> bool:
         return address is not None and any(
