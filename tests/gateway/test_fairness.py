@@ -507,6 +507,18 @@ async def test_streams_that_have_begun_take_no_place_of_a_fallen_limit(
         is_over.set()
 
 
+async def test_a_client_that_may_not_wait_keeps_its_other_preferences(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    config = config_for(upstream.port, max_in_flight=1)
+    asks = b"Prefer: refresh-token=cookie, wait=30\r\nprefer: wait=1\r\nPrefer: b"
+    async with running_gateway(config, tmp_path) as gateway:
+        gateway.app.control.state.upstreams["content"].waiting = 1
+        request = GET_X.replace(b"\r\n\r\n", b"\r\n" + asks + b"\r\n\r\n")
+        assert (await ask(gateway.port, request)).status == 200
+    assert upstream.requests[0].values("Prefer") == ["refresh-token=cookie", "b"]
+
+
 async def test_no_client_takes_every_place_of_those_that_wait(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -25,15 +25,22 @@ def preferred_wait(request: Request) -> int:
 def granted_wait(exchange: Exchange, upstream: Upstream) -> int:
     """Return the seconds that a response may wait, 0 where too many requests do.
 
-    In that case `Prefer` is removed from the request, so the upstream responds at once.
+    In that case the preference is removed, so the upstream responds at once.
     """
     request = exchange.request
     wait = preferred_wait(request)
     if wait and not upstream.has_room_to_wait(exchange):
-        lines = [each for each in request.lines if each[:7].lower() != b"prefer:"]
-        request.lines = lines
+        request.lines = [each for line in request.lines if (each := _not_waiting(line))]
         return 0
     return wait
+
+
+def _not_waiting(line: bytes) -> bytes:
+    """Return a header line without the preference to wait; empty: it said no more."""
+    if line[:7].lower() != b"prefer:":
+        return line
+    others = [each for each in line[7:].split(b",") if not _WAIT.search(each)]
+    return b"Prefer:" + b",".join(others) if others else b""
 
 
 async def wait_for_place(
