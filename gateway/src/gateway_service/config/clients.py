@@ -109,16 +109,24 @@ class CorsConfig:
         rules.each(values.header_name),
         "headers that pages may send",
         default=(
-            *("content-type", "authorization", "x-access-token", "x-request-id"),
-            *("prefer", "if-none-match"),
+            "content-type",
+            "authorization",
+            "x-access-token",
+            "x-request-id",
+            "prefer",
+            "if-none-match",
         ),
     )
     exposed_headers: tuple[str, ...] = value(
         rules.each(values.header_name),
         "headers that pages may read",
         default=(
-            *("WWW-Authenticate", "Retry-After", "X-Request-Id"),
-            *("ETag", "Location", "Preference-Applied"),
+            "WWW-Authenticate",
+            "Retry-After",
+            "X-Request-Id",
+            "ETag",
+            "Location",
+            "Preference-Applied",
         ),
     )
     max_age: int = value(

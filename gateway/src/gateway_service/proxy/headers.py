@@ -47,21 +47,15 @@ _SAID_BY_THE_GATEWAY: Final = (
 )
 
 _STANDARD: Final = frozenset(
-    {
-        *(b"accept-charset", b"accept-encoding", b"accept-language"),
-        *(b"access-control-request-headers", b"cache-control"),
-        *(b"content-disposition", b"content-encoding", b"content-language"),
-        *(b"content-location", b"content-range", b"content-type"),
-        b"idempotency-key",
-        *(b"if-match", b"if-modified-since", b"if-none-match", b"if-range"),
-        b"if-unmodified-since",
-        *(b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site", b"sec-fetch-user"),
-        *(b"sec-websocket-extensions", b"sec-websocket-key", b"sec-websocket-protocol"),
-        b"sec-websocket-version",
-        b"user-agent",
-        *(b"x-access-token", b"x-api-key", b"x-csrf-token", b"x-requested-with"),
-        b"x-xsrf-token",
-    }
+    b"""
+    accept-charset accept-encoding accept-language access-control-request-headers
+    cache-control content-disposition content-encoding content-language
+    content-location content-range content-type idempotency-key if-match
+    if-modified-since if-none-match if-range if-unmodified-since sec-fetch-dest
+    sec-fetch-mode sec-fetch-site sec-fetch-user sec-websocket-extensions
+    sec-websocket-key sec-websocket-protocol sec-websocket-version user-agent
+    x-access-token x-api-key x-csrf-token x-requested-with x-xsrf-token
+    """.split()
 )
 """Known names with a hyphen, which CGI and its heirs confuse with other signs."""
 

@@ -15,10 +15,18 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 _BOUNDS: Final[tuple[float, ...]] = (
-    *(0.001, 0.0025, 0.005),
-    *(0.01, 0.025, 0.05),
-    *(0.1, 0.25, 0.5),
-    *(1, 2.5, 5),
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
     10,
 )
 """Upper bounds of the histogram's buckets, in seconds; the last bucket has none."""
