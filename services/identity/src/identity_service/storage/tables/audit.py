@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, String, Table, Text
+from sqlalchemy import Column, Integer, String, Table, Text
 
 from identity_service.storage.tables.columns import KEYLESS, Id, Moment, metadata
 
@@ -10,19 +10,15 @@ audit_events: Final = Table(
     "audit_events",
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
-    Column("at", Moment, nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("actor_id", Id),
-    Column("subject_id", Id),
+    Column("at", Moment, nullable=False, index=True),
+    Column("action", String(64), nullable=False, index=True),
+    Column("actor_id", Id, index=True),
+    Column("subject_id", Id, index=True),
     Column("address", String(45), nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("details", Text, nullable=False),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
-    Index("ix_audit_events_at", "at"),
-    Index("ix_audit_events_actor_id", "actor_id"),
-    Index("ix_audit_events_subject_id", "subject_id"),
-    Index("ix_audit_events_action", "action"),
     **KEYLESS,
 )
 

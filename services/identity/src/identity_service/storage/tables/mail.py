@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import Column, Integer, LargeBinary, String, Table
 
 from identity_service.storage.tables.columns import (
     KEYLESS,
@@ -19,16 +19,13 @@ outbox: Final = Table(
     metadata,
     Column("id", RandomId, primary_key=True),
     Column("kind", String(32), nullable=False),
-    Column("user_id", Id),
+    Column("user_id", Id, index=True),
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
-    Column("due_at", Moment),
-    Column("dead_at", Moment),
+    Column("due_at", Moment, index=True),
+    Column("dead_at", Moment, index=True),
     Column("attempts", Integer, nullable=False),
     Column("error", String(200), nullable=False),
-    Index("ix_outbox_due_at", "due_at"),
-    Index("ix_outbox_dead_at", "dead_at"),
-    Index("ix_outbox_user_id", "user_id"),
     **KEYLESS,
 )
 """Mail that has not been sent. The sender first moves ``due_at`` ahead, so that
@@ -43,8 +40,7 @@ mail_requests: Final = Table(
     Column("email_key", Email, nullable=False),
     Column("language", String(8), nullable=False),
     Column("address", String(45), nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Index("ix_mail_requests_created_at", "created_at"),
+    Column("created_at", Moment, nullable=False, index=True),
     **OPTIONS,
 )
 """Requests for mail to an address, which may belong to no user."""
@@ -54,16 +50,13 @@ one_time_tokens: Final = Table(
     metadata,
     Column("id", RandomId, primary_key=True),
     Column("purpose", String(24), nullable=False),
-    Column("user_id", Id, nullable=False),
+    Column("user_id", Id, nullable=False, index=True),
     Column("digest", LargeBinary, nullable=False),
     Column("email", Email, nullable=False),
-    Column("email_key", Email, nullable=False),
+    Column("email_key", Email, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
     Column("about", String(64)),
-    Index("ix_one_time_tokens_user_id", "user_id"),
-    Index("ix_one_time_tokens_email_key", "email_key"),
-    Index("ix_one_time_tokens_expires_at", "expires_at"),
     **KEYLESS,
 )
 """The address is the one that the token is about, which may not be the user's; `about`

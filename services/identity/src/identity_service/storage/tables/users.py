@@ -40,9 +40,8 @@ users: Final = Table(
     Column("updated_at", Moment, nullable=False),
     Column("subject", String(22)),
     Column("email_verified_at", Moment),
-    Column("deletion_due_at", Moment),
+    Column("deletion_due_at", Moment, index=True),
     Index("uq_users_subject", "subject", unique=True),
-    Index("ix_users_deletion_due_at", "deletion_due_at"),
     **OPTIONS,
 )
 """``subject`` is null until the first token, if a replica of version 0003 made the row.
@@ -108,14 +107,12 @@ pending_sign_ups: Final = Table(
     Column("username", String(64), nullable=False),
     Column("username_key", String(191), nullable=False),
     Column("email", Email, nullable=False),
-    Column("email_key", Email, nullable=False),
+    Column("email_key", Email, nullable=False, index=True),
     Column("password_hash", String(255), nullable=False),
     Column("roles", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
     Index("uq_pending_sign_ups_username_key", "username_key", unique=True),
-    Index("ix_pending_sign_ups_email_key", "email_key"),
-    Index("ix_pending_sign_ups_expires_at", "expires_at"),
     **KEYLESS,
 )
 """Sign-ups whose address has yet to be verified. No account needs to follow: the
