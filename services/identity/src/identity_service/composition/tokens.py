@@ -6,7 +6,6 @@ from identity_service.security.refresh_tokens import RefreshTokens
 from identity_service.usecases.keys.rotation import KeyRotation
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from identity_service.usecases.sessions.bearers import Bearers
-from identity_service.usecases.sessions.entries import SessionEntries
 from identity_service.usecases.sessions.refresh import Refreshes
 from identity_service.usecases.sessions.sessions import Sessions
 from identity_service.usecases.sessions.starts import SessionStarts
@@ -40,7 +39,6 @@ class TokenServices:
             lifetime=settings.access_token_lifetime,
             ttl=settings.status_list_ttl,
         )
-        entries = SessionEntries(database, self.status_entries)
         refresh_tokens = RefreshTokens(settings.key_encryption_keys)
         pairs = TokenPairs(
             self.keys,
@@ -54,7 +52,7 @@ class TokenServices:
         )
         self.starts = SessionStarts(
             database,
-            entries=entries,
+            entries=self.status_entries,
             token_pairs=pairs,
             clock=clock,
             rules=settings.session_rules,
@@ -68,7 +66,7 @@ class TokenServices:
             sessions=self.sessions,
             turns=turns,
             refresh_tokens=refresh_tokens,
-            entries=entries,
+            entries=self.status_entries,
             token_pairs=pairs,
             throttle=core.throttle,
             rules=settings.session_rules,

@@ -28,8 +28,11 @@ from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
-from identity_service.usecases.sessions.entries import SessionEntries
 from identity_service.usecases.sessions.sessions import Sessions
+from identity_service.usecases.sessions.status_entries import (
+    StatusEntries,
+    kept_entry,
+)
 from identity_service.usecases.sessions.token_pairs import (
     PreparedToken,
     TokenPair,
@@ -46,7 +49,7 @@ class Refreshes:
     sessions: Sessions
     turns: SessionTurns
     refresh_tokens: RefreshTokens
-    entries: SessionEntries
+    entries: StatusEntries
     token_pairs: TokenPairs
     throttle: Throttle
     rules: SessionRules
@@ -151,9 +154,7 @@ class Refreshes:
         if found is None or found[0].disabled_at is not None:
             return None
         user, entry, authentication = found
-        entry = await self.entries.keep(
-            unit, token.session_id, entry, prepared.expires_at
-        )
+        entry = await kept_entry(unit, token.session_id, entry, prepared.expires_at)
         generation = token.generation + (self.rules.tokens_are_spent or not lives)
         return _Continued(
             user,

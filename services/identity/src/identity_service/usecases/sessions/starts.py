@@ -14,7 +14,10 @@ from identity_service.domain.sessions.status_entries import StatusEntry
 from identity_service.security.refresh_tokens import SESSION_ID_SIZE
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.sessions.entries import SessionEntries
+from identity_service.usecases.sessions.status_entries import (
+    StatusEntries,
+    add_session,
+)
 from identity_service.usecases.sessions.token_pairs import (
     FIRST_PARTY,
     TokenPair,
@@ -36,7 +39,7 @@ class SessionStarts:
     """Begins sessions, after any kind of authentication."""
 
     database: Database
-    entries: SessionEntries
+    entries: StatusEntries
     token_pairs: TokenPairs
     clock: Clock
     rules: SessionRules
@@ -75,7 +78,7 @@ class SessionStarts:
                 return None
             if user.subject is None:
                 user = await unit.users.give_subject(user.id) or user
-            await self.entries.begin(unit, session)
+            await add_session(unit, session)
             ended = await unit.sessions.end_surplus(
                 user.id, self.rules.most, session.created_at
             )
