@@ -11,7 +11,12 @@ from itertools import count
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.support.database import SERVERS
-from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
+from tests.support.identity import (
+    PASSWORD,
+    give_signing_keys,
+    identity_settings,
+    registry_of,
+)
 from tests.support.ports import free_ports
 
 from identity_service.composition import Services
@@ -23,8 +28,7 @@ from identity_service.domain.errors import (
     UnknownRefreshTokenError,
 )
 from identity_service.domain.sessions.sessions import Device
-from identity_service.metrics.housekeeping import housekeeping_metrics
-from identity_service.metrics.load import database_metrics
+from identity_service.metrics.work import database_metrics, housekeeping_metrics
 from identity_service.security.password_hashing import HashingBusyError
 from identity_service.status import status_of
 from identity_service.storage.database_clock import DatabaseClock
@@ -54,11 +58,10 @@ async def identity(database_url: str) -> AsyncIterator[Identity]:
         database_url, IDENTITY_REFRESH_GRACE="0", IDENTITY_THROTTLE="on"
     )
     await give_signing_keys(settings)
-    registry = CollectorRegistry()
-    async with Services(settings, registry) as services:
+    async with Services(settings) as services:
         alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)
         await services.sign_ups.sign_up(alice, HERE)
-        yield Identity(services, registry)
+        yield Identity(services, registry_of(services))
 
 
 async def test_password_checks_are_counted_by_verdict(identity: Identity) -> None:
@@ -108,14 +111,13 @@ async def test_limits_that_attempts_meet_are_counted(identity: Identity) -> None
 
 async def test_a_throttle_that_counts_alone_shows(database_url: str) -> None:
     [closed] = free_ports(1)
-    registry = CollectorRegistry()
     settings = identity_settings(
         database_url,
         IDENTITY_THROTTLE="on",
         IDENTITY_THROTTLE_URL=f"valkey://127.0.0.1:{closed}",
     )
-    async with Services(settings, registry) as services:
-        counted = Identity(services, registry)
+    async with Services(settings) as services:
+        counted = Identity(services, registry_of(services))
         assert counted.value("throttle_fallbacks_total") == 0
         with pytest.raises(InvalidCredentialsError):
             await services.passwords.sign_in("nobody", "not the password", HERE)
@@ -233,11 +235,11 @@ async def test_rows_that_there_is_no_time_to_remove_show(identity: Identity) -> 
 async def test_looks_at_leaked_passwords_are_counted(database_url: str) -> None:
     [closed] = free_ports(1)
     mirror = f"http://127.0.0.1:{closed}/range"
-    registry = CollectorRegistry()
     settings = identity_settings(database_url, IDENTITY_BREACHED_PASSWORDS_URL=mirror)
-    async with Services(settings, registry) as services:
+    async with Services(settings) as services:
         looks = partial(
-            Identity(services, registry).value, "breached_password_lookups_total"
+            Identity(services, registry_of(services)).value,
+            "breached_password_lookups_total",
         )
         assert looks(outcome="unavailable") == 0
         alice = SignUp(username="alice", email="alice@example.test", password=PASSWORD)

@@ -12,16 +12,19 @@ from typing import Any, Final
 
 from aiohttp import ClientResponse, ClientSession, DummyCookieJar
 from aiohttp.test_utils import TestServer
+from prometheus_client import CollectorRegistry
 from tests.support.tokens import private_key
 
 from identity_service.app import create_app
 from identity_service.composition import Services
+from identity_service.metrics.service import service_metrics
 from identity_service.security.key_material import SigningKey
 from identity_service.security.keyrings import Sealer
 from identity_service.settings import Settings
 from identity_service.usecases.keys.rotation import KeyRotation
 from service_kit.clock import utc_now
 from service_kit.health import Readiness
+from service_kit.observability.metrics import Collected
 from service_kit.settings import read_settings
 from service_kit.tokens import thumbprint
 
@@ -210,6 +213,13 @@ async def running_identity(
     ):
         await until_ready(asked)
         yield client
+
+
+def registry_of(services: Services) -> CollectorRegistry:
+    """Return a registry of the metrics of services."""
+    registry = CollectorRegistry()
+    registry.register(Collected(lambda: service_metrics(services)))
+    return registry
 
 
 async def give_signing_keys(settings: Settings) -> None:

@@ -4,7 +4,6 @@ from argparse import Namespace
 from datetime import timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 from tests.support.authenticators import Authenticator
 from tests.support.database import connected
@@ -15,6 +14,7 @@ from tests.support.identity import (
     MovableClock,
     identity_settings,
     random_key,
+    registry_of,
     running_identity,
 )
 
@@ -154,10 +154,8 @@ async def test_spent_challenges_go_when_they_have_expired(
 
 
 async def test_outcomes_are_counted(database_url: str, clock: MovableClock) -> None:
-    registry = CollectorRegistry()
-    async with Services(
-        identity_settings(database_url), registry, clock=clock
-    ) as composed:
+    async with Services(identity_settings(database_url), clock=clock) as composed:
+        registry = registry_of(composed)
         proofs = [
             UntrustedProof(code="000000"),
             UntrustedProof(code="aaaa-bbbb-cccc-dddd"),

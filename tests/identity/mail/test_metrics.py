@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.support.identity import MovableClock, identity_settings
+from tests.support.identity import (
+    MovableClock,
+    identity_settings,
+    registry_of,
+)
 from tests.support.mail_server import MailServer, running_mail_server
 
 from identity_service.composition import Services
@@ -45,10 +49,9 @@ class Replica:
 
 @contextlib.asynccontextmanager
 async def replica(settings: Settings, clock: MovableClock) -> AsyncIterator[Replica]:
-    registry = CollectorRegistry()
-    async with Services(settings, registry, clock=clock) as services:
+    async with Services(settings, clock=clock) as services:
         assert services.accounts.mail_sender is not None
-        yield Replica(services, services.accounts.mail_sender, registry)
+        yield Replica(services, services.accounts.mail_sender, registry_of(services))
 
 
 async def test_mail_that_was_sent_and_mail_that_was_given_up_are_counted(

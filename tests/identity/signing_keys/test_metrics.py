@@ -2,7 +2,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.support.identity import PASSWORD, give_signing_keys, identity_settings
+from tests.support.identity import (
+    PASSWORD,
+    give_signing_keys,
+    identity_settings,
+    registry_of,
+)
 
 from identity_service.composition import Services
 from identity_service.domain.sessions.sessions import Device
@@ -12,18 +17,16 @@ HERE = Device(name="test", address="127.0.0.1")
 
 
 @pytest.fixture
-def registry() -> CollectorRegistry:
-    return CollectorRegistry()
+async def composed(database_url: str) -> AsyncIterator[Services]:
+    settings = identity_settings(database_url)
+    await give_signing_keys(settings)
+    async with Services(settings) as services:
+        yield services
 
 
 @pytest.fixture
-async def composed(
-    database_url: str, registry: CollectorRegistry
-) -> AsyncIterator[Services]:
-    settings = identity_settings(database_url)
-    await give_signing_keys(settings)
-    async with Services(settings, registry) as services:
-        yield services
+def registry(composed: Services) -> CollectorRegistry:
+    return registry_of(composed)
 
 
 async def test_operator_sees_the_age_of_the_key_and_when_it_rotates(

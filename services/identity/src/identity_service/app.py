@@ -15,6 +15,7 @@ from identity_service.handlers.context import SERVICES
 from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
 from identity_service.handlers.tokens.metadata import show_metadata
+from identity_service.metrics.service import service_metrics
 from identity_service.routes import OPERATIONS
 from identity_service.settings import Settings, setting_warnings
 from identity_service.storage.database_clock import DatabaseClock
@@ -24,7 +25,7 @@ from service_kit.cancelling import cancelled
 from service_kit.clock import Clock
 from service_kit.discovery import METADATA
 from service_kit.health import Readiness
-from service_kit.observability.metrics import RequestMetrics
+from service_kit.observability.metrics import Collected, RequestMetrics
 from service_kit.observability.tracing import trace_requests
 from service_kit.operations import Tag
 from service_kit.requests.client_addresses import TrustedProxies
@@ -63,7 +64,8 @@ def create_app(
     )
 
     async def services(app: web.Application) -> AsyncIterator[None]:
-        async with Services(settings, registry, clock=clock) as composed:
+        async with Services(settings, clock=clock) as composed:
+            registry.register(Collected(partial(service_metrics, composed)))
             app[SERVICES] = composed
             if readiness is not None:
                 readiness.checks["database"] = partial(_database_fault, composed)

@@ -2,26 +2,13 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Self
-
-from prometheus_client import CollectorRegistry
 
 from identity_service.composition.accounts import AccountServices
 from identity_service.composition.core import Core
 from identity_service.composition.factors import FactorServices
 from identity_service.composition.tokens import TokenServices
 from identity_service.gateways import Gateways
-from identity_service.metrics.attempts import attempt_metrics
-from identity_service.metrics.factors import factor_metrics
-from identity_service.metrics.housekeeping import housekeeping_metrics
-from identity_service.metrics.keys import key_metrics, status_list_metrics
-from identity_service.metrics.load import (
-    database_metrics,
-    hashing_metrics,
-    waiting_metrics,
-)
-from identity_service.metrics.mail import mail_metrics
 from identity_service.settings import Settings
 from identity_service.usecases.accounts.personal_data import PersonalDataExports
 from identity_service.usecases.audit import Audit
@@ -41,7 +28,6 @@ from identity_service.usecases.search_words import MissingSearchWords
 from identity_service.usecases.sign_up import SignUps
 from identity_service.usecases.users import Users
 from service_kit.clock import Clock
-from service_kit.observability.metrics import Collected
 from service_kit.requests.client_addresses import TrustedProxies
 from service_kit.requests.csrf import CsrfGuard
 
@@ -56,7 +42,6 @@ class Services(Core):
     def __init__(
         self,
         settings: Settings,
-        registry: CollectorRegistry | None = None,
         *,
         clock: Clock | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -123,8 +108,6 @@ class Services(Core):
             clock=self.clock,
             grace=settings.deletion_grace,
         )
-        if registry is not None:
-            self._register_metrics(registry)
 
     async def __aenter__(self) -> Self:
         return self
@@ -139,30 +122,3 @@ class Services(Core):
         if self.breached_passwords is not None:
             await self.breached_passwords.close()
         await self.database.close()
-
-    def _register_metrics(self, registry: CollectorRegistry) -> None:
-        tokens, pool_size = self.tokens, self.settings.database_pool_size
-        for collect in (
-            partial(housekeeping_metrics, self.housekeeping),
-            partial(mail_metrics, self.accounts.mail_sender),
-            partial(factor_metrics, self.factors.proofs),
-            partial(key_metrics, tokens.keys, self.clock),
-            partial(
-                status_list_metrics,
-                tokens.status_entries,
-                tokens.status_lists,
-                self.clock,
-            ),
-            partial(
-                attempt_metrics,
-                self.passwords,
-                self.breached_passwords,
-                tokens.refreshes,
-                self.throttle,
-                self.counters,
-            ),
-            partial(database_metrics, self.database, self.database_clock, pool_size),
-            partial(hashing_metrics, self.hasher),
-            partial(waiting_metrics, self.waiters),
-        ):
-            registry.register(Collected(collect))

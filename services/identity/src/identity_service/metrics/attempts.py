@@ -4,30 +4,24 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from identity_service.security.breached_passwords import BreachedPasswords, LookUp
+from identity_service.composition import Services
+from identity_service.domain.factors import Factor
+from identity_service.security.breached_passwords import LookUp
 from identity_service.security.password_hashing import Verdict
-from identity_service.storage.throttle_counters import StoreCounters, ValkeyCounters
-from identity_service.usecases.limits.throttling import Throttle
-from identity_service.usecases.passwords import Passwords
-from identity_service.usecases.sessions.refresh import Refreshes
+from identity_service.usecases.factors.proofs import OUTCOMES, FactorProofs
 from service_kit.observability.metrics import with_samples
 
 
-def attempt_metrics(
-    passwords: Passwords,
-    breached_passwords: BreachedPasswords | None,
-    refreshes: Refreshes,
-    throttle: Throttle,
-    counters: StoreCounters | ValkeyCounters,
-) -> Iterator[Metric]:
+def attempt_metrics(services: Services) -> Iterator[Metric]:
     """Yield verdicts that clients do not learn, and the limits that they meet."""
+    mirror = services.breached_passwords
     yield with_samples(
         CounterMetricFamily(
             "identity_password_checks",
             "Passwords checked, by verdict",
             labels=("verdict",),
         ),
-        {each.value: passwords.verdicts[each] for each in Verdict},
+        {each.value: services.passwords.verdicts[each] for each in Verdict},
     )
     yield with_samples(
         CounterMetricFamily(
@@ -36,8 +30,8 @@ def attempt_metrics(
             labels=("outcome",),
         ),
         {}
-        if breached_passwords is None
-        else {each.value: breached_passwords.outcomes[each] for each in LookUp},
+        if mirror is None
+        else {each.value: mirror.outcomes[each] for each in LookUp},
     )
     yield with_samples(
         CounterMetricFamily(
@@ -45,7 +39,7 @@ def attempt_metrics(
             "Refresh tokens presented, by what became of them",
             labels=("outcome",),
         ),
-        refreshes.outcomes,
+        services.tokens.refreshes.outcomes,
     )
     yield with_samples(
         CounterMetricFamily(
@@ -53,15 +47,28 @@ def attempt_metrics(
             "Attempts that met a limit of the throttle, by what it is of",
             labels=("limit",),
         ),
-        throttle.reached,
+        services.throttle.reached,
     )
     yield CounterMetricFamily(
         "identity_throttle_fallbacks",
         "Checks counted in memory because Valkey did not respond",
-        counters.fallbacks,
+        services.counters.fallbacks,
     )
     yield GaugeMetricFamily(
         "identity_throttle_store_away",
         "1 while this process counts alone, because Valkey is away",
-        counters.fault is not None,
+        services.counters.fault is not None,
     )
+
+
+def factor_metrics(proofs: FactorProofs) -> Iterator[Metric]:
+    """Yield what became of the second factors that this process judged."""
+    judged = CounterMetricFamily(
+        "identity_second_factors_judged",
+        "Second factors that were right or wrong",
+        labels=("factor", "outcome"),
+    )
+    for factor in Factor:
+        for outcome in OUTCOMES:
+            judged.add_metric((factor, outcome), proofs.outcomes[factor, outcome])
+    yield judged

@@ -1,4 +1,4 @@
-"""How much there is to do, and how much there is room for."""
+"""Metrics of work: what waits, what was done, and how much there is room for."""
 
 from collections.abc import Iterator
 
@@ -13,6 +13,8 @@ from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.database_clock import DatabaseClock
 from identity_service.usecases.caching.watching import MOST_WAITING, Waiters
+from identity_service.usecases.housekeeping import Housekeeping
+from identity_service.usecases.mail.sending import MailSender
 
 
 def database_metrics(
@@ -85,4 +87,50 @@ def waiting_metrics(waiters: Waiters) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "identity_waiting_verifiers_limit", "Requests that may wait so", MOST_WAITING
+    )
+
+
+def housekeeping_metrics(housekeeping: Housekeeping) -> Iterator[Metric]:
+    """Yield the results of the last run of this process's chores."""
+    backlog = GaugeMetricFamily(
+        "identity_housekeeping_backlog_seconds",
+        "How long the oldest removable row has been due, in seconds",
+        labels=("chore",),
+    )
+    age = GaugeMetricFamily(
+        "identity_housekeeping_age_seconds",
+        "How long ago this process last did the chore with success",
+        labels=("chore",),
+    )
+    for name, state in housekeeping.states.items():
+        backlog.add_metric((name,), state.backlog.total_seconds())
+        age.add_metric((name,), housekeeping.age(name).total_seconds())
+    yield backlog
+    yield age
+
+
+def mail_metrics(sender: MailSender | None) -> Iterator[Metric]:
+    """Yield what this process has sent, and what it last saw in the outbox.
+
+    Nothing without a mail server.
+    """
+    if sender is None:
+        return
+    yield CounterMetricFamily(
+        "identity_mail_sent",
+        "Mails handed over to the mail server by this process",
+        sender.sent,
+    )
+    yield CounterMetricFamily(
+        "identity_mail_failed_attempts",
+        "Attempts of this process to hand a mail over that failed",
+        sender.failed,
+    )
+    yield GaugeMetricFamily(
+        "identity_mail_waiting",
+        "Mails in the outbox that wait to be sent",
+        sender.waiting,
+    )
+    yield GaugeMetricFamily(
+        "identity_mail_dead", "Mails in the outbox that were given up", sender.dead
     )
