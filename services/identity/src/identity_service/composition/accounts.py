@@ -43,7 +43,7 @@ class AccountServices:
             hasher=core.hasher,
             throttle=throttle,
             tokens=tokens,
-            password_letters=core.password_letters,
+            outbox=outbox,
         )
         self.email_verifications = EmailVerifications(
             database,
@@ -56,7 +56,6 @@ class AccountServices:
             database,
             tokens=tokens,
             token_uses=token_uses,
-            letters=core.email_change_letters,
             throttle=throttle,
             outbox=outbox,
             mode=settings.email_verification,

@@ -16,7 +16,6 @@ from identity_service.storage.throttle_counters import open_counters
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.limits.reservations import NoCounters
 from identity_service.usecases.limits.throttling import Throttle
-from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords
@@ -58,9 +57,4 @@ class Core:
             self.database, self.sealer, has_server=settings.mail is not None
         )
         self.one_time_tokens = OneTimeTokens(self.outbox, self.clock)
-        self.email_change_letters = EmailChangeLetters(
-            self.one_time_tokens, self.outbox
-        )
-        self.password_letters = PasswordLetters(
-            self.database, tokens=self.one_time_tokens, outbox=self.outbox
-        )
+        self.password_letters = PasswordLetters(self.database, self.one_time_tokens)

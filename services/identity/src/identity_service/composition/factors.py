@@ -23,7 +23,7 @@ class FactorServices:
         challenges = Challenges(settings.key_encryption_keys, clock)
         recovery_codes = RecoveryCodes(settings.password_peppers)
         ceremonies = PasskeyCeremonies(settings.relying_party, challenges)
-        records = FactorRecords(core.outbox, core.one_time_tokens)
+        records = FactorRecords(core.one_time_tokens)
         self.proofs = FactorProofs(
             database,
             sealer=core.sealer,

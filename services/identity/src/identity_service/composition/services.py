@@ -56,9 +56,7 @@ class Services(Core):
         self.audit = Audit(database, self.clock, retention=settings.audit_retention)
         self.audit_chain = AuditChain(self.audit, self.clock)
         self.personal_data = PersonalDataExports(database, throttle, self.audit)
-        self.users = Users(
-            database, letters=self.email_change_letters, throttle=throttle
-        )
+        self.users = Users(database, tokens=self.one_time_tokens, throttle=throttle)
         self.passwords = Passwords(
             database,
             hasher=self.hasher,
@@ -66,7 +64,7 @@ class Services(Core):
             throttle=throttle,
             second_steps=self.factors.second_steps,
             session_starts=self.tokens.starts,
-            letters=self.password_letters,
+            outbox=self.outbox,
         )
         self.sign_ups = SignUps(
             database,

@@ -25,10 +25,10 @@ from identity_service.security.password_hashing import (
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.users.logins import NOBODY, Login
-from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.factors.second_steps import FirstStep, SecondSteps
 from identity_service.usecases.limits.reservations import Reservation
 from identity_service.usecases.limits.throttling import Throttle
+from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair
@@ -51,7 +51,7 @@ class Passwords:
     throttle: Throttle
     second_steps: SecondSteps
     session_starts: SessionStarts
-    letters: PasswordLetters
+    outbox: Outbox
     verdicts: Counter[Verdict] = field(default_factory=Counter, init=False)
     """Results of password checks."""
 
@@ -109,7 +109,7 @@ class Passwords:
                 "password_same",
                 "This is your current password. Please choose another one.",
             )
-        if self.letters.are_sent:
+        if self.outbox.has_server:
             await self.throttle.reserve_mail_to(
                 MailKind.PASSWORD_CHANGED, user.email_key, caller.device.address
             )
@@ -129,7 +129,7 @@ class Passwords:
                 user_id, EndReason.PASSWORD_CHANGED, now, but=caller.session_id
             )
             await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
-            await self.letters.announce(unit, locked)
+            await self.outbox.post_to(unit, locked, MailKind.PASSWORD_CHANGED)
             event = AuditEvent.by_caller(
                 Action.PASSWORD_CHANGED, caller, sessions_ended=ended
             )

@@ -16,7 +16,7 @@ from identity_service.domain.sessions.sessions import Caller, Device, EndReason
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
-from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
+from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Users:
     """All users. The handlers decide who is an administrator."""
 
     database: Database
-    letters: EmailChangeLetters
+    tokens: OneTimeTokens
     throttle: Throttle
 
     async def page(self, search: str, after_id: int, limit: int) -> list[User]:
@@ -144,7 +144,7 @@ class Users:
 
     async def _reserve_letter(self, changes: UserChanges, caller: Caller) -> None:
         """Count the letter, because the old address may be another person's."""
-        if changes.email is None or not self.letters.are_sent:
+        if changes.email is None or not self.tokens.outbox.has_server:
             return
         before = await self.get(caller.user_id)
         if not changes.email.is_mailbox_of(before.email):
@@ -171,7 +171,7 @@ class Users:
             email_verified_at=user.email_verified_at if is_same else None,
         )
         if not is_same:
-            await self.letters.post(unit, user, email)
+            await self.tokens.announce_address(unit, user, email)
         changed = {
             "username": username.text != user.username,
             "email": email.text != user.email,

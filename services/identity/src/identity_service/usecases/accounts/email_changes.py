@@ -24,7 +24,6 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.limits.throttling import Throttle
-from identity_service.usecases.mail.email_change_letters import EmailChangeLetters
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, letter_to
 from identity_service.usecases.mail.outbox import Outbox
 
@@ -36,7 +35,6 @@ class EmailChanges:
     database: Database
     tokens: OneTimeTokens
     token_uses: TokenUses
-    letters: EmailChangeLetters
     throttle: Throttle
     outbox: Outbox
     mode: VerificationMode
@@ -98,7 +96,7 @@ class EmailChanges:
                 raise OneTimeTokenRefusedError from None
             await set_address(unit, user, token, unit.now())
             if not email.is_mailbox_of(user.email):
-                await self.letters.post(unit, user, email)
+                await self.tokens.announce_address(unit, user, email)
             unit.record(AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device))
 
         presented = read_token(untrusted_token)

@@ -10,21 +10,14 @@ from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, owner_of
-from identity_service.usecases.mail.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordLetters:
-    """Posts letters whose readers may choose a password, or learn that one is new."""
+    """Posts letters whose readers may choose a password."""
 
     database: Database
     tokens: OneTimeTokens
-    outbox: Outbox
-
-    @property
-    def are_sent(self) -> bool:
-        """Whether there is a mail server; without one no letter is posted."""
-        return self.outbox.has_server
 
     async def handle(self, unit: Repositories, request: MailRequest) -> bool:
         """Mail a token to the user of the address, if their account is enabled."""
@@ -43,7 +36,7 @@ class PasswordLetters:
 
         Raises `UserNotFoundError` or `NotOfferedError`.
         """
-        self.outbox.require_server()
+        self.tokens.outbox.require_server()
 
         async def work(unit: Repositories) -> None:
             user = await unit.users.lock_existing(user_id)
@@ -71,7 +64,3 @@ class PasswordLetters:
             language=language,
             username=user.name_in_mail if is_reset else user.username,
         )
-
-    async def announce(self, unit: Repositories, user: User) -> None:
-        """Notify a user that their password has been changed."""
-        await self.outbox.post_to(unit, user, MailKind.PASSWORD_CHANGED)

@@ -7,6 +7,7 @@ from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import User
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import OneTimeTokenRefusedError, UserNotFoundError
+from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import (
     SETS_PASSWORD,
     SPENT_WITH_A_PASSWORD,
@@ -17,9 +18,9 @@ from identity_service.security.one_time_tokens import OneTimeToken, read_token
 from identity_service.security.password_hashing import PasswordHasher
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
+from identity_service.usecases.mail.outbox import Outbox
 from identity_service.usecases.new_passwords import NewPasswords
 
 
@@ -32,7 +33,7 @@ class PasswordResets:
     hasher: PasswordHasher
     throttle: Throttle
     tokens: OneTimeTokens
-    password_letters: PasswordLetters
+    outbox: Outbox
 
     async def confirm(
         self, untrusted_token: str, password: str, device: Device
@@ -147,7 +148,7 @@ class PasswordResets:
         await unit.users.set_password(user.id, password_hash, now, temporary=temporary)
         ended = await unit.sessions.end_all(user.id, EndReason.PASSWORD_RESET, now)
         await unit.one_time_tokens.remove_of_user(user.id, SPENT_WITH_A_PASSWORD)
-        await self.password_letters.announce(unit, user)
+        await self.outbox.post_to(unit, user, MailKind.PASSWORD_CHANGED)
         return ended
 
     async def _refuse(

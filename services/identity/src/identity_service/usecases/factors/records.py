@@ -10,7 +10,6 @@ from identity_service.domain.one_time_tokens import Purpose
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
-from identity_service.usecases.mail.outbox import Outbox
 
 _MAILS: Final[Mapping[Action, MailKind]] = {
     Action.TOTP_ENROLLED: MailKind.TOTP_ENROLLED,
@@ -31,7 +30,6 @@ class FactorRecords:
     (docs/decisions/0066).
     """
 
-    outbox: Outbox
     tokens: OneTimeTokens
 
     async def by_caller(
@@ -56,7 +54,7 @@ class FactorRecords:
         """Record what was done to the factors of the event's subject."""
         unit.record(event)
         kind, user_id = _MAILS.get(event.action), event.subject_id
-        if kind is None or user_id is None or not self.outbox.has_server:
+        if kind is None or user_id is None or not self.tokens.outbox.has_server:
             return
         user = await unit.users.get(user_id)
         if user is None:

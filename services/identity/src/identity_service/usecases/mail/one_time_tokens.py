@@ -9,7 +9,12 @@ from typing import Final
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.users import User
 from identity_service.domain.mail import Letter, MailKind
-from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
+from identity_service.domain.one_time_tokens import (
+    LIFETIMES,
+    OF_MAILBOX,
+    Purpose,
+    StoredToken,
+)
 from identity_service.security.one_time_tokens import OneTimeToken, make_token
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.outbox import Outbox
@@ -60,6 +65,19 @@ class OneTimeTokens:
         await self.outbox.post_to(
             unit, user, kind, language=language, token=token, **lifetime, **values
         )
+
+    async def announce_address(
+        self, unit: Repositories, before: User, now: EmailAddress
+    ) -> None:
+        """Post to the address of ``before`` that the user has another one now.
+
+        The letter has a link that undoes the change (docs/decisions/0091). Tokens that
+        were mailed to the old address become invalid.
+        """
+        await unit.one_time_tokens.remove_of_user(before.id, OF_MAILBOX)
+        if self.outbox.has_server:
+            kind, purpose = MailKind.EMAIL_CHANGED, Purpose.EMAIL_CHANGE_UNDO
+            await self.mail(unit, before, kind, purpose, address=now.text)
 
     async def issue(
         self,
