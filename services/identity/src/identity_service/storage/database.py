@@ -26,7 +26,8 @@ _logger: Final = logging.getLogger(__name__)
 T = TypeVar("T")
 Work = Callable[[Repositories], Awaitable[T]]
 """One unit of work. It may run again after a deadlock, so it has no effect but on
-the repositories, and what it decides it returns: raising would roll it back."""
+the repositories. Raising rolls it back: a decision by which something is to stay, such
+as an audit event, is returned."""
 
 RETRY_AFTER: Final = timedelta(seconds=2)
 """When a client should try again after `DatabaseUnavailableError`."""

@@ -141,18 +141,17 @@ class Passkeys:
         """
         await self.throttle.reserve_change(caller.user_id)
 
-        async def work(unit: Repositories) -> Passkey | None:
-            if not await unit.passkeys.rename(caller.user_id, passkey_id, name):
-                return None
+        async def work(unit: Repositories) -> Passkey:
+            is_renamed = await unit.passkeys.rename(caller.user_id, passkey_id, name)
+            passkey = await unit.passkeys.get(passkey_id)
+            if passkey is None or not is_renamed:
+                raise FactorNotFoundError
             await self.records.by_caller(
                 unit, Action.PASSKEY_RENAMED, caller, passkey=passkey_id
             )
-            return await unit.passkeys.get(passkey_id)
+            return passkey
 
-        passkey = await self.database.write(work)
-        if passkey is None:
-            raise FactorNotFoundError
-        return passkey
+        return await self.database.write(work)
 
     async def remove(self, caller: Caller, passkey_id: str) -> None:
         """Remove a passkey of the caller's.
@@ -161,18 +160,16 @@ class Passkeys:
         """
         await self.throttle.reserve_change(caller.user_id)
 
-        async def work(unit: Repositories) -> bool:
+        async def work(unit: Repositories) -> None:
             await unit.users.lock(caller.user_id)
             if not await unit.passkeys.remove(caller.user_id, passkey_id):
-                return False
+                raise FactorNotFoundError
             await forget_factors_if_none_is_left(unit, caller.user_id, unit.now())
             await self.records.by_caller(
                 unit, Action.PASSKEY_REMOVED, caller, passkey=passkey_id
             )
-            return True
 
-        if not await self.database.write(work):
-            raise FactorNotFoundError
+        await self.database.write(work)
 
     async def _refuse(self, caller: Caller, error: CeremonyRefusedError) -> None:
         _logger.info("passkey_refused", extra={"reason": str(error)})

@@ -71,17 +71,15 @@ class TotpEnrolment:
             confirmed_at=None,
         )
 
-        async def work(unit: Repositories) -> str | None:
+        async def work(unit: Repositories) -> str:
             user = await unit.users.lock(user_id)
             present = await unit.factors.get_totp(user_id)
             if user is None or (present and present.confirmed_at is not None):
-                return None
+                raise TotpPresentError
             await unit.factors.put_totp(stored)
             return user.username
 
         username = await self.database.write(work)
-        if username is None:
-            raise TotpPresentError
         uri = totp.provisioning_uri(secret, username=username, issuer=self.issuer_name)
         return NewTotp(secret, uri)
 
@@ -134,17 +132,15 @@ class TotpEnrolment:
         """
         await self.throttle.reserve_change(caller.user_id)
 
-        async def work(unit: Repositories) -> bool:
+        async def work(unit: Repositories) -> None:
             await unit.users.lock(caller.user_id)
             if not (await unit.factors.of(caller.user_id)).has_totp:
-                return False
+                raise FactorNotFoundError
             await unit.factors.remove_totp(caller.user_id)
             await forget_factors_if_none_is_left(unit, caller.user_id, unit.now())
             await self.records.by_caller(unit, Action.TOTP_REMOVED, caller)
-            return True
 
-        if not await self.database.write(work):
-            raise FactorNotFoundError
+        await self.database.write(work)
 
     async def renew_recovery_codes(self, caller: Caller) -> list[str]:
         """Give the caller new recovery codes in place of those they had, once.
@@ -154,17 +150,14 @@ class TotpEnrolment:
         """
         await self.throttle.reserve_change(caller.user_id)
 
-        async def work(unit: Repositories) -> list[str] | None:
+        async def work(unit: Repositories) -> list[str]:
             await unit.users.lock(caller.user_id)
             if not (await unit.factors.of(caller.user_id)).kinds:
-                return None
+                raise FactorNotFoundError
             await self.records.by_caller(unit, Action.RECOVERY_CODES_MADE, caller)
             return await give_recovery_codes(unit, self.recovery_codes, caller.user_id)
 
-        codes = await self.database.write(work)
-        if codes is None:
-            raise FactorNotFoundError
-        return codes
+        return await self.database.write(work)
 
     def _step(self, stored: TotpSecret, untrusted_code: str) -> int | None:
         """Return the step of a code that confirms a secret."""

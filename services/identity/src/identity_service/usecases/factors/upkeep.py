@@ -34,10 +34,10 @@ class FactorUpkeep:
         """
         key = Username.key_of(username)
 
-        async def work(unit: Repositories) -> int | None:
+        async def work(unit: Repositories) -> int:
             found = await unit.users.get_by_username_key(key)
             if found is None or await unit.users.lock(found.id) is None:
-                return None
+                raise UserNotFoundError
             removed = int(await unit.factors.remove_totp(found.id))
             removed += await unit.passkeys.remove_all(found.id)
             await unit.factors.remove_recovery_codes(found.id)
@@ -54,10 +54,7 @@ class FactorUpkeep:
             )
             return removed
 
-        removed = await self.database.write(work)
-        if removed is None:
-            raise UserNotFoundError
-        return removed
+        return await self.database.write(work)
 
     async def reseal(self) -> int:
         """Reseal secrets that are not sealed by the first key; return how many.

@@ -61,16 +61,15 @@ class Sessions:
     async def end_one(self, caller: Caller, session_id: str) -> None:
         """End one of the caller's sessions, or raise `SessionNotFoundError`."""
 
-        async def work(unit: Repositories) -> bool:
+        async def work(unit: Repositories) -> None:
             session = await unit.sessions.get(session_id)
-            if session is None or session.user_id != caller.user_id:
-                return False
-            return await self.end_within(
+            is_theirs = session is not None and session.user_id == caller.user_id
+            if not is_theirs or not await self.end_within(
                 unit, session_id, EndReason.ENDED_BY_USER, caller.device
-            )
+            ):
+                raise SessionNotFoundError
 
-        if not await self.database.write(work):
-            raise SessionNotFoundError
+        await self.database.write(work)
 
     async def end_others(self, caller: Caller) -> int:
         """End the caller's other sessions; return how many."""
