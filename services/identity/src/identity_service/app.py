@@ -1,9 +1,8 @@
 """Put the service together."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -75,17 +74,10 @@ def create_app(
                 readiness.checks["roles"] = composed.roles.fault
                 readiness.checks["signing_keys"] = composed.tokens.keys.fault
                 readiness.warnings["signing_keys"] = composed.tokens.keys.warning
-            database_clock = composed.database_clock
-            jobs = [composed.tokens.key_rotation.run, composed.housekeeping.run]
-            if sender := composed.accounts.mail_sender:
-                jobs.append(sender.run)
-            async with contextlib.AsyncExitStack() as running:
-                await running.enter_async_context(_running(database_clock.run))
-                for job in jobs:
-                    await running.enter_async_context(
-                        _running(partial(_once_known, database_clock, job))
-                    )
-                yield
+            tasks = [*map(asyncio.create_task, _background_work(composed))]
+            yield
+            for task in reversed(tasks):
+                await cancelled(task)
 
     async def end_waits(app: web.Application) -> None:
         app[SERVICES].waiters.end()
@@ -134,21 +126,19 @@ async def _database_fault(composed: Services) -> str | None:
     return fault
 
 
+def _background_work(composed: Services) -> Iterator[Coroutine[Any, Any, None]]:
+    """Yield what runs beside the service until it stops."""
+    clock, sender = composed.database_clock, composed.accounts.mail_sender
+    yield clock.run()
+    yield _once_known(clock, composed.tokens.key_rotation.run)
+    yield _once_known(clock, composed.housekeeping.run)
+    if sender is not None:
+        yield _once_known(clock, sender.run)
+
+
 async def _once_known(
     clock: DatabaseClock, job: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
     """Do a job that judges by the database's time, as soon as that is known."""
     await clock.until_known()
     await job()
-
-
-@contextlib.asynccontextmanager
-async def _running(
-    work: Callable[[], Coroutine[Any, Any, None]],
-) -> AsyncIterator[None]:
-    """Run ``work`` beside the service, and cancel it when the service stops."""
-    task = asyncio.create_task(work())
-    try:
-        yield
-    finally:
-        await cancelled(task)
