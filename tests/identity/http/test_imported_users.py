@@ -16,8 +16,11 @@ from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.errors import UnknownRoleError
 from identity_service.storage import tables
-from identity_service.usecases.importing.import_users import MAX_ID, Outcome
-from identity_service.usecases.importing.imported_users import ImportedUsers
+from identity_service.usecases.importing.import_users import (
+    MAX_ID,
+    ImportedUsers,
+    Outcome,
+)
 
 OLD_PASSWORD: Final = "123456"
 OLD_HASH: Final = bcrypt.hashpw(OLD_PASSWORD.encode(), bcrypt.gensalt(4)).decode()

@@ -24,8 +24,7 @@ from identity_service.domain.accounts.users import NewUser
 from identity_service.domain.errors import OneTimeTokenRefusedError
 from identity_service.domain.sessions.sessions import Device
 from identity_service.settings import Settings
-from identity_service.usecases.importing.import_users import Outcome
-from identity_service.usecases.importing.imported_users import ImportedUsers
+from identity_service.usecases.importing.import_users import ImportedUsers, Outcome
 
 OLD: Final = "alice@example.test"
 NEW: Final = "alice@elsewhere.test"

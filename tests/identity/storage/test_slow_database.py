@@ -18,8 +18,7 @@ from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import NewUser
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.tables import user_search_words
-from identity_service.usecases.importing.import_users import Outcome
-from identity_service.usecases.importing.imported_users import ImportedUsers
+from identity_service.usecases.importing.import_users import ImportedUsers, Outcome
 from service_kit.clock import utc_now
 
 DELAY = 0.01

@@ -26,12 +26,12 @@ from identity_service.storage.tutorial_tables import (
 from identity_service.usecases.importing.import_users import (
     DONE,
     Add,
+    ImportedUsers,
     ImportReport,
     ImportRules,
     Outcome,
     import_tutorial_users,
 )
-from identity_service.usecases.importing.imported_users import ImportedUsers
 from identity_service.usecases.importing.user_lines import from_line, to_line
 
 _PAGE: Final = 500
