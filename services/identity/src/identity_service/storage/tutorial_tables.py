@@ -29,9 +29,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from identity_service.domain.accounts.foreign_users import ForeignUser
+from identity_service.domain.accounts.foreign_users import ForeignUser, read_moment
 from identity_service.domain.errors import DatabaseUnavailableError, IdentityError
-from identity_service.domain.moments import read_moment
 from identity_service.storage.database_url import DatabaseUrl
 from identity_service.storage.faults import reason
 

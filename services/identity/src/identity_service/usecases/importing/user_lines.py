@@ -6,9 +6,8 @@ Hashes are moved as they are: who imports peppered ones needs the pepper in its 
 import json
 from datetime import datetime
 
-from identity_service.domain.accounts.foreign_users import ForeignUser
+from identity_service.domain.accounts.foreign_users import ForeignUser, read_moment
 from identity_service.domain.accounts.users import User
-from identity_service.domain.moments import read_moment
 from identity_service.usecases.importing.import_users import Outcome
 from service_kit.strict_json import parse_object
 
