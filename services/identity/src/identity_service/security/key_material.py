@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
+import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import (
     RSAPrivateKey,
     generate_private_key,
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from identity_service.security.keyrings import Sealer
 from service_kit.tokens import (
+    ALGORITHM,
     UnusableKeyError,
     VerificationKey,
     parse_jwk,
@@ -99,3 +102,9 @@ def read_published_jwk(kid: str, published: str) -> VerificationKey:
     if thumbprint(key.public_key) != kid or key.kid != kid:
         raise UnusableKeyError("is not the key that its kid names")
     return key
+
+
+def write_jws(claims: Mapping[str, Any], key: SigningKey, *, media_type: str) -> str:
+    """Return the claims as a signed token whose ``typ`` is the media type."""
+    headers = {"kid": key.kid, "typ": media_type}
+    return jwt.encode(dict(claims), key.private_key, ALGORITHM, headers)

@@ -15,8 +15,7 @@ from identity_service.domain.errors import (
     StatusListNotFoundError,
 )
 from identity_service.domain.sessions.status_entries import list_bytes, list_uri
-from identity_service.security.jws import write_jws
-from identity_service.security.key_material import SigningKey
+from identity_service.security.key_material import SigningKey, write_jws
 from identity_service.storage.database import Database
 from identity_service.usecases.caching.recent import Recent
 from identity_service.usecases.caching.watching import LOOK_SECONDS, Watch

@@ -9,8 +9,7 @@ from identity_service.domain.accounts.roles import RoleName
 from identity_service.domain.accounts.users import User
 from identity_service.domain.sessions.authentication import Authentication
 from identity_service.domain.sessions.status_entries import StatusEntry, list_uri
-from identity_service.security.jws import write_jws
-from identity_service.security.key_material import SigningKey
+from identity_service.security.key_material import SigningKey, write_jws
 from identity_service.security.refresh_tokens import RefreshToken, RefreshTokens
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.clock import Clock
