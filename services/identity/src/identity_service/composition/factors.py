@@ -6,9 +6,9 @@ from identity_service.security.challenges import Challenges
 from identity_service.security.passkeys import PasskeyCeremonies
 from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.settings import Settings
+from identity_service.usecases.factors.changes import FactorRecords
 from identity_service.usecases.factors.passkeys import Passkeys, PasskeySignIns
 from identity_service.usecases.factors.proofs import FactorProofs
-from identity_service.usecases.factors.records import FactorRecords
 from identity_service.usecases.factors.second_steps import Hiding, SecondSteps
 from identity_service.usecases.factors.totp import TotpEnrolment
 from identity_service.usecases.factors.upkeep import FactorUpkeep

@@ -28,13 +28,13 @@ from identity_service.security.recovery_codes import RecoveryCodes
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.factors.changes import (
+    FactorRecords,
     end_weaker_sessions,
     forget_factors_if_none_is_left,
     give_recovery_codes,
     renew_authentication,
 )
 from identity_service.usecases.factors.proofs import FactorProofs, passkey_methods
-from identity_service.usecases.factors.records import FactorRecords
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair

@@ -12,8 +12,8 @@ from identity_service.domain.sessions.sessions import EndReason
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.factors.changes import FactorRecords
 from identity_service.usecases.factors.proofs import totp_place
-from identity_service.usecases.factors.records import FactorRecords
 
 _BATCH: Final = 200
 """Secrets read at a time."""
