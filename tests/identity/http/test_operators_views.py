@@ -22,8 +22,7 @@ from tests.support.ports import free_ports
 
 from identity_service.gateways import Gateways
 from identity_service.storage.tables import audit_events
-from identity_service.usecases.audit import ChainVerification
-from identity_service.usecases.audit_chain import AuditChain
+from identity_service.usecases.audit import AuditChain, ChainVerification
 
 STATUS: Final = {"requests": {"count": 3, "seconds": 0.5}, "upstreams": {}}
 

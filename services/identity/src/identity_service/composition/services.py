@@ -11,8 +11,7 @@ from identity_service.composition.tokens import TokenServices
 from identity_service.gateways import Gateways
 from identity_service.settings import Settings
 from identity_service.usecases.accounts.personal_data import PersonalDataExports
-from identity_service.usecases.audit import Audit
-from identity_service.usecases.audit_chain import AuditChain
+from identity_service.usecases.audit import Audit, AuditChain
 from identity_service.usecases.caching.watching import Waiters
 from identity_service.usecases.fresh_checks import FreshChecks
 from identity_service.usecases.housekeeping import (

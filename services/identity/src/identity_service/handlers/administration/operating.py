@@ -16,7 +16,7 @@ from identity_service.handlers.responses import (
     message_response,
 )
 from identity_service.handlers.schemas import Count, Id, Moment, described, text
-from identity_service.usecases.audit_chain import ChainVerdict
+from identity_service.usecases.audit import ChainVerdict
 from service_kit.operations import Reply
 
 _ASK_AGAIN_SECONDS: Final = 2
