@@ -1,4 +1,4 @@
-"""Describe the issuer (RFC 8414, OpenID Connect Discovery 1.0)."""
+"""Publish the issuer's keys, and describe it (RFC 8414, OpenID Connect Discovery)."""
 
 import json
 from typing import Final
@@ -8,12 +8,36 @@ from aiohttp import web
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation, published
 from identity_service.handlers.requests.conditional import conditional_response
-from identity_service.handlers.tokens.models import MetadataBody
+from identity_service.handlers.tokens.models import JwksBody, MetadataBody
+from identity_service.handlers.waiting import waited_response
 from service_kit.discovery import METADATA
 from service_kit.operations import ANYBODY, Tag
 from service_kit.tokens import ALGORITHM
 
 _CACHE_CONTROL: Final = "public, max-age=300"
+
+
+@operation(
+    "GET",
+    "/.well-known/jwks.json",
+    tag=Tag.TOKENS,
+    access=ANYBODY,
+    returns=published(JwksBody, media_type="application/jwk-set+json"),
+)
+async def show_jwks(context: RequestContext) -> web.Response:
+    """Show the keys that verify access tokens (RFC 7517)."""
+    keys = context.services.tokens.keys
+
+    async def respond() -> web.Response:
+        jwks = keys.jwks()
+        return conditional_response(
+            context.request,
+            jwks.body,
+            media_type="application/jwk-set+json",
+            cache_control=f"public, max-age={int(jwks.max_age.total_seconds())}",
+        )
+
+    return await waited_response(context.request, keys.watch, respond)
 
 
 def _metadata(issuer: str, *, has_mailbox: bool) -> bytes:
