@@ -20,11 +20,10 @@ from tests.support.mail_server import running_mail_server
 
 from identity_service.composition import Services
 from identity_service.diagnosis.database import examine_database, privileges
-from identity_service.diagnosis.doctor import diagnose
+from identity_service.diagnosis.doctor import diagnose, examine_secrets
 from identity_service.diagnosis.issuer import examine_issuer
 from identity_service.diagnosis.keys import examine_keys
 from identity_service.diagnosis.outside import examine_outside
-from identity_service.diagnosis.secrets import examine_secrets
 from identity_service.domain.mail import MailKind, StoredLetter
 from identity_service.domain.sessions.sessions import Device
 from identity_service.security.recovery_codes import RecoveryCodes

@@ -9,14 +9,14 @@ from identity_service.diagnosis.database import examine_database
 from identity_service.diagnosis.issuer import examine_issuer
 from identity_service.diagnosis.keys import examine_keys
 from identity_service.diagnosis.outside import examine_outside
-from identity_service.diagnosis.secrets import examine_secrets
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.limits.throttling import Limit
 from identity_service.settings import Settings
 from identity_service.storage.database_clock import DatabaseClock
-from service_kit.running.doctor import Finding, fault, good_unless
+from service_kit.running.doctor import Finding, fault, good_unless, note
 from service_kit.running.running_process import ask_process
 from service_kit.running.unknown_settings import examine_variables
+from service_kit.settings import specs
 
 _ANY_LIMIT: Final = (Limit(1, timedelta(minutes=1)),)
 
@@ -84,3 +84,16 @@ async def examine_throttle(settings: Settings, services: Services) -> Finding:
         return fault("throttle", f"its store does not count: {found}", advice)
     scheme = settings.throttle_url.partition("://")[0]
     return Finding("throttle", f"counts in {scheme}")
+
+
+def examine_secrets(environ: Mapping[str, str]) -> Finding:
+    """Name the secrets that stand in the environment.
+
+    World-readable files were refused when the settings were read.
+    """
+    names = [spec.name for spec in specs(Settings) if spec.secret]
+    in_files = [name for name in names if environ.get(f"{name}_FILE")]
+    if exposed := [name for name in names if environ.get(name)]:
+        found = f"{', '.join(exposed)}: all who may inspect the process read them"
+        return note("secrets", found, "put them into files, named by NAME_FILE")
+    return Finding("secrets", f"{len(in_files)} from files that others cannot read")
