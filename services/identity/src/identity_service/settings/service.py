@@ -15,6 +15,7 @@ from identity_service.settings.database import DatabaseSettings
 from identity_service.settings.mail import MailSettings
 from identity_service.settings.tokens import TokenSettings
 from identity_service.settings.values import IpNetwork, Transport
+from identity_service.storage.database_url import checked_url
 from identity_service.storage.throttle_counters import (
     MEMORY_URL,
     checked_counters_url,
@@ -165,3 +166,16 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
             id=self.passkey_rp_id or host,
             origins=(origin_of(self.issuer), *self.passkey_origins),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings(Settings):
+    """The settings of the service, and those of ``import-users``."""
+
+    tutorial_database_url: str | None = setting(
+        checked_url,
+        secret=True,
+        optional=True,
+        description="SQLAlchemy URL of the tutorial's database",
+        variable="TUTORIAL_DATABASE_URL",
+    )
