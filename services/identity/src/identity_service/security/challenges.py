@@ -1,6 +1,6 @@
 """Challenges: sealed, so that we know our own and need not store those that wait.
 
-Accepting one spends it: its digest is stored, once (`spent_challenges`).
+Accepting one spends it: its digest is stored, once.
 """
 
 from dataclasses import dataclass

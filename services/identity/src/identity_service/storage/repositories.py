@@ -6,7 +6,6 @@ from identity_service.storage.audit import AuditRepository
 from identity_service.storage.expired_rows import ExpiredRows
 from identity_service.storage.factors.factors import FactorRepository
 from identity_service.storage.factors.passkeys import PasskeyRepository
-from identity_service.storage.factors.spent_challenges import SpentChallengeRepository
 from identity_service.storage.mail.one_time_tokens import OneTimeTokenRepository
 from identity_service.storage.mail.outbox import OutboxRepository
 from identity_service.storage.restoring import RestoringRepository
@@ -43,7 +42,6 @@ class Repositories:
         self.outbox = OutboxRepository(connection)
         self.factors = FactorRepository(connection)
         self.passkeys = PasskeyRepository(connection)
-        self.spent_challenges = SpentChallengeRepository(connection)
         self.expired_rows = ExpiredRows(connection)
         self.restoring = RestoringRepository(connection)
         self.audit = AuditRepository(connection, clock)

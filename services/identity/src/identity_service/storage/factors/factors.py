@@ -1,4 +1,4 @@
-"""Authenticator apps and recovery codes in the database."""
+"""Authenticator apps, recovery codes and spent challenges in the database."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -15,10 +15,16 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from identity_service.domain.factors import Factors, TotpSecret
 from identity_service.storage.repository import Repository, columns_of, record_of
-from identity_service.storage.tables import passkeys, recovery_codes, totp_secrets
+from identity_service.storage.tables import (
+    passkeys,
+    recovery_codes,
+    spent_challenges,
+    totp_secrets,
+)
 
 
 def factors_of(user_id: ColumnElement[int]) -> tuple[ColumnElement[int], ...]:
@@ -133,6 +139,15 @@ class FactorRepository(Repository):
                 recovery_codes.c.code_hash.in_(hashes),
             )
         )
+
+    async def spend_challenge(self, digest: str, expires_at: datetime) -> bool:
+        """Note a challenge as spent; return False if it is: the primary key decides."""
+        values = {"digest": digest, "expires_at": expires_at}
+        try:
+            await self._connection.execute(insert(spent_challenges).values(values))
+        except IntegrityError:
+            return False
+        return True
 
     async def totp_after(self, user_id: int, limit: int) -> list[TotpSecret]:
         """Return secrets in order of their users, after one of them."""

@@ -107,7 +107,7 @@ class Passkeys:
             factors = await unit.factors.of(caller.user_id)
             if factors.passkeys >= MOST_PASSKEYS:
                 raise CeremonyRefusedError("the user has as many as one may have")
-            if not await unit.spent_challenges.spend(
+            if not await unit.factors.spend_challenge(
                 challenge.digest, challenge.expires_at
             ):
                 raise CeremonyRefusedError("the challenge is spent")

@@ -101,7 +101,7 @@ class FactorProofs:
 
         async def spend(unit: Repositories) -> bool:
             challenge = use.challenge
-            return await unit.spent_challenges.spend(
+            return await unit.factors.spend_challenge(
                 challenge.digest, challenge.expires_at
             ) and await unit.passkeys.use(
                 use.passkey,

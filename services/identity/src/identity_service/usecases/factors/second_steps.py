@@ -206,6 +206,6 @@ class SecondSteps:
 
 
 async def _spend(unit: Repositories, challenge: Challenge, proof: Proof) -> bool:
-    return await unit.spent_challenges.spend(
+    return await unit.factors.spend_challenge(
         challenge.digest, challenge.expires_at
     ) and await proof.spend(unit)
