@@ -1,10 +1,10 @@
 """The bodies of requests and responses about second factors."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from identity_service.domain.factors import MOST_PASSKEYS, RECOVERY_CODES, Passkey
+from identity_service.domain.factors import MOST_PASSKEYS, RECOVERY_CODES
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.handlers.payloads import Payload
 from identity_service.handlers.responses import Body
@@ -138,9 +138,9 @@ class PasskeyNamePayload(Payload):
 class FactorsBody(Body):
     """Which second factors a user has."""
 
-    totp: bool
+    totp: bool = Field(validation_alias="has_totp")
     passkeys: Count
-    recovery_codes_left: Count
+    recovery_codes_left: Count = Field(validation_alias="recovery_codes")
 
 
 class TotpBody(Body):
@@ -169,21 +169,10 @@ class PasskeyBody(Body):
     id: PasskeyId
     name: Annotated[str, text(_MOST_NAME, "Phone", minLength=1)]
     """As it was taken: an older version may have had other rules."""
-    backed_up: bool
+    backed_up: bool = Field(validation_alias="is_backed_up")
     """Whether it is on more devices than one."""
     created_at: Moment
     last_used_at: Moment | None
-
-    @classmethod
-    def of(cls, passkey: Passkey) -> Self:
-        """Return what a response says of a passkey."""
-        return cls(
-            id=passkey.id,
-            name=passkey.name,
-            backed_up=passkey.is_backed_up,
-            created_at=passkey.created_at,
-            last_used_at=passkey.last_used_at,
-        )
 
 
 class NewPasskeyBody(PasskeyBody):

@@ -6,12 +6,12 @@ from http import HTTPStatus
 from typing import Annotated, Any, Self
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from identity_service.domain.accounts.roles import RoleName
 from identity_service.domain.accounts.users import User
-from identity_service.domain.audit import LONGEST_TEXT, AuditRecord
+from identity_service.domain.audit import LONGEST_TEXT
 from identity_service.domain.sessions.sessions import Session
 from identity_service.handlers.schemas import (
     AccessTokenText,
@@ -37,7 +37,8 @@ from service_kit.languages.text import Text
 class Body(BaseModel):
     """A response's body. Members that are not given are left out of it.
 
-    ``model_validate`` takes what has attributes of the members' names.
+    ``model_validate`` takes what has attributes of the members' names, or of those
+    that their ``validation_alias`` says.
     """
 
     model_config = ConfigDict(
@@ -196,33 +197,19 @@ class AuditEventBody(Body):
     id: Id
     at: Moment
     action: Annotated[str, text(64, "session.signed_in")]
-    actor: Id | None
+    actor: Id | None = Field(validation_alias="actor_id")
     """The user who did it; null for the system and for strangers."""
-    subject: Id | None
+    subject: Id | None = Field(validation_alias="subject_id")
     """The user it was done to."""
     address: Annotated[str, text(45, "192.0.2.7")]
     request_id: Annotated[str, text(64, "0123456789abcdef01234567")]
     details: Annotated[
         dict[str, DetailText | Number | bool | None],
+        BeforeValidator(json.loads),
         described(maxProperties=32, example={"sessions_ended": 1}),
     ]
     hash: Annotated[str, text(64, "0" * 64, pattern="^[0-9a-f]{64}$")]
     """Over all the event says and the hash of the event before it."""
-
-    @classmethod
-    def of(cls, record: AuditRecord) -> Self:
-        """Return what a response says of an event."""
-        return cls(
-            id=record.id,
-            at=record.at,
-            action=record.action,
-            actor=record.actor_id,
-            subject=record.subject_id,
-            address=record.address,
-            request_id=record.request_id,
-            details=json.loads(record.details),
-            hash=record.hash,
-        )
 
 
 class AuditPage(Page):

@@ -94,14 +94,14 @@ class PersonalDataBody(Body):
             email_verified_at=held.user.email_verified_at,
             has_totp=held.factors.has_totp,
             recovery_codes_left=held.factors.recovery_codes,
-            passkeys=[PasskeyBody.of(each) for each in held.passkeys],
+            passkeys=[PasskeyBody.model_validate(each) for each in held.passkeys],
             sessions=[
                 HeldSessionBody.of_held(each, current=each.id == session_id)
                 for each in held.sessions
             ],
             tokens=[HeldTokenBody.model_validate(each) for each in held.tokens],
             mails=[HeldMailBody.model_validate(each) for each in held.letters],
-            events=[AuditEventBody.of(each) for each in held.events],
+            events=[AuditEventBody.model_validate(each) for each in held.events],
         )
 
 

@@ -27,7 +27,7 @@ async def list_audit_events(context: RequestContext, _: Caller) -> web.Response:
     shown = records[: query.limit]
     return json_response(
         AuditPage(
-            events=[AuditEventBody.of(record) for record in shown],
+            events=[AuditEventBody.model_validate(record) for record in shown],
             next_cursor=str(shown[-1].id) if len(records) > query.limit else None,
         )
     )

@@ -75,13 +75,7 @@ async def check_afresh(context: RequestContext, caller: Caller) -> web.Response:
 async def show_factors(context: RequestContext, caller: Caller) -> web.Response:
     """Show which second factors the caller has."""
     factors = await context.services.factors.totp.factors(caller.user_id)
-    return json_response(
-        FactorsBody(
-            totp=factors.has_totp,
-            passkeys=factors.passkeys,
-            recovery_codes_left=factors.recovery_codes,
-        )
-    )
+    return json_response(FactorsBody.model_validate(factors))
 
 
 @operation(

@@ -92,7 +92,9 @@ async def register_passkey(context: RequestContext, caller: Caller) -> web.Respo
     passkey, codes = await context.services.factors.passkeys.register(
         caller, payload.credential, payload.name
     )
-    body = NewPasskeyBody(**PasskeyBody.of(passkey).model_dump(), recovery_codes=codes)
+    body = NewPasskeyBody(
+        **PasskeyBody.model_validate(passkey).model_dump(), recovery_codes=codes
+    )
     return created_response(body, context.location(f"{_PASSKEYS}/{passkey.id}"))
 
 
@@ -100,7 +102,7 @@ async def register_passkey(context: RequestContext, caller: Caller) -> web.Respo
 async def list_passkeys(context: RequestContext, caller: Caller) -> web.Response:
     """List the caller's passkeys."""
     found = await context.services.factors.passkeys.all(caller.user_id)
-    bodies = [PasskeyBody.of(passkey) for passkey in found]
+    bodies = [PasskeyBody.model_validate(passkey) for passkey in found]
     return json_response(PasskeysBody(passkeys=bodies))
 
 
@@ -119,7 +121,7 @@ async def rename_passkey(context: RequestContext, caller: Caller) -> web.Respons
     passkey = await context.services.factors.passkeys.rename(
         caller, context.request.match_info["passkey_id"], payload.name
     )
-    return json_response(PasskeyBody.of(passkey))
+    return json_response(PasskeyBody.model_validate(passkey))
 
 
 @operation(
