@@ -18,12 +18,12 @@ from identity_service.usecases.housekeeping import (
     Chore,
     Housekeeping,
     expired_rows_chores,
+    search_words_chore,
 )
 from identity_service.usecases.limits.request_ages import RequestAges
 from identity_service.usecases.passwords import Passwords
 from identity_service.usecases.restoring import Restoring
 from identity_service.usecases.roles import Roles
-from identity_service.usecases.search_words import MissingSearchWords
 from identity_service.usecases.sign_up import SignUps
 from identity_service.usecases.users import Users
 from service_kit.clock import Clock
@@ -95,7 +95,7 @@ class Services(Core):
             [
                 *expired_rows_chores(database, self.clock),
                 Chore("audit_events", self.audit.prune, self.audit.backlog),
-                Chore("search_words", MissingSearchWords(database).add),
+                search_words_chore(database),
                 Chore("departures", self.accounts.departures.prune),
             ]
         )

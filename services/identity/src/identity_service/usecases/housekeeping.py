@@ -13,6 +13,7 @@ from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.domain.sessions.status_entries import KEPT_EXPIRED
 from identity_service.storage.database import Database
 from identity_service.storage.expired_rows import Expiring
+from identity_service.storage.repositories import Repositories
 from service_kit.clock import Clock
 
 _PAUSE_SECONDS: Final = 60.0
@@ -20,7 +21,7 @@ _CHORE_SECONDS: Final = 15.0
 """How long one chore may go on before the others have their turn."""
 
 _BATCH: Final = 1000
-"""Rows removed in one transaction: some tens of milliseconds."""
+"""Rows removed, or looked at, in one transaction: some tens of milliseconds."""
 
 KEPT_SESSION: Final = timedelta(days=7)
 """How long an expired session is kept, so that a late client learns that it expired."""
@@ -95,6 +96,28 @@ def _expired_rows_chore(kind: Expiring, database: Database, clock: Clock) -> Cho
         return max(clock() - kept - oldest, timedelta()) if oldest else timedelta()
 
     return Chore(kind.name.lower(), prune, backlog)
+
+
+def search_words_chore(database: Database) -> Chore:
+    """Return the chore that lets users be found whom an older version has added.
+
+    Each process looks at every id once: what this version writes has its search words.
+    """
+    last_id = 0
+
+    async def look(unit: Repositories) -> tuple[int, int]:
+        return await unit.search_words.fill(last_id, _BATCH)
+
+    async def add() -> int:
+        """Look at users until some had no words; return how many, 0 at the end."""
+        nonlocal last_id
+        while True:
+            after_id = last_id
+            last_id, filled = await database.write(look)
+            if filled or last_id == after_id:
+                return filled
+
+    return Chore("search_words", add)
 
 
 @dataclass(frozen=True, slots=True)
