@@ -24,12 +24,17 @@ from identity_service.domain.signing_keys import (
     Step,
     in_slot,
 )
-from identity_service.security.key_material import SigningKey, generate_signing_key
+from identity_service.security.key_material import (
+    SigningKey,
+    generate_signing_key,
+    published_jwk,
+    seal_signing_key,
+)
 from identity_service.security.keyrings import Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
-from identity_service.usecases.keys.sealing import reseal_keys, sealed_record
+from identity_service.usecases.keys.resealing import reseal_keys
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.clock import Clock
 
@@ -254,4 +259,15 @@ class KeyRotation:
     def _record(
         self, key: SigningKey, slot: KeySlot, *, like: bytes | None = None
     ) -> KeyRecord:
-        return sealed_record(key, slot, self.sealer, self.clock(), like=like)
+        """Return the record of a new key, sealed as ``like`` is if that is given."""
+        now = self.clock()
+        return KeyRecord(
+            kid=key.kid,
+            slot=slot,
+            public_jwk=published_jwk(key),
+            sealed_private_key=seal_signing_key(key, self.sealer, like=like),
+            published_at=now,
+            activated_at=now if slot is KeySlot.ACTIVE else None,
+            retired_at=None,
+            expires_at=None,
+        )

@@ -1,36 +1,14 @@
-"""Seal signing keys for the database, and reseal them under another key."""
+"""Reseal signing keys under another key-encryption key."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import KeysUnopenedError
-from identity_service.domain.signing_keys import KeyRecord, KeySlot
-from identity_service.security.key_material import (
-    SigningKey,
-    published_jwk,
-    seal_signing_key,
-)
+from identity_service.domain.signing_keys import KeyRecord
 from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-
-
-def sealed_record(
-    key: SigningKey, slot: KeySlot, sealer: Sealer, now: datetime, *, like: bytes | None
-) -> KeyRecord:
-    """Return the record of a new key, sealed as ``like`` is if that is given."""
-    return KeyRecord(
-        kid=key.kid,
-        slot=slot,
-        public_jwk=published_jwk(key),
-        sealed_private_key=seal_signing_key(key, sealer, like=like),
-        published_at=now,
-        activated_at=now if slot is KeySlot.ACTIVE else None,
-        retired_at=None,
-        expires_at=None,
-    )
 
 
 async def reseal_keys(
