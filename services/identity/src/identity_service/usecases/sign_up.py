@@ -98,7 +98,7 @@ class SignUps:
                 await self.verifications.begin_sign_up(unit, user, device)
                 return
             user_id = await add_signed_up(unit, user, device)
-            await self.verifications.ask(unit, user_id, email)
+            await self.verifications.ask(unit, user_id)
 
         await self.database.write(work)
 

@@ -3,7 +3,7 @@
 import hmac
 from dataclasses import dataclass, replace
 
-from identity_service.domain.accounts.emails import EmailAddress, VerificationMode
+from identity_service.domain.accounts.emails import VerificationMode
 from identity_service.domain.accounts.roles import USER
 from identity_service.domain.accounts.users import NewUser, PendingSignUp, User
 from identity_service.domain.audit import Action, AuditEvent
@@ -65,13 +65,10 @@ class EmailVerifications:
         event = AuditEvent.without_actor(Action.SIGN_UP_REQUESTED, None, device.address)
         unit.record(event)
 
-    async def ask(self, unit: Repositories, user_id: int, email: EmailAddress) -> None:
+    async def ask(self, unit: Repositories, user_id: int) -> None:
         """Mail a new user a link that verifies their address, where that is wanted."""
-        if self.mode is VerificationMode.OFF:
-            return
-        user = await unit.users.get(user_id)
-        if user is not None and user.email_key == email.key:
-            await self._post(unit, user)
+        if self.mode is not VerificationMode.OFF:
+            await self._post(unit, await unit.users.get_existing(user_id))
 
     async def handle(self, unit: Repositories, request: MailRequest) -> bool:
         """Mail the link again, unless it has been used.

@@ -63,7 +63,7 @@ class Invitations:
         password_hash = await self.hasher.hash(password, caller.device)
         names = tuple(wanted.roles)
 
-        async def work(unit: Repositories) -> User | None:
+        async def work(unit: Repositories) -> User:
             await unit.roles.lock_admin()
             await refuse_former_admin(unit, caller)
             named = existing_roles(names, await unit.roles.names())
@@ -80,8 +80,8 @@ class Invitations:
                 ),
                 now,
             )
-            user = await unit.users.get(user_id)
-            if user is not None and is_invited:
+            user = await unit.users.get_existing(user_id)
+            if is_invited:
                 await self.password_letters.post(unit, user, Purpose.INVITATION)
             event = AuditEvent.of_new_user(
                 Action.INVITED if is_invited else Action.ACCOUNT_CREATED,
@@ -93,7 +93,4 @@ class Invitations:
             unit.record(event)
             return user
 
-        user = await self.database.write(work)
-        if user is None:
-            raise RuntimeError("a user that was added is not there")
-        return user
+        return await self.database.write(work)

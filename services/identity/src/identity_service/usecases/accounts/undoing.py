@@ -91,9 +91,8 @@ class Undoing:
                 await unit.users.set_deletion_due_at(user.id, None, now)
                 event = AuditEvent.by_user(Action.DELETION_CANCELLED, user.id, device)
                 unit.record(event)
-            restored = await unit.users.get(user.id)
-            if restored is not None:
-                await self.password_letters.post(unit, restored, Purpose.PASSWORD_RESET)
+            restored = await unit.users.get_existing(user.id)
+            await self.password_letters.post(unit, restored, Purpose.PASSWORD_RESET)
             unit.record(AuditEvent.by_user(action, user.id, device))
 
         await self.token_uses.spend(presented, purpose, device, work)
