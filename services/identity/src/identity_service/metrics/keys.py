@@ -1,7 +1,6 @@
 """The state of keys and status lists in this process's memory."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -28,19 +27,19 @@ def key_metrics(keys: SigningKeys, clock: Clock) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "identity_signing_key_age_seconds",
         "How long the active key has signed, in seconds",
-        _seconds(now - report.activated_at),
+        (now - report.activated_at).total_seconds(),
     )
     yield GaugeMetricFamily(
         "identity_signing_keys_read_age_seconds",
         "How long ago the keys were read from the database, in seconds",
-        _seconds(report.lag),
+        report.lag.total_seconds(),
     )
     rotation = GaugeMetricFamily(
         "identity_signing_key_rotation_seconds",
         "How soon the next key signs, in seconds; negative when overdue",
     )
     if report.rotates_at is not None:
-        rotation.add_metric((), _seconds(report.rotates_at - now))
+        rotation.add_metric((), (report.rotates_at - now).total_seconds())
     yield rotation
 
 
@@ -71,9 +70,5 @@ def status_list_metrics(
         "How soon the first of the lists served of late expires, in seconds",
     )
     if (expires_at := lists.expires_at()) is not None:
-        expiry.add_metric((), _seconds(expires_at - clock()))
+        expiry.add_metric((), (expires_at - clock()).total_seconds())
     yield expiry
-
-
-def _seconds(duration: timedelta) -> float:
-    return duration.total_seconds()
