@@ -11,7 +11,7 @@ from identity_service.handlers.accounts import (
     sessions,
     sign_in_codes,
 )
-from identity_service.handlers.administration import audit, operating, roles, users
+from identity_service.handlers.administration import operating, roles, users
 from identity_service.handlers.factors import factors, passkeys
 from identity_service.handlers.tokens import metadata, oauth, status_lists
 from service_kit.operations import Operation, operations_in
@@ -19,7 +19,7 @@ from service_kit.operations import Operation, operations_in
 OPERATIONS: Final[tuple[Operation, ...]] = operations_in(
     (
         *(me, sessions, sign_in_codes, factors, passkeys),
-        *(leaving, password_resets, email_addresses, users, roles, audit),
-        *(operating, status_lists, metadata, oauth, mailbox),
+        *(leaving, password_resets, email_addresses, users, roles, operating),
+        *(status_lists, metadata, oauth, mailbox),
     )
 )

@@ -1,15 +1,19 @@
-"""What administrators watch: the audit chain, the signing keys and the gateways."""
+"""What administrators watch: the audit log, the signing keys and the gateways."""
 
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Self
 
 from aiohttp import hdrs, web
 
+from identity_service.domain.audit import AuditQuery
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.gateways import GatewayStatus
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
+from identity_service.handlers.queries import AuditLogQuery, read_query
 from identity_service.handlers.responses import (
+    AuditEventBody,
+    AuditPage,
     Body,
     MessageBody,
     json_response,
@@ -94,6 +98,29 @@ class GatewaysBody(Body):
     """All gateways that identity knows."""
 
     gateways: Annotated[list[GatewayBody], described(maxItems=100)]
+
+
+@operation("GET", "/api/audit", access=ADMINS, query=AuditLogQuery, returns=AuditPage)
+async def list_audit_events(context: RequestContext, _: Caller) -> web.Response:
+    """List audit events, newest first."""
+    query = read_query(context.request, AuditLogQuery)
+    wanted = AuditQuery(
+        limit=query.limit + 1,
+        before_id=query.cursor,
+        actor_id=query.actor,
+        subject_id=query.subject,
+        action=query.action,
+        since=query.since,
+        until=query.until,
+    )
+    records = await context.services.audit.search(wanted)
+    shown = records[: query.limit]
+    return json_response(
+        AuditPage(
+            events=[AuditEventBody.model_validate(record) for record in shown],
+            next_cursor=str(shown[-1].id) if len(records) > query.limit else None,
+        )
+    )
 
 
 @operation(
