@@ -52,8 +52,8 @@ async def deliver(url: str, letter: Letter) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
-                async with delivery_to(mail_place(url)) as delivery:
-                    await delivery.deliver(message, letter.to)
+                async with delivery_to(mail_place(url)) as deliver:
+                    await deliver(message, letter.to)
             except MailServerUnavailableError:
                 await asyncio.sleep(0.1)
             else:

@@ -34,8 +34,8 @@ MESSAGE: Final = MessageWriter(
 
 
 async def deliver(url: str) -> None:
-    async with delivery_to(mail_place(url)) as delivery:
-        await delivery.deliver(MESSAGE, TO)
+    async with delivery_to(mail_place(url)) as deliver:
+        await deliver(MESSAGE, TO)
 
 
 @pytest.mark.parametrize("scheme", ["smtps", "smtp", "smtp-plain"])

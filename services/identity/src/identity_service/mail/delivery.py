@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from email.errors import MessageError
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import aiosmtplib
 
@@ -19,6 +20,7 @@ from identity_service.domain.mail import (
 )
 from identity_service.mail.mailbox import FILE_TIME
 from identity_service.mail.servers import Encryption, MailServer
+from service_kit.authorities import client_context
 
 COMMAND_SECONDS: Final = 5.0
 """How long a mail server may take to connect, and for each response."""
@@ -30,26 +32,22 @@ _PERMANENT: Final = 500
 """From this code on a server will not change its mind (RFC 5321 section 4.2.1)."""
 
 
-class Delivery(Protocol):
-    """Takes messages, one after the other."""
+Deliver = Callable[[EmailMessage, str], Awaitable[None]]
+"""Hands a message over to a recipient.
 
-    async def deliver(self, message: EmailMessage, recipient: str) -> None:
-        """Hand a message over.
-
-        Raises `LetterRefusedError`, `LetterDeferredError`: it was not taken, the next
-        one may be; `MailServerUnavailableError`: nothing can be handed over now, and
-        this message may have been taken, too.
-        """
-        ...
+Raises `LetterRefusedError`, `LetterDeferredError`: it was not taken, the next one may
+be; `MailServerUnavailableError`: nothing can be handed over now, and this message may
+have been taken, too.
+"""
 
 
-def delivery_to(place: MailServer | Path) -> AbstractAsyncContextManager[Delivery]:
+def delivery_to(place: MailServer | Path) -> AbstractAsyncContextManager[Deliver]:
     """Open a way to a mail server or folder, or raise `MailServerUnavailableError`."""
     return _into_folder(place) if isinstance(place, Path) else _by_smtp(place)
 
 
 @contextlib.asynccontextmanager
-async def _by_smtp(server: MailServer) -> AsyncIterator[Delivery]:
+async def _by_smtp(server: MailServer) -> AsyncIterator[Deliver]:
     """Connect, encrypt and authenticate; take leave at the end."""
     client = aiosmtplib.SMTP(
         hostname=server.host,
@@ -68,7 +66,7 @@ async def _by_smtp(server: MailServer) -> AsyncIterator[Delivery]:
         client.close()
         raise MailServerUnavailableError(_reason(error)) from error
     try:
-        yield _SmtpDelivery(client)
+        yield partial(_send, client)
     finally:
         with contextlib.suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
             async with asyncio.timeout(1):
@@ -81,70 +79,59 @@ async def _tls_context(server: MailServer) -> ssl.SSLContext | None:
     if server.encryption is Encryption.NONE:
         return None
     try:
-        return await asyncio.to_thread(server.tls_context)
+        return await asyncio.to_thread(client_context, server.authority)
     except OSError as error:
         raise MailServerUnavailableError(f"certificates: {error}") from error
 
 
-class _SmtpDelivery:
-    """A connection to a mail server."""
-
-    def __init__(self, client: aiosmtplib.SMTP) -> None:
-        self._client = client
-
-    async def deliver(self, message: EmailMessage, recipient: str) -> None:
-        """Hand a message over; see `Delivery`."""
-        try:
-            async with asyncio.timeout(DELIVERY_SECONDS):
-                await self._client.send_message(message, recipients=[recipient])
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            code = max(each.code for each in error.recipients)
-            raise _of_code(code, _reason(error.recipients[0])) from error
-        except aiosmtplib.SMTPDataError as error:
-            raise _of_code(error.code, _reason(error)) from error
-        except aiosmtplib.SMTPNotSupported as error:
-            raise LetterRefusedError(_reason(error)) from error
-        except aiosmtplib.SMTPResponseException as error:
-            raise LetterDeferredError(_reason(error)) from error
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            raise MailServerUnavailableError(_reason(error)) from error
-        except (ValueError, MessageError) as error:  # it cannot be written
-            raise LetterRefusedError(_reason(error)) from error
+async def _send(client: aiosmtplib.SMTP, message: EmailMessage, recipient: str) -> None:
+    """Hand a message over to a mail server; see `Deliver`."""
+    try:
+        async with asyncio.timeout(DELIVERY_SECONDS):
+            await client.send_message(message, recipients=[recipient])
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        code = max(each.code for each in error.recipients)
+        raise _of_code(code, _reason(error.recipients[0])) from error
+    except aiosmtplib.SMTPDataError as error:
+        raise _of_code(error.code, _reason(error)) from error
+    except aiosmtplib.SMTPNotSupported as error:
+        raise LetterRefusedError(_reason(error)) from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise LetterDeferredError(_reason(error)) from error
+    except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        raise MailServerUnavailableError(_reason(error)) from error
+    except (ValueError, MessageError) as error:  # it cannot be written
+        raise LetterRefusedError(_reason(error)) from error
 
 
 @contextlib.asynccontextmanager
-async def _into_folder(folder: Path) -> AsyncIterator[Delivery]:
+async def _into_folder(folder: Path) -> AsyncIterator[Deliver]:
     """Make the folder, unless it is there."""
     try:
         await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise MailServerUnavailableError(_reason(error)) from error
-    yield _FolderDelivery(folder)
+    yield partial(_keep, folder)
 
 
-class _FolderDelivery:
-    """A folder that keeps each message as a file, for development."""
+async def _keep(folder: Path, message: EmailMessage, _: str) -> None:
+    """Write a message to a file, for development; its recipient stands in it."""
+    try:
+        await asyncio.to_thread(_write, folder, message)
+    except OSError as error:
+        raise MailServerUnavailableError(_reason(error)) from error
+    except (ValueError, MessageError) as error:
+        raise LetterRefusedError(_reason(error)) from error
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
 
-    async def deliver(self, message: EmailMessage, recipient: str) -> None:
-        """Write a file, named by the message's date and id; it never exists half."""
-        del recipient  # it stands in the message
-        try:
-            await asyncio.to_thread(self._write, message)
-        except OSError as error:
-            raise MailServerUnavailableError(_reason(error)) from error
-        except (ValueError, MessageError) as error:
-            raise LetterRefusedError(_reason(error)) from error
-
-    def _write(self, message: EmailMessage) -> None:
-        at = message["Date"].datetime.strftime(FILE_TIME)
-        name = message["Message-ID"].strip("<>").partition("@")[0]
-        path = self._folder / f"{at}-{name}.eml"
-        unfinished = path.with_suffix(".new")
-        unfinished.write_bytes(bytes(message))
-        unfinished.rename(path)
+def _write(folder: Path, message: EmailMessage) -> None:
+    """Write a file, named by the message's date and id; it never exists half."""
+    at = message["Date"].datetime.strftime(FILE_TIME)
+    name = message["Message-ID"].strip("<>").partition("@")[0]
+    path = folder / f"{at}-{name}.eml"
+    unfinished = path.with_suffix(".new")
+    unfinished.write_bytes(bytes(message))
+    unfinished.rename(path)
 
 
 def _of_code(code: int, reason: str) -> LetterRefusedError | LetterDeferredError:

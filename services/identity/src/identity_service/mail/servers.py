@@ -1,6 +1,5 @@
 """Where mail goes: a mail server, or a folder of files in development."""
 
-import ssl
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -35,10 +34,6 @@ class MailServer:
     password: str | None = field(default=None, repr=False)
     authority: Path | None = None
     """Certificates that the server's must be of, in place of the system's."""
-
-    def tls_context(self) -> ssl.SSLContext:
-        """Return how the server's certificate is judged. Reads files."""
-        return client_context(self.authority)
 
 
 def mail_place(url: str) -> MailServer | Path:

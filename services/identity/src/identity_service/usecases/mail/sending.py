@@ -20,7 +20,7 @@ from identity_service.domain.mail import (
     MailServerUnavailableError,
     StoredLetter,
 )
-from identity_service.mail.delivery import Delivery, delivery_to
+from identity_service.mail.delivery import Deliver, delivery_to
 from identity_service.mail.messages import MessageWriter
 from identity_service.mail.servers import MailServer
 from identity_service.security.keyrings import SealBrokenError
@@ -161,16 +161,16 @@ class MailSender:
     async def _send_all(self, due: list[StoredLetter]) -> None:
         is_open = False
         try:
-            async with delivery_to(self.place) as delivery:
+            async with delivery_to(self.place) as deliver:
                 is_open, self.fault = True, None
                 for letter in due:
-                    await self._send(letter, delivery)
+                    await self._send(letter, deliver)
         except MailServerUnavailableError as error:
             self.fault = str(error)
             self.failed += not is_open  # else it counts as the letter's attempt
             raise
 
-    async def _send(self, letter: StoredLetter, delivery: Delivery) -> None:
+    async def _send(self, letter: StoredLetter, deliver: Deliver) -> None:
         now = self.clock()
         if not await self.database.write(
             lambda unit: unit.outbox.claim(letter, now + CLAIMED_FOR)
@@ -187,7 +187,7 @@ class MailSender:
             await self._bury(letter, f"cannot be written: {type(error).__name__}")
             return
         try:
-            await delivery.deliver(message, in_ascii(opened.to))
+            await deliver(message, in_ascii(opened.to))
         except LetterRefusedError as error:
             await self._bury(letter, str(error))
         except LetterDeferredError as error:
