@@ -33,6 +33,11 @@ class GatewayStatus:
     """As the gateway's documentation describes ``/status``."""
     reason: str | None = None
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether it said how it is."""
+        return self.status is not None
+
 
 class Gateways:
     """Asks every gateway for its status; each address of a name is one gateway."""

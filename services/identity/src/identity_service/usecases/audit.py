@@ -25,6 +25,12 @@ class ChainVerification:
     """The id of the first record that is changed, missing or out of place."""
     last_hash: str
     """Keep a copy elsewhere: rewriting the whole chain changes it."""
+    verified_at: datetime
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether nobody has changed the log."""
+        return self.broken_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +52,13 @@ class Audit:
             head, records = await self._read_locked(last_id)
             for record in records:
                 if not _follows(record, last_hash, head):
-                    return ChainVerification(seen, record.id, head.last_hash)
+                    return self._verified(seen, record.id, head)
                 seen, last_id, last_hash = seen + 1, record.id, record.hash
             if len(records) < _BATCH:
                 break
         end = head.first_previous_hash if last_hash is None else last_hash
         is_whole = end == head.last_hash
-        return ChainVerification(
-            seen, None if is_whole else head.last_event_id, head.last_hash
-        )
+        return self._verified(seen, None if is_whole else head.last_event_id, head)
 
     async def backlog(self) -> timedelta:
         """Return for how long the oldest event has been beyond retention."""
@@ -75,6 +79,11 @@ class Audit:
             return len(expired)
 
         return await self.database.write(work)
+
+    def _verified(
+        self, records: int, broken_at: int | None, head: AuditHead
+    ) -> ChainVerification:
+        return ChainVerification(records, broken_at, head.last_hash, self.clock())
 
     async def _read_locked(self, after_id: int) -> tuple[AuditHead, list[AuditRecord]]:
         """Return a batch and the head, locked against appending."""
@@ -119,14 +128,6 @@ LONGEST_WAIT: Final = 3.0
 """Seconds in which a request waits for a verdict; a long chain takes longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChainVerdict:
-    """What following the chain has shown, and when."""
-
-    verification: ChainVerification
-    verified_at: datetime
-
-
 class AuditChain:
     """Verifies the chain on request, once for all concurrent requests."""
 
@@ -136,10 +137,10 @@ class AuditChain:
         self._longest_wait = longest_wait
         self._audit = audit
         self._clock = clock
-        self._latest: ChainVerdict | None = None
+        self._latest: ChainVerification | None = None
         self._following = SingleFlight(self._follow)
 
-    async def verdict(self) -> ChainVerdict | None:
+    async def verdict(self) -> ChainVerification | None:
         """Return a fresh verdict; None if the chain is still being followed."""
         latest = self._latest
         if latest is not None and abs(self._clock() - latest.verified_at) < _FRESH:
@@ -150,7 +151,6 @@ class AuditChain:
         except TimeoutError:
             return None
 
-    async def _follow(self) -> ChainVerdict:
-        verification = await self._audit.verify()
-        self._latest = ChainVerdict(verification, self._clock())
+    async def _follow(self) -> ChainVerification:
+        self._latest = await self._audit.verify()
         return self._latest

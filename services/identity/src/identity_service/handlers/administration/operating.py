@@ -1,13 +1,13 @@
 """What administrators watch: the audit log, the signing keys and the gateways."""
 
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final
 
 from aiohttp import hdrs, web
+from pydantic import Field
 
 from identity_service.domain.audit import AuditQuery
 from identity_service.domain.sessions.sessions import Caller
-from identity_service.gateways import GatewayStatus
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
 from identity_service.handlers.queries import AuditLogQuery, read_query
@@ -20,7 +20,6 @@ from identity_service.handlers.responses import (
     message_response,
 )
 from identity_service.handlers.schemas import Count, Id, Moment, described, text
-from identity_service.usecases.audit import ChainVerdict
 from service_kit.operations import Reply
 
 _ASK_AGAIN_SECONDS: Final = 2
@@ -34,25 +33,13 @@ KeyStateText = Annotated[
 class AuditChainBody(Body):
     """The result of verifying the audit log."""
 
-    intact: bool
-    events: Count
+    intact: bool = Field(validation_alias="is_intact")
+    events: Count = Field(validation_alias="records")
     broken_at: Id | None
     """The first event that is changed, missing or out of place."""
     last_hash: Annotated[str, text(64, "0" * 64, pattern="^[0-9a-f]{64}$")]
     """Keep a copy elsewhere: rewriting the whole chain changes it."""
     verified_at: Moment
-
-    @classmethod
-    def of(cls, verdict: ChainVerdict) -> Self:
-        """Return what a response says of a verdict."""
-        found = verdict.verification
-        return cls(
-            intact=found.broken_at is None,
-            events=found.records,
-            broken_at=found.broken_at,
-            last_hash=found.last_hash,
-            verified_at=verdict.verified_at,
-        )
 
 
 class KeyLifeBody(Body):
@@ -77,21 +64,11 @@ class GatewayBody(Body):
     """A gateway, as it is now."""
 
     url: Annotated[str, text(2048, "http://10.0.0.7:9080/status", format="uri")]
-    reachable: bool
+    reachable: bool = Field(validation_alias="is_reachable")
     reason: Annotated[str, text(200, "ClientConnectorError")] | None
     """Why it could not be asked."""
     status: Annotated[dict[str, Any], described(maxProperties=100)] | None
     """What it says on its internal port."""
-
-    @classmethod
-    def of(cls, gateway: GatewayStatus) -> Self:
-        """Return what a response says of a gateway."""
-        return cls(
-            url=gateway.url,
-            reachable=gateway.status is not None,
-            reason=gateway.reason,
-            status=gateway.status,
-        )
 
 
 class GatewaysBody(Body):
@@ -139,7 +116,7 @@ async def show_audit_chain(context: RequestContext, _: Caller) -> web.Response:
     """
     verdict = await context.services.audit_chain.verdict()
     if verdict is not None:
-        return json_response(AuditChainBody.of(verdict))
+        return json_response(AuditChainBody.model_validate(verdict))
     response = message_response(
         "The chain is still being verified. Please ask again.", HTTPStatus.ACCEPTED
     )
@@ -163,5 +140,5 @@ async def list_gateways(context: RequestContext, _: Caller) -> web.Response:
     """List the gateways with their status."""
     statuses = await context.services.gateways.status()
     return json_response(
-        GatewaysBody(gateways=[GatewayBody.of(status) for status in statuses])
+        GatewaysBody(gateways=[GatewayBody.model_validate(each) for each in statuses])
     )
