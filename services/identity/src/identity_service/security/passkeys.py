@@ -7,6 +7,7 @@ The rules of the standard (W3C Web Authentication, sections 7.1 and 7.2) are the
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from webauthn.helpers.structs import (
 
 from identity_service.domain.accounts.users import User
 from identity_service.domain.factors import CHALLENGE_LIFETIME, Passkey
+from identity_service.domain.sessions.sessions import Caller
 from identity_service.security.challenges import Challenge, Challenges, Purpose
 from service_kit.tokens import base64url
 
@@ -77,15 +79,10 @@ class RelyingParty:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewCredential:
-    """What a registration brought."""
+class Registration:
+    """A passkey that has been made, and is to be added."""
 
-    id: str
-    credential_id: bytes
-    public_key: bytes
-    sign_count: int
-    may_be_backed_up: bool
-    is_backed_up: bool
+    passkey: Passkey
     is_user_verified: bool
     challenge: Challenge
 
@@ -150,14 +147,14 @@ class PasskeyCeremonies:
         return _members(webauthn.options_to_json(options))
 
     def judge_registration(
-        self, untrusted: Mapping[str, Any], session_id: str
-    ) -> NewCredential:
-        """Return the credential that a session registers.
+        self, untrusted: Mapping[str, Any], caller: Caller, name: str, now: datetime
+    ) -> Registration:
+        """Return the passkey that a caller registers in their session.
 
         Raises `CeremonyRefusedError`.
         """
         encoded, challenge = self._challenge(untrusted, Purpose.PASSKEY_REGISTRATION)
-        if challenge.body != session_id.encode():
+        if challenge.body != caller.session_id.encode():
             raise CeremonyRefusedError("the challenge is another session's")
         _checked(lambda: _require_no_attestation(untrusted))
         verified = _checked(
@@ -174,13 +171,20 @@ class PasskeyCeremonies:
             or len(verified.credential_public_key) > LONGEST_PUBLIC_KEY
         ):
             raise CeremonyRefusedError("the credential is too long")
-        return NewCredential(
+        passkey = Passkey(
             id=_passkey_id(verified.credential_id),
+            user_id=caller.user_id,
             credential_id=verified.credential_id,
             public_key=verified.credential_public_key,
             sign_count=verified.sign_count,
             may_be_backed_up=_may_be_backed_up(verified.credential_device_type),
             is_backed_up=verified.credential_backed_up,
+            name=name,
+            created_at=now,
+            last_used_at=None,
+        )
+        return Registration(
+            passkey=passkey,
             is_user_verified=verified.user_verified,
             challenge=challenge,
         )

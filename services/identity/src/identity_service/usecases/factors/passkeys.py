@@ -19,8 +19,8 @@ from identity_service.domain.factors import MOST_PASSKEYS, Factor, Passkey
 from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.security.passkeys import (
     CeremonyRefusedError,
-    NewCredential,
     PasskeyCeremonies,
+    Registration,
     Use,
     untrusted_user_handle,
 )
@@ -86,20 +86,19 @@ class Passkeys:
         served before; or the session has ended meanwhile; `TooManyAttemptsError`.
         """
         await self.throttle.reserve_change(caller.user_id)
+        now = self.clock()
         try:
-            made = self.ceremonies.judge_registration(untrusted, caller.session_id)
-            return await self._add(caller, made, name)
+            made = self.ceremonies.judge_registration(untrusted, caller, name, now)
+            return await self._add(caller, made, now)
         except CeremonyRefusedError as error:
             await self._refuse(caller, error)
             raise WrongProofError from None
 
     async def _add(
-        self, caller: Caller, made: NewCredential, name: str
+        self, caller: Caller, made: Registration, now: datetime
     ) -> tuple[Passkey, list[str]]:
         """Add a passkey; raise `CeremonyRefusedError`, and nothing stays of it."""
-        now = self.clock()
-        passkey = _passkey(made, caller.user_id, name, now)
-        challenge = made.challenge
+        passkey, challenge = made.passkey, made.challenge
         methods = passkey_methods(verified=made.is_user_verified)
 
         async def work(unit: Repositories) -> list[str]:
@@ -235,18 +234,3 @@ class PasskeySignIns:
         await self.database.record(
             AuditEvent.without_actor(Action.SIGN_IN_REFUSED, None, device.address)
         )
-
-
-def _passkey(made: NewCredential, user_id: int, name: str, now: datetime) -> Passkey:
-    return Passkey(
-        id=made.id,
-        user_id=user_id,
-        credential_id=made.credential_id,
-        public_key=made.public_key,
-        sign_count=made.sign_count,
-        may_be_backed_up=made.may_be_backed_up,
-        is_backed_up=made.is_backed_up,
-        name=name,
-        created_at=now,
-        last_used_at=None,
-    )
