@@ -1,6 +1,7 @@
 """End sessions and tokens that a restored database revives."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -25,6 +26,7 @@ Write = Callable[[str], None]
 """Writes one line for the operator."""
 
 
+@dataclass(frozen=True, slots=True)
 class Restoring:
     """The work to be done once, before a restored database is used.
 
@@ -32,46 +34,38 @@ class Restoring:
     done already is done again, or is nothing.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        rotation: KeyRotation,
-        clock: Clock,
-        grace: timedelta,
-    ) -> None:
-        self._database = database
-        self._rotation = rotation
-        self._clock = clock
-        self._grace = max(grace, LEAST_GRACE)
+    database: Database
+    rotation: KeyRotation
+    clock: Clock
+    grace: timedelta
 
     async def restore(self, write: Write) -> None:
         """End all sessions and tokens, and have no id or name given a second time.
 
         Raises `DatabaseUnavailableError`: run it again.
         """
-        self._database.is_usable = True  # the restore that has not ended is this one
-        first_id = await self._database.write(
+        self.database.is_usable = True  # the restore that has not ended is this one
+        first_id = await self.database.write(
             lambda unit: unit.restoring.advance_user_ids(ID_MARGIN)
         )
         write(f"the next user has the id {first_id}")
-        withdrawn, kid = await self._rotation.replace_all()
+        withdrawn, kid = await self.rotation.replace_all()
         write(f"signing keys withdrawn: {withdrawn}; signs now: {kid}")
         sessions = await self._end_sessions()
         write(f"sessions ended: {sessions}")
-        postponed = await self._postpone_deletions()
+        grace = max(self.grace, LEAST_GRACE)
+        postponed = await self._postpone_deletions(grace)
         write(
-            f"accounts that are to be deleted, {self._grace.days} days from now: "
-            f"{postponed}"
+            f"accounts that are to be deleted, {grace.days} days from now: {postponed}"
         )
         letters = await self._repeated(lambda unit: unit.restoring.forget_mail(_BATCH))
         write(f"letters and tokens of mails forgotten: {letters}")
-        lists = await self._database.write(lambda unit: unit.restoring.forget_lists())
+        lists = await self.database.write(lambda unit: unit.restoring.forget_lists())
         entries = await self._repeated(
             lambda unit: unit.restoring.forget_entries(_BATCH)
         )
         write(f"status lists forgotten: {lists}, with {entries} entries")
-        await self._database.record(
+        await self.database.record(
             AuditEvent(
                 action=Action.RESTORED,
                 details={
@@ -88,7 +82,7 @@ class Restoring:
         ended, after = 0, ""
         while True:
             work = partial(self._end_some, after)
-            some, last = await self._database.write(work)
+            some, last = await self.database.write(work)
             ended += some
             if last is None:
                 return ended
@@ -99,22 +93,20 @@ class Restoring:
             after, EndReason.RESTORED, unit.now(), _BATCH
         )
 
-    async def _postpone_deletions(self) -> int:
+    async def _postpone_deletions(self, grace: timedelta) -> int:
         """Give those who wanted to leave the whole grace to think better of it.
 
         Who has signed in after the backup has kept their account, and doesn't know that
         it is lost again.
         """
-        now = self._clock()
+        now = self.clock()
         return await self._repeated(
-            lambda unit: unit.restoring.postpone_deletions(
-                now + self._grace, now, _BATCH
-            )
+            lambda unit: unit.restoring.postpone_deletions(now + grace, now, _BATCH)
         )
 
     async def _repeated(self, work: Work[int]) -> int:
         """Do a bounded work until it has nothing left; return how much was done."""
         done = 0
-        while some := await self._database.write(work):
+        while some := await self.database.write(work):
             done += some
         return done
