@@ -44,7 +44,7 @@ def create_app(
     clock: Clock | None = None,
 ) -> web.Application:
     """Return the service, ready to run. Nothing is connected until it starts."""
-    registry = registry or CollectorRegistry()
+    readiness, registry = readiness or Readiness(), registry or CollectorRegistry()
     problems = {**PROBLEMS, **auth_problems(tutorial_compat=settings.tutorial_compat)}
     metrics = RequestMetrics("identity")
     registry.register(metrics)
@@ -66,14 +66,13 @@ def create_app(
         async with Services(settings, clock=clock) as composed:
             registry.register(Collected(partial(service_metrics, composed)))
             app[SERVICES] = composed
-            if readiness is not None:
-                readiness.checks["database"] = partial(_database_fault, composed)
-                readiness.warnings["writes"] = composed.database.write_warning
-                readiness.checks["clock"] = composed.database_clock.fault
-                readiness.warnings["clock"] = composed.database_clock.warning
-                readiness.checks["roles"] = composed.roles.fault
-                readiness.checks["signing_keys"] = composed.tokens.keys.fault
-                readiness.warnings["signing_keys"] = composed.tokens.keys.warning
+            readiness.checks["database"] = partial(_database_fault, composed)
+            readiness.warnings["writes"] = composed.database.write_warning
+            readiness.checks["clock"] = composed.database_clock.fault
+            readiness.warnings["clock"] = composed.database_clock.warning
+            readiness.checks["roles"] = composed.roles.fault
+            readiness.checks["signing_keys"] = composed.tokens.keys.fault
+            readiness.warnings["signing_keys"] = composed.tokens.keys.warning
             tasks = [*map(asyncio.create_task, _background_work(composed))]
             yield
             for task in reversed(tasks):
@@ -98,7 +97,7 @@ def create_app(
     return app
 
 
-def _warn_of_settings(settings: Settings, readiness: Readiness | None) -> None:
+def _warn_of_settings(settings: Settings, readiness: Readiness) -> None:
     """Say at start and on `/readyz` which settings are dangerous or contradictory."""
     if not (reasons := list(setting_warnings(settings))):
         return
@@ -108,8 +107,7 @@ def _warn_of_settings(settings: Settings, readiness: Readiness | None) -> None:
     async def warning() -> str:
         return "; ".join(reasons)
 
-    if readiness is not None:
-        readiness.warnings["settings"] = warning
+    readiness.warnings["settings"] = warning
 
 
 async def _database_fault(composed: Services) -> str | None:
