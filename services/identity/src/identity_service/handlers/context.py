@@ -1,4 +1,4 @@
-"""What a handler needs in addition to the body: the services, and the caller."""
+"""What a handler needs: what the request says, who sent it, and the services."""
 
 import logging
 from typing import Final
@@ -6,8 +6,10 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from identity_service.composition import Services
-from identity_service.domain.errors import FreshCheckRequiredError
+from identity_service.domain.errors import FreshCheckRequiredError, UserNotFoundError
 from identity_service.domain.sessions.sessions import Caller, Device
+from identity_service.handlers.payloads import P, read_payload
+from identity_service.handlers.queries import MAX_DIGITS, Q, read_query
 from identity_service.handlers.requests.cookies import TokenTransport
 from identity_service.handlers.requests.devices import device_of
 from service_kit.auth import MissingTokenError, require_role, verify_one
@@ -29,7 +31,7 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class RequestContext:
-    """The services, and the device and the user that sent the request."""
+    """The request, the device and the user that sent it, and the services."""
 
     def __init__(self, request: web.Request) -> None:
         self.request = request
@@ -49,6 +51,22 @@ class RequestContext:
     def transport(self) -> TokenTransport:
         """The way that tokens take to the client, and back."""
         return TokenTransport.of(self.services.settings, self.request)
+
+    @property
+    def user_id(self) -> int:
+        """The id of the user that the path names; raise `UserNotFoundError`."""
+        untrusted_id = self.request.match_info["user_id"]
+        if len(untrusted_id) > MAX_DIGITS:
+            raise UserNotFoundError
+        return int(untrusted_id)
+
+    async def read(self, model: type[P], *, form: bool = False) -> P:
+        """Return the request's body, or raise a `ProblemError`; see `read_payload`."""
+        return await read_payload(self.request, model, form=form)
+
+    def read_query(self, model: type[Q]) -> Q:
+        """Return the query string, or raise a `ProblemError`; see `read_query`."""
+        return read_query(self.request, model)
 
     def location(self, path: str) -> str:
         """Return where clients find a path of ours."""

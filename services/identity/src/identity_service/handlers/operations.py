@@ -10,10 +10,9 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel
 
 from identity_service.domain.accounts.roles import ADMIN
-from identity_service.domain.errors import UserNotFoundError
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.payloads import Payload, read_payload
-from identity_service.handlers.queries import MAX_DIGITS, check_parameters
+from identity_service.handlers.queries import check_parameters
 from service_kit.operations import (
     ANYBODY,
     CLIENTS,
@@ -45,14 +44,6 @@ USER: Final = "/api/users/{user_id:[0-9]+}"
 """The path of a user, for administrators."""
 
 USER_ID: Final = {"user_id": PathParameter("The user's id.", 2)}
-
-
-def user_id_in(request: web.Request) -> int:
-    """Return the id that the path names, or raise `UserNotFoundError`."""
-    untrusted_id = request.match_info["user_id"]
-    if len(untrusted_id) > MAX_DIGITS:
-        raise UserNotFoundError
-    return int(untrusted_id)
 
 
 def published(

@@ -9,11 +9,7 @@ from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.accounts.password_resets import ACCEPTED, ask_for_mail
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
-from identity_service.handlers.payloads import (
-    EmailPayload,
-    MailedTokenPayload,
-    read_payload,
-)
+from identity_service.handlers.payloads import EmailPayload, MailedTokenPayload
 from identity_service.handlers.responses import MessageBody, message_response
 from service_kit.operations import ANYBODY, USERS
 from service_kit.problems import accounts
@@ -36,7 +32,7 @@ async def verify_email(context: RequestContext) -> web.Response:
 
     Where addresses must be verified, this creates the account.
     """
-    payload = await read_payload(context.request, MailedTokenPayload)
+    payload = await context.read(MailedTokenPayload)
     await context.services.accounts.email_verifications.confirm(
         payload.token, context.device
     )
@@ -73,7 +69,7 @@ async def ask_for_email_change(context: RequestContext, caller: Caller) -> web.R
 
     The response is the same whether the new address has an account or not.
     """
-    payload = await read_payload(context.request, EmailPayload)
+    payload = await context.read(EmailPayload)
     await context.services.accounts.email_changes.ask(caller, payload.email)
     return message_response("A mail is on its way.", HTTPStatus.ACCEPTED)
 
@@ -88,7 +84,7 @@ async def ask_for_email_change(context: RequestContext, caller: Caller) -> web.R
 )
 async def confirm_email_change(context: RequestContext) -> web.Response:
     """Confirm a new e-mail address with the token of the mail to it."""
-    payload = await read_payload(context.request, MailedTokenPayload)
+    payload = await context.read(MailedTokenPayload)
     await context.services.accounts.email_changes.confirm(payload.token, context.device)
     return message_response("E-mail address changed.")
 
@@ -107,7 +103,7 @@ async def undo_email_change(context: RequestContext) -> web.Response:
     Every session ends, and the password becomes unusable: a mail to the old address
     lets its reader choose a new one.
     """
-    payload = await read_payload(context.request, MailedTokenPayload)
+    payload = await context.read(MailedTokenPayload)
     await context.services.accounts.undoing.undo_email_change(
         payload.token, context.device
     )

@@ -7,12 +7,7 @@ from pydantic import StringConstraints
 
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
-from identity_service.handlers.queries import (
-    DEFAULT_PAGE,
-    PageLength,
-    Query,
-    read_query,
-)
+from identity_service.handlers.queries import DEFAULT_PAGE, PageLength, Query
 from identity_service.handlers.responses import Body, json_response
 from identity_service.handlers.schemas import Moment, described, text
 from identity_service.mail.mailbox import MOST_HEADER, MOST_TEXT, Mailbox
@@ -75,7 +70,7 @@ class MailPage(Body):
 async def list_mails(context: RequestContext) -> web.Response:
     """List the mails that were sent, newest first."""
     mailbox = _mailbox(context)
-    query = read_query(context.request, MailboxQuery)
+    query = context.read_query(MailboxQuery)
     mails = await mailbox.newest(query.limit + 1, before=query.before)
     shown = mails[: query.limit]
     return json_response(

@@ -14,7 +14,6 @@ from identity_service.handlers.payloads import (
     PasswordPayload,
     ProfilePayload,
     SignUpPayload,
-    read_payload,
 )
 from identity_service.handlers.responses import (
     MessageBody,
@@ -50,7 +49,7 @@ from service_kit.requests.bodies import JSON_OR_FORM
 async def sign_up(context: RequestContext) -> web.Response:
     """Create an account."""
     context.transport.refuse_foreign(context.page)
-    payload = await read_payload(context.request, SignUpPayload, form=True)
+    payload = await context.read(SignUpPayload, form=True)
     wanted = SignUp(
         username=payload.username,
         email=payload.email,
@@ -84,7 +83,7 @@ async def show_me(context: RequestContext, caller: Caller) -> web.Response:
 async def change_me(context: RequestContext, caller: Caller) -> web.Response:
     """Change the caller's username or e-mail address."""
     users = context.services.users
-    wanted = profile_changes(await read_payload(context.request, ProfilePayload))
+    wanted = profile_changes(await context.read(ProfilePayload))
     changes = wanted.to(await users.get(caller.user_id))
     if changes.email is not None:
         context.require_fresh(caller)
@@ -103,7 +102,7 @@ async def change_me(context: RequestContext, caller: Caller) -> web.Response:
 )
 async def change_password(context: RequestContext, caller: Caller) -> web.Response:
     """Change the caller's password, and end their other sessions."""
-    payload = await read_payload(context.request, PasswordPayload)
+    payload = await context.read(PasswordPayload)
     with fields_called({"password": "newPassword"}):
         await context.services.passwords.change(caller, payload.present, payload.new)
     return message_response("Password changed.")

@@ -8,18 +8,8 @@ from aiohttp import web
 from identity_service.domain.mail import MailRequestKind
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.operations import (
-    ADMINS,
-    USER,
-    USER_ID,
-    operation,
-    user_id_in,
-)
-from identity_service.handlers.payloads import (
-    EmailPayload,
-    NewPasswordPayload,
-    read_payload,
-)
+from identity_service.handlers.operations import ADMINS, USER, USER_ID, operation
+from identity_service.handlers.payloads import EmailPayload, NewPasswordPayload
 from identity_service.handlers.responses import MessageBody, message_response
 from service_kit.operations import ANYBODY, Reply
 from service_kit.problems import accounts
@@ -48,7 +38,7 @@ async def ask_for_password_reset(context: RequestContext) -> web.Response:
 
 async def ask_for_mail(context: RequestContext, kind: MailRequestKind) -> web.Response:
     """Have a mail sent to the address in the body; say no more than that."""
-    payload = await read_payload(context.request, EmailPayload)
+    payload = await context.read(EmailPayload)
     await context.services.accounts.mail_requests.ask(
         kind, payload.email, context.device
     )
@@ -68,7 +58,7 @@ async def reset_password(context: RequestContext) -> web.Response:
 
     The token is that of a reset or of an invitation.
     """
-    payload = await read_payload(context.request, NewPasswordPayload)
+    payload = await context.read(NewPasswordPayload)
     await context.services.accounts.password_resets.confirm(
         payload.token, payload.password, context.device
     )
@@ -86,5 +76,5 @@ async def reset_password(context: RequestContext) -> web.Response:
 )
 async def send_password_reset(context: RequestContext, admin: Caller) -> web.Response:
     """Mail a user a link to choose a new password."""
-    await context.services.password_letters.send(user_id_in(context.request), admin)
+    await context.services.password_letters.send(context.user_id, admin)
     return message_response("A mail is on its way.", HTTPStatus.ACCEPTED)

@@ -7,11 +7,7 @@ from identity_service.domain.errors import NoRefreshTokenError, UnknownRefreshTo
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
-from identity_service.handlers.payloads import (
-    RefreshTokenPayload,
-    SignInPayload,
-    read_payload,
-)
+from identity_service.handlers.payloads import RefreshTokenPayload, SignInPayload
 from identity_service.handlers.requests.cookies import TokenTransport
 from identity_service.handlers.responses import (
     EndedBody,
@@ -51,7 +47,7 @@ from service_kit.requests.csrf import Page
 async def sign_in(context: RequestContext) -> web.Response:
     """Begin a session, and get a token pair."""
     transport = context.transport.to_page(context.page)
-    payload = await read_payload(context.request, SignInPayload, form=True)
+    payload = await context.read(SignInPayload, form=True)
     user, pair = await context.services.passwords.sign_in(
         payload.username, payload.password, context.device
     )

@@ -7,11 +7,7 @@ from identity_service.handlers.accounts.password_resets import ACCEPTED, ask_for
 from identity_service.handlers.accounts.sessions import signed_in_response
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import operation
-from identity_service.handlers.payloads import (
-    EmailPayload,
-    SignInCodePayload,
-    read_payload,
-)
+from identity_service.handlers.payloads import EmailPayload, SignInCodePayload
 from identity_service.handlers.responses import SignInBody
 from service_kit.operations import ANYBODY
 from service_kit.problems import accounts, common
@@ -50,7 +46,7 @@ async def ask_for_sign_in_code(context: RequestContext) -> web.Response:
 async def sign_in_with_code(context: RequestContext) -> web.Response:
     """Begin a session with a mailed code, and get a token pair."""
     transport = context.transport.to_page(context.page)
-    payload = await read_payload(context.request, SignInCodePayload)
+    payload = await context.read(SignInCodePayload)
     user, pair = await context.services.accounts.code_sign_ins.sign_in(
         payload.email, payload.code, context.device
     )

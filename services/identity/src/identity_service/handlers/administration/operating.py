@@ -10,7 +10,7 @@ from identity_service.domain.audit import AuditQuery
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
-from identity_service.handlers.queries import AuditLogQuery, read_query
+from identity_service.handlers.queries import AuditLogQuery
 from identity_service.handlers.responses import (
     AuditEventBody,
     AuditPage,
@@ -80,7 +80,7 @@ class GatewaysBody(Body):
 @operation("GET", "/api/audit", access=ADMINS, query=AuditLogQuery, returns=AuditPage)
 async def list_audit_events(context: RequestContext, _: Caller) -> web.Response:
     """List audit events, newest first."""
-    query = read_query(context.request, AuditLogQuery)
+    query = context.read_query(AuditLogQuery)
     wanted = AuditQuery(
         limit=query.limit + 1,
         before_id=query.cursor,

@@ -8,7 +8,7 @@ from identity_service.domain.accounts.roles import Role
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.context import RequestContext
 from identity_service.handlers.operations import ADMINS, operation
-from identity_service.handlers.payloads import RolePayload, read_payload
+from identity_service.handlers.payloads import RolePayload
 from identity_service.handlers.responses import (
     MessageBody,
     RoleBody,
@@ -44,7 +44,7 @@ async def list_roles(context: RequestContext, _: Caller) -> web.Response:
 )
 async def add_role(context: RequestContext, admin: Caller) -> web.Response:
     """Add a role."""
-    payload = await read_payload(context.request, RolePayload)
+    payload = await context.read(RolePayload)
     role = Role.parse(payload.name, payload.description)
     await context.services.roles.add(role, admin)
     return created_response(

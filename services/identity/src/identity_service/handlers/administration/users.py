@@ -11,20 +11,9 @@ from identity_service.domain.fields import noted
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.handlers.accounts.me import profile_changes
 from identity_service.handlers.context import RequestContext
-from identity_service.handlers.operations import (
-    ADMINS,
-    USER,
-    USER_ID,
-    operation,
-    user_id_in,
-)
-from identity_service.handlers.payloads import (
-    NewUserPayload,
-    RolesPayload,
-    UserPayload,
-    read_payload,
-)
-from identity_service.handlers.queries import UsersQuery, read_query
+from identity_service.handlers.operations import ADMINS, USER, USER_ID, operation
+from identity_service.handlers.payloads import NewUserPayload, RolesPayload, UserPayload
+from identity_service.handlers.queries import UsersQuery
 from identity_service.handlers.responses import (
     CreatedUserBody,
     EndedBody,
@@ -44,7 +33,7 @@ from service_kit.problems import accounts
 @operation("GET", "/api/users", access=ADMINS, query=UsersQuery, returns=UserPage)
 async def list_users(context: RequestContext, _: Caller) -> web.Response:
     """List users, or find them by words of their names and addresses."""
-    query = read_query(context.request, UsersQuery)
+    query = context.read_query(UsersQuery)
     found = await context.services.users.page(
         query.search, query.cursor or 0, query.limit + 1
     )
@@ -74,7 +63,7 @@ async def list_users(context: RequestContext, _: Caller) -> web.Response:
 )
 async def create_user(context: RequestContext, admin: Caller) -> web.Response:
     """Create a user, who is invited by mail or gets a temporary password."""
-    payload = await read_payload(context.request, NewUserPayload)
+    payload = await context.read(NewUserPayload)
     wanted = _wanted_user(payload)
     invitations = context.services.accounts.invitations
     members: dict[str, str] = {}
@@ -96,7 +85,7 @@ async def create_user(context: RequestContext, admin: Caller) -> web.Response:
 )
 async def show_user(context: RequestContext, _: Caller) -> web.Response:
     """Show a user."""
-    user = await context.services.users.get(user_id_in(context.request))
+    user = await context.services.users.get(context.user_id)
     return json_response(UserBody.of(user))
 
 
@@ -118,13 +107,11 @@ async def show_user(context: RequestContext, _: Caller) -> web.Response:
 )
 async def change_user(context: RequestContext, admin: Caller) -> web.Response:
     """Change a user's name or e-mail address, or disable the account."""
-    payload = await read_payload(context.request, UserPayload)
+    payload = await context.read(UserPayload)
     changes = profile_changes(payload, disabled=payload.disabled)
     if changes.email is not None:
         context.require_fresh(admin)
-    user = await context.services.users.change(
-        user_id_in(context.request), changes, admin
-    )
+    user = await context.services.users.change(context.user_id, changes, admin)
     return json_response(UserBody.of(user))
 
 
@@ -139,7 +126,7 @@ async def change_user(context: RequestContext, admin: Caller) -> web.Response:
 )
 async def delete_user(context: RequestContext, admin: Caller) -> web.Response:
     """Delete a user."""
-    await context.services.users.delete(user_id_in(context.request), admin)
+    await context.services.users.delete(context.user_id, admin)
     return message_response("Account deleted.")
 
 
@@ -155,11 +142,9 @@ async def delete_user(context: RequestContext, admin: Caller) -> web.Response:
 )
 async def set_roles(context: RequestContext, admin: Caller) -> web.Response:
     """Give a user these roles and no others."""
-    payload = await read_payload(context.request, RolesPayload)
+    payload = await context.read(RolesPayload)
     names = map(role_name, payload.roles)
-    user = await context.services.users.set_roles(
-        user_id_in(context.request), names, admin
-    )
+    user = await context.services.users.set_roles(context.user_id, names, admin)
     return json_response(UserBody.of(user))
 
 
@@ -173,9 +158,7 @@ async def set_roles(context: RequestContext, admin: Caller) -> web.Response:
 )
 async def end_sessions(context: RequestContext, admin: Caller) -> web.Response:
     """End every session of a user."""
-    ended = await context.services.users.end_sessions(
-        user_id_in(context.request), admin
-    )
+    ended = await context.services.users.end_sessions(context.user_id, admin)
     return ended_response("Sessions ended.", ended)
 
 

@@ -16,7 +16,7 @@ from identity_service.handlers.factor_models import (
     TotpBody,
 )
 from identity_service.handlers.operations import operation
-from identity_service.handlers.payloads import MailedTokenPayload, read_payload
+from identity_service.handlers.payloads import MailedTokenPayload
 from identity_service.handlers.responses import (
     MessageBody,
     SignInBody,
@@ -43,7 +43,7 @@ from service_kit.problems import accounts, common
 async def complete_sign_in(context: RequestContext) -> web.Response:
     """Complete a sign-in with a second factor, and get a token pair."""
     transport = context.transport.to_page(context.page)
-    payload = await read_payload(context.request, SecondFactorPayload)
+    payload = await context.read(SecondFactorPayload)
     user, pair = await context.services.factors.second_steps.complete(
         payload.challenge, payload.proof, context.device
     )
@@ -63,7 +63,7 @@ async def check_afresh(context: RequestContext, caller: Caller) -> web.Response:
 
     With the password, or with one second factor.
     """
-    payload = await read_payload(context.request, FreshCheckPayload)
+    payload = await context.read(FreshCheckPayload)
     if (password := payload.only_password) is not None:
         await context.services.fresh_checks.by_password(caller, password)
     else:
@@ -107,7 +107,7 @@ async def begin_totp(context: RequestContext, caller: Caller) -> web.Response:
 )
 async def confirm_totp(context: RequestContext, caller: Caller) -> web.Response:
     """Confirm an authenticator app by its first code, and get recovery codes."""
-    payload = await read_payload(context.request, CodePayload)
+    payload = await context.read(CodePayload)
     codes = await context.services.factors.totp.confirm(caller, payload.code)
     return json_response(RecoveryCodesBody(recovery_codes=codes))
 
@@ -154,7 +154,7 @@ async def undo_factor_change(context: RequestContext) -> web.Response:
     What was added then or since is removed, recovery codes too. Every session ends, and
     the password becomes unusable: a mail lets its reader choose a new one.
     """
-    payload = await read_payload(context.request, MailedTokenPayload)
+    payload = await context.read(MailedTokenPayload)
     await context.services.accounts.undoing.undo_factor_change(
         payload.token, context.device
     )

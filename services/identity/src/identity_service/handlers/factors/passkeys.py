@@ -18,7 +18,6 @@ from identity_service.handlers.factor_models import (
     PasskeysBody,
 )
 from identity_service.handlers.operations import operation
-from identity_service.handlers.payloads import read_payload
 from identity_service.handlers.responses import (
     MessageBody,
     SignInBody,
@@ -57,7 +56,7 @@ async def begin_passkey_use(context: RequestContext) -> web.Response:
 async def sign_in_by_passkey(context: RequestContext) -> web.Response:
     """Begin a session with a passkey alone, and get a token pair."""
     transport = context.transport.to_page(context.page)
-    payload = await read_payload(context.request, CredentialPayload)
+    payload = await context.read(CredentialPayload)
     user, pair = await context.services.factors.passkey_sign_ins.sign_in(
         payload.credential, context.device
     )
@@ -88,7 +87,7 @@ async def begin_passkey(context: RequestContext, caller: Caller) -> web.Response
 )
 async def register_passkey(context: RequestContext, caller: Caller) -> web.Response:
     """Register a passkey that a browser has created."""
-    payload = await read_payload(context.request, NewPasskeyPayload)
+    payload = await context.read(NewPasskeyPayload)
     passkey, codes = await context.services.factors.passkeys.register(
         caller, payload.credential, payload.name
     )
@@ -117,7 +116,7 @@ async def list_passkeys(context: RequestContext, caller: Caller) -> web.Response
 )
 async def rename_passkey(context: RequestContext, caller: Caller) -> web.Response:
     """Rename one of the caller's passkeys."""
-    payload = await read_payload(context.request, PasskeyNamePayload)
+    payload = await context.read(PasskeyNamePayload)
     passkey = await context.services.factors.passkeys.rename(
         caller, context.request.match_info["passkey_id"], payload.name
     )
