@@ -16,10 +16,7 @@ from identity_service.settings.mail import MailSettings
 from identity_service.settings.tokens import TokenSettings
 from identity_service.settings.values import IpNetwork, Transport
 from identity_service.storage.database_url import checked_url
-from identity_service.storage.throttle_counters import (
-    MEMORY_URL,
-    checked_counters_url,
-)
+from identity_service.storage.throttle_counters import MEMORY_URL, checked_counters_url
 from service_kit import settings as parse
 from service_kit.origins import is_loopback, origin_of
 from service_kit.running.listener import ListenerSettings, internal_port, public_port

@@ -23,11 +23,7 @@ from identity_service.domain.sessions.sessions import Device
 from identity_service.security.challenges import Challenge, Challenges, Purpose
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.factors.proofs import (
-    FactorProofs,
-    Proof,
-    UntrustedProof,
-)
+from identity_service.usecases.factors.proofs import FactorProofs, Proof, UntrustedProof
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair

@@ -29,10 +29,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.sessions.sessions import Sessions
-from identity_service.usecases.sessions.status_entries import (
-    StatusEntries,
-    kept_entry,
-)
+from identity_service.usecases.sessions.status_entries import StatusEntries, kept_entry
 from identity_service.usecases.sessions.token_pairs import (
     PreparedToken,
     TokenPair,

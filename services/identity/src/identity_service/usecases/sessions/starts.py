@@ -14,10 +14,7 @@ from identity_service.domain.sessions.status_entries import StatusEntry
 from identity_service.security.refresh_tokens import SESSION_ID_SIZE
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
-from identity_service.usecases.sessions.status_entries import (
-    StatusEntries,
-    add_session,
-)
+from identity_service.usecases.sessions.status_entries import StatusEntries, add_session
 from identity_service.usecases.sessions.token_pairs import (
     FIRST_PARTY,
     TokenPair,
