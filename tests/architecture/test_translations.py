@@ -20,7 +20,7 @@ PRODUCT: Final = [
     for file in (ROOT / folder).rglob("*.py")
 ]
 TELLING: Final = re.compile(
-    r"Text|told|message_response|ended_response|invalid_body|invalid_parameter"
+    r"Text|told|message_response|invalid_body|invalid_parameter"
     r"|_refuse|Invalid(Value|Username|Email|RoleName|Description)Error|WeakPasswordError|duration"
 )
 """Calls that take templates. What the gateway says of bytes that are no HTTP is English

@@ -242,28 +242,20 @@ def created_response(body: Body, location: str) -> web.Response:
     return response
 
 
-def translated(template: str) -> str:
-    """Return a text in the language of the request being served."""
-    return Text(template).in_language(preferred_language.get())
-
-
-def in_their_language(response: web.Response) -> web.Response:
-    """Return a response whose message is `translated`, with the fields that say so."""
-    response.headers[hdrs.CONTENT_LANGUAGE] = preferred_language.get()
+def message_response(
+    template: str,
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    model: type[MessageBody] = MessageBody,
+    **members: Any,  # noqa: ANN401 - what the model has besides
+) -> web.Response:
+    """Return a response with a message in the language of the request being served."""
+    language = preferred_language.get()
+    message = Text(template).in_language(language)
+    response = json_response(model(message=message, **members), status)
+    response.headers[hdrs.CONTENT_LANGUAGE] = language
     response.headers[hdrs.VARY] = hdrs.ACCEPT_LANGUAGE
     return response
-
-
-def message_response(template: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    """Return a response with a message alone."""
-    body = MessageBody(message=translated(template))
-    return in_their_language(json_response(body, status))
-
-
-def ended_response(template: str, ended: int) -> web.Response:
-    """Return a response that says how many sessions were ended."""
-    body = EndedBody(message=translated(template), ended=ended)
-    return in_their_language(json_response(body))
 
 
 def role_names(roles: Iterable[RoleName]) -> list[str]:

@@ -14,9 +14,8 @@ from identity_service.handlers.responses import (
     DepartureBody,
     SessionBody,
     UserBody,
-    in_their_language,
     json_response,
-    translated,
+    message_response,
 )
 from identity_service.handlers.schemas import (
     Count,
@@ -122,8 +121,7 @@ async def delete_me(context: RequestContext, caller: Caller) -> web.Response:
     message = "Your account will be deleted. To keep it, sign in before then."
     if due_at <= context.services.clock():
         message = "Account deleted."
-    body = DepartureBody(message=translated(message), deleted_at=due_at)
-    return in_their_language(json_response(body))
+    return message_response(message, model=DepartureBody, deleted_at=due_at)
 
 
 @operation(
