@@ -68,9 +68,7 @@ class FreshChecks:
                 locked is None
                 or not locked.still_admits(user)
                 or not await proof.spend(unit)
-                or not await renew_authentication(
-                    unit, caller, proof.methods, unit.now()
-                )
+                or not await renew_authentication(unit, caller, proof.methods)
             ):
                 unit.record(AuditEvent.by_caller(Action.FRESH_CHECK_REFUSED, caller))
                 return False

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Self
 
 from identity_service.domain.accounts.emails import EmailAddress
@@ -120,8 +119,7 @@ class Users:
             user = await unit.users.lock_existing(user_id)
             await refuse_last_admin(unit, user)
             await refuse_former_admin(unit, caller)
-            now = unit.now()
-            await delete_user(unit, user_id, EndReason.ENDED_BY_ADMIN, now)
+            await delete_user(unit, user_id, EndReason.ENDED_BY_ADMIN)
             unit.record(AuditEvent.by_caller(Action.ACCOUNT_DELETED, caller, user_id))
 
         await self.database.write(work)
@@ -209,11 +207,9 @@ async def add_signed_up(unit: Repositories, user: NewUser, device: Device) -> in
     return user_id
 
 
-async def delete_user(
-    unit: Repositories, user_id: int, reason: EndReason, now: datetime
-) -> None:
+async def delete_user(unit: Repositories, user_id: int, reason: EndReason) -> None:
     """Delete a user with all that is theirs; their sessions end for this reason."""
-    await unit.sessions.end_all(user_id, reason, now)
+    await unit.sessions.end_all(user_id, reason, unit.now())
     await unit.one_time_tokens.remove_of_user(user_id)
     await unit.outbox.remove_of_user(user_id)
     await unit.users.delete(user_id)

@@ -45,7 +45,7 @@ class Departures:
                 await self._postpone(unit, user, due_at, now)
                 action = Action.DELETION_REQUESTED
             else:
-                await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT, now)
+                await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT)
                 action = Action.ACCOUNT_DELETED
             unit.record(AuditEvent.by_caller(action, caller))
             return due_at
@@ -73,7 +73,7 @@ class Departures:
             if undoable_until > now:  # since they asked, the address was changed
                 await unit.users.set_deletion_due_at(user.id, undoable_until, now)
                 return 1
-            await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT, now)
+            await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT)
             unit.record(AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id))
             return 1
 

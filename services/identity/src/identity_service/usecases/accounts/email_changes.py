@@ -5,7 +5,6 @@ mail to it says so, and contains no token that could confirm the change.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from identity_service.domain.accounts.emails import EmailAddress, VerificationMode
 from identity_service.domain.accounts.usernames import InvalidUsernameError
@@ -94,7 +93,7 @@ class EmailChanges:
                 refuse_foreign_address(user.name, email)
             except InvalidUsernameError:
                 raise OneTimeTokenRefusedError from None
-            await set_address(unit, user, token, unit.now())
+            await set_address(unit, user, token)
             if not email.is_mailbox_of(user.email):
                 await self.tokens.announce_address(unit, user, email)
             unit.record(AuditEvent.by_user(Action.EMAIL_CHANGED, user.id, device))
@@ -103,12 +102,10 @@ class EmailChanges:
         await self.token_uses.spend(presented, Purpose.EMAIL_CHANGE, device, work)
 
 
-async def set_address(
-    unit: Repositories, user: User, token: StoredToken, now: datetime
-) -> None:
+async def set_address(unit: Repositories, user: User, token: StoredToken) -> None:
     """Give a user the address that a token of theirs was mailed for, as confirmed.
 
     Raises `EmailTakenError`.
     """
-    email = token.email_address
+    email, now = token.email_address, unit.now()
     await unit.users.rename(user, user.name, email, now, email_verified_at=now)

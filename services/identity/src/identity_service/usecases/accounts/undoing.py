@@ -55,7 +55,7 @@ class Undoing:
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
             since = token.created_at
-            await set_address(unit, user, token, unit.now())
+            await set_address(unit, user, token)
             await unit.one_time_tokens.remove_of_user(user.id, UNDOES, since=since)
             await _remove_factors_since(unit, user.id, since)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from identity_service.domain.audit import Action, AuditEvent, Detail
@@ -17,18 +16,18 @@ from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
 
 
 async def renew_authentication(
-    unit: Repositories, caller: Caller, methods: frozenset[Method], now: datetime
+    unit: Repositories, caller: Caller, methods: frozenset[Method]
 ) -> bool:
     """Record a proof in the caller's session; return False if the session has ended."""
     session = await unit.sessions.lock(caller.session_id)
     if session is None or session.ended_at is not None:
         return False
-    renewed = session.authentication.renewed(now, methods)
+    renewed = session.authentication.renewed(unit.now(), methods)
     await unit.sessions.set_authentication(session.id, renewed)
     return True
 
 
-async def end_weaker_sessions(unit: Repositories, caller: Caller, now: datetime) -> int:
+async def end_weaker_sessions(unit: Repositories, caller: Caller) -> int:
     """End the other sessions of a caller without a factor, who is to get the first.
 
     They began with the password alone. Return how many.
@@ -36,7 +35,7 @@ async def end_weaker_sessions(unit: Repositories, caller: Caller, now: datetime)
     if (await unit.factors.of(caller.user_id)).kinds:
         return 0
     return await unit.sessions.end_all(
-        caller.user_id, EndReason.FACTOR_ADDED, now, but=caller.session_id
+        caller.user_id, EndReason.FACTOR_ADDED, unit.now(), but=caller.session_id
     )
 
 
@@ -50,9 +49,7 @@ async def give_recovery_codes(
     return codes
 
 
-async def forget_factors_if_none_is_left(
-    unit: Repositories, user_id: int, now: datetime
-) -> None:
+async def forget_factors_if_none_is_left(unit: Repositories, user_id: int) -> None:
     """Remove recovery codes and two-factor sessions from a user without factors.
 
     Recovery codes go, and sessions count as begun with one factor from their next
@@ -61,7 +58,7 @@ async def forget_factors_if_none_is_left(
     if (await unit.factors.of(user_id)).kinds:
         return
     await unit.factors.remove_recovery_codes(user_id)
-    for session in await unit.sessions.live(user_id, now, BATCH):
+    for session in await unit.sessions.live(user_id, unit.now(), BATCH):
         if session.authentication.factors > 1:
             weaker = session.authentication.without_factors()
             await unit.sessions.set_authentication(session.id, weaker)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from identity_service.domain.accounts.users import User
@@ -86,16 +85,17 @@ class Passkeys:
         served before; or the session has ended meanwhile; `TooManyAttemptsError`.
         """
         await self.throttle.reserve_change(caller.user_id)
-        now = self.clock()
         try:
-            made = self.ceremonies.judge_registration(untrusted, caller, name, now)
-            return await self._add(caller, made, now)
+            made = self.ceremonies.judge_registration(
+                untrusted, caller, name, self.clock()
+            )
+            return await self._add(caller, made)
         except CeremonyRefusedError as error:
             await self._refuse(caller, error)
             raise WrongProofError from None
 
     async def _add(
-        self, caller: Caller, made: Registration, now: datetime
+        self, caller: Caller, made: Registration
     ) -> tuple[Passkey, list[str]]:
         """Add a passkey; raise `CeremonyRefusedError`, and nothing stays of it."""
         passkey, challenge = made.passkey, made.challenge
@@ -110,10 +110,10 @@ class Passkeys:
                 challenge.digest, challenge.expires_at
             ):
                 raise CeremonyRefusedError("the challenge is spent")
-            ended = await end_weaker_sessions(unit, caller, now)
+            ended = await end_weaker_sessions(unit, caller)
             if not await unit.passkeys.add(passkey):
                 raise CeremonyRefusedError("the passkey is here already")
-            if not await renew_authentication(unit, caller, methods, now):
+            if not await renew_authentication(unit, caller, methods):
                 raise CeremonyRefusedError("the session has ended")
             await self.records.by_caller(
                 unit,
@@ -163,7 +163,7 @@ class Passkeys:
             await unit.users.lock(caller.user_id)
             if not await unit.passkeys.remove(caller.user_id, passkey_id):
                 raise FactorNotFoundError
-            await forget_factors_if_none_is_left(unit, caller.user_id, unit.now())
+            await forget_factors_if_none_is_left(unit, caller.user_id)
             await self.records.by_caller(
                 unit, Action.PASSKEY_REMOVED, caller, passkey=passkey_id
             )

@@ -100,18 +100,16 @@ class TotpEnrolment:
             await unit.users.lock(user_id)
             stored = await unit.factors.get_totp(user_id)
             step = None if stored is None else self._step(stored, untrusted_code)
-            now = unit.now()
+            methods = frozenset({Method.ONE_TIME_CODE})
             if (
                 stored is None
                 or step is None
-                or not await renew_authentication(
-                    unit, caller, frozenset({Method.ONE_TIME_CODE}), now
-                )
+                or not await renew_authentication(unit, caller, methods)
             ):
                 unit.record(AuditEvent.by_caller(Action.TOTP_REFUSED, caller))
                 return None
-            ended = await end_weaker_sessions(unit, caller, now)
-            await unit.factors.confirm_totp(user_id, now)
+            ended = await end_weaker_sessions(unit, caller)
+            await unit.factors.confirm_totp(user_id, unit.now())
             await unit.factors.spend_step(stored, step)
             codes = await give_recovery_codes(unit, self.recovery_codes, user_id)
             await self.records.by_caller(
@@ -137,7 +135,7 @@ class TotpEnrolment:
             if not (await unit.factors.of(caller.user_id)).has_totp:
                 raise FactorNotFoundError
             await unit.factors.remove_totp(caller.user_id)
-            await forget_factors_if_none_is_left(unit, caller.user_id, unit.now())
+            await forget_factors_if_none_is_left(unit, caller.user_id)
             await self.records.by_caller(unit, Action.TOTP_REMOVED, caller)
 
         await self.database.write(work)
