@@ -6,18 +6,15 @@ from datetime import timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Final
 
 from identity_service.domain.accounts.emails import EmailAddress, VerificationMode
 from identity_service.domain.fields import InvalidFieldError
 from identity_service.mail import templates
 from identity_service.mail.servers import MailServer, mail_place
 from identity_service.mail.templates import MailTemplates
+from identity_service.settings.values import DAY, YEAR
 from service_kit import settings as parse
 from service_kit.settings import SettingsError, setting
-
-_DAY: Final = 86_400
-_LONGEST_GRACE: Final = 365 * _DAY
 
 
 def _sender(value: str) -> Address | None:
@@ -67,8 +64,8 @@ class MailSettings:
         description="on: people may sign in by a code mailed to a verified address",
     )
     deletion_grace: timedelta = setting(
-        parse.seconds(0, _LONGEST_GRACE),
-        default=str(14 * _DAY),
+        parse.seconds(0, YEAR),
+        default=str(14 * DAY),
         description="seconds from a user's wish to be deleted until it is done",
     )
     mail_sender: Address | None = setting(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar, Final
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from identity_service.domain.accounts.roles import RoleName
@@ -14,16 +14,13 @@ from identity_service.settings import values
 from identity_service.settings.database import DatabaseSettings
 from identity_service.settings.mail import MailSettings
 from identity_service.settings.tokens import TokenSettings
-from identity_service.settings.values import IpNetwork, Transport
+from identity_service.settings.values import DAY, YEAR, IpNetwork, Transport
 from identity_service.storage.database_url import checked_url
 from identity_service.storage.throttle_counters import MEMORY_URL, checked_counters_url
 from service_kit import settings as parse
 from service_kit.origins import is_loopback, origin_of
 from service_kit.running.listener import ListenerSettings, internal_port, public_port
 from service_kit.settings import setting
-
-_DAY: Final = 86_400
-_YEAR: Final = 365 * _DAY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +126,8 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
         description="where administrators look at the gateways: http://gateway:9080/status",
     )
     audit_retention: timedelta = setting(
-        parse.seconds(_DAY, 100 * _YEAR),
-        default=str(400 * _DAY),
+        parse.seconds(DAY, 100 * YEAR),
+        default=str(400 * DAY),
         description="seconds audit events are kept",
     )
 

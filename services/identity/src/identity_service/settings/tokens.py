@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
 
 from identity_service.domain.sessions.sessions import SessionRules
 from identity_service.domain.signing_keys import KeySchedule
 from identity_service.security.keyrings import Keyring
 from identity_service.settings import values
+from identity_service.settings.values import DAY, YEAR
 from service_kit import settings as parse
 from service_kit.settings import setting
-
-_DAY: Final = 86_400
-_YEAR: Final = 365 * _DAY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +32,18 @@ class TokenSettings:
         description="typ of access tokens; JWT only for verifiers that insist on it",
     )
     access_token_lifetime: timedelta = setting(
-        parse.seconds(1, _DAY),
+        parse.seconds(1, DAY),
         default="900",
         description="seconds an access token lives",
     )
     session_idle_lifetime: timedelta = setting(
-        parse.seconds(1, 10 * _YEAR),
-        default=str(14 * _DAY),
+        parse.seconds(1, 10 * YEAR),
+        default=str(14 * DAY),
         description="seconds a session lives without a refresh",
     )
     session_lifetime: timedelta = setting(
-        parse.seconds(1, 10 * _YEAR),
-        default=str(90 * _DAY),
+        parse.seconds(1, 10 * YEAR),
+        default=str(90 * DAY),
         description="seconds a session lives at most",
     )
     sessions_per_user: int = setting(
@@ -60,17 +57,17 @@ class TokenSettings:
         description="seconds in which a spent token gets the same successor again",
     )
     fresh_check_lifetime: timedelta = setting(
-        parse.seconds(1, _DAY),
+        parse.seconds(1, DAY),
         default="600",
         description="seconds a proof of who one is counts for dangerous actions",
     )
     signing_key_lifetime: timedelta = setting(
-        parse.seconds(1, 10 * _YEAR),
-        default=str(30 * _DAY),
+        parse.seconds(1, 10 * YEAR),
+        default=str(30 * DAY),
         description="seconds a key signs",
     )
     signing_key_prepublication: timedelta = setting(
-        parse.seconds(0, 30 * _DAY),
+        parse.seconds(0, 30 * DAY),
         default="3600",
         description="seconds the next key is published before it signs",
     )

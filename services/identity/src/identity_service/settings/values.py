@@ -16,6 +16,10 @@ from identity_service.security.keyrings import Keyring
 from service_kit import settings as parse
 from service_kit.requests.addresses import holds_clients, parse_network
 
+DAY: Final = 86_400
+YEAR: Final = 365 * DAY
+"""Seconds."""
+
 _LONGEST_ISSUER: Final = 200
 """Characters. The URI of a status list begins with the issuer, and verifiers accept
 texts of at most 256 in a token."""
