@@ -1,5 +1,6 @@
 """Second factors of tests' users, enrolled as people do it."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -18,13 +19,15 @@ def code_at(secret: str, at: datetime) -> str:
     return pyotp.TOTP(secret).at(at)
 
 
+@dataclass(frozen=True)
 class TotpUser:
     """A user with an authenticator app."""
 
-    def __init__(self, name: str, secret: str, recovery_codes: list[str]) -> None:
-        self.name = name
-        self.secret = secret
-        self.recovery_codes = recovery_codes
+    name: str
+    secret: str
+    recovery_codes: list[str]
+    first_code: str
+    """The one that confirmed the app."""
 
     def next_code(self, clock: MovableClock) -> str:
         """Return a code that was not used: time goes on until there is one."""
@@ -40,10 +43,12 @@ async def enrolled(
     begun = await identity.call("POST", TOTP, token)
     assert begun.status == 200, begun.text
     secret = begun.json["secret"]
-    body = {"code": code_at(secret, clock())}
-    confirmed = await identity.call("POST", f"{TOTP}/confirm", token, json=body)
+    code = code_at(secret, clock())
+    confirmed = await identity.call(
+        "POST", f"{TOTP}/confirm", token, json={"code": code}
+    )
     assert confirmed.status == 200, confirmed.text
-    return TotpUser(name, secret, confirmed.json["recoveryCodes"])
+    return TotpUser(name, secret, confirmed.json["recoveryCodes"], code)
 
 
 async def challenge_of(
