@@ -67,7 +67,7 @@ async def test_who_signs_in_while_accounts_are_deleted_keeps_theirs(
     async def keep(unit: Repositories) -> None:
         """Do what a sign-in does, and commit when somebody waits for the lock."""
         await unit.users.lock(user["id"])
-        await unit.users.set_deletion_due_at(user["id"], None, clock())
+        await unit.users.set_deletion_due_at(user["id"], None)
         is_kept.set()
         await asyncio.sleep(0.3)
 

@@ -165,7 +165,7 @@ async def test_whom_an_earlier_version_took_by_another_address_is_already_here(
         created_at=utc_now(),
     )
     async with Services(identity_settings(database_url)) as services:
-        await services.database.write(lambda unit: unit.users.add(taken, unit.now()))
+        await services.database.write(lambda unit: unit.users.add(taken))
     line = json.dumps(zoe | {"passwordHash": BCRYPT})
 
     again = await Operator(database_url).run("import-users", "--lines", "-", stdin=line)

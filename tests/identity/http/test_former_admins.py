@@ -44,8 +44,7 @@ async def test_who_is_no_administrator_any_more_administers_nothing(
             await unit.roles.lock_admin()
             await unit.users.lock(ids["own"])
             if how == "enabling":
-                now = unit.now()
-                await unit.users.set_disabled_at(ids["own"], now, now)
+                await unit.users.set_disabled(ids["own"], disabled=True)
             else:
                 await unit.users.set_roles(ids["own"], {USER})
             is_taken.set()

@@ -164,7 +164,7 @@ async def test_the_operator_takes_the_name_of_a_pending_sign_up(
 
 
 async def test_a_name_that_is_being_taken_is_not_signed_up_with(
-    identity: IdentityClient, boss: str, database_url: str, clock: MovableClock
+    identity: IdentityClient, boss: str, database_url: str
 ) -> None:
     user_id = (await me(identity, boss))["id"]
     async with Services(identity_settings(database_url)) as services:
@@ -176,7 +176,7 @@ async def test_a_name_that_is_being_taken_is_not_signed_up_with(
             assert found is not None
             email = EmailAddress(found.email, found.email_key)
             await unit.users.rename(
-                found, Username.parse("alice"), email, clock(), email_verified_at=None
+                found, Username.parse("alice"), email, email_verified_at=None
             )
             is_renamed.set()
             await asyncio.sleep(0.5)

@@ -227,7 +227,6 @@ async def test_no_token_goes_to_an_address_that_is_being_changed(
             found,
             Username(found.username, found.username_key),
             EmailAddress.parse("new@example.test"),
-            clock(),
             email_verified_at=None,
         )
         is_changed.set()

@@ -180,10 +180,10 @@ async def test_hot_and_bounded_statements_go_by_an_index(
     await composed.tokens.keys.refresh()
     await composed.tokens.refreshes.refresh((alice["refreshToken"],), HERE)
     for work in (
-        lambda unit: unit.sessions.live(user_id, now, 100),
-        lambda unit: unit.sessions.end_surplus(user_id, 100, now),
-        lambda unit: unit.sessions.renew_entries(user_id, now),
-        lambda unit: unit.sessions.end_all(user_id, EndReason.SIGNED_OUT, now),
+        lambda unit: unit.sessions.live(user_id, 100),
+        lambda unit: unit.sessions.end_surplus(user_id, 100),
+        lambda unit: unit.sessions.renew_entries(user_id),
+        lambda unit: unit.sessions.end_all(user_id, EndReason.SIGNED_OUT),
         lambda unit: unit.status_lists.revoked("1"),
         lambda unit: unit.status_lists.revisions(("1", "2")),
         lambda unit: unit.expired_rows.remove(Expiring.SESSIONS, now - 30 * DAY, 100),

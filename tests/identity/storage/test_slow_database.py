@@ -95,7 +95,7 @@ async def test_one_who_is_renamed_meanwhile_is_found_by_the_new_name(
         alice = await unit.users.lock_existing(alice.id)
         name = Username.parse("rosa")
         await unit.users.rename(
-            alice, name, alice.email_address, unit.now(), email_verified_at=None
+            alice, name, alice.email_address, email_verified_at=None
         )
         event.listen(composed.engine.sync_engine, "before_cursor_execute", note)
         filling = asyncio.create_task(

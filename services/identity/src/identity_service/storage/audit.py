@@ -30,8 +30,7 @@ class AuditRepository(Repository):
     """Audit events, within one transaction."""
 
     def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
-        super().__init__(connection)
-        self._clock = clock
+        super().__init__(connection, clock)
         self._appended: list[AuditRecord] = []
 
     def append(self, event: AuditEvent) -> None:
@@ -44,7 +43,7 @@ class AuditRepository(Repository):
         self._appended.append(
             AuditRecord(
                 id=0,
-                at=self._clock(),
+                at=self._now(),
                 action=event.action.value,
                 actor_id=event.actor_id,
                 subject_id=event.subject_id,

@@ -6,14 +6,17 @@ from typing import Any, TypeVar
 from sqlalchemy import Executable, Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service_kit.clock import Clock
+
 T = TypeVar("T")
 
 
 class Repository:
     """Reads and writes some tables within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
         self._connection = connection
+        self._now = clock
 
     async def _row(self, statement: Executable, **values: object) -> Row[Any] | None:
         """Return the one row that is selected, None if there is none."""

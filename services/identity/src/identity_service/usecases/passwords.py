@@ -123,10 +123,9 @@ class Passwords:
                 )
                 unit.record(event)
                 return False
-            now = unit.now()
-            await unit.users.set_password(user_id, password_hash, now, temporary=False)
+            await unit.users.set_password(user_id, password_hash, temporary=False)
             ended = await unit.sessions.end_all(
-                user_id, EndReason.PASSWORD_CHANGED, now, but=caller.session_id
+                user_id, EndReason.PASSWORD_CHANGED, but=caller.session_id
             )
             await unit.one_time_tokens.remove_of_user(user_id, SPENT_WITH_A_PASSWORD)
             await self.outbox.post_to(unit, locked, MailKind.PASSWORD_CHANGED)

@@ -71,7 +71,7 @@ class SignUps:
 
         async def look(unit: Repositories) -> frozenset[RoleName]:
             if is_pending:
-                await unit.pending_sign_ups.refuse_taken(username.key, unit.now())
+                await unit.pending_sign_ups.refuse_taken(username.key)
             else:
                 await unit.users.refuse_taken(username.key, email.key)
             return await unit.roles.names()
@@ -126,7 +126,7 @@ class SignUps:
         async def work(unit: Repositories) -> None:
             # Else a stranger's sign-up could keep the operator from a name.
             await unit.pending_sign_ups.remove_of_name(name.key)
-            user_id = await unit.users.add(user, user.created_at)
+            user_id = await unit.users.add(user)
             event = AuditEvent.of_new_user(Action.ACCOUNT_CREATED, user_id, user.roles)
             unit.record(event)
 

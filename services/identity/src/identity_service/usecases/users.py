@@ -95,7 +95,7 @@ class Users:
                 await refuse_last_admin(unit, user)
             await refuse_former_admin(unit, caller)
             await unit.users.set_roles(user_id, roles)
-            await unit.sessions.renew_entries(user_id, unit.now())
+            await unit.sessions.renew_entries(user_id)
             change = {
                 "given": " ".join(sorted(roles.difference(user.roles))),
                 "taken": " ".join(sorted(frozenset(user.roles) - roles)),
@@ -130,7 +130,7 @@ class Users:
         async def work(unit: Repositories) -> int:
             await unit.users.lock_existing(user_id)
             reason = EndReason.ENDED_BY_ADMIN
-            ended = await unit.sessions.end_all(user_id, reason, unit.now())
+            ended = await unit.sessions.end_all(user_id, reason)
             details = {"reason": reason.value, "sessions": ended}
             event = AuditEvent.by_caller(
                 Action.SESSION_ENDED, caller, user_id, **details
@@ -165,7 +165,6 @@ class Users:
             user,
             username,
             email,
-            unit.now(),
             email_verified_at=user.email_verified_at if is_same else None,
         )
         if not is_same:
@@ -183,23 +182,22 @@ class Users:
         is_disabled = user.disabled_at is not None
         if changes.disabled is None or changes.disabled == is_disabled:
             return
-        now = unit.now()
         if changes.disabled:
             await refuse_last_admin(unit, user)
         await refuse_former_admin(unit, caller)
         if changes.disabled:
-            await unit.users.set_disabled_at(user.id, now, now)
-            await unit.sessions.end_all(user.id, EndReason.ACCOUNT_DISABLED, now)
+            await unit.users.set_disabled(user.id, disabled=True)
+            await unit.sessions.end_all(user.id, EndReason.ACCOUNT_DISABLED)
             await unit.one_time_tokens.remove_of_user(user.id)
             unit.record(AuditEvent.by_caller(Action.ACCOUNT_DISABLED, caller, user.id))
         else:
-            await unit.users.set_disabled_at(user.id, None, now)
+            await unit.users.set_disabled(user.id, disabled=False)
             unit.record(AuditEvent.by_caller(Action.ACCOUNT_ENABLED, caller, user.id))
 
 
 async def add_signed_up(unit: Repositories, user: NewUser, device: Device) -> int:
     """Add a user who has signed up, and return their id."""
-    user_id = await unit.users.add(user, user.created_at)
+    user_id = await unit.users.add(user)
     event = AuditEvent.of_new_user(
         Action.SIGNED_UP, user_id, user.roles, actor_id=user_id, address=device.address
     )
@@ -209,7 +207,7 @@ async def add_signed_up(unit: Repositories, user: NewUser, device: Device) -> in
 
 async def delete_user(unit: Repositories, user_id: int, reason: EndReason) -> None:
     """Delete a user with all that is theirs; their sessions end for this reason."""
-    await unit.sessions.end_all(user_id, reason, unit.now())
+    await unit.sessions.end_all(user_id, reason)
     await unit.one_time_tokens.remove_of_user(user_id)
     await unit.outbox.remove_of_user(user_id)
     await unit.users.delete(user_id)

@@ -36,9 +36,7 @@ class OneTimeTokenRepository(Repository):
         )
         return [record_of(StoredToken, row) for row in rows]
 
-    async def refuse_reserved(
-        self, email_key: str, now: datetime, *, other_than: int
-    ) -> None:
+    async def refuse_reserved(self, email_key: str, *, other_than: int) -> None:
         """Raise `EmailTakenError` if another user may undo a change from this address.
 
         Call it after the address has been written to the row of its new owner: by then
@@ -50,7 +48,7 @@ class OneTimeTokenRepository(Repository):
                 one_time_tokens.c.email_key == email_key,
                 one_time_tokens.c.purpose == Purpose.EMAIL_CHANGE_UNDO,
                 one_time_tokens.c.user_id != other_than,
-                one_time_tokens.c.expires_at > now,
+                one_time_tokens.c.expires_at > self._now(),
             )
             .limit(1)
         )

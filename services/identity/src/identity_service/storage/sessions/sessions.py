@@ -25,6 +25,7 @@ from identity_service.storage.sessions.queries import (
 )
 from identity_service.storage.sessions.status_lists import StatusListRepository
 from identity_service.storage.tables import Moment, sessions
+from service_kit.clock import Clock
 
 BATCH: Final = 1000
 """Sessions ended by one statement. No user has as many live ones, unless a version
@@ -46,10 +47,10 @@ _LONGEST_TOKEN: Final = timedelta(days=1)
 class SessionRepository(Repository):
     """Sessions, within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection)
-        self._lists = StatusListRepository(connection)
-        self._tokens = AccessTokenRepository(connection)
+    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
+        super().__init__(connection, clock)
+        self._lists = StatusListRepository(connection, clock)
+        self._tokens = AccessTokenRepository(connection, clock)
 
     async def add(self, session: Session) -> None:
         """Insert a session."""
@@ -81,7 +82,6 @@ class SessionRepository(Repository):
         self,
         session_id: str,
         generation: int,
-        now: datetime,
         rules: SessionRules,
         token_expires_at: datetime,
     ) -> bool:
@@ -90,6 +90,7 @@ class SessionRepository(Repository):
         One statement, so of any number of simultaneous uses one alone succeeds; all
         do where the rules spend no tokens.
         """
+        now = self._now()
         return await self._affects(
             ROTATE if rules.tokens_are_spent else TOUCH,
             session_id=session_id,
@@ -119,32 +120,33 @@ class SessionRepository(Repository):
             .values(**authentication_columns(authentication))
         )
 
-    async def end(
-        self, session_id: str, reason: EndReason, now: datetime
-    ) -> Session | None:
+    async def end(self, session_id: str, reason: EndReason) -> Session | None:
         """End a session and return it, None if it had ended before."""
         session = await self.lock(session_id)
         if session is None or session.ended_at is not None:
             return None
+        now = self._now()
         await self._end([session], reason, now)
         await self._tokens.revoke_of_session(session_id, now)
         return session
 
     async def end_all(
-        self, user_id: int, reason: EndReason, now: datetime, *, but: str | None = None
+        self, user_id: int, reason: EndReason, *, but: str | None = None
     ) -> int:
         """End a user's sessions, all or all ``but`` one; return how many."""
+        now = self._now()
         found = await self._lock_unended(user_id, now)
         ending = [session for session in found if session.id != but]
         await self._end(ending, reason, now)
         await self._tokens.revoke_of_user(user_id, now, but_session=but)
         return sum(session.is_live(now) for session in ending)
 
-    async def end_surplus(self, user_id: int, most: int, now: datetime) -> int:
+    async def end_surplus(self, user_id: int, most: int) -> int:
         """End some of a locked user's sessions beyond so many, least recently used.
 
         Return how many.
         """
+        now = self._now()
         found = await self._connection.scalars(
             _SURPLUS, {"user_id": user_id, "now": now, "most": most}
         )
@@ -162,18 +164,20 @@ class SessionRepository(Repository):
                 await self._tokens.revoke_of_session(session.id, now)
         return len(ending)
 
-    async def renew_entries(self, user_id: int, now: datetime) -> None:
+    async def renew_entries(self, user_id: int) -> None:
         """Revoke all tokens of a user, whose sessions go on.
 
         Each gets a new entry at its next refresh.
         """
+        now = self._now()
         found = await self._lock_unended(user_id, now)
         await self._set(found, status_list=null(), status_idx=null())
         await self._revoke(found, now)
         await self._tokens.revoke_of_user(user_id, now)
 
-    async def live(self, user_id: int, now: datetime, limit: int) -> list[Session]:
+    async def live(self, user_id: int, limit: int) -> list[Session]:
         """Return a user's live sessions, the latest used first."""
+        now = self._now()
         rows = await self._connection.execute(
             select(sessions)
             .where(unended(user_id, now), sessions.c.expires_at > now)

@@ -40,6 +40,7 @@ from identity_service.storage.tables import (
     sessions,
     status_lists,
 )
+from service_kit.clock import Clock
 
 _KEY_SIZE: Final = 32
 
@@ -52,9 +53,9 @@ _NAME: Final = func.coalesce(status_lists.c.name, cast(status_lists.c.id, String
 class StatusListRepository(Repository):
     """Status lists, within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection)
-        self._tokens = AccessTokenRepository(connection)
+    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
+        super().__init__(connection, clock)
+        self._tokens = AccessTokenRepository(connection, clock)
 
     async def lease(self, now: datetime) -> Lease:
         """Lease positions that no other process has or will have.

@@ -1,6 +1,5 @@
 """Sign-ups whose address has yet to be verified."""
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, insert, literal, select, union_all, update
@@ -18,14 +17,14 @@ from identity_service.storage.tables import pending_sign_ups, users
 class PendingSignUpRepository(Repository):
     """Pending sign-ups, within one transaction."""
 
-    async def refuse_taken(self, username_key: str, now: datetime) -> None:
+    async def refuse_taken(self, username_key: str) -> None:
         """Raise `UsernameTakenError` if a user or a pending sign-up has the name."""
         found = await self._connection.scalar(
             union_all(
                 select(literal(1)).where(users.c.username_key == username_key),
                 select(literal(1)).where(
                     pending_sign_ups.c.username_key == username_key,
-                    pending_sign_ups.c.expires_at > now,
+                    pending_sign_ups.c.expires_at > self._now(),
                 ),
             ).limit(1)
         )
@@ -65,7 +64,7 @@ class PendingSignUpRepository(Repository):
             select(users.c.id).where(users.c.username_key == user.username.key)
         )
 
-    async def refuse_reserved(self, username_key: str, now: datetime) -> None:
+    async def refuse_reserved(self, username_key: str) -> None:
         """Raise `UsernameTakenError` if a pending sign-up has the name.
 
         Call it after the name has been written to the row of its new owner: of a user
@@ -74,7 +73,7 @@ class PendingSignUpRepository(Repository):
         await self._refuse_if_found(
             select(pending_sign_ups.c.id).where(
                 pending_sign_ups.c.username_key == username_key,
-                pending_sign_ups.c.expires_at > now,
+                pending_sign_ups.c.expires_at > self._now(),
             )
         )
 
@@ -103,13 +102,13 @@ class PendingSignUpRepository(Repository):
         )
         return None if row is None else _pending(row)
 
-    async def newest_of(self, email_key: str, now: datetime) -> PendingSignUp | None:
+    async def newest_of(self, email_key: str) -> PendingSignUp | None:
         """Return the last sign-up with an address that has not expired."""
         row = await self._row(
             select(pending_sign_ups)
             .where(
                 pending_sign_ups.c.email_key == email_key,
-                pending_sign_ups.c.expires_at > now,
+                pending_sign_ups.c.expires_at > self._now(),
             )
             .order_by(pending_sign_ups.c.created_at.desc())
             .limit(1)

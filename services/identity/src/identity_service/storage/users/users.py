@@ -46,16 +46,17 @@ from identity_service.storage.users.queries import (
     users_with_roles,
 )
 from identity_service.storage.users.search_words import SearchWordRepository
+from service_kit.clock import Clock
 
 
 class UserRepository(Repository):
     """Users, within one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        super().__init__(connection)
-        self._search_words = SearchWordRepository(connection)
-        self._tokens = OneTimeTokenRepository(connection)
-        self._pending = PendingSignUpRepository(connection)
+    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
+        super().__init__(connection, clock)
+        self._search_words = SearchWordRepository(connection, clock)
+        self._tokens = OneTimeTokenRepository(connection, clock)
+        self._pending = PendingSignUpRepository(connection, clock)
 
     async def get(self, user_id: int) -> User | None:
         """Return the user of this id."""
@@ -122,7 +123,7 @@ class UserRepository(Repository):
         if matches:
             raise EmailTakenError
 
-    async def add(self, user: NewUser, now: datetime) -> int:
+    async def add(self, user: NewUser) -> int:
         """Insert a user with its roles and return its id.
 
         Raises `UsernameTakenError`, `EmailTakenError`: the unique indexes decide
@@ -139,8 +140,8 @@ class UserRepository(Repository):
             raise
         user_id = int(inserted.lastrowid) if user.id is None else user.id
         try:
-            await self._pending.refuse_reserved(user.username.key, now)
-            await self._tokens.refuse_reserved(user.email.key, now, other_than=user_id)
+            await self._pending.refuse_reserved(user.username.key)
+            await self._tokens.refuse_reserved(user.email.key, other_than=user_id)
         except (UsernameTakenError, EmailTakenError):
             await self._connection.execute(delete(users).where(users.c.id == user_id))
             raise
@@ -153,7 +154,6 @@ class UserRepository(Repository):
         user: User,
         username: Username,
         email: EmailAddress,
-        now: datetime,
         *,
         email_verified_at: datetime | None,
     ) -> None:
@@ -169,20 +169,21 @@ class UserRepository(Repository):
                 email=email.text,
                 email_key=email.key,
                 email_verified_at=email_verified_at,
-                updated_at=now,
+                updated_at=self._now(),
             )
         except IntegrityError:
             await self.refuse_taken(username.key, email.key, other_than=user.id)
             raise
         if username.key != user.username_key:
-            await self._pending.refuse_reserved(username.key, now)
-        await self._tokens.refuse_reserved(email.key, now, other_than=user.id)
+            await self._pending.refuse_reserved(username.key)
+        await self._tokens.refuse_reserved(email.key, other_than=user.id)
         await self._search_words.put(user.id, username.text, email.text)
 
     async def set_password(
-        self, user_id: int, password_hash: str, now: datetime, *, temporary: bool
+        self, user_id: int, password_hash: str, *, temporary: bool
     ) -> None:
         """Set a user's password."""
+        now = self._now()
         await self._set(
             users.c.id == user_id,
             password_hash=password_hash,
@@ -191,33 +192,35 @@ class UserRepository(Repository):
             updated_at=now,
         )
 
-    async def set_email_verified(
-        self, user_id: int, email_key: str, now: datetime
-    ) -> bool:
+    async def set_email_verified(self, user_id: int, email_key: str) -> bool:
         """Mark an address as verified; return False if the user no longer has it."""
+        now = self._now()
         return await self._affects(
             update(users)
             .where(users.c.id == user_id, users.c.email_key == email_key)
             .values(email_verified_at=now, updated_at=now)
         )
 
-    async def set_disabled_at(
-        self, user_id: int, disabled_at: datetime | None, now: datetime
-    ) -> None:
-        """Disable a user, or enable it with None."""
-        await self._set(users.c.id == user_id, disabled_at=disabled_at, updated_at=now)
+    async def set_disabled(self, user_id: int, *, disabled: bool) -> None:
+        """Disable a user, or enable it."""
+        now = self._now()
+        await self._set(
+            users.c.id == user_id,
+            disabled_at=now if disabled else None,
+            updated_at=now,
+        )
 
-    async def set_deletion_due_at(
-        self, user_id: int, due_at: datetime | None, now: datetime
-    ) -> None:
+    async def set_deletion_due_at(self, user_id: int, due_at: datetime | None) -> None:
         """Schedule a user's deletion, or cancel it with None."""
-        await self._set(users.c.id == user_id, deletion_due_at=due_at, updated_at=now)
+        await self._set(
+            users.c.id == user_id, deletion_due_at=due_at, updated_at=self._now()
+        )
 
-    async def due_for_deletion(self, now: datetime) -> int | None:
+    async def due_for_deletion(self) -> int | None:
         """Return the user who has been due for deletion for longest."""
         found = await self._connection.scalar(
             select(users.c.id)
-            .where(users.c.deletion_due_at <= now)
+            .where(users.c.deletion_due_at <= self._now())
             .order_by(users.c.deletion_due_at)
             .limit(1)
         )

@@ -42,7 +42,7 @@ class Departures:
             now = unit.now()
             due_at = max(now + self.grace, await _undoable_until(unit, user.id, now))
             if due_at > now:
-                await self._postpone(unit, user, due_at, now)
+                await self._postpone(unit, user, due_at)
                 action = Action.DELETION_REQUESTED
             else:
                 await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT)
@@ -58,20 +58,20 @@ class Departures:
         async def work(unit: Repositories) -> int:
             await unit.roles.lock_admin()
             now = unit.now()
-            user_id = await unit.users.due_for_deletion(now)
+            user_id = await unit.users.due_for_deletion()
             user = None if user_id is None else await unit.users.lock(user_id)
             if user is None or not user.is_due_for_deletion(now):
                 return 0  # they have signed in since the first look, which locks nobody
             try:
                 await refuse_last_admin(unit, user)
             except LastAdminError:  # since they asked, all others have gone
-                await unit.users.set_deletion_due_at(user.id, None, now)
+                await unit.users.set_deletion_due_at(user.id, None)
                 event = AuditEvent(action=Action.DELETION_CANCELLED, subject_id=user.id)
                 unit.record(event)
                 return 1
             undoable_until = await _undoable_until(unit, user.id, now)
             if undoable_until > now:  # since they asked, the address was changed
-                await unit.users.set_deletion_due_at(user.id, undoable_until, now)
+                await unit.users.set_deletion_due_at(user.id, undoable_until)
                 return 1
             await delete_user(unit, user.id, EndReason.ACCOUNT_LEFT)
             unit.record(AuditEvent(action=Action.ACCOUNT_DELETED, subject_id=user.id))
@@ -90,12 +90,10 @@ class Departures:
             MailKind.ACCOUNT_DELETION, user.email_key, caller.device.address
         )
 
-    async def _postpone(
-        self, unit: Repositories, user: User, due_at: datetime, now: datetime
-    ) -> None:
+    async def _postpone(self, unit: Repositories, user: User, due_at: datetime) -> None:
         """Schedule a user's deletion, and notify them by mail."""
-        await unit.users.set_deletion_due_at(user.id, due_at, now)
-        await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT, now)
+        await unit.users.set_deletion_due_at(user.id, due_at)
+        await unit.sessions.end_all(user.id, EndReason.ACCOUNT_LEFT)
         date = f"{due_at:%Y-%m-%d}"
         await self.outbox.post_to(unit, user, MailKind.ACCOUNT_DELETION, date=date)
 

@@ -108,4 +108,4 @@ async def set_address(unit: Repositories, user: User, token: StoredToken) -> Non
     Raises `EmailTakenError`.
     """
     email, now = token.email_address, unit.now()
-    await unit.users.rename(user, user.name, email, now, email_verified_at=now)
+    await unit.users.rename(user, user.name, email, email_verified_at=now)

@@ -82,8 +82,7 @@ class EmailVerifications:
             await self._post(unit, user, request.language)
             unit.record(_sent(user.id, request))
             return True
-        now = unit.now()
-        pending = await unit.pending_sign_ups.newest_of(request.email_key, now)
+        pending = await unit.pending_sign_ups.newest_of(request.email_key)
         if pending is None:
             return False
         token, made = make_token()
@@ -92,7 +91,7 @@ class EmailVerifications:
             pending.user.email,
             MailKind.SIGN_UP,
             token,
-            pending.expires_at - now,
+            pending.expires_at - unit.now(),
             language=request.language,
         )
         await self.outbox.post(unit, letter)
@@ -129,9 +128,7 @@ class EmailVerifications:
         await unit.users.lock(stored.user_id)
         if not await unit.one_time_tokens.spend(stored.id):
             return False
-        if not await unit.users.set_email_verified(
-            stored.user_id, stored.email_key, unit.now()
-        ):
+        if not await unit.users.set_email_verified(stored.user_id, stored.email_key):
             return False
         unit.record(AuditEvent.by_user(Action.EMAIL_VERIFIED, stored.user_id, device))
         return True

@@ -68,7 +68,6 @@ class Invitations:
             await refuse_former_admin(unit, caller)
             named = existing_roles(names, await unit.roles.names())
             roles = named or frozenset({USER})
-            now = unit.now()
             user_id = await unit.users.add(
                 NewUser(
                     username=wanted.username,
@@ -76,9 +75,8 @@ class Invitations:
                     password_hash=password_hash,
                     password_is_temporary=not is_invited,
                     roles=roles,
-                    created_at=now,
-                ),
-                now,
+                    created_at=unit.now(),
+                )
             )
             user = await unit.users.get_existing(user_id)
             if is_invited:

@@ -123,8 +123,7 @@ class PasswordResets:
             ended = await self._replace_password(
                 unit, locked, password_hash, temporary=False
             )
-            now = unit.now()
-            await unit.users.set_email_verified(user.id, token.email_key, now)
+            await unit.users.set_email_verified(user.id, token.email_key)
             event = AuditEvent.by_user(
                 Action.PASSWORD_RESET,
                 user.id,
@@ -144,9 +143,8 @@ class PasswordResets:
 
         Return how many sessions have ended by it.
         """
-        now = unit.now()
-        await unit.users.set_password(user.id, password_hash, now, temporary=temporary)
-        ended = await unit.sessions.end_all(user.id, EndReason.PASSWORD_RESET, now)
+        await unit.users.set_password(user.id, password_hash, temporary=temporary)
+        ended = await unit.sessions.end_all(user.id, EndReason.PASSWORD_RESET)
         await unit.one_time_tokens.remove_of_user(user.id, SPENT_WITH_A_PASSWORD)
         await self.outbox.post_to(unit, user, MailKind.PASSWORD_CHANGED)
         return ended

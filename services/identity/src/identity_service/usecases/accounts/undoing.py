@@ -82,13 +82,12 @@ class Undoing:
         password_hash = await self.hasher.hash(random_password(), device)
 
         async def work(unit: Repositories, user: User, token: StoredToken) -> None:
-            now = unit.now()
             await change(unit, user, token)
-            await unit.users.set_password(user.id, password_hash, now, temporary=False)
-            await unit.sessions.end_all(user.id, reason, now)
+            await unit.users.set_password(user.id, password_hash, temporary=False)
+            await unit.sessions.end_all(user.id, reason)
             await unit.one_time_tokens.remove_of_user(user.id, set(Purpose) - UNDOES)
             if user.deletion_due_at is not None:
-                await unit.users.set_deletion_due_at(user.id, None, now)
+                await unit.users.set_deletion_due_at(user.id, None)
                 event = AuditEvent.by_user(Action.DELETION_CANCELLED, user.id, device)
                 unit.record(event)
             restored = await unit.users.get_existing(user.id)

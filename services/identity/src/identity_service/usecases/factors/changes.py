@@ -35,7 +35,7 @@ async def end_weaker_sessions(unit: Repositories, caller: Caller) -> int:
     if (await unit.factors.of(caller.user_id)).kinds:
         return 0
     return await unit.sessions.end_all(
-        caller.user_id, EndReason.FACTOR_ADDED, unit.now(), but=caller.session_id
+        caller.user_id, EndReason.FACTOR_ADDED, but=caller.session_id
     )
 
 
@@ -58,7 +58,7 @@ async def forget_factors_if_none_is_left(unit: Repositories, user_id: int) -> No
     if (await unit.factors.of(user_id)).kinds:
         return
     await unit.factors.remove_recovery_codes(user_id)
-    for session in await unit.sessions.live(user_id, unit.now(), BATCH):
+    for session in await unit.sessions.live(user_id, BATCH):
         if session.authentication.factors > 1:
             weaker = session.authentication.without_factors()
             await unit.sessions.set_authentication(session.id, weaker)

@@ -41,9 +41,7 @@ class FactorUpkeep:
             removed = int(await unit.factors.remove_totp(found.id))
             removed += await unit.passkeys.remove_all(found.id)
             await unit.factors.remove_recovery_codes(found.id)
-            ended = await unit.sessions.end_all(
-                found.id, EndReason.FACTORS_RESET, unit.now()
-            )
+            ended = await unit.sessions.end_all(found.id, EndReason.FACTORS_RESET)
             await self.records.append(
                 unit,
                 AuditEvent(

@@ -213,7 +213,7 @@ class ImportedUsers:
             return outcome
         try:
             refuse_foreign_address(user.username, user.email)
-            user_id = await unit.users.add(user, unit.now())
+            user_id = await unit.users.add(user)
         except InvalidUsernameError:
             return Outcome.USERNAME_IS_ADDRESS
         except UsernameTakenError:

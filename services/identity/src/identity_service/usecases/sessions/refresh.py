@@ -137,7 +137,6 @@ class Refreshes:
         lives = await unit.sessions.prolong(
             token.session_id,
             token.generation,
-            unit.now(),
             self.rules,
             prepared.expires_at,
         )

@@ -54,9 +54,7 @@ class Sessions:
     async def live(self, user_id: int) -> list[Session]:
         """Return a user's live sessions, the latest used first."""
         most = self.most
-        return await self.database.read(
-            lambda unit: unit.sessions.live(user_id, unit.now(), most)
-        )
+        return await self.database.read(lambda unit: unit.sessions.live(user_id, most))
 
     async def end_one(self, caller: Caller, session_id: str) -> None:
         """End one of the caller's sessions, or raise `SessionNotFoundError`."""
@@ -76,9 +74,8 @@ class Sessions:
         user_id, kept = caller.user_id, caller.session_id
 
         async def work(unit: Repositories) -> int:
-            now = unit.now()
             reason = EndReason.ENDED_BY_USER
-            ended = await unit.sessions.end_all(user_id, reason, now, but=kept)
+            ended = await unit.sessions.end_all(user_id, reason, but=kept)
             if ended:
                 details = {"sessions": ended}
                 unit.record(_session_ended(user_id, reason, caller.device, details))
@@ -93,7 +90,7 @@ class Sessions:
 
         Returns whether it had not ended before.
         """
-        session = await unit.sessions.end(session_id, reason, unit.now())
+        session = await unit.sessions.end(session_id, reason)
         if session is None:
             return False
         unit.record(

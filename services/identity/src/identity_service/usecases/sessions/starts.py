@@ -76,9 +76,7 @@ class SessionStarts:
             if user.subject is None:
                 user = await unit.users.give_subject(user.id) or user
             await add_session(unit, session)
-            ended = await unit.sessions.end_surplus(
-                user.id, self.rules.most, session.created_at
-            )
+            ended = await unit.sessions.end_surplus(user.id, self.rules.most)
             if user.deletion_due_at is not None:
                 await self._keep(unit, user.id, device)
             unit.record(_signed_in(session, ended))
@@ -98,7 +96,7 @@ class SessionStarts:
 
     async def _keep(self, unit: Repositories, user_id: int, device: Device) -> None:
         """Keep an account whose owner has signed in after they wanted it deleted."""
-        await unit.users.set_deletion_due_at(user_id, None, unit.now())
+        await unit.users.set_deletion_due_at(user_id, None)
         unit.record(AuditEvent.by_user(Action.DELETION_CANCELLED, user_id, device))
 
     def _new_session(
