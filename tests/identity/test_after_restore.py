@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -235,9 +234,7 @@ async def test_mail_is_forgotten_a_bounded_number_at_a_time(url: str) -> None:
     )
     async with Services(identity_settings(url)) as composed:
         for _ in range(5):
-            await composed.database.write(
-                lambda unit: unit.outbox.add_request(request, datetime.now(UTC))
-            )
+            await composed.database.write(lambda unit: unit.outbox.add_request(request))
         removed = [
             await composed.database.write(lambda unit: unit.restoring.forget_mail(2))
             for _ in range(4)

@@ -152,7 +152,7 @@ async def test_a_request_that_cannot_be_answered_costs_no_other(
         for name in ("older", "younger"):
             await database.write(
                 lambda unit, name=name: unit.outbox.add_request(  # type: ignore[misc]
-                    request_for(name), clock()
+                    request_for(name)
                 )
             )
         replica = asyncio.create_task(database.write(give_up))
@@ -187,7 +187,7 @@ async def test_a_request_that_fails_at_the_end_takes_no_mail_of_others(
         for _ in range(MAILS_OF_ALL[0].amount - 1):
             await services.throttle.reserve_mail_in_all()
         await services.database.write(
-            lambda unit: unit.outbox.add_request(request_for("alice"), clock())
+            lambda unit: unit.outbox.add_request(request_for("alice"))
         )
         sender = sender_with(answer, services, settings, clock)
         with contextlib.suppress(DatabaseUnavailableError):

@@ -55,7 +55,7 @@ class RestoringRepository(Repository):
         return following
 
     async def end_sessions(
-        self, after: str, reason: EndReason, now: datetime, limit: int
+        self, after: str, reason: EndReason, limit: int
     ) -> tuple[int, str | None]:
         """End the live ones of some sessions, and have all forget their entries.
 
@@ -75,7 +75,7 @@ class RestoringRepository(Repository):
         )
         await self._connection.execute(
             some.where(sessions.c.ended_at.is_(None)).values(
-                ended_at=now, end_reason=reason
+                ended_at=self._now(), end_reason=reason
             )
         )
         await self._connection.execute(

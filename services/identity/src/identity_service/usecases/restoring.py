@@ -89,9 +89,7 @@ class Restoring:
             after = last
 
     async def _end_some(self, after: str, unit: Repositories) -> tuple[int, str | None]:
-        return await unit.restoring.end_sessions(
-            after, EndReason.RESTORED, unit.now(), _BATCH
-        )
+        return await unit.restoring.end_sessions(after, EndReason.RESTORED, _BATCH)
 
     async def _postpone_deletions(self, grace: timedelta) -> int:
         """Give those who wanted to leave the whole grace to think better of it.

@@ -83,12 +83,12 @@ class FactorRepository(Repository):
             delete(totp_secrets).where(totp_secrets.c.user_id == user_id)
         )
 
-    async def confirm_totp(self, user_id: int, now: datetime) -> None:
+    async def confirm_totp(self, user_id: int) -> None:
         """Have a user's secret asked for from now on."""
         await self._connection.execute(
             update(totp_secrets)
             .where(totp_secrets.c.user_id == user_id)
-            .values(confirmed_at=now)
+            .values(confirmed_at=self._now())
         )
 
     async def spend_step(self, secret: TotpSecret, step: int) -> bool:

@@ -1,7 +1,5 @@
 """Passkeys in the database."""
 
-from datetime import datetime
-
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -36,7 +34,7 @@ class PasskeyRepository(Repository):
         return True
 
     async def use(
-        self, passkey: Passkey, sign_count: int, now: datetime, *, is_backed_up: bool
+        self, passkey: Passkey, sign_count: int, *, is_backed_up: bool
     ) -> bool:
         """Record a use; return False if another use, or its removal, was first."""
         return await self._affects(
@@ -44,7 +42,11 @@ class PasskeyRepository(Repository):
             .where(
                 passkeys.c.id == passkey.id, passkeys.c.sign_count == passkey.sign_count
             )
-            .values(sign_count=sign_count, is_backed_up=is_backed_up, last_used_at=now)
+            .values(
+                sign_count=sign_count,
+                is_backed_up=is_backed_up,
+                last_used_at=self._now(),
+            )
         )
 
     async def rename(self, user_id: int, passkey_id: str, name: str) -> bool:

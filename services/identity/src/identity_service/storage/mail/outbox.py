@@ -25,16 +25,17 @@ class OutboxRepository(Repository):
         """Insert a letter."""
         await self._connection.execute(insert(outbox).values(columns_of(letter)))
 
-    async def has_work(self, now: datetime) -> bool:
+    async def has_work(self) -> bool:
         """Return whether a letter is due, or requested."""
-        is_due = select(outbox.c.id).where(_is_due(now)).exists()
+        is_due = select(outbox.c.id).where(_is_due(self._now())).exists()
         is_asked = select(mail_requests.c.id).exists()
         return bool(await self._connection.scalar(select(or_(is_due, is_asked))))
 
-    async def due(self, now: datetime, limit: int) -> list[StoredLetter]:
+    async def due(self, limit: int) -> list[StoredLetter]:
         """Return letters that are due, the longest due first."""
+        is_due = _is_due(self._now())
         rows = await self._connection.execute(
-            select(outbox).where(_is_due(now)).order_by(outbox.c.due_at).limit(limit)
+            select(outbox).where(is_due).order_by(outbox.c.due_at).limit(limit)
         )
         return [record_of(StoredLetter, row) for row in rows]
 
@@ -80,10 +81,10 @@ class OutboxRepository(Repository):
             .values(sealed=renewed)
         )
 
-    async def bury(self, letter_id: str, now: datetime, error: str) -> None:
+    async def bury(self, letter_id: str, error: str) -> None:
         """Give a letter up; the operator may have it sent again."""
         await self._set(
-            letter_id, due_at=None, dead_at=now, error=error[:_LONGEST_ERROR]
+            letter_id, due_at=None, dead_at=self._now(), error=error[:_LONGEST_ERROR]
         )
 
     async def remove(self, letter_id: str) -> None:
@@ -114,12 +115,12 @@ class OutboxRepository(Repository):
         )
         return [record_of(StoredLetter, row) for row in rows]
 
-    async def resend(self, letter_ids: Sequence[str], now: datetime) -> int:
+    async def resend(self, letter_ids: Sequence[str]) -> int:
         """Have dead letters tried again as if they were new; return how many."""
         return await self._affected(
             update(outbox)
             .where(outbox.c.id.in_(letter_ids), outbox.c.dead_at.is_not(None))
-            .values(due_at=now, dead_at=None, attempts=0)
+            .values(due_at=self._now(), dead_at=None, attempts=0)
         )
 
     async def count(self) -> tuple[int, int]:
@@ -130,10 +131,10 @@ class OutboxRepository(Repository):
         waiting, dead = row.one()
         return waiting, dead
 
-    async def add_request(self, request: MailRequest, now: datetime) -> None:
+    async def add_request(self, request: MailRequest) -> None:
         """Insert a request."""
         await self._connection.execute(
-            insert(mail_requests).values(**columns_of(request), created_at=now)
+            insert(mail_requests).values(**columns_of(request), created_at=self._now())
         )
 
     async def take_request(self) -> tuple[int, MailRequest] | None:

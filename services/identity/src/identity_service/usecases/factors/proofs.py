@@ -104,10 +104,7 @@ class FactorProofs:
             return await unit.factors.spend_challenge(
                 challenge.digest, challenge.expires_at
             ) and await unit.passkeys.use(
-                use.passkey,
-                use.sign_count,
-                self.clock(),
-                is_backed_up=use.is_backed_up,
+                use.passkey, use.sign_count, is_backed_up=use.is_backed_up
             )
 
         return Proof(passkey_methods(verified=use.is_user_verified), spend)

@@ -109,7 +109,7 @@ class TotpEnrolment:
                 unit.record(AuditEvent.by_caller(Action.TOTP_REFUSED, caller))
                 return None
             ended = await end_weaker_sessions(unit, caller)
-            await unit.factors.confirm_totp(user_id, unit.now())
+            await unit.factors.confirm_totp(user_id)
             await unit.factors.spend_step(stored, step)
             codes = await give_recovery_codes(unit, self.recovery_codes, user_id)
             await self.records.by_caller(

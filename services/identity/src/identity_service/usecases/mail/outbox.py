@@ -139,7 +139,7 @@ class Outbox:
             wanted = letter_ids or [
                 letter.id for letter in await unit.outbox.page(_PAGE, dead=True)
             ]
-            return await unit.outbox.resend(wanted, unit.now())
+            return await unit.outbox.resend(wanted)
 
         return await self.database.write(work)
 

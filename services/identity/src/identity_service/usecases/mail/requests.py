@@ -52,6 +52,4 @@ class MailRequests:
             language=preferred_language.get(),
             address=device.address,
         )
-        await self.database.write(
-            lambda unit: unit.outbox.add_request(request, unit.now())
-        )
+        await self.database.write(lambda unit: unit.outbox.add_request(request))

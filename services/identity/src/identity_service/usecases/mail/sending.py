@@ -105,14 +105,12 @@ class MailSender:
         Raises `MailServerUnavailableError` or `DatabaseUnavailableError`.
         """
         await self._count()
-        now = self.clock()
-        if not await self.database.read(lambda unit: unit.outbox.has_work(now)):
+        if not await self.database.read(lambda unit: unit.outbox.has_work()):
             return False
         handled = 0
         while handled < _BATCH and await self._handle_one():
             handled += 1
-        now = self.clock()
-        due = await self.database.read(lambda unit: unit.outbox.due(now, _BATCH))
+        due = await self.database.read(lambda unit: unit.outbox.due(_BATCH))
         if due:
             await self._send_all(due)
         return bool(due or handled)
@@ -222,10 +220,9 @@ class MailSender:
 
     async def _bury(self, letter: StoredLetter, error: str) -> None:
         self.failed += 1
-        now = self.clock()
         fields = {"letter": letter.id, "kind": letter.kind, "reason": error}
         _logger.error("mail_given_up", extra=fields)
-        await self.database.write(lambda unit: unit.outbox.bury(letter.id, now, error))
+        await self.database.write(lambda unit: unit.outbox.bury(letter.id, error))
 
 
 def _is_cancelled() -> bool:
