@@ -69,7 +69,7 @@ def _signing_keys(services: Services) -> dict[str, object] | None:
         "kids": services.tokens.keys.kids(),
         "signs_since": rfc3339(report.activated_at),
         "rotates_at": None if report.rotates_at is None else rfc3339(report.rotates_at),
-        "unopened": [each.kid for each in services.tokens.keys.unopened()],
+        "unopened": services.tokens.keys.unopened(),
         "read_seconds_ago": round(report.lag.total_seconds(), 1),
     }
 

@@ -143,10 +143,10 @@ class SigningKeys:
         """Return whether this process could sign with the key, were it active."""
         return self._snapshot is not None and _seal(record) in self._snapshot.opened
 
-    def unopened(self) -> list[KeyRecord]:
-        """Return the keys that sign or are to sign, but do not open here."""
-        records = self._snapshot.records if self._snapshot else ()
-        return [each for each in in_slot(records) if each and not self.opens(each)]
+    def unopened(self) -> list[str]:
+        """Return the names of keys that sign or are to sign, but do not open here."""
+        records = in_slot(self._snapshot.records if self._snapshot else ())
+        return [each.kid for each in records if each and not self.opens(each)]
 
     async def fault(self) -> str | None:
         """Return why this process can't sign, None if it can: for its readiness."""
@@ -163,12 +163,8 @@ class SigningKeys:
         A process that signs goes on when its next key does not open. It warns, because
         it cannot sign after a rotation elsewhere or after a restart.
         """
-        unopened = self.unopened()
-        return (
-            str(KeysUnopenedError([each.kid for each in unopened]))
-            if unopened
-            else None
-        )
+        kids = self.unopened()
+        return str(KeysUnopenedError(kids)) if kids else None
 
     def report(self) -> KeyReport | None:
         """Return what is known of the keys, None if nothing is."""
