@@ -41,9 +41,8 @@ def test_the_focus_goes_back_when_a_notice_is_dismissed(
         expect(read).to_be_focused()
 
 
-def test_the_console_and_the_api_speak_one_language(
-    stack: Stack, browser: Browser
-) -> None:
+def test_each_text_says_its_language(stack: Stack, browser: Browser) -> None:
+    """The console is English, the API speaks as the browser prefers."""
     context = browser.new_context(locale="de-DE")
     try:
         page = context.new_page()
@@ -52,14 +51,19 @@ def test_the_console_and_the_api_speak_one_language(
         page.get_by_label("E-mail address").fill("somebody@example.org")
         page.get_by_label("Password").fill("short")
         page.get_by_role("button", name="Sign up").click()
+        refused = page.get_by_role("alert").locator("p").first
+        expect(refused).to_have_attribute("lang", "de")
         fault = page.locator("#field-password-fault")
-        expect(fault).to_contain_text("A password has at least")
+        expect(fault).to_contain_text("Ein Passwort hat")
+        expect(fault).to_have_attribute("lang", "de")
         page.get_by_label("Password").fill("")
         page.get_by_role("button", name="Sign up").click()
         expect(fault).to_have_attribute("lang", "de-DE")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign up").click()
-        expect(page.get_by_role("status")).to_contain_text("User registered")
+        said = page.get_by_role("status")
+        expect(said.locator("[lang=de]")).to_have_text("Das Konto ist angelegt!")
+        expect(said).to_contain_text("If a mail asks you to confirm")
     finally:
         context.close()
 

@@ -1,11 +1,13 @@
 // The one client of the API. The access token is in this module's memory and nowhere else; the refresh token is in a
 // cookie that no script can read.
 
+import { h } from "./dom.js";
+
 /** Why a request was refused, in the words of the API. */
 export class Refusal extends Error {
-  constructor(message, { status = 0, code = "", requestId = "", errors = [], problem = {} } = {}) {
+  constructor(message, { status = 0, code = "", requestId = "", errors = [], problem = {}, language = null } = {}) {
     super(message);
-    Object.assign(this, { status, code, requestId, errors, problem });
+    Object.assign(this, { status, code, requestId, errors, problem, language });
   }
 }
 
@@ -29,12 +31,13 @@ export function hold(token) {
   accessToken = token;
 }
 
-/** Send a request and return `{status, data, text, requestId}`; throw a `Refusal` unless it succeeds. */
+/** Send a request and return `{status, data, said, text, requestId}`, where `said` is the message; throw a `Refusal` unless it succeeds. */
 export async function call(method, path, body) {
   try {
     return await callOnce(method, path, body);
   } catch (error) {
-    if (error.code !== "fresh_check_required" || !(await proveAgain(error.message))) throw error;
+    if (error.code !== "fresh_check_required") throw error;
+    if (!(await proveAgain(h("span", { lang: error.language }, error.message)))) throw error;
     return callOnce(method, path, body);
   }
 }
@@ -73,11 +76,7 @@ async function refresh() {
 }
 
 async function send(method, path, body, token) {
-  const headers = {
-    Accept: "application/json, text/plain;q=0.9",
-    "Accept-Language": document.documentElement.lang, // texts of the API stand beside the console's own
-    Prefer: "refresh-token=cookie",
-  };
+  const headers = { Accept: "application/json, text/plain;q=0.9", Prefer: "refresh-token=cookie" };
   if (token !== null) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
@@ -94,6 +93,7 @@ export function unreachable() {
 
 async function read(response) {
   const requestId = response.headers.get("X-Request-Id") ?? "";
+  const language = response.headers.get("Content-Language"); // of texts, and of mails, as the browser prefers
   const isJson = /json/.test(response.headers.get("Content-Type") ?? "");
   let text, data;
   try {
@@ -102,7 +102,8 @@ async function read(response) {
   } catch {
     throw new Refusal("The response is incomplete. Please try again.", { status: response.status, requestId });
   }
-  if (response.ok) return { status: response.status, data, text, requestId };
+  const said = data?.message && h("span", { lang: language }, data.message);
+  if (response.ok) return { status: response.status, data, said, text, requestId };
   const message = data?.message ?? `The server responded with ${response.status} and gave no reason.`;
   throw new Refusal(message, {
     status: response.status,
@@ -110,5 +111,6 @@ async function read(response) {
     requestId,
     errors: data?.errors ?? [],
     problem: data ?? {},
+    language,
   });
 }

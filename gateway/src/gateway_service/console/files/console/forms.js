@@ -57,7 +57,7 @@ async function run(event, submit, submitButton) {
   try {
     await submit(Object.fromEntries(new FormData(element)), element);
   } catch (error) {
-    for (const { field: name, message } of error.errors ?? []) showFault(element, name, message);
+    for (const { field: name, message } of error.errors ?? []) showFault(element, name, message, error.language);
     announceRefusal(error);
     element.querySelector("[aria-invalid]")?.focus();
   } finally {
@@ -73,13 +73,13 @@ function checkInputs(element) {
   return !wrong.length;
 }
 
-function showFault(element, name, message, lang = "") {
+function showFault(element, name, message, lang) {
   const input = element.elements.namedItem(name);
   const place = input?.id && document.getElementById(`${input.id}-fault`);
   if (!place) return;
   input.setAttribute("aria-invalid", "true");
   place.textContent = message;
-  place.lang = lang || document.documentElement.lang;
+  place.lang = lang;
 }
 
 function clearFaults(element) {

@@ -67,9 +67,9 @@ class Session extends EventTarget {
   }
 
   async signOut() {
-    const { data } = await call("POST", "/api/auth/signout", {});
+    const { said } = await call("POST", "/api/auth/signout", {});
     this.forget();
-    return data.message;
+    return said;
   }
 
   /** Know nobody any more. */

@@ -29,7 +29,7 @@ const LINKS = {
 /** Of a sign-up the mail can be had again. */
 function resend() {
   async function submit({ email }) {
-    announce((await call("POST", "/api/auth/email-verification/resend", { email })).data.message);
+    announce((await call("POST", "/api/auth/email-verification/resend", { email })).said);
   }
   const email = emailField("E-mail address");
   return form(email, "Send the mail again", submit);
@@ -45,10 +45,10 @@ export function render() {
       page === "/email-verification" && h("div", { class: "narrow" }, resend()),
     ];
   async function confirm() {
-    const { data } = await call("POST", path, { token });
+    const { said } = await call("POST", path, { token });
     if (endsSessions) session.forget();
     else if (session.user) await session.update();
-    go(session.user ? "/profile" : "/sign-in", data.message);
+    go(session.user ? "/profile" : "/sign-in", said);
   }
   return [h("p", {}, text), h("div", { class: "row" }, action(label, confirm, { class: "main" }))];
 }

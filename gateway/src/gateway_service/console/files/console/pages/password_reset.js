@@ -9,8 +9,7 @@ import { session } from "../session.js";
 
 function ask() {
   async function submit({ email }) {
-    const { data } = await call("POST", "/api/auth/password-reset", { email });
-    announce(data.message);
+    announce((await call("POST", "/api/auth/password-reset", { email })).said);
   }
   return form(
     emailField("E-mail address"),
@@ -21,9 +20,9 @@ function ask() {
 
 function choose(token) {
   async function submit({ password }) {
-    const { data } = await call("POST", "/api/auth/password-reset/confirm", { token, password });
+    const { said } = await call("POST", "/api/auth/password-reset/confirm", { token, password });
     session.forget(); // it may have been the account that is signed in here
-    go("/sign-in", `${data.message} Please sign in with it.`);
+    go("/sign-in", [said, " Please sign in with it."]);
   }
   return [
     h("p", {}, "Changing the password ends all sessions of the account."),

@@ -11,12 +11,12 @@ const ASK = "/api/auth/signin/code";
 export function render() {
   const page = h("div", { class: "narrow" });
   async function ask({ email }) {
-    const { data } = await call("POST", ASK, { email });
+    const { said } = await call("POST", ASK, { email });
     const code = field("code", "Code", { autocomplete: "one-time-code", inputmode: "numeric", required: true });
     const confirm = (values) => firstStep(page, `${ASK}/confirm`, { email, code: values.code.trim() });
     page.replaceChildren(form(code, "Sign in", confirm), startAgain());
     page.querySelector("input").focus();
-    announce(data.message);
+    announce(said);
   }
   const email = emailField("E-mail address");
   page.append(form(email, "Send the code", ask));

@@ -7,9 +7,9 @@ import { go } from "../router.js";
 
 export function render() {
   async function submit({ username, email, password }) {
-    const { data } = await call("POST", "/api/auth/signup", { username, email, password });
+    const { said } = await call("POST", "/api/auth/signup", { username, email, password });
     // The API says no more, lest it tell who has an account already.
-    go("/sign-in", `${data.message} If a mail asks you to confirm your address, do that first.`);
+    go("/sign-in", [said, " If a mail asks you to confirm your address, do that first."]);
   }
   return h(
     "div",

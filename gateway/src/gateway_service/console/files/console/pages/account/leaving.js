@@ -24,9 +24,9 @@ async function exportAll() {
 async function leave() {
   const text = "You are signed out everywhere, and the account is deleted after a grace period. To keep it, sign in before then.";
   if (!(await confirm("Delete your account?", text, "Delete"))) return;
-  const { data } = await call("DELETE", "/api/users/me");
+  const { data, said } = await call("DELETE", "/api/users/me");
   session.forget();
-  go("/", `${data.message} It is deleted on ${time(data.deletedAt).textContent}.`, "wait");
+  go("/", [said, " It is deleted on ", time(data.deletedAt), "."], "wait");
 }
 
 export const render = () => [

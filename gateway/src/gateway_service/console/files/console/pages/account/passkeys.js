@@ -19,8 +19,8 @@ async function rename({ id }, { name }) {
 
 async function remove({ id, name }) {
   if (!(await confirm(`Remove ${name}?`, "It will no longer sign you in. Your device may still offer it.", "Remove"))) return;
-  const { data } = await call("DELETE", `${PASSKEYS}/${id}`);
-  go("/passkeys", data.message);
+  const { said } = await call("DELETE", `${PASSKEYS}/${id}`);
+  go("/passkeys", said);
 }
 
 function row(each) {

@@ -8,9 +8,9 @@ import { session } from "../../session.js";
 
 export function render() {
   async function submit({ currentPassword, newPassword }) {
-    const { data } = await call("POST", "/api/users/me/password", { currentPassword, newPassword });
+    const { said } = await call("POST", "/api/users/me/password", { currentPassword, newPassword });
     await session.renew(); // a password that had to be changed kept its roles back
-    go("/profile", `${data.message} Your other sessions have ended.`);
+    go("/profile", [said, " Your other sessions have ended."]);
   }
   return h(
     "div",

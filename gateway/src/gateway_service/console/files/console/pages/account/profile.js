@@ -15,7 +15,7 @@ async function change({ username, email }) {
   } catch (error) {
     if (error.code !== "email_unconfirmed") throw error;
     await call("PATCH", "/api/users/me", { username });
-    return (await call("POST", "/api/users/me/email", { email })).data.message;
+    return (await call("POST", "/api/users/me/email", { email })).said;
   }
 }
 
@@ -27,8 +27,7 @@ export async function render() {
     go("/profile", said);
   }
   async function resend() {
-    const { data } = await call("POST", "/api/auth/email-verification/resend", { email: user.email });
-    announce(data.message);
+    announce((await call("POST", "/api/auth/email-verification/resend", { email: user.email })).said);
   }
   return h(
     "div",

@@ -54,8 +54,8 @@ export async function render() {
   }
   async function remove() {
     if (!(await confirm("Remove the authenticator app?", "You will then sign in without its codes.", "Remove"))) return;
-    const { data } = await call("DELETE", TOTP);
-    go("/second-factor", data.message);
+    const { said } = await call("DELETE", TOTP);
+    go("/second-factor", said);
   }
   async function renew() {
     const { data } = await call("POST", "/api/users/me/recovery-codes");

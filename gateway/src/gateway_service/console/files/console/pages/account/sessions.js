@@ -25,9 +25,9 @@ function deviceName(userAgent) {
 }
 
 async function end(path) {
-  const { data } = await call("DELETE", `/api/users/me/sessions${path}`);
+  const { data, said } = await call("DELETE", `/api/users/me/sessions${path}`);
   const count = data.ended === undefined ? "" : ` Ended: ${data.ended}.`;
-  go(location.hash.slice(1), data.message + count);
+  go(location.hash.slice(1), [said, count]);
 }
 
 function row(each) {

@@ -14,8 +14,8 @@ async function add({ name, description }) {
 
 async function remove(name) {
   if (!(await confirm(`Remove the role ${name}?`, "Only a role that nobody has can be removed.", "Remove"))) return;
-  const { data } = await call("DELETE", `/api/roles/${encodeURIComponent(name)}`);
-  go(location.hash.slice(1), data.message);
+  const { said } = await call("DELETE", `/api/roles/${encodeURIComponent(name)}`);
+  go(location.hash.slice(1), said);
 }
 
 export async function render() {

@@ -27,17 +27,17 @@ export async function render() {
     await here(user.disabled ? `${user.username} can sign in again.` : `${user.username} is disabled and signed out.`);
   }
   async function endSessions() {
-    const { data } = await call("DELETE", `${path}/sessions`);
-    announce(`${data.message} Ended: ${data.ended}.`);
+    const { data, said } = await call("DELETE", `${path}/sessions`);
+    announce([said, ` Ended: ${data.ended}.`]);
   }
   async function sendReset() {
-    announce((await call("POST", `${path}/password-reset`)).data.message);
+    announce((await call("POST", `${path}/password-reset`)).said);
   }
   async function remove() {
     const text = `${user.username} and all their sessions are deleted. This cannot be undone.`;
     if (!(await confirm(`Delete ${user.username}?`, text, "Delete"))) return;
-    const { data } = await call("DELETE", path);
-    go("/users", data.message);
+    const { said } = await call("DELETE", path);
+    go("/users", said);
   }
 
   const roles = known.details.map(({ name, description }) =>
