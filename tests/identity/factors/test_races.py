@@ -1,21 +1,23 @@
 """What a session or an account becomes while something is done for it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.support.authenticators import Authenticator
-from tests.support.factors import PASSKEYS, enrolled
+from tests.support.factors import PASSKEYS, challenge_of, enrolled, second_step
 from tests.support.identity import IdentityClient, MovableClock, identity_settings
 from tests.support.tokens import claims_of
 
 from identity_service.composition import Services
-from identity_service.domain.errors import WrongProofError
+from identity_service.domain.accounts.emails import EmailAddress
+from identity_service.domain.errors import UserNotFoundError, WrongProofError
 from identity_service.domain.sessions.authentication import Authentication, Method
 from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.factors.proofs import UntrustedProof
+from identity_service.usecases.users import UserChanges
 
 DEVICE = Device("test", "127.0.0.1")
 
@@ -49,6 +51,36 @@ async def test_ended_session_registers_no_passkey(
     assert await identity.is_accepted(owner)
     listed = await identity.call("GET", PASSKEYS, owner)
     assert listed.json == {"passkeys": []}
+
+
+@pytest.mark.parametrize(
+    "what", ["app", "passkey", "recovery codes", "address", "account"]
+)
+async def test_ended_session_takes_nothing_from_the_owner(
+    identity: IdentityClient, services: Services, clock: MovableClock, what: str
+) -> None:
+    """The request was let in before the owner ended the thief's session."""
+    user = await enrolled(identity, clock)
+    challenge = await challenge_of(identity, "alice")
+    code = user.next_code(clock)
+    stolen = (await second_step(identity, challenge, code=code)).json
+    thief = caller_of(stolen, clock)
+    await identity.sign_out(stolen["refreshToken"])
+    factors, own = services.factors, thief.user_id
+    changes = UserChanges(email=EmailAddress.parse("thief@example.test"))
+    doing: dict[str, Callable[[], Awaitable[object]]] = {
+        "app": lambda: factors.totp.remove(thief),
+        "passkey": lambda: factors.passkeys.remove(thief, "any"),
+        "recovery codes": lambda: factors.totp.renew_recovery_codes(thief),
+        "address": lambda: services.users.change(own, changes, thief),
+        "account": lambda: services.accounts.departures.ask(thief),
+    }
+
+    with pytest.raises(UserNotFoundError):
+        await doing[what]()
+
+    assert (await factors.totp.factors(own)).has_totp
+    assert (await services.users.get(own)).email == "alice@example.test"
 
 
 async def test_a_code_is_not_spent_on_the_app_that_came_in_its_place(

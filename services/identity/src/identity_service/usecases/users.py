@@ -16,6 +16,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
+from identity_service.usecases.sessions.callers import require_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,8 @@ class Users:
             if user_id != caller.user_id or changes.disabled is not None:
                 await unit.roles.lock_admin()
             user = await unit.users.lock_existing(user_id)
+            if user_id == caller.user_id:
+                await require_session(unit, caller)
             await self._rename(unit, user, changes, caller)
             await self._set_disabled(unit, user, changes, caller)
             return await unit.users.lock_existing(user_id)

@@ -13,6 +13,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.sessions.callers import require_session
 from identity_service.usecases.users import delete_user, refuse_last_admin
 
 
@@ -38,6 +39,7 @@ class Departures:
         async def work(unit: Repositories) -> datetime:
             await unit.roles.lock_admin()
             user = await unit.users.lock_existing(caller.user_id)
+            await require_session(unit, caller)
             await refuse_last_admin(unit, user)
             now = unit.now()
             due_at = max(now + self.grace, await _undoable_until(unit, user.id, now))

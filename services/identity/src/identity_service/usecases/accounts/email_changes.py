@@ -13,7 +13,6 @@ from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import (
     EmailUnconfirmedError,
     OneTimeTokenRefusedError,
-    UserNotFoundError,
 )
 from identity_service.domain.mail import MailKind
 from identity_service.domain.one_time_tokens import LIFETIMES, Purpose, StoredToken
@@ -25,6 +24,7 @@ from identity_service.usecases.accounts.token_uses import TokenUses
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, letter_to
 from identity_service.usecases.mail.outbox import Outbox
+from identity_service.usecases.sessions.callers import require_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,8 @@ class EmailChanges:
         await self.throttle.reserve_mail_in_all()
 
         async def work(unit: Repositories) -> None:
-            user = await unit.users.lock(caller.user_id)
-            session = await unit.sessions.lock(caller.session_id)
-            if user is None or session is None or session.ended_at is not None:
-                raise UserNotFoundError
+            user = await unit.users.lock_existing(caller.user_id)
+            await require_session(unit, caller)
             refuse_foreign_address(user.name, email)
             owner = await unit.users.get_by_email_key(email.key)
             token = await self.tokens.issue(unit, Purpose.EMAIL_CHANGE, user.id, email)

@@ -35,6 +35,7 @@ from identity_service.usecases.factors.changes import (
 )
 from identity_service.usecases.factors.proofs import FactorProofs, passkey_methods
 from identity_service.usecases.limits.throttling import Throttle
+from identity_service.usecases.sessions.callers import require_session
 from identity_service.usecases.sessions.starts import SessionStarts
 from identity_service.usecases.sessions.token_pairs import TokenPair
 from service_kit.clock import Clock
@@ -155,12 +156,14 @@ class Passkeys:
     async def remove(self, caller: Caller, passkey_id: str) -> None:
         """Remove a passkey of the caller's.
 
-        Raises `FactorNotFoundError` or `TooManyAttemptsError`.
+        Raises `FactorNotFoundError` or `TooManyAttemptsError`; `UserNotFoundError`:
+        their session has ended meanwhile.
         """
         await self.throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> None:
             await unit.users.lock(caller.user_id)
+            await require_session(unit, caller)
             if not await unit.passkeys.remove(caller.user_id, passkey_id):
                 raise FactorNotFoundError
             await forget_factors_if_none_is_left(unit, caller.user_id)

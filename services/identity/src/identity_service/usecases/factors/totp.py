@@ -25,6 +25,7 @@ from identity_service.usecases.factors.changes import (
 )
 from identity_service.usecases.factors.proofs import FactorProofs, totp_place
 from identity_service.usecases.limits.throttling import Throttle
+from identity_service.usecases.sessions.callers import require_session
 from service_kit.clock import Clock
 
 _NO_STEP = -1
@@ -126,12 +127,14 @@ class TotpEnrolment:
     async def remove(self, caller: Caller) -> None:
         """Remove the caller's authenticator app.
 
-        Raises `FactorNotFoundError` or `TooManyAttemptsError`.
+        Raises `FactorNotFoundError` or `TooManyAttemptsError`; `UserNotFoundError`:
+        their session has ended meanwhile.
         """
         await self.throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> None:
             await unit.users.lock(caller.user_id)
+            await require_session(unit, caller)
             if not (await unit.factors.of(caller.user_id)).has_totp:
                 raise FactorNotFoundError
             await unit.factors.remove_totp(caller.user_id)
@@ -144,12 +147,14 @@ class TotpEnrolment:
         """Give the caller new recovery codes in place of those they had, once.
 
         Raises `FactorNotFoundError`: they have no factor that the codes could stand in
-        for; `TooManyAttemptsError`.
+        for; `TooManyAttemptsError`; `UserNotFoundError`: their session has ended
+        meanwhile.
         """
         await self.throttle.reserve_change(caller.user_id)
 
         async def work(unit: Repositories) -> list[str]:
             await unit.users.lock(caller.user_id)
+            await require_session(unit, caller)
             if not (await unit.factors.of(caller.user_id)).kinds:
                 raise FactorNotFoundError
             await self.records.by_caller(unit, Action.RECOVERY_CODES_MADE, caller)
