@@ -51,8 +51,8 @@ def test_each_text_says_its_language(stack: Stack, browser: Browser) -> None:
         page.get_by_label("E-mail address").fill("somebody@example.org")
         page.get_by_label("Password").fill("short")
         page.get_by_role("button", name="Sign up").click()
-        refused = page.get_by_role("alert").locator("p").first
-        expect(refused).to_have_attribute("lang", "de")
+        refused = page.get_by_role("alert")
+        expect(refused.locator("[lang=de]")).to_contain_text("Passwort")
         fault = page.locator("#field-password-fault")
         expect(fault).to_contain_text("Ein Passwort hat")
         expect(fault).to_have_attribute("lang", "de")
@@ -64,6 +64,11 @@ def test_each_text_says_its_language(stack: Stack, browser: Browser) -> None:
         said = page.get_by_role("status")
         expect(said.locator("[lang=de]")).to_have_text("Das Konto ist angelegt!")
         expect(said).to_contain_text("If a mail asks you to confirm")
+
+        page.goto(f"{stack.base_url}/console#/resources")
+        page.get_by_role("button", name="Read user").click()
+        expect(said.locator("[lang=de]")).to_have_text("Kein Token mitgesendet!")
+        expect(page.locator("main dd [lang=de]")).to_be_visible()
     finally:
         context.close()
 

@@ -9,6 +9,11 @@ export class Refusal extends Error {
     super(message);
     Object.assign(this, { status, code, requestId, errors, problem, language });
   }
+
+  /** The message, which says its language. */
+  get said() {
+    return h("span", { lang: this.language }, this.message);
+  }
 }
 
 let accessToken = null;
@@ -37,7 +42,7 @@ export async function call(method, path, body) {
     return await callOnce(method, path, body);
   } catch (error) {
     if (error.code !== "fresh_check_required") throw error;
-    if (!(await proveAgain(h("span", { lang: error.language }, error.message)))) throw error;
+    if (!(await proveAgain(error.said))) throw error;
     return callOnce(method, path, body);
   }
 }

@@ -31,7 +31,7 @@ export function announce(text, tone = "good") {
 /** Say why something did not happen, with the id by which the log finds it. */
 export function announceRefusal(error) {
   const id = error.requestId && h("p", {}, "Request id: ", h("code", {}, error.requestId));
-  show(refused, "bad", h("p", { lang: error.language }, error.message), id);
+  show(refused, "bad", h("p", {}, error.said ?? error.message), id);
 }
 
 export function clearNotices() {

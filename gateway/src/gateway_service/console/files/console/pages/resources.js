@@ -28,15 +28,14 @@ function card([name, title, text]) {
   async function show() {
     const response = await read(path);
     const isOpen = !(response instanceof Error);
-    const body = isOpen ? response.text : response.message;
     shown.replaceChildren(
       facts([
         ["Status", tag(String(response.status), isOpen ? "good" : "bad")],
-        ["Response", body],
+        ["Response", isOpen ? response.text : response.said],
         ["Request id", h("code", {}, response.requestId)],
       ]),
     );
-    announce(`${title}: ${response.status}, ${body}`, isOpen ? "good" : "bad");
+    announce([`${title}: ${response.status}, `, isOpen ? response.text : response.said], isOpen ? "good" : "bad");
   }
   return h(
     "li",

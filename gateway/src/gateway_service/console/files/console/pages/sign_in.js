@@ -55,7 +55,7 @@ export async function firstStep(page, path, body) {
     if (error.code !== "second_factor_required") throw error;
     page.replaceChildren(h("div", {}, secondStep(error.problem)));
     page.querySelector("input").focus();
-    announce(error.message, "wait");
+    announce(error.said, "wait");
   }
 }
 
