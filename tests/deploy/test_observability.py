@@ -161,6 +161,14 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
         assert alert["labels"]["severity"] in {"page", "ticket"}
 
 
+def test_an_alert_of_one_process_names_it() -> None:
+    of_one = [each for each in ALERTS if " by (" not in each["expr"]]
+
+    assert of_one
+    for alert in of_one:
+        assert "$labels.instance" in alert["annotations"]["summary"], alert["alert"]
+
+
 def test_runbooks_use_words_that_the_product_has() -> None:
     folders = ("shared/src", "gateway/src", "services/identity/src", "deploy")
     sources = (path for each in folders for path in (ROOT / each).rglob("*.py"))
