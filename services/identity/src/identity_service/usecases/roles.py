@@ -18,6 +18,7 @@ from identity_service.domain.errors import (
 from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
+from identity_service.usecases.sessions.callers import require_admin
 
 
 class Roles:
@@ -53,10 +54,13 @@ class Roles:
         return None
 
     async def add(self, role: Role, caller: Caller | None = None) -> None:
-        """Add a role, or raise `RoleExistsError` or `TooManyRolesError`."""
+        """Add a role.
+
+        Raises `RoleExistsError`, `TooManyRolesError` or `FormerAdminError`.
+        """
 
         async def work(unit: Repositories) -> None:
-            await unit.roles.lock_admin()
+            await require_admin(unit, caller)
             await unit.roles.add(role)
             unit.record(_event(Action.ROLE_ADDED, role.name, caller))
 
@@ -75,7 +79,8 @@ class Roles:
     async def remove(self, name: str, caller: Caller | None = None) -> None:
         """Remove a role that no user has.
 
-        Raises `RoleNeededError`, `RoleInUseError` or `RoleNotFoundError`.
+        Raises `RoleNeededError`, `RoleInUseError`, `RoleNotFoundError` or
+        `FormerAdminError`.
         """
         try:
             role = parse_role_name(name)
@@ -85,7 +90,7 @@ class Roles:
             raise RoleNeededError
 
         async def work(unit: Repositories) -> None:
-            await unit.roles.lock_admin()
+            await require_admin(unit, caller)
             await unit.roles.remove(role)
             unit.record(_event(Action.ROLE_REMOVED, role, caller))
 

@@ -9,14 +9,14 @@ from identity_service.domain.accounts.roles import ADMIN, existing_roles
 from identity_service.domain.accounts.usernames import Username
 from identity_service.domain.accounts.users import NewUser, User, refuse_foreign_address
 from identity_service.domain.audit import Action, AuditEvent
-from identity_service.domain.errors import FormerAdminError, LastAdminError
+from identity_service.domain.errors import LastAdminError
 from identity_service.domain.mail import MailKind
 from identity_service.domain.sessions.sessions import Caller, Device, EndReason
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.limits.throttling import Throttle
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens
-from identity_service.usecases.sessions.callers import require_session
+from identity_service.usecases.sessions.callers import require_admin, require_session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class Users:
 
         async def work(unit: Repositories) -> User:
             if user_id != caller.user_id or changes.disabled is not None:
-                await unit.roles.lock_admin()
+                await require_admin(unit, caller)
             user = await unit.users.lock_existing(user_id)
             if user_id == caller.user_id:
                 await require_session(unit, caller)
@@ -89,14 +89,13 @@ class Users:
         wanted = tuple(names)
 
         async def work(unit: Repositories) -> User:
-            await unit.roles.lock_admin()
+            await require_admin(unit, caller)
             roles = existing_roles(wanted, await unit.roles.names())
             user = await unit.users.lock_existing(user_id)
             if roles == frozenset(user.roles):
                 return user
             if ADMIN not in roles:
                 await refuse_last_admin(unit, user)
-            await refuse_former_admin(unit, caller)
             await unit.users.set_roles(user_id, roles)
             await unit.sessions.renew_entries(user_id)
             change = {
@@ -118,19 +117,22 @@ class Users:
         """
 
         async def work(unit: Repositories) -> None:
-            await unit.roles.lock_admin()
+            await require_admin(unit, caller)
             user = await unit.users.lock_existing(user_id)
             await refuse_last_admin(unit, user)
-            await refuse_former_admin(unit, caller)
             await delete_user(unit, user_id, EndReason.ENDED_BY_ADMIN)
             unit.record(AuditEvent.by_caller(Action.ACCOUNT_DELETED, caller, user_id))
 
         await self.database.write(work)
 
     async def end_sessions(self, user_id: int, caller: Caller) -> int:
-        """End all sessions of a user; return how many, or raise `UserNotFoundError`."""
+        """End all sessions of a user; return how many.
+
+        Raises `UserNotFoundError` or `FormerAdminError`.
+        """
 
         async def work(unit: Repositories) -> int:
+            await require_admin(unit, caller)
             await unit.users.lock_existing(user_id)
             reason = EndReason.ENDED_BY_ADMIN
             ended = await unit.sessions.end_all(user_id, reason)
@@ -161,8 +163,6 @@ class Users:
         if (username.text, email.text) == (user.username, user.email):
             return
         refuse_foreign_address(username, email)
-        if user.id != caller.user_id:
-            await refuse_former_admin(unit, caller)
         is_same = email.is_mailbox_of(user.email)
         await unit.users.rename(
             user,
@@ -187,8 +187,6 @@ class Users:
             return
         if changes.disabled:
             await refuse_last_admin(unit, user)
-        await refuse_former_admin(unit, caller)
-        if changes.disabled:
             await unit.users.set_disabled(user.id, disabled=True)
             await unit.sessions.end_all(user.id, EndReason.ACCOUNT_DISABLED)
             await unit.one_time_tokens.remove_of_user(user.id)
@@ -224,14 +222,3 @@ async def refuse_last_admin(unit: Repositories, user: User) -> None:
     is_admin = ADMIN in user.roles and user.disabled_at is None
     if is_admin and await unit.users.count_active_admins() <= 1:
         raise LastAdminError
-
-
-async def refuse_former_admin(unit: Repositories, caller: Caller) -> None:
-    """Raise `FormerAdminError` unless the caller is still an administrator.
-
-    A request that waits for the lock on the admin role was let in before: who sends one
-    after the other would give themselves back what is taken from them meanwhile.
-    """
-    user = await unit.users.get(caller.user_id)
-    if user is None or user.disabled_at is not None or ADMIN not in user.roles:
-        raise FormerAdminError

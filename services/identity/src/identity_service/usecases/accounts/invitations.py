@@ -16,7 +16,7 @@ from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.accounts.password_letters import PasswordLetters
 from identity_service.usecases.mail.outbox import Outbox
-from identity_service.usecases.users import refuse_former_admin
+from identity_service.usecases.sessions.callers import require_admin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,7 @@ class Invitations:
         names = tuple(wanted.roles)
 
         async def work(unit: Repositories) -> User:
-            await unit.roles.lock_admin()
-            await refuse_former_admin(unit, caller)
+            await require_admin(unit, caller)
             named = existing_roles(names, await unit.roles.names())
             roles = named or frozenset({USER})
             user_id = await unit.users.add(

@@ -10,6 +10,7 @@ from identity_service.domain.sessions.sessions import Caller
 from identity_service.storage.database import Database
 from identity_service.storage.repositories import Repositories
 from identity_service.usecases.mail.one_time_tokens import OneTimeTokens, owner_of
+from identity_service.usecases.sessions.callers import require_admin
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,12 @@ class PasswordLetters:
     async def send(self, user_id: int, caller: Caller) -> None:
         """Mail a token to a user, because an administrator wants it.
 
-        Raises `UserNotFoundError` or `NotOfferedError`.
+        Raises `UserNotFoundError`, `NotOfferedError` or `FormerAdminError`.
         """
         self.tokens.outbox.require_server()
 
         async def work(unit: Repositories) -> None:
+            await require_admin(unit, caller)
             user = await unit.users.lock_existing(user_id)
             await self.post(unit, user, Purpose.PASSWORD_RESET)
             event = AuditEvent.by_caller(Action.PASSWORD_RESET_SENT, caller, user_id)
