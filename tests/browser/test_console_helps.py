@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from tests.support.browser import chromium
 from tests.support.console import console_in
 from tests.support.requests import send
@@ -71,6 +71,33 @@ def test_each_text_says_its_language(stack: Stack, browser: Browser) -> None:
         expect(page.locator("main dd [lang=de]")).to_be_visible()
     finally:
         context.close()
+
+
+def test_a_text_whose_language_nobody_says_is_marked_with_none(
+    stack: Stack, browser: Browser
+) -> None:
+    def refuse(route: Route) -> None:
+        errors = [{"field": "username", "message": "Non."}]
+        route.fulfill(status=400, json={"message": "Non.", "errors": errors})
+
+    def give_no_reason(route: Route) -> None:
+        route.fulfill(status=404, headers={"Content-Language": "fr"}, body="Non.")
+
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.open("/sign-up")
+        page.get_by_label("User name").fill("somebody")
+        page.get_by_label("E-mail address").fill("somebody@example.org")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.route("**/api/auth/signup", refuse)
+        page.get_by_role("button", name="Sign up").click()
+        fault = page.locator("#field-username-fault")
+        expect(fault).to_have_text("Non.")
+        expect(fault).to_have_attribute("lang", "")
+        page.route("**/api/auth/signup", give_no_reason)
+        page.get_by_role("button", name="Sign up").click()
+        console.expect_refused("The server responded with 404")
+        expect(page.get_by_role("alert").locator("[lang]")).to_have_count(0)
 
 
 def test_password_managers_find_the_name_beside_every_password(

@@ -116,6 +116,6 @@ async function read(response) {
     requestId,
     errors: data?.errors ?? [],
     problem: data ?? {},
-    language,
+    language: data?.message && language,
   });
 }

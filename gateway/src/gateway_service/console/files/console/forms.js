@@ -79,7 +79,7 @@ function showFault(element, name, message, lang) {
   if (!place) return;
   input.setAttribute("aria-invalid", "true");
   place.textContent = message;
-  place.lang = lang;
+  place.lang = lang ?? "";
 }
 
 function clearFaults(element) {
