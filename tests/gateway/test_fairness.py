@@ -2,13 +2,17 @@
 
 import asyncio
 import math
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.gateway import RunningGateway, config_for, running_gateway
+from tests.support.gateway import (
+    RunningGateway,
+    config_for,
+    fallen_limit,
+    running_gateway,
+)
 from tests.support.raw_client import Received, ask, raw_client
 from tests.support.raw_upstream import OK, Call, RawUpstream, Script, once
 from tests.support.waiting import until
@@ -17,7 +21,6 @@ from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
 from gateway_service.config.values import Concurrency
 from gateway_service.http1.parsing.limits import ClientTimeouts
-from gateway_service.upstreams.upstream import Upstream
 
 GET_X = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -256,22 +259,6 @@ async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_the
         assert gateway.app.control.state.upstreams["content"].in_flight == 80
 
         assert (await ask_elsewhere(gateway)).status == 200
-
-
-def fallen_limit(upstream: Upstream, lately: int) -> float:
-    """Return an adaptive limit after a queue, while one request is in flight.
-
-    The upstream works on a tenth of its responses a second.
-    """
-    adaptive = upstream.adaptive
-    assert adaptive is not None
-    now = time.monotonic() + 100
-    for look, seconds in enumerate((0.1, 1.0)):
-        for _ in range(lately):
-            adaptive.begin()
-            adaptive.end(seconds)
-        adaptive.tick(now + look)
-    return upstream.limit
 
 
 @pytest.mark.parametrize(

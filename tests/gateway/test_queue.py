@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,32 +13,40 @@ from tests.support.gateway import (
     upstream_config,
 )
 from tests.support.raw_client import raw_client
-from tests.support.raw_upstream import OK, Call, RawUpstream
+from tests.support.raw_upstream import OK, Call, RawUpstream, Script
 from tests.support.waiting import until
 
+from gateway_service.config.values import Priority
 from gateway_service.http1.connection import ClientConnection
 from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.parsing.requests import UNREADABLE
 from gateway_service.upstreams.places import Places
+from gateway_service.upstreams.queue import LONGEST_IN_LINE
 
 WAIT = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n"
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+URGENT = b"GET /api/urgent/wait HTTP/1.1\r\nHost: a\r\n\r\n"
+LOOPING = GET[:-2] + b"Via: 1.1 gateway\r\n\r\n"
 POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
+
+
+def waiting_for(event: asyncio.Event) -> Script:
+    """Return a script that responds to targets that end in /wait after an event."""
+
+    async def script(call: Call) -> None:
+        while (recorded := await call.request()) is not None:
+            if recorded.target.endswith("/wait"):
+                await event.wait()
+            await call.send(OK)
+
+    return script
 
 
 @pytest.mark.parametrize("request_", [GET, POST], ids=["without a body", "with one"])
 async def test_a_burst_is_served(
     request_: bytes, upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    is_over = asyncio.Event()
-
-    async def script(call: Call) -> None:
-        while (recorded := await call.request()) is not None:
-            if recorded.target == "/api/wait":
-                await is_over.wait()
-            await call.send(OK)
-
-    upstream.script = script
+    upstream.script = waiting_for(is_over := asyncio.Event())
     config = config_for(upstream.port, max_in_flight=1)
     async with (
         running_gateway(config, tmp_path) as gateway,
@@ -75,16 +84,24 @@ class Line:
     async def _wait(self, client: str) -> None:
         connection = ClientConnection(self._server.loop, self._server, client)
         exchange = Exchange(connection, UNREADABLE, None, started_at=0.0)
-        assert await self.places.wait_for_place(exchange)
-        assert self.places.in_flight == 0
-        self.places.in_flight += 1
-        self.gone_on.append(client)
+        try:
+            assert await self.places.wait_for_place(exchange, is_urgent=False)
+            assert self.places.in_flight == 0
+            self.places.in_flight += 1
+            self.gone_on.append(client)
+        finally:
+            self.places.admit_next()
+
+    def end_one(self) -> None:
+        """Let a request end."""
+        self.places.in_flight -= 1
+        self.places.admit_next()
 
     async def go_on(self, *tasks: asyncio.Task[None]) -> None:
         """Let as many requests end as wait."""
         await asyncio.sleep(0)
         for _ in tasks:
-            self.places.vacate()
+            self.end_one()
             assert self.places.in_flight == 1, "no other request comes before it"
             await asyncio.sleep(0)
         await asyncio.gather(*tasks)
@@ -104,10 +121,10 @@ async def test_who_leaves_the_line_leaves_its_place_to_the_next(
     leaving, next_one = line.join(A), line.join(B)
     await asyncio.sleep(0)
     if is_its_turn:
-        line.places.vacate()
+        line.end_one()
     leaving.cancel()
     if not is_its_turn:
-        line.places.vacate()
+        line.end_one()
     await asyncio.wait([leaving, next_one])
     assert line.gone_on == [B]
     assert line.places.in_flight == 1
@@ -117,5 +134,66 @@ async def test_nobody_waits_long(gateway: RunningGateway) -> None:
     line = Line(gateway)
     with pytest.raises(AssertionError):
         await line.join(A)
-    line.places.vacate()
+    line.end_one()
     assert line.places.in_flight == 0
+
+
+async def test_who_gets_its_place_at_the_last_moment_has_it(
+    gateway: RunningGateway,
+) -> None:
+    line = Line(gateway)
+    # Both timers are due in one turn of the loop, which waits for whole milliseconds.
+    asyncio.get_running_loop().call_later(LONGEST_IN_LINE - 0.0002, line.end_one)
+    await line.join(A)
+    assert line.places.in_flight == 1
+
+
+async def test_a_place_that_is_not_taken_goes_to_the_next(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = waiting_for(is_over := asyncio.Event())
+    config = config_for(upstream.port, max_in_flight=1)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        content = gateway.app.control.state.upstreams["content"]
+        clients = []
+        for number, request in enumerate((WAIT, LOOPING, GET), start=1):
+            source = f"127.0.0.{number}"
+            client = raw_client(gateway.port, source=source)
+            clients.append(await stack.enter_async_context(client))
+            await clients[-1].send(request)
+            await until(lambda: content.in_flight + content.in_line == len(clients))
+        is_over.set()
+        answers = [(await client.answer()).status for client in clients]
+    assert answers == [200, 508, 200]
+
+
+async def test_urgent_requests_go_on_first_and_in_their_own_places(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = waiting_for(is_over := asyncio.Event())
+    config = config_for(upstream.port, max_in_flight=10)
+    [route] = config.routes
+    urgent = replace(route, prefix="/api/urgent", priority=Priority.HIGH)
+    config = replace(config, routes=(route, urgent))
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        AsyncExitStack() as stack,
+    ):
+        content = gateway.app.control.state.upstreams["content"]
+        clients = []
+        for number, request in enumerate((*[WAIT] * 9, URGENT, GET, URGENT), start=1):
+            source = f"127.0.0.{number}"
+            client = raw_client(gateway.port, source=source)
+            clients.append(await stack.enter_async_context(client))
+            await clients[-1].send(request)
+            await until(lambda: content.in_flight + content.in_line == len(clients))
+        assert (content.in_flight, content.in_line) == (10, 2)
+        clients[0].reset()
+        await until(lambda: len(upstream.requests) == 11)
+        assert upstream.requests[-1].target == "/api/urgent/wait"
+        assert (await clients[-2].answer()).status == 503
+        is_over.set()
+        assert (await clients[-1].answer()).status == 200

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from gateway_service.config.model import (
 from gateway_service.config.values import METHODS, Address
 from gateway_service.operations.workers.last_good import load
 from gateway_service.settings import GatewaySettings
+from gateway_service.upstreams.upstream import Upstream
 
 NO_PROBES: Final = HealthConfig(path="")
 ALLOWED_ORIGIN: Final = "http://localhost:8081"
@@ -106,3 +108,19 @@ async def running_gateway(
         finally:
             async with asyncio.timeout(10):
                 await stack.aclose()
+
+
+def fallen_limit(upstream: Upstream, lately: int) -> float:
+    """Return an adaptive limit after a queue, while one request is in flight.
+
+    The upstream works on a tenth of its responses a second.
+    """
+    adaptive = upstream.adaptive
+    assert adaptive is not None
+    now = time.monotonic() + 100
+    for look, seconds in enumerate((0.1, 1.0)):
+        for _ in range(lately):
+            adaptive.begin()
+            adaptive.end(seconds)
+        adaptive.tick(now + look)
+    return upstream.limit

@@ -46,7 +46,7 @@ STALE: Final = frozenset({Outcome.STALE, Outcome.STALE_UNSENT})
 """What says nothing of the replica, which may be asked again."""
 
 # What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
-_RESPONSE: Final = Outcome.RESPONSE
+RESPONSE: Final = Outcome.RESPONSE
 
 
 class Requester(Protocol):
@@ -153,7 +153,7 @@ class Attempt:
             if not _sheds_load(result.head):
                 replica.failed(FailureKind.STATUS)
         else:
-            outcome = _RESPONSE
+            outcome = RESPONSE
             replica.succeeded()
             if self._request.may_be_hedged:
                 replica.speed.seconds += self.seconds

@@ -7,14 +7,14 @@ another replica is asked as well, and the first response is passed on.
 """
 
 from functools import partial
-from typing import Final
 
 from gateway_service.http1.deadlines import NEVER
 from gateway_service.http1.exchange import Exchange
+from gateway_service.http1.parsing.requests import IDEMPOTENT, SAFE
 from gateway_service.http1.parsing.responses import SWITCHING_PROTOCOLS, ResponseHead
 from gateway_service.http1.streams import Stream
 from gateway_service.proxy import problems
-from gateway_service.proxy.attempt import NOT_SENT, STALE, Attempt, Outcome
+from gateway_service.proxy.attempt import NOT_SENT, RESPONSE, STALE, Attempt, Outcome
 from gateway_service.proxy.messages import (
     ForwardingHeaders,
     request_framing,
@@ -35,13 +35,6 @@ from gateway_service.upstreams.connections.response import (
 from gateway_service.upstreams.replica import Replica
 from gateway_service.upstreams.upstream import Upstream
 from service_kit.problems import ProblemError
-
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-_SAFE: Final = frozenset({"GET", "HEAD"})
-"""Methods of which a replica may be asked while another still works on the same."""
-
-# What each request needs: Python 3.11 takes 0.2 us to find a member in its Enum.
-_RESPONSE: Final = Outcome.RESPONSE
 
 
 class Forwarding:
@@ -79,10 +72,12 @@ class Forwarding:
     def start(self) -> None:
         """Send the request now if a connection is open; otherwise start a task.
 
-        Raises `ProblemError`: no replica is there.
+        Raises `ProblemError`: no replica is there, or too many requests are.
         """
-        exchange, urgent = self._exchange, self._route.is_urgent
-        has_place = self._upstream.has_place(exchange, is_urgent=urgent)
+        exchange, upstream, route = self._exchange, self._upstream, self._route
+        has_place = upstream.has_place(exchange, is_urgent=route.is_urgent)
+        if not (has_place or upstream.may_wait(exchange, is_urgent=route.is_urgent)):
+            raise shed(upstream)
         if exchange.body is not None or not has_place:
             exchange.spawn(self._gather_and_send)
             return
@@ -99,12 +94,15 @@ class Forwarding:
         self._body = body = RequestBody(exchange, self._route.body_limit)
         urgent = self._route.is_urgent
         if not (body.is_received or upstream.has_place(exchange, is_urgent=urgent)):
-            raise shed(upstream)  # nobody's body is awaited in vain
+            raise shed(upstream)  # its client would send a body for nothing
         first = await body.gather()
-        await wait_for_place(exchange, upstream, is_urgent=urgent)
-        self._request = self._make_request(first, is_whole=body.is_whole)
-        exchange.kept = len(self._request.data)
-        self._begin_attempt()
+        try:
+            await wait_for_place(exchange, upstream, is_urgent=urgent)
+            self._request = self._make_request(first, is_whole=body.is_whole)
+            exchange.kept = len(self._request.data)
+            self._begin_attempt()
+        finally:
+            upstream.admit_next()
 
     def _make_request(self, first: bytes, *, is_whole: bool) -> UpstreamRequest:
         exchange, route = self._exchange, self._route
@@ -120,7 +118,7 @@ class Forwarding:
         head = request_head(exchange, upstream.name, self._headers, framing)
         if first and not is_whole:
             first = self._body.framed(first)
-        may_be_hedged = is_timed and request.method in _SAFE and exchange.body is None
+        may_be_hedged = is_timed and request.method in SAFE and exchange.body is None
         return UpstreamRequest(
             head + first if first else head,
             request.method,
@@ -138,7 +136,7 @@ class Forwarding:
     @property
     def _is_repeatable(self) -> bool:
         exchange = self._exchange
-        return exchange.body is None and exchange.request.method in _IDEMPOTENT
+        return exchange.body is None and exchange.request.method in IDEMPOTENT
 
     def _begin_attempt(self, *, connects: bool = False) -> None:
         upstream = self._upstream
@@ -188,19 +186,20 @@ class Forwarding:
         self._exchange.on_abandoned = None
         for attempt in attempts:
             attempt.release()
+        self._upstream.admit_next()
 
     def _drop(self, attempt: Attempt) -> None:
         """End one of several attempts, or one that another is to follow."""
         if attempt in self._in_flight:
             self._in_flight = tuple(a for a in self._in_flight if a is not attempt)
             attempt.release()
+            if self._in_flight:  # else the next attempt takes the place
+                self._upstream.admit_next()
 
     def on_outcome(self, attempt: Attempt, outcome: Outcome, result: Result) -> None:
         """Pass the first response on; after a failure try again, or give up."""
         try:
-            if outcome is not _RESPONSE and self._goes_on_after(
-                attempt, outcome, result
-            ):
+            if outcome is not RESPONSE and self._goes_on(attempt, outcome, result):
                 return
             if isinstance(result, UpstreamError):
                 self._end_attempts()
@@ -210,9 +209,7 @@ class Forwarding:
         except Exception as error:  # noqa: BLE001 - it is logged
             self._exchange.fail(error)
 
-    def _goes_on_after(
-        self, attempt: Attempt, outcome: Outcome, result: Result
-    ) -> bool:
+    def _goes_on(self, attempt: Attempt, outcome: Outcome, result: Result) -> bool:
         """Return whether another attempt may still bring a response."""
         if isinstance(result, UpstreamError):
             self._problem = problems.after(result)
@@ -272,6 +269,7 @@ class Forwarding:
             if head.status != SWITCHING_PROTOCOLS:
                 exchange.begin(head.status, response_lines(head), head.length, body)
             exchange.spawn(partial(self._relay, attempt, head, body))
+            self._upstream.admit_next()
 
     def _win(self, attempt: Attempt) -> None:
         """End the attempts that were slower."""

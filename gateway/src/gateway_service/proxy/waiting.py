@@ -52,7 +52,7 @@ async def wait_for_place(
     """
     if not (
         upstream.has_place(exchange, is_urgent=is_urgent)
-        or await upstream.wait_for_place(exchange)
+        or await upstream.wait_for_place(exchange, is_urgent=is_urgent)
     ):
         raise shed(upstream)
 

@@ -9,7 +9,7 @@ from gateway_service.http1.exchange import Exchange
 _CROWDED: Final = 0.5
 """The part of the places from which on no client gets more than its share."""
 
-_LARGEST_CLIENT: Final = 0.125
+LARGEST_CLIENT: Final = 0.125
 """That share. Eight such clients are no longer one that keeps others out."""
 
 FEW: Final = 8
@@ -57,6 +57,6 @@ class Crowd:
         return self._has_share(exchange, limit, FEW)
 
     def _has_share(self, exchange: Exchange, places: float, least: int) -> bool:
-        largest = max(least, places * _LARGEST_CLIENT)
+        largest = max(least, places * LARGEST_CLIENT)
         size = exchange.client.siblings or self._behind_proxies[exchange.proxied_client]
         return size <= largest

@@ -1,6 +1,5 @@
 """How many requests may be in flight at an upstream, and whose."""
 
-import asyncio
 from math import inf
 from typing import Final
 
@@ -8,8 +7,8 @@ from gateway_service.config.model import UpstreamConfig
 from gateway_service.config.values import Concurrency
 from gateway_service.http1.exchange import Exchange
 from gateway_service.upstreams.concurrency import AdaptiveLimit
-from gateway_service.upstreams.crowds import FEW, Crowd
-from gateway_service.upstreams.queue import LONGEST_WAIT, Queue
+from gateway_service.upstreams.crowds import FEW, LARGEST_CLIENT, Crowd
+from gateway_service.upstreams.queue import LONGEST_IN_LINE, Queue, give_up
 
 NORMAL_SHARE: Final = 0.9
 """The part of the bound that requests of normal priority may take, rounded up."""
@@ -37,7 +36,9 @@ class Places:
         self.shed = 0
         """Requests refused because there were too many."""
         self.crowd = Crowd()
-        self._queue = Queue()
+        self.in_line = 0
+        """Requests that wait for a place."""
+        self._line, self._urgent_line = Queue(), Queue()
         is_off = config.concurrency is Concurrency.OFF
         self._bound = inf if is_off else config.max_in_flight
         self._normal_bound = self._bound * NORMAL_SHARE
@@ -65,49 +66,56 @@ class Places:
             exchange, self.in_flight, self._bound
         )
 
-    async def wait_for_place(self, exchange: Exchange) -> bool:
-        """Return whether there is a place in time, the caller's to take immediately."""
-        if not self._may_wait(exchange):
-            return False
-        place = self._queue.join(exchange)
-        try:
-            async with asyncio.timeout(LONGEST_WAIT):
-                await place
-        except (TimeoutError, asyncio.CancelledError) as error:
-            self._queue.leave(exchange, place)
-            if not place.cancelled():
-                self._reserve(-1)
-                self._admit_next()
-            if isinstance(error, TimeoutError):
-                return False
-            raise
-        self._reserve(-1)
-        return True
+    def may_wait(self, exchange: Exchange, *, is_urgent: bool) -> bool:
+        """Return whether a request may wait in line for a place.
 
-    def _may_wait(self, exchange: Exchange) -> bool:
-        """Return whether it helps to wait.
-
-        Beyond an adaptive limit more than that would only make a queue elsewhere, and
-        a client that may have taken all of it is not to have what becomes free.
+        Beyond an adaptive limit no more requests wait than it admits, no more than its
+        share of one client, and none of a client that may have taken all of it.
         """
         adaptive = self.adaptive
         return (
-            adaptive is None
+            is_urgent
+            or adaptive is None
             or adaptive.working < adaptive.limit
             or (
-                len(self._queue) < adaptive.limit
+                self.in_line < adaptive.limit
+                and self._line.count_of(exchange)
+                < max(1, adaptive.limit * LARGEST_CLIENT)
                 and self.crowd.has_few(exchange, adaptive.limit)
             )
         )
 
-    def vacate(self) -> None:
-        """Give a place back, to the next request in line if there is one."""
-        self.in_flight -= 1
-        self._admit_next()
+    async def wait_for_place(self, exchange: Exchange, *, is_urgent: bool) -> bool:
+        """Return whether a request gets a place in time, and may have waited for it.
 
-    def _admit_next(self) -> None:
-        if self.in_flight < self._normal_bound and self._queue.admit(self.has_place):
+        It is to be taken immediately, and then `admit_next` called: also if it was not.
+        """
+        if not self.may_wait(exchange, is_urgent=is_urgent):
+            return False
+        line = self._urgent_line if is_urgent else self._line
+        turn = line.join(exchange)
+        timer = exchange.client.loop.call_later(LONGEST_IN_LINE, give_up, turn)
+        self.in_line += 1
+        try:
+            return await turn
+        finally:
+            self.in_line -= 1
+            timer.cancel()
+            line.leave(exchange, turn)
+            if not turn.cancelled() and turn.result():
+                self._reserve(-1)
+
+    def admit_next(self) -> None:
+        """Let requests in line go on where places became free, urgent ones first."""
+        if not self.in_line:
+            return
+        while not self.is_full and self._urgent_line.admit(self._has_urgent_place):
             self._reserve(1)
+        while self.in_flight < self._normal_bound and self._line.admit(self.has_place):
+            self._reserve(1)
+
+    def _has_urgent_place(self, exchange: Exchange) -> bool:
+        return self.has_place(exchange, is_urgent=True)
 
     def _reserve(self, by: int) -> None:
         """Count a place as taken until its request goes on, so no other comes first."""

@@ -9,52 +9,58 @@ from typing import Final
 
 from gateway_service.http1.exchange import Exchange
 
-LONGEST_WAIT: Final = 0.2
+LONGEST_IN_LINE: Final = 0.2
 """Seconds. Where more comes than the upstream works on, none of it helps to wait."""
 
-Place = Future[None]
-"""Has a result once its request may go on."""
+Turn = Future[bool]
+"""Its result says whether its request has a place, or waited too long for one."""
 
 
 class Queue:
     """The requests of one upstream that wait."""
 
     def __init__(self) -> None:
-        self._clients: dict[str, dict[Place, Exchange]] = {}
+        self._clients: dict[str, dict[Turn, Exchange]] = {}
         """Each client's in the order in which they came; whose turn is next first."""
 
-    def __len__(self) -> int:
-        """Return how many clients have requests in line."""
-        return len(self._clients)
+    def count_of(self, exchange: Exchange) -> int:
+        """Return how many requests of its client wait."""
+        return len(self._clients.get(_client_of(exchange), ()))
 
-    def join(self, exchange: Exchange) -> Place:
+    def join(self, exchange: Exchange) -> Turn:
         """Have a request wait."""
-        place: Place = exchange.client.loop.create_future()
-        self._clients.setdefault(_client_of(exchange), {})[place] = exchange
-        return place
+        turn: Turn = exchange.client.loop.create_future()
+        self._clients.setdefault(_client_of(exchange), {})[turn] = exchange
+        return turn
 
-    def leave(self, exchange: Exchange, place: Place) -> None:
+    def leave(self, exchange: Exchange, turn: Turn) -> None:
         """Have it wait no longer."""
         client = _client_of(exchange)
-        places = self._clients.get(client, {})
-        places.pop(place, None)
-        if not places:
+        turns = self._clients.get(client, {})
+        turns.pop(turn, None)
+        if not turns:
             self._clients.pop(client, None)
 
     def admit(self, has_room: Callable[[Exchange], bool]) -> bool:
         """Let the next request go on that has room; return whether there was one."""
-        for client, places in self._clients.items():
-            for place, exchange in places.items():
-                if place.done():  # it was given up just now
+        for client, turns in self._clients.items():
+            for turn, exchange in turns.items():
+                if turn.done():  # it was given up just now
                     continue
                 if not has_room(exchange):
                     break  # so have none of this client's
-                place.set_result(None)
-                self.leave(exchange, place)
-                if places:
+                turn.set_result(True)
+                self.leave(exchange, turn)
+                if turns:
                     self._clients[client] = self._clients.pop(client)
                 return True
         return False
+
+
+def give_up(turn: Turn) -> None:
+    """Let a request wait no longer, unless it has its place."""
+    if not turn.done():
+        turn.set_result(False)
 
 
 def _client_of(exchange: Exchange) -> str:

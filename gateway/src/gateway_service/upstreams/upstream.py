@@ -97,11 +97,14 @@ class Upstream(Places):
         return any(replica not in exclude for replica in self._usable)
 
     def release(self, replica: Replica) -> None:
-        """End what `select` began, once the exchange is over."""
+        """End what `select` began, once the exchange is over.
+
+        `admit_next` is to follow, unless a retry takes the place.
+        """
+        self.in_flight -= 1
         replica.in_flight -= 1
         if replica.retired and not replica.in_flight:
             replica.pool.close()
-        self.vacate()
 
     def assign(self, endpoints: Iterable[Endpoint]) -> None:
         """Make these the upstream's replicas, keeping those it has already.
@@ -158,6 +161,7 @@ class Upstream(Places):
                 self._choose_usable()
             else:
                 replica.share = self._share_of(replica, now)
+        self.admit_next()  # the limit may have risen
 
     def _share_of(self, replica: Replica, now: float) -> float:
         share = SLOW_SHARE if replica.speed.is_slow else 1.0

@@ -19,6 +19,11 @@ from gateway_service.http1.parsing.grammar import (
 from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.parsing.targets import parse_target
 
+SAFE: Final = frozenset({"GET", "HEAD"})
+"""Methods of which a replica may be asked while another still works on the same."""
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""Methods that may be sent again (RFC 9110, 9.2.2)."""
+
 _good_hosts: Final[dict[bytes, bool]] = {}
 """Hosts found well-formed."""
 
