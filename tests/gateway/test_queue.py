@@ -170,6 +170,26 @@ async def test_a_place_that_is_not_taken_goes_to_the_next(
     assert answers == [200, 508, 200]
 
 
+async def test_a_body_in_line_counts_as_held(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = waiting_for(is_over := asyncio.Event())
+    config = config_for(upstream.port, max_in_flight=1)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        raw_client(gateway.port) as first,
+        raw_client(gateway.port) as second,
+    ):
+        content = gateway.app.control.state.upstreams["content"]
+        await first.send(WAIT)
+        await until(lambda: content.in_flight)
+        await second.send(POST.replace(b"2\r\n\r\nab", b"9000\r\n\r\n" + b"x" * 9_000))
+        await until(lambda: content.in_line)
+        assert sum(each.held for each in gateway.app.server.connections) >= 9_000
+        is_over.set()
+        assert (await second.answer()).status == 200
+
+
 async def test_urgent_requests_go_on_first_and_in_their_own_places(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ class Forwarding:
         if not (body.is_received or upstream.has_place(exchange, is_urgent=urgent)):
             raise shed(upstream)  # its client would send a body for nothing
         first = await body.gather()
+        exchange.kept = len(first)
         try:
             await wait_for_place(exchange, upstream, is_urgent=urgent)
             self._request = self._make_request(first, is_whole=body.is_whole)
