@@ -35,7 +35,11 @@ from tests.support.identity import (
 from tests.support.operator import Operator
 
 from identity_service.composition import Services
+from identity_service.domain.audit import Action, AuditEvent
+from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage import tables
+from identity_service.storage.expired_rows import Expiring
+from identity_service.storage.repositories import Repositories
 from identity_service.storage.upgrades import schema
 from service_kit.health import Readiness
 
@@ -324,6 +328,35 @@ async def test_a_server_that_completes_no_write_is_named_as_such(
         doctor = await Operator(url).run("doctor")
         assert "ok    database: " in doctor.out
         assert "fault writes: TimeoutError: no response in time -> " in doctor.out
+
+
+@pytest.mark.quiet
+async def test_what_changes_nothing_shows_no_recovery(
+    server: DatabaseServer, url: str
+) -> None:
+    """Housekeeping that finds nothing to remove commits on a full disk as well."""
+
+    async def change_nothing(unit: Repositories) -> None:
+        await unit.expired_rows.oldest(Expiring.SESSIONS)
+
+    async with Services(identity_settings(url)) as services:
+        database = services.database
+        async with (
+            connected(server.url, isolation_level="AUTOCOMMIT") as engine,
+            engine.connect() as blocking,
+        ):
+            for statement in no_commits(server):
+                await blocking.execute(text(statement))
+            event = AuditEvent.without_actor(Action.SIGN_IN_REFUSED, None, "")
+            with pytest.raises(DatabaseUnavailableError):
+                await database.record(event)
+            await database.write(change_nothing)
+            fault = await database.write_warning()
+            assert fault is not None
+            assert fault.endswith("no response in time")
+            await blocking.invalidate()
+        await database.write(change_nothing)
+        assert await database.write_warning() is None
 
 
 def no_commits(server: DatabaseServer) -> list[str]:

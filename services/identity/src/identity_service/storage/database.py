@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from identity_service.domain.audit import AuditEvent
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.engines import WORK_SECONDS
-from identity_service.storage.faults import error_number, reason
+from identity_service.storage.faults import error_number, reason, write_fault
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
 from identity_service.storage.upgrades.schema import restore_fault
@@ -112,7 +112,10 @@ class Database:
         except DatabaseUnavailableError as error:
             self._write_fault = str(error)
             raise
-        self._write_fault = None
+        if self._write_fault is not None:
+            # What changes nothing succeeds on a full disk, so something is written.
+            with self._counted():
+                self._write_fault = await write_fault(self._engine)
         return result
 
     async def write_warning(self) -> str | None:
@@ -134,21 +137,28 @@ class Database:
     async def _bounded(self, work: Work[T], *, writes: bool) -> T:
         if self._is_closed:
             raise self._unavailable("closed")
-        task = _this_task()
-        self._working.add(task)
         try:
-            async with asyncio.timeout(WORK_SECONDS):
-                return await retried(
-                    partial(self._once, work, writes=writes),
-                    on=_UndoneError,
-                    attempts=_ATTEMPTS,
-                )
+            with self._counted():
+                async with asyncio.timeout(WORK_SECONDS):
+                    return await retried(
+                        partial(self._once, work, writes=writes),
+                        on=_UndoneError,
+                        attempts=_ATTEMPTS,
+                    )
         except _UndoneError as undone:
             raise self._unavailable(reason(undone.reason)) from undone
         except exc.IntegrityError:
             raise
         except (exc.DBAPIError, exc.TimeoutError, TimeoutError, OSError) as error:
             raise self._unavailable(reason(error)) from error
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Have the work of this task waited for when the database is closed."""
+        task = _this_task()
+        self._working.add(task)
+        try:
+            yield
         finally:
             self._working.discard(task)
 
