@@ -161,3 +161,6 @@ async def test_token_that_was_spent_meanwhile(
     assert sorted(each.status for each in answers) == [200] + [400] * (AT_ONCE - 1)
     events = await recorded(identity, database_url, "account.token_refused")
     assert len(events) == AT_ONCE - 1
+    (reset,) = await recorded(identity, database_url, "account.password_reset")
+    # None where the token was gone before it was looked for.
+    assert reset["subject"] in {each.get("subject") for each in events}

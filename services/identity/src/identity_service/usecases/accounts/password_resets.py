@@ -57,7 +57,9 @@ class PasswordResets:
         await self.new_passwords.check(password, user.name, user.email_address)
         password_hash = await self.hasher.hash(password, device)
         if not await self._set(user, stored, password_hash, device):
-            await self._refuse(None, device)
+            # Another request was first: nobody guesses at the account.
+            await self.throttle.reserve_of_nobody(device.address)
+            await self._record_refusal(user.id, device)
         if not await self._has_second_factor(user):  # else it is yet to be shown
             await self.throttle.forget_failures(user.username_key, device.address)
 
@@ -159,7 +161,9 @@ class PasswordResets:
             await self.throttle.reserve_sign_in(
                 user.username_key, device.address, known_device=is_known_device
             )
-        user_id = None if user is None else user.id
+        await self._record_refusal(None if user is None else user.id, device)
+
+    async def _record_refusal(self, user_id: int | None, device: Device) -> NoReturn:
         event = AuditEvent.without_actor(Action.TOKEN_REFUSED, user_id, device.address)
         await self.database.record(event)
         raise OneTimeTokenRefusedError
