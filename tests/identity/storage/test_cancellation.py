@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from aiohttp import web
 from sqlalchemy import event
 from tests.support.database import connected
 from tests.support.identity import identity_settings
 
+from identity_service.app import create_app
 from identity_service.composition import Services
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.database import Database
@@ -81,3 +83,23 @@ async def test_all_work_is_cancelled_together_at_the_end(database_url: str) -> N
         await begun.wait()
         await database.close()
     assert [task.cancelled() for task in tasks] == ended == [True, True]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_stop_that_is_cut_short_ends_what_runs_beside(
+    database_url: str,
+) -> None:
+    runner = web.AppRunner(create_app(identity_settings(database_url)))
+    before = asyncio.all_tasks()
+    await runner.setup()
+    background = asyncio.all_tasks() - before
+    assert len(background) > 1
+
+    stopping = asyncio.create_task(runner.cleanup())
+    while not any(task.cancelling() for task in background):  # noqa: ASYNC110 - steps of the loop
+        await asyncio.sleep(0)
+    stopping.cancel()
+    await asyncio.wait((stopping,))
+
+    _, running = await asyncio.wait(background, timeout=2)
+    assert not running

@@ -75,8 +75,7 @@ def create_app(
             readiness.warnings["signing_keys"] = composed.tokens.keys.warning
             tasks = [*map(asyncio.create_task, _background_work(composed))]
             yield
-            for task in reversed(tasks):
-                await cancelled(task)
+            await asyncio.gather(*map(cancelled, tasks))
 
     async def end_waits(app: web.Application) -> None:
         app[SERVICES].waiters.end()
