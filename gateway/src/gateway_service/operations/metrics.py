@@ -62,7 +62,7 @@ class GatewayMetrics(Collector):
         )
         yield GaugeMetricFamily(
             "gateway_rate_limit_store_away",
-            "1 while this process counts alone, because the shared store is away",
+            "1 while this process counts alone, because the shared store does not",
             limits.is_alone,
         )
         yield from self._of_configuration()

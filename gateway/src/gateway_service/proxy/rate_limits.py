@@ -156,7 +156,7 @@ class SharedCounter:
 
 
 class RateLimits:
-    """Admits requests of clients, and goes on alone while the shared store is away."""
+    """Admits requests of clients, and counts alone while the shared store does not."""
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class RateLimits:
 
     @property
     def is_alone(self) -> bool:
-        """Whether this process counts for itself because the shared store is away."""
+        """Whether this process counts alone, because the shared store does not."""
         return self._store.is_away
 
     @property

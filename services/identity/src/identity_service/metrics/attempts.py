@@ -51,12 +51,12 @@ def attempt_metrics(services: Services) -> Iterator[Metric]:
     )
     yield CounterMetricFamily(
         "identity_throttle_fallbacks",
-        "Checks counted in memory because Valkey did not respond",
+        "Checks counted in memory while Valkey did not count",
         services.counters.fallbacks,
     )
     yield GaugeMetricFamily(
         "identity_throttle_store_away",
-        "1 while this process counts alone, because Valkey is away",
+        "1 while this process counts alone, because Valkey does not",
         services.counters.fault is not None,
     )
 

@@ -216,7 +216,7 @@ class ValkeyCounters:
             describe=store_fault,
         )
         self.fallbacks = 0
-        """Checks counted in memory because Valkey did not respond."""
+        """Checks counted in memory while Valkey did not count."""
 
     @property
     def fault(self) -> str | None:
