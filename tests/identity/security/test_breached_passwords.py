@@ -229,6 +229,7 @@ async def test_a_slow_mirror_is_waited_for_a_second_and_then_left_alone(
     assert others < 0.5
     assert len(mirror.requests) == 1
     assert asked.outcomes == {LookUp.UNAVAILABLE: 101}
+    assert asked.fault == "no response in time"
 
 
 async def test_a_range_that_comes_slowly_keeps_nobody_else_waiting() -> None:

@@ -136,6 +136,8 @@ def _suffixes(body: bytes) -> bytes:
 
 def _describe(error: Exception) -> str:
     """Return the kind of fault, without the address, which tells of the password."""
+    if isinstance(error, TimeoutError):
+        return "no response in time"
     return str(error) if isinstance(error, FetchError) else type(error).__name__
 
 
