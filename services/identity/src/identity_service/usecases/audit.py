@@ -15,6 +15,12 @@ from service_kit.clock import Clock
 _BATCH: Final = 500
 """Records read or removed in one transaction, while appending waits."""
 
+_FRESH: Final = timedelta(seconds=30)
+"""How long a verdict is given again: following the chain makes sign-ins wait a bit."""
+
+LONGEST_WAIT: Final = 3.0
+"""Seconds in which a request waits for a verdict; a long chain takes longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChainVerification:
@@ -119,13 +125,6 @@ def _follows(record: AuditRecord, last_hash: str | None, head: AuditHead) -> boo
     """
     places = {last_hash, head.first_previous_hash}
     return record.previous_hash in places and record.hash == record.expected_hash()
-
-
-_FRESH: Final = timedelta(seconds=30)
-"""How long a verdict is given again: following the chain makes sign-ins wait a bit."""
-
-LONGEST_WAIT: Final = 3.0
-"""Seconds in which a request waits for a verdict; a long chain takes longer."""
 
 
 class AuditChain:
