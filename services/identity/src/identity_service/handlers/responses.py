@@ -243,16 +243,13 @@ def created_response(body: Body, location: str) -> web.Response:
 
 
 def message_response(
-    template: str,
-    status: HTTPStatus = HTTPStatus.OK,
-    *,
-    model: type[MessageBody] = MessageBody,
-    **members: Any,  # noqa: ANN401 - what the model has besides
+    said: str | MessageBody, status: HTTPStatus = HTTPStatus.OK
 ) -> web.Response:
-    """Return a response with a message in the language of the request being served."""
+    """Return a response with an English message in the language of its request."""
+    body = MessageBody(message=said) if isinstance(said, str) else said
     language = preferred_language.get()
-    message = Text(template).in_language(language)
-    response = json_response(model(message=message, **members), status)
+    message = Text(body.message).in_language(language)
+    response = json_response(body.model_copy(update={"message": message}), status)
     response.headers[hdrs.CONTENT_LANGUAGE] = language
     response.headers[hdrs.VARY] = hdrs.ACCEPT_LANGUAGE
     return response

@@ -121,7 +121,7 @@ async def delete_me(context: RequestContext, caller: Caller) -> web.Response:
     message = "Your account will be deleted. To keep it, sign in before then."
     if due_at <= context.services.clock():
         message = "Account deleted."
-    return message_response(message, model=DepartureBody, deleted_at=due_at)
+    return message_response(DepartureBody(message=message, deleted_at=due_at))
 
 
 @operation(

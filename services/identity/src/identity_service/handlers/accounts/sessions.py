@@ -183,4 +183,4 @@ async def end_session(context: RequestContext, caller: Caller) -> web.Response:
 async def end_other_sessions(context: RequestContext, caller: Caller) -> web.Response:
     """End the caller's sessions, except the one that makes the request."""
     ended = await context.services.tokens.sessions.end_others(caller)
-    return message_response("Other sessions ended.", model=EndedBody, ended=ended)
+    return message_response(EndedBody(message="Other sessions ended.", ended=ended))

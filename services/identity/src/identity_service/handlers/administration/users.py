@@ -158,7 +158,7 @@ async def set_roles(context: RequestContext, admin: Caller) -> web.Response:
 async def end_sessions(context: RequestContext, admin: Caller) -> web.Response:
     """End every session of a user."""
     ended = await context.services.users.end_sessions(context.user_id, admin)
-    return message_response("Sessions ended.", model=EndedBody, ended=ended)
+    return message_response(EndedBody(message="Sessions ended.", ended=ended))
 
 
 def _wanted_user(payload: NewUserPayload) -> WantedUser:
