@@ -13,7 +13,7 @@ from identity_service.composition import Services
 from identity_service.handlers.context import SERVICES
 from identity_service.handlers.late_requests import refuse_late_requests
 from identity_service.handlers.problems import PROBLEMS
-from identity_service.handlers.tokens.metadata import show_metadata
+from identity_service.handlers.tokens.discovery import show_metadata
 from identity_service.metrics.service import service_metrics
 from identity_service.routes import OPERATIONS
 from identity_service.settings import Settings, setting_warnings

@@ -13,13 +13,13 @@ from identity_service.handlers.accounts import (
 )
 from identity_service.handlers.administration import operating, roles, users
 from identity_service.handlers.factors import factors, passkeys
-from identity_service.handlers.tokens import metadata, oauth, status_lists
+from identity_service.handlers.tokens import discovery, oauth, status_lists
 from service_kit.operations import Operation, operations_in
 
 OPERATIONS: Final[tuple[Operation, ...]] = operations_in(
     (
         *(me, sessions, sign_in_codes, factors, passkeys),
         *(leaving, password_resets, email_addresses, users, roles, operating),
-        *(status_lists, metadata, oauth, mailbox),
+        *(status_lists, discovery, oauth, mailbox),
     )
 )
