@@ -22,6 +22,7 @@ from gateway_service.config.model import Timeouts
 from gateway_service.config.values import Concurrency
 from gateway_service.upstreams.endpoint import Endpoint
 
+OWN = "127.0.0.1"
 FULL = 6
 """Requests in flight at a limit of 4.5, with the one that may exceed it."""
 
@@ -32,34 +33,36 @@ class Crowded:
     def __init__(self, gateway: RunningGateway, stack: AsyncExitStack) -> None:
         self.gateway = gateway
         self.content = gateway.app.control.state.upstreams["content"]
-        self.clients: list[RawClient] = []
         self._stack = stack
 
-    async def fill(self, *targets: str) -> None:
-        """Have requests in flight, the first of them before the limit fell."""
-        for target in targets:
-            self.clients.append(await self.send(target))
-            await until(lambda: self.content.in_flight == len(self.clients))
-            if len(self.clients) == 1:
-                assert fallen_limit(self.content, 36) == pytest.approx(4.5)
+    async def fill(self, target: str = "/api/wait") -> None:
+        """Have as many requests in flight as may be after the limit fell."""
+        self.clients = await self.send(target, OWN)
+        await until(lambda: self.content.in_flight == 1)
+        assert fallen_limit(self.content, 36) == pytest.approx(4.5)
+        self.clients += await self.send(target, *[OWN] * (FULL - 1))
+        await until(lambda: self.content.in_flight == FULL)
 
     async def send(
-        self, target: str, source: str = "127.0.0.1", fields: str = ""
-    ) -> RawClient:
-        """Send a request on a connection of its own."""
-        client = await self._stack.enter_async_context(
-            raw_client(self.gateway.port, source=source)
-        )
+        self, target: str, *sources: str, fields: str = ""
+    ) -> list[RawClient]:
+        """Send requests, each on a connection of its own, all of them at once."""
+        clients = [
+            await self._stack.enter_async_context(
+                raw_client(self.gateway.port, source=source)
+            )
+            for source in sources
+        ]
         request = f"GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"
-        await client.send(request.encode())
-        return client
+        for client in clients:
+            await client.send(request.encode())
+        return clients
 
-    async def join(self, *targets: str) -> list[RawClient]:
-        """Have requests of other clients wait in line, each of a client of its own."""
-        others = []
-        for number, target in enumerate(targets, start=2):
-            others.append(await self.send(target, f"127.0.0.{number}"))
-            await until(lambda: self.content.in_line == len(others))
+    async def join(self, target: str, count: int) -> list[RawClient]:
+        """Have requests wait in line, each of a client of its own."""
+        sources = [f"127.0.0.{number}" for number in range(2, 2 + count)]
+        others = await self.send(target, *sources)
+        await until(lambda: self.content.in_line == count)
         return others
 
 
@@ -108,8 +111,8 @@ def working_until(is_over: asyncio.Event) -> Script:
 async def test_a_response_that_begins_leaves_its_place_to_the_next(
     crowded: Crowded, is_over: asyncio.Event
 ) -> None:
-    await crowded.fill(*["/api/long"] * FULL)
-    others = await crowded.join("/api/x", "/api/x")
+    await crowded.fill("/api/long")
+    others = await crowded.join("/api/x", 2)
     adaptive = crowded.content.adaptive
     assert adaptive is not None
     is_over.set()
@@ -120,8 +123,8 @@ async def test_a_response_that_begins_leaves_its_place_to_the_next(
 
 
 async def test_all_go_on_for_whom_a_risen_limit_has_places(crowded: Crowded) -> None:
-    await crowded.fill(*["/api/wait"] * FULL)
-    await crowded.join(*["/api/wait"] * 4)
+    await crowded.fill()
+    await crowded.join("/api/wait", 4)
     adaptive = crowded.content.adaptive
     assert adaptive is not None
     adaptive.begin()
@@ -134,8 +137,8 @@ async def test_all_go_on_for_whom_a_risen_limit_has_places(crowded: Crowded) -> 
 async def test_a_request_that_is_repeated_keeps_its_place(
     crowded: Crowded, upstream: RawUpstream
 ) -> None:
-    await crowded.fill(*["/api/wait"] * FULL)
-    [other] = await crowded.join("/api/x")
+    await crowded.fill()
+    [other] = await crowded.join("/api/x", 1)
     async with raw_upstream() as second:
         [first] = crowded.content.replicas
         another = Endpoint("127.0.0.1", second.port, second.port)
@@ -155,23 +158,23 @@ async def test_a_request_that_is_repeated_keeps_its_place(
 async def test_no_client_fills_the_line(
     source: str, fields: str, crowded: Crowded
 ) -> None:
-    await crowded.fill(*["/api/wait"] * FULL)
-    greedy = [await crowded.send("/api/x", source, fields) for _ in range(8)]
-    for each in greedy[1:]:
-        assert (await each.answer(within=0.2)).status == 503
+    await crowded.fill()
+    await crowded.send("/api/x", *[source] * 8, fields=fields)
+    await until(lambda: crowded.content.shed == 7)
     assert crowded.content.in_line == 1
 
 
 async def test_no_more_wait_than_the_limit_admits(crowded: Crowded) -> None:
-    await crowded.fill(*["/api/wait"] * FULL)
-    await crowded.join(*["/api/x"] * 5)
-    refused = await crowded.send("/api/x", "127.0.0.9")
-    assert (await refused.answer()).status == 503
+    await crowded.fill()
+    await crowded.join("/api/x", 5)
+    [refused] = await crowded.send("/api/x", "127.0.0.9")
+    await until(lambda: crowded.content.shed)
     assert crowded.content.in_line == 5
+    assert (await refused.answer()).status == 503
 
 
 async def test_a_refused_request_costs_no_task(crowded: Crowded) -> None:
-    await crowded.fill(*["/api/wait"] * FULL)
+    await crowded.fill()
     loop = asyncio.get_running_loop()
     begun: list[asyncio.Task[Any]] = []
 
@@ -181,8 +184,7 @@ async def test_a_refused_request_costs_no_task(crowded: Crowded) -> None:
         begun.append(asyncio.Task(work, loop=loop))
         return begun[-1]
 
-    greedy = [await crowded.send("/api/x", "127.0.0.2") for _ in range(12)]
-    refused = greedy[-1]
+    *_, refused = await crowded.send("/api/x", *["127.0.0.2"] * 12)
     loop.set_task_factory(begin)  # type: ignore[arg-type]
     await refused.answer()
     await refused.send(b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n")
