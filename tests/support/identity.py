@@ -155,9 +155,10 @@ class IdentityClient:
 
     async def signed_in(self, username: str) -> Any:  # noqa: ANN401 - parsed JSON
         """Sign somebody up and in, and return what the answer says."""
-        assert (await self.sign_up(username)).status == 200
+        signed_up = await self.sign_up(username)
+        assert signed_up.status == 200, signed_up.text
         answer = await self.sign_in(username)
-        assert answer.status == 200
+        assert answer.status == 200, answer.text
         return answer.json
 
     async def is_accepted(self, access_token: str) -> bool:
