@@ -96,6 +96,37 @@ def test_a_pipe_is_read_to_its_end() -> None:
     os.close(reader)
 
 
+def test_a_pipe_whose_writer_is_silent_does_not_hold_the_start_up() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"the beginning of a secret")
+    with pytest.raises(ValueError, match="its pipe did not end in time"):
+        read_secret(Path(f"/proc/self/fd/{reader}"), pipe_seconds=0.05)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_pipe_that_does_not_end_is_no_secret(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "secret", 0o600)
+    descriptor = os.open(pipe, os.O_RDWR)
+    os.write(descriptor, b"x" * 65_536)
+    more = threading.Timer(0.1, os.write, [descriptor, b"x"])
+    more.start()
+    with pytest.raises(ValueError, match="it has more than 65536 bytes"):
+        read_secret(pipe)
+    more.join()
+    os.close(descriptor)
+
+
+def test_a_device_is_no_secret() -> None:
+    """Whoever may read it: a terminal, for one, is its user's alone."""
+    controller, terminal = os.openpty()
+    os.fchmod(terminal, 0o600)
+    with pytest.raises(ValueError, match="it is not a regular file"):
+        read_secret(Path(os.ttyname(terminal)))
+    os.close(controller)
+    os.close(terminal)
+
+
 def _write(writer: int) -> None:
     os.write(writer, b"from a pipe")
     os.close(writer)

@@ -6,16 +6,16 @@ third of what the gateway and content may use.
 """
 
 import dataclasses
-import os
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
+from service_kit.files import read_file
 from service_kit.origins import is_origin
 
 _SPEC: Final = "setting"
@@ -23,7 +23,9 @@ _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
 LAST_PORT: Final = 65_535
 _LONGEST_SECRET: Final = 65_536
-"""Bytes: a device or a log that is named by mistake is not read to the end."""
+"""Bytes: a log that is named by mistake is not read to the end."""
+_PIPE_SECONDS: Final = 60.0
+"""How long a program that writes a secret, as in a shell's `<(...)`, may take."""
 
 S = TypeVar("S")
 E = TypeVar("E", bound=StrEnum)
@@ -138,7 +140,7 @@ def _find(spec: SettingSpec, environ: Mapping[str, str]) -> str | None:
     return read_secret(Path(path))
 
 
-def read_secret(path: Path) -> str:
+def read_secret(path: Path, *, pipe_seconds: float = _PIPE_SECONDS) -> str:
     """Return a secret from its file, or raise ValueError with what is wrong with it."""
     try:
         status = path.stat()
@@ -146,23 +148,13 @@ def read_secret(path: Path) -> str:
             raise ValueError("cannot be read from its file: it is a folder")
         if status.st_mode & 0o007:
             raise ValueError("is read from a file that everybody may read: chmod o=")
-        with _opened(path) as file:
-            content = file.read(_LONGEST_SECRET + 1)
-        if len(content) > _LONGEST_SECRET:
-            raise ValueError(f"has a file of more than {_LONGEST_SECRET} bytes")
+        content = read_file(path, longest=_LONGEST_SECRET, pipe_seconds=pipe_seconds)
         return content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         raise ValueError("cannot be read from its file: it is not UTF-8") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ValueError(f"cannot be read from its file: {reason}") from None
-
-
-def _opened(path: Path) -> BinaryIO:
-    """Open a file that may be a pipe: one that nobody writes to is at its end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    os.set_blocking(descriptor, True)
-    return os.fdopen(descriptor, "rb")
 
 
 def boolean(value: str) -> bool:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from gateway_service.config.faults import ConfigError, Faults
-from gateway_service.config.files import read_file
 from gateway_service.config.keys import NAME, Nested, Shape, keys_of
 from gateway_service.config.model import UPSTREAM_VARIABLE, Config
 from gateway_service.config.reader import Reader
 from gateway_service.config.rules import Rule
 from gateway_service.config.toml_lines import Path as KeyPath
 from gateway_service.config.toml_lines import TomlLines
+from service_kit.files import read_file
 from service_kit.settings import read_secret
 
 
