@@ -210,7 +210,9 @@ async def test_store_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     await limits.close()
 
 
-async def test_silent_store_holds_requests_up_only_once() -> None:
+async def test_silent_store_holds_requests_up_only_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def say_nothing(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
@@ -230,6 +232,8 @@ async def test_silent_store_holds_requests_up_only_once() -> None:
     await limits.close()
     server.close()
     await server.wait_closed()
+    (away,) = caplog.records
+    assert vars(away)["error"] == "no response in time"
 
 
 def test_place_of_the_store_shows_no_password() -> None:

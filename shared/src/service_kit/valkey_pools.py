@@ -82,7 +82,9 @@ def sentinels_of(url: str) -> list[tuple[str, int]]:
 
 def store_fault(error: BaseException) -> str:
     """Say what is wrong with a Valkey, in words that repeat no secret."""
-    while error.__cause__ is not None and not isinstance(error, ValkeyError):
+    while error.__cause__ is not None and not isinstance(
+        error, ValkeyError | TimeoutError
+    ):
         error = error.__cause__
     if isinstance(error, TimeoutError | ValkeyTimeoutError):
         return "no response in time"
