@@ -421,11 +421,19 @@ def test_address_that_cannot_be_used_is_a_fault(address: str) -> None:
     assert faults(text)[0].startswith("g.toml:2: upstreams.content.addresses must")
 
 
-def test_a_fault_of_an_address_repeats_no_password() -> None:
-    text = LEAST.replace("http://content:8002", "http://user:secret/@content:8002")
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://user:secret/@content:8002", "'http://…@content:8002'"),
+        ("user:secret@content:8002", "'…@content:8002'"),
+        ("user:it's secret@content:8002", '"…@content:8002"'),
+    ],
+)
+def test_a_fault_of_an_address_repeats_no_password(address: str, shown: str) -> None:
+    text = LEAST.replace("http://content:8002", address)
 
     (fault,) = faults(text)
-    assert fault.endswith("; 'http://…@content:8002' is not")
+    assert fault.endswith(f"; {shown} is not")
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ HOUR: Final = 3600
 DAY: Final = 86_400
 MEBIBYTE: Final = 1_048_576
 
-_CREDENTIALS: Final = re.compile(r"//.*@")
-"""What stands before a URL's host, in no fault: it may be a password."""
+_CREDENTIALS: Final = re.compile(r"(?<=^.)([\w+.-]+://)?.*@")
+"""What stands before a host, in no fault: it may be a password."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
@@ -111,7 +111,7 @@ def each(rule: Rule[T], *, least: int = 0) -> Rule[tuple[T, ...]]:
     def entry_of(value: object) -> T:
         entry = rule.convert(value)
         if entry is None:
-            shown = _CREDENTIALS.sub("//…@", repr(value))
+            shown = _CREDENTIALS.sub(r"\1…@", repr(value))
             raise ValueError(f"must be {rule.allowed}; {shown} is not")
         return entry
 
