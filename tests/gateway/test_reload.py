@@ -63,6 +63,19 @@ async def test_what_of_tls_needs_a_restart_is_said_each_time(
     assert said == (0 if what == "hsts" else 2)
 
 
+async def test_limits_that_a_reload_turns_off_are_said_to_be(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(upstream.port)
+    unlimited = replace(config, rate_limits=False)
+    async with running_gateway(config, tmp_path, next_config=unlimited) as gateway:
+        assert "rate_limits" not in await gateway.app.readiness.warned()
+        assert "rate_limits_off" not in caplog.messages
+        await gateway.app.reload()
+        assert "rate_limits" in await gateway.app.readiness.warned()
+    assert caplog.messages.count("rate_limits_off") == 1
+
+
 async def test_a_body_that_comes_during_a_reload_reaches_its_replica(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -1,13 +1,11 @@
 """Compose the gateway."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -32,12 +30,6 @@ from gateway_service.upstreams.watching.watching import UpstreamWatch
 from service_kit.health import Readiness
 from service_kit.observability.tracing import SpanSender
 from service_kit.running.internal_app import create_internal_app
-
-_NO_LIMITS: Final = (
-    "off for every client: GATEWAY_RATE_LIMITS=off, or rate_limits in the file"
-)
-
-_logger: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +88,7 @@ def create_app(
         count_in=None if shared is None else shared.memory.rate_counter,
     )
     readiness.checks["upstreams"] = control.starting_fault
-    _warn_of_no_limits(control, readiness)
+    readiness.warnings["rate_limits"] = control.limits_warning
     access_log = AccessLog(settings.access_log, loop, settings.log_format)
     counts = None if shared is None else shared.memory.client_counts(shared.worker)
     server = GatewayServer(
@@ -149,14 +141,3 @@ def _tracing(settings: GatewaySettings) -> ExchangeTracing | None:
         return None
     sender = SpanSender("gateway", settings.otlp_endpoint)
     return ExchangeTracing(sender, settings.traced_percent)
-
-
-def _warn_of_no_limits(control: ControlPlane, readiness: Readiness) -> None:
-    """Say at start, and on `/readyz`, where no client's rate is limited."""
-
-    async def warning() -> str | None:
-        return None if control.state.config.rate_limits else _NO_LIMITS
-
-    readiness.warnings["rate_limits"] = warning
-    if not control.state.config.rate_limits:
-        _logger.warning("rate_limits_off", extra={"reason": _NO_LIMITS})

@@ -11,7 +11,7 @@ from gateway_service.config.faults import ConfigError
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.operations.tls import Certificate
 from gateway_service.proxy.rate_limits import RateLimits, RowCounter
-from gateway_service.proxy.state import compile_state
+from gateway_service.proxy.state import State, compile_state
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.replica import Pool
 from gateway_service.upstreams.upstream import Upstream
@@ -34,6 +34,10 @@ For so long it leaves a port to the others that share it, too.
 FIRST_LOOK_SECONDS: Final = 0.5
 """How long it looks for them before it serves. Longer than names and probes take where
 all is well, so that the first requests find replicas."""
+
+_NO_LIMITS: Final = (
+    "off for every client: GATEWAY_RATE_LIMITS=off, or rate_limits in the file"
+)
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -61,7 +65,7 @@ class ControlPlane:
         """Stays with the listener: turning TLS on or off asks for a restart."""
         self.watches: Mapping[str, Watch] = self._watches(config, {})
         limits = self._limits(config)
-        self.state = compile_state(config, _upstreams(self.watches), limits)
+        self.state = self._new_state(config, limits)
         self.configured_at = time.time()
         """In Unix time: when the configuration in use was read."""
         self.reloads_used = 0
@@ -102,6 +106,10 @@ class ControlPlane:
         ]
         self._is_starting = bool(waiting)
         return f"no ready replica yet: {', '.join(waiting)}" if waiting else None
+
+    async def limits_warning(self) -> str | None:
+        """Say where no client's rate is limited."""
+        return None if self.state.config.rate_limits else _NO_LIMITS
 
     async def until_started(self) -> None:
         """Wait until every upstream has a ready replica, or for `START_SECONDS`."""
@@ -160,7 +168,7 @@ class ControlPlane:
         after = self._watches(config, unchanged)
         await _start(set(after.values()) - set(unchanged.values()))
         self.watches = after
-        self.state = compile_state(config, _upstreams(after), limits)
+        self.state = self._new_state(config, limits)
         await _stop(set(before.values()) - set(unchanged.values()))
         if limits is not limits_before:
             await limits_before.close()
@@ -173,6 +181,11 @@ class ControlPlane:
             or self._watch(Upstream(upstream, self._make_pool))
             for upstream in config.upstreams
         }
+
+    def _new_state(self, config: Config, limits: RateLimits) -> State:
+        if not config.rate_limits:
+            _logger.warning("rate_limits_off", extra={"reason": _NO_LIMITS})
+        return compile_state(config, _upstreams(self.watches), limits)
 
     def _limits(self, config: Config) -> RateLimits:
         memory = None if self._count_in is None else self._count_in()
