@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 from typing import Final
 
 import pytest
@@ -61,6 +62,18 @@ async def test_a_page_that_the_client_has_is_not_sent_again(
     head = await get(gateway, path, method="HEAD")
     assert head.value("Content-Length") == str(len(page.body))
     assert head.body == b""
+
+
+async def test_head_of_a_large_page_does_not_copy_it(gateway: RunningGateway) -> None:
+    path = "/docs/swagger-ui-bundle.js"
+    await get(gateway, path, method="HEAD")
+    tracemalloc.start()
+    try:
+        await get(gateway, path, method="HEAD")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < len(REFERENCE[path].body) / 2
 
 
 def test_the_document_says_that_pages_may_be_unmodified() -> None:

@@ -14,6 +14,7 @@ from mmap import mmap
 from typing import Final, Self
 
 from gateway_service.http1.exchange import Exchange
+from gateway_service.http1.parsing.fields import body_line
 from gateway_service.http1.problems import method_not_allowed
 from gateway_service.http1.rendering import date_line
 
@@ -96,7 +97,9 @@ def send_page(exchange: Exchange, page: Page) -> None:
     lines = page.lines + date_line()
     if _knows(exchange.request.lines, page.etag):
         exchange.respond(_NOT_MODIFIED, lines, b"")
-    elif exchange.request.method == "HEAD" or len(page.body) <= _PIECE:
+    elif exchange.request.method == "HEAD":
+        exchange.respond(_OK, lines, b"", body_line(len(page.body)))
+    elif len(page.body) <= _PIECE:
         exchange.respond(_OK, lines, page.body[:])
     else:
         exchange.spawn(partial(_send_in_pieces, exchange, lines, page.body))
