@@ -499,11 +499,16 @@ async def test_a_client_that_may_not_wait_keeps_its_other_preferences(
 ) -> None:
     config = config_for(upstream.port, max_in_flight=1)
     asks = b"Prefer: refresh-token=cookie, wait=30\r\nprefer: wait=1\r\nPrefer: b"
+    asks += b'\r\nPrefer: x="a, b\\", c", wait=5, y="a, wait=5"'
     async with running_gateway(config, tmp_path) as gateway:
         gateway.app.control.state.upstreams["content"].waiting = 1
         request = GET_X.replace(b"\r\n\r\n", b"\r\n" + asks + b"\r\n\r\n")
         assert (await ask(gateway.port, request)).status == 200
-    assert upstream.requests[0].values("Prefer") == ["refresh-token=cookie", "b"]
+    assert upstream.requests[0].values("Prefer") == [
+        "refresh-token=cookie",
+        "b",
+        'x="a, b\\", c"',
+    ]
 
 
 async def test_no_client_takes_every_place_of_those_that_wait(

@@ -14,6 +14,9 @@ LONGEST_WAIT: Final = 120
 
 _WAIT: Final = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 
+_PREFERENCE: Final = re.compile(rb'(?:"(?:\\.|[^"\\])*"?|[^",])+')
+"""One of a list; a comma within quotes is part of it."""
+
 
 def preferred_wait(request: Request) -> int:
     """Return the seconds that a client is content to wait (RFC 7240, 4.3)."""
@@ -39,7 +42,8 @@ def _not_waiting(line: bytes) -> bytes:
     """Return a header line without the preference to wait; empty: it said no more."""
     if line[:7].lower() != b"prefer:":
         return line
-    others = [each for each in line[7:].split(b",") if not _WAIT.search(each)]
+    preferences = _PREFERENCE.findall(line[7:])
+    others = [each for each in preferences if not _WAIT.search(each)]
     return b"Prefer:" + b",".join(others) if others else b""
 
 
