@@ -272,7 +272,8 @@ class Config:
     )
     rate_limits: bool = value(
         rules.yes_or_no,
-        "`false` counts no client's requests: for load tests alone",
+        "`false`, or `off` in the variable, counts no client's requests: for load tests"
+        " alone",
         default=True,
         variable="GATEWAY_RATE_LIMITS",
     )

@@ -40,7 +40,7 @@ class Rule(Generic[T]):
 
 
 def _literal(text: str) -> object:
-    """Return the number or boolean that a text spells, or the text."""
+    """Return the number that a text spells, or the text."""
     try:
         return json.loads(text.lower())
     except ValueError:

@@ -24,7 +24,7 @@ _PIPELINE_LIMIT: Final = 65_536
 _FIRST_READ: Final = 81_920
 """Bytes of a head and what comes with it, as far as it is not passed on at once.
 
-They are held until a replica is asked, which takes 64 KiB of a long body.
+Held until a replica is asked, once 64 KiB of a long body are here.
 """
 
 LOOK_AFTER: Final = 0.5

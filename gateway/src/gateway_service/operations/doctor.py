@@ -16,7 +16,7 @@ from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.config.values import MEMORY
 from gateway_service.http1.descriptors import raise_limit, room_for_clients, soft_limit
 from gateway_service.operations.tls import Certificate
-from gateway_service.proxy.rate_limits import SharedCounter, store_fault
+from gateway_service.proxy.rate_limits import SharedCounter, valkey_fault
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.discovery.discovery import Discovery
 from gateway_service.upstreams.endpoint import Endpoint
@@ -220,7 +220,7 @@ async def _store_answers(url: str) -> Finding:
             await counter.count("doctor", RateLimit(requests=1_000_000, seconds=1))
     except Exception as error:  # noqa: BLE001 - any failure is a finding
         advice = "see that it runs, and its URL in rate_limit_store"
-        return fault(place, store_fault(error), advice)
+        return fault(place, valkey_fault(error), advice)
     finally:
         await counter.close()
     return Finding(place)

@@ -108,7 +108,7 @@ def _counted(free_at: float, limit: RateLimit, now: float) -> tuple[float, Quota
     return free_at, Quota(wait, left, busy)
 
 
-def store_fault(error: BaseException) -> str:
+def valkey_fault(error: BaseException) -> str:
     """Say what is wrong with Valkey."""
     # As in `SharedCounter`, which has imported it by then.
     from service_kit import valkey_pools  # noqa: PLC0415
@@ -171,7 +171,7 @@ class RateLimits:
         self._timeout = timeout
         self._memory = memory or MemoryCounter(now=now)
         self._store = SharedStore(
-            "rate_limit_store", timeout=timeout, now=now, describe=store_fault
+            "rate_limit_store", timeout=timeout, now=now, describe=valkey_fault
         )
         self._shared: SharedCounter | None = None
 
@@ -184,7 +184,7 @@ class RateLimits:
             )
 
     async def count(self, route: str, limit: RateLimit, client: str) -> Quota:
-        """Count a request to a route.
+        """Count a request to a route; return what its client has left of the limit.
 
         `client` is an address in its one spelling, as `client_addresses` gives it.
         """

@@ -21,6 +21,7 @@ from service_kit.observability.log_format import (
     LogFormat,
     is_coloured,
     text_line,
+    time_of_day,
 )
 from service_kit.observability.request_id import (
     NO_REQUEST,
@@ -119,9 +120,9 @@ class _Formatter(JsonFormatter):
 class _TextFormatter(_Formatter):
     """Writes the same fields for people, with this machine's time of day."""
 
-    converter = staticmethod(time.localtime)
-    default_time_format = "%H:%M:%S"
-    default_msec_format = "%s.%03d"
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - as the base class has it
+        """Return the time of a record."""
+        return time_of_day(record.created)
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         """Return the line."""

@@ -10,6 +10,9 @@ from service_kit.tokens.key_set import VerificationKey
 CAPACITY: Final = 16_384
 """Tokens. About 0.6 kB each, so 10 MB when full, however many tokens there are."""
 
+_DIGEST_SIZE: Final = 32
+"""Bytes: no two tokens have the same digest."""
+
 
 class Remembered(NamedTuple):
     """A token's claims, and the key whose word they rest on."""
@@ -54,4 +57,4 @@ class VerifiedTokens:
 
 def _digest(untrusted_token: str) -> bytes:
     """Return the name that a token is remembered by; itself is not kept."""
-    return blake2b(untrusted_token.encode()).digest()
+    return blake2b(untrusted_token.encode(), digest_size=_DIGEST_SIZE).digest()

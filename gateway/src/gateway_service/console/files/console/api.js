@@ -36,7 +36,8 @@ export function hold(token) {
   accessToken = token;
 }
 
-/** Send a request and return `{status, data, said, text, requestId}`, where `said` is the message; throw a `Refusal` unless it succeeds. */
+/** Send a request and return `{status, data, said, text, requestId}`, where `said` is the message.
+    Throw a `Refusal` unless it succeeds. */
 export async function call(method, path, body) {
   try {
     return await callOnce(method, path, body);
