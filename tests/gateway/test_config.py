@@ -500,8 +500,8 @@ def test_what_is_no_regular_file_is_a_fault(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="it is not a regular file"):
             read_config(name, {})
 
-    (tmp_path / "log").write_bytes(b"#" * 1_048_577)
-    with pytest.raises(ConfigError, match="it has more than 1048576 bytes"):
+    (tmp_path / "log").write_bytes(b"#" * 4_194_305)
+    with pytest.raises(ConfigError, match="it has more than 4194304 bytes"):
         read_config(tmp_path / "log", {})
 
 

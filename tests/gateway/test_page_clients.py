@@ -11,16 +11,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from tests.support.missing import skip_missing
 
-API: Final = (
+CONSOLE: Final = (
     Path(__file__).parents[2] / "gateway/src/gateway_service/console/files/console"
-) / "api.js"
+)
 
 SESSION: Final = Path(__file__).parents[2] / "docs/examples/front-end/session.mjs"
 
 PAGE: Final = """
 const fetched = globalThis.fetch;
 globalThis.fetch = (path, options) => fetched(process.argv[2] + path, options);
-const { call, hold, whenLost } = await import("./api.mjs");
+const { call, hold, whenLost } = await import("./api.js");
 let lost = 0;
 whenLost(() => (lost += 1));
 const outcome = (path) =>
@@ -74,7 +74,9 @@ class Api:
 async def run(api: Api, folder: Path, script: str) -> Any:  # noqa: ANN401 - JSON
     if shutil.which("node") is None:
         skip_missing("node is not installed")
-    shutil.copy(API, folder / "api.mjs")
+    for module in ("api.js", "dom.js"):
+        shutil.copy(CONSOLE / module, folder)
+    (folder / "package.json").write_text('{"type": "module"}', "utf-8")
     shutil.copy(SESSION, folder)
     (folder / "page.mjs").write_text(script + REPORT, "utf-8")
     app = web.Application()

@@ -7,7 +7,7 @@ import stat
 import time
 from typing import Final
 
-LONGEST: Final = 1_048_576
+LONGEST: Final = 4_194_304
 """Bytes: many times what a configuration or a chain of certificates needs."""
 
 
