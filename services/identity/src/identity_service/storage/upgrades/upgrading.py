@@ -34,9 +34,9 @@ _LOCK_SECONDS: Final = 60
 """How long one migration waits for another: a deployment starts several together."""
 
 
-_LOCK: Final = "CONCAT('identity-migrations-', SHA1(DATABASE()))"
+_LOCK: Final = "CONCAT('identity-migrations-', LEFT(SHA2(DATABASE(), 256), 40))"
 """Locks are the server's, which may have several databases of ours, and their names
-have at most 64 characters."""
+have at most 64 characters. MySQL 9.7 has no SHA1 of its own."""
 
 
 class MigrationRunningError(IdentityError):
