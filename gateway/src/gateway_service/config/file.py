@@ -24,7 +24,7 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     Raises `ConfigError`: with one line for each fault: `file:line: key reason`.
     """
     try:
-        text = read_file(path).decode("utf-8-sig")  # some editors write such a mark
+        text = read_file(path).decode("utf-8-sig")  # drops a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8"
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None

@@ -29,9 +29,9 @@ class Cors:
             + _line("Access-Control-Allow-Headers", config.request_headers)
             + _line("Access-Control-Max-Age", [str(config.max_age)])
         )
-        self._with_credentials = VARY
+        self._vary_and_credentials = VARY
         if config.credentials:
-            self._with_credentials += b"Access-Control-Allow-Credentials: true\r\n"
+            self._vary_and_credentials += b"Access-Control-Allow-Credentials: true\r\n"
 
     def for_request(self, untrusted_origin: bytes | None) -> bytes:
         """Return the header lines of a response, of the gateway's own errors too.
@@ -53,7 +53,7 @@ class Cors:
         if origin is None or origin.decode("latin-1") not in self._origins:
             return VARY
         allow = b"Access-Control-Allow-Origin: %b\r\n" % origin
-        return allow + self._with_credentials + more
+        return allow + self._vary_and_credentials + more
 
 
 def is_preflight(method: str, origin: bytes | None, wanted: bytes | None) -> bool:
