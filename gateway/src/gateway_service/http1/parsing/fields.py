@@ -92,8 +92,8 @@ class _Rule(NamedTuple):
     is_cached: bool
 
 
-Field = tuple[bytes, bytes, bool]
-"""Lower-case name and value of a field that is read, and whether it passes too."""
+Field = tuple[bytes, bytes, bytes]
+"""Lower-case name and value of a field that is read, and its line if it passes too."""
 
 
 class FieldPolicy:
@@ -124,8 +124,11 @@ class FieldPolicy:
         self._is_dropped = is_dropped
         self._names: dict[bytes, _Rule] = {}
         """By name as it was sent, with the colon that a line must have."""
-        self._lines: dict[bytes, bool | Field] = {}
-        """By whole line: what it says if it is read, else whether it passes."""
+        self._lines: dict[bytes, bytes | Field] = {}
+        """By whole line: what it says if it is read, else what passes of it.
+
+        Alike lines of many requests that wait are so in memory once.
+        """
 
     def sort(self, lines: Iterable[bytes]) -> tuple[list[bytes], Values]:
         """Return the lines that pass as they are, and what is read."""
@@ -136,12 +139,13 @@ class FieldPolicy:
             found = cached.get(line)
             if found is None:
                 found = self._parse(line)
-            if found is True:
-                passed.append(line)
-            elif found:
-                name, value, passes = found
-                if passes:
-                    passed.append(line)
+            if isinstance(found, bytes):
+                if found:
+                    passed.append(found)
+            else:
+                name, value, passing = found
+                if passing:
+                    passed.append(passing)
                 if name in values:
                     values[name].append(value)
                 else:
@@ -152,15 +156,16 @@ class FieldPolicy:
                 passed = [p for p in passed if field_name(p).lower() not in named]
         return passed, values
 
-    def _parse(self, line: bytes) -> bool | Field:
+    def _parse(self, line: bytes) -> bytes | Field:
         check_line(line)
         end = line.find(b":") + 1
         name, passes, is_cached = self._names.get(line[:end]) or self._rule_for(line)
-        found: bool | Field = passes
+        passing = line if passes else b""
+        found: bytes | Field = passing
         if name:
             value, wanted = line[end:].strip(b" \t"), self._only_with.get(name)
             if wanted is None or wanted in value.lower():
-                found = (name, value, passes)
+                found = (name, value, passing)
         if is_cached and len(line) <= _LONGEST_CACHED:
             store(self._lines, line, found)
         return found
