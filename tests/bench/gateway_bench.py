@@ -116,9 +116,20 @@ def _with_children(pid: int) -> list[int]:
 class Run(NamedTuple):
     """What one run of the load generator showed."""
 
-    per_second: float
-    cpu_microseconds: float
+    seconds: int
+    requests: int
+    cpu_seconds: float
     p99_milliseconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Return the rate of requests."""
+        return self.requests / self.seconds
+
+    @property
+    def cpu_microseconds(self) -> float:
+        """Return the server's processor time of a request."""
+        return self.cpu_seconds / self.requests * 1e6
 
 
 def load(gateway: Gateway, work: Work, script: Path, seconds: int) -> Run:
@@ -141,7 +152,7 @@ def load(gateway: Gateway, work: Work, script: Path, seconds: int) -> Run:
         raise SystemExit(f"{gateway.name} failed:\n{output}")
     count = max(1, int(requests[1]))
     unit = {"us": 1e-3, "ms": 1.0, "s": 1e3}[latency[2]]
-    return Run(count / seconds, used / count * 1e6, float(latency[1]) * unit)
+    return Run(seconds, count, used, float(latency[1]) * unit)
 
 
 class Bench:
