@@ -295,6 +295,12 @@ FORGED = "X-Forwarded-For: 6.6.6.6, [2001:DB8::7]:443, 127.0.0.9"
             id="hearsay and a quoted comma",
         ),
         pytest.param(
+            "forwarded",
+            ["Forwarded: for=6.6.6.6, for=unknown;proto=https;host=a.example"],
+            ("127.0.0.1", "https", "a.example"),
+            id="a client that its proxy does not name",
+        ),
+        pytest.param(
             "x-forwarded-for",
             [
                 FORGED,

@@ -88,11 +88,11 @@ class TrustedProxies:
         scheme = host = ""
         values = [value.decode("latin-1") for value in fields.get(self._name, ())]
         for written, its_scheme, its_host in islice(self._hops(values), _MOST_HOPS):
+            scheme, host = its_scheme, its_host
             address = parse_address(written)
             if address is None:
                 break
             addresses.append(str(address))
-            scheme, host = its_scheme, its_host
             if not self._contains(address):
                 break
         if self.header == X_FORWARDED_FOR:
