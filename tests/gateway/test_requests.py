@@ -67,11 +67,14 @@ async def test_g3_a_malformed_max_forwards_is_refused(
     assert upstream.calls == []
 
 
+@pytest.mark.parametrize("target", ["*", "http://a", "HTTPS://a:443"])
 async def test_g3_options_of_the_server_itself_is_answered_here(
-    gateway: RunningGateway, upstream: RawUpstream
+    target: str, gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    answer = await ask(gateway.port, b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
+    request = f"OPTIONS {target} HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = await ask(gateway.port, request.encode())
     assert answer.status == 204
+    assert "POST" in (answer.value("Allow") or "")
     assert upstream.calls == []
 
 

@@ -48,6 +48,7 @@ REFUSED = {
     "a backslash": b"/[\\",
     "a fragment": b"/[#",
     "a fragment in the query": "/a?ü#".encode(),
+    "the server, but for OPTIONS": b"*",
 }
 
 

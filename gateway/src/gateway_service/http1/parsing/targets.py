@@ -71,11 +71,11 @@ def parse_target(method: bytes, target: bytes, longest: int) -> Target:
     match = _ORIGIN_FORM.fullmatch(target)
     if match is not None:
         return Target(match[1].decode("ascii"), target, None)
-    if target == b"*" and method == b"OPTIONS":
-        return Target("*", target, None)
     authority = None
-    if not target.startswith(b"/"):
-        authority, target = _absolute_form(target)
+    if not target.startswith((b"/", b"*")):
+        authority, target = _absolute_form(method, target)
+    if target == b"*" and method == b"OPTIONS":
+        return Target("*", target, authority)
     target = _one_spelling(target)
     if len(target) > longest:
         raise MalformedError(
@@ -108,7 +108,7 @@ def _is_utf8(target: bytes) -> bool:
     return True
 
 
-def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
+def _absolute_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
     """Return authority and path of a target that does not begin with a slash.
 
     The authority goes before what Host says. It is never connected to: routes alone
@@ -120,6 +120,8 @@ def _absolute_form(target: bytes) -> tuple[bytes, bytes]:
     authority, rest = match.groups()
     if not HOST.fullmatch(authority):
         raise _malformed()
+    if method == b"OPTIONS" and not rest:
+        return authority, b"*"  # RFC 9112, 3.2.4
     return authority, rest if rest.startswith(b"/") else b"/" + rest
 
 
