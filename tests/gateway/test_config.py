@@ -463,6 +463,8 @@ def test_g3_method_the_gateway_never_forwards_is_a_fault(method: str) -> None:
         "valkey://a?db=first",
         "valkey://a?unknown=1",
         "valkeys://a?ssl_cert_reqs=some",
+        f"valkey+sentinel://a/service?ssl_ca_certs={PRODUCT_FILE}",
+        "valkey+sentinel://a/service?sentinel_password=x&socket_timeout=1",
     ],
 )
 def test_store_that_cannot_be_connected_to_is_a_fault(store: str) -> None:

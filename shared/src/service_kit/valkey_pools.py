@@ -42,6 +42,8 @@ def is_store_url(url: str) -> bool:
     else:
         service, _, database = parts.path.strip("/").partition("/")
         is_named = bool(sentinels_of(url)) and bool(service)
+        query = parse_qs(parts.query, keep_blank_values=True)
+        is_named = is_named and query.keys() <= {_PASSWORD}  # others have no effect
     is_numbered = not database or (database.isascii() and database.isdecimal())
     return is_named and is_numbered and _has_files(parts) and _is_usable(url)
 
