@@ -358,6 +358,11 @@ timeouts = { total = 0, idle = true }
             id="a star within a name",
         ),
         pytest.param(
+            "cors.request_headers = ['*']",
+            "g.toml:1: cors.request_headers must be header names, never `*`",
+            id="a star, which lets no Authorization through",
+        ),
+        pytest.param(
             "dropped_headers = ['*']",
             "g.toml:1: dropped_headers must be header names",
             id="every header",

@@ -177,7 +177,7 @@ prefix = word(
     "a path of plain segments like /api/auth",
 )
 name = word(r"[a-z][a-z0-9_-]{0,31}", "a short name in lower case")
-header_name = word(_TCHARS, "header names")
+header_name = word(rf"(?!\*$){_TCHARS}", "header names, never `*`")
 header_pattern = word(
     rf"(?!\*|.*\*.){_TCHARS}", "header names, of which `*` may be the end"
 )
