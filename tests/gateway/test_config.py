@@ -358,6 +358,16 @@ timeouts = { total = 0, idle = true }
             id="a star within a name",
         ),
         pytest.param(
+            "\n[a]\n" + "a.'b'. \"c\" ." * 20_000 + "d = 1",
+            "g.toml:3: has a key of more than 100 parts",
+            id="a key of very many parts",
+        ),
+        pytest.param(
+            f"trusted_proxies = [{{ {'a.' * 3_000}b = 1 }}]",
+            "g.toml:1: has a key of more than 100 parts",
+            id="the same within a value",
+        ),
+        pytest.param(
             "cors.request_headers = ['*']",
             "g.toml:1: cors.request_headers must be header names, never `*`",
             id="a star, which lets no Authorization through",

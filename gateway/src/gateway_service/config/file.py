@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway_service.config.faults import ConfigError, Faults
 from gateway_service.config.keys import NAME, Nested, Shape, keys_of
@@ -16,6 +16,11 @@ from gateway_service.config.toml_lines import Path as KeyPath
 from gateway_service.config.toml_lines import TomlLines
 from service_kit.files import read_file
 from service_kit.settings import read_secret
+
+_MANY_PARTS: Final = re.compile(
+    r"""(?<![\w.-])(?:["']?[\w-]++["']?[ \t]*+\.[ \t]*+){100}""", re.ASCII
+)
+"""A key for which `tomllib` takes the square of its parts: of 50,000, half a minute."""
 
 
 def read_config(path: Path, environ: Mapping[str, str]) -> Config:
@@ -40,6 +45,9 @@ def variables(config: Config) -> list[str]:
 
 def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
     """Return the configuration in `text`, the content of the file `name`."""
+    if many := _MANY_PARTS.search(text):
+        line = text.count("\n", 0, many.start()) + 1
+        raise ConfigError([f"{name}:{line}: has a key of more than 100 parts"])
     try:
         document = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or of a number that is too long
