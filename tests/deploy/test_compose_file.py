@@ -239,6 +239,12 @@ def test_the_gateway_finds_every_replica_of_content() -> None:
     assert upstream == "http://content:8002"
 
 
+def test_identity_takes_no_proxy_in_front_of_the_gateways_for_a_client() -> None:
+    """The gateways name it in X-Forwarded-For, after the client."""
+    trusted = SERVICES["identity"]["environment"]["IDENTITY_TRUSTED_PROXIES"]
+    assert "${GATEWAY_TRUSTED_PROXIES:-}" in trusted.split(",")
+
+
 def test_the_database_logs_to_its_container() -> None:
     assert "--skip-log-error" in SERVICES["mysql"]["command"]
 

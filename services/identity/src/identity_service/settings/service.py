@@ -112,7 +112,8 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
     trusted_proxies: tuple[IpNetwork, ...] = setting(
         values.networks,
         default="127.0.0.1/32,::1/128",
-        description="CIDRs of gateways whose X-Forwarded-For and X-Request-Id count",
+        description="CIDRs of gateways, and of proxies in front of them: their"
+        " X-Forwarded-For and X-Request-Id count",
     )
     introspection_clients: ClientSecrets = setting(
         values.client_secrets,
