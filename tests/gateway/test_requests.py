@@ -91,7 +91,10 @@ BAD_HOSTS = {
     "port": b"Host: a:b\r\n",
     "long port": b"Host: a:123456\r\n",
     "colons": b"Host: a:1:2\r\n",
+    "port that none is": b"Host: a:65536\r\n",
     "bracket": b"Host: [::1\r\n",
+    "address with two gaps": b"Host: [1::2::3]:80\r\n",
+    "IPv4 in brackets": b"Host: [127.0.0.1]\r\n",
     "query": b"Host: a?b\r\n",
     "obs-text": b"Host: \xff\r\n",
     "percent": b"Host: a%zz\r\n",
@@ -136,7 +139,10 @@ async def test_g6_an_absolute_target_gives_the_host_and_is_never_dialled(
 
 @pytest.mark.parametrize(
     "target",
-    ["http:///api/x", "ftp://a/api/x", "http://u@a/api/x", "//a/api/x", "api/x", "?x"],
+    [
+        *("http:///api/x", "ftp://a/api/x", "http://u@a/api/x", "http://[:::]/api/x"),
+        *("//a/api/x", "api/x", "?x"),
+    ],
 )
 async def test_g6_other_targets_reach_nobody(
     target: str, gateway: RunningGateway, upstream: RawUpstream

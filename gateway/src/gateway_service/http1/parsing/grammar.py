@@ -7,10 +7,12 @@ is rewritten with one unambiguous framing, so nothing can be smuggled.
 
 import re
 from http import HTTPStatus
+from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 from gateway_service.http1.parsing.cache import store
 from gateway_service.http1.parsing.limits import HeadLimits
+from service_kit.settings import LAST_PORT
 
 CRLF: Final = b"\r\n"
 HEAD_END: Final = b"\r\n\r\n"
@@ -30,9 +32,9 @@ _CONTROLS: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
 """What may not stand in a line (RFC 9110, 5.5)."""
 _WITHOUT_CONTROLS: Final = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
 
-HOST: Final = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"
-    rb"(?::\d{0,5})?"
+_HOST: Final = re.compile(
+    rb"(?:\[([0-9A-Fa-f:.]{2,45})\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"
+    rb"(?::(\d{0,5}))?"
 )
 """`uri-host [ ":" port ]`, not empty (RFC 9110, 7.2)."""
 
@@ -165,6 +167,17 @@ def field_name(line: bytes) -> bytes:
     return name
 
 
+def is_host(text: bytes) -> bool:
+    """Return whether a text is a host, perhaps with a port."""
+    match = _HOST.fullmatch(text)
+    if match is None:
+        return False
+    literal, port = match.groups()
+    if port and int(port) > LAST_PORT:
+        return False
+    return literal is None or _is_ipv6(literal)
+
+
 def split_lines(head: bytes, limits: HeadLimits) -> list[bytes]:
     """Split a head into lines, within the limits.
 
@@ -181,6 +194,14 @@ def check_sizes(lines: list[bytes], size: int, limits: HeadLimits) -> None:
         _check_each_size(lines, limits)
     if len(lines) > limits.field_count + 1:
         raise _fields_too_large()
+
+
+def _is_ipv6(literal: bytes) -> bool:
+    try:
+        IPv6Address(literal.decode("ascii"))
+    except ValueError:
+        return False
+    return True
 
 
 def _other_version(version: bytes) -> MalformedError:

@@ -11,8 +11,8 @@ from gateway_service.http1.parsing.fields import (
     connection_options,
 )
 from gateway_service.http1.parsing.grammar import (
-    HOST,
     MalformedError,
+    is_host,
     parse_request_line,
     request_body_length,
 )
@@ -165,7 +165,7 @@ def _host(values: Values, *, is_http_10: bool) -> bytes:
         raise MalformedError("There must be one Host field.")
     host = hosts[0]
     if host not in _good_hosts:
-        if not HOST.fullmatch(host):
+        if not is_host(host):
             raise MalformedError("The Host field is malformed.")
         if len(host) <= _LONGEST_CACHED:
             store(_good_hosts, host, True)  # noqa: FBT003 - it was found well-formed

@@ -5,7 +5,7 @@ import re
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from gateway_service.http1.parsing.grammar import HOST, MalformedError
+from gateway_service.http1.parsing.grammar import MalformedError, is_host
 
 _ORIGIN_FORM: Final = re.compile(
     rb"(/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]++"
@@ -118,7 +118,7 @@ def _absolute_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
     if match is None:
         raise _malformed()
     authority, rest = match.groups()
-    if not HOST.fullmatch(authority):
+    if not is_host(authority):
         raise _malformed()
     if method == b"OPTIONS" and not rest:
         return authority, b"*"  # RFC 9112, 3.2.4
