@@ -316,6 +316,12 @@ FORGED = "X-Forwarded-For: 6.6.6.6, [2001:DB8::7]:443, 127.0.0.9"
             ("203.0.113.7, 127.0.0.1", "http", "shop.example"),
             id="quotes, and a host that is none",
         ),
+        pytest.param(
+            "x-forwarded-for",
+            ["X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: WSS"],
+            ("203.0.113.7, 127.0.0.1", "https", "shop.example"),
+            id="the scheme of a WebSocket",
+        ),
     ],
 )
 async def test_g10_upstreams_get_what_the_gateway_found_in_one_form(

@@ -30,7 +30,8 @@ _ELEMENT: Final = re.compile(r'(?:[^,"]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))++')
 _PARAMETER: Final = re.compile(rf"(?:^|;)[ \t]*+{_PAIR}")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
-_SCHEMES: Final = frozenset({"http", "https"})
+_SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+"""What stands for each scheme; Traefik writes a WebSocket's own (RFC 6455, 3)."""
 
 Fields = Mapping[bytes, Sequence[bytes]]
 """The values of a request's fields, by name in lower case."""
@@ -100,7 +101,7 @@ class TrustedProxies:
             host = _only(fields, b"x-forwarded-host")
         return Origin(
             tuple(reversed(addresses)),
-            scheme if scheme in _SCHEMES else "",
+            _SCHEMES.get(scheme, ""),
             host if _HOST.fullmatch(host) else "",
         )
 
