@@ -158,6 +158,15 @@ def test_route_upstream_and_policies_are_told() -> None:
         ),
         (
             "OPTIONS",
+            [
+                "Origin: http://localhost:8081",
+                "Access-Control-Request-Method: PUT",
+                "Access-Control-Request-Headers: content-type,x-own",
+            ],
+            "the browser stops: x-own not offered",
+        ),
+        (
+            "OPTIONS",
             ["Origin: http://localhost:8081", "Access-Control-Request-Method: PUT"],
             "204: a preflight",
         ),

@@ -14,7 +14,13 @@ from gateway_service.console.pages import PAGE_METHODS
 from gateway_service.http1.parsing.grammar import MalformedError, split_lines
 from gateway_service.http1.parsing.requests import Request, read_request
 from gateway_service.operations.doctor import config_or_exit
-from gateway_service.proxy.cors import VARY, Cors, is_preflight
+from gateway_service.proxy.cors import (
+    SAFELISTED_METHODS,
+    VARY,
+    Cors,
+    is_preflight,
+    wanted_by_preflight,
+)
 from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.messages import hops_left, is_loop
 from gateway_service.proxy.routing import Route, Routes
@@ -26,7 +32,6 @@ _LABEL_WIDTH: Final = 12
 
 _PREFLIGHT_METHOD: Final = b"access-control-request-method"
 _PREFLIGHT: Final = ("204: a preflight, which the gateway itself responds to", True)
-_SIMPLE_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 _SIMPLE_HEADERS: Final = frozenset({"accept", "accept-language", "content-language"})
 """What a page may send without a preflight (Fetch, 2.2.1 and 2.2.2); `Content-Type` may
 in three forms."""
@@ -202,19 +207,23 @@ def _cors(request: Request, cors: Cors, described: RequestDescription) -> Iterat
         return
     yield _line("CORS", f"pages of {page} may read the response")
     if _is_preflight(request):
-        yield from _header_lines(cors.for_preflight(origin))
+        yield from _preflight(cors, origin, wanted_by_preflight(request))
         return
     yield from _header_lines(cors.for_request(origin))
     if needs := _reasons_for_preflight(request.method, described.headers):
         yield _line("preflight", f"asked first, because of {', '.join(needs)}")
-        yield from _header_lines(cors.for_preflight(origin))
-        if missing := _not_offered(needs, cors.for_preflight(origin)):
-            yield _line("", f"the browser stops: {', '.join(missing)} not offered")
+        yield from _preflight(cors, origin, needs)
+
+
+def _preflight(cors: Cors, origin: bytes, wanted: Iterable[str]) -> Iterator[str]:
+    yield from _header_lines(cors.for_preflight(origin))
+    if missing := cors.not_offered(wanted):
+        yield _line("", f"the browser stops: {', '.join(missing)} not offered")
 
 
 def _reasons_for_preflight(method: str, headers: Iterable[str]) -> list[str]:
     """Return the method and the headers that a page may not send unasked."""
-    needs = [] if method in _SIMPLE_METHODS else [method]
+    needs = [] if method in SAFELISTED_METHODS else [method]
     for header in headers:
         name, value = _name(header), header.partition(":")[2]
         kind = value.partition(";")[0].strip().lower()
@@ -228,16 +237,6 @@ def _reasons_for_preflight(method: str, headers: Iterable[str]) -> list[str]:
 
 _SENT_BY_BROWSERS: Final = frozenset({"origin", "cookie", "host", "content-length"})
 """What no page can set, and browsers send by themselves."""
-
-
-def _not_offered(needs: Iterable[str], preflight: bytes) -> list[str]:
-    """Return what a page needs and the preflight does not offer."""
-    offered = set()
-    for line in preflight.decode("ascii").splitlines():
-        name, _, value = line.partition(": ")
-        if name in {"Access-Control-Allow-Methods", "Access-Control-Allow-Headers"}:
-            offered |= {word.strip().lower() for word in value.split(",")}
-    return [each for each in needs if each.lower() not in offered]
 
 
 def _header_lines(lines: bytes) -> Iterator[str]:

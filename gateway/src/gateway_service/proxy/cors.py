@@ -9,7 +9,11 @@ from typing import Final
 
 from gateway_service.config.clients import CorsConfig
 from gateway_service.config.values import CorsAccess
+from gateway_service.http1.parsing.requests import Request
 from service_kit.origins import AllowedOrigins
+
+SAFELISTED_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+"""Methods that no preflight has to offer (Fetch, 2.2.1)."""
 
 VARY: Final = b"Vary: Origin\r\n"
 """On every response, because another origin may get other lines (Fetch, 3.2.7)."""
@@ -24,8 +28,13 @@ class Cors:
         self._is_public = access is CorsAccess.PUBLIC
         self._origins = AllowedOrigins(config.origins)
         self._expose = _line("Access-Control-Expose-Headers", config.exposed_headers)
+        methods = sorted(methods)
+        self._offered = frozenset(
+            each.lower()
+            for each in (*methods, *SAFELISTED_METHODS, *config.request_headers)
+        )
         self._offer = (
-            _line("Access-Control-Allow-Methods", sorted(methods))
+            _line("Access-Control-Allow-Methods", methods)
             + _line("Access-Control-Allow-Headers", config.request_headers)
             + _line("Access-Control-Max-Age", [str(config.max_age)])
         )
@@ -47,6 +56,10 @@ class Cors:
         """
         return self._allowing(untrusted_origin, self._offer)
 
+    def not_offered(self, wanted: Iterable[str]) -> list[str]:
+        """Return those of some methods and headers that pages may not use."""
+        return [each for each in wanted if each.lower() not in self._offered]
+
     def _allowing(self, origin: bytes | None, more: bytes) -> bytes:
         if self._is_public:
             return b"Access-Control-Allow-Origin: *\r\n%b%b" % (VARY, more)
@@ -59,6 +72,14 @@ class Cors:
 def is_preflight(method: str, origin: bytes | None, wanted: bytes | None) -> bool:
     """Whether `OPTIONS` with `Access-Control-Request-Method: wanted` is a preflight."""
     return method == "OPTIONS" and origin is not None and wanted is not None
+
+
+def wanted_by_preflight(request: Request) -> list[str]:
+    """Return the method and the headers that a preflight asks for."""
+    wanted = request.texts("access-control-request-method")
+    if wanted:
+        wanted += request.texts("access-control-request-headers")
+    return [name for each in ",".join(wanted).split(",") if (name := each.strip())]
 
 
 def _line(name: str, values: Iterable[str]) -> bytes:

@@ -16,6 +16,7 @@ from gateway_service.http1.parsing.fields import (
 
 _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
     b"accept",
+    b"access-control-request-headers",
     b"access-control-request-method",
     b"forwarded",
     b"max-forwards",
@@ -31,7 +32,13 @@ _READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
 """What an upstream should see of these is rewritten, except `_PASSED_TOO`."""
 
 _PASSED_TOO: Final = frozenset(
-    {b"accept", b"access-control-request-method", b"origin", b"prefer"}
+    {
+        b"accept",
+        b"access-control-request-headers",
+        b"access-control-request-method",
+        b"origin",
+        b"prefer",
+    }
 )
 
 _ONLY_WITH: Final = {b"accept": b"text/event-stream"}
@@ -48,13 +55,13 @@ _SAID_BY_THE_GATEWAY: Final = (
 
 _STANDARD: Final = frozenset(
     b"""
-    accept-charset accept-encoding accept-language access-control-request-headers
-    cache-control content-disposition content-encoding content-language
-    content-location content-range content-type idempotency-key if-match
-    if-modified-since if-none-match if-range if-unmodified-since sec-fetch-dest
-    sec-fetch-mode sec-fetch-site sec-fetch-user sec-websocket-extensions
-    sec-websocket-key sec-websocket-protocol sec-websocket-version user-agent
-    x-access-token x-api-key x-csrf-token x-requested-with x-xsrf-token
+    accept-charset accept-encoding accept-language cache-control content-disposition
+    content-encoding content-language content-location content-range content-type
+    idempotency-key if-match if-modified-since if-none-match if-range
+    if-unmodified-since sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user
+    sec-websocket-extensions sec-websocket-key sec-websocket-protocol
+    sec-websocket-version user-agent x-access-token x-api-key x-csrf-token
+    x-requested-with x-xsrf-token
     """.split()
 )
 """Known names with a hyphen, which CGI and its heirs confuse with other signs."""

@@ -12,11 +12,16 @@ from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.problems import NOT_FOUND, method_not_allowed
 from gateway_service.http1.rendering import date_line
 from gateway_service.proxy import problems
-from gateway_service.proxy.cors import VARY, Cors, is_preflight
+from gateway_service.proxy.cors import (
+    VARY,
+    Cors,
+    is_preflight,
+    wanted_by_preflight,
+)
+from gateway_service.proxy.cors_refusals import CorsRefusals
 from gateway_service.proxy.forwarding import Forwarding
 from gateway_service.proxy.messages import hops_left
 from gateway_service.proxy.rate_limits import policy_line, quota_line
-from gateway_service.proxy.refused_origins import RefusedOrigins
 from gateway_service.proxy.routing import Route
 from gateway_service.proxy.state import State
 from service_kit.problems import Problem, ProblemError
@@ -31,7 +36,7 @@ class Proxy:
     """Responds to requests as a configuration says."""
 
     def __init__(self) -> None:
-        self._refused = RefusedOrigins()
+        self._refusals = CorsRefusals()
 
     def handle(self, exchange: Exchange, state: State) -> None:
         """Respond to a request now, or forward it."""
@@ -43,10 +48,13 @@ class Proxy:
         origin = request.origin
         lines = cors.for_request(origin)
         exchange.lines = lines + secure
-        if lines is VARY and origin is not None:
+        if origin is not None and (lines is VARY or request.method == "OPTIONS"):
             prefix = "" if route is None else route.prefix
             host, client = _host_asked_for(exchange, state)
-            self._refused.note(origin, host, prefix, client)
+            if lines is VARY:
+                self._refusals.note_origin(origin, host, prefix, client)
+            elif lacking := cors.not_offered(wanted_by_preflight(request)):
+                self._refusals.note_preflight(origin, lacking, prefix, client)
         try:
             if request.method == "OPTIONS" and _respond_to_options(
                 exchange, route, cors, secure

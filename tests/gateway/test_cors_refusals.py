@@ -1,4 +1,4 @@
-"""An origin that is not allowed is one line in the log, with what to change."""
+"""What a page may not do is one line in the log, with what to change."""
 
 import logging
 from dataclasses import replace
@@ -11,7 +11,7 @@ from tests.support.raw_upstream import RawUpstream
 
 from gateway_service.config.clients import CorsConfig
 from gateway_service.config.values import CorsAccess
-from gateway_service.proxy.refused_origins import RefusedOrigins
+from gateway_service.proxy.cors_refusals import CorsRefusals
 
 GET = "GET /api/x HTTP/1.1\r\nHost: gateway.test\r\nOrigin: {}\r\n\r\n"
 PREFLIGHT = (
@@ -77,6 +77,37 @@ async def test_where_every_port_is_allowed_none_is_named(
     assert refused(caplog) == ["http://127.0.0.1:5173"]
 
 
+async def test_what_a_preflight_does_not_offer_is_named_once(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    methods = frozenset({"GET", "OPTIONS", "PUT"})
+    async with running_gateway(
+        config_for(upstream.port, methods=methods), tmp_path
+    ) as gateway:
+        for method, headers in (
+            ("PUT", "authorization,content-type"),
+            ("POST", ""),  # which browsers send whatever is offered
+            ("PUT", "Authorization,x-app-version"),
+            ("PATCH", "x-\xff"),
+        ):
+            request = PREFLIGHT.format(ALLOWED_ORIGIN).replace(
+                "POST\r\n", f"{method}\r\nAccess-Control-Request-Headers: {headers}\r\n"
+            )
+            for _ in range(2):
+                answer = await ask(gateway.port, request.encode("latin-1"))
+                assert answer.status == 204
+        no_preflight = PREFLIGHT.format(ALLOWED_ORIGIN).replace("-Method", "-Headers")
+        await ask(gateway.port, no_preflight.encode())
+    records = [r for r in caplog.records if r.message == "preflight_refused"]
+    assert [vars(r)["not_offered"] for r in records] == [
+        "x-app-version",
+        "PATCH, x-\\xff",
+    ]
+    assert all(vars(r)["origin"] == ALLOWED_ORIGIN for r in records)
+    assert all("cors.request_headers" in vars(r)["setting"] for r in records)
+    assert refused(caplog) == []
+
+
 async def test_a_public_route_refuses_nobody(
     upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -90,15 +121,15 @@ def test_invented_origins_fill_neither_log_nor_memory(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = 0.0
-    origins = RefusedOrigins(lambda: now)
+    origins = CorsRefusals(lambda: now)
     for number in range(10_000):
         client = f"2001:db8:0:{number % 50:x}::{number:x}"
         origin = b"https://%d.test" % number + b"x" * 5_000
-        origins.note(origin, b"a", "/api", client)
+        origins.note_origin(origin, b"a", "/api", client)
     assert len(refused(caplog)) == 100
     assert max(map(len, refused(caplog))) <= 256
     now = 3_601.0
-    origins.note(b"https://late.test", b"a", "/api", "2001:db8::1")
+    origins.note_origin(b"https://late.test", b"a", "/api", "2001:db8::1")
     assert refused(caplog)[-1] == "https://late.test"
     assert vars(caplog.records[-1])["left_out_before"] == 9_900
 
@@ -106,11 +137,11 @@ def test_invented_origins_fill_neither_log_nor_memory(
 def test_a_client_that_invents_origins_hides_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    origins = RefusedOrigins(lambda: 0.0)
+    origins = CorsRefusals(lambda: 0.0)
     for number in range(200):
         client = f"2001:db8::{number:x}"
-        origins.note(b"https://%d.test" % number, b"a", "/api", client)
-    origins.note(b"https://page.test", b"a", "/api", "203.0.113.1")
+        origins.note_origin(b"https://%d.test" % number, b"a", "/api", client)
+    origins.note_origin(b"https://page.test", b"a", "/api", "203.0.113.1")
     assert refused(caplog) == [
         *(f"https://{number}.test" for number in range(5)),
         "https://page.test",
