@@ -2,27 +2,59 @@
 
 import asyncio
 import errno
+from collections.abc import AsyncIterator
 
+import pytest
 from tests.support.gateway import upstream_config
 from tests.support.raw_upstream import Call, RawUpstream
+from tests.support.standstill import stand_still
 from tests.support.waiting import until
 
-from gateway_service.http1.deadlines import Deadlines
+from gateway_service.config.model import Timeouts
+from gateway_service.http1.deadlines import INTERVAL, NEVER, Deadlines
 from gateway_service.http1.descriptors import Descriptors, is_exhaustion
+from gateway_service.http1.parsing.responses import ResponseHead
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.connections.pool import ConnectionPool
+from gateway_service.upstreams.connections.response import Result, UpstreamRequest
 from gateway_service.upstreams.endpoint import Endpoint
 
 
-async def test_a_connection_that_comes_when_it_is_given_up_is_closed(
-    upstream: RawUpstream,
-) -> None:
-    """Give it up in each of the turns of the loop that opening it takes."""
+class Handler:
+    """Is told nothing while a connection is opened in time."""
 
+    def on_result(self, _: Result) -> None:
+        raise AssertionError
+
+    def on_interim(self, _: ResponseHead) -> None:
+        raise AssertionError
+
+    def on_slow(self, *, is_gone: bool) -> None:
+        raise AssertionError(is_gone)
+
+
+def request_within(seconds: float) -> UpstreamRequest:
+    """Return a request that waits for its connection for so long."""
+    return UpstreamRequest(
+        b"",
+        "GET",
+        Timeouts(connect=seconds),
+        NEVER,
+        NEVER,
+        is_timed=True,
+        may_be_hedged=False,
+        proxied_client="",
+        is_upgrade=False,
+        is_whole=True,
+    )
+
+
+@pytest.fixture
+async def pool(upstream: RawUpstream) -> AsyncIterator[ConnectionPool]:
     upstream.script = Call.until_over
     loop = asyncio.get_running_loop()
     deadlines = Deadlines(loop)
-    pool = ConnectionPool(
+    yield ConnectionPool(
         Endpoint("127.0.0.1", upstream.port, upstream.port),
         upstream_config("content", upstream.port),
         deadlines,
@@ -30,9 +62,16 @@ async def test_a_connection_that_comes_when_it_is_given_up_is_closed(
         loop,
         descriptors=Descriptors(loop),
     )
+    deadlines.close()
+
+
+async def test_a_connection_that_comes_when_it_is_given_up_is_closed(
+    upstream: RawUpstream, pool: ConnectionPool
+) -> None:
+    """Give it up in each of the turns of the loop that opening it takes."""
     turns = 0
     while True:
-        opening = asyncio.create_task(pool.connect(1.0))
+        opening = asyncio.create_task(pool.connect(request_within(1.0), Handler()))
         for _ in range(turns):
             await asyncio.sleep(0)
         if not opening.cancel():
@@ -43,7 +82,20 @@ async def test_a_connection_that_comes_when_it_is_given_up_is_closed(
     (await opening).close()
     assert turns > 1
     await until(lambda: all(call.is_over for call in upstream.calls))
-    deadlines.close()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_connection_that_is_open_is_not_given_up(
+    turns: int, pool: ConnectionPool
+) -> None:
+    """Two turns of the loop, one after the other, take longer than opening it may."""
+    opening = asyncio.create_task(pool.connect(request_within(0.02), Handler()))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    stand_still(INTERVAL)
+    await asyncio.sleep(0)
+    stand_still(0.05)
+    (await opening).close()
 
 
 def test_an_address_that_no_way_leads_to_is_no_lack_of_ports() -> None:

@@ -20,6 +20,7 @@ from tests.support.gateway import (
 )
 from tests.support.raw_client import ask, raw_client, statuses
 from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
+from tests.support.standstill import stand_still_while_reading
 from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits
@@ -386,31 +387,13 @@ async def test_a_post_is_sent_again_if_its_connection_ends_before_it_is_sent(
     assert replica.failures == 0
 
 
-class Standstill(asyncio.Protocol):
-    """Stops the process while sockets are read, after what is awaited was sent."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def data_received(self, data: bytes) -> None:
-        self._call.send_now(data)
-        goes_on_at = time.monotonic() + 0.6
-        while time.monotonic() < goes_on_at:
-            pass
-
-
 async def test_what_came_while_the_process_stood_still_is_read_first(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
     async def script(call: Call) -> None:
         await call.request()
-        here, there = socket.socketpair()
-        with here:
-            await asyncio.get_running_loop().create_connection(
-                lambda: Standstill(call), sock=there
-            )
-            here.send(OK)
-            await call.until_over()
+        await stand_still_while_reading(0.6, lambda: call.send_now(OK))
+        await call.until_over()
 
     upstream.script = script
     config = config_for(upstream.port, timeouts=Timeouts(response_head=0.3))

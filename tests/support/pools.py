@@ -2,7 +2,11 @@
 
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.upstreams.connections.connection import UpstreamConnection
-from gateway_service.upstreams.connections.response import UpstreamError
+from gateway_service.upstreams.connections.response import (
+    ResponseHandler,
+    UpstreamError,
+    UpstreamRequest,
+)
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.replica import Replica
@@ -22,7 +26,11 @@ class CountingPool:
     def take(self) -> None:
         pass
 
-    async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ARG002, ASYNC109 - the gateway's
+    async def connect(
+        self,
+        request: UpstreamRequest,  # noqa: ARG002 - the gateway's
+        handler: ResponseHandler,  # noqa: ARG002 - the gateway's
+    ) -> UpstreamConnection:
         raise UpstreamError(FailureKind.REFUSED, is_unsent=True)
 
     def give_back(self, connection: UpstreamConnection) -> None:

@@ -11,11 +11,11 @@ from typing import Final, Protocol
 INTERVAL: Final = 0.1
 """Seconds between two sweeps."""
 
-_ONE_TURN: Final = 0.001
+ONE_TURN: Final = 0.001
 """Seconds in which everything that has been received is read.
 
 The loop runs timers first. After a standstill of the process (SIGSTOP, a virtual
-machine that moves) what was awaited may have come long ago.
+machine that moves, a turn with very much work) what was awaited may have come long ago.
 """
 
 NEVER: Final = math.inf
@@ -36,7 +36,7 @@ class Deadlines:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: set[Bounded] = set()
-        self._timer = loop.call_later(INTERVAL, self._read_first)
+        self._timer: asyncio.Handle = loop.call_later(INTERVAL, self._read_first)
 
     def add(self, bounded: Bounded) -> None:
         """Watch ``bounded.deadline``, which may change at any time."""
@@ -51,7 +51,11 @@ class Deadlines:
         self._timer.cancel()
 
     def _read_first(self) -> None:
-        self._timer = self._loop.call_later(_ONE_TURN, self._sweep)
+        self._timer = self._loop.call_later(ONE_TURN, self._hand_over_first)
+
+    def _hand_over_first(self) -> None:
+        """Let the loop hand over the connections that it found to be open."""
+        self._timer = self._loop.call_soon(self._sweep)
 
     def _sweep(self) -> None:
         self._timer = self._loop.call_later(INTERVAL, self._read_first)

@@ -1,9 +1,7 @@
 """One attempt to get a response from a replica."""
 
-import asyncio
 import time
 from enum import Enum
-from functools import partial
 from typing import Final, Protocol
 
 from gateway_service.http1.parsing.responses import ResponseHead
@@ -118,20 +116,12 @@ class Attempt:
         self.seconds = 0.0
         """From its beginning to its result."""
 
-    async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
+    async def connect(self) -> UpstreamConnection:
         """Open a connection; the attempt has it once it sends.
 
         Raises `UpstreamError`: nothing was sent.
         """
-        if not self._request.may_be_hedged:
-            return await self.replica.pool.connect(timeout)
-        slow = asyncio.get_running_loop().call_later(
-            self._request.hedge_after, partial(self.on_slow, is_gone=False)
-        )
-        try:
-            return await self.replica.pool.connect(timeout)
-        finally:
-            slow.cancel()
+        return await self.replica.pool.connect(self._request, self)
 
     def send(self, connection: UpstreamConnection) -> None:
         """Send the request, or the beginning of it."""

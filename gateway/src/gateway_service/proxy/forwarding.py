@@ -163,7 +163,7 @@ class Forwarding:
 
     async def _connect(self, attempt: Attempt) -> None:
         try:
-            connection = await attempt.connect(self._request.timeouts.connect)
+            connection = await attempt.connect()
         except UpstreamError as error:
             if attempt in self._in_flight:
                 attempt.on_result(error)

@@ -6,6 +6,10 @@ from enum import Enum
 from typing import Final, Protocol
 
 from gateway_service.upstreams.connections.connection import UpstreamConnection
+from gateway_service.upstreams.connections.response import (
+    ResponseHandler,
+    UpstreamRequest,
+)
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.speed import Speed
@@ -43,8 +47,10 @@ class Pool(Protocol):
     def take(self) -> UpstreamConnection | None:
         """Return an open connection that has nothing to do, if there is one."""
 
-    async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
-        """Open a new connection.
+    async def connect(
+        self, request: UpstreamRequest, handler: ResponseHandler
+    ) -> UpstreamConnection:
+        """Open a new connection for a request; ``handler`` learns if that is slow.
 
         Raises `UpstreamError`: nothing was sent; `ProblemError`: that is no failure of
         the replica's.

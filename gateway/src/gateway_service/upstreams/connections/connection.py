@@ -73,6 +73,9 @@ class UpstreamConnection(RequestSender):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._state = _IDLE
+        self._opening = self._handler = None
+        self.deadline = NEVER
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_AT_ONCE)
 
@@ -93,7 +96,7 @@ class UpstreamConnection(RequestSender):
                 case State.TUNNEL:
                     self._expect_more()
                     self._body.feed(data)
-                case State.IDLE | State.CLOSED:
+                case State.OPENING | State.IDLE | State.CLOSED:
                     self.abort()
         except MalformedError:
             self._fail(UpstreamError(FailureKind.BAD_ANSWER))
@@ -119,7 +122,7 @@ class UpstreamConnection(RequestSender):
                 self._body.fail(UpstreamError(FailureKind.BAD_ANSWER))
             case State.TUNNEL:
                 self._body.end()
-            case State.IDLE | State.CLOSED:
+            case State.OPENING | State.IDLE | State.CLOSED:
                 pass
 
     def _read_rest(self) -> None:
@@ -152,10 +155,13 @@ class UpstreamConnection(RequestSender):
         match self._state:
             case State.HEAD | State.BODY if waits_for_client and now < self._total_at:
                 self._expect_more()
-            case State.HEAD if now < self._head_at:
-                self.deadline = self._head_at
+            case State.OPENING | State.HEAD if now < self._due_at:
+                self.deadline = self._due_at
                 if self._handler is not None:
                     self._handler.on_slow(is_gone=False)
+            case State.OPENING:
+                if self._opening is not None:
+                    self._opening.cancel()
             case State.HEAD | State.BODY:
                 self._fail(
                     UpstreamError(
@@ -277,5 +283,5 @@ class UpstreamConnection(RequestSender):
                 self._deliver(error)
             case State.BODY | State.TUNNEL:
                 self._body.fail(error)
-            case State.IDLE | State.CLOSED:
+            case State.OPENING | State.IDLE | State.CLOSED:
                 pass

@@ -11,7 +11,11 @@ from gateway_service.http1.parsing.limits import HeadLimits
 from gateway_service.http1.problems import TOO_MANY_CONNECTIONS
 from gateway_service.http1.write_batch import WriteBatch
 from gateway_service.upstreams.connections.connection import UpstreamConnection
-from gateway_service.upstreams.connections.response import UpstreamError
+from gateway_service.upstreams.connections.response import (
+    ResponseHandler,
+    UpstreamError,
+    UpstreamRequest,
+)
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.failures import FailureKind
 from service_kit.problems import ProblemError
@@ -67,23 +71,27 @@ class ConnectionPool:
                 return connection
         return None
 
-    async def connect(self, timeout: float) -> UpstreamConnection:  # noqa: ASYNC109 - the route's
-        """Open a new connection.
+    async def connect(
+        self, request: UpstreamRequest, handler: ResponseHandler
+    ) -> UpstreamConnection:
+        """Open a new connection for a request; ``handler`` learns if that is slow.
 
-        Raises `UpstreamError`: `REFUSED` or, after ``timeout`` seconds, `TIMEOUT`;
+        Raises `UpstreamError`: `REFUSED` or, where it takes too long, `TIMEOUT`;
         nothing was sent. A proxy may accept for a replica that is gone, and close
         immediately. Raises `ProblemError`: there is no descriptor, which is no failure
         of the replica's.
         """
-        opening = self._loop.create_task(self._connect(), context=Context())
+        opening = self._loop.create_task(
+            self._connect(request, handler), context=Context()
+        )
         try:
-            async with asyncio.timeout(timeout):
-                connection = await opening
+            await asyncio.wait((opening,))
         except asyncio.CancelledError:
             _close_unwanted(opening)
             raise
-        except TimeoutError:
-            _close_unwanted(opening)
+        try:
+            connection = opening.result()
+        except asyncio.CancelledError:  # at its deadline
             raise UpstreamError(
                 FailureKind.TIMEOUT, is_late=True, is_unsent=True
             ) from None
@@ -93,18 +101,25 @@ class ConnectionPool:
             raise UpstreamError(FailureKind.REFUSED, is_unsent=True) from None
         if not connection.is_usable:
             raise UpstreamError(FailureKind.REFUSED, is_unsent=True)
-        self._deadlines.add(connection)
         self._open.add(connection)
         return connection
 
-    async def _connect(self) -> UpstreamConnection:
+    async def _connect(
+        self, request: UpstreamRequest, handler: ResponseHandler
+    ) -> UpstreamConnection:
         """Open it outside of the request's context: it will serve others, too."""
         connection = self._new_connection()
-        await self._loop.create_connection(
-            lambda: cast("asyncio.Protocol", connection),
-            self._endpoint.host,
-            self._endpoint.port,
-        )
+        connection.begin_opening(request, handler)
+        self._deadlines.add(connection)
+        try:
+            await self._loop.create_connection(
+                lambda: cast("asyncio.Protocol", connection),
+                self._endpoint.host,
+                self._endpoint.port,
+            )
+        except BaseException:
+            self._deadlines.discard(connection)
+            raise
         return connection
 
     def give_back(self, connection: UpstreamConnection) -> None:
@@ -143,6 +158,7 @@ class ConnectionPool:
 
 
 def _close_unwanted(opening: asyncio.Task[UpstreamConnection]) -> None:
-    """Close a connection that was opened just when it was cancelled."""
-    if opening.done() and not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+    """Open it no further, or close it if it was opened just now."""
+    if opening.cancel() or opening.cancelled() or opening.exception() is not None:
+        return
+    opening.result().close()

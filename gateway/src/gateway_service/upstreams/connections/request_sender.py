@@ -23,6 +23,8 @@ _TUNNEL_IDLE: Final = 600.0
 class State(Enum):
     """What is expected of the replica."""
 
+    OPENING = 0
+    """That it accepts the connection."""
     IDLE = 1
     """Nothing: the connection waits in its pool."""
     HEAD = 2
@@ -47,6 +49,8 @@ class RequestSender:
     """
 
     _transport: asyncio.Transport
+    _opening: asyncio.Task[object] | None
+    """Opens the connection; then None."""
     _timeouts: Timeouts
     _body: Stream
 
@@ -57,14 +61,15 @@ class RequestSender:
         self._batch = batch
         self._reader = ResponseReader(limits, RESPONSE_FIELDS)
         self._write_buffer = WriteBuffer(loop)
-        self._state = State.IDLE
+        self._state = State.OPENING
         self._handler: ResponseHandler | None = None
         self._batch_number = 0
         self._is_sent = True
         """Whether the request is complete."""
         self._closes = False
         """Whether the response is the last on this connection."""
-        self._head_at = NEVER
+        self._due_at = NEVER
+        """When the connection, or the head of a response, is given up."""
         self._total_at = NEVER
         self.deadline = NEVER
 
@@ -80,6 +85,12 @@ class RequestSender:
             and not self._transport.is_closing()
         )
 
+    def begin_opening(self, request: UpstreamRequest, handler: ResponseHandler) -> None:
+        """Bound the present task, which opens the connection for a request."""
+        self._opening = asyncio.current_task(self._loop)
+        self._handler = handler
+        self._expect_within(request.timeouts.connect, request)
+
     def send_request(self, request: UpstreamRequest, handler: ResponseHandler) -> None:
         """Send a request, or the beginning of one; ``handler`` gets the result.
 
@@ -93,9 +104,7 @@ class RequestSender:
         self._reader.expect(request.method, is_upgrade=request.is_upgrade)
         self._batch.add(self._transport, request.data)
         self._batch_number = self._batch.number
-        now = self._loop.time()
-        self._head_at = min(now + request.timeouts.response_head, request.total_at)
-        self.deadline = min(self._head_at, now + request.hedge_after)
+        self._expect_within(request.timeouts.response_head, request)
 
     async def send(self, data: bytes) -> None:
         """Send a piece of the request's body, waiting while the replica is slow.
@@ -121,8 +130,8 @@ class RequestSender:
         """Record that the request is complete."""
         self._is_sent = True
         if self._state is State.HEAD:
-            head_at = self._loop.time() + self._timeouts.response_head
-            self.deadline = self._head_at = min(head_at, self._total_at)
+            due_at = self._loop.time() + self._timeouts.response_head
+            self.deadline = self._due_at = min(due_at, self._total_at)
 
     def end_sending(self) -> None:
         """Let the replica see that nothing more comes, and go on reading."""
@@ -141,6 +150,11 @@ class RequestSender:
         """Close a connection that has nothing to do."""
         self._state = State.CLOSED
         self._transport.close()
+
+    def _expect_within(self, seconds: float, request: UpstreamRequest) -> None:
+        now = self._loop.time()
+        self._due_at = min(now + seconds, request.total_at)
+        self.deadline = min(self._due_at, now + request.hedge_after)
 
     def _expect_more(self) -> None:
         idle = self._timeouts.idle
