@@ -295,6 +295,36 @@ def nobody_accepts() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+async def test_what_is_relayed_is_asked_of_no_other_replica(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """The second replica is still being connected to when the first one responds."""
+    async with raw_upstream() as third:
+        with nobody_accepts() as second:
+            config = config_for(
+                second,
+                upstream.port,
+                third.port,
+                balance=Balance.ROUND_ROBIN,
+                retries=RetryConfig(attempt_timeout=HEDGE_AFTER),
+                timeouts=Timeouts(connect=2.0),
+            )
+            async with running_gateway(config, tmp_path) as gateway:
+                content = gateway.app.control.state.upstreams["content"]
+
+                async def script(call: Call) -> None:
+                    await call.request()
+                    await until(lambda: content.hedges)
+                    await call.send(SLOW[:-1])
+                    await asyncio.sleep(2 * HEDGE_AFTER)
+                    await call.send(SLOW[-1:])
+
+                upstream.script = script
+                assert (await ask(gateway.port, GET)).body == b"slow"
+                assert content.hedges == 1
+        assert not third.requests
+
+
 async def test_a_connection_that_takes_its_time_is_no_failure_but_hedged(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -236,9 +236,11 @@ class Forwarding:
         Unless the replica is gone, only safe requests that do not wait are hedged.
         """
         try:
+            if attempt.is_hedged or attempt not in self._in_flight:
+                return
             may_hedge = self._is_repeatable if is_gone else self._request.may_be_hedged
             tried = (*self._tried, *(each.replica for each in self._in_flight))
-            if attempt.is_hedged or not may_hedge or not self._may_ask_another(tried):
+            if not (may_hedge and self._may_ask_another(tried)):
                 return
             attempt.is_hedged = True
             self._tried = tried
