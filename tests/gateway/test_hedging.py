@@ -325,6 +325,14 @@ async def test_what_is_relayed_is_asked_of_no_other_replica(
         assert not third.requests
 
 
+async def test_connections_end_with_the_whole_time(tmp_path: Path) -> None:
+    with nobody_accepts() as first, nobody_accepts() as second:
+        timeouts = Timeouts(connect=5.0, total=0.3)
+        config = config_for(first, second, timeouts=timeouts)
+        async with running_gateway(config, tmp_path) as gateway:
+            assert (await ask(gateway.port, POST, within=2)).status == 504
+
+
 async def test_a_connection_that_takes_its_time_is_no_failure_but_hedged(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

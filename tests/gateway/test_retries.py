@@ -20,6 +20,7 @@ GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 EMPTY_POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 PUT = POST.replace(b"POST", b"PUT")
+DELETE = GET.replace(b"GET", b"DELETE")
 FAILURE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nbad"
 
 
@@ -142,6 +143,22 @@ async def test_a_replica_that_closes_what_it_accepts_is_left_at_once(
             assert gateway.metric("hedges_total", upstream="content") == 0
             assert bad.requests > 1
             assert bad.pool.connections == 0
+
+
+async def test_nobody_is_asked_once_the_whole_time_is_over(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        replicas = [await stack.enter_async_context(raw_upstream()) for _ in range(3)]
+        for replica in replicas:
+            replica.script = once(ends=False)
+        config = config_for(
+            *(replica.port for replica in replicas),
+            timeouts=Timeouts(response_head=0.5, total=0.3),
+        )
+        gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
+        assert (await ask(gateway.port, DELETE)).status == 504
+        content = gateway.app.control.state.upstreams["content"]
+        assert sum(len(replica.requests) for replica in replicas) == 1
+        assert sum(each.failures for each in content.replicas) == 1
 
 
 async def test_g14_retries_end_with_the_budget(tmp_path: Path) -> None:

@@ -136,8 +136,7 @@ class Forwarding:
 
     @property
     def _is_repeatable(self) -> bool:
-        exchange = self._exchange
-        return exchange.body is None and exchange.request.method in IDEMPOTENT
+        return self._exchange.body is None and self._request.method in IDEMPOTENT
 
     def _begin_attempt(self, *, connects: bool = False) -> None:
         upstream = self._upstream
@@ -236,11 +235,10 @@ class Forwarding:
         Unless the replica is gone, only safe requests that do not wait are hedged.
         """
         try:
-            if attempt.is_hedged or attempt not in self._in_flight:
-                return
+            is_first = attempt in self._in_flight and not attempt.is_hedged
             may_hedge = self._is_repeatable if is_gone else self._request.may_be_hedged
             tried = (*self._tried, *(each.replica for each in self._in_flight))
-            if not (may_hedge and self._may_ask_another(tried)):
+            if not (is_first and may_hedge and self._may_ask_another(tried)):
                 return
             attempt.is_hedged = True
             self._tried = tried
@@ -253,6 +251,7 @@ class Forwarding:
         upstream = self._upstream
         return (
             self._attempts < upstream.config.retries.attempts
+            and self._request.total_at > self._exchange.client.loop.time()
             and upstream.admits(is_urgent=self._is_urgent)
             and upstream.has_another(tried)
             and upstream.retry_budget.withdraw()
