@@ -14,6 +14,7 @@ from tests.support.gateway import (
 )
 from tests.support.raw_client import raw_client
 from tests.support.raw_upstream import OK, Call, RawUpstream, Script
+from tests.support.standstill import stand_still_while_reading
 from tests.support.waiting import until
 
 from gateway_service.config.values import Priority
@@ -136,6 +137,36 @@ async def test_nobody_waits_long(gateway: RunningGateway) -> None:
         await line.join(A)
     line.end_one()
     assert line.places.in_flight == 0
+
+
+async def test_who_waits_has_the_place_of_a_response_that_came_in_time(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    is_joined = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.request()
+        await is_joined.wait()
+        await stand_still_while_reading(
+            LONGEST_IN_LINE + 0.1, lambda: call.send_now(OK)
+        )
+        if await call.request() is not None:
+            await call.send(OK)
+
+    upstream.script = script
+    config = config_for(upstream.port, max_in_flight=1)
+    async with (
+        running_gateway(config, tmp_path) as gateway,
+        raw_client(gateway.port) as first,
+        raw_client(gateway.port) as second,
+    ):
+        content = gateway.app.control.state.upstreams["content"]
+        await first.send(GET)
+        await until(lambda: upstream.requests)
+        await second.send(GET)
+        await until(lambda: content.in_line)
+        is_joined.set()
+        assert (await second.answer()).status == 200
 
 
 async def test_who_gets_its_place_at_the_last_moment_has_it(

@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway_service.config.model import UpstreamConfig
 from gateway_service.config.values import Concurrency
+from gateway_service.http1.deadlines import ONE_TURN
 from gateway_service.http1.exchange import Exchange
 from gateway_service.upstreams.concurrency import AdaptiveLimit
 from gateway_service.upstreams.crowds import FEW, LARGEST_CLIENT, Crowd
@@ -94,7 +95,11 @@ class Places:
             return False
         line = self._urgent_line if is_urgent else self._line
         turn = line.join(exchange)
-        timer = exchange.client.loop.call_later(LONGEST_IN_LINE, give_up, turn)
+        loop = exchange.client.loop
+        # Once what has come is read: responses that make room may be among it.
+        timer = loop.call_later(
+            LONGEST_IN_LINE, loop.call_later, ONE_TURN, give_up, turn
+        )
         self.in_line += 1
         try:
             return await turn
