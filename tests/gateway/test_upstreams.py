@@ -279,10 +279,21 @@ def test_frozen_replica_is_tried_by_one_request_at_a_time(clock: FakeClock) -> N
     upstream.release(only)  # its request timed out
     upstream.tick()
     assert upstream.select() is only
-    upstream.tick()
     assert upstream.select() is None
 
     upstream.report(only, ReplicaHealth.READY)
+    assert upstream.select() is only
+
+
+def test_silent_replica_that_was_asked_nothing_does_not_hang(clock: FakeClock) -> None:
+    upstream, only = silent_alone(clock)
+
+    for _ in range(3):
+        clock.now += LONGEST_SILENCE
+        upstream.tick()
+    assert upstream.select() is only
+    upstream.tick()
+
     assert upstream.select() is only
 
 

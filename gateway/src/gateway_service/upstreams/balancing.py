@@ -37,18 +37,22 @@ def usable_of(replicas: Sequence[Replica], panic_share: float) -> list[Replica]:
     """Return the replicas that get requests.
 
     Prefer those that are ready, then those of which no probe knows anything. Silent
-    ones, which a busy machine may have made so, are used when few others are ready,
-    unless they hang. Where all of these are ejected they are used all the same: ready
-    ones beside the others, to which retries can go. Where there are none, one that says
-    it is not ready may still do some of its work. One that was there and whose port is
-    closed is never used.
+    ones, which a busy machine may have made so, are used when few others are ready; of
+    those that hang each gets one request at a time. Where all of these are ejected they
+    are used all the same: ready ones beside the others, to which retries can go. Where
+    there are none, one that says it is not ready may still do some of its work. One
+    that was there and whose port is closed is never used.
     """
 
     def with_health(health: ReplicaHealth) -> list[Replica]:
         return [each for each in replicas if each.health is health]
 
     ready = with_health(ReplicaHealth.READY)
-    silent = [each for each in with_health(ReplicaHealth.SILENT) if not each.hangs]
+    silent = [
+        each
+        for each in with_health(ReplicaHealth.SILENT)
+        if not (each.hangs and each.has_work)
+    ]
     if len(ready) < panic_share * len(replicas):
         ready += silent
     others = with_health(ReplicaHealth.UNKNOWN) + silent

@@ -81,7 +81,7 @@ class Replica:
     responses: int = 0
     """Good ones, ever."""
     hangs: bool = False
-    """Silent to probes and to requests alike."""
+    """Silent to probes and to requests alike, until it responds to one of them."""
     _seen_responses: int = 0
     _responded_at: float = 0.0
     health: ReplicaHealth = ReplicaHealth.UNKNOWN
@@ -105,22 +105,27 @@ class Replica:
         self.responses += 1
 
     def look_at_silence(self, now: float) -> bool:
-        """Update `hangs`, a few times a second; return whether that changed.
+        """Update `hangs`, a few times a second; return whether it does or did.
 
         On a busy machine a replica misses probes and goes on responding. One that has
         requests and responds to none is frozen.
         """
         was_hanging = self.hangs
-        if self.health is not ReplicaHealth.SILENT or (
-            self.responses != self._seen_responses
+        has_responded = self.responses != self._seen_responses
+        if (
+            has_responded
+            or self.health is not ReplicaHealth.SILENT
+            or not (was_hanging or self.has_work)
         ):
             self._seen_responses = self.responses
             self._responded_at = now
-        self.hangs = (
-            now - self._responded_at >= LONGEST_SILENCE
-            and self.in_flight > self.waiting
-        )
-        return self.hangs is not was_hanging
+        self.hangs = now - self._responded_at >= LONGEST_SILENCE
+        return was_hanging or self.hangs
+
+    @property
+    def has_work(self) -> bool:
+        """Whether it has a request that does not wait by design."""
+        return self.in_flight > self.waiting
 
     def retire(self) -> None:
         """End once nothing is in flight; its upstream has it no longer."""

@@ -85,6 +85,8 @@ class Upstream(Places):
         chosen.in_flight += 1
         chosen.requests += 1
         self.in_flight += 1
+        if chosen.hangs:
+            self._choose_usable()  # it gets no other request meanwhile
         return chosen
 
     @property
