@@ -42,6 +42,7 @@ def request_within(seconds: float) -> UpstreamRequest:
         NEVER,
         NEVER,
         is_timed=True,
+        is_repeatable=True,
         may_be_hedged=False,
         proxied_client="",
         is_upgrade=False,

@@ -387,6 +387,28 @@ async def test_a_post_is_sent_again_if_its_connection_ends_before_it_is_sent(
     assert replica.failures == 0
 
 
+async def test_a_post_is_sent_on_no_connection_that_the_replica_has_ended(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    """It does so after the loop has asked what can be read, the POST among it."""
+    post = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+    loop = asyncio.get_running_loop()
+    here, there = socket.socketpair()
+
+    def end() -> None:
+        loop.remove_reader(there)
+        upstream.calls[0].end_now()
+
+    with here, there, plain_client(gateway.port) as client:
+        loop.add_reader(there, end)
+        client.send(post)
+        assert statuses(await loop.sock_recv(client, 65_536)) == [200]
+        here.send(b"x")
+        client.send(post)
+        assert statuses(await loop.sock_recv(client, 65_536)) == [200]
+    assert len(upstream.calls) == 2
+
+
 async def test_what_came_while_the_process_stood_still_is_read_first(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

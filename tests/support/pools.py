@@ -23,7 +23,7 @@ class CountingPool:
         self.times_closed = 0
         self.times_suspected = 0
 
-    def take(self) -> None:
+    def take(self, *, is_repeatable: bool) -> None:
         pass
 
     async def connect(

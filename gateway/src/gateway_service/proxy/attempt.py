@@ -99,7 +99,7 @@ class Attempt:
         self.is_hedged = False
         """Whether another began because this one was slow."""
         self.connection: UpstreamConnection | None = (
-            None if connects else replica.pool.take()
+            None if connects else replica.pool.take(is_repeatable=request.is_repeatable)
         )
         """Open already, or None until `connect` is through."""
         self._was_open = self.connection is not None

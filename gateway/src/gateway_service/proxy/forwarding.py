@@ -119,7 +119,8 @@ class Forwarding:
         head = request_head(exchange, upstream.name, self._headers, framing)
         if first and not is_whole:
             first = self._body.framed(first)
-        may_be_hedged = is_timed and request.method in SAFE and exchange.body is None
+        is_repeatable = exchange.body is None and request.method in IDEMPOTENT
+        may_be_hedged = is_timed and is_repeatable and request.method in SAFE
         return UpstreamRequest(
             head + first if first else head,
             request.method,
@@ -128,15 +129,12 @@ class Forwarding:
             exchange.client.loop.time() + route.timeouts.total + wait,
             upstream.config.retries.attempt_timeout if may_be_hedged else NEVER,
             is_timed=is_timed,
+            is_repeatable=is_repeatable,
             may_be_hedged=may_be_hedged,
             proxied_client=exchange.proxied_client,
             is_upgrade=is_upgrade,
             is_whole=is_whole,
         )
-
-    @property
-    def _is_repeatable(self) -> bool:
-        return self._exchange.body is None and self._request.method in IDEMPOTENT
 
     def _begin_attempt(self, *, connects: bool = False) -> None:
         upstream = self._upstream
@@ -216,7 +214,7 @@ class Forwarding:
         if outcome not in STALE:
             self._tried = (*self._tried, attempt.replica)
         has_others = len(self._in_flight) > 1
-        may_repeat = outcome in NOT_SENT or self._is_repeatable
+        may_repeat = outcome in NOT_SENT or self._request.is_repeatable
         if not (has_others or (may_repeat and self._may_ask_another(self._tried))):
             return False
         self._drop(attempt)
@@ -236,7 +234,8 @@ class Forwarding:
         """
         try:
             is_first = attempt in self._in_flight and not attempt.is_hedged
-            may_hedge = self._is_repeatable if is_gone else self._request.may_be_hedged
+            request = self._request
+            may_hedge = request.is_repeatable if is_gone else request.may_be_hedged
             tried = (*self._tried, *(each.replica for each in self._in_flight))
             if not (is_first and may_hedge and self._may_ask_another(tried)):
                 return

@@ -44,8 +44,11 @@ class Pool(Protocol):
     def connections(self) -> int:
         """How many connections are open."""
 
-    def take(self) -> UpstreamConnection | None:
-        """Return an open connection that has nothing to do, if there is one."""
+    def take(self, *, is_repeatable: bool) -> UpstreamConnection | None:
+        """Return an open connection that has nothing to do, if there is one.
+
+        For a request that may not be repeated it is one that is open at this moment.
+        """
 
     async def connect(
         self, request: UpstreamRequest, handler: ResponseHandler

@@ -63,12 +63,18 @@ class ConnectionPool:
         """How many connections are open."""
         return len(self._open)
 
-    def take(self) -> UpstreamConnection | None:
-        """Return an open connection that has nothing to do, if there is one."""
+    def take(self, *, is_repeatable: bool) -> UpstreamConnection | None:
+        """Return an open connection that has nothing to do, if there is one.
+
+        For a request that may not be repeated it is one that is open at this moment.
+        """
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable:
+            if not connection.is_usable:
+                continue
+            if is_repeatable or not connection.has_ended():
                 return connection
+            connection.abort()
         return None
 
     async def connect(

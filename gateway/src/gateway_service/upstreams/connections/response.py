@@ -69,6 +69,7 @@ class UpstreamRequest:
         hedge_after: float,
         *,
         is_timed: bool,
+        is_repeatable: bool,
         may_be_hedged: bool,
         proxied_client: str,
         is_upgrade: bool,
@@ -84,6 +85,8 @@ class UpstreamRequest:
         """Seconds without a head after which the handler learns that this is slow."""
         self.is_timed = is_timed
         """Whether nothing waits by design: the time it takes is the upstream's."""
+        self.is_repeatable = is_repeatable
+        """Whether it may be sent again after it may have been acted on."""
         self.may_be_hedged = may_be_hedged
         """Whether another replica may be asked while one takes its time."""
         self.proxied_client = proxied_client
