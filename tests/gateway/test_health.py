@@ -1,6 +1,9 @@
+import asyncio
+
 import pytest
 from tests.support.ports import free_ports
 from tests.support.replica_server import replica_servers
+from tests.support.standstill import stand_still
 
 from gateway_service.config.model import HealthConfig
 from gateway_service.upstreams.endpoint import Endpoint
@@ -74,6 +77,20 @@ async def test_replica_that_says_nothing_is_silent() -> None:
         found = await probe(Endpoint("127.0.0.1", 1, server.port), hasty)
 
     assert found.result is SILENT
+
+
+async def test_a_gateway_that_stood_still_concludes_nothing() -> None:
+    async with replica_servers(1) as [server]:
+        hasty = HealthConfig(path="/readyz", timeout=0.1)
+        probing = asyncio.create_task(
+            probe(Endpoint("127.0.0.1", 1, server.port), hasty)
+        )
+        await asyncio.sleep(0)
+        stand_still(0.3)
+
+        found = await probing
+
+    assert found.result is UNSENT
 
 
 async def test_closed_port_refuses() -> None:

@@ -30,4 +30,4 @@ class ProbeResult(Enum):
     SILENT = "silent"
     """No response in time, or none that is HTTP."""
     UNSENT = "unsent"
-    """The gateway itself lacks what a probe needs."""
+    """The gateway itself lacks what a probe needs, or the time for it."""

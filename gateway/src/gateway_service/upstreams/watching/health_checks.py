@@ -13,6 +13,12 @@ _LONGEST_STATUS_LINE: Final = 1_024
 _OK: Final = range(200, 300)
 _SERVER_ERRORS: Final = range(500, 600)
 
+_LATE: Final = 0.1
+"""Seconds by which a timer is late where the gateway stood still.
+
+Timers come before what is to be read, which may be the response.
+"""
+
 _TELLING: Final = 10
 """Probes without any response after which it is time to say so: it may be starting."""
 
@@ -27,14 +33,14 @@ class Probe(NamedTuple):
 
 async def probe(endpoint: Endpoint, config: HealthConfig) -> Probe:
     """Probe one replica, on a connection of its own."""
+    bound = asyncio.timeout(config.timeout)
     try:
-        async with asyncio.timeout(config.timeout):
+        async with bound:
             return await _send(endpoint, config.path)
     except ConnectionRefusedError:
         return Probe(ProbeResult.REFUSED, "connection refused: is health.port right?")
     except TimeoutError:
-        detail = f"no response in {config.timeout:g} s (health.timeout)"
-        return Probe(ProbeResult.SILENT, detail)
+        return _without_response(config, bound.when())
     except OSError as error:
         if is_exhaustion(error, endpoint.host):
             return Probe(ProbeResult.UNSENT, error.strerror or "")
@@ -58,6 +64,13 @@ async def _send(endpoint: Endpoint, path: str) -> Probe:
         return _found(endpoint, int(code))
     finally:
         writer.transport.abort()
+
+
+def _without_response(config: HealthConfig, due_at: float | None) -> Probe:
+    if due_at is not None and asyncio.get_running_loop().time() > due_at + _LATE:
+        return Probe(ProbeResult.UNSENT, "the gateway had no time to read a response")
+    detail = f"no response in {config.timeout:g} s (health.timeout)"
+    return Probe(ProbeResult.SILENT, detail)
 
 
 def _found(endpoint: Endpoint, status: int) -> Probe:
