@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from tests.support.ports import free_ports, until_ready
+from tests.support.raw_client import ask
 
 from service_kit.observability.process import BUILD
 
@@ -142,6 +143,32 @@ async def test_a_request_that_cannot_be_parsed_is_one_short_line_in_the_log(
     assert b"Traceback" not in log
     assert b"hush" not in log
     assert log.count(b"unparsable_request") == 1
+
+
+@pytest.mark.parametrize(
+    ("expectation", "interim"),
+    [(b"100-Continue", (100,)), (b"the-worst", ()), (b"\xff", ()), (b"", ())],
+)
+async def test_no_expectation_changes_a_response(
+    service: Running, expectation: bytes, interim: tuple[int, ...]
+) -> None:
+    port = int(service.url.rpartition(":")[2])
+    for target, status in {
+        b"GET /fast": 200,
+        b"POST /fast": 405,
+        b"GET /nowhere": 404,
+        b"GET http://a": 404,
+        b"OPTIONS *": 404,
+        b"CONNECT a:1": 404,
+    }.items():
+        head = target + b" HTTP/1.1\r\nHost: a\r\nExpect: " + expectation
+        received = await ask(port, head + b"\r\n\r\n")
+
+        assert (received.status, received.interim) == (status, interim)
+        assert received.value("Server") == "gatehouse"
+    service.process.send_signal(signal.SIGTERM)
+    _, log = await service.process.communicate()
+    assert b"Traceback" not in log
 
 
 async def test_bad_settings_are_all_named_with_exit_2() -> None:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from types import ModuleType
 from typing import Final
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from service_kit.problems import Problem
@@ -131,19 +131,8 @@ class Operation:
     def route(self) -> web.RouteDef:
         """What `aiohttp.web.Application.add_routes` takes; GET stands for HEAD too."""
         if self.method == hdrs.METH_GET:
-            return web.get(self.path, self.handler, expect_handler=_continue)
-        return web.route(self.method, self.path, self.handler, expect_handler=_continue)
-
-
-async def _continue(request: web.Request) -> None:
-    """Send 100 Continue if it is expected; ignore what else is (RFC 9110 10.1.1).
-
-    aiohttp's own refusal is no problem, and fails on bytes that are not UTF-8.
-    """
-    is_expected = request.headers[hdrs.EXPECT].lower() == "100-continue"
-    if is_expected and request.version >= HttpVersion11:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # of the response, which is yet to begin
+            return web.get(self.path, self.handler)
+        return web.route(self.method, self.path, self.handler)
 
 
 def operations_in(modules: Iterable[ModuleType]) -> tuple[Operation, ...]:

@@ -1,9 +1,7 @@
 import inspect
-from urllib.parse import urlsplit
 
 import pytest
 from tests.support.identity import IdentityClient
-from tests.support.raw_client import ask
 
 from identity_service.domain import errors
 from identity_service.handlers.problems import PROBLEMS
@@ -37,19 +35,3 @@ async def test_what_aiohttp_refuses_is_a_problem_as_well(
 
     assert (answer.status, answer.json["code"]) == (status, code)
     assert answer.json["instance"] == answer.headers["X-Request-Id"]
-
-
-@pytest.mark.parametrize(
-    ("expectation", "interim"),
-    [(b"100-Continue", (100,)), (b"the-worst", ()), (b"\xff", ())],
-)
-async def test_no_expectation_fails_a_request(
-    identity: IdentityClient, expectation: bytes, interim: tuple[int, ...]
-) -> None:
-    head = b"GET /api/users/me HTTP/1.1\r\nHost: a\r\nExpect: "
-    port = urlsplit(identity.base_url).port
-
-    received = await ask(port or 0, head + expectation + b"\r\n\r\n")
-
-    assert (received.status, received.interim) == (401, interim)
-    assert received.json()["code"] == "missing_token"

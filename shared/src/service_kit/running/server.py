@@ -12,7 +12,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NoReturn, TypeVar
 
 import uvloop
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.http import RawRequestMessage
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from service_kit.health import Readiness
 from service_kit.observability.log_format import LogFormat
@@ -59,14 +61,43 @@ _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, SUPERVISOR_STOPS)
 HELD_SIGNALS: Final = frozenset({*_STOP_SIGNALS, signal.SIGHUP})
 """Those that a process may block while it starts; they are delivered once it serves."""
 
+_CONTINUE: Final = "100-continue"
+
 S = TypeVar("S")
 
 _logger: Final = logging.getLogger(__name__)
 
 
+class _Runner(web.AppRunner):
+    """Ignores what requests expect besides 100 Continue (RFC 9110 section 10.1.1).
+
+    aiohttp refuses it itself, before any middleware, and fails on bytes that are not
+    UTF-8.
+    """
+
+    async def setup(self) -> None:
+        """Set the server up, and have it make requests without such a field."""
+        await super().setup()
+        if self.server is not None:
+            make_request = self.server.request_factory
+            self.server.request_factory = lambda message, *others: make_request(
+                _without_expectation(message), *others
+            )
+
+
+def _without_expectation(message: RawRequestMessage) -> RawRequestMessage:
+    """Return the head of a request without an expectation that nobody knows."""
+    expected = message.headers.get(hdrs.EXPECT)
+    if expected is None or expected.lower() == _CONTINUE:
+        return message
+    headers = CIMultiDict(message.headers)
+    headers.popall(hdrs.EXPECT)
+    return message._replace(headers=CIMultiDictProxy(headers))
+
+
 def app_runner(app: web.Application, listening: ListenerSettings) -> web.AppRunner:
     """Return a runner with the bounds of a service behind the gateway."""
-    return web.AppRunner(
+    return _Runner(
         app,
         access_log=None,
         handle_signals=False,
