@@ -502,12 +502,12 @@ async def test_a_client_that_may_not_wait_keeps_its_other_preferences(
     asks += b'\r\nPrefer: x="a, b\\", c", wait=5, y="a, wait=5"'
     async with running_gateway(config, tmp_path) as gateway:
         gateway.app.control.state.upstreams["content"].waiting = 1
-        request = GET_X.replace(b"\r\n\r\n", b"\r\n" + asks + b"\r\n\r\n")
-        assert (await ask(gateway.port, request)).status == 200
-    assert upstream.requests[0].values("Prefer") == [
-        "refresh-token=cookie",
-        "b",
-        'x="a, b\\", c"',
+        for each in (asks, b'Prefer: x="a, wait=5"; wait=5'):
+            request = GET_X.replace(b"\r\n\r\n", b"\r\n" + each + b"\r\n\r\n")
+            assert (await ask(gateway.port, request)).status == 200
+    assert [each.values("Prefer") for each in upstream.requests] == [
+        ["refresh-token=cookie", "b", 'x="a, b\\", c", y="a, wait=5"'],
+        ['x="a, wait=5"; wait=5'],
     ]
 
 

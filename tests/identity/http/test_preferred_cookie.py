@@ -114,7 +114,15 @@ async def test_c7_pages_of_the_issuers_own_origin_are_ours(
 
 
 @pytest.mark.parametrize(
-    "prefer", ["", "refresh-token", "refresh-token=body", "wait=1", "x=refresh-token"]
+    "prefer",
+    [
+        "",
+        "refresh-token",
+        "refresh-token=body",
+        "wait=1",
+        "x=refresh-token",
+        'x="a, refresh-token=cookie, b"',
+    ],
 )
 async def test_without_the_preference_the_setting_holds(
     database_url: str, prefer: str

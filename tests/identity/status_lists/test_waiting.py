@@ -82,6 +82,9 @@ async def test_wait_ends_with_304_when_nothing_changes(
         ("wait=-1", None),
         ("wait=soon", None),
         ("waits=3", None),
+        ('x="a, wait=5, b"', None),
+        ('x="\\", wait=5, b", wait=0', "wait=0"),
+        ('wait=0, x="a, wait=5', "wait=0"),
         ("", None),
     ],
 )

@@ -12,7 +12,7 @@ from service_kit.problems import ProblemError
 LONGEST_WAIT: Final = 120
 """Seconds that a client's `Prefer: wait` can add to a route's timeouts."""
 
-_WAIT: Final = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+_WAIT: Final = re.compile(rb"\s*wait\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 
 _PREFERENCE: Final = re.compile(rb'(?:"(?:\\.|[^"\\])*"?|[^",])+')
 """One of a list; a comma within quotes is part of it."""
@@ -20,9 +20,11 @@ _PREFERENCE: Final = re.compile(rb'(?:"(?:\\.|[^"\\])*"?|[^",])+')
 
 def preferred_wait(request: Request) -> int:
     """Return the seconds that a client is content to wait (RFC 7240, 4.3)."""
-    untrusted = request.values.get(b"prefer")
-    match = None if untrusted is None else _WAIT.search(b",".join(untrusted))
-    return 0 if match is None else min(int(match[1]), LONGEST_WAIT)
+    for line in request.values.get(b"prefer", ()):
+        for each in _PREFERENCE.findall(line):
+            if match := _WAIT.match(each):
+                return min(int(match[1]), LONGEST_WAIT)
+    return 0
 
 
 def granted_wait(exchange: Exchange, upstream: Upstream) -> int:
@@ -43,7 +45,7 @@ def _not_waiting(line: bytes) -> bytes:
     if line[:7].lower() != b"prefer:":
         return line
     preferences = _PREFERENCE.findall(line[7:])
-    others = [each for each in preferences if not _WAIT.search(each)]
+    others = [each for each in preferences if not _WAIT.match(each)]
     return b"Prefer:" + b",".join(others) if others else b""
 
 
