@@ -311,6 +311,9 @@ async def test_no_foreign_page_puts_a_session_into_a_browser(
             "signin": {"username": "alice", "password": PASSWORD},
             "refreshtoken": {"refreshToken": token},
             "signup": {"username": "b", "email": "b@c.test", "password": PASSWORD},
+            "signin/second-factor": {"challenge": "a", "code": "000000"},
+            "signin/code/confirm": {"email": "b@c.test", "code": "00000000"},
+            "passkeys": {"credential": "a"},
         }
         for path, form in requests.items():
             answer = await identity.send(

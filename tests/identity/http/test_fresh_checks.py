@@ -69,6 +69,32 @@ async def test_dangerous_action_needs_a_fresh_check(  # noqa: PLR0917 - a table'
     assert (await identity.call(method, path, admin, json=body)).status == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/users"),
+        ("POST", "/api/users/1/password-reset"),
+        ("DELETE", "/api/users/me"),
+        ("POST", "/api/users/me/email"),
+        ("POST", "/api/users/me/totp"),
+        ("POST", "/api/users/me/totp/confirm"),
+        ("DELETE", "/api/users/me/totp"),
+        ("POST", "/api/users/me/recovery-codes"),
+        ("POST", "/api/users/me/passkeys/options"),
+        ("POST", "/api/users/me/passkeys"),
+        ("DELETE", f"/api/users/me/passkeys/{'A' * 43}"),
+    ],
+)
+async def test_nothing_dangerous_is_looked_at_without_a_fresh_check(
+    identity: IdentityClient, clock: MovableClock, admin: str, method: str, path: str
+) -> None:
+    clock.advance(LONG)
+
+    refused = await identity.call(method, path, admin, json={"a": 1})
+
+    assert (refused.status, refused.json["code"]) == (403, "fresh_check_required")
+
+
 async def test_a_proof_that_is_yet_to_come_is_not_fresh(
     identity: IdentityClient, clock: MovableClock
 ) -> None:
