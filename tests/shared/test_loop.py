@@ -149,3 +149,9 @@ def test_the_errors_of_all_addresses_are_raised(
     names.addresses = addresses
     with pytest.raises(error, match=said):
         uvloop.run(asyncio.open_connection(KNOWN, 1), loop_factory=Loop)
+
+
+@pytest.mark.parametrize("host", ["no..name", f"{'x' * 64}.test"])
+def test_what_can_be_no_name_is_an_unknown_host(host: str) -> None:
+    with pytest.raises(socket.gaierror):
+        uvloop.run(asyncio.open_connection(host, 1), loop_factory=Loop)

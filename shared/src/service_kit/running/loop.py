@@ -16,8 +16,7 @@ from typing import Any, Final
 import uvloop
 
 from service_kit.running.own_thread import in_own_thread
-
-_Found = list[tuple[Any, ...]]
+from service_kit.running.sockets import Addresses, look_up
 
 _HANDSHAKE_ERRORS: Final = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)
 """Errors of an address that has accepted the connection: TLS, the connection's end, and
@@ -29,7 +28,7 @@ class Loop(uvloop.Loop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._look_ups: dict[tuple[Any, ...], asyncio.Future[_Found]] = {}
+        self._look_ups: dict[tuple[Any, ...], asyncio.Future[Addresses]] = {}
 
     async def getaddrinfo(
         self,
@@ -40,18 +39,18 @@ class Loop(uvloop.Loop):
         type: int = 0,  # noqa: A002 - the standard library's word
         proto: int = 0,
         flags: int = 0,
-    ) -> _Found:
-        """Return what `socket.getaddrinfo` returns."""
+    ) -> Addresses:
+        """Return what `look_up` returns."""
         asked = (host, port, family, type, proto, flags)
         running = self._look_ups.get(asked)
         if running is None:
-            running = in_own_thread(lambda: list(socket.getaddrinfo(*asked)))
+            running = in_own_thread(partial(look_up, *asked))
             running.add_done_callback(partial(self._end, asked))
             self._look_ups[asked] = running
         await asyncio.wait((running,))
         return running.result()
 
-    def _end(self, asked: tuple[Any, ...], running: asyncio.Future[_Found]) -> None:
+    def _end(self, asked: tuple[Any, ...], running: asyncio.Future[Addresses]) -> None:
         del self._look_ups[asked]
         running.exception()  # which nobody may have waited for
 

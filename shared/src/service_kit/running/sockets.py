@@ -1,4 +1,4 @@
-"""Listening sockets, bound before anything else starts."""
+"""Listening sockets, bound before anything else starts, and the addresses of hosts."""
 
 import errno
 import os
@@ -17,12 +17,27 @@ _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 """An address of a family that this machine does not have; a name may have others."""
 
 
+Addresses = list[tuple[Any, ...]]
+"""As `socket.getaddrinfo` returns them."""
+
+
 class ListenError(Exception):
     """A port cannot be listened on; the text says which and why, in one line."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(f"cannot listen on {place}: {reason}")
         self.reason = reason
+
+
+def look_up(*asked: Any, **options: Any) -> Addresses:  # noqa: ANN401 - as `socket` has it
+    """Return what `socket.getaddrinfo` returns.
+
+    Raises `OSError`: the host has no address, or its name can be nobody's.
+    """
+    try:
+        return list(socket.getaddrinfo(*asked, **options))
+    except UnicodeError:
+        raise socket.gaierror(socket.EAI_NONAME, _NO_NAME) from None
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
@@ -69,12 +84,7 @@ def _bind_all(
 ) -> None:
     if port > LAST_PORT:
         raise OSError(errno.EINVAL, "")
-    try:
-        found = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except UnicodeError:
-        raise socket.gaierror(socket.EAI_NONAME, _NO_NAME) from None
+    found = look_up(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     places = list(dict.fromkeys(found))
     missing = None
     for family, *_, address in places if port else places[:1]:
