@@ -210,6 +210,9 @@ async def test_a_folder_for_mails_is_looked_at_and_not_made(tmp_path: Path) -> N
     [refused] = await outside(tmp_path, IDENTITY_MAIL_URL=f"file://{file}/mails")
     assert refused.startswith(f"fault mail: {file}/mails takes none: {file} is not ")
 
+    long = tmp_path / ("x" * 300)  # cannot be looked for, as in a folder of others
+    assert len(await outside(tmp_path, IDENTITY_MAIL_URL=f"file://{long}")) == 1
+
 
 def mirror() -> web.Application:
     async def known(_: web.Request) -> web.Response:

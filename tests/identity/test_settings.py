@@ -63,6 +63,8 @@ def test_defaults_are_those_of_the_contract() -> None:
         ("IDENTITY_THROTTLE_URL", "valkey://cache:port"),
         ("IDENTITY_THROTTLE_URL", "valkey://cache/first"),
         ("IDENTITY_THROTTLE_URL", "valkeys://cache/0?ssl_ca_certs=/nowhere/ca.pem"),
+        ("IDENTITY_THROTTLE_URL", f"valkeys://cache/0?ssl_ca_certs=/{'x' * 300}"),
+        ("IDENTITY_MAIL_TEMPLATES", f"/{'x' * 300}"),
     ],
 )
 def test_a_bad_setting_is_named_and_its_value_is_not(name: str, value: str) -> None:

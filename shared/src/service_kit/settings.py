@@ -124,6 +124,9 @@ def read_settings(settings_class: type[S], environ: Mapping[str, str]) -> S:
                 faults.append(f"{spec.name} is not set: {spec.description}")
         except ValueError as error:
             faults.append(f"{spec.name} {error}")
+        except OSError as error:
+            fault = f"names what cannot be looked for: {error.strerror}"
+            faults.append(f"{spec.name} {fault}")
     if faults:
         raise SettingsError(faults)
     return settings_class(**values)

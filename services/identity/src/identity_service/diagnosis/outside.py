@@ -46,7 +46,8 @@ async def _mail(place: MailServer | Path) -> Finding:
 
 def _folder(folder: Path) -> Finding:
     """Look whether mails could be put there; the first one makes the folder."""
-    present = next(each for each in (folder, *folder.parents) if each.exists())
+    folders = (folder, *folder.parents)
+    present = next(each for each in folders if os.path.exists(each))  # noqa: PTH110 - it raises nothing
     if present.is_dir() and os.access(present, os.W_OK | os.X_OK):
         return Finding("mail", f"goes to {folder}")
     advice = "let identity write there, or correct IDENTITY_MAIL_URL"
