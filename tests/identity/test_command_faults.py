@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 from tests.support.database import DatabaseServer, empty_database
-from tests.support.identity import ISSUER
+from tests.support.identity import ISSUER, PASSWORD
 from tests.support.operator import Ended, Operator
 
 from identity_service.settings import DatabaseSettings, Settings
@@ -222,21 +222,32 @@ async def test_a_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder"])
-async def test_an_unreadable_password_file_is_one_line(
-    tmp_path: Path, kind: str
+@pytest.mark.parametrize("file", ["/nowhere/at/all", "/", "/dev/zero"])
+async def test_a_file_that_cannot_be_read_is_one_line(
+    tmp_path: Path, file: str
 ) -> None:
-    if kind == "folder":
-        (tmp_path / "password").mkdir()
     operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite")
     await operator.run("migrate")
 
-    ended = await operator.run(
-        *("create-admin", "--email", "boss@example.test"),
-        *("--password-file", f"{tmp_path}/password"),
-    )
+    creating = ("create-admin", "--email", "boss@example.test", "--password-file", file)
+    ended = await operator.run(*creating)
+    planned = await operator.run("plan", file)
 
     assert in_one_line(ended, "--password-file cannot be read")
+    assert in_one_line(planned, f"{file}: ")
+
+
+async def test_a_plan_and_a_password_come_by_pipes(tmp_path: Path) -> None:
+    operator = Operator(f"sqlite+aiosqlite:///{tmp_path}/identity.sqlite")
+    await operator.run("migrate")
+    creating = ("create-admin", "--email", "boss@example.test", "--password-file")
+
+    by_pipe = 'echo "%s" | "$@" /dev/stdin'
+    created = await operator.run_in_shell(by_pipe % PASSWORD, *creating)
+    planned = await operator.run_in_shell(by_pipe % "[roles] # empty", "plan")
+
+    assert (created.code, created.out) == (0, "admin is an administrator now\n"), created
+    assert (planned.code, planned.out) == (0, "nothing differs\n"), planned
 
 
 async def test_the_tutorials_url_comes_by_file_and_a_password_in_arguments_is_warned_of(

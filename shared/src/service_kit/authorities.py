@@ -3,6 +3,8 @@
 import ssl
 from os import PathLike
 
+from service_kit.files import read_file
+
 
 def client_context(authorities: str | PathLike[str] | None = None) -> ssl.SSLContext:
     """Return a context that verifies servers by a file's authorities.
@@ -13,6 +15,8 @@ def client_context(authorities: str | PathLike[str] | None = None) -> ssl.SSLCon
 
     Raises `OSError` or `ValueError`: the file cannot be used.
     """
+    if authorities is not None:
+        read_file(authorities)  # OpenSSL would wait for the end of a pipe or a device
     context = ssl.create_default_context(cafile=authorities)
     if authorities is not None:
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT

@@ -10,6 +10,9 @@ from typing import Final
 LONGEST: Final = 4_194_304
 """Bytes: many times what a configuration or a chain of certificates needs."""
 
+PIPE_SECONDS: Final = 60.0
+"""How long a program that writes a file, as in a shell's `<(...)`, may take."""
+
 
 def read_file(
     name: str | os.PathLike[str], *, longest: int = LONGEST, pipe_seconds: float = 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
-from service_kit.files import read_file
+from service_kit.files import PIPE_SECONDS, read_file
 from service_kit.origins import is_origin
 
 _SPEC: Final = "setting"
@@ -24,8 +24,6 @@ _FALSE: Final = frozenset({"false", "0", "no", "off"})
 LAST_PORT: Final = 65_535
 _LONGEST_SECRET: Final = 65_536
 """Bytes: a log that is named by mistake is not read to the end."""
-_PIPE_SECONDS: Final = 60.0
-"""How long a program that writes a secret, as in a shell's `<(...)`, may take."""
 
 S = TypeVar("S")
 E = TypeVar("E", bound=StrEnum)
@@ -143,7 +141,7 @@ def _find(spec: SettingSpec, environ: Mapping[str, str]) -> str | None:
     return read_secret(Path(path))
 
 
-def read_secret(path: Path, *, pipe_seconds: float = _PIPE_SECONDS) -> str:
+def read_secret(path: Path, *, pipe_seconds: float = PIPE_SECONDS) -> str:
     """Return a secret from its file, or raise ValueError with what is wrong with it."""
     try:
         status = path.stat()

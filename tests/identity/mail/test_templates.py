@@ -1,3 +1,4 @@
+import os
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from pathlib import Path
@@ -8,7 +9,12 @@ from tests.support.identity import identity_settings
 
 from identity_service.domain.mail import Letter, MailKind
 from identity_service.mail.messages import PAGES, MessageWriter
-from identity_service.mail.templates import OWN, VALUES, MailTemplates
+from identity_service.mail.templates import (
+    OWN,
+    VALUES,
+    MailTemplates,
+    TemplateFaultError,
+)
 from service_kit.languages.text import LANGUAGES
 from service_kit.settings import SettingsError
 
@@ -137,3 +143,10 @@ def test_a_bad_template_is_a_fault_of_the_settings(
         )
 
     assert fault in str(caught.value)
+
+
+def test_a_template_that_is_a_pipe_is_a_fault_of_the_settings(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "layout.html")
+
+    with pytest.raises(TemplateFaultError, match=r"layout\.html: it is not a regular"):
+        MailTemplates.read(tmp_path)

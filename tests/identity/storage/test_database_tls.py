@@ -1,6 +1,7 @@
 """TLS to the database, against a server with a certificate of the test's own."""
 
 import asyncio
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -198,6 +199,7 @@ def test_a_wrong_option_is_refused_in_words(query: str, words: str) -> None:
 
 NOWHERE: Final = "none is there"
 FOLDER: Final = "a folder"
+PIPE: Final = "a pipe that nobody writes to"
 ENCRYPTED: Final = "with a password"
 ANOTHERS: Final = "another's"
 NO_PEM: Final = "no PEM"
@@ -208,6 +210,8 @@ def unusable_file(folder: Path, kind: str, good: Path) -> str:
     file = folder / "unusable"
     if kind == FOLDER:
         file.mkdir()
+    elif kind == PIPE:
+        os.mkfifo(file)
     elif kind == NO_PEM:
         file.write_bytes(b"0\x82\x01\n")
     elif kind == ANOTHERS:
@@ -227,12 +231,14 @@ def in_pem(key: PrivateKeyTypes, encryption: KeySerializationEncryption) -> byte
     ("option", "kind", "words"),
     [
         ("ssl-ca", NOWHERE, "ssl-ca: No such file or directory"),
-        ("ssl-ca", FOLDER, "ssl-ca: Is a directory"),
+        ("ssl-ca", FOLDER, "ssl-ca: it is not a regular file"),
+        ("ssl-ca", PIPE, "ssl-ca: it is not a regular file"),
         ("ssl-ca", NO_PEM, "ssl-ca: it holds no certificate in PEM"),
         ("ssl-cert", NOWHERE, "ssl-cert: No such file or directory"),
         ("ssl-cert", NO_PEM, "ssl-cert or ssl-key: certificate or key is not"),
         ("ssl-key", NOWHERE, "ssl-key: No such file or directory"),
-        ("ssl-key", FOLDER, "ssl-key: Is a directory"),
+        ("ssl-key", FOLDER, "ssl-key: it is not a regular file"),
+        ("ssl-key", PIPE, "ssl-key: it is not a regular file"),
         ("ssl-key", NO_PEM, "ssl-cert or ssl-key: certificate or key is not"),
         ("ssl-key", ANOTHERS, "ssl-cert or ssl-key: the key is not the cert"),
         ("ssl-key", ENCRYPTED, "ssl-cert or ssl-key: the key has a password"),

@@ -24,6 +24,7 @@ from identity_service.domain.fields import InvalidFieldError
 from identity_service.settings import ImportSettings, Settings
 from identity_service.storage.database_url import checked_url, file_fault
 from identity_service.storage.faults import reason
+from service_kit.files import PIPE_SECONDS, read_file
 from service_kit.imports import uncollected
 from service_kit.observability.logs import configure_logging
 from service_kit.running.loop import Loop
@@ -32,6 +33,8 @@ from service_kit.running.server import exit_unusable, run, settings_or_exit
 _REFUSED: Final = 1
 _INTERRUPTED: Final = 130
 """By Ctrl-C, as shells say it: 128 and the signal's number."""
+_LONGEST_PASSWORD: Final = 65_536
+"""Bytes; what accepts a password knows a better bound."""
 
 _Command = Callable[[Any, Namespace, typed.Write], Coroutine[Any, Any, int]]
 
@@ -93,7 +96,8 @@ def _write(line: str) -> None:
 def _password(arguments: Namespace) -> str | None:
     """Return the password that the operator gives, None to have one made."""
     if arguments.password_stdin:
-        return _text(sys.stdin.buffer.readline(), "standard input")
+        line = sys.stdin.buffer.readline(_LONGEST_PASSWORD)
+        return _text(line, "standard input")
     if arguments.password_file is not None:
         return _read(arguments.password_file)
     if sys.stdin.isatty():
@@ -106,7 +110,8 @@ def _password(arguments: Namespace) -> str | None:
 
 def _read(path: Path) -> str:
     try:
-        return _text(path.read_bytes(), "--password-file")
+        content = read_file(path, longest=_LONGEST_PASSWORD, pipe_seconds=PIPE_SECONDS)
+        return _text(content, "--password-file")
     except OSError as error:
         raise ValueError(f"--password-file cannot be read: {error.strerror}") from None
 

@@ -16,6 +16,7 @@ from identity_service.domain.errors import InvalidFieldsError, UnusableFileError
 from identity_service.security.client_secrets import ClientSecrets
 from identity_service.settings import Settings
 from identity_service.usecases.roles import Roles
+from service_kit.files import PIPE_SECONDS, read_file
 from service_kit.settings import SettingSpec, specs
 
 CLIENTS: Final = "IDENTITY_INTROSPECTION_CLIENTS"
@@ -55,11 +56,13 @@ class Step:
 def read_wanted(path: Path) -> Wanted:
     """Return what a TOML file says, or raise `PlanFileError`."""
     try:
-        content = tomllib.loads(path.read_text("utf-8-sig"))
+        text = read_file(path, pipe_seconds=PIPE_SECONDS)
+        content = tomllib.loads(text.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise PlanFileError([f"{path}: is not UTF-8"]) from None
-    except (OSError, ValueError) as error:
-        # ValueError: no TOML, or a number that is too long.
+    except OSError as error:
+        raise PlanFileError([f"{path}: {error.strerror}"]) from None
+    except ValueError as error:  # no TOML, or a number that is too long
         raise PlanFileError([f"{path}: {error}"]) from None
     except RecursionError:
         raise PlanFileError([f"{path}: has values nested too deeply"]) from None

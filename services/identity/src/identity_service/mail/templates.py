@@ -13,6 +13,7 @@ from string import Template
 from typing import Final, Self
 
 from identity_service.domain.mail import FACTOR_MAILS, MailKind
+from service_kit.files import read_file
 from service_kit.languages.text import ENGLISH
 
 VALUES: Final[Mapping[MailKind, frozenset[str]]] = {
@@ -136,10 +137,7 @@ def _read_files(folder: Path) -> dict[str, str]:
             continue
         name = path.relative_to(folder).as_posix()
         try:
-            with path.open("rb") as file:
-                content = file.read(_LONGEST_FILE + 1)
-            if len(content) > _LONGEST_FILE:
-                raise TemplateFaultError(f"{name} has more than {_LONGEST_FILE} bytes")
+            content = read_file(path, longest=_LONGEST_FILE)
             found[name] = content.decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError:
             raise TemplateFaultError(f"{name} is not UTF-8") from None

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from service_kit.authorities import authorities_fault, client_context
+from service_kit.files import read_file
 from service_kit.key_pairs import key_pair_fault, no_password
 
 _DRIVERS: Final = ("mysql+asyncmy", "sqlite+aiosqlite")
@@ -156,7 +157,7 @@ def _load_key_pair(context: ssl.SSLContext, files: Mapping[str, str]) -> None:
 
 def _content(option: str, name: str) -> bytes:
     try:
-        return Path(name).read_bytes()
+        return read_file(name)
     except (OSError, ValueError) as error:
         fault = authorities_fault(error)
         raise ValueError(f"has an unusable {option}: {fault}") from None
