@@ -44,3 +44,17 @@ async def test_what_changes_nothing_shows_no_recovery(database_url: str) -> None
         is_refused = False
         await database.write(change_nothing)
         assert await database.write_warning() is None
+
+
+async def test_a_pool_without_a_free_connection_is_no_fault_of_writes(
+    database_url: str,
+) -> None:
+    settings = identity_settings(database_url, IDENTITY_DATABASE_POOL_SIZE="1")
+    async with Services(settings) as services:
+        database = services.database
+        async with services.engine.connect():
+            for run in (database.read, database.write):
+                with pytest.raises(DatabaseUnavailableError, match="no connection is"):
+                    await run(change_nothing)
+
+        assert await database.write_warning() is None

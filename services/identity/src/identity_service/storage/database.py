@@ -110,7 +110,8 @@ class Database:
         try:
             result = await self._bounded(work, writes=True)
         except DatabaseUnavailableError as error:
-            self._write_fault = str(error)
+            if not isinstance(error.__cause__, exc.TimeoutError):  # of the pool
+                self._write_fault = str(error)
             raise
         if self._write_fault is not None:
             # What changes nothing succeeds on a full disk, so something is written.

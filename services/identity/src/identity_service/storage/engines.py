@@ -17,6 +17,10 @@ WORK_SECONDS: Final = 2.5
 The driver's own time-out is not used: it would lose cancellations (`Database._once`).
 """
 
+_POOL_SECONDS: Final = 2
+"""How long work waits for a connection: less than it may take, so that it ends by this
+and says so, and leaves some time for the work."""
+
 _CONNECT_SECONDS: Final = 2
 
 _LOCK_WAIT_SECONDS: Final = 1
@@ -70,7 +74,7 @@ def _mysql_engine(where: DatabaseUrl, pool_size: int) -> AsyncEngine:
         isolation_level="READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=WORK_SECONDS,
+        pool_timeout=_POOL_SECONDS,
         pool_reset_on_return=None,
         pool_recycle=_RECYCLE_SECONDS,
         hide_parameters=True,
@@ -105,7 +109,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=WORK_SECONDS,
+        pool_timeout=_POOL_SECONDS,
         hide_parameters=True,
         connect_args={"timeout": _SQLITE_LOCK_WAIT_SECONDS},
     )
