@@ -191,6 +191,25 @@ def test_doctor_names_what_is_missing() -> None:
     assert "note  setting CONTENT_CACHE: there is none of this name" in ended.stdout
 
 
+def test_a_reader_that_leaves_spoils_no_doctor() -> None:
+    """As `head` does, once it has seen enough."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "content_service", "doctor"],
+            env={"PATH": os.environ["PATH"], **GOOD, **NO_PROCESS},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
 @pytest.mark.parametrize("arguments", [(), ("start",), ("serve", "now")])
 def test_unknown_command_gets_the_usage(arguments: tuple[str, ...]) -> None:
     ended = run(*arguments)

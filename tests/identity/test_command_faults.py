@@ -246,7 +246,9 @@ async def test_a_plan_and_a_password_come_by_pipes(tmp_path: Path) -> None:
     created = await operator.run_in_shell(by_pipe % PASSWORD, *creating)
     planned = await operator.run_in_shell(by_pipe % "[roles] # empty", "plan")
 
-    assert (created.code, created.out) == (0, "admin is an administrator now\n"), created
+    assert (created.code, created.out) == (0, "admin is an administrator now\n"), (
+        created
+    )
     assert (planned.code, planned.out) == (0, "nothing differs\n"), planned
 
 
@@ -345,6 +347,32 @@ async def test_a_reader_that_leaves_spoils_no_command(tmp_path: Path) -> None:
     finally:
         os.close(writing)
     assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code"),
+    [
+        (("export-users", "--to", "{folder}/users"), {}, 0),
+        (("check",), {"IDENTITY_THROTTLE": "off"}, 0),
+        (("roles", "remove", "nonsense"), {}, 1),
+        (("check",), {"IDENTITY_THROTTLE": "nonsense"}, 2),
+    ],
+    ids=["progress", "warning", "refusal", "fault"],
+)
+async def test_notices_that_nothing_takes_spoil_no_command(
+    tmp_path: Path, arguments: tuple[str, ...], environ: dict[str, str], code: int
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/identity.db"
+    for preparing in (("migrate",), ("create-admin", "--email", "boss@example.test")):
+        assert (await Operator(url).run(*preparing)).code == 0
+    placed = (each.format(folder=tmp_path) for each in arguments)
+
+    ended = await Operator(url, **environ).run_in_shell(
+        'exec "$@" 2>/dev/full', *placed
+    )
+
+    assert ended.code == code
+    assert (tmp_path / "users").exists() == ("--to" in arguments)
 
 
 async def test_a_password_that_nobody_types_is_one_line(tmp_path: Path) -> None:

@@ -19,8 +19,15 @@ from service_kit.resource_server.verification import VERIFICATION, VerificationS
 from service_kit.running.doctor import Finding, fault, report
 from service_kit.running.internal_app import create_internal_app
 from service_kit.running.loop import Loop
+from service_kit.running.output import OutputLostError
 from service_kit.running.running_process import ask_process
-from service_kit.running.server import app_runner, run, serve, settings_or_exit
+from service_kit.running.server import (
+    app_runner,
+    exit_unusable,
+    run,
+    serve,
+    settings_or_exit,
+)
 from service_kit.running.unknown_settings import examine_variables
 
 _LONGEST_SECONDS: Final = 6
@@ -44,7 +51,10 @@ def run_service(name: str, settings_class: type[S], create_app: CreateApp[S]) ->
     if parser.parse_args().command == "doctor":
         settings = settings_or_exit(settings_class)
         doctor = report(diagnose(name, settings, create_app))
-        sys.exit(uvloop.run(doctor, loop_factory=Loop))
+        try:
+            sys.exit(uvloop.run(doctor, loop_factory=Loop))
+        except OutputLostError as error:
+            exit_unusable(str(error))
 
     async def main(settings: S) -> None:
         readiness, registry = Readiness(), CollectorRegistry()

@@ -2,7 +2,6 @@
 
 import getpass
 import io
-import os
 import pkgutil
 import sys
 from argparse import Namespace
@@ -28,6 +27,7 @@ from service_kit.files import PIPE_SECONDS, read_file
 from service_kit.imports import uncollected
 from service_kit.observability.logs import configure_logging
 from service_kit.running.loop import Loop
+from service_kit.running.output import OutputLostError, write_line, write_notices
 from service_kit.running.server import exit_unusable, run, settings_or_exit
 
 _REFUSED: Final = 1
@@ -68,29 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(command: _Command, settings: object, arguments: Namespace) -> int:
     try:
-        work = command(settings, arguments, _write)
+        work = command(settings, arguments, write_line)
         return uvloop.run(work, loop_factory=Loop)
     except DatabaseUnavailableError as error:
         exit_unusable(f"database: {error}")
     except (SQLAlchemyError, OSError) as error:
         exit_unusable(f"database: {reason(error)}")
-    except UnusableFileError as error:
+    except (UnusableFileError, OutputLostError) as error:
         exit_unusable(str(error))
     except (IdentityError, InvalidFieldError) as error:
         why = str(error) or (type(error).__doc__ or "").partition("\n")[0]
-        sys.stderr.write(f"{why}\n")
+        write_notices(why)
         return _REFUSED
-
-
-def _write(line: str) -> None:
-    """Print a line; once nobody reads them, the command goes on without."""
-    try:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise UnusableFileError(f"the output is lost: {error.strerror}") from error
 
 
 def _password(arguments: Namespace) -> str | None:
@@ -139,8 +128,8 @@ def _tutorial_url(argument: str | None, settings: ImportSettings) -> str:
     except ValueError as error:
         raise ValueError(f"--from {error}") from None
     if make_url(url).password:
-        sys.stderr.write(
+        write_notices(
             "warning: every user who lists processes can read the password in --from:"
-            f" use {typed.TUTORIAL_URL}_FILE\n"
+            f" use {typed.TUTORIAL_URL}_FILE"
         )
     return url

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
@@ -27,6 +26,7 @@ from identity_service.settings import Settings, setting_warnings
 from identity_service.storage.upgrades import schema
 from identity_service.usecases.caching.recent import MAX_AGE_SECONDS
 from service_kit.running.doctor import report
+from service_kit.running.output import write_notices
 
 Command = Callable[[Services, Namespace, Write], Awaitable[int]]
 """Returns the exit code."""
@@ -50,7 +50,7 @@ def with_services(
 async def check(settings: Settings, _: Namespace, write: Write) -> int:
     """Say that the settings can be used: those that cannot end every command."""
     for reason in setting_warnings(settings):
-        sys.stderr.write(f"warning: {reason}\n")
+        write_notices(f"warning: {reason}")
     write("settings: usable")
     return 0
 

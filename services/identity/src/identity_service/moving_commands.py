@@ -33,6 +33,7 @@ from identity_service.usecases.importing.import_users import (
     import_tutorial_users,
 )
 from identity_service.usecases.importing.user_lines import from_line, to_line
+from service_kit.running.output import write_notices
 
 _PAGE: Final = 500
 """Users read from the database at a time."""
@@ -53,7 +54,7 @@ async def export_users(services: Services, arguments: Namespace, _: Write) -> in
             text = "".join(f"{to_line(user)}\n" for user in users)
             await asyncio.to_thread(write, text)
             exported, after_id = exported + len(users), users[-1].id
-            sys.stderr.write(f"{exported} exported, up to id {after_id}\n")
+            write_notices(f"{exported} exported, up to id {after_id}")
     return 0
 
 
@@ -129,7 +130,7 @@ async def _import_lines(
                 outcomes[outcome] += 1
                 if outcome not in DONE:
                     write(f"left behind: line {line_number}: {outcome.value}")
-            sys.stderr.write(f"up to line {line_number}\n")
+            write_notices(f"up to line {line_number}")
     finally:
         if not is_standard:
             source.close()

@@ -1,9 +1,10 @@
 """Report whether a service has what it needs, one line for each dependency."""
 
-import sys
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from enum import Enum
+
+from service_kit.running.output import write_line
 
 
 class Severity(Enum):
@@ -57,13 +58,8 @@ def good_unless(name: str, problem: str | None, text: str, advice: str = "") -> 
     return Finding(name, text) if problem is None else fault(name, problem, advice)
 
 
-def _write_line(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 async def report(
-    findings: AsyncIterable[Finding], write_line: Callable[[str], None] = _write_line
+    findings: AsyncIterable[Finding], write: Callable[[str], None] = write_line
 ) -> int:
     """Write a line for each finding as soon as it is made; return the exit code.
 
@@ -71,6 +67,6 @@ async def report(
     """
     exit_code = 0
     async for finding in findings:
-        write_line(str(finding))
+        write(str(finding))
         exit_code = max(exit_code, finding.severity.exit_code)
     return exit_code

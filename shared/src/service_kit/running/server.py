@@ -22,6 +22,7 @@ from service_kit.observability.logs import configure_logging, flush_logs
 from service_kit.observability.process import BUILD
 from service_kit.running.listener import ListenerSettings
 from service_kit.running.loop import Loop
+from service_kit.running.output import write_notices
 from service_kit.running.sockets import BACKLOG, ListenError, bind, host_port, listen
 from service_kit.settings import SettingsError, read_settings
 
@@ -196,7 +197,7 @@ def settings_or_exit(settings_class: type[S]) -> S:
 
 def exit_unusable(*faults: str) -> NoReturn:
     """Print a line for each fault of the settings or the configuration, and exit 2."""
-    sys.stderr.writelines(f"{fault}\n" for fault in faults)
+    write_notices(*faults)
     sys.exit(UNUSABLE)
 
 
