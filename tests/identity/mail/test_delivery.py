@@ -1,11 +1,15 @@
 """Letters on their way to a mail server, over real connections."""
 
+import socket
+import threading
+import time
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from pathlib import Path
 from typing import Final
 
 import pytest
+import uvloop
 from tests.support.certificates import write_authority
 from tests.support.mail_server import HOST, running_mail_server
 from tests.support.ports import free_ports
@@ -21,6 +25,7 @@ from identity_service.mail.delivery import delivery_to
 from identity_service.mail.messages import MessageWriter
 from identity_service.mail.servers import mail_place
 from identity_service.mail.templates import OWN
+from service_kit.running.loop import Loop
 
 TO: Final = "alice@example.test"
 LETTER: Final = Letter(
@@ -49,6 +54,25 @@ async def test_a_letter_arrives(tmp_path: Path, scheme: str) -> None:
     assert "Zoë" in mail.html
     assert mail.subject == "Ihr Passwort wurde geändert"
     assert mail.message["Message-ID"] == f"<{'ab' * 16}@example.test>"
+
+
+def test_a_name_server_that_hangs_holds_up_no_letter_and_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getfqdn", lambda: str(end.wait()))
+
+    async def main() -> None:
+        async with running_mail_server(tmp_path, scheme="smtp-plain") as server:
+            await deliver(server.url)
+        assert len(server.received) == 1
+
+    began_at = time.monotonic()
+    try:
+        uvloop.run(main(), loop_factory=Loop)
+        assert time.monotonic() - began_at < 10
+    finally:
+        end.set()
 
 
 @pytest.mark.parametrize("scheme", ["smtps", "smtp"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -21,12 +22,16 @@ from identity_service.domain.mail import (
 from identity_service.mail.mailbox import FILE_TIME
 from identity_service.mail.servers import Encryption, MailServer
 from service_kit.authorities import client_context
+from service_kit.running.own_thread import in_own_thread
 
 COMMAND_SECONDS: Final = 5.0
 """How long a mail server may take to connect, and for each response."""
 
 DELIVERY_SECONDS: Final = 20.0
 """How long one message may take in all: well within the time it is claimed for."""
+
+_NAME_SECONDS: Final = 1.0
+"""How long the full name of this host is looked for."""
 
 _PERMANENT: Final = 500
 """From this code on a server will not change its mind (RFC 5321 section 4.2.1)."""
@@ -57,6 +62,7 @@ async def _by_smtp(server: MailServer) -> AsyncIterator[Deliver]:
         username=server.username,
         password=server.password,
         tls_context=await _tls_context(server),
+        local_hostname=await _own_name(),
         timeout=COMMAND_SECONDS,
     )
     try:
@@ -72,6 +78,14 @@ async def _by_smtp(server: MailServer) -> AsyncIterator[Deliver]:
             async with asyncio.timeout(1):
                 await client.quit()
         client.close()
+
+
+async def _own_name() -> str:
+    """Return how this host introduces itself; a name server that is asked may hang."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_NAME_SECONDS):
+            return await in_own_thread(socket.getfqdn)
+    return socket.gethostname()
 
 
 async def _tls_context(server: MailServer) -> ssl.SSLContext | None:
