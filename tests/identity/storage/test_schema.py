@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -127,6 +128,22 @@ async def test_tables_of_something_else_are_not_taken_for_ours(
             await connection.execute(text("CREATE TABLE users (id INT PRIMARY KEY)"))
         with pytest.raises(ForeignTableError, match=r"a table users without .*email"):
             await migrate(url)
+
+
+async def test_the_version_of_another_application_is_not_ours(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/shared.sqlite"
+    async with opened_engine(url, pool_size=1) as engine:
+        async with engine.begin() as connection:
+            for statement in (
+                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",
+                "INSERT INTO alembic_version VALUES ('ae1027a6acf')",
+            ):
+                await connection.execute(text(statement))
+        assert await schema.present_version(engine) is None
+
+        await upgrade(engine)
+
+        assert await schema.present_version(engine) == schema.NEEDED
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -65,10 +65,16 @@ def restore_fault(connection: Connection) -> str | None:
 
 def version(connection: Connection) -> str | None:
     """Return the version that the database has, None if it has no schema."""
-    for table in (VERSION_TABLE, "alembic_version"):
-        if inspect(connection).has_table(table):
-            statement = text(f"SELECT version_num FROM {table}")  # noqa: S608 - our own names
-            present: str | None = connection.scalar(statement)
-            if present is not None:
-                return present
-    return None
+    present = _version_in(connection, VERSION_TABLE)
+    if present is not None:
+        return present
+    of_alembic = _version_in(connection, "alembic_version")  # or another application's
+    return of_alembic if of_alembic == VERSIONS[0] else None
+
+
+def _version_in(connection: Connection, table: str) -> str | None:
+    if not inspect(connection).has_table(table):
+        return None
+    statement = text(f"SELECT version_num FROM {table}")  # noqa: S608 - our own names
+    found: str | None = connection.scalar(statement)
+    return found
