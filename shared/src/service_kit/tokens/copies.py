@@ -15,7 +15,8 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 MAX_AGE: Final = timedelta(days=1)
-"""An older copy is not used: a key may have been withdrawn meanwhile."""
+"""An older copy is not used: a key may have been withdrawn meanwhile. Nor is one from
+the future: nobody knows how old it is."""
 
 _OTHERS_MAY_WRITE: Final = 0o022
 
@@ -78,7 +79,7 @@ class CopiesOnDisk:
                 if (
                     about.st_uid != os.geteuid()
                     or about.st_mode & _OTHERS_MAY_WRITE
-                    or age > MAX_AGE.total_seconds()
+                    or abs(age) > MAX_AGE.total_seconds()
                 ):
                     return None
                 return file.read()
