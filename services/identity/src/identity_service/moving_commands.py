@@ -1,6 +1,5 @@
 """Commands that move users between deployments, and from the tutorial's database."""
 
-import asyncio
 import codecs
 import contextlib
 import os
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO
+from typing import BinaryIO, Final
 
 from identity_service.arguments import STANDARD_STREAM, Write
 from identity_service.commands import with_services
@@ -34,6 +33,7 @@ from identity_service.usecases.importing.import_users import (
 )
 from identity_service.usecases.importing.user_lines import from_line, to_line
 from service_kit.running.output import write_notices
+from service_kit.running.own_thread import in_own_thread
 
 _PAGE: Final = 500
 """Users read from the database at a time."""
@@ -52,7 +52,7 @@ async def export_users(services: Services, arguments: Namespace, _: Write) -> in
     with _written(arguments.to) as write:
         while users := await services.users.page("", after_id, _PAGE):
             text = "".join(f"{to_line(user)}\n" for user in users)
-            await asyncio.to_thread(write, text)
+            await in_own_thread(partial(write, text))  # which may wait for its reader
             exported, after_id = exported + len(users), users[-1].id
             write_notices(f"{exported} exported, up to id {after_id}")
     return 0
@@ -103,9 +103,7 @@ async def _import_tutorial(
 async def _import_lines(
     arguments: Namespace, rules: ImportRules, add: Add, write: Write
 ) -> Counter[Outcome]:
-    is_standard = arguments.lines == STANDARD_STREAM
-    source = sys.stdin.buffer if is_standard else _opened(arguments.lines)
-    lines_there = _lines(source, arguments.lines)
+    lines_there = _lines(arguments.lines)
 
     def skip(count: int) -> None:
         with _faults_of(arguments.lines):
@@ -117,40 +115,47 @@ async def _import_lines(
 
     outcomes: Counter[Outcome] = Counter()
     line_number = arguments.after_line
-    try:
-        await asyncio.to_thread(skip, arguments.after_line)
-        while lines := await asyncio.to_thread(read):
-            found = [from_line(line, rules.clock()) for line in lines]
-            users = [
-                each if isinstance(each, Outcome) else rules.apply(each)
-                for each in found
-            ]
-            for outcome in await add(users):
-                line_number += 1
-                outcomes[outcome] += 1
-                if outcome not in DONE:
-                    write(f"left behind: line {line_number}: {outcome.value}")
-            write_notices(f"up to line {line_number}")
-    finally:
-        if not is_standard:
-            source.close()
+    await in_own_thread(partial(skip, arguments.after_line))
+    while lines := await in_own_thread(read):  # which may wait for ever for a line
+        found = [from_line(line, rules.clock()) for line in lines]
+        users = [
+            each if isinstance(each, Outcome) else rules.apply(each) for each in found
+        ]
+        for outcome in await add(users):
+            line_number += 1
+            outcomes[outcome] += 1
+            if outcome not in DONE:
+                write(f"left behind: line {line_number}: {outcome.value}")
+        write_notices(f"up to line {line_number}")
     return outcomes
 
 
-def _lines(source: BinaryIO, name: str) -> Iterator[bytes]:
+def _lines(name: str) -> Iterator[bytes]:
     """Yield each line, of one that is too long only its beginning.
 
-    Raises `UnusableFileError`: they are in UTF-16, as some programs write them.
+    Raises `OSError`; `UnusableFileError`: they are in UTF-16, as some programs write
+    them.
     """
-    line = source.readline(_LONGEST_LINE)
-    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise UnusableFileError(f"{name}: is in UTF-16: save it as UTF-8")
-    line = line.removeprefix(codecs.BOM_UTF8)
-    while line:
-        yield line
-        while line and not line.endswith(b"\n"):
-            line = source.readline(_LONGEST_LINE)
+    with _opened(name) as source:
         line = source.readline(_LONGEST_LINE)
+        if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise UnusableFileError(f"{name}: is in UTF-16: save it as UTF-8")
+        line = line.removeprefix(codecs.BOM_UTF8)
+        while line:
+            yield line
+            while line and not line.endswith(b"\n"):
+                line = source.readline(_LONGEST_LINE)
+            line = source.readline(_LONGEST_LINE)
+
+
+def _opened(name: str) -> BinaryIO:
+    """Open a file, or standard input once more.
+
+    Python ends badly if a thread still reads what it has itself opened.
+    """
+    if name == STANDARD_STREAM:
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    return Path(name).open("rb")
 
 
 @contextlib.contextmanager
@@ -161,7 +166,7 @@ def _written(name: str) -> Iterator[Callable[[str], None]]:
     password hashes.
     """
     if name == STANDARD_STREAM:
-        yield partial(_write, sys.stdout, name)
+        yield partial(_write, sys.stdout.fileno(), name)
         return
     target = Path(name)
     with _faults_of(name):
@@ -171,26 +176,21 @@ def _written(name: str) -> Iterator[Callable[[str], None]]:
             dir=target.parent, prefix=f".{target.name}-"
         )
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            yield partial(_write, file, name)
-            with _faults_of(name):
-                os.fsync(descriptor)
+        yield partial(_write, descriptor, name)
         with _faults_of(name):
+            os.fsync(descriptor)
+            os.close(descriptor)
             Path(temporary).rename(target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
 
 
-def _write(target: TextIO, name: str, text: str) -> None:
+def _write(descriptor: int, name: str, text: str) -> None:
+    rest = memoryview(text.encode())
     with _faults_of(name):
-        target.write(text)
-        target.flush()
-
-
-def _opened(name: str) -> BinaryIO:
-    with _faults_of(name):
-        return Path(name).open("rb")
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 @contextlib.contextmanager
