@@ -189,6 +189,7 @@ def test_doctor_names_what_is_missing() -> None:
     assert ended.returncode == 1
     assert "fault keys" in ended.stdout
     assert "note  setting CONTENT_CACHE: there is none of this name" in ended.stdout
+    assert not ended.stderr
 
 
 def test_a_reader_that_leaves_spoils_no_doctor() -> None:

@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from service_kit.health import Readiness
+from service_kit.observability.logs import configure_logging
 from service_kit.observability.process import version_text
 from service_kit.observability.tracing import trace_requests
 from service_kit.resource_server.issuer_check import examine_issuer, refusals
@@ -50,6 +51,7 @@ def run_service(name: str, settings_class: type[S], create_app: CreateApp[S]) ->
     commands.add_parser("doctor", help="check settings, keys and status lists")
     if parser.parse_args().command == "doctor":
         settings = settings_or_exit(settings_class)
+        configure_logging(name, "error")  # its lines say what is wrong
         doctor = report(diagnose(name, settings, create_app))
         try:
             sys.exit(uvloop.run(doctor, loop_factory=Loop))
