@@ -7,7 +7,10 @@ import pytest
 from gateway_service.config.clients import CorsConfig
 from gateway_service.config.model import Config
 from gateway_service.config.values import CorsAccess
-from gateway_service.proxy.cors import Cors, is_preflight
+from gateway_service.http1.parsing.limits import HeadLimits
+from gateway_service.http1.parsing.requests import read_request
+from gateway_service.proxy.cors import Cors, is_preflight, wanted_by_preflight
+from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.routing import Routes
 from identity_service.handlers.requests.preferences import PREFERENCE_APPLIED
 from identity_service.routes import OPERATIONS as IDENTITY
@@ -137,6 +140,20 @@ def test_c3_only_options_with_origin_and_wanted_method_is_a_preflight(
     expected: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     assert is_preflight(method, origin, wanted) is expected
+
+
+def test_of_what_a_preflight_asks_for_no_more_is_read_than_pages_need() -> None:
+    lines = [
+        b"OPTIONS /api HTTP/1.1",
+        b"Host: a",
+        b"Access-Control-Request-Method: PUT",
+        b"Access-Control-Request-Headers: content-type, " + b"x," * 4_000,
+    ]
+    wanted = wanted_by_preflight(
+        read_request(lines, HeadLimits(), request_fields(dropped=()))
+    )
+    assert wanted[:3] == ["PUT", "content-type", "x"]
+    assert len(wanted) < 600
 
 
 def test_c4_credentials_only_if_configured_and_only_for_allowed_origins() -> None:

@@ -15,6 +15,9 @@ from service_kit.origins import AllowedOrigins
 SAFELISTED_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 """Methods that no preflight has to offer (Fetch, 2.2.1)."""
 
+_LONGEST_WANTED: Final = 1_024
+"""Characters that are read of what a preflight asks for, which is for the log."""
+
 VARY: Final = b"Vary: Origin\r\n"
 """On every response, because another origin may get other lines (Fetch, 3.2.7)."""
 
@@ -79,7 +82,8 @@ def wanted_by_preflight(request: Request) -> list[str]:
     wanted = request.texts("access-control-request-method")
     if wanted:
         wanted += request.texts("access-control-request-headers")
-    return [name for each in ",".join(wanted).split(",") if (name := each.strip())]
+    names = ",".join(wanted)[:_LONGEST_WANTED].split(",")
+    return [name for each in names if (name := each.strip())]
 
 
 def _line(name: str, values: Iterable[str]) -> bytes:
