@@ -1,4 +1,4 @@
-"""Write docs/reference from the product: problems, settings, gateway configuration.
+"""Write docs/reference from the product: all pages but that of metrics.
 
 ``make docs`` runs this; `tests.reference.metrics` writes the page of metrics.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from tests.reference import gateway_configuration
+from tests.reference import endpoints, gateway_configuration
 from tests.reference.markdown import item, paragraph
 
 from content_service.settings import Settings as ContentSettings
@@ -80,6 +80,7 @@ def _settings(declared: type) -> Iterator[str]:
 
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "endpoints.md": endpoints.page,
     "problems.md": problems_page,
     "settings.md": settings_page,
     "gateway-configuration.md": gateway_configuration.page,

@@ -115,7 +115,8 @@ class PersonalDataBody(Body):
 async def delete_me(context: RequestContext, caller: Caller) -> web.Response:
     """Delete the caller's account, after a grace.
 
-    Every session ends now. Signing in before the account is deleted keeps it.
+    Every session ends now. Signing in before the account is deleted keeps it. It is not
+    deleted while a change of its address can still be undone.
     """
     due_at = await context.services.accounts.departures.ask(caller)
     message = "Your account will be deleted. To keep it, sign in before then."
@@ -132,6 +133,9 @@ async def delete_me(context: RequestContext, caller: Caller) -> web.Response:
     problems=(accounts.TOO_MANY_ATTEMPTS,),
 )
 async def export_me(context: RequestContext, caller: Caller) -> web.Response:
-    """Export all data about the caller."""
+    """Export all data about the caller.
+
+    The addresses of administrators who changed the account are left out.
+    """
     held = await context.services.personal_data.export(caller)
     return json_response(PersonalDataBody.of(held, caller.session_id))

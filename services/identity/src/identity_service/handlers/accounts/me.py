@@ -81,7 +81,11 @@ async def show_me(context: RequestContext, caller: Caller) -> web.Response:
     ),
 )
 async def change_me(context: RequestContext, caller: Caller) -> web.Response:
-    """Change the caller's username or e-mail address."""
+    """Change the caller's username or e-mail address.
+
+    A new address needs a fresh check. Where addresses are verified, it is changed at
+    `/api/users/me/email`.
+    """
     users = context.services.users
     wanted = profile_changes(await context.read(ProfilePayload))
     changes = wanted.to(await users.get(caller.user_id))

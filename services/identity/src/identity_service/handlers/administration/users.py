@@ -31,7 +31,10 @@ from service_kit.problems import accounts
 
 @operation("GET", "/api/users", access=ADMINS, query=UsersQuery, returns=UserPage)
 async def list_users(context: RequestContext, _: Caller) -> web.Response:
-    """List users, or find them by words of their names and addresses."""
+    """List users in order of id, or find them by words of names and addresses.
+
+    `search` is the beginning of a word, with or without accents, in any case.
+    """
     query = context.read_query(UsersQuery)
     found = await context.services.users.page(
         query.search, query.cursor or 0, query.limit + 1
@@ -61,7 +64,10 @@ async def list_users(context: RequestContext, _: Caller) -> web.Response:
     ),
 )
 async def create_user(context: RequestContext, admin: Caller) -> web.Response:
-    """Create a user, who is invited by mail or gets a temporary password."""
+    """Create a user, who is invited by mail or gets a temporary password.
+
+    The invitation is valid for 7 days.
+    """
     payload = await context.read(NewUserPayload)
     wanted = _wanted_user(payload)
     invitations = context.services.accounts.invitations
@@ -105,7 +111,10 @@ async def show_user(context: RequestContext, _: Caller) -> web.Response:
     ),
 )
 async def change_user(context: RequestContext, admin: Caller) -> web.Response:
-    """Change a user's name or e-mail address, or disable the account."""
+    """Change a user's name or e-mail address, or disable the account.
+
+    A new address needs a fresh check.
+    """
     payload = await context.read(UserPayload)
     changes = profile_changes(payload, disabled=payload.disabled)
     if changes.email is not None:
@@ -140,7 +149,10 @@ async def delete_user(context: RequestContext, admin: Caller) -> web.Response:
     problems=(accounts.ACCOUNT_NOT_FOUND, accounts.UNKNOWN_ROLE, accounts.LAST_ADMIN),
 )
 async def set_roles(context: RequestContext, admin: Caller) -> web.Response:
-    """Give a user these roles and no others."""
+    """Give a user these roles and no others.
+
+    Of two administrators who change them, the last one wins.
+    """
     payload = await context.read(RolesPayload)
     names = map(role_name, payload.roles)
     user = await context.services.users.set_roles(context.user_id, names, admin)
