@@ -13,7 +13,9 @@ ROOT: Final = Path(__file__).parents[2]
 DECISIONS: Final = ROOT / "docs" / "decisions"
 HANDLERS: Final = "services/identity/src/identity_service/handlers"
 MAX_LINE: Final = 120
-_LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+_LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+_FENCED: Final = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+_HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _PATH: Final = re.compile(
     r"`((?:shared|services|gateway|deploy|tests|docs)/[\w./-]+?)(?:::(\w+))?`"
 )
@@ -30,15 +32,24 @@ def tracked(pattern: str) -> list[Path]:
     return [ROOT / line for line in listed.stdout.splitlines()]
 
 
+def anchors(document: Path) -> set[str]:
+    """Return what links to a document's headings are called."""
+    headings = _HEADING.findall(_FENCED.sub("", document.read_text("utf-8")))
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
 DOCUMENTS: Final = tracked("*.md")
 IDS: Final = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
 def test_every_link_leads_somewhere(document: Path) -> None:
-    text = document.read_text("utf-8")
-    targets = (document.parent / target for target in _LINK.findall(text))
-    assert not [str(target) for target in targets if not target.exists()]
+    broken = []
+    for path, anchor in _LINK.findall(document.read_text("utf-8")):
+        target = document.parent / path if path else document
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(f"{path}#{anchor}")
+    assert not broken
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
