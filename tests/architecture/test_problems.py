@@ -13,7 +13,7 @@ from service_kit.problems import Problem, accounts, common
 ROOT: Final = Path(__file__).parents[2]
 PRODUCT: Final = [
     file
-    for folder in ("shared/src", "gateway/src", "services")
+    for folder in ("shared", "gateway", "services/identity", "services/content")
     for file in (ROOT / folder).rglob("*.py")
 ]
 REGISTRY: Final = {Path(str(module.__file__)) for module in (accounts, common)}

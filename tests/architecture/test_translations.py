@@ -16,7 +16,7 @@ from service_kit.problems import PROBLEMS
 ROOT: Final = Path(__file__).parents[2]
 PRODUCT: Final = [
     file
-    for folder in ("shared/src", "gateway/src", "services")
+    for folder in ("shared", "gateway", "services/identity", "services/content")
     for file in (ROOT / folder).rglob("*.py")
 ]
 TELLING: Final = re.compile(

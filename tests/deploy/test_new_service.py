@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.support.walkthrough import write_files
 
 ROOT: Final = Path(__file__).parents[2]
 PORTS: Final = {"port": 8003, "internal_port": 9003}
@@ -18,6 +19,11 @@ CHECKS: Final = (
     *("tests/deploy/test_kubernetes.py", "tests/deploy/test_production_override.py"),
     *("tests/deploy/test_locks.py", "tests/deploy/test_observability.py"),
 )
+OF_THE_PRODUCT: Final = (
+    "tests/architecture/test_problems.py"
+    "::test_problems_are_declared_in_the_registry_alone"
+)
+"""What the product demands of itself, and not of services beside it."""
 
 
 def _run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +32,7 @@ def _run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=tree,
         env={
             **{k: v for k, v in os.environ.items() if k != "TEST_COMPLETE"},
-            "PYTHONPATH": str(tree / "services/notes/src"),
+            "PYTHONPATH": f"{tree / 'services/notes/src'}:{tree / 'shared/src'}",
         },
         capture_output=True,
         text=True,
@@ -72,6 +78,19 @@ def test_it_is_in_the_house_style(tree: Path) -> None:
     for command in (["check"], ["format", "--check"]):
         ran = _run(tree, "ruff", *command, "services/notes", "tests/notes")
         assert ran.returncode == 0, ran.stdout
+
+
+def test_what_the_guide_adds_to_it_passes_as_well(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(tree, tmp_path / "tree")
+    tree = tmp_path / "tree"
+    write_files((ROOT / "docs/guides/notes.md").read_text("utf-8"), tree)
+    for command in (
+        ("pytest", "-q", "tests/notes", OF_THE_PRODUCT),
+        ("ruff", "check", "services/notes", "tests/notes"),
+        ("ruff", "format", "--check", "services/notes", "tests/notes"),
+    ):
+        ran = _run(tree, *command)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.parametrize(

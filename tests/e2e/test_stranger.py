@@ -1,7 +1,7 @@
 """Add a gateway key to a copy of the tree, touching only what CONTRIBUTING names.
 
-`tests.content.test_worked_example` adds a resource likewise, `tests.e2e.test_make_up`
-a role.
+`tests.deploy.test_new_service` adds a resource likewise, `tests.e2e.test_make_up` a
+role.
 """
 
 import os

@@ -17,6 +17,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from tests.support.make_up import Running, Tree
@@ -82,17 +83,12 @@ class Walkthrough:
         document = document.replace(_ADDRESS, self._tree.base_url)
         document = document.replace(_OWN_PORT, str(self._tree.ports["HELLO_PORT"]))
         for block in blocks(document):
-            named = _FILE.match(block.text)
             if block.language == "sh":
                 printed = self._paste(block.text)
-            elif block.language == "diff":
-                self._apply(block.text)
             elif block.language in {"text", "json"}:
                 _compare(printed, block)
-            elif named is not None:
-                path = self._tree.folder / named[1]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(block.text, "utf-8")
+            else:
+                _write(block, self._tree.folder)
 
     def _paste(self, commands: str) -> str:
         """Return what the commands print; `make up` goes on beside the rest."""
@@ -117,15 +113,27 @@ class Walkthrough:
             printed += line
         raise AssertionError(f"the shell has ended: {printed}")
 
-    def _apply(self, patch: str) -> None:
+
+def write_files(document: str, folder: Path) -> None:
+    """Write the files that a document shows, and apply its patches, in a folder."""
+    for block in blocks(document):
+        _write(block, folder)
+
+
+def _write(block: Block, folder: Path) -> None:
+    if block.language == "diff":
         subprocess.run(
             ["git", "apply", "-"],
-            cwd=self._tree.folder,
+            cwd=folder,
             env={"PATH": os.environ["PATH"], "GIT_DIR": os.devnull},
-            input=patch,
+            input=block.text,
             text=True,
             check=True,
         )
+    elif named := _FILE.match(block.text):
+        path = folder / named[1]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text[named.end() :], "utf-8")
 
 
 def _compare(printed: str, block: Block) -> None:
