@@ -86,7 +86,7 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
     token_transport: Transport = setting(
         parse.member_of(Transport),
         default="body",
-        description="where clients get their tokens",
+        description="body, cookie or both: where clients get their tokens",
     )
     cookie_secure: bool = setting(
         parse.boolean,
