@@ -91,6 +91,11 @@ def test_every_problem_that_a_client_can_meet_is_described() -> None:
     assert known - elsewhere == set(DOCUMENT["components"]["examples"])
 
 
+def test_every_parameter_is_described() -> None:
+    parameters = DOCUMENT["components"]["parameters"].items()
+    assert [name for name, each in parameters if "description" not in each] == []
+
+
 def test_components_are_all_referred_to_and_references_all_have_one() -> None:
     referred = set(re.findall(r'"\$ref": "#/components/([^"]+)"', TEXT))
     components = {

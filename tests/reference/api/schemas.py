@@ -7,6 +7,7 @@ from openapi_pydantic import Reference
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
+from tests.reference.api.docstrings import descriptions_of
 
 REFERENCE: Final = "#/components/schemas/{model}"
 
@@ -14,7 +15,16 @@ JsonSchema = dict[str, Any]
 
 
 class _Schemas(GenerateJsonSchema):
-    """Leaves out what says nothing: titles, and defaults that stand for absence."""
+    """Leaves out what says nothing: titles, and defaults that stand for absence.
+
+    Describes members by what their models say of them.
+    """
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        made = super().model_schema(schema)
+        for name, description in descriptions_of(schema["cls"]).items():
+            made["properties"][name]["description"] = description
+        return made
 
     def field_title_should_be_set(self, schema: object) -> bool:
         del schema

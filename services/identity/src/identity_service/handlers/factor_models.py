@@ -76,7 +76,9 @@ class ProofPayload(Payload):
     """A second factor: exactly one of its kinds."""
 
     code: CodeText | None = Field(default=None, repr=False)
+    """Of an authenticator app, or a recovery code."""
     credential: Credential | None = Field(default=None, repr=False)
+    """What a passkey responded, as `toJSON` of the browser gives it."""
 
     @property
     def proof(self) -> UntrustedProof:
@@ -90,6 +92,7 @@ class SecondFactorPayload(ProofPayload):
     """POST /api/auth/signin/second-factor."""
 
     challenge: ChallengeText
+    """Of the problem `second_factor_required`."""
 
 
 class FreshCheckPayload(ProofPayload):
@@ -167,8 +170,8 @@ class PasskeyBody(Body):
     """A passkey."""
 
     id: PasskeyId
+    # As it was taken: an older version may have had other rules.
     name: Annotated[str, text(_MOST_NAME, "Phone", minLength=1)]
-    """As it was taken: an older version may have had other rules."""
     backed_up: bool = Field(validation_alias="is_backed_up")
     """Whether it is on more devices than one."""
     created_at: Moment

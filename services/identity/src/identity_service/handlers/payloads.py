@@ -51,6 +51,7 @@ class SignUpPayload(Payload, extra="ignore"):
     email: EmailText
     password: PasswordText = Field(repr=False)
     roles: Roles | None = None
+    """Roles that users may assign to themselves; without it, `user`."""
 
 
 class SignInPayload(Payload, extra="ignore"):
@@ -64,6 +65,7 @@ class RefreshTokenPayload(Payload, extra="ignore"):
     """POST /api/auth/refreshtoken, and signout: a cookie may hold the token instead."""
 
     refresh_token: RefreshTokenText | None = Field(default=None, alias="refreshToken")
+    """Unless a cookie holds it."""
 
 
 class ProfilePayload(Payload):
@@ -85,7 +87,10 @@ class NewUserPayload(Payload):
     username: UsernameText
     email: EmailText
     roles: Roles | None = None
+    """Without it, `user`."""
     invite: bool = False
+    """Whether to mail a link to choose a password; else the response has a temporary
+    one."""
 
 
 class PasswordPayload(Payload):
@@ -105,6 +110,7 @@ class MailedTokenPayload(Payload):
     """POST /api/auth/email-verification, email-change/confirm and /undo."""
 
     token: MailedTokenText = Field(repr=False)
+    """Of the link in the mail."""
 
 
 class SignInCodePayload(Payload):
@@ -118,6 +124,7 @@ class NewPasswordPayload(Payload):
     """POST /api/auth/password-reset/confirm."""
 
     token: MailedTokenText = Field(repr=False)
+    """Of the link in the mail."""
     password: PasswordText = Field(repr=False)
 
 
@@ -132,6 +139,7 @@ class RolesPayload(Payload):
     """PUT /api/users/{id}/roles."""
 
     roles: Roles
+    """All that the user is to have, with or without `ROLE_`."""
 
 
 class TokenPayload(Payload, extra="ignore"):

@@ -112,9 +112,12 @@ class AuditLogQuery(PageQuery):
     """The id of the user who did it."""
     subject: WholeNumber | None = None
     """The id of the user it was done to."""
-    action: ShortText | None = None
+    action: Annotated[ShortText, described(example="session.signed_in")] | None = None
+    """What was done, such as ``session.signed_in``."""
     since: Instant | None = None
+    """The earliest moment."""
     until: Instant | None = None
+    """The moment before which it was."""
 
 
 class StatusListQuery(Query):
