@@ -18,10 +18,11 @@ from joserfc import jwk as joserfc_jwk
 from joserfc import jwt as joserfc_jwt
 from jwcrypto import jwk as jwcrypto_jwk
 from jwcrypto import jwt as jwcrypto_jwt
+from tests.support.documented import documented
 from tests.support.issuer import Issuer
 from tests.support.missing import skip_missing
 from tests.support.node import installed
-from tests.support.tokens import AUDIENCE, ISSUER
+from tests.support.tokens import AUDIENCE, ISSUER, mint
 
 HERE = Path(__file__).parent
 GO_PATH = Path("/usr/share/gocode")
@@ -131,6 +132,7 @@ async def test_go_library_follows_a_rotation(issuer: Issuer, tmp_path: Path) -> 
         await follow_a_rotation(issuer, judge)
         assert await judge(issuer.mint(aud="billing")) == "refused"
         assert await judge(issuer.mint(exp=1)) == "refused"
+        assert await judge(mint(header={"typ": "JWT"})) == "refused"
 
 
 async def follow_a_rotation(issuer: Issuer, judge: Any) -> None:  # noqa: ANN401
@@ -146,11 +148,15 @@ async def follow_a_rotation(issuer: Issuer, judge: Any) -> None:  # noqa: ANN401
 
 
 def go_program(folder: Path) -> Path:
-    """Return the program that asks go-oidc, built from Debian's packages."""
+    """Return the program that asks go-oidc as documented, with Debian's packages."""
     if shutil.which("go") is None or not GO_OIDC.is_dir():
         skip_missing("go or go-oidc is not installed")
+    shutil.copy(HERE / "verify.go", folder)
+    functions = f"package main\n\n{documented('Go: go-oidc', 'go')}"
+    (folder / "documented.go").write_text(functions, "utf-8")
     subprocess.run(
-        ["go", "build", "-o", folder / "verify", HERE / "verify.go"],
+        ["go", "build", "-o", "verify", "verify.go", "documented.go"],
+        cwd=folder,
         env={
             "PATH": os.environ["PATH"],
             "GO111MODULE": "off",

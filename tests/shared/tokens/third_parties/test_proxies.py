@@ -3,24 +3,22 @@
 import asyncio
 import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import yaml
 from aiohttp import ClientError, ClientSession
 from tests.support.content import Content, content
+from tests.support.documented import documented
 from tests.support.issuer import Issuer
 from tests.support.missing import skip_missing
 from tests.support.ports import free_ports
 from tests.support.tokens import ISSUER
-
-DOCUMENT: Final = Path(__file__).parents[4] / "docs" / "verifying-tokens.md"
 
 
 class Proxy:
@@ -42,14 +40,6 @@ class Proxy:
         async with asyncio.timeout(10):
             while (await self.get(token))[0] != status:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.05)
-
-
-def documented(heading: str, language: str) -> str:
-    """Return the first block of code under a heading of the document."""
-    _, _, part = DOCUMENT.read_text("utf-8").partition(f"\n## {heading}\n")
-    found = re.search(rf"```{language}\n(.*?)```", part, re.DOTALL)
-    assert found is not None
-    return found[1]
 
 
 def installed(program: str) -> str:
