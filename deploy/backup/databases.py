@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from deploy.backup.files import BackupError
 from deploy.backup.logins import Login
@@ -17,6 +17,7 @@ from deploy.backup.programs import (
     run,
 )
 from deploy.backup.sqlite_file import BEGIN, END, SqliteDatabase, is_whole
+from deploy.backup.urls import DatabaseUrl
 
 URL: Final = "IDENTITY_DATABASE_URL"
 
@@ -65,16 +66,17 @@ def find_database(environ: Mapping[str, str]) -> Database:
         url = Path(file).read_text("utf-8-sig", "replace").strip()
     if url is None:
         return ComposeDatabase()
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises, too
-    except ValueError:
-        raise BackupError(f"{URL} is no URL") from None
-    if parts.scheme.startswith("sqlite"):
-        return SqliteDatabase(Path(url.partition(":///")[2].partition("?")[0]))
-    if parts.scheme.startswith("mysql"):
+    parts = DatabaseUrl.parse(url)
+    if parts.driver.startswith("sqlite"):
+        return SqliteDatabase(_file_of(parts.database))
+    if parts.driver.startswith("mysql"):
         return MysqlDatabase(Login.parse(parts))
     raise BackupError(f"{URL} is neither SQLite nor MySQL")
+
+
+def _file_of(name: str) -> Path:
+    """Return where SQLite keeps a database, which its own kind of URL may name."""
+    return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name)
 
 
 class MysqlDatabase:

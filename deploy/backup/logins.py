@@ -5,9 +5,10 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from deploy.backup.files import BackupError, temporary_file
+from deploy.backup.urls import DatabaseUrl
 
 _FILES: Final = ("ssl-ca", "ssl-cert", "ssl-key")
 _MODES: Final = ("DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
@@ -27,7 +28,7 @@ class Login:
     options: dict[str, str]
 
     @classmethod
-    def parse(cls, url: SplitResult) -> "Login":
+    def parse(cls, url: DatabaseUrl) -> "Login":
         """Return what a URL says, or raise BackupError with what is wrong in it."""
         pairs = parse_qsl(url.query, keep_blank_values=True)
         options = dict(pairs)
@@ -38,15 +39,14 @@ class Login:
         mode = options.get("ssl-mode", _MODES[0]).upper()
         if mode not in _MODES:
             raise BackupError(f"ssl-mode is none of {', '.join(_MODES)}")
-        database = unquote(url.path.lstrip("/"))
-        if not database or "`" in database:
+        if not url.database or "`" in url.database:
             raise BackupError("the database's URL names no database")
         return cls(
-            database=database,
-            user=unquote(url.username or ""),
-            password=unquote(url.password or ""),
-            host=url.hostname or "localhost",
-            port=url.port or 3306,
+            database=url.database,
+            user=url.user,
+            password=url.password,
+            host=url.host,
+            port=url.port,
             options={**options, "ssl-mode": mode},
         )
 

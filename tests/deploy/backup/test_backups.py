@@ -20,7 +20,7 @@ from tests.deploy.backup.commands import ROOT, done, run
     [
         {"IDENTITY_DATABASE_URL_FILE": "/nowhere/at-all"},
         {"IDENTITY_DATABASE_URL": "mysql+asyncmy://u:hunter2@host:port/identity"},
-        {"IDENTITY_DATABASE_URL": "mysql+asyncmy://u:[hunter2@host/identity"},
+        {"IDENTITY_DATABASE_URL": "mysql+asyncmy:/u:hunter2@host/identity"},
         {},
     ],
     ids=["file", "port", "URL", "no docker"],

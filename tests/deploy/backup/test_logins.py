@@ -1,11 +1,38 @@
 """How client programs of a database are told where it is, and who asks."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from deploy.backup.logins import Login
+from deploy.backup.urls import DatabaseUrl
+from sqlalchemy import make_url
 from tests.deploy.backup.commands import run
+
+
+def login_of(url: str) -> Login:
+    return Login.parse(DatabaseUrl.parse(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql+asyncmy://me@db.test/identity",
+        "mysql+asyncmy://me:a/b@db.test/identity",
+        "mysql+asyncmy://me:a#b?c[d:e+f@DB.test/identity",
+        "mysql+asyncmy://m%C3%BC:a%2Fb%40@[fd00::1]:3307/i%20d?ssl-mode=REQUIRED",
+        "mysql+asyncmy://me:pass@/identity?unix_socket=/run/s",
+        "sqlite+aiosqlite:///identity.db",
+        "sqlite+aiosqlite:////srv/a%20b%3F#c.db?timeout=5",
+    ],
+)
+def test_a_url_is_read_as_identity_reads_it(url: str) -> None:
+    ours, theirs = DatabaseUrl.parse(url), make_url(url)
+    assert ours.driver == theirs.drivername
+    assert (ours.user, ours.password) == (theirs.username or "", theirs.password or "")
+    assert ours.host == (theirs.host or "localhost")
+    assert ours.port == (theirs.port or 3306)
+    assert ours.database == theirs.database
+    assert bool(ours.query) == bool(theirs.query)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +65,7 @@ from tests.deploy.backup.commands import run
 def test_client_programs_use_the_tls_of_the_url(
     query: str, mysql: list[str], mariadb: list[str]
 ) -> None:
-    login = Login.parse(
-        urlsplit(f"mysql+asyncmy://me:pass@db.test:3307/identity{query}")
-    )
+    login = login_of(f"mysql+asyncmy://me:pass@db.test:3307/identity{query}")
     for is_mariadb, words in ((False, mysql), (True, mariadb)):
         with login.file(is_mariadb=is_mariadb) as option:
             lines = Path(option.partition("=")[2]).read_text().splitlines()
@@ -50,7 +75,7 @@ def test_client_programs_use_the_tls_of_the_url(
 
 
 def test_client_programs_use_the_socket_of_the_url() -> None:
-    login = Login.parse(urlsplit("mysql+asyncmy://me:a%22b%0Ac@/i?unix_socket=/s"))
+    login = login_of("mysql+asyncmy://me:a%22b%0Ac@/i?unix_socket=/s")
     with login.file(is_mariadb=True) as option:
         lines = Path(option.partition("=")[2]).read_text().splitlines()
     assert lines[1:3] == ["protocol=socket", 'socket="/s"']

@@ -130,6 +130,30 @@ async def test_a_disk_that_takes_no_more_is_one_line(url: str, tmp_path: Path) -
     done(run("restore", backup, environ=environ))
 
 
+@pytest.mark.parametrize(
+    "name", ["{folder}/a%20b%3F.db", "file:{folder}/a%2520b.db?uri=true"]
+)
+async def test_the_file_that_identity_uses_is_restored(
+    tmp_path: Path, name: str
+) -> None:
+    url = f"sqlite+aiosqlite:///{name.format(folder=tmp_path)}"
+    environ = identity_environment(url)
+    backup = tmp_path / "backup"
+    assert (await Operator(url).run("migrate")).code == 0
+    done(run("backup", backup, environ=environ))
+    added = ("roles", "add", "later", "--description", "added after the backup")
+    assert (await Operator(url).run(*added)).code == 0
+
+    done(run("restore", backup, environ=environ))
+
+    assert "later" not in (await Operator(url).run("roles", "list")).out
+    assert len(databases(tmp_path)) == 1
+
+
+def databases(folder: Path) -> list[Path]:
+    return [*folder.glob("*.db*")]
+
+
 def test_what_sqlite_refuses_is_in_words(tmp_path: Path) -> None:
     file = tmp_path / "identity.sqlite"
     file.write_text("no database, but longer than the head of one" * 10)
