@@ -50,7 +50,8 @@ def check() -> int:
     from service_kit.healthcheck import answers_ok  # noqa: PLC0415 - edge lacks it
 
     if is_held():
-        return 0 if answers_ok(os.environ["HEALTHCHECK_URL"]) else 1
+        port = os.environ["GATEWAY_INTERNAL_PORT"]
+        return 0 if answers_ok(f"http://127.0.0.1:{port}/readyz") else 1
     time.sleep(RESTART_SECONDS)
     for _ in range(2):  # the second one ends it at once: nobody is served here
         os.kill(1, signal.SIGTERM)

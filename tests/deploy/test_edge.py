@@ -1,0 +1,36 @@
+"""The health check of a gateway that shares its network with another one."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from deploy.compose import edge
+
+
+@pytest.fixture
+def held() -> Iterator[None]:
+    """Hold the network as edge does: without it, the check ends process 1."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as holder:
+        holder.bind(edge.NAME)
+        yield
+
+
+@pytest.mark.usefixtures("held")
+async def test_a_gateway_is_asked_at_its_own_port(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def ready(_: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/readyz", ready)
+    async with TestServer(app) as own, TestServer(web.Application()) as other:
+        found = []
+        for server in (own, other):
+            monkeypatch.setenv("GATEWAY_INTERNAL_PORT", str(server.port))
+            found.append(await asyncio.to_thread(edge.check))
+
+    assert found == [0, 1]
