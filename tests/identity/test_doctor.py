@@ -17,6 +17,7 @@ from tests.support.identity import (
     random_key,
 )
 from tests.support.mail_server import running_mail_server
+from tests.support.ports import free_ports
 
 from identity_service.composition import Services
 from identity_service.diagnosis.database import examine_database, privileges
@@ -196,6 +197,12 @@ async def test_what_identity_uses_outside_is_asked(tmp_path: Path) -> None:
     assert gateway.startswith("note  gateway http://127.0.0.1")
     assert all(" -> " in line for line in found[1])
     assert not server.received
+
+
+async def test_a_mail_server_that_is_away_is_said_so_in_words(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    [found] = await outside(tmp_path, IDENTITY_MAIL_URL=f"smtps://127.0.0.1:{port}")
+    assert found.startswith("fault mail: 127.0.0.1 takes none: connection refused -> ")
 
 
 async def test_a_folder_for_mails_is_looked_at_and_not_made(tmp_path: Path) -> None:

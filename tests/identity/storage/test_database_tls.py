@@ -116,7 +116,7 @@ OTHER: Final = "of another authority"
         pytest.param(
             "localhost",
             {"ssl_mode": "VERIFY_IDENTITY", "ssl_ca": "ours"},
-            "not trusted",
+            "not trusted: Hostname mismatch",
             id="another host",
         ),
     ],

@@ -9,6 +9,7 @@ from typing import Final
 import aiohttp
 
 from service_kit.clock import utc_now
+from service_kit.connection_faults import connection_fault
 from service_kit.discovery import metadata_url
 from service_kit.resource_server.verification import VerificationSettings
 from service_kit.running.doctor import Finding, fault, note
@@ -39,7 +40,7 @@ async def _keys(
             date = response.headers.get("Date", "")
             status, body = response.status, await read_body(response, _MOST_BYTES)
     except (aiohttp.ClientError, TimeoutError, FetchError) as error:
-        yield fault(place, f"no response: {type(error).__name__}", advice)
+        yield fault(place, f"no response: {_why(error)}", advice)
         return
     match _object(body) if status == HTTPStatus.OK else {}:
         case {"keys": [_, *_] as keys}:
@@ -70,7 +71,7 @@ async def _metadata(
         async with session.get(url) as response:
             body = await read_body(response, _MOST_BYTES)
     except (aiohttp.ClientError, TimeoutError, FetchError) as error:
-        text = f"{settings.issuer} is not reachable from here: {type(error).__name__}"
+        text = f"{settings.issuer} is not reachable from here: {_why(error)}"
         return note("issuer", text, f"where clients are, try: curl {url}")
     name = _object(body).get("issuer")
     if name is None:
@@ -79,6 +80,10 @@ async def _metadata(
         text = f"its tokens say {name}, not {settings.issuer}"
         return fault("issuer", text, f"{settings.prefix}ISSUER={name}")
     return Finding("issuer", settings.issuer)
+
+
+def _why(error: Exception) -> str:
+    return connection_fault(error) or type(error).__name__
 
 
 def _object(body: bytes) -> Mapping[str, object]:

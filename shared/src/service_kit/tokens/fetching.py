@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 import aiohttp
 from aiohttp import hdrs
 
+from service_kit.connection_faults import connection_fault
+
 _TOTAL_SECONDS: Final = 5.0
 """In all, so that a server that drips bytes is given up."""
 
@@ -89,7 +91,8 @@ async def fetch(
         ) as response:
             return await _fetched(response, max_bytes, is_conditional=etag is not None)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise FetchError(type(error).__name__) from error
+        reason = connection_fault(error) or type(error).__name__
+        raise FetchError(reason) from error
 
 
 async def _fetched(

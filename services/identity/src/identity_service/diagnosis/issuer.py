@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from identity_service.settings import Settings, Transport
+from service_kit.connection_faults import connection_fault
 from service_kit.discovery import metadata_url
 from service_kit.origins import is_loopback
 from service_kit.running.doctor import Finding, fault, note
@@ -34,7 +35,8 @@ async def examine_issuer(settings: Settings, kids: list[str]) -> AsyncIterator[F
         except (aiohttp.ClientError, TimeoutError) as error:
             found = f"{settings.issuer} is not reachable from here"
             advice = f"where clients are, try: curl {metadata_url(settings.issuer)}"
-            yield note("issuer", f"{found}: {type(error).__name__}", advice)
+            why = connection_fault(error) or type(error).__name__
+            yield note("issuer", f"{found}: {why}", advice)
 
 
 def _scheme(settings: Settings) -> Finding:

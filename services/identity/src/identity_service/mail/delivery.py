@@ -22,6 +22,7 @@ from identity_service.domain.mail import (
 from identity_service.mail.mailbox import FILE_TIME
 from identity_service.mail.servers import Encryption, MailServer
 from service_kit.authorities import client_context
+from service_kit.connection_faults import connection_fault
 from service_kit.running.own_thread import in_own_thread
 
 COMMAND_SECONDS: Final = 5.0
@@ -160,4 +161,4 @@ def _reason(error: BaseException) -> str:
         case OSError(strerror=str(text)):
             return text
         case _:
-            return type(error).__name__
+            return connection_fault(error) or type(error).__name__

@@ -2,9 +2,7 @@
 
 import asyncio
 import secrets
-import socket
 import sqlite3
-import ssl
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,6 +13,7 @@ from identity_service.storage.engines import WORK_SECONDS
 from identity_service.storage.tables import spent_challenges
 from identity_service.storage.upgrades import schema
 from service_kit.clock import utc_now
+from service_kit.connection_faults import chain, connection_fault
 
 _BINLOG: Final = (
     "binlog_format is STATEMENT, which forbids writes at READ COMMITTED:"
@@ -52,11 +51,6 @@ _NUMBERS: Final = {
 """Errors of MySQL and MariaDB that the operator can mend."""
 
 _CAUSES: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (socket.gaierror, "unknown host"),
-    (ConnectionRefusedError, "connection refused"),
-    (ssl.SSLCertVerificationError, "TLS: its certificate is not trusted"),
-    (ssl.SSLError, "TLS: handshake failed"),
-    (TimeoutError, "no response in time"),
     (exc.TimeoutError, "no connection is free"),
     (FileNotFoundError, "no such file or folder"),
     (PermissionError, "permission denied"),
@@ -67,7 +61,7 @@ def reason(error: BaseException) -> str:
     """Name an error of the database, without its text, which may quote a secret."""
     number = error_number(error) if isinstance(error, exc.DBAPIError) else None
     name = type(error).__name__ + (f" {number}" if number is not None else "")
-    words = list(_words(error, number))
+    words = dict.fromkeys(_words(error, number))
     return f"{name}: {', '.join(words)}" if words else name
 
 
@@ -128,15 +122,9 @@ def _settings(connection: Connection) -> str | None:
 def _words(error: BaseException, number: int | None) -> Iterator[str]:
     if number in _NUMBERS:
         yield _NUMBERS[number]
-    for cause in _chain(error):
+    if fault := connection_fault(error):
+        yield fault
+    for cause in chain(error):
         if type(cause) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
             yield str(cause)  # "file is not a database": never a value
         yield from (words for kind, words in _CAUSES if isinstance(cause, kind))
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = getattr(error, "orig", None) or error.__cause__ or error.__context__

@@ -65,7 +65,7 @@ class GatewayBody(Body):
 
     url: Annotated[str, text(2048, "http://10.0.0.7:9080/status", format="uri")]
     reachable: bool = Field(validation_alias="is_reachable")
-    reason: Annotated[str, text(200, "ClientConnectorError")] | None
+    reason: Annotated[str, text(200, "connection refused")] | None
     """Why it could not be asked."""
     status: Annotated[dict[str, Any], described(maxProperties=100)] | None
     """What it says on its internal port."""
