@@ -351,22 +351,25 @@ WITH_CREDENTIALS = {**ALLOWED, "Access-Control-Allow-Credentials": "true"}
 
 
 @pytest.mark.parametrize(
-    ("cors", "expected"),
+    ("cors", "transport", "begin", "end"),
     [
-        ({}, f"-> GATEWAY_ALLOWED_ORIGINS={ORIGIN}"),
-        (ALLOWED, "-> GATEWAY_ALLOW_CREDENTIALS=true"),
-        (WITH_CREDENTIALS, f"ok    origin {ORIGIN}: may use cookies"),
+        ({}, "body", "fault", f"-> GATEWAY_ALLOWED_ORIGINS={ORIGIN}"),
+        (ALLOWED, "cookie", "fault", "-> GATEWAY_ALLOW_CREDENTIALS=true"),
+        (ALLOWED, "body", "note ", "-> GATEWAY_ALLOW_CREDENTIALS=true"),
+        (WITH_CREDENTIALS, "cookie", "ok   ", "here and at the gateway"),
     ],
-    ids=["refused", "without credentials", "allowed"],
+    ids=["refused", "without credentials", "without need of them", "allowed"],
 )
 async def test_the_gateways_cors_is_compared_with_the_origins_that_use_cookies(
-    cors: dict[str, str], expected: str
+    cors: dict[str, str], transport: str, begin: str, end: str
 ) -> None:
     async with public_side(["a"], cors=cors) as issuer:
-        settings = settings_for(issuer, IDENTITY_ALLOWED_ORIGINS=ORIGIN)
+        more = {"IDENTITY_TOKEN_TRANSPORT": transport}
+        settings = settings_for(issuer, IDENTITY_ALLOWED_ORIGINS=ORIGIN, **more)
         found = await lines(examine_issuer(settings, ["a"]))
 
-    assert expected in found[-1]
+    assert found[-1].startswith(f"{begin} origin {ORIGIN}: ")
+    assert found[-1].endswith(end)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from identity_service.settings import Settings, Transport
+from identity_service.settings import Settings
 from service_kit.connection_faults import connection_fault
 from service_kit.discovery import metadata_url
 from service_kit.origins import is_loopback
@@ -49,7 +49,7 @@ def _scheme(settings: Settings) -> Finding:
         return fault("cookies", text, "IDENTITY_COOKIE_SECURE=true")
     if is_loopback(settings.issuer):
         return Finding("cookies", "for this machine alone, without TLS")
-    if settings.cookie_secure and settings.token_transport is not Transport.BODY:
+    if settings.cookie_secure and settings.gives_cookies:
         text = "are Secure, so browsers do not store them over plain HTTP"
         return fault("cookies", text, "serve over TLS; IDENTITY_ISSUER=https://...")
     text = "and passwords travel in the clear: the issuer has no TLS"
@@ -93,6 +93,7 @@ async def _origins(
     settings: Settings, session: aiohttp.ClientSession
 ) -> AsyncIterator[Finding]:
     """Yield whether the gateway lets in the pages that may use cookies here."""
+    unfit = fault if settings.gives_cookies else note
     for origin in settings.allowed_origins:
         example = origin.replace("*", _ANY_PORT)
         headers = {"Origin": example, "Access-Control-Request-Method": "POST"}
@@ -105,6 +106,6 @@ async def _origins(
             yield fault(f"origin {origin}", text, f"GATEWAY_ALLOWED_ORIGINS={origin}")
         elif not has_credentials:
             text = "may use cookies here, but the gateway lets it send none"
-            yield fault(f"origin {origin}", text, "GATEWAY_ALLOW_CREDENTIALS=true")
+            yield unfit(f"origin {origin}", text, "GATEWAY_ALLOW_CREDENTIALS=true")
         else:
             yield Finding(f"origin {origin}", "may use cookies here and at the gateway")

@@ -149,6 +149,11 @@ class Settings(MailSettings, TokenSettings, ListenerSettings, DatabaseSettings):
         return urlsplit(self.issuer).path
 
     @property
+    def gives_cookies(self) -> bool:
+        """Whether clients get cookies that they did not ask for."""
+        return self.tutorial_compat or self.token_transport is not Transport.BODY
+
+    @property
     def own_origins(self) -> tuple[str, ...]:
         """Origins whose pages are ours: the gateway's, and those that are allowed."""
         return origin_of(self.issuer), *self.allowed_origins

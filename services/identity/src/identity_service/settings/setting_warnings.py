@@ -26,13 +26,13 @@ def setting_warnings(settings: Settings) -> Iterator[str]:
 
 
 def _of_cookies(settings: Settings) -> Iterator[str]:
-    transport, is_tls = settings.token_transport, settings.issuer.startswith("https:")
-    if settings.tutorial_compat and transport is Transport.COOKIE:
+    is_tls = settings.issuer.startswith("https:")
+    if settings.tutorial_compat and settings.token_transport is Transport.COOKIE:
         yield (
             "TUTORIAL_COMPAT is on: tokens are also in bodies, though"
             " IDENTITY_TOKEN_TRANSPORT is cookie"
         )
-    if transport is Transport.BODY and not settings.tutorial_compat:
+    if not settings.gives_cookies:
         return
     if is_tls and not settings.cookie_secure:
         yield "IDENTITY_COOKIE_SECURE is false, though IDENTITY_ISSUER is https"
