@@ -252,7 +252,7 @@ def test_example_names_every_variable_with_its_default() -> None:
     used: dict[str, str] = {}
     for name, default in re.findall(r"\$\{([A-Z_]+)(?::-([^{}$]*))?[^}]*\}", text):
         used[name] = used.get(name) or default
-    required = set(re.findall(r"\$\{([A-Z_]+):\?", text))
+    required = set(re.findall(r"\$\{([A-Z_]+):?\?", text))
     shown = dict(re.findall(r"^(#?[A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
     assert {name.removeprefix("#") for name in shown} == {*used, "COMPOSE_FILE"}
     for name, value in shown.items():
@@ -262,7 +262,7 @@ def test_example_names_every_variable_with_its_default() -> None:
     assert shown["COMPOSE_FILE"] == ":".join(
         str(file.relative_to(ROOT)) for file in FILES
     )
-    asked_for = set(re.findall(r"\$\{([A-Z_]+):\?", FILES[1].read_text()))
+    asked_for = set(re.findall(r"\$\{([A-Z_]+):?\?", FILES[1].read_text()))
     assert asked_for <= set(shown), "production asks for them"
 
 

@@ -68,7 +68,9 @@ def test_cookies_are_secure_and_addresses_must_be_named() -> None:
     assert identity["IDENTITY_COOKIE_SECURE"] == "true"
     assert SERVICES["content"]["environment"]["CONTENT_COOKIE_SECURE"] == "true"
     assert identity["IDENTITY_ISSUER"].startswith("${PUBLIC_URL:?")
-    assert identity["IDENTITY_ALLOWED_ORIGINS"].startswith("${ALLOWED_ORIGINS:?")
+    assert identity["IDENTITY_ALLOWED_ORIGINS"].startswith("${ALLOWED_ORIGINS?")
+    gateway = SERVICES["gateway"]["environment"]
+    assert gateway["GATEWAY_TRUSTED_PROXIES"].startswith("${GATEWAY_TRUSTED_PROXIES?")
 
 
 @pytest.mark.parametrize("name", ["mail/production.yml", "observability/traces.yml"])
