@@ -59,6 +59,13 @@ def test_service_is_limited(name: str) -> None:
     assert SERVICES[name]["logging"]["options"]["max-size"]
 
 
+@each_service
+def test_service_starts_on_one_core(name: str) -> None:
+    """The engine refuses a limit of more cores than the machine has."""
+    cpus = SERVICES[name]["deploy"]["resources"]["limits"]["cpus"]
+    assert cpus == "${CPUS:-2}" or float(cpus) <= 1
+
+
 @pytest.mark.parametrize("name", sorted(OURS | {"migrations", "valkey"}))
 def test_service_gets_no_capability_back(name: str) -> None:
     assert "cap_add" not in SERVICES[name]
