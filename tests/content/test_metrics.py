@@ -1,11 +1,16 @@
 """Each metric of verification moves when that happens which it is there to show."""
 
-from tests.support.content import Content
-from tests.support.issuer import Issuer
-from tests.support.tokens import mint
+import json
+from datetime import timedelta
+from email.utils import format_datetime
+
+from tests.support.content import Content, content
+from tests.support.issuer import Issuer, text_answer
+from tests.support.tokens import mint, public_half
 from tests.support.waiting import until
 
-from service_kit.tokens import RefusalReason
+from service_kit.clock import utc_now
+from service_kit.tokens import RefusalReason, public_jwk
 
 
 def refused(service: Content, reason: RefusalReason) -> float:
@@ -38,6 +43,23 @@ async def test_ages_of_keys_and_lists_grow_while_the_issuer_is_away(
     assert service.metric("status_list_age_seconds") > 0
     assert service.metric("verification_keys_age_seconds") > 0
     assert 0 < service.metric("status_list_expiry_seconds") < left
+
+
+async def test_how_far_the_clock_is_from_the_issuers_is_told(issuer: Issuer) -> None:
+    async with content(issuer) as service:
+        assert abs(service.metric("clock_ahead_seconds")) < 5
+
+    an_hour_ago = format_datetime(utc_now() - timedelta(hours=1), usegmt=True)
+    keys = json.dumps({"keys": [public_jwk(public_half("first"))]})
+    for headers, seconds in (
+        ({"Date": an_hour_ago}, 3600),
+        ({"Date": an_hour_ago, "Age": "3600"}, 0),  # of a cache
+        ({"Date": "yesterday"}, 0),
+    ):
+        issuer.answer_jwks = text_answer(keys, headers=headers)
+        async with content(issuer) as service:
+            found = service.metric("clock_ahead_seconds")
+        assert seconds <= found < seconds + 5
 
 
 async def test_fetches_of_keys_and_their_failures_are_counted(

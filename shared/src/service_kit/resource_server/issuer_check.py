@@ -1,20 +1,17 @@
 """Check the issuer of access tokens, for a service's doctor."""
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, timedelta
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
+from datetime import timedelta
 from typing import Final
 
 import aiohttp
 
-from service_kit.clock import utc_now
 from service_kit.connection_faults import connection_fault
 from service_kit.discovery import metadata_url
 from service_kit.resource_server.verification import VerificationSettings
 from service_kit.running.doctor import Finding, fault, note
 from service_kit.strict_json import parse_object
-from service_kit.tokens.fetching import FetchError, read_body
+from service_kit.tokens.fetching import FetchError, fetch, read_body
 
 _SECONDS: Final = 3.0
 _MOST_BYTES: Final = 65_536
@@ -36,26 +33,21 @@ async def _keys(
     advice = f"see that the issuer runs, and {settings.prefix}JWKS_URL"
     try:
         # As the service does, which follows nobody to other keys.
-        async with session.get(settings.jwks_url, allow_redirects=False) as response:
-            date = response.headers.get("Date", "")
-            status, body = response.status, await read_body(response, _MOST_BYTES)
-    except (aiohttp.ClientError, TimeoutError, FetchError) as error:
-        yield fault(place, f"no response: {_why(error)}", advice)
+        found = await fetch(session, settings.jwks_url, max_bytes=_MOST_BYTES)
+    except FetchError as error:
+        yield fault(place, f"no keys there: {error}", advice)
         return
-    match _object(body) if status == HTTPStatus.OK else {}:
+    match _object(found.body):
         case {"keys": [_, *_] as keys}:
             yield Finding(place, f"{len(keys)} keys")
         case _:
-            yield fault(place, f"no keys there (status {status})", advice)
-    yield _clock(settings, date)
+            yield fault(place, "no keys there", advice)
+    yield _clock(settings, found.clock_ahead)
 
 
-def _clock(settings: VerificationSettings, date: str) -> Finding:
-    try:
-        theirs = parsedate_to_datetime(date).astimezone(UTC)
-    except ValueError:
-        return note("clock", "the issuer sends no Date")
-    ahead = utc_now() - theirs
+def _clock(settings: VerificationSettings, ahead: timedelta | None) -> Finding:
+    if ahead is None:
+        return note("clock", "the issuer does not say what time it is")
     text = f"{ahead.total_seconds():.0f} s ahead of the issuer's"
     if abs(ahead) > settings.clock_skew + timedelta(seconds=1):
         return fault("clock", text, "have both hosts follow a time server")
@@ -71,7 +63,8 @@ async def _metadata(
         async with session.get(url) as response:
             body = await read_body(response, _MOST_BYTES)
     except (aiohttp.ClientError, TimeoutError, FetchError) as error:
-        text = f"{settings.issuer} is not reachable from here: {_why(error)}"
+        why = connection_fault(error) or type(error).__name__
+        text = f"{settings.issuer} is not reachable from here: {why}"
         return note("issuer", text, f"where clients are, try: curl {url}")
     name = _object(body).get("issuer")
     if name is None:
@@ -80,10 +73,6 @@ async def _metadata(
         text = f"its tokens say {name}, not {settings.issuer}"
         return fault("issuer", text, f"{settings.prefix}ISSUER={name}")
     return Finding("issuer", settings.issuer)
-
-
-def _why(error: Exception) -> str:
-    return connection_fault(error) or type(error).__name__
 
 
 def _object(body: bytes) -> Mapping[str, object]:

@@ -61,6 +61,11 @@ def verification_metrics(prefix: str, state: Verification) -> Iterator[Metric]:
         "Seconds since the issuer last confirmed its keys",
         _seconds(keys.age),
     )
+    yield GaugeMetricFamily(
+        f"{prefix}clock_ahead_seconds",
+        "How far this host's clock is ahead of the issuer's, in seconds",
+        _seconds(keys.clock_ahead),
+    )
     yield CounterMetricFamily(
         f"{prefix}jwks_fetches", "Times the JWKS was asked for", keys.fetches
     )

@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import aiohttp
 from aiohttp import hdrs
 
+from service_kit.clock import utc_now
 from service_kit.connection_faults import connection_fault
 
 _TOTAL_SECONDS: Final = 5.0
@@ -55,6 +57,8 @@ class Fetched(NamedTuple):
     """Whether it still has the ETag that was sent (RFC 9110 section 13)."""
     is_waited: bool
     """Whether the server waits for a change when it is asked to (RFC 7240)."""
+    clock_ahead: timedelta | None
+    """How far this host's clock is ahead of the server's, if the server says."""
 
 
 async def fetch(
@@ -110,6 +114,7 @@ async def _fetched(
         etag if etag and len(etag) <= _LONGEST_ETAG else None,
         is_unchanged=is_unchanged,
         is_waited=bool(_WAITED.search(response.headers.get(_APPLIED, ""))),
+        clock_ahead=_clock_ahead(response),
     )
 
 
@@ -121,6 +126,16 @@ async def read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise FetchError(f"more than {max_bytes} bytes")
     return bytes(body)
+
+
+def _clock_ahead(response: aiohttp.ClientResponse) -> timedelta | None:
+    if hdrs.AGE in response.headers:  # a cache says when it got it
+        return None
+    try:
+        theirs = parsedate_to_datetime(response.headers.get(hdrs.DATE, ""))
+    except ValueError:
+        return None
+    return utc_now() - theirs.astimezone(UTC)
 
 
 def _max_age(response: aiohttp.ClientResponse) -> timedelta | None:

@@ -36,6 +36,8 @@ class RemoteDocument:
         """Send no request yet; ``confirmed`` is called after each good response."""
         self.requests = 0
         """How often the server was asked."""
+        self.clock_ahead: timedelta | None = None
+        """How far this host's clock is ahead of the server's, if it ever said."""
         self._confirmed_at: float | None = None
         """By the monotonic clock."""
         self._url = url
@@ -90,6 +92,7 @@ class RemoteDocument:
     def _confirm(self, found: Fetched) -> None:
         """Record a good response."""
         self._confirmed_at = time.monotonic()
+        self.clock_ahead = found.clock_ahead
         self._confirmed()
         if not found.is_waited:
             self._etag = None

@@ -106,6 +106,11 @@ class RemoteKeySet:
         """
         return self._document.age
 
+    @property
+    def clock_ahead(self) -> timedelta | None:
+        """How far this host's clock is ahead of the issuer's, None if unknown."""
+        return self._document.clock_ahead
+
     def fault(self) -> str | None:
         """Return why tokens cannot be judged at the moment, if they cannot."""
         return None if self._keys else "no verification keys yet"
