@@ -30,6 +30,7 @@ case "$*" in
   *" ps --all "*) echo "broken-$last" ;;
   *" ps "*) ls containers ;;
   "logs "*) echo "words of $last" ;;
+  "exec "*" doctor") printf 'ok    clock\\nfault database: run migrate\\n' ;;
   "stop "*) if [ -e interrupt ]; then rm interrupt; kill -9 $PPID; fi ;;
   "rm "*) rm "containers/$last" ;;
 esac
@@ -142,6 +143,8 @@ def test_a_gateway_that_does_not_start_leaves_the_other_and_says_why(
     assert refused.returncode == 1
     assert "the other gateway stays" in refused.stderr
     assert "words of broken-gateway" in refused.stderr
+    assert refused.stderr.endswith("\nfault database: run migrate\n")
+    assert "clock" not in refused.stderr
     assert not (engine / "gateways").exists()
     assert ran(engine, "gateway").returncode == 0
     assert len((engine / "gateways").read_text().split()) == 2
