@@ -373,6 +373,11 @@ timeouts = { total = 0, idle = true }
             id="a star, which lets no Authorization through",
         ),
         pytest.param(
+            "public_url = 'https://[::1'",
+            "g.toml:1: public_url must be a URL like",
+            id="half an address",
+        ),
+        pytest.param(
             "dropped_headers = ['*']",
             "g.toml:1: dropped_headers must be header names",
             id="every header",

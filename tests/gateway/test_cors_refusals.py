@@ -53,6 +53,17 @@ async def test_what_is_allowed_or_within_one_origin_is_not_named(
     assert refused(caplog) == []
 
 
+async def test_the_public_url_is_the_gateways_own_origin(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where a proxy that says nothing of it has put another host into Host."""
+    config = config_for(upstream.port, public_url="https://Public.test:443/base")
+    async with running_gateway(config, tmp_path) as gateway:
+        for origin in ("https://public.test", "http://public.test"):
+            await ask(gateway.port, GET.format(origin).encode())
+    assert refused(caplog) == ["http://public.test"]
+
+
 async def test_a_proxy_may_say_another_host(
     upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from gateway_service.config.rules import Rule, word
-from service_kit.origins import ANY_PORT, is_origin
+from service_kit.origins import ANY_PORT, is_origin, origin_of
 from service_kit.requests.addresses import holds_clients, parse_network
 from service_kit.settings import LAST_PORT
 
@@ -56,6 +56,7 @@ _DIGITS: Final = re.compile(r"[0-9.]+")
 _ORIGIN: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?"
 )
+_PUBLIC_URL: Final = re.compile(r"|https?://[!-~]*[!-.0-~]")
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _TCHARS: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 """A token of RFC 9110, 5.6.2."""
@@ -148,6 +149,16 @@ def _network(value: object) -> str | None:
     return None if network is None else str(network)
 
 
+def _public_url(value: object) -> str | None:
+    if not isinstance(value, str) or not _PUBLIC_URL.fullmatch(value):
+        return None
+    try:
+        origin_of(value)
+    except ValueError:
+        return None
+    return value
+
+
 def _store(value: object) -> str | None:
     if value == MEMORY:
         return MEMORY
@@ -184,8 +195,7 @@ header_pattern = word(
 probe_path = word(r"|/[\x21-\x7e]*", 'a path, or "" for no probes')
 file_name = word(r"[^\0-\x1f]+", "a file's name")
 trusted_header = word("x-forwarded-for|forwarded", '"x-forwarded-for" or "forwarded"')
-public_url = word(
-    r"|https?://[!-~]*[!-.0-~]",
-    "a URL like https://api.example, without a slash at its end",
+public_url = Rule(
+    "a URL like https://api.example, without a slash at its end", _public_url
 )
 pseudonym = word(_TCHARS, "one word without spaces, as Via wants it")

@@ -48,7 +48,8 @@ class Proxy:
         origin = request.origin
         lines = cors.for_request(origin)
         exchange.lines = lines + secure
-        if origin is not None and (lines is VARY or request.method == "OPTIONS"):
+        may_be_refused = lines is VARY or request.method == "OPTIONS"
+        if may_be_refused and origin is not None and origin != state.own_origin:
             prefix = "" if route is None else route.prefix
             host, client = _host_asked_for(exchange, state)
             if lines is VARY:

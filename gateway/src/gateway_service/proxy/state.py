@@ -13,6 +13,7 @@ from gateway_service.proxy.messages import ForwardingHeaders
 from gateway_service.proxy.rate_limits import RateLimits
 from gateway_service.proxy.routing import Routes
 from gateway_service.upstreams.upstream import Upstream
+from service_kit.origins import origin_of
 from service_kit.requests.client_addresses import TrustedProxies
 
 
@@ -24,6 +25,8 @@ class State:
     routes: Routes
     proxies: TrustedProxies
     forwarding_headers: ForwardingHeaders
+    own_origin: bytes
+    """The origin of the gateway's own pages, if it is configured."""
     hsts: bytes
     """The header line that keeps browsers to TLS, in responses over TLS."""
     rate_limits: RateLimits
@@ -42,6 +45,7 @@ def compile_state(
         routes=Routes(config),
         proxies=proxies,
         forwarding_headers=ForwardingHeaders(config.pseudonym.encode("ascii"), proxies),
+        own_origin=origin_of(config.public_url).encode("ascii"),
         hsts=_hsts_line(config.tls),
         rate_limits=rate_limits,
         upstreams=upstreams,
