@@ -3,6 +3,7 @@
 import asyncio
 import errno
 from collections.abc import AsyncIterator
+from itertools import cycle, islice
 
 import pytest
 from tests.support.gateway import upstream_config
@@ -85,17 +86,19 @@ async def test_a_connection_that_comes_when_it_is_given_up_is_closed(
     await until(lambda: all(call.is_over for call in upstream.calls))
 
 
-@pytest.mark.parametrize("turns", range(8))
+@pytest.mark.parametrize("begins_in", range(8))
 async def test_a_connection_that_is_open_is_not_given_up(
-    turns: int, pool: ConnectionPool
+    begins_in: int, pool: ConnectionPool
 ) -> None:
-    """Two turns of the loop, one after the other, take longer than opening it may."""
-    opening = asyncio.create_task(pool.connect(request_within(0.02), Handler()))
-    for _ in range(turns):
+    """Each turn of the loop takes longer than opening it may."""
+    turns = cycle((INTERVAL, 0.02, 0.02, 0.02))
+    for seconds in islice(turns, begins_in):
+        stand_still(seconds)
         await asyncio.sleep(0)
-    stand_still(INTERVAL)
-    await asyncio.sleep(0)
-    stand_still(0.05)
+    opening = asyncio.create_task(pool.connect(request_within(0.01), Handler()))
+    for seconds in islice(turns, 8):
+        stand_still(seconds)
+        await asyncio.sleep(0)
     (await opening).close()
 
 

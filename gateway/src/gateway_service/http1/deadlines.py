@@ -36,7 +36,7 @@ class Deadlines:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: set[Bounded] = set()
-        self._timer: asyncio.Handle = loop.call_later(INTERVAL, self._read_first)
+        self._timer = loop.call_later(INTERVAL, self._read_first)
 
     def add(self, bounded: Bounded) -> None:
         """Watch ``bounded.deadline``, which may change at any time."""
@@ -51,15 +51,15 @@ class Deadlines:
         self._timer.cancel()
 
     def _read_first(self) -> None:
-        self._timer = self._loop.call_later(ONE_TURN, self._hand_over_first)
-
-    def _hand_over_first(self) -> None:
-        """Let the loop hand over the connections that it found to be open."""
-        self._timer = self._loop.call_soon(self._sweep)
-
-    def _sweep(self) -> None:
-        self._timer = self._loop.call_later(INTERVAL, self._read_first)
         now = self._loop.time()
+        self._timer = self._loop.call_later(ONE_TURN, self._sweep, now)
+
+    def _sweep(self, now: float) -> None:
+        """End the waits that were over ``now``, before everything was read.
+
+        Others may have begun since, and be over after a turn that took long.
+        """
+        self._timer = self._loop.call_later(INTERVAL, self._read_first)
         for each in [each for each in self._waiting if each.deadline <= now]:
             if each.deadline <= now:  # ending one wait may postpone another's deadline
                 each.deadline = NEVER
