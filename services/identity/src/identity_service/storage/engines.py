@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -32,15 +32,32 @@ _SQLITE_LOCK_WAIT_SECONDS: Final = 2
 _LOST: Final = 2013
 """The driver's number of a connection that the server has closed."""
 
+_TABLE_LOCK_WAIT_SECONDS: Final = 3
+"""For a change of the schema; the server's own limit is a day, or a year. Longer than a
+unit of work, so that `migrate` waits for those that run. Others wait behind it."""
+
+_STATEMENT_SECONDS: Final = 6
+"""Longer than anybody waits for one. The server does not notice who has gone."""
+
 _SESSION: Final = (
     "SET time_zone='+00:00', sql_mode='TRADITIONAL', sql_safe_updates=0,"
-    f" default_storage_engine=InnoDB, innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS}"
+    f" default_storage_engine=InnoDB, innodb_lock_wait_timeout={_LOCK_WAIT_SECONDS},"
+    f" lock_wait_timeout={_TABLE_LOCK_WAIT_SECONDS}"
+    f" /*M!100101 , max_statement_time={_STATEMENT_SECONDS} */"
+    f" /*!80000 , max_execution_time={_STATEMENT_SECONDS * 1000} */"
 )
 """What a connection does not leave to the server's own settings.
+
+MariaDB reads the first comment, MySQL the second, which bounds what only reads.
 
 Without strict modes a value that is too long is cut; with NO_BACKSLASH_ESCAPES the
 driver writes other bytes than it was given; tables of MyISAM have no transactions.
 """
+
+UNBOUNDED: Final = text(
+    "SET /*M!100101 max_statement_time=0 */ /*!80000 max_execution_time=0 */"
+)
+"""Has a connection's statements take as long as they need."""
 
 _RECYCLE_SECONDS: Final = 1800
 """Far below the server's wait_timeout of 8 h, and below usual firewalls' hour."""

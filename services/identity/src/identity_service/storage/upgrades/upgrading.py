@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_service.domain.errors import IdentityError
+from identity_service.storage.engines import UNBOUNDED
 from identity_service.storage.upgrades.schema import (
     MIGRATIONS,
     VERSION_TABLE,
@@ -96,6 +97,7 @@ def _locked(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
         yield
         return
+    connection.execute(UNBOUNDED)
     taking = text(f"SELECT GET_LOCK({_LOCK}, {_LOCK_SECONDS})")
     if not connection.scalar(taking):
         raise MigrationRunningError

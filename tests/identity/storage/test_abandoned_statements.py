@@ -1,0 +1,78 @@
+"""The server ends what nobody waits for any more, and nobody waits behind `migrate`."""
+
+import asyncio
+from typing import Final
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
+from tests.support.database import (
+    SERVERS,
+    connected,
+    empty_database,
+    migrate,
+    server_url,
+)
+
+from identity_service.storage.engines import opened_engine
+from identity_service.storage.tables import one_time_tokens
+
+RUNNING: Final = text(
+    "SELECT COUNT(*) FROM information_schema.processlist"
+    " WHERE db = DATABASE() AND command = 'Query' AND id <> CONNECTION_ID()"
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("UPDATE roles SET description = ''", id="waits for a table"),
+        pytest.param("SELECT BENCHMARK(1000000000000, 1)", id="takes long"),
+    ],
+)
+@pytest.mark.parametrize("database_url", SERVERS, indirect=True)
+async def test_a_statement_that_nobody_waits_for_ends(
+    database_url: str, statement: str
+) -> None:
+    async with (
+        connected(database_url) as other,
+        opened_engine(database_url, pool_size=1) as engine,
+        other.connect() as holder,
+        other.connect() as watcher,
+    ):
+        await holder.execute(text("LOCK TABLES roles READ"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1), engine.connect() as connection:
+                await connection.execute(text(statement))
+        assert await watcher.scalar(RUNNING) == 1
+
+        async with asyncio.timeout(8):
+            while await watcher.scalar(RUNNING):  # noqa: ASYNC110 - it is asked
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_migration_does_not_wait_long_for_a_reader(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    """All others would wait behind it."""
+    async with (
+        empty_database(server_url(request, server)) as url,
+        connected(url) as engine,
+        engine.connect() as reader,
+    ):
+        await migrate(url)
+        for statement in (
+            "DROP INDEX ix_one_time_tokens_email_key ON one_time_tokens",
+            "UPDATE schema_version SET version_num = '0010'",
+        ):
+            await reader.execute(text(statement))
+        await reader.commit()
+        await reader.execute(select(one_time_tokens.c.id))
+
+        async with asyncio.timeout(20):
+            with pytest.raises(OperationalError, match="1205"):
+                await migrate(url)
+
+        await reader.rollback()
+        await migrate(url)
