@@ -3,12 +3,15 @@
 import asyncio
 import os
 import re
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
+import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -168,6 +171,24 @@ async def test_commands_use_it(tls: TlsServer) -> None:
 
     assert migrated.code == 0, migrated
     assert "ok    database: mysql, schema" in well.out
+
+
+def test_a_server_that_hangs_does_not_hold_up_the_end(tls: TlsServer) -> None:
+    async def main() -> float:
+        url = tls.url("mysql", ssl_mode="VERIFY_CA", ssl_ca=str(tls.authority))
+        async with (
+            opened_engine(url, pool_size=2) as engine,
+            engine.connect(),
+            engine.connect(),
+        ):
+            tls.server.signal(signal.SIGSTOP)
+            stopped_at = time.monotonic()
+        return time.monotonic() - stopped_at
+
+    try:
+        assert uvloop.run(main(), loop_factory=Loop) < 15
+    finally:
+        tls.server.signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,10 @@ import uvloop
 from service_kit.running.own_thread import in_own_thread
 from service_kit.running.sockets import Addresses, look_up
 
+_LAST_WORD_SECONDS: Final = 0.5
+"""How long a server may take to confirm that its TLS ends. The default of half a minute
+for each connection would outlast the time that a process has to end."""
+
 _HANDSHAKE_ERRORS: Final = (ssl.SSLError, ConnectionResetError, ConnectionAbortedError)
 """Errors of an address that has accepted the connection: TLS, the connection's end, and
 a handshake that takes too long."""
@@ -67,6 +71,8 @@ class Loop(uvloop.Loop):
 
         Raises `OSError`: of that address if TLS fails, else of all.
         """
+        if options.get("ssl"):
+            options.setdefault("ssl_shutdown_timeout", _LAST_WORD_SECONDS)
         if host is None or is_address(host):
             options["server_hostname"] = server_hostname
             return await super().create_connection(
