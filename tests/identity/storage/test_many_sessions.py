@@ -244,3 +244,31 @@ async def test_users_who_sign_in_are_found_by_an_index(
         scanned = re.findall("SCAN (.*)'", plan)
         assert set(scanned) <= {"CONSTANT ROW", "anon_1"}, (statement, plan)
         assert "'ALL'" not in plan, (statement, plan)
+
+
+async def test_letters_are_counted_by_indexes(
+    composed: Services, database_url: str
+) -> None:
+    """And not read: after an outage of the mail server there are very many."""
+    letter = {
+        "kind": "password_reset",
+        "sealed": b"x" * 900,
+        "created_at": utc_now(),
+        "attempts": 0,
+        "error": "",
+    }
+    async with connected(database_url) as engine, engine.begin() as connection:
+        letters = [
+            {"id": f"{n:032}", **letter, "due_at": utc_now() if n % 3 else None}
+            for n in range(1000)
+        ]
+        await connection.execute(insert(tables.outbox), letters)
+        if engine.dialect.name != "sqlite":
+            await connection.execute(text("ANALYZE TABLE outbox"))
+    plans = Plans(composed.engine)
+
+    assert await composed.outbox.count() == (666, 0)
+
+    *_, plan = (await plans.explained()).values()
+    assert "ix_outbox_due_at" in plan, plan
+    assert "ix_outbox_dead_at" in plan, plan

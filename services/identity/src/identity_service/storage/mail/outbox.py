@@ -124,10 +124,12 @@ class OutboxRepository(Repository):
         )
 
     async def count(self) -> tuple[int, int]:
-        """Return how many letters wait, and how many are dead."""
-        row = await self._connection.execute(
-            select(func.count(outbox.c.due_at), func.count(outbox.c.dead_at))
+        """Return how many letters wait, and how many are dead, by an index of each."""
+        counts = (
+            select(func.count()).where(column.is_not(None)).scalar_subquery()
+            for column in (outbox.c.due_at, outbox.c.dead_at)
         )
+        row = await self._connection.execute(select(*counts))
         waiting, dead = row.one()
         return waiting, dead
 
