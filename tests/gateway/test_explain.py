@@ -177,6 +177,13 @@ def test_the_cors_outcome_is_told(method: str, headers: list[str], words: str) -
     assert words in told(config_for(8002), method, "/api/x", *headers)
 
 
+def test_pages_of_the_public_url_need_no_cors() -> None:
+    config = config_for(8002, public_url="https://app.example")
+    text = told(config, "POST", "/api/x", "Origin: https://app.example")
+    assert "CORS        the page is the gateway's own" in text
+    assert "allow it" not in text
+
+
 def test_a_header_cannot_bring_a_second_one() -> None:
     assert "400" in told(config_for(1), "GET", "/api/x", "A: b\r\nOrigin: c")
 

@@ -24,7 +24,7 @@ from gateway_service.proxy.cors import (
 from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.messages import hops_left, is_loop
 from gateway_service.proxy.routing import Route, Routes
-from gateway_service.proxy.state import pages_of
+from gateway_service.proxy.state import own_origin_of, pages_of
 from service_kit.problems import ProblemError
 
 _REFUSED: Final = 1
@@ -87,7 +87,11 @@ def explanation_of(config: Config, described: RequestDescription) -> Explanation
     if route is not None:
         upstream = next(u for u in config.upstreams if u.name == route.upstream)
         lines += [*_route(route), *_upstream(upstream), *_removed(described, request)]
-    lines += [*_cors(request, cors, described), _line("outcome", outcome)]
+    if request.origin == own_origin_of(config):
+        lines.append(_line("CORS", "the page is the gateway's own, which needs none"))
+    else:
+        lines += _cors(request, cors, described)
+    lines.append(_line("outcome", outcome))
     return Explanation(lines, is_served=is_served)
 
 

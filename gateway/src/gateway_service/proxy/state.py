@@ -45,7 +45,7 @@ def compile_state(
         routes=Routes(config),
         proxies=proxies,
         forwarding_headers=ForwardingHeaders(config.pseudonym.encode("ascii"), proxies),
-        own_origin=origin_of(config.public_url).encode("ascii"),
+        own_origin=own_origin_of(config),
         hsts=_hsts_line(config.tls),
         rate_limits=rate_limits,
         upstreams=upstreams,
@@ -56,6 +56,11 @@ def compile_state(
 def pages_of(config: Config) -> Mapping[str, Page]:
     """Return the gateway's own pages by their paths."""
     return {**FILES, **REFERENCE, **PROBLEM_PAGES, "/": front_page(config)}
+
+
+def own_origin_of(config: Config) -> bytes:
+    """Return the origin of the gateway's own pages, as browsers send it."""
+    return origin_of(config.public_url).encode("ascii")
 
 
 def _hsts_line(tls: TlsConfig | None) -> bytes:
