@@ -86,7 +86,7 @@ async def test_a_gateway_that_stood_still_concludes_nothing() -> None:
             probe(Endpoint("127.0.0.1", 1, server.port), hasty)
         )
         await asyncio.sleep(0)
-        stand_still(0.3)
+        stand_still(0.7)
 
         found = await probing
 

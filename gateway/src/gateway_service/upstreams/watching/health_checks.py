@@ -13,8 +13,8 @@ _LONGEST_STATUS_LINE: Final = 1_024
 _OK: Final = range(200, 300)
 _SERVER_ERRORS: Final = range(500, 600)
 
-_LATE: Final = 0.1
-"""Seconds by which a timer is late where the gateway stood still.
+_LATE: Final = 0.5
+"""Seconds by which a timer is late where the gateway stood still, not only was busy.
 
 Timers come before what is to be read, which may be the response.
 """
