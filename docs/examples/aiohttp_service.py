@@ -51,9 +51,8 @@ def create_app(issuer: str, identity: str | None = None) -> web.Application:
             )
             yield
 
-    app = web.Application(
-        middlewares=[request_middleware(auth_problems(tutorial_compat=False))]
-    )
+    problems = auth_problems(tutorial_compat=False)
+    app = web.Application(middlewares=[request_middleware(problems, public_url=issuer)])
     app.cleanup_ctx.append(verify_tokens)
     app.router.add_get("/api/hello", hello)
     app.router.add_post("/api/hello", hello)

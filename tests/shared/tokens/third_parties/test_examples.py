@@ -102,6 +102,13 @@ async def test_plain_asyncio() -> None:
             )
 
 
+async def test_a_problem_of_the_kit_leads_to_its_page(
+    issuer: Issuer, http: ClientSession
+) -> None:
+    async with in_aiohttp(issuer) as url, http.get(f"{url}/api/hello") as refused:
+        assert (await refused.json())["type"] == f"{PUBLIC}/problems/missing_token"
+
+
 async def test_a_token_is_found_wherever_it_may_be(
     url: str, issuer: Issuer, http: ClientSession
 ) -> None:
