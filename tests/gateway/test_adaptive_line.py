@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tests.support.gateway import (
     fallen_limit,
     running_gateway,
 )
-from tests.support.raw_client import RawClient, raw_client
+from tests.support.raw_client import RawClient
 from tests.support.raw_upstream import OK, Call, RawUpstream, Script, raw_upstream
 from tests.support.waiting import until
 
@@ -30,10 +29,9 @@ FULL = 6
 class Crowded:
     """A gateway whose upstream works on as many requests as it may."""
 
-    def __init__(self, gateway: RunningGateway, stack: AsyncExitStack) -> None:
+    def __init__(self, gateway: RunningGateway) -> None:
         self.gateway = gateway
-        self.content = gateway.app.control.state.upstreams["content"]
-        self._stack = stack
+        self.content = gateway.content
 
     async def fill(self, target: str = "/api/wait") -> None:
         """Have as many requests in flight as may be after the limit fell."""
@@ -47,12 +45,7 @@ class Crowded:
         self, target: str, *sources: str, fields: str = ""
     ) -> list[RawClient]:
         """Send requests, each on a connection of its own, all of them at once."""
-        clients = [
-            await self._stack.enter_async_context(
-                raw_client(self.gateway.port, source=source)
-            )
-            for source in sources
-        ]
+        clients = [await self.gateway.client(source=source) for source in sources]
         request = f"GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"
         for client in clients:
             await client.send(request.encode())
@@ -84,11 +77,8 @@ async def crowded(
         timeouts=Timeouts(),
         trusted_proxies=("127.0.1.0/24",),
     )
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        yield Crowded(gateway, stack)
+    async with running_gateway(config, tmp_path) as gateway:
+        yield Crowded(gateway)
         await upstream.stop()
 
 

@@ -183,7 +183,7 @@ async def waiting(port: int, count: int, request: bytes) -> AsyncIterator[None]:
 async def test_a_tenth_of_the_bound_is_kept_for_what_is_refused_last(
     gateway: RunningGateway,
 ) -> None:
-    content = gateway.app.control.state.upstreams["content"]
+    content = gateway.content
     async with waiting(gateway.port, 18, POST):
         await until(lambda: content.in_flight == 18)
         refused = await ask(gateway.port, POST)
@@ -199,7 +199,7 @@ async def test_off_sets_no_bound(upstream: RawUpstream, tmp_path: Path) -> None:
     config = with_urgent_route(upstream, 1, concurrency=Concurrency.OFF)
     upstream.script = once(ends=False)
     async with running_gateway(config, tmp_path) as gateway:
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         async with waiting(gateway.port, 30, POST):
             await until(lambda: content.in_flight == 30)
     assert content.shed == 0
@@ -212,7 +212,7 @@ async def test_requests_that_wait_by_design_do_not_count(
     config = with_urgent_route(upstream, 20, concurrency=Concurrency.ADAPTIVE)
     long_poll = GET.replace(b"\r\n\r\n", b"\r\nPrefer: wait=30\r\n\r\n")
     async with running_gateway(config, tmp_path) as gateway:
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         limit = content.adaptive
         assert limit is not None
         async with waiting(gateway.port, 3, long_poll):

@@ -19,7 +19,7 @@ from tests.support.gateway import (
 )
 from tests.support.gateway_process import gateway_process
 from tests.support.raw_client import ask, raw_client
-from tests.support.raw_upstream import OK, Call, RawUpstream, raw_upstream
+from tests.support.raw_upstream import RawUpstream, raw_upstream, waiting_for
 from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits, TlsConfig
@@ -30,6 +30,7 @@ from gateway_service.http1.parsing.limits import ClientTimeouts
 from gateway_service.http1.server import EdgeServer
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\n\r\n"
+WAIT = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n"
 BEGUN_POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell"
 
 
@@ -368,14 +369,7 @@ async def test_a_shed_connection_ends_soon_though_its_client_says_no_goodbye(
 async def test_what_tls_holds_of_connections_counts_too(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    is_over = asyncio.Event()
-
-    async def script(call: Call) -> None:
-        await call.request()
-        await is_over.wait()
-        await call.send(OK)
-
-    upstream.script = script
+    upstream.script = waiting_for(is_over := asyncio.Event())
     limits, timeouts = Limits(held=2 * 1_048_576), Timeouts(response_head=30.0)
     async with (
         tls_gateway(upstream, tmp_path, limits, timeouts=timeouts) as gateway,
@@ -387,7 +381,7 @@ async def test_what_tls_holds_of_connections_counts_too(
                 "127.0.0.1", gateway.port, ssl=trusting_context()
             )
             stack.callback(client.transport.abort)
-            client.write(GET + b"GET /" + b"x" * 80_000)
+            client.write(WAIT + b"GET /" + b"x" * 80_000)
             clients.append(client)
         server = gateway.app.server
         await until(lambda: sum(each.held > 65_536 for each in server.connections) > 19)
@@ -500,7 +494,7 @@ async def test_a_lack_of_descriptors_is_no_failure_of_the_replica(
                     "too_many_connections",
                 )
         assert gateway.metric("descriptors_exhausted_total") == 5
-        [replica] = gateway.app.control.state.upstreams["content"].replicas
+        [replica] = gateway.content.replicas
         assert replica.failures == 0
         await client.send(GET)
         assert (await client.answer()).status == 200
@@ -536,26 +530,18 @@ async def test_a_lack_of_descriptors_for_a_hedge_costs_the_first_attempt_nothing
     tmp_path: Path,
 ) -> None:
     is_over = asyncio.Event()
-
-    async def script(call: Call) -> None:
-        await call.request()
-        await is_over.wait()
-        await call.send(OK)
-
-    async with AsyncExitStack() as stack:
-        replicas = [await stack.enter_async_context(raw_upstream()) for _ in range(2)]
-        for each in replicas:
-            each.script = script
+    async with raw_upstream() as one, raw_upstream() as other:
+        one.script = other.script = waiting_for(is_over)
         config = config_for(
-            *(each.port for each in replicas),
+            one.port,
+            other.port,
             retries=RetryConfig(attempt_timeout=0.2),
             timeouts=Timeouts(response_head=5.0),
         )
-        gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
-        client = await stack.enter_async_context(raw_client(gateway.port))
-        await client.send(GET)
-        await until(lambda: any(each.calls for each in replicas))
-        with no_descriptor_left():
-            await until(lambda: gateway.app.server.descriptors.exhausted)
-        is_over.set()
-        assert (await client.answer()).status == 200
+        async with running_gateway(config, tmp_path) as gateway:
+            client = await gateway.client(WAIT)
+            await until(lambda: one.calls or other.calls)
+            with no_descriptor_left():
+                await until(lambda: gateway.app.server.descriptors.exhausted)
+            is_over.set()
+            assert (await client.answer()).status == 200

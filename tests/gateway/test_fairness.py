@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from tests.support.gateway import (
     running_gateway,
 )
 from tests.support.raw_client import Received, ask, raw_client
-from tests.support.raw_upstream import OK, Call, RawUpstream, Script, once
+from tests.support.raw_upstream import OK, Call, RawUpstream, once, waiting_for
 from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits
@@ -175,33 +175,18 @@ WAIT = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /api/wait HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
 
 
-def waiting_for(event: asyncio.Event) -> Script:
-    """Return a script that responds to /api/wait only after an event."""
-
-    async def script(call: Call) -> None:
-        recorded = await call.request()
-        if recorded is not None and recorded.target == "/api/wait":
-            await event.wait()
-        await call.send(OK)
-
-    return script
-
-
 @asynccontextmanager
 async def waiting(
     upstream: RawUpstream, tmp_path: Path, **settings: object
-) -> AsyncIterator[tuple[RunningGateway, AsyncExitStack]]:
+) -> AsyncIterator[RunningGateway]:
     """Run a gateway whose upstream responds to /api/wait only after the block."""
     is_over = asyncio.Event()
     upstream.script = waiting_for(is_over)
     long = Timeouts(response_head=30.0)
     config = config_for(upstream.port, timeouts=long, **settings)
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
+    async with running_gateway(config, tmp_path) as gateway:
         try:
-            yield gateway, stack
+            yield gateway
         finally:
             is_over.set()
 
@@ -216,12 +201,8 @@ async def ask_elsewhere(gateway: RunningGateway) -> Received:
 async def test_no_client_takes_every_place_at_an_upstream(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    async with waiting(upstream, tmp_path, max_in_flight=160) as (gateway, stack):
-        greedy = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
-        ]
-        for each in greedy:
-            await each.send(b"GET /api/wait HTTP/1.1\r\nHost: a\r\n\r\n")
+    async with waiting(upstream, tmp_path, max_in_flight=160) as gateway:
+        greedy = await gateway.clients(90, WAIT)
         await until(lambda: len(upstream.requests) == 80)
         refused = await greedy[-1].answer()
         assert (refused.status, refused.value("Retry-After")) == (503, "1")
@@ -232,31 +213,24 @@ async def test_no_client_takes_every_place_at_an_upstream(
 async def test_a_body_is_not_awaited_where_every_place_is_taken(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    async with waiting(upstream, tmp_path, max_in_flight=2) as (gateway, stack):
-        for _ in range(2):
-            client = await stack.enter_async_context(raw_client(gateway.port))
-            await client.send(WAIT)
+    async with waiting(upstream, tmp_path, max_in_flight=2) as gateway:
+        await gateway.clients(2, WAIT)
         await until(lambda: len(upstream.requests) == 2)
-        other = await stack.enter_async_context(raw_client(gateway.port))
-        await other.send(POST)
+        other = await gateway.client(POST)
         assert (await other.answer()).status == 503
 
 
 async def test_a_client_that_withholds_bodies_does_not_take_every_place_with_them(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    async with waiting(upstream, tmp_path, max_in_flight=160) as (gateway, stack):
-        greedy = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
-        ]
-        for each in greedy:
-            await each.send(POST + b"x")
+    async with waiting(upstream, tmp_path, max_in_flight=160) as gateway:
+        greedy = await gateway.clients(90, POST + b"x")
         await until(lambda: len(gateway.app.server.connections) == 90)
         await until(lambda: gateway.metric("held_bytes") >= 90)
         for each in greedy:
             await each.send(b"x")
         assert (await greedy[-1].answer()).status == 503
-        assert gateway.app.control.state.upstreams["content"].in_flight == 80
+        assert gateway.content.in_flight == 80
 
         assert (await ask_elsewhere(gateway)).status == 200
 
@@ -277,13 +251,10 @@ async def test_a_client_leaves_places_to_others_where_an_adaptive_limit_fell(
         tmp_path,
         concurrency=Concurrency.ADAPTIVE,
         quick_enough=0.0,
-    ) as (gateway, stack):
-        greedy = [
-            await stack.enter_async_context(raw_client(gateway.port))
-            for _ in range(connections)
-        ]
+    ) as gateway:
+        greedy = await gateway.clients(connections)
         await greedy[0].send(WAIT)
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         await until(lambda: content.in_flight == 1)
         limit = fallen_limit(content, lately)
         assert limit == pytest.approx(lately / 8)
@@ -312,20 +283,14 @@ async def test_who_has_too_much_held_on_many_connections_loses_them(
         tmp_path,
         body_limit=1_000_000,
         limits=Limits(held=2 * 1_048_576),
-    ) as (gateway, stack):
+    ) as gateway:
         held_bytes = gateway.app.server.held_bytes
-        other = await stack.enter_async_context(
-            raw_client(gateway.port, source="127.0.0.2")
-        )
+        other = await gateway.client(source="127.0.0.2")
         await other.send(
             b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n"
         )
         await other.send(b"x" * 60_000)
-        greedy = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(40)
-        ]
-        for each in greedy:
-            await each.send(sent)
+        await gateway.clients(40, sent)
         await until(lambda: gateway.metric("connections_cut_total"))
         await until(lambda: 0 < gateway.metric("held_bytes") <= held_bytes.limit)
         assert 10 < gateway.metric("connections_cut_total") < 40
@@ -343,15 +308,10 @@ async def test_others_wait_in_line_where_one_client_takes_all_of_a_fallen_limit(
         quick_enough=0.0,
         timeouts=Timeouts(),
     )
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        greedy = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(20)
-        ]
+    async with running_gateway(config, tmp_path) as gateway:
+        greedy = await gateway.clients(20)
         await greedy[0].send(WAIT)
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         await until(lambda: content.in_flight == 1)
         assert fallen_limit(content, 36) == pytest.approx(4.5)
         for each in greedy[1:]:
@@ -359,13 +319,9 @@ async def test_others_wait_in_line_where_one_client_takes_all_of_a_fallen_limit(
         assert (await greedy[-1].answer()).status == 503
 
         others = [
-            await stack.enter_async_context(
-                raw_client(gateway.port, source=f"127.0.0.{number}")
-            )
+            await gateway.client(WAIT, source=f"127.0.0.{number}")
             for number in range(2, 6)
         ]
-        for each in others:
-            await each.send(WAIT)
         await until(lambda: content.in_flight == 6)
         is_over.set()
         answers = [(await each.answer()).status for each in others]
@@ -403,18 +359,13 @@ async def test_requests_that_wait_leave_room_for_others(
 
     upstream.script = kept_waiting
     config = config_for(upstream.port, max_in_flight=8, timeouts=Timeouts())
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        for _ in range(8):
-            client = await stack.enter_async_context(raw_client(gateway.port))
-            await client.send(waits)
+    async with running_gateway(config, tmp_path) as gateway:
+        await gateway.clients(8, waits)
         await until(lambda: len(upstream.calls) >= 4)
         assert (await ask(gateway.port, GET_X)).status == 200
         answer = await ask(gateway.port, waits)
         assert answer.status == (200 if waits is LONG_POLL else 503)
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         assert content.in_flight == 4
         assert (content.shed > 0) is (answer.status == 503)
 
@@ -433,29 +384,18 @@ async def test_requests_that_wait_leave_a_fallen_limit_to_others(
         quick_enough=0.0,
         timeouts=Timeouts(),
     )
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        working = await stack.enter_async_context(raw_client(gateway.port))
-        await working.send(WAIT)
-        content = gateway.app.control.state.upstreams["content"]
+    async with running_gateway(config, tmp_path) as gateway:
+        await gateway.client(WAIT)
+        content = gateway.content
         await until(lambda: content.in_flight == 1)
         assert fallen_limit(content, 300) == pytest.approx(37.5)
 
-        greedy = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(30)
-        ]
-        for each in greedy:
-            await each.send(waits)
+        greedy = await gateway.clients(30, waits)
         answer = await greedy[-1].answer()
         assert answer.status == (200 if waits is LONG_POLL else 503)
         assert content.in_flight == 1 + 10
 
-        other = await stack.enter_async_context(
-            raw_client(gateway.port, source="127.0.0.2")
-        )
-        await other.send(waits)
+        await gateway.client(waits, source="127.0.0.2")
         await until(lambda: content.in_flight == 1 + 11)
 
 
@@ -477,18 +417,13 @@ async def test_streams_that_have_begun_take_no_place_of_a_fallen_limit(
         quick_enough=0.0,
         timeouts=Timeouts(),
     )
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        working = await stack.enter_async_context(raw_client(gateway.port))
-        await working.send(WAIT)
-        content = gateway.app.control.state.upstreams["content"]
+    async with running_gateway(config, tmp_path) as gateway:
+        await gateway.client(WAIT)
+        content = gateway.content
         await until(lambda: content.in_flight == 1)
         assert fallen_limit(content, 32) == pytest.approx(4)
         for _ in range(8):
-            client = await stack.enter_async_context(raw_client(gateway.port))
-            await client.send(STREAM)
+            client = await gateway.client(STREAM)
             assert b"200 OK" in await client.reader.readuntil(b"data: 1")
         assert content.waiting == 8
         is_over.set()
@@ -501,7 +436,7 @@ async def test_a_client_that_may_not_wait_keeps_its_other_preferences(
     asks = b"Prefer: refresh-token=cookie, wait=30\r\nprefer: wait=1\r\nPrefer: b"
     asks += b'\r\nPrefer: x="a, b\\", c", wait=5, y="a, wait=5"'
     async with running_gateway(config, tmp_path) as gateway:
-        gateway.app.control.state.upstreams["content"].waiting = 1
+        gateway.content.waiting = 1
         for each in (asks, b'Prefer: x="a, wait=5"; wait=5'):
             request = GET_X.replace(b"\r\n\r\n", b"\r\n" + each + b"\r\n\r\n")
             assert (await ask(gateway.port, request)).status == 200
@@ -516,22 +451,12 @@ async def test_no_client_takes_every_place_of_those_that_wait(
 ) -> None:
     upstream.script = kept_waiting
     config = config_for(upstream.port, max_in_flight=320, timeouts=Timeouts())
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        greedy = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
-        ]
-        for each in greedy:
-            await each.send(TUNNEL)
+    async with running_gateway(config, tmp_path) as gateway:
+        greedy = await gateway.clients(90, TUNNEL)
         await until(lambda: len(upstream.requests) == 80)
         assert (await greedy[-1].answer()).status == 503
 
-        other = await stack.enter_async_context(
-            raw_client(gateway.port, source="127.0.0.2")
-        )
-        await other.send(TUNNEL)
+        await gateway.client(TUNNEL, source="127.0.0.2")
         await until(lambda: len(upstream.requests) == 81)
 
 
@@ -540,15 +465,10 @@ async def test_tunnels_of_replicas_that_left_take_their_places(
 ) -> None:
     upstream.script = kept_waiting
     config = config_for(upstream.port, max_in_flight=8)
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        for _ in range(4):
-            client = await stack.enter_async_context(raw_client(gateway.port))
-            await client.send(TUNNEL)
+    async with running_gateway(config, tmp_path) as gateway:
+        await gateway.clients(4, TUNNEL)
         await until(lambda: len(upstream.requests) == 4)
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         [replica] = content.replicas
         content.assign([])
         content.assign([replica.endpoint])

@@ -1,19 +1,18 @@
 """Behind a trusted proxy, too, no client takes all the places of an upstream."""
 
 import asyncio
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from tests.support.gateway import config_for, running_gateway
-from tests.support.raw_client import ask, raw_client
-from tests.support.raw_upstream import OK, Call, RawUpstream
+from tests.support.raw_client import ask
+from tests.support.raw_upstream import OK, Call, RawUpstream, waiting_for
 from tests.support.waiting import until
 
 from gateway_service.config.clients import Limits
 from gateway_service.config.model import Timeouts
 
-GET = b"GET /api/slow HTTP/1.1\r\nHost: a\r\n"
+GET = b"GET /api/wait HTTP/1.1\r\nHost: a\r\n"
 POLL = GET + b"Prefer: wait=30\r\n"
 
 
@@ -47,13 +46,11 @@ async def test_a_client_behind_a_proxy_leaves_places_to_the_others(
         max_in_flight=places,
         timeouts=Timeouts(response_head=30.0),
     )
-    async with running_gateway(config, tmp_path) as gateway, AsyncExitStack() as stack:
-        clients = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(90)
-        ]
+    async with running_gateway(config, tmp_path) as gateway:
+        clients = await gateway.clients(90)
         for client in clients[:-1]:
             await client.send(from_client(request_, "2001:db8::1"))
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         await until(lambda: content.in_flight >= 80)
         # The same client, by another address of its network.
         again = from_client(request_, "2001:db8::2")
@@ -71,25 +68,16 @@ async def test_a_client_behind_a_proxy_leaves_places_to_the_others(
 async def test_requests_of_a_proxy_that_names_nobody_are_not_one_clients(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    is_over = asyncio.Event()
-
-    async def script(call: Call) -> None:
-        while await call.request() is not None:
-            await is_over.wait()
-            await call.send(OK)
-
-    upstream.script = script
+    upstream.script = waiting_for(is_over := asyncio.Event())
     config = config_for(
         upstream.port,
         trusted_proxies=("127.0.0.0/8",),
         max_in_flight=160,
         timeouts=Timeouts(response_head=30.0),
     )
-    async with running_gateway(config, tmp_path) as gateway, AsyncExitStack() as stack:
-        for _ in range(120):
-            client = await stack.enter_async_context(raw_client(gateway.port))
-            await client.send(GET + b"\r\n")
-        content = gateway.app.control.state.upstreams["content"]
+    async with running_gateway(config, tmp_path) as gateway:
+        await gateway.clients(120, GET + b"\r\n")
+        content = gateway.content
         await until(lambda: content.in_flight == 120)
         is_over.set()
 
@@ -98,14 +86,7 @@ async def test_a_client_behind_a_proxy_loses_what_is_held_of_all_its_connections
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
     """The others keep theirs, also where more is held of one of them."""
-    is_over = asyncio.Event()
-
-    async def script(call: Call) -> None:
-        await call.request()
-        await is_over.wait()
-        await call.send(OK)
-
-    upstream.script = script
+    upstream.script = waiting_for(is_over := asyncio.Event())
     config = config_for(
         upstream.port,
         trusted_proxies=("127.0.0.0/8",),
@@ -114,18 +95,13 @@ async def test_a_client_behind_a_proxy_loses_what_is_held_of_all_its_connections
         timeouts=Timeouts(response_head=30.0),
     )
     post = (
-        b"POST /api/x HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %b\r\n"
+        b"POST /api/wait HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %b\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n%x\r\n"
     )
-    async with running_gateway(config, tmp_path) as gateway, AsyncExitStack() as stack:
+    async with running_gateway(config, tmp_path) as gateway:
         held_bytes = gateway.app.server.held_bytes
-        other = await stack.enter_async_context(raw_client(gateway.port))
-        await other.send(post % (b"203.0.113.1", 120_000) + b"x" * 110_000)
-        greedy = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(40)
-        ]
-        for each in greedy:
-            await each.send(post % (b"192.0.2.1", 80_000) + b"x" * 70_000)
+        other = await gateway.client(post % (b"203.0.113.1", 120_000) + b"x" * 110_000)
+        await gateway.clients(40, post % (b"192.0.2.1", 80_000) + b"x" * 70_000)
         await until(lambda: gateway.metric("connections_cut_total"))
         await until(lambda: 0 < gateway.metric("held_bytes") <= held_bytes.limit)
         is_over.set()

@@ -5,7 +5,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,7 @@ class Scene:
 
     @property
     def upstream(self) -> Upstream:
-        return self.gateway.app.control.state.upstreams["content"]
+        return self.gateway.content
 
     @property
     def delivered(self) -> tuple[int, int]:
@@ -63,9 +63,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    async with AsyncExitStack() as stack:
-        slow = await stack.enter_async_context(raw_upstream())
-        fast = await stack.enter_async_context(raw_upstream())
+    async with raw_upstream() as slow, raw_upstream() as fast:
         config = config_for(
             fast.port,
             slow.port,
@@ -73,9 +71,9 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             retries=RetryConfig(attempt_timeout=HEDGE_AFTER),
             timeouts=Timeouts(response_head=2.0),
         )
-        gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
         slow.script = after(0.8)
-        yield Scene(gateway, slow, fast)
+        async with running_gateway(config, tmp_path) as gateway:
+            yield Scene(gateway, slow, fast)
 
 
 @pytest.mark.quiet
@@ -178,18 +176,17 @@ async def test_long_polling_outlasts_the_routes_timeout(scene: Scene) -> None:
 
 
 async def test_hedges_are_paid_from_the_retry_budget(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack:
-        replicas = [await stack.enter_async_context(raw_upstream()) for _ in range(2)]
-        for replica in replicas:
-            replica.script = after(0.5)
+    async with raw_upstream() as one, raw_upstream() as other:
+        one.script = other.script = after(0.5)
         config = config_for(
-            *(replica.port for replica in replicas),
+            one.port,
+            other.port,
             retries=RetryConfig(attempt_timeout=HEDGE_AFTER, share=0.0, per_second=0.2),
             timeouts=Timeouts(response_head=5.0),
         )
-        gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
-        answers = await asyncio.gather(*(ask(gateway.port, GET) for _ in range(12)))
-        delivered = sum(len(replica.requests) for replica in replicas)
+        async with running_gateway(config, tmp_path) as gateway:
+            answers = await asyncio.gather(*(ask(gateway.port, GET) for _ in range(12)))
+        delivered = len(one.requests) + len(other.requests)
     assert [answer.status for answer in answers] == [200] * 12
     assert delivered == 14, "the budget holds 10 s at 0.2 a second"
 
@@ -233,7 +230,7 @@ async def test_a_client_that_leaves_ends_both_attempts(scene: Scene) -> None:
 async def test_the_only_replica_serves_while_its_probes_are_slow(
     upstream: RawUpstream, gateway: RunningGateway
 ) -> None:
-    content = gateway.app.control.state.upstreams["content"]
+    content = gateway.content
     [only] = content.replicas
     for _ in range(3):
         content.report(only, ReplicaHealth.READY)
@@ -258,27 +255,24 @@ async def test_a_request_is_not_sent_again_where_others_would_be_refused(
             await call.send(SLOW)
         await call.until_over()
 
-    async with AsyncExitStack() as stack:
-        replicas = [await stack.enter_async_context(raw_upstream()) for _ in range(2)]
-        for each in replicas:
-            each.script = script
+    async with raw_upstream() as one, raw_upstream() as other:
+        one.script = other.script = script
         config = config_for(
-            *(each.port for each in replicas),
+            one.port,
+            other.port,
             max_in_flight=10,
             retries=RetryConfig(attempt_timeout=HEDGE_AFTER),
             timeouts=Timeouts(response_head=5.0),
         )
-        gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
-        for _ in range(8):
-            client = await stack.enter_async_context(raw_client(gateway.port))
-            await client.send(POST.replace(b"/x", b"/y"))
-        content = gateway.app.control.state.upstreams["content"]
-        await until(lambda: content.in_flight == 8)
+        async with running_gateway(config, tmp_path) as gateway:
+            content = gateway.content
+            await gateway.clients(8, POST.replace(b"/x", b"/y"))
+            await until(lambda: content.in_flight == 8)
 
-        answer = await ask(gateway.port, GET)
+            answer = await ask(gateway.port, GET)
 
-        assert answer.status == (200 if failure == "slow" else 502)
-        assert (content.hedges, content.retries) == (0, 0)
+            assert answer.status == (200 if failure == "slow" else 502)
+            assert (content.hedges, content.retries) == (0, 0)
 
 
 @contextmanager
@@ -311,7 +305,7 @@ async def test_what_is_relayed_is_asked_of_no_other_replica(
                 timeouts=Timeouts(connect=2.0),
             )
             async with running_gateway(config, tmp_path) as gateway:
-                content = gateway.app.control.state.upstreams["content"]
+                content = gateway.content
 
                 async def script(call: Call) -> None:
                     await call.request()
@@ -346,7 +340,7 @@ async def test_a_connection_that_takes_its_time_is_no_failure_but_hedged(
             timeouts=Timeouts(connect=0.5),
         )
         async with running_gateway(config, tmp_path) as gateway:
-            state = gateway.app.control.state.upstreams["content"]
+            state = gateway.content
             slow = state.replicas[1]
             for _ in range(2):
                 assert (await ask(gateway.port, GET)).status == 200

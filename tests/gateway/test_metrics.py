@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,8 +27,7 @@ FAILURE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nbad"
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[RunningGateway]:
     """A gateway before a replica that fails and one that is well, asked in turn."""
-    async with AsyncExitStack() as stack:
-        bad, good = [await stack.enter_async_context(raw_upstream()) for _ in range(2)]
+    async with raw_upstream() as bad, raw_upstream() as good:
         bad.script = once(FAILURE)
         config = config_for(
             bad.port,
@@ -37,7 +35,8 @@ async def pair(tmp_path: Path) -> AsyncIterator[RunningGateway]:
             balance=Balance.ROUND_ROBIN,
             ejection=EjectionConfig(failures=2),
         )
-        yield await stack.enter_async_context(running_gateway(config, tmp_path))
+        async with running_gateway(config, tmp_path) as gateway:
+            yield gateway
 
 
 async def test_a_failing_replica_moves_failures_retries_and_ejections(

@@ -1,7 +1,6 @@
 """Requests wait a moment for a place at their upstream, each client in its turn."""
 
 import asyncio
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tests.support.gateway import (
     upstream_config,
 )
 from tests.support.raw_client import raw_client
-from tests.support.raw_upstream import OK, Call, RawUpstream, Script
+from tests.support.raw_upstream import OK, Call, RawUpstream, waiting_for
 from tests.support.standstill import stand_still_while_reading
 from tests.support.waiting import until
 
@@ -31,38 +30,21 @@ LOOPING = GET[:-2] + b"Via: 1.1 gateway\r\n\r\n"
 POST = b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
 
 
-def waiting_for(event: asyncio.Event) -> Script:
-    """Return a script that responds to targets that end in /wait after an event."""
-
-    async def script(call: Call) -> None:
-        while (recorded := await call.request()) is not None:
-            if recorded.target.endswith("/wait"):
-                await event.wait()
-            await call.send(OK)
-
-    return script
-
-
 @pytest.mark.parametrize("request_", [GET, POST], ids=["without a body", "with one"])
 async def test_a_burst_is_served(
     request_: bytes, upstream: RawUpstream, tmp_path: Path
 ) -> None:
     upstream.script = waiting_for(is_over := asyncio.Event())
     config = config_for(upstream.port, max_in_flight=1)
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        clients = [
-            await stack.enter_async_context(raw_client(gateway.port)) for _ in range(8)
-        ]
+    async with running_gateway(config, tmp_path) as gateway:
+        clients = await gateway.clients(8)
         await clients[0].send(WAIT)
         await until(lambda: upstream.requests)
         for client in clients[1:]:
             await client.send(request_)
         is_over.set()
         answers = [await client.answer() for client in clients]
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         assert [answer.status for answer in answers] == [200] * 8
         assert (content.in_flight, content.shed) == (0, 0)
 
@@ -160,7 +142,7 @@ async def test_who_waits_has_the_place_of_a_response_that_came_in_time(
         raw_client(gateway.port) as first,
         raw_client(gateway.port) as second,
     ):
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         await first.send(GET)
         await until(lambda: upstream.requests)
         await second.send(GET)
@@ -184,17 +166,12 @@ async def test_a_place_that_is_not_taken_goes_to_the_next(
 ) -> None:
     upstream.script = waiting_for(is_over := asyncio.Event())
     config = config_for(upstream.port, max_in_flight=1)
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        content = gateway.app.control.state.upstreams["content"]
+    async with running_gateway(config, tmp_path) as gateway:
+        content = gateway.content
         clients = []
         for number, request in enumerate((WAIT, LOOPING, GET), start=1):
             source = f"127.0.0.{number}"
-            client = raw_client(gateway.port, source=source)
-            clients.append(await stack.enter_async_context(client))
-            await clients[-1].send(request)
+            clients.append(await gateway.client(request, source=source))
             await until(lambda: content.in_flight + content.in_line == len(clients))
         is_over.set()
         answers = [(await client.answer()).status for client in clients]
@@ -211,7 +188,7 @@ async def test_a_body_in_line_counts_as_held(
         raw_client(gateway.port) as first,
         raw_client(gateway.port) as second,
     ):
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         await first.send(WAIT)
         await until(lambda: content.in_flight)
         await second.send(POST.replace(b"2\r\n\r\nab", b"9000\r\n\r\n" + b"x" * 9_000))
@@ -229,17 +206,12 @@ async def test_urgent_requests_go_on_first_and_in_their_own_places(
     [route] = config.routes
     urgent = replace(route, prefix="/api/urgent", priority=Priority.HIGH)
     config = replace(config, routes=(route, urgent))
-    async with (
-        running_gateway(config, tmp_path) as gateway,
-        AsyncExitStack() as stack,
-    ):
-        content = gateway.app.control.state.upstreams["content"]
+    async with running_gateway(config, tmp_path) as gateway:
+        content = gateway.content
         clients = []
         for number, request in enumerate((*[WAIT] * 9, URGENT, GET, URGENT), start=1):
             source = f"127.0.0.{number}"
-            client = raw_client(gateway.port, source=source)
-            clients.append(await stack.enter_async_context(client))
-            await clients[-1].send(request)
+            clients.append(await gateway.client(request, source=source))
             await until(lambda: content.in_flight + content.in_line == len(clients))
         assert (content.in_flight, content.in_line) == (10, 2)
         clients[0].reset()

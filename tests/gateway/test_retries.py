@@ -59,9 +59,7 @@ class Pair:
 @pytest.fixture
 async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
     """A gateway with two replicas, asked in turn, the bad one first."""
-    async with AsyncExitStack() as stack:
-        bad = await stack.enter_async_context(raw_upstream())
-        good = await stack.enter_async_context(raw_upstream())
+    async with raw_upstream() as bad, raw_upstream() as good:
         config = config_for(
             good.port,
             bad.port,
@@ -69,8 +67,8 @@ async def pair(tmp_path: Path) -> AsyncIterator[Pair]:
             ejection=EjectionConfig(failures=1_000),
             retries=RetryConfig(attempt_timeout=0.2),
         )
-        gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
-        yield Pair(gateway, bad, good)
+        async with running_gateway(config, tmp_path) as gateway:
+            yield Pair(gateway, bad, good)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
@@ -135,7 +133,7 @@ async def test_a_replica_that_closes_what_it_accepts_is_left_at_once(
             ejection=EjectionConfig(failures=1_000, first=0.05, longest=0.05),
         )
         async with running_gateway(config, tmp_path) as gateway:
-            bad, _ = gateway.app.control.state.upstreams["content"].replicas
+            bad, _ = gateway.content.replicas
             for _ in range(20):
                 assert (await ask(gateway.port, GET)).status == 200
                 bad.ejected_until = 0.01
@@ -156,25 +154,24 @@ async def test_nobody_is_asked_once_the_whole_time_is_over(tmp_path: Path) -> No
         )
         gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
         assert (await ask(gateway.port, DELETE)).status == 504
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         assert sum(len(replica.requests) for replica in replicas) == 1
         assert sum(each.failures for each in content.replicas) == 1
 
 
 async def test_g14_retries_end_with_the_budget(tmp_path: Path) -> None:
-    async with AsyncExitStack() as stack:
-        replicas = [await stack.enter_async_context(raw_upstream()) for _ in range(2)]
-        for replica in replicas:
-            replica.script = once(FAILURE)
+    async with raw_upstream() as one, raw_upstream() as other:
+        one.script = other.script = once(FAILURE)
         config = config_for(
-            *(replica.port for replica in replicas),
+            one.port,
+            other.port,
             ejection=EjectionConfig(failures=1_000),
             retries=RetryConfig(share=0.0, per_second=0.2),
         )
-        gateway = await stack.enter_async_context(running_gateway(config, tmp_path))
-        for _ in range(20):
-            assert (await ask(gateway.port, GET)).status == 503
-        delivered = sum(len(replica.requests) for replica in replicas)
+        async with running_gateway(config, tmp_path) as gateway:
+            for _ in range(20):
+                assert (await ask(gateway.port, GET)).status == 503
+        delivered = len(one.requests) + len(other.requests)
     assert 20 < delivered <= 23
 
 
@@ -188,7 +185,7 @@ async def test_a_replica_that_sheds_load_has_not_failed(
     pair.bad.script = pair.good.script = once(answer)
     for _ in range(8):
         assert (await ask(pair.gateway.port, POST)).status == 503
-    replicas = pair.gateway.app.control.state.upstreams["content"].replicas
+    replicas = pair.gateway.content.replicas
     assert [each.failures for each in replicas] == [failures] * 2
 
 

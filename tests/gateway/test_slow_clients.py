@@ -32,7 +32,7 @@ async def gateway_before(
 
 
 def only_replica(gateway: RunningGateway) -> Replica:
-    [replica] = gateway.app.control.state.upstreams["content"].replicas
+    [replica] = gateway.content.replicas
     return replica
 
 

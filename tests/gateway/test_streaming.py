@@ -101,7 +101,7 @@ async def test_a_replica_may_refuse_an_upload_and_leave(
                     answer = await client.answer()
                     assert (answer.status, len(answer.body)) == (413, size)
                     await sending
-            [replica] = gateway.app.control.state.upstreams["content"].replicas
+            [replica] = gateway.content.replicas
             assert replica.failures == 0
         await refusing
 
@@ -181,7 +181,7 @@ async def test_g17_a_client_that_does_not_read_stops_the_upstream_and_is_cut(
 
 
 def in_flight(gateway: RunningGateway) -> int:
-    upstream = gateway.app.control.state.upstreams["content"]
+    upstream = gateway.content
     return upstream.in_flight + sum(r.in_flight for r in upstream.replicas)
 
 

@@ -231,7 +231,7 @@ async def test_a_replica_that_vanishes_leaves_its_requests_to_those_left(
         raw_upstream() as other,
         running_gateway(config_for(upstream.port, other.port), tmp_path) as gateway,
     ):
-        content = gateway.app.control.state.upstreams["content"]
+        content = gateway.content
         first, second = content.replicas
         content.report(second, ReplicaHealth.NOT_READY)
         asking = asyncio.create_task(ask(gateway.port, GET))
@@ -278,7 +278,7 @@ async def test_g14_an_upload_that_pauses_is_not_given_up_for_another_replica(
         await client.send(head + body[:200_000])
         await client.send(body[200_000:300_000], body[300_000:], pause=0.8)
         answer = await client.answer()
-        replicas = gateway.app.control.state.upstreams["content"].replicas
+        replicas = gateway.content.replicas
         assert [each.failures for each in replicas] == [0, 0]
     assert answer.status == 200
     assert len(upstream.requests) + len(other.requests) == 1
@@ -383,7 +383,7 @@ async def test_a_post_is_sent_again_if_its_connection_ends_before_it_is_sent(
             if await received() != [200]:
                 lost.append((turns, len(upstream.requests) - before))
     assert {delivered for _, delivered in lost} <= {1}, "a POST may be sent once"
-    [replica] = gateway.app.control.state.upstreams["content"].replicas
+    [replica] = gateway.content.replicas
     assert replica.failures == 0
 
 
@@ -421,5 +421,5 @@ async def test_what_came_while_the_process_stood_still_is_read_first(
     config = config_for(upstream.port, timeouts=Timeouts(response_head=0.3))
     async with running_gateway(config, tmp_path) as gateway:
         assert (await ask(gateway.port, GET)).status == 200
-        [replica] = gateway.app.control.state.upstreams["content"].replicas
+        [replica] = gateway.content.replicas
         assert replica.failures == 0

@@ -6,11 +6,12 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
+from tests.support.raw_client import RawClient, raw_client
 
 from gateway_service.app import GatewayApp, create_app
 from gateway_service.config.clients import CorsConfig
@@ -38,6 +39,31 @@ class RunningGateway:
     port: int
     app: GatewayApp
     access_log: Path
+    _stack: contextlib.AsyncExitStack = field(repr=False)
+
+    @property
+    def content(self) -> Upstream:
+        """The upstream of `config_for`."""
+        return self.app.control.state.upstreams["content"]
+
+    async def clients(
+        self, count: int, request: bytes = b"", *, source: str = "127.0.0.1"
+    ) -> list[RawClient]:
+        """Open connections that last as long as the gateway; each sends a request."""
+        opened = [
+            await self._stack.enter_async_context(raw_client(self.port, source=source))
+            for _ in range(count)
+        ]
+        for client in opened:
+            await client.send(request)
+        return opened
+
+    async def client(
+        self, request: bytes = b"", *, source: str = "127.0.0.1"
+    ) -> RawClient:
+        """Open one connection, as `clients` does."""
+        [client] = await self.clients(1, request, source=source)
+        return client
 
     def metric(self, name: str, **labels: str) -> float:
         """Return what it exports under a name, 0 where there is nothing."""
@@ -104,7 +130,7 @@ async def running_gateway(
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(app.serving([listener]))
         try:
-            yield RunningGateway(port, app, log)
+            yield RunningGateway(port, app, log, stack)
         finally:
             async with asyncio.timeout(10):
                 await stack.aclose()

@@ -208,6 +208,18 @@ async def raw_upstream() -> AsyncIterator[RawUpstream]:
         await upstream.stop()
 
 
+def waiting_for(event: asyncio.Event) -> Script:
+    """Return a script that responds to targets that end in /wait after an event."""
+
+    async def script(call: Call) -> None:
+        while (recorded := await call.request()) is not None:
+            if recorded.target.endswith("/wait"):
+                await event.wait()
+            await call.send(OK)
+
+    return script
+
+
 def once(*pieces: bytes, pause: float = 0.0, ends: bool = True) -> Script:
     """Return a script that answers one request with these bytes."""
 
