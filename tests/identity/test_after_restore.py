@@ -205,8 +205,7 @@ async def test_nothing_that_was_ended_lives_and_no_name_comes_back(
         ):
             assert old.isdisjoint(new)
         boss = (await identity.sign_in("boss")).json["accessToken"]
-        events = await identity.call("GET", "/api/audit?action=database.restored", boss)
-        assert len(events.json["events"]) == 2
+        assert len(await identity.events(boss, action="database.restored")) == 2
 
 
 async def test_nobody_is_deleted_by_a_date_of_the_past(url: str) -> None:

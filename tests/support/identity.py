@@ -93,6 +93,7 @@ class Answer:
         return str(self.json["message"])
 
 
+AUDIT: Final = "/api/audit"
 LISTS: Final = "/api/auth/statuslists"
 
 
@@ -160,6 +161,12 @@ class IdentityClient:
         answer = await self.sign_in(username)
         assert answer.status == 200, answer.text
         return answer.json
+
+    async def events(self, admin: str, **query: Any) -> list[Any]:  # noqa: ANN401
+        """Return what the audit log says to an administrator, newest first."""
+        answer = await self.call("GET", AUDIT, admin, params=query)
+        assert answer.status == 200, answer.text
+        return list(answer.json["events"])
 
     async def is_accepted(self, access_token: str) -> bool:
         """Tell whether identity accepts an access token now."""

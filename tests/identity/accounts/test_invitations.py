@@ -67,8 +67,7 @@ async def test_what_a_new_user_may_do_is_recorded(
         (made.json, "account.created", "admin user"),
         (alice, "account.signed_up", "user"),
     ):
-        path = f"/api/audit?subject={user['id']}&action={action}"
-        events = (await identity.call("GET", path, admin)).json["events"]
+        events = await identity.events(admin, subject=user["id"], action=action)
         assert [event["details"] for event in events] == [{"roles": roles}]
 
 

@@ -124,9 +124,10 @@ async def test_wish_that_cannot_be_granted_any_more_is_dropped_on_record(
 
     assert (await identity.sign_in("dora")).status == 401
     boss = (await identity.sign_in("boss")).json
-    path = "/api/audit?action=account.deletion_cancelled"
-    recorded = await identity.call("GET", path, boss["accessToken"])
-    assert [each["subject"] for each in recorded.json["events"]] == [boss["id"]]
+    recorded = await identity.events(
+        boss["accessToken"], action="account.deletion_cancelled"
+    )
+    assert [each["subject"] for each in recorded] == [boss["id"]]
 
 
 async def test_without_a_grace_the_account_is_gone_at_once(database_url: str) -> None:

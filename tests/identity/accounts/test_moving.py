@@ -61,11 +61,12 @@ async def test_who_was_exported_and_deleted_signs_in_elsewhere(
     async with running_identity(settings) as identity:
         signed_in = await identity.sign_in("alice", PASSWORD)
         assert signed_in.status == 200
-        boss = await identity.sign_in("boss", PASSWORD)
-        assert "ROLE_ADMIN" in boss.json["roles"]
-        path = f"/api/audit?subject={boss.json['id']}&action=account.created"
-        recorded = await identity.call("GET", path, boss.json["accessToken"])
-        assert recorded.json["events"][0]["details"] == {"roles": "admin user"}
+        boss = (await identity.sign_in("boss", PASSWORD)).json
+        assert "ROLE_ADMIN" in boss["roles"]
+        recorded = await identity.events(
+            boss["accessToken"], subject=boss["id"], action="account.created"
+        )
+        assert recorded[0]["details"] == {"roles": "admin user"}
 
 
 async def test_a_wish_to_be_deleted_moves_along(

@@ -1,10 +1,10 @@
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from tests.support.database import connected
 from tests.support.identity import (
+    AUDIT,
     OTHER_PASSWORD,
     PASSWORD,
     IdentityClient,
@@ -14,34 +14,7 @@ from tests.support.identity import (
     running_identity,
 )
 
-from identity_service.storage.tables import audit_events, roles, user_roles
-
-AUDIT = "/api/audit"
-
-
-@pytest.fixture
-async def admin(identity: IdentityClient, database_url: str) -> Any:  # noqa: ANN401
-    """An administrator who is signed in."""
-    user_id = (await identity.signed_in("root"))["id"]
-    async with connected(database_url) as engine, engine.begin() as connection:
-        await connection.execute(
-            insert(user_roles).from_select(
-                ["user_id", "role_id"],
-                select(user_id, roles.c.id).where(roles.c.name == "admin"),
-            )
-        )
-    return (await identity.sign_in("root")).json
-
-
-async def events(
-    identity: IdentityClient,
-    admin: Any,  # noqa: ANN401
-    **query: Any,  # noqa: ANN401
-) -> list[Any]:
-    answer = await identity.call("GET", AUDIT, admin["accessToken"], params=query)
-    assert answer.status == 200, answer.text
-    assert answer.headers["Cache-Control"] == "no-store"
-    return list(answer.json["events"])
+from identity_service.storage.tables import audit_events
 
 
 async def test_audit_is_for_administrators(identity: IdentityClient) -> None:
@@ -51,16 +24,15 @@ async def test_audit_is_for_administrators(identity: IdentityClient) -> None:
 
 
 async def test_events_are_listed_newest_first(
-    identity: IdentityClient,
-    admin: Any,  # noqa: ANN401
+    identity: IdentityClient, admin: str
 ) -> None:
-    await identity.send(
-        "POST",
-        "/api/auth/signin",
-        json={"username": "root", "password": "wrong"},
-        headers={"X-Request-Id": "from-the-gateway"},
+    await identity.signed_in("alice")
+    await identity.sign_in(
+        "alice", "wrong", headers={"X-Request-Id": "from-the-gateway"}
     )
-    told = await events(identity, admin)
+    answer = await identity.call("GET", AUDIT, admin)
+    assert answer.headers["Cache-Control"] == "no-store"
+    told = answer.json["events"]
 
     ids = [event["id"] for event in told]
     assert ids == sorted(ids, reverse=True)
@@ -79,39 +51,36 @@ async def test_events_are_listed_newest_first(
 
 
 async def test_filters_narrow_and_combine(
-    identity: IdentityClient,
-    admin: Any,  # noqa: ANN401
-    clock: MovableClock,
+    identity: IdentityClient, admin: str, clock: MovableClock
 ) -> None:
     alice = await identity.signed_in("alice")
     clock.advance(timedelta(minutes=10))
     await identity.sign_out(alice["refreshToken"])
-    everything = await events(identity, admin)
+    everything = await identity.events(admin)
     ended = everything[0]
     since = ended["at"]
 
-    assert await events(identity, admin, action="session.ended") == [ended]
-    assert await events(identity, admin, since=since) == [ended]
-    assert await events(identity, admin, until=since) == everything[1:]
-    of_alice = await events(identity, admin, subject=alice["id"])
+    assert await identity.events(admin, action="session.ended") == [ended]
+    assert await identity.events(admin, since=since) == [ended]
+    assert await identity.events(admin, until=since) == everything[1:]
+    of_alice = await identity.events(admin, subject=alice["id"])
     assert {event["subject"] for event in of_alice} == {alice["id"]}
-    by_alice = await events(identity, admin, actor=alice["id"])
+    by_alice = await identity.events(admin, actor=alice["id"])
     assert {event["actor"] for event in by_alice} == {alice["id"]}
-    assert await events(identity, admin, actor=alice["id"], action="session.ended") == [
+    assert await identity.events(admin, actor=alice["id"], action="session.ended") == [
         ended
     ]
-    assert await events(identity, admin, action="no.such") == []
+    assert await identity.events(admin, action="no.such") == []
 
 
 async def test_cursor_goes_through_everything_once(
-    identity: IdentityClient,
-    admin: Any,  # noqa: ANN401
+    identity: IdentityClient, admin: str
 ) -> None:
-    everything = await events(identity, admin)
+    everything = await identity.events(admin)
     seen, cursor = [], None
     while True:
         query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
-        answer = await identity.call("GET", AUDIT, admin["accessToken"], params=query)
+        answer = await identity.call("GET", AUDIT, admin, params=query)
         seen += answer.json["events"]
         await identity.sign_up(f"meanwhile{len(seen)}")
         cursor = answer.json["nextCursor"]
@@ -139,18 +108,14 @@ async def test_cursor_goes_through_everything_once(
     ],
 )
 async def test_queries_that_mean_nothing_are_refused(
-    identity: IdentityClient,
-    admin: Any,  # noqa: ANN401
-    query: str,
+    identity: IdentityClient, admin: str, query: str
 ) -> None:
-    answer = await identity.call("GET", f"{AUDIT}?{query}", admin["accessToken"])
+    answer = await identity.call("GET", f"{AUDIT}?{query}", admin)
     assert answer.status == 400, answer.text
 
 
 async def test_no_secret_is_in_the_audit_log(
-    identity: IdentityClient,
-    admin: Any,  # noqa: ANN401
-    database_url: str,
+    identity: IdentityClient, admin: str, database_url: str
 ) -> None:
     alice = await identity.signed_in("alice")
     await identity.sign_in("alice", OTHER_PASSWORD)
@@ -163,8 +128,8 @@ async def test_no_secret_is_in_the_audit_log(
     async with connected(database_url) as engine, engine.connect() as connection:
         rows = await connection.execute(select(audit_events))
         stored = "\n".join(map(str, rows))
-    secrets = [OTHER_PASSWORD, "$2b$", "alice@example.test"]
-    for pair in (admin, alice, refreshed, again):
+    secrets = [OTHER_PASSWORD, "$2b$", "alice@example.test", admin]
+    for pair in (alice, refreshed, again):
         secrets += [pair["accessToken"], pair["refreshToken"]]
     assert [secret for secret in secrets if secret in stored] == []
 
@@ -184,8 +149,7 @@ async def test_the_gateways_word_counts_and_a_clients_is_kept_as_its_own(
         odd = {"X-Request-Id": "no id"}
         await identity.sign_in("boss", "wrong", headers=odd)
         token = (await identity.sign_in("boss")).json["accessToken"]
-        path = f"{AUDIT}?action=session.sign_in_refused"
-        second, first = (await identity.call("GET", path, token)).json["events"]
+        second, first = await identity.events(token, action="session.sign_in_refused")
 
     name = refused.headers["X-Request-Id"]
     assert (name == "somebody-elses") is counts

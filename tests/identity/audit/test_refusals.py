@@ -36,8 +36,7 @@ async def recorded(
     """Return the events of an action."""
     await create_admin(database_url)
     admin = (await identity.sign_in("boss")).json["accessToken"]
-    answer = await identity.call("GET", f"/api/audit?action={action}", admin)
-    return list(answer.json["events"])
+    return await identity.events(admin, action=action)
 
 
 @pytest.mark.parametrize("session", ["its own", "another's"])

@@ -149,8 +149,7 @@ async def test_challenge_serves_once_and_its_second_use_is_recorded(
     ]
 
     assert (first.status, again.status) == (200, 401)
-    path = "/api/audit?action=session.sign_in_refused"
-    (event,) = (await identity.call("GET", path, admin)).json["events"]
+    (event,) = await identity.events(admin, action="session.sign_in_refused")
     assert event["subject"] == first.json["id"]
     assert event["details"] == {"methods": "mfa otp pwd"}
 
@@ -337,8 +336,8 @@ async def test_each_use_of_a_spent_code_for_a_fresh_check_is_recorded(
     )
 
     assert sorted(each.status for each in answers) == [200, 400, 400, 400]
-    path = "/api/audit?action=session.fresh_check_refused"
-    assert len((await identity.call("GET", path, admin)).json["events"]) == 3
+    refused = await identity.events(admin, action="session.fresh_check_refused")
+    assert len(refused) == 3
 
 
 async def test_guarded_role_counts_with_two_factors_only(

@@ -544,7 +544,7 @@ async def test_account_is_renamed_and_disabled_at_once(
     )
 
     assert (changed.json["username"], changed.json["disabled"]) == ("alicia", True)
-    log = (await identity.call("GET", "/api/audit?limit=2", admin)).json["events"]
+    log = await identity.events(admin, limit=2)
     assert [event["action"] for event in log] == [
         "account.disabled",
         "account.changed",

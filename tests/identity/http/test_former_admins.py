@@ -8,7 +8,6 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, Engine, event
 from tests.support.identity import (
-    IdentityClient,
     create_admin,
     identity_settings,
     running_identity,
@@ -59,11 +58,6 @@ def watched_writes() -> Iterator[asyncio.Event]:
         event.remove(Engine, "before_cursor_execute", execute)
 
 
-async def events(identity: IdentityClient, token: str) -> Any:  # noqa: ANN401 - JSON
-    """Return what the audit log says."""
-    return (await identity.call("GET", "/api/audit", token)).json["events"]
-
-
 @pytest.mark.parametrize("how", REQUESTS)
 async def test_who_is_no_administrator_any_more_administers_nothing(
     database_url: str, how: str
@@ -78,8 +72,9 @@ async def test_who_is_no_administrator_any_more_administers_nothing(
             await create_admin(database_url, name)
             users[name] = (await identity.sign_in(name)).json
         ids = {name: user["id"] for name, user in users.items()}
+        third = users["third"]["accessToken"]
         method, path, body = REQUESTS[how]
-        before = await events(identity, users["third"]["accessToken"])
+        before = await identity.events(third)
         is_taken = asyncio.Event()
 
         async def take(unit: Repositories) -> None:
@@ -102,8 +97,7 @@ async def test_who_is_no_administrator_any_more_administers_nothing(
             await taking
 
         assert (answer.status, answer.json["code"]) == (403, "insufficient_scope")
-        third = users["third"]["accessToken"]
-        assert await events(identity, third) == before
+        assert await identity.events(third) == before
         listed = await identity.call("GET", "/api/users", third)
 
     found = {each["username"]: each for each in listed.json["users"]}

@@ -237,8 +237,9 @@ async def test_who_has_every_role_there_may_be_is_let_in(
     assert (given.status, len(given.json["roles"])) == (200, MOST_ROLES)
     assert await identity.is_accepted(refreshed.json["accessToken"])
     await identity.call("PUT", path, admin, json={"roles": every[:-1]})
-    path = f"/api/audit?subject={alice['id']}&action=account.roles_changed"
-    recorded = (await identity.call("GET", path, admin)).json["events"]
+    recorded = await identity.events(
+        admin, subject=alice["id"], action="account.roles_changed"
+    )
     assert [event["details"] for event in recorded] == [
         {"given": "", "taken": every[-1]},
         {"given": " ".join(sorted({*every} - {"user"})), "taken": ""},

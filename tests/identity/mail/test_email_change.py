@@ -132,8 +132,7 @@ async def test_a_token_that_is_refused_is_recorded(
 
     await create_admin(database_url)
     admin = (await identity.sign_in("boss")).json["accessToken"]
-    log = "/api/audit?action=account.token_refused"
-    events = (await identity.call("GET", log, admin)).json["events"]
+    events = await identity.events(admin, action="account.token_refused")
     assert [event["address"] for event in events] == ["127.0.0.1"]
 
 

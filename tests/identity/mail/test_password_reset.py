@@ -192,7 +192,7 @@ async def test_what_happened_is_audited(
     await confirm(identity, "A" * 64)
     await confirm(identity, mail.token)
 
-    events = (await identity.call("GET", "/api/audit", admin)).json["events"]
+    events = await identity.events(admin)
     actions = [event["action"] for event in events]
     assert {
         "account.password_reset_sent",

@@ -120,8 +120,7 @@ async def test_a_refusal_is_recorded_with_the_method(
     await confirm(alice, "00000000")
 
     token = (await alice.sign_in("boss")).json["accessToken"]
-    path = "/api/audit?action=session.sign_in_refused"
-    (event,) = (await alice.call("GET", path, token)).json["events"]
+    (event,) = await alice.events(token, action="session.sign_in_refused")
     assert event["details"] == {"methods": "mail"}
 
 
