@@ -11,8 +11,8 @@ from typing import BinaryIO, Final
 
 from gateway_service.config.clients import TlsConfig
 from gateway_service.operations.x509 import not_after
+from service_kit.certificates import key_pair_fault, no_password
 from service_kit.files import read_file
-from service_kit.key_pairs import key_pair_fault, no_password
 
 _TLS_1_2_CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Authenticated ciphers with forward secrecy: Mozilla's intermediate configuration."""

@@ -21,7 +21,7 @@ from identity_service.domain.mail import (
 )
 from identity_service.mail.mailbox import FILE_TIME
 from identity_service.mail.servers import Encryption, MailServer
-from service_kit.authorities import client_context
+from service_kit.certificates import client_context
 from service_kit.connection_faults import connection_fault
 from service_kit.running.own_thread import in_own_thread
 

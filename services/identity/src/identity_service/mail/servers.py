@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from service_kit.authorities import authorities_fault, client_context
+from service_kit.certificates import authorities_fault, client_context
 
 
 class Encryption(Enum):

@@ -11,9 +11,13 @@ from typing import Final
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from service_kit.authorities import authorities_fault, client_context
+from service_kit.certificates import (
+    authorities_fault,
+    client_context,
+    key_pair_fault,
+    no_password,
+)
 from service_kit.files import read_file
-from service_kit.key_pairs import key_pair_fault, no_password
 
 _DRIVERS: Final = ("mysql+asyncmy", "sqlite+aiosqlite")
 _MODE: Final = "ssl-mode"

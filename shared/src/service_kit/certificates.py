@@ -1,9 +1,17 @@
-"""How the certificates of servers are judged."""
+"""Certificates of servers: how they are verified, and what is wrong with files."""
 
 import ssl
 from os import PathLike
+from typing import Final
 
 from service_kit.files import read_file
+
+_IN_WORDS: Final = {
+    "KEY_VALUES_MISMATCH": "the key is not the certificate's",
+    "EE_KEY_TOO_SMALL": "the certificate's key is too short",
+}
+_NO_REASON: Final = frozenset({None, "PEM_LIB"})
+"""What Python calls OpenSSL's complaint that it has read no PEM."""
 
 
 def client_context(authorities: str | PathLike[str] | None = None) -> ssl.SSLContext:
@@ -32,3 +40,17 @@ def authorities_fault(error: OSError | ValueError) -> str:
             return words
         case _:
             return "there can be no file of this name"
+
+
+def key_pair_fault(error: ssl.SSLError, key: bytes) -> str:
+    """Return why OpenSSL refuses a certificate with this key."""
+    if b"ENCRYPTED" in key:
+        return "the key has a password"
+    if error.library == "PEM" or error.reason in _NO_REASON:
+        return "certificate or key is not what it should be, in PEM"
+    return _IN_WORDS.get(error.reason, f"OpenSSL refuses it: {error.reason}")
+
+
+def no_password() -> bytes:
+    """Have an encrypted key refused, where OpenSSL would ask at the terminal."""
+    return b""

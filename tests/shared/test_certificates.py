@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.support.certificates import write_authority
 
-from service_kit.authorities import client_context
+from service_kit.certificates import client_context
 
 
 async def test_an_authority_that_is_named_is_trusted_as_it_is(tmp_path: Path) -> None:
