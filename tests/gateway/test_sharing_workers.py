@@ -21,8 +21,8 @@ from tests.support.raw_upstream import RawUpstream
 from tests.support.replica_server import ReplicaServer, not_ready, replica_servers
 
 from gateway_service.config.model import HealthConfig
-from gateway_service.operations.workers.lookout import Lookout
 from gateway_service.operations.workers.messages import from_line
+from gateway_service.operations.workers.monitor import UpstreamMonitor
 from gateway_service.upstreams.replica import ReplicaHealth
 
 GET = b"GET /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -127,16 +127,16 @@ async def test_workers_use_no_replica_that_is_not_ready_while_a_reload_probes_it
     None
 ):
     delivered: list[bytes] = []
-    lookout = Lookout(asyncio.get_running_loop(), delivered.append)
+    monitor = UpstreamMonitor(asyncio.get_running_loop(), delivered.append)
     async with replica_servers(2) as (ready, other):
         other.answer = not_ready()
         config = config_for(ready.port, other.port, health=HealthConfig())
-        await lookout.adopt(config)
+        await monitor.adopt(config)
         delivered.clear()
         (upstream,) = config.upstreams
         changed = replace(upstream, max_in_flight=upstream.max_in_flight + 1)
-        await lookout.adopt(replace(config, upstreams=(changed,)))
-        await lookout.stop()
+        await monitor.adopt(replace(config, upstreams=(changed,)))
+        await monitor.stop()
     found = [from_line(line).replicas.values() for line in delivered]
     assert found
     for healths in found:
@@ -145,18 +145,18 @@ async def test_workers_use_no_replica_that_is_not_ready_while_a_reload_probes_it
 
 async def test_an_end_during_a_reload_ends_all_watches() -> None:
     before = asyncio.all_tasks()
-    lookout = Lookout(asyncio.get_running_loop(), lambda _: None)
+    monitor = UpstreamMonitor(asyncio.get_running_loop(), lambda _: None)
     async with replica_servers(2) as (first, second):
         second.is_silent = True
         configs = [
             config_for(each.port, health=HealthConfig(timeout=60))
             for each in (first, second)
         ]
-        await lookout.adopt(configs[0])
-        reload = asyncio.create_task(lookout.adopt(configs[1]))
+        await monitor.adopt(configs[0])
+        reload = asyncio.create_task(monitor.adopt(configs[1]))
         await until(lambda: second.requests != [])
         reload.cancel()
-        await lookout.stop()
+        await monitor.stop()
         await asyncio.wait((reload,))
     assert asyncio.all_tasks() == before
 
@@ -164,16 +164,16 @@ async def test_an_end_during_a_reload_ends_all_watches() -> None:
 async def test_a_reload_during_a_slow_first_look_is_what_is_watched_in_the_end() -> (
     None
 ):
-    lookout = Lookout(asyncio.get_running_loop(), lambda _: None)
+    monitor = UpstreamMonitor(asyncio.get_running_loop(), lambda _: None)
     async with replica_servers(2) as (first, second):
         first.is_silent = True
         configs = [
             config_for(each.port, health=HealthConfig(timeout=0.2))
             for each in (first, second)
         ]
-        await asyncio.gather(*map(lookout.adopt, configs))
-        (line,) = lookout.lines.splitlines()
-        await lookout.stop()
+        await asyncio.gather(*map(monitor.adopt, configs))
+        (line,) = monitor.lines.splitlines()
+        await monitor.stop()
     (replica,) = from_line(line).replicas
     assert replica.port == second.port
 

@@ -23,14 +23,14 @@ with uncollected():
     from gateway_service.operations.access_log import target_fault
     from gateway_service.operations.doctor import check, diagnose
     from gateway_service.operations.explain import RequestDescription, explain
-    from gateway_service.operations.workers.handed_over import HandedOver
     from gateway_service.operations.workers.last_good import LastGood
     from gateway_service.operations.workers.parent import Parent
     from gateway_service.operations.workers.ports import Ports
+    from gateway_service.operations.workers.received_config import ReceivedConfig
     from gateway_service.operations.workers.shared_memory import SharedMemory
     from gateway_service.operations.workers.workers import Supervisor
     from gateway_service.settings import GatewaySettings
-    from gateway_service.upstreams.watching.following import Finding, Followed
+    from gateway_service.upstreams.watching.following import Followed, UpstreamReport
     from service_kit.observability.logs import configure_logging
     from service_kit.observability.process import version_text
     from service_kit.running.doctor import report
@@ -154,7 +154,7 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
     start = parent.read()
     if start is None:
         return _FAILURE  # it is gone already
-    handed = HandedOver(start.config)
+    received = ReceivedConfig(start.config)
     descriptor, worker = map(int, shared.split("/"))
     memory = SharedMemory(descriptor, settings.workers)
 
@@ -162,15 +162,15 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
         followed = Followed(counts_probes=worker == 0)
 
         def deliver(message: Any) -> None:  # noqa: ANN401 - of either kind
-            if isinstance(message, Finding):
+            if isinstance(message, UpstreamReport):
                 followed.deliver(message)
             else:
-                handed.take(message)
+                received.take(message)
 
         parent.follow(asyncio.get_running_loop(), deliver)
         shared = Shared(followed, memory, worker)
-        app = create_app(settings, handed.read, start, shared)
-        handed.follow(app.reload)
+        app = create_app(settings, received.read, start, shared)
+        received.follow(app.reload)
         return await _serve_here(settings, ports, app)
 
     return uvloop.run(serve(), loop_factory=Loop)

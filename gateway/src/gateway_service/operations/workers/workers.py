@@ -25,8 +25,8 @@ from typing import Any, Final
 from gateway_service.config.faults import ConfigError
 from gateway_service.operations.workers.control import TIDY_SECONDS
 from gateway_service.operations.workers.last_good import LastGood
-from gateway_service.operations.workers.lookout import Lookout
 from gateway_service.operations.workers.messages import to_line
+from gateway_service.operations.workers.monitor import UpstreamMonitor
 from gateway_service.operations.workers.ports import Ports
 from gateway_service.operations.workers.shared_memory import SharedMemory
 from gateway_service.upstreams.watching.watching import repeat
@@ -52,7 +52,7 @@ class Supervisor:
     arrives before a worker serves is handled once it does.
     """
 
-    _lookout: Lookout
+    _monitor: UpstreamMonitor
 
     def __init__(
         self, ports: list[Ports], last_good: LastGood, *, longest_stop: float
@@ -70,8 +70,8 @@ class Supervisor:
         """Return the exit code once every worker has ended after a signal."""
         loop = asyncio.get_running_loop()
         deliver = partial(self._write, unread_limit=_UNREAD_LIMIT)
-        self._lookout = Lookout(loop, deliver)
-        self._spawn(self._lookout.adopt(self._last_good.loaded.config))
+        self._monitor = UpstreamMonitor(loop, deliver)
+        self._spawn(self._monitor.adopt(self._last_good.loaded.config))
         first = [await self._start(worker) for worker in range(len(self._ports))]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -83,7 +83,7 @@ class Supervisor:
         )
         for task in self._tasks:
             task.cancel()
-        await self._lookout.stop()
+        await self._monitor.stop()
         return max(codes)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -108,21 +108,21 @@ class Supervisor:
             try:
                 await asyncio.to_thread(self._last_good.take_over)
                 config = self._last_good.loaded.config
-                await self._lookout.adopt(config)
+                await self._monitor.adopt(config)
             except ConfigError as error:
                 _logger.error("configuration_refused", extra={"faults": error.faults})  # noqa: TRY400
                 self._write(to_line(error))
             else:
-                self._write(self._lookout.lines + to_line(config))
+                self._write(self._monitor.lines + to_line(config))
 
     async def _tidy(self) -> None:
-        self._lookout.deliver_all()
+        self._monitor.deliver_all()
         await asyncio.to_thread(self._last_good.follow_certificate)
 
     def _write(self, lines: bytes, *, unread_limit: float = inf) -> None:
         """Write lines to each worker, also to one that reads nothing for now.
 
-        It must not go on with an old configuration later. Findings, which are repeated,
+        It must not go on with an old configuration later. Reports, which are repeated,
         are left out where so many bytes wait already.
         """
         for process in self._running.values():
@@ -196,6 +196,6 @@ class Supervisor:
         self._running[worker] = process
         if process.stdin is not None:
             start = to_line(self._last_good.loaded)
-            process.stdin.write(start + self._lookout.lines)
+            process.stdin.write(start + self._monitor.lines)
         _logger.info("worker_started", extra={"worker": worker, "pid": process.pid})
         return process

@@ -1,7 +1,7 @@
 """Take the replicas of upstreams, and their health, from another process.
 
 Of several workers none probes or resolves: their supervisor does so for all of them,
-and sends its findings to each worker.
+and sends its reports to each worker.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching.watching import Watch
 
 
-class Finding(NamedTuple):
+class UpstreamReport(NamedTuple):
     """The replicas of one upstream."""
 
     upstream: str
@@ -38,44 +38,44 @@ class Finding(NamedTuple):
 
 @dataclass(eq=False)
 class FollowedWatch:
-    """Gives an upstream the replicas of the latest finding."""
+    """Gives an upstream the replicas of the latest report."""
 
     upstream: Upstream
     counts_probes: bool
     """Whether the probes, which another process sends, are counted here."""
     faults: Mapping[str, str] = field(default_factory=dict)
-    _has_findings: asyncio.Event = field(default_factory=asyncio.Event)
+    _has_report: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
-        """Return when there is a finding, or after the probes' timeout."""
+        """Return when there is a report, or after the probes' timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.upstream.config.health.timeout):
-                await self._has_findings.wait()
+                await self._has_report.wait()
 
     async def stop(self) -> None:
         """Let replicas end when nothing is in flight on them."""
         self.upstream.close()
 
-    def follow(self, finding: Finding) -> None:
-        """Apply a finding."""
-        self.faults = finding.faults
+    def follow(self, report: UpstreamReport) -> None:
+        """Apply a report."""
+        self.faults = report.faults
         if self.counts_probes:
-            self.upstream.probes = Counter(finding.probes)
-        self.upstream.assign(finding.replicas)
+            self.upstream.probes = Counter(report.probes)
+        self.upstream.assign(report.replicas)
         for replica in self.upstream.replicas:
-            self.upstream.report(replica, finding.replicas[replica.endpoint])
-        self._has_findings.set()
+            self.upstream.report(replica, report.replicas[replica.endpoint])
+        self._has_report.set()
 
 
 class Followed:
-    """The latest findings, and the watches that follow them.
+    """The latest reports, and the watches that follow them.
 
     Of several workers one alone counts the probes, or their sum would be wrong.
     """
 
     def __init__(self, *, counts_probes: bool) -> None:
         self._counts_probes = counts_probes
-        self._findings: dict[str, Finding] = {}
+        self._reports: dict[str, UpstreamReport] = {}
         self._watches: dict[str, FollowedWatch] = {}
 
     def watch(self, upstream: Upstream) -> FollowedWatch:
@@ -83,12 +83,12 @@ class Followed:
         watch = self._watches[upstream.name] = FollowedWatch(
             upstream, self._counts_probes
         )
-        if upstream.name in self._findings:
-            watch.follow(self._findings[upstream.name])
+        if upstream.name in self._reports:
+            watch.follow(self._reports[upstream.name])
         return watch
 
-    def deliver(self, finding: Finding) -> None:
-        """Apply a finding, now and to later watches of its upstream."""
-        self._findings[finding.upstream] = finding
-        if finding.upstream in self._watches:
-            self._watches[finding.upstream].follow(finding)
+    def deliver(self, report: UpstreamReport) -> None:
+        """Apply a report, now and to later watches of its upstream."""
+        self._reports[report.upstream] = report
+        if report.upstream in self._watches:
+            self._watches[report.upstream].follow(report)

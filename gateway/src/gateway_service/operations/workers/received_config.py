@@ -10,7 +10,7 @@ from gateway_service.config.faults import ConfigError
 from gateway_service.config.model import Config
 
 
-class HandedOver:
+class ReceivedConfig:
     """What a worker reads in place of the file."""
 
     def __init__(self, start: Config) -> None:

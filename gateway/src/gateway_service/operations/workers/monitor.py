@@ -11,19 +11,19 @@ from gateway_service.operations.workers.messages import to_line
 from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.upstream import Upstream
-from gateway_service.upstreams.watching.following import Finding
+from gateway_service.upstreams.watching.following import UpstreamReport
 from gateway_service.upstreams.watching.watching import UpstreamWatch, Watch
 
 
-class Lookout:
-    """Resolves and probes, and delivers each finding as a line for the workers."""
+class UpstreamMonitor:
+    """Resolves and probes, and delivers each report as a line for the workers."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, deliver: Callable[[bytes], None]
     ) -> None:
         self._deliver = deliver
         self._watches: dict[str, UpstreamWatch] = {}
-        """Whose findings are delivered, by upstream."""
+        """Whose reports are delivered, by upstream."""
         self._running: set[UpstreamWatch] = set()
         """All that are to be stopped some time, also where `adopt` was cancelled."""
         self._adopting = asyncio.Lock()
@@ -80,7 +80,7 @@ class Lookout:
         await asyncio.gather(*(watch.stop() for watch in self._running))
 
     def deliver_all(self) -> None:
-        """Deliver all findings again, for workers that missed some."""
+        """Deliver all reports again, for workers that missed some."""
         self._deliver(self.lines)
 
     def _on_change(self, watch: Watch) -> None:
@@ -89,4 +89,4 @@ class Lookout:
 
 
 def _line(watch: Watch) -> bytes:
-    return to_line(Finding.of(watch))
+    return to_line(UpstreamReport.of(watch))
