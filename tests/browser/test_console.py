@@ -63,12 +63,10 @@ def moderator(stack: Stack, browser: Browser) -> str:
         console.sign_in(stack.admin_name, stack.admin_password)
         console.follow("Users")
         console.page.get_by_label("Search").fill("moder")
-        console.page.get_by_role("button", name="Search").click()
-        console.expect_said("Searched for moder.")
+        console.press("Search", "Searched for moder.")
         console.page.get_by_role("link", name="moderator", exact=True).click()
         console.page.get_by_label("moderator:").check()
-        console.page.get_by_role("button", name="Save the roles").click()
-        console.expect_said("moderator now has the roles user, moderator.")
+        console.press("Save the roles", "moderator now has the roles user, moderator.")
     return "moderator"
 
 
@@ -116,14 +114,14 @@ def test_faults_are_beside_their_fields_and_read_out(
     with console_in(browser, stack.base_url) as console:
         console.open("/sign-up")
         page = console.page
-        page.get_by_role("button", name="Sign up").click()
+        console.press("Sign up")
         name = page.get_by_label("User name")
         expect(name).to_be_focused()
         expect(name).to_have_attribute("aria-invalid", "true")
         name.fill("user")
         page.get_by_label("E-mail address").fill("someone@example.org")
         page.get_by_label("Password").fill("short")
-        page.get_by_role("button", name="Sign up").click()
+        console.press("Sign up")
         console.expect_refused("Request id:")
         expect(page.get_by_label("Password")).to_be_focused()
         expect(page.locator("#field-password-fault")).not_to_be_empty()
@@ -166,8 +164,7 @@ def _walk_a_session(stack: Stack, browser: Browser) -> None:
         page.reload()
         console.settle()
         expect(page.locator("#who")).to_contain_text("user")
-        page.get_by_role("button", name="Sign out").click()
-        console.expect_said("You've been signed out!")
+        console.sign_out()
         assert page.context.cookies() == []
         page.reload()
         console.settle()
@@ -184,10 +181,9 @@ def test_the_resources_show_what_the_gateway_responded(
             "public": "Public: 200, Public Content.",
             "user": "User: 200, User Content.",
         }.items():
-            console.page.get_by_role("button", name=f"Read {name}").click()
+            console.press(f"Read {name}")
             console.expect_said(said)
-        console.page.get_by_role("button", name="Read admin").click()
-        console.expect_said("Admin: 403, Require Admin Role!")
+        console.press("Read admin", "Admin: 403, Require Admin Role!")
         console.judge("resources-read")
 
 
@@ -202,14 +198,12 @@ def test_somebody_looks_after_their_account(stack: Stack, browser: Browser) -> N
         page = console.page
         console.follow("Profile")
         page.get_by_label("User name").fill("gatekeeper")
-        page.get_by_role("button", name="Save").click()
-        console.expect_said("Your profile has been saved.")
+        console.press("Save", "Your profile has been saved.")
         expect(page.locator("#who")).to_contain_text("gatekeeper")
 
         console.follow("Sessions")
         expect(page.get_by_text("This session")).to_be_visible()
-        page.get_by_role("button", name="End all others").click()
-        console.expect_said("Ended: 1.")
+        console.press("End all others", "Ended: 1.")
         elsewhere.choose("Sessions")
         elsewhere.expect_said("Your session has ended. Please sign in again.")
         elsewhere.sign_in("gatekeeper", PASSWORD)
@@ -218,8 +212,7 @@ def test_somebody_looks_after_their_account(stack: Stack, browser: Browser) -> N
         console.follow("Password")
         page.get_by_label("Current password").fill(PASSWORD)
         page.get_by_label("New password").fill(f"{PASSWORD}, changed")
-        page.get_by_role("button", name="Change the password").click()
-        console.expect_said("Password changed.")
+        console.press("Change the password", "Password changed.")
 
 
 def test_what_was_done_is_said_though_nothing_can_be_asked_after_it(
@@ -237,7 +230,7 @@ def test_what_was_done_is_said_though_nothing_can_be_asked_after_it(
             lambda route: route.fulfill(status=429, json={"message": "Not now."}),
         )
 
-        page.get_by_role("button", name="Change the password").click()
+        console.press("Change the password")
 
         console.expect_said("Password changed. Your other sessions have ended.")
 
@@ -252,22 +245,16 @@ def test_an_administrator_looks_after_users_and_roles(
         console.follow("Roles")
         page.get_by_label("Name").fill("editor")
         page.get_by_label("Description").fill("Edits what others write")
-        page.get_by_role("button", name="Add").click()
-        console.expect_said("The role editor has been added.")
-        page.get_by_role("button", name="Remove the role editor").click()
-        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-        console.expect_said("Role removed.")
+        console.press("Add", "The role editor has been added.")
+        console.press("Remove the role editor", "Role removed.", confirm="Remove")
 
         console.follow("Users")
         page.get_by_label("Search").fill("leaver")
-        page.get_by_role("button", name="Search").click()
+        console.press("Search")
         page.get_by_role("link", name="leaver", exact=True).click()
-        page.get_by_role("button", name="Disable").click()
-        console.expect_said("leaver is disabled and signed out.")
-        page.get_by_role("button", name="Enable").click()
-        console.expect_said("leaver can sign in again.")
-        page.get_by_role("button", name="End all sessions").click()
-        console.expect_said("Sessions ended. Ended: 0.")
+        console.press("Disable", "leaver is disabled and signed out.")
+        console.press("Enable", "leaver can sign in again.")
+        console.press("End all sessions", "Sessions ended. Ended: 0.")
         console.judge("admin-desktop-user")
 
         delete = page.get_by_role("button", name="Delete")
@@ -305,12 +292,10 @@ def test_the_audit_trail_is_filtered_and_judged(stack: Stack, browser: Browser) 
         console.sign_in(stack.admin_name, stack.admin_password)
         console.follow("Audit trail")
         page.get_by_label("Action").fill("account.signed_up")
-        page.get_by_role("button", name="Show").click()
-        console.expect_said("The events that match are shown.")
+        console.press("Show", "The events that match are shown.")
         actions = page.locator("tbody th").all_text_contents()
         assert set(actions) == {"account.signed_up"}
-        page.get_by_role("button", name="Verify the chain").click()
-        console.expect_said("The record is intact:")
+        console.press("Verify the chain", "The record is intact:")
         console.judge("admin-desktop-audit-verified")
 
 
@@ -347,8 +332,7 @@ def test_the_gateway_is_drawn_as_it_runs(stack: Stack, browser: Browser) -> None
             page.get_by_role("heading", name="http://[::1]:9/status")
         ).to_be_visible()
         expect(page.locator("main section")).to_have_count(1)
-        page.get_by_role("button", name="Pause").click()
-        console.expect_said("Updates are paused.")
+        console.press("Pause", "Updates are paused.")
         console.judge("admin-desktop-gateway-live")
 
 
@@ -387,7 +371,7 @@ def test_a_gateway_that_is_away_is_told_of_in_words(
     with console_in(browser, stack.base_url) as console:
         console.open("/resources")
         console.page.route("**/api/**", lambda route: route.abort())
-        console.page.get_by_role("button", name="Read public").click()
+        console.press("Read public")
         console.expect_refused("The gateway cannot be reached.")
         console.faults.clear()  # Chromium notes the request that failed
 
@@ -442,7 +426,7 @@ def test_half_a_response_is_told_of_in_words(stack: Stack, browser: Browser) -> 
         console.page.route("**/api/auth/signin", send_half)
         console.page.get_by_label("User name").fill("somebody")
         console.page.get_by_label("Password").fill(PASSWORD)
-        console.page.get_by_role("button", name="Sign in", exact=True).click()
+        console.press("Sign in", exact=True)
         console.expect_refused("The response is incomplete.")
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.support.browser import chromium
-from tests.support.console import Console, console_in, mailed
+from tests.support.console import Console, console_in
 from tests.support.factors import code_at
 from tests.support.qr_codes import read_picture
 from tests.support.requests import send
@@ -48,7 +48,7 @@ def begin_sign_in(console: Console, name: str) -> None:
     console.open("/sign-in")
     console.page.get_by_label("User name").fill(name)
     console.page.get_by_label("Password").fill(PASSWORD)
-    console.page.get_by_role("button", name="Sign in", exact=True).click()
+    console.press("Sign in", exact=True)
 
 
 _NO_AUTOFILL: Final = (
@@ -91,14 +91,8 @@ def register_passkey(console: Console, name: str) -> list[str]:
     """Register the first passkey, and return the recovery codes."""
     console.follow("Passkeys")
     console.page.get_by_label("Name", exact=True).fill(name)
-    console.page.get_by_role("button", name="Add a passkey").click()
-    console.expect_said(f"The passkey {name} is registered.")
+    console.press("Add a passkey", f"The passkey {name} is registered.")
     return console.page.locator("main pre").inner_text().split()
-
-
-def sign_out(console: Console) -> None:
-    console.page.get_by_role("button", name="Sign out").click()
-    console.expect_said("You've been signed out!")
 
 
 def test_an_authenticator_app_is_the_second_step(
@@ -109,7 +103,7 @@ def test_an_authenticator_app_is_the_second_step(
         page = console.page
         console.sign_in("careful", PASSWORD)
         console.follow("Second factor")
-        page.get_by_role("button", name="Set up an authenticator app").click()
+        console.press("Set up an authenticator app")
         secret = page.locator("main pre").inner_text()
         console.judge("factor-setup")
         uri = read_picture(page.get_by_role("img", name="QR code").screenshot())
@@ -117,24 +111,21 @@ def test_an_authenticator_app_is_the_second_step(
         assert f"secret={secret}" in uri
         code = page.get_by_label("Code that the app shows")
         code.fill("000000")
-        page.get_by_role("button", name="Confirm").click()
+        console.press("Confirm")
         console.expect_refused("That is not right.")
         code.fill(code_at(secret, datetime.now(UTC)))
-        page.get_by_role("button", name="Confirm").click()
-        console.expect_said("The authenticator app is set up.")
+        console.press("Confirm", "The authenticator app is set up.")
         codes = page.locator("main pre").inner_text().split()
         assert len(codes) > 5
         console.judge("factor-recovery-codes")
 
-        page.get_by_role("button", name="Sign out").click()
-        console.expect_said("You've been signed out!")
+        console.sign_out()
         begin_sign_in(console, "careful")
         console.expect_said("This account signs in with a second factor.")
         expect(page.get_by_label("Code")).to_be_focused()
         console.judge("factor-second-step")
         page.get_by_label("Code").fill(codes[0])
-        page.get_by_role("button", name="Confirm").click()
-        console.expect_said("You are signed in as careful.")
+        console.press("Confirm", "You are signed in as careful.")
 
 
 def test_a_passkey_signs_in_by_itself(stack: Stack, browser: Browser) -> None:
@@ -151,26 +142,21 @@ def test_a_passkey_signs_in_by_itself(stack: Stack, browser: Browser) -> None:
         console.judge("passkeys")
         name = page.get_by_label("New name of Laptop")
         name.fill("  ")
-        page.get_by_role("button", name="Rename").click()
+        console.press("Rename")
         console.expect_refused("Request id:")
         expect(name).to_be_focused()
         expect(name).to_have_attribute("aria-invalid", "true")
         name.fill("Work")
-        page.get_by_role("button", name="Rename").click()
-        console.expect_said("The passkey is now called Work.")
+        console.press("Rename", "The passkey is now called Work.")
 
-        page.get_by_role("button", name="Sign out").click()
-        console.expect_said("You've been signed out!")
+        console.sign_out()
         page.goto(f"{stack.base_url}/console#/sign-in")
         console.expect_said("You are signed in as modern.")
 
         console.follow("Passkeys")
-        page.get_by_role("button", name="Remove the passkey Work").click()
-        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-        console.expect_said("Passkey removed.")
+        console.press("Remove the passkey Work", "Passkey removed.", confirm="Remove")
 
-        page.get_by_role("button", name="Sign out").click()
-        console.expect_said("You've been signed out!")
+        console.sign_out()
         page.goto(f"{stack.base_url}/console#/sign-in")  # the device has it still
         console.expect_refused("Invalid username or password!")
 
@@ -186,20 +172,20 @@ def test_the_browsers_refusals_are_said_in_words(
         register_passkey(console, "Laptop")
         console.follow("Start")
         console.follow("Passkeys")
-        page.get_by_role("button", name="Add a passkey").click()
+        console.press("Add a passkey")
         console.expect_refused("This device has a passkey of your account already.")
 
     elsewhere = stack.base_url.replace("localhost", "127.0.0.1")
     with console_in(browser, elsewhere) as console:
         console.open("/sign-in")
-        console.page.get_by_role("button", name="Sign in with a passkey").click()
+        console.press("Sign in with a passkey")
         console.expect_refused("Passkeys do not work at this address.")
 
     with console_in(browser, stack.base_url) as console:
         console.page.add_init_script(_NO_AUTOFILL)
         console.page.add_init_script(_CANCEL)
         console.open("/sign-in")
-        console.page.get_by_role("button", name="Sign in with a passkey").click()
+        console.press("Sign in with a passkey")
         console.expect_refused("No passkey was used:")
 
 
@@ -213,16 +199,14 @@ def test_a_passkey_is_the_second_step_or_the_only_one(
         console.sign_in("doubly", PASSWORD)
         Authenticator(page)
         register_passkey(console, "Laptop")
-        sign_out(console)
+        console.sign_out()
         begin_sign_in(console, "doubly")
         console.expect_said("This account signs in with a second factor.")
-        page.get_by_role("button", name="Use a passkey").click()
-        console.expect_said("You are signed in as doubly.")
+        console.press("Use a passkey", "You are signed in as doubly.")
 
-        sign_out(console)
+        console.sign_out()
         console.open("/sign-in")
-        page.get_by_role("button", name="Sign in with a passkey").click()
-        console.expect_said("You are signed in as doubly.")
+        console.press("Sign in with a passkey", "You are signed in as doubly.")
 
 
 def test_a_lost_device_is_replaced_by_a_recovery_code(
@@ -235,18 +219,15 @@ def test_a_lost_device_is_replaced_by_a_recovery_code(
         device = Authenticator(page)
         codes = register_passkey(console, "Phone")
         device.lose()
-        sign_out(console)
+        console.sign_out()
         begin_sign_in(console, "unlucky")
         console.expect_said("This account signs in with a second factor.")
         page.get_by_label("Code").fill(codes[1])
-        page.get_by_role("button", name="Confirm").click()
-        console.expect_said("You are signed in as unlucky.")
+        console.press("Confirm", "You are signed in as unlucky.")
 
         console.follow("Passkeys")
-        page.get_by_role("button", name="Remove the passkey Phone").click()
-        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-        console.expect_said("Passkey removed.")
-        sign_out(console)
+        console.press("Remove the passkey Phone", "Passkey removed.", confirm="Remove")
+        console.sign_out()
         console.sign_in("unlucky", PASSWORD)
 
 
@@ -260,19 +241,14 @@ def test_a_forgotten_password_is_replaced_by_a_mail(
         page.get_by_role("link", name="Forgot your password?").click()
         console.settle()
         page.get_by_label("E-mail address").fill("forgetful@example.org")
-        page.get_by_role("button", name="Send the mail").click()
+        console.press("Send the mail")
         console.expect_said("If this address has an account, a mail is on its way.")
         console.judge("password-reset")
 
-        link = mailed(
-            mails, "forgetful@example.org", r"http\S+#/password-reset\S+", page
-        )
-        page.goto(link)
-        console.settle()
+        console.follow_mail(mails, "forgetful@example.org", "password-reset")
         page.get_by_label("New password").fill(f"{PASSWORD}, at last")
         assert "token" not in page.url
-        page.get_by_role("button", name="Change the password").click()
-        console.expect_said("Please sign in with it.")
+        console.press("Change the password", "Please sign in with it.")
         console.sign_in("forgetful", f"{PASSWORD}, at last")
 
 
@@ -286,16 +262,13 @@ def test_a_thiefs_passkey_goes_by_the_link_of_a_mail(
         Authenticator(page)
         console.sign_in("robbed", PASSWORD)
         register_passkey(console, "A thief's")
-        link = r"http\S+#/factor-change-undo\S+"
-        page.goto(mailed(mails, "robbed@example.org", link, page))
-        console.settle()
+        console.follow_mail(mails, "robbed@example.org", "factor-change-undo")
         assert "token" not in page.url
         console.judge("factor-change-undo")
-        page.get_by_role("button", name="Undo the change").click()
-        console.expect_said("All sessions have ended.")
+        console.press("Undo the change", "All sessions have ended.")
         expect(page.locator("#who")).to_contain_text("Sign in")
 
-        page.get_by_role("button", name="Sign in with a passkey").click()
+        console.press("Sign in with a passkey")
         console.expect_refused("Invalid username or password!")
 
 
@@ -314,7 +287,7 @@ def ask_for_codes(console: Console) -> None:
     console.follow("Start")
     console.follow("Second factor")
     console.page.wait_for_timeout(5000)
-    console.page.get_by_role("button", name="New recovery codes").click()
+    console.press("New recovery codes")
 
 
 def test_what_matters_takes_whatever_proof_the_account_has(
@@ -357,7 +330,7 @@ def test_what_matters_asks_for_the_password_again(
         page.wait_for_timeout(5000)
         console.follow("Profile")
         page.get_by_label("E-mail address").fill("another@example.org")
-        page.get_by_role("button", name="Save").click()
+        console.press("Save")
         dialog = page.get_by_role("dialog")
         expect(dialog.get_by_label("Your password")).to_be_focused()
         expect(dialog.get_by_label("Or a code")).to_have_count(0)

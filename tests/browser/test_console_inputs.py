@@ -59,8 +59,7 @@ def lose_session_at_profile(console: Console, stack: Stack) -> None:
     console.follow("Profile")
     page.get_by_label("User name").fill("another-name")
     end_sessions(stack, "one", PASSWORD)
-    page.get_by_role("button", name="Save").click()
-    console.expect_said("Your session has ended. Please sign in again.")
+    console.press("Save", "Your session has ended. Please sign in again.")
 
 
 def test_what_a_user_entered_is_there_after_signing_in_again(
@@ -95,7 +94,7 @@ def test_a_password_is_not_kept(stack: Stack, browser: Browser) -> None:
         page.get_by_label("Current password").fill(PASSWORD)
         page.get_by_label("New password").fill(f"{PASSWORD} of today")
         end_sessions(stack, "one", PASSWORD)
-        page.get_by_role("button", name="Change the password").click()
+        console.press("Change the password")
         console.expect_said("Your session has ended. Please sign in again.")
         fill_sign_in(page, "one", PASSWORD)
         expect(page.locator("main h1")).to_have_text("Password")
@@ -169,7 +168,7 @@ def test_a_moment_beyond_the_calendar_is_a_fault_of_its_field(
         console.follow("Audit trail")
         since = console.page.get_by_label("Since")
         since.evaluate("(input) => { input.value = '12345-01-01T00:00'; }")
-        console.page.get_by_role("button", name="Show").click()
+        console.press("Show")
         expect(since).to_be_focused()
         expect(console.page.locator("#field-since-fault")).not_to_be_empty()
         expect(console.page.get_by_role("alert")).to_be_empty()
@@ -208,10 +207,10 @@ def test_a_page_that_was_refused_is_tried_again_where_one_is(
         page.route("**/api/users/me/sessions", lambda route: route.abort())
         console.follow("Sessions")
         console.expect_refused("The gateway cannot be reached.")
-        page.get_by_role("button", name="Try again").click()
+        console.press("Try again")
         console.expect_refused("The gateway cannot be reached.")
         page.unroute("**/api/users/me/sessions")
-        page.get_by_role("button", name="Try again").click()
+        console.press("Try again")
         expect(page.get_by_text("This session")).to_be_visible()
 
         end_sessions(stack, "other", PASSWORD)

@@ -61,8 +61,7 @@ def test_nothing_covers_what_has_the_focus(stack: Stack, browser: Browser) -> No
         page = console.page
         console.sign_in(stack.admin_name, stack.admin_password)
         console.open("/user?id=2")
-        page.get_by_role("button", name="Save the roles").click()
-        console.expect_said("now has the roles user.")
+        console.press("Save the roles", "now has the roles user.")
         page.locator("main h1").focus()
         covered = []
         for _ in range(len(page.locator("main :is(input, button, a)").all())):

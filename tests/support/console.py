@@ -81,8 +81,31 @@ class Console:
         self.open("/sign-in")
         self.page.get_by_label("User name").fill(username)
         self.page.get_by_label("Password").fill(password)
-        self.page.get_by_role("button", name="Sign in", exact=True).click()
-        self.expect_said(f"You are signed in as {username}.")
+        self.press("Sign in", f"You are signed in as {username}.", exact=True)
+
+    def sign_out(self) -> None:
+        """Sign out by the button."""
+        self.press("Sign out", "You've been signed out!")
+
+    def press(
+        self, name: str, says: str = "", *, confirm: str = "", exact: bool = False
+    ) -> None:
+        """Press a button, and ``confirm`` in the dialog that it opens, if it does.
+
+        Wait until the region that is read out politely says a text, if one is given.
+        """
+        self.page.get_by_role("button", name=name, exact=exact).click()
+        if confirm:
+            dialog = self.page.get_by_role("dialog")
+            dialog.get_by_role("button", name=confirm).click()
+        if says:
+            self.expect_said(says)
+
+    def follow_mail(self, folder: Path, address: str, page: str) -> None:
+        """Open the link of a mail that leads to a page of the console."""
+        link = mailed(folder, address, rf"http\S+#/{page}\S+", self.page)
+        self.page.goto(link)
+        self.settle()
 
     def expect_said(self, text: str) -> None:
         """Wait until the region that is read out politely says a text."""
