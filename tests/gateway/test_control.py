@@ -56,7 +56,7 @@ class Scene:
         self.path.write_text(text.format(*ports))
 
     def port_of(self, name: str) -> int | None:
-        upstream = self.control.state.upstreams[name]
+        upstream = self.control.active.upstreams[name]
         replica = upstream.select()
         if replica is None:
             return None
@@ -85,8 +85,8 @@ async def test_new_gateway_names_upstreams_it_waits_for_and_an_old_one_none(
     tmp_path: Path,
 ) -> None:
     async with scene(tmp_path) as on:
-        (moving,) = on.control.state.upstreams["moving"].replicas
-        moving_upstream = on.control.state.upstreams["moving"]
+        (moving,) = on.control.active.upstreams["moving"].replicas
+        moving_upstream = on.control.active.upstreams["moving"]
 
         moving_upstream.report(moving, ReplicaHealth.NOT_READY)
         assert await on.control.starting_fault() == "no ready replica yet: moving"
@@ -98,7 +98,7 @@ async def test_new_gateway_names_upstreams_it_waits_for_and_an_old_one_none(
 
 async def test_reload_exchanges_what_changed_and_keeps_the_rest(tmp_path: Path) -> None:
     async with scene(tmp_path) as on:
-        before = on.control.state
+        before = on.control.active
         steady = before.upstreams["steady"].replicas[0]
         in_flight = before.upstreams["moving"].select()
         assert in_flight is not None
@@ -106,11 +106,11 @@ async def test_reload_exchanges_what_changed_and_keeps_the_rest(tmp_path: Path) 
         await asyncio.to_thread(on.write, FILE.replace("/steady", "/firm"), 0, 2)
         assert await on.control.reload()
 
-        state = on.control.state
-        assert state.routes.match("/steady") is None
-        assert state.routes.match("/firm") is not None
-        assert state.upstreams["steady"] is before.upstreams["steady"]
-        assert state.upstreams["steady"].replicas == (steady,)
+        active = on.control.active
+        assert active.routes.match("/steady") is None
+        assert active.routes.match("/firm") is not None
+        assert active.upstreams["steady"] is before.upstreams["steady"]
+        assert active.upstreams["steady"].replicas == (steady,)
         assert pool_of(steady).times_closed == 0
         assert on.port_of("moving") == on.servers[2].port, "asked before it takes over"
         assert pool_of(in_flight).times_closed == 0, "a request is still on its way"
@@ -137,12 +137,12 @@ async def test_last_good_configuration_is_kept(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with scene(tmp_path) as on:
-        before = on.control.state
+        before = on.control.active
 
         await asyncio.to_thread(on.path.write_text, "limits.body = -1\n")
         assert not await on.control.reload()
 
-        assert on.control.state is before
+        assert on.control.active is before
         assert on.port_of("moving") == on.servers[1].port
         assert on.control.reloads_refused == 1
         [record] = [r for r in caplog.records if r.message == "configuration_refused"]
@@ -150,30 +150,30 @@ async def test_last_good_configuration_is_kept(
 
         await asyncio.to_thread(on.write, FILE, 0, 1)
         assert await on.control.reload()
-        assert on.control.state.upstreams["steady"] is before.upstreams["steady"]
+        assert on.control.active.upstreams["steady"] is before.upstreams["steady"]
 
 
 async def test_upstream_that_is_no_longer_named_is_retired(tmp_path: Path) -> None:
     async with scene(tmp_path) as on:
-        gone = on.control.state.upstreams["moving"].replicas[0]
+        gone = on.control.active.upstreams["moving"].replicas[0]
         one = FILE.replace("[upstreams.moving]", "[upstreams.other]")
 
         await asyncio.to_thread(on.write, one.replace('"moving"', '"other"'), 0, 1)
         assert await on.control.reload()
 
-        assert set(on.control.state.upstreams) == {"steady", "other"}
+        assert set(on.control.active.upstreams) == {"steady", "other"}
         assert pool_of(gone).times_closed == 1
 
 
 async def test_rate_limits_survive_a_reload(tmp_path: Path) -> None:
     async with scene(tmp_path) as on:
-        route = on.control.state.routes.match("/moving")
+        route = on.control.active.routes.match("/moving")
         assert route is not None
         assert route.rate_limit is not None
 
         async def ask() -> float:
             assert route.rate_limit is not None
-            limits = on.control.state.rate_limits
+            limits = on.control.active.rate_limits
             return (
                 await limits.count(route.prefix, route.rate_limit, "192.0.2.1")
             ).wait
@@ -187,12 +187,12 @@ async def test_a_store_that_cannot_be_used_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with scene(tmp_path) as on:
-        before = on.control.state
+        before = on.control.active
         for url in ("valkey://127.0.0.1:99999", "valkey://127.0.0.1?socket_timeout=x"):
             with_store = f'rate_limit_store = "{url}"\n{FILE}'
             await asyncio.to_thread(on.write, with_store, 0, 1)
             assert not await on.control.reload()
-        assert on.control.state is before
+        assert on.control.active is before
         assert on.control.reloads_refused == 2
     assert caplog.messages.count("configuration_refused") == 2
 
@@ -205,7 +205,7 @@ async def test_reloads_do_not_overtake_each_other(tmp_path: Path) -> None:
         assert await asyncio.gather(*(on.control.reload() for _ in range(4)))
 
         assert on.port_of("moving") == on.servers[2].port
-        assert len(on.control.state.upstreams["moving"].replicas) == 1
+        assert len(on.control.active.upstreams["moving"].replicas) == 1
     assert asyncio.all_tasks() == before, "one of them was forgotten"
 
 
@@ -240,8 +240,8 @@ async def test_a_reload_while_names_are_looked_up_ends_nothing(tmp_path: Path) -
         await asyncio.sleep(0.05)
         assert await control.reload()
         await starting
-        assert control.state.upstreams["steady"].is_ready
-        assert control.state.config is changed
+        assert control.active.upstreams["steady"].is_ready
+        assert control.active.config is changed
         await control.close()
     assert asyncio.all_tasks() == before
 
@@ -283,7 +283,7 @@ async def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with scene(tmp_path) as on:
         await on.control.reload()
-        pools = [pool_of(u.replicas[0]) for u in on.control.state.upstreams.values()]
+        pools = [pool_of(u.replicas[0]) for u in on.control.active.upstreams.values()]
 
     assert asyncio.all_tasks() == before
     assert [pool.times_closed for pool in pools] == [1, 1]
@@ -291,7 +291,7 @@ async def test_nothing_is_left_running_after_close(tmp_path: Path) -> None:
 
 async def test_time_is_let_pass_for_the_upstreams(tmp_path: Path) -> None:
     async with scene(tmp_path) as on:
-        budget = on.control.state.upstreams["steady"].retry_budget
+        budget = on.control.active.upstreams["steady"].retry_budget
         while budget.withdraw():
             pass
 
@@ -302,7 +302,7 @@ async def test_time_is_let_pass_for_the_upstreams(tmp_path: Path) -> None:
 
 async def test_status_shows_routes_replicas_and_load(tmp_path: Path) -> None:
     async with scene(tmp_path) as on:
-        on.control.state.upstreams["steady"].select()
+        on.control.active.upstreams["steady"].select()
 
         status = json.loads(json.dumps(status_of(on.control), allow_nan=False))
 

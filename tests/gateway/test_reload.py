@@ -58,7 +58,7 @@ async def test_what_of_tls_needs_a_restart_is_said_each_time(
     async with running_gateway(config, tmp_path, next_config=changed) as gateway:
         for _ in range(2):
             await gateway.app.reload()
-        assert gateway.app.control.state.config == changed
+        assert gateway.app.control.active.config == changed
     said = caplog.messages.count("tls_change_needs_a_restart")
     assert said == (0 if what == "hsts" else 2)
 

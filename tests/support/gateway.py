@@ -44,7 +44,7 @@ class RunningGateway:
     @property
     def content(self) -> Upstream:
         """The upstream of `config_for`."""
-        return self.app.control.state.upstreams["content"]
+        return self.app.control.active.upstreams["content"]
 
     async def clients(
         self, count: int, request: bytes = b"", *, source: str = "127.0.0.1"

@@ -40,7 +40,7 @@ class GatewayServer(EdgeServer):
         tracing: ExchangeTracing | None = None,
         client_counts: ClientCounts | None = None,
     ) -> None:
-        fields = request_fields(control.state.config.dropped_headers)
+        fields = request_fields(control.active.config.dropped_headers)
         super().__init__(
             fields,
             readiness,
@@ -59,7 +59,7 @@ class GatewayServer(EdgeServer):
 
     def adopt_limits(self) -> None:
         """Apply the limits and timeouts of a reloaded configuration."""
-        config = self._control.state.config
+        config = self._control.active.config
         limits = config.limits
         self.fields = request_fields(config.dropped_headers)
         self.timeouts = config.client_timeouts
@@ -79,18 +79,18 @@ class GatewayServer(EdgeServer):
 
     def trusts(self, connection: Client) -> bool:
         """Return whether a connection is one of many clients' proxy."""
-        return self._control.state.proxies.trusts(connection.address)
+        return self._control.active.proxies.trusts(connection.address)
 
     def handle(self, exchange: Exchange) -> None:
         """Respond to a request, now or later."""
         if self.tracing is not None:
             is_trusted = self.trusts(exchange.client)
             self.tracing.begin(exchange, is_trusted=is_trusted)
-        self._proxy.handle(exchange, self._control.state)
+        self._proxy.handle(exchange, self._control.active)
 
     def refuse(self, exchange: Exchange, problem: Problem, received: bytes) -> None:
         """Respond to bytes that could not be understood as a request."""
-        self._proxy.refuse(exchange, problem, received, self._control.state)
+        self._proxy.refuse(exchange, problem, received, self._control.active)
 
     def ended(self, exchange: Exchange) -> None:
         """Record an exchange that is over."""
@@ -98,5 +98,5 @@ class GatewayServer(EdgeServer):
         self.metrics.record(exchange, seconds)
         if self.tracing is not None:
             self.tracing.end(exchange, seconds)
-        client = exchange.client_address(self._control.state.proxies)
+        client = exchange.client_address(self._control.active.proxies)
         self._access_log.record(exchange, client, seconds)

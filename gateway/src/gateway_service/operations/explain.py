@@ -14,6 +14,7 @@ from gateway_service.console.pages import PAGE_METHODS
 from gateway_service.http1.parsing.grammar import MalformedError, split_lines
 from gateway_service.http1.parsing.requests import Request, read_request
 from gateway_service.operations.doctor import config_or_exit
+from gateway_service.proxy.active_config import own_origin_of, pages_of
 from gateway_service.proxy.cors import (
     SAFELISTED_METHODS,
     VARY,
@@ -24,7 +25,6 @@ from gateway_service.proxy.cors import (
 from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.messages import hops_left, is_loop
 from gateway_service.proxy.routing import Route, Routes
-from gateway_service.proxy.state import own_origin_of, pages_of
 from service_kit.problems import ProblemError
 
 _REFUSED: Final = 1

@@ -56,7 +56,7 @@ class GatewayMetrics(Collector):
             "Lines of the access log that were lost",
             self._dropped_lines(),
         )
-        limits = self._control.state.rate_limits
+        limits = self._control.active.rate_limits
         yield CounterMetricFamily(
             "gateway_rate_limited", "Requests refused by a rate limit", limits.refused
         )

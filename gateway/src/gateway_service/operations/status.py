@@ -14,7 +14,7 @@ from service_kit.clock import rfc3339
 
 def status_of(control: ControlPlane) -> dict[str, object]:
     """Return routes, upstreams, replicas and limits as JSON can hold them."""
-    state = control.state
+    active = control.active
     return {
         "configuration": {
             "read_at": rfc3339(datetime.fromtimestamp(control.configured_at, UTC)),
@@ -22,12 +22,12 @@ def status_of(control: ControlPlane) -> dict[str, object]:
             "reloads_refused": control.reloads_refused,
         },
         "certificate": _certificate(control.certificate),
-        "routes": [_route(route) for route in state.routes],
+        "routes": [_route(route) for route in active.routes],
         "upstreams": {name: _upstream(w) for name, w in control.watches.items()},
         "rate_limits": {
-            "store": state.rate_limits.place if state.config.rate_limits else "off",
-            "counting_alone": state.rate_limits.is_alone,
-            "refused": state.rate_limits.refused,
+            "store": active.rate_limits.place if active.config.rate_limits else "off",
+            "counting_alone": active.rate_limits.is_alone,
+            "refused": active.rate_limits.refused,
         },
     }
 

@@ -12,6 +12,7 @@ from gateway_service.http1.exchange import Exchange
 from gateway_service.http1.problems import NOT_FOUND, method_not_allowed
 from gateway_service.http1.rendering import date_line
 from gateway_service.proxy import problems
+from gateway_service.proxy.active_config import ActiveConfig
 from gateway_service.proxy.cors import (
     VARY,
     Cors,
@@ -23,7 +24,6 @@ from gateway_service.proxy.forwarding import Forwarding
 from gateway_service.proxy.messages import hops_left
 from gateway_service.proxy.rate_limits import policy_line, quota_line
 from gateway_service.proxy.routing import Route
-from gateway_service.proxy.state import State
 from service_kit.problems import Problem, ProblemError
 from service_kit.requests.addresses import client_network
 
@@ -38,20 +38,20 @@ class Proxy:
     def __init__(self) -> None:
         self._refusals = CorsRefusals()
 
-    def handle(self, exchange: Exchange, state: State) -> None:
+    def handle(self, exchange: Exchange, active: ActiveConfig) -> None:
         """Respond to a request now, or forward it."""
         request = exchange.request
-        route = state.routes.match(request.path)
-        cors = state.routes.default_cors if route is None else route.cors
-        secure = state.hsts if exchange.client.is_secure else b""
-        exchange.public_url = state.config.public_url
+        route = active.routes.match(request.path)
+        cors = active.routes.default_cors if route is None else route.cors
+        secure = active.hsts if exchange.client.is_secure else b""
+        exchange.public_url = active.config.public_url
         origin = request.origin
         lines = cors.for_request(origin)
         exchange.lines = lines + secure
         may_be_refused = lines is VARY or request.method == "OPTIONS"
-        if may_be_refused and origin is not None and origin != state.own_origin:
+        if may_be_refused and origin is not None and origin != active.own_origin:
             prefix = "" if route is None else route.prefix
-            host, client = _host_asked_for(exchange, state)
+            host, client = _host_asked_for(exchange, active)
             if lines is VARY:
                 self._refusals.note_origin(origin, host, prefix, client)
             elif lacking := cors.not_offered(wanted_by_preflight(request)):
@@ -62,20 +62,24 @@ class Proxy:
             ):
                 return
             if route is None:
-                _respond_without_route(exchange, state)
+                _respond_without_route(exchange, active)
                 return
             exchange.route = route.prefix
             _check_method(request.method, route)
             if route.rate_limit is None:
-                _forward(exchange, route, state)
+                _forward(exchange, route, active)
             else:
-                limited = partial(_limit, exchange, route, route.rate_limit, state)
+                limited = partial(_limit, exchange, route, route.rate_limit, active)
                 exchange.spawn(limited)
         except ProblemError as error:
             exchange.send_problem(error.problem)
 
     def refuse(
-        self, exchange: Exchange, problem: Problem, received: bytes, state: State
+        self,
+        exchange: Exchange,
+        problem: Problem,
+        received: bytes,
+        active: ActiveConfig,
     ) -> None:
         """Respond to bytes that could not be understood as a request.
 
@@ -83,28 +87,28 @@ class Proxy:
         """
         match = _ORIGIN.search(received)
         origin = match[1] if match is not None else None
-        exchange.public_url = state.config.public_url
-        exchange.lines = state.routes.default_cors.for_request(origin)
+        exchange.public_url = active.config.public_url
+        exchange.lines = active.routes.default_cors.for_request(origin)
         if exchange.client.is_secure:
-            exchange.lines += state.hsts
+            exchange.lines += active.hsts
         exchange.send_problem(problem)
 
 
-def _host_asked_for(exchange: Exchange, state: State) -> tuple[bytes, str]:
+def _host_asked_for(exchange: Exchange, active: ActiveConfig) -> tuple[bytes, str]:
     """Return the host that the client asked for, and the client's address.
 
     Proxies may say another in Host.
     """
-    found = exchange.origin(state.proxies)
+    found = exchange.origin(active.proxies)
     return found.host.encode("ascii") or exchange.request.host, found.addresses[0]
 
 
-def _respond_without_route(exchange: Exchange, state: State) -> None:
+def _respond_without_route(exchange: Exchange, active: ActiveConfig) -> None:
     """Respond to a request that belongs to no route."""
     request = exchange.request
     if request.path == "*":
         _allow(exchange, _ALL_METHODS)
-    elif page := state.pages.get(request.path):
+    elif page := active.pages.get(request.path):
         send_page(exchange, page)
     else:
         exchange.send_problem(NOT_FOUND)
@@ -142,29 +146,29 @@ def _check_method(method: str, route: Route) -> None:
         raise ProblemError(method_not_allowed(allow))
 
 
-def _client_behind_proxy(exchange: Exchange, state: State) -> str:
+def _client_behind_proxy(exchange: Exchange, active: ActiveConfig) -> str:
     """Return what counts as one client; empty if its proxy does not name it."""
-    client = exchange.client_address(state.proxies)
+    client = exchange.client_address(active.proxies)
     return "" if client == exchange.client.address else client_network(client)
 
 
 async def _limit(
-    exchange: Exchange, route: Route, limit: RateLimit, state: State
+    exchange: Exchange, route: Route, limit: RateLimit, active: ActiveConfig
 ) -> None:
     """Forward a request unless its client has sent too many."""
-    client = exchange.client_address(state.proxies)
-    quota = await state.rate_limits.count(route.prefix, limit, client)
+    client = exchange.client_address(active.proxies)
+    quota = await active.rate_limits.count(route.prefix, limit, client)
     exchange.lines += policy_line(route.prefix, limit) + quota_line(route.prefix, quota)
     if quota.wait:
         raise ProblemError(problems.too_many_requests(math.ceil(quota.wait)))
-    _forward(exchange, route, state)
+    _forward(exchange, route, active)
 
 
-def _forward(exchange: Exchange, route: Route, state: State) -> None:
+def _forward(exchange: Exchange, route: Route, active: ActiveConfig) -> None:
     if exchange.request.length > route.body_limit:
         raise ProblemError(problems.BODY_TOO_LARGE)
     exchange.upstream = route.upstream
-    if state.proxies.trusts(exchange.client.address):
-        exchange.proxied_client = _client_behind_proxy(exchange, state)
-    upstream = state.upstreams[route.upstream]
-    Forwarding(exchange, route, upstream, state.forwarding_headers).start()
+    if active.proxies.trusts(exchange.client.address):
+        exchange.proxied_client = _client_behind_proxy(exchange, active)
+    upstream = active.upstreams[route.upstream]
+    Forwarding(exchange, route, upstream, active.forwarding_headers).start()

@@ -10,8 +10,8 @@ from gateway_service.config.clients import TlsConfig
 from gateway_service.config.faults import ConfigError
 from gateway_service.config.model import Config, UpstreamConfig
 from gateway_service.operations.tls import Certificate
+from gateway_service.proxy.active_config import ActiveConfig, compile_config
 from gateway_service.proxy.rate_limits import RateLimits, RowCounter
-from gateway_service.proxy.state import State, compile_state
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.replica import Pool
 from gateway_service.upstreams.upstream import Upstream
@@ -43,7 +43,7 @@ _logger: Final = logging.getLogger(__name__)
 
 
 class ControlPlane:
-    """Holds the state in use, keeps it up to date, and replaces it on reload."""
+    """Holds the configuration in use, keeps it current, and replaces it on reload."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class ControlPlane:
         """Stays with the listener: turning TLS on or off asks for a restart."""
         self.watches: Mapping[str, Watch] = self._watches(config, {})
         limits = self._limits(config)
-        self.state = self._new_state(config, limits)
+        self.active = self._compile(config, limits)
         self.configured_at = time.time()
         """In Unix time: when the configuration in use was read."""
         self.reloads_used = 0
@@ -78,7 +78,7 @@ class ControlPlane:
         Slower look-ups go on in the background.
         """
         async with self._reloading:  # which starts watches of its own
-            await self.state.rate_limits.start()
+            await self.active.rate_limits.start()
             looking = asyncio.create_task(_start(self.watches.values()))
         self._tasks.append(looking)
         await asyncio.wait({looking}, timeout=FIRST_LOOK_SECONDS)
@@ -101,7 +101,7 @@ class ControlPlane:
             return None
         waiting = [
             name
-            for name, upstream in self.state.upstreams.items()
+            for name, upstream in self.active.upstreams.items()
             if not upstream.is_ready
         ]
         self._is_starting = bool(waiting)
@@ -109,7 +109,7 @@ class ControlPlane:
 
     async def limits_warning(self) -> str | None:
         """Say where no client's rate is limited."""
-        return None if self.state.config.rate_limits else _NO_LIMITS
+        return None if self.active.config.rate_limits else _NO_LIMITS
 
     async def until_started(self) -> None:
         """Wait until every upstream has a ready replica, or for `START_SECONDS`."""
@@ -122,7 +122,7 @@ class ControlPlane:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await _stop(self.watches.values())
-        await self.state.rate_limits.close()
+        await self.active.rate_limits.close()
 
     async def reload(self) -> bool:
         """Read the configuration again and use it, or keep the last good one.
@@ -147,8 +147,8 @@ class ControlPlane:
 
     async def _limits_after_reload(self, config: Config) -> RateLimits:
         """Return what counts requests, those in use if the store stays the same."""
-        if self.state.rate_limits.store == config.rate_limit_store:
-            return self.state.rate_limits
+        if self.active.rate_limits.store == config.rate_limit_store:
+            return self.active.rate_limits
         limits = self._limits(config)
         await limits.start()
         return limits
@@ -159,7 +159,7 @@ class ControlPlane:
         shown = None if self.certificate is None else self.certificate.config
         if _files(config.tls) != _files(shown):
             _logger.warning("tls_change_needs_a_restart")
-        before, limits_before = self.watches, self.state.rate_limits
+        before, limits_before = self.watches, self.active.rate_limits
         unchanged = {
             name: watch
             for name, watch in before.items()
@@ -168,7 +168,7 @@ class ControlPlane:
         after = self._watches(config, unchanged)
         await _start(set(after.values()) - set(unchanged.values()))
         self.watches = after
-        self.state = self._new_state(config, limits)
+        self.active = self._compile(config, limits)
         await _stop(set(before.values()) - set(unchanged.values()))
         if limits is not limits_before:
             await limits_before.close()
@@ -182,21 +182,21 @@ class ControlPlane:
             for upstream in config.upstreams
         }
 
-    def _new_state(self, config: Config, limits: RateLimits) -> State:
+    def _compile(self, config: Config, limits: RateLimits) -> ActiveConfig:
         if not config.rate_limits:
             _logger.warning("rate_limits_off", extra={"reason": _NO_LIMITS})
-        return compile_state(config, _upstreams(self.watches), limits)
+        return compile_config(config, _upstreams(self.watches), limits)
 
     def _limits(self, config: Config) -> RateLimits:
         memory = None if self._count_in is None else self._count_in()
         return RateLimits(config.rate_limit_store, memory=memory)
 
     async def _tick(self) -> None:
-        for upstream in self.state.upstreams.values():
+        for upstream in self.active.upstreams.values():
             upstream.tick()
 
     async def _tidy(self) -> None:
-        self.state.rate_limits.tidy()
+        self.active.rate_limits.tidy()
         if self.certificate is not None:
             await asyncio.to_thread(self.certificate.reload_if_changed)
 

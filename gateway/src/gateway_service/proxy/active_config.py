@@ -18,7 +18,7 @@ from service_kit.requests.client_addresses import TrustedProxies
 
 
 @dataclass(frozen=True)
-class State:
+class ActiveConfig:
     """One configuration in use; a request keeps the one it began with."""
 
     config: Config
@@ -35,12 +35,12 @@ class State:
     """The gateway's own, by path."""
 
 
-def compile_state(
+def compile_config(
     config: Config, upstreams: Mapping[str, Upstream], rate_limits: RateLimits
-) -> State:
+) -> ActiveConfig:
     """Return what requests need of a configuration."""
     proxies = TrustedProxies(config.trusted_proxies, config.trusted_header)
-    return State(
+    return ActiveConfig(
         config=config,
         routes=Routes(config),
         proxies=proxies,
