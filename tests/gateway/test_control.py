@@ -16,7 +16,7 @@ from gateway_service.config.file import read_config
 from gateway_service.operations.status import status_of
 from gateway_service.operations.workers.control import ControlPlane
 from gateway_service.upstreams.discovery.discovery import Discovery
-from gateway_service.upstreams.discovery.names import HostPort
+from gateway_service.upstreams.discovery.look_ups import HostPort
 from gateway_service.upstreams.replica import ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream
 from gateway_service.upstreams.watching.watching import UpstreamWatch

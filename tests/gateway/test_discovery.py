@@ -7,8 +7,11 @@ from dns.asyncresolver import Resolver
 
 from gateway_service.config.values import Address
 from gateway_service.upstreams.discovery.discovery import Discovery
-from gateway_service.upstreams.discovery.names import HostPort, addresses_of_name
-from gateway_service.upstreams.discovery.service_records import targets_of_service
+from gateway_service.upstreams.discovery.look_ups import (
+    HostPort,
+    addresses_of_name,
+    targets_of_service,
+)
 from gateway_service.upstreams.endpoint import Endpoint
 
 NAME = Address("content", 8002)

@@ -12,7 +12,7 @@ from tests.support.replica_server import ReplicaServer, not_ready, replica_serve
 from gateway_service.config.model import HealthConfig, UpstreamConfig
 from gateway_service.config.values import Address
 from gateway_service.upstreams.discovery.discovery import Discovery
-from gateway_service.upstreams.discovery.names import HostPort
+from gateway_service.upstreams.discovery.look_ups import HostPort
 from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.replica import ReplicaHealth
 from gateway_service.upstreams.upstream import Upstream

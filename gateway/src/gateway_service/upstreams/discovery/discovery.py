@@ -7,10 +7,11 @@ from itertools import chain
 from typing import Final
 
 from gateway_service.config.values import Address
-from gateway_service.upstreams.discovery.names import (
+from gateway_service.upstreams.discovery.look_ups import (
     HostPort,
     ResolutionError,
     addresses_of_name,
+    targets_of_service,
 )
 from gateway_service.upstreams.endpoint import Endpoint
 from service_kit.running.loop import is_address
@@ -39,13 +40,13 @@ class Discovery:
         addresses: Iterable[Address],
         probe_port: int,
         *,
-        look_up_name: Lookup | None = None,
-        look_up_service: Lookup | None = None,
+        look_up_name: Lookup = addresses_of_name,
+        look_up_service: Lookup = targets_of_service,
         timeout: float = RESOLVE_SECONDS,
     ) -> None:
         self._addresses = tuple(addresses)
         self._probe_port = probe_port
-        self._look_up_name = look_up_name or addresses_of_name
+        self._look_up_name = look_up_name
         self._look_up_service = look_up_service
         self._timeout = timeout
         self._last_good: dict[Address, list[HostPort]] = {}
@@ -110,9 +111,7 @@ class Discovery:
         """Look a name up once at a time: a resolver that hangs holds one thread."""
         running = self._running.get(address)
         if running is None:
-            look_up = self._look_up_name
-            if address.service:
-                look_up = self._look_up_service or _service_look_up()
+            look_up = self._look_up_service if address.service else self._look_up_name
             running = asyncio.ensure_future(look_up(address.host, address.port))
             running.add_done_callback(_mark_retrieved)
             running.add_done_callback(lambda _: self._running.pop(address, None))
@@ -125,13 +124,6 @@ class Discovery:
         for query in running:
             query.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-
-
-def _service_look_up() -> Lookup:
-    """Import the SRV look-up only where it is configured: it costs 5 MiB."""
-    from gateway_service.upstreams.discovery.service_records import targets_of_service  # noqa: PLC0415
-
-    return targets_of_service
 
 
 def _mark_retrieved(query: asyncio.Future[list[HostPort]]) -> None:
