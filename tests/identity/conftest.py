@@ -13,6 +13,8 @@ from tests.support.identity import (
     running_identity,
 )
 
+from identity_service.settings import Settings
+
 __all__ = ["database_server", "database_url", "sqlite_template"]
 
 
@@ -30,10 +32,16 @@ def clock() -> MovableClock:
 
 
 @pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Of `identity`; tests of others override this fixture."""
+    return identity_settings(database_url)
+
+
+@pytest.fixture
 async def identity(
-    database_url: str, clock: MovableClock
+    settings: Settings, clock: MovableClock
 ) -> AsyncIterator[IdentityClient]:
-    async with running_identity(identity_settings(database_url), clock=clock) as client:
+    async with running_identity(settings, clock=clock) as client:
         yield client
 
 

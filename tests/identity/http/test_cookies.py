@@ -1,5 +1,5 @@
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import pytest
@@ -14,6 +14,7 @@ from tests.support.identity import (
     running_identity,
 )
 
+from identity_service.settings import Settings
 from identity_service.storage.tables import roles, user_roles
 
 ORIGIN: Final = "http://localhost:8081"
@@ -24,15 +25,13 @@ REFRESH: Final = "__Secure-refresh_token"
 
 
 @pytest.fixture
-async def identity(database_url: str) -> AsyncIterator[IdentityClient]:
-    settings = identity_settings(
+def settings(database_url: str) -> Settings:
+    return identity_settings(
         database_url,
         IDENTITY_TOKEN_TRANSPORT="cookie",
         IDENTITY_COOKIE_SECURE="true",
         IDENTITY_ALLOWED_ORIGINS=ORIGIN,
     )
-    async with running_identity(settings) as client:
-        yield client
 
 
 async def sign_in(identity: IdentityClient) -> Answer:

@@ -1,21 +1,14 @@
 """Throttling, as clients meet it."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-from tests.support.identity import (
-    Answer,
-    IdentityClient,
-    identity_settings,
-    running_identity,
-)
+from tests.support.identity import Answer, IdentityClient, identity_settings
+
+from identity_service.settings import Settings
 
 
 @pytest.fixture
-async def identity(database_url: str) -> AsyncIterator[IdentityClient]:
-    settings = identity_settings(database_url, IDENTITY_THROTTLE="on")
-    async with running_identity(settings) as client:
-        yield client
+def settings(database_url: str) -> Settings:
+    return identity_settings(database_url, IDENTITY_THROTTLE="on")
 
 
 def is_throttled(answer: Answer) -> bool:

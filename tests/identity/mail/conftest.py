@@ -3,10 +3,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.identity import (
-    IdentityClient,
-    MovableClock,
     identity_settings,
-    running_identity,
 )
 from tests.support.mail_server import MailServer, running_mail_server
 
@@ -22,11 +19,3 @@ async def mail_server(tmp_path: Path) -> AsyncIterator[MailServer]:
 @pytest.fixture
 def settings(database_url: str, mail_server: MailServer) -> Settings:
     return identity_settings(database_url, IDENTITY_MAIL_URL=mail_server.url)
-
-
-@pytest.fixture
-async def identity(
-    settings: Settings, clock: MovableClock
-) -> AsyncIterator[IdentityClient]:
-    async with running_identity(settings, clock=clock) as client:
-        yield client

@@ -1,6 +1,5 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from tests.support.operator import Operator
 from identity_service.composition import Services
 from identity_service.domain.accounts.emails import EmailAddress
 from identity_service.domain.accounts.usernames import Username
+from identity_service.settings import Settings
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.tables import roles
 from service_kit.settings import SettingsError
@@ -36,16 +36,12 @@ def mode() -> str:
 
 
 @pytest.fixture
-async def identity(
-    database_url: str, mail_server: MailServer, clock: MovableClock, mode: str
-) -> AsyncIterator[IdentityClient]:
-    settings = identity_settings(
+def settings(database_url: str, mail_server: MailServer, mode: str) -> Settings:
+    return identity_settings(
         database_url,
         IDENTITY_MAIL_URL=mail_server.url,
         IDENTITY_EMAIL_VERIFICATION=mode,
     )
-    async with running_identity(settings, clock=clock) as client:
-        yield client
 
 
 async def verify(identity: IdentityClient, token: str) -> Answer:

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,9 +42,8 @@ def database_url(tmp_path: Path, sqlite_template: Path) -> str:
 
 
 @pytest.fixture
-async def identity(database_url: str, tmp_path: Path) -> AsyncIterator[IdentityClient]:
-    async with running_identity(settings_with(database_url, tmp_path)) as client:
-        yield client
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return settings_with(database_url, tmp_path)
 
 
 async def mails(identity: IdentityClient, query: str = "") -> Any:  # noqa: ANN401

@@ -16,7 +16,6 @@ from tests.support.identity import (
     IdentityClient,
     MovableClock,
     identity_settings,
-    running_identity,
 )
 from tests.support.mail_server import MailServer
 
@@ -52,12 +51,6 @@ def settings(database_url: str, mail_server: MailServer) -> Settings:
         IDENTITY_SIGN_IN_CODES="on",
         IDENTITY_THROTTLE="on",
     )
-
-
-@pytest.fixture
-async def identity(settings: Settings) -> AsyncIterator[IdentityClient]:
-    async with running_identity(settings) as client:
-        yield client
 
 
 def guesses(identity: IdentityClient, reset_token: str) -> dict[str, Guess]:

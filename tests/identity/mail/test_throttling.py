@@ -1,7 +1,5 @@
 """How often mail may be asked for."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from tests.support.identity import (
     OTHER_PASSWORD,
@@ -19,17 +17,14 @@ from identity_service.composition import Services
 from identity_service.domain.limits.throttling import MAILS_OF_ALL, SIGN_UPS_OF_SOURCE
 from identity_service.domain.mail import MailRequestKind
 from identity_service.domain.sessions.sessions import Device
+from identity_service.settings import Settings
 
 
 @pytest.fixture
-async def identity(
-    database_url: str, mail_server: MailServer, clock: MovableClock
-) -> AsyncIterator[IdentityClient]:
-    settings = identity_settings(
+def settings(database_url: str, mail_server: MailServer) -> Settings:
+    return identity_settings(
         database_url, IDENTITY_MAIL_URL=mail_server.url, IDENTITY_THROTTLE="on"
     )
-    async with running_identity(settings, clock=clock) as client:
-        yield client
 
 
 async def ask(identity: IdentityClient, email: str, source: str) -> Answer:

@@ -1,26 +1,18 @@
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
-from tests.support.identity import (
-    IdentityClient,
-    MovableClock,
-    identity_settings,
-    running_identity,
-)
+from tests.support.identity import identity_settings
+
+from identity_service.settings import Settings
 
 SECRET: Final = "a secret: with + and % and ü"
 
 
 @pytest.fixture
-async def identity(
-    database_url: str, clock: MovableClock
-) -> AsyncIterator[IdentityClient]:
+def settings(database_url: str) -> Settings:
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
-    settings = identity_settings(
+    return identity_settings(
         database_url,
         IDENTITY_INTROSPECTION_CLIENTS=f"resource-server:{digest},other:{'0' * 64}",
     )
-    async with running_identity(settings, clock=clock) as client:
-        yield client

@@ -1,31 +1,24 @@
 """An issuer such as https://example.com/auth, behind a proxy that removes the path."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from tests.support.identity import (
     IdentityClient,
-    MovableClock,
     create_admin,
     identity_settings,
-    running_identity,
 )
 from tests.support.tokens import claims_of
 
+from identity_service.settings import Settings
 from service_kit.discovery import METADATA, metadata_url
 
 ISSUER = "http://identity.test/some/auth"
 
 
 @pytest.fixture
-async def identity(
-    database_url: str, clock: MovableClock
-) -> AsyncIterator[IdentityClient]:
-    settings = identity_settings(
+def settings(database_url: str) -> Settings:
+    return identity_settings(
         database_url, IDENTITY_ISSUER=ISSUER, IDENTITY_TOKEN_TRANSPORT="both"
     )
-    async with running_identity(settings, clock=clock) as client:
-        yield client
 
 
 @pytest.mark.parametrize(
