@@ -1,4 +1,4 @@
-"""What content is measured beside: ``python -m tests.bench.content_peers NAME PORT``.
+"""What content is measured beside: ``python -m tests.bench.content_peers NAME``.
 
 Each is a server process on 127.0.0.1; the environment is that of content itself.
 """
@@ -81,5 +81,5 @@ def fastapi(port: int) -> None:
 
 if __name__ == "__main__":
     {"empty": empty, "forgetful": forgetful, "fastapi": fastapi}[sys.argv[1]](
-        int(sys.argv[2])
+        int(os.environ["CONTENT_PORT"])
     )

@@ -26,7 +26,7 @@ from tests.bench.gateway_bench import (
     SERVE,
     WORKS,
     Bench,
-    Gateway,
+    Server,
     builds,
     load,
     running,
@@ -86,7 +86,7 @@ class Curves:
     @contextlib.contextmanager
     def gateway(
         self, name: str = "gateway", *, routes: int = 1, replicas: int = 1
-    ) -> Iterator[Gateway]:
+    ) -> Iterator[Server]:
         """Run our gateway with a configuration of some size."""
         port, internal_port = free_ports(2)
         environ = self._bench.environ(port, internal_port)
@@ -104,7 +104,7 @@ class Curves:
             yield found
 
     @contextlib.contextmanager
-    def all(self) -> Iterator[list[Gateway]]:
+    def all(self) -> Iterator[list[Server]]:
         """Run our gateway and its peers."""
         with contextlib.ExitStack() as stack:
             found = [stack.enter_context(self.gateway(name)) for name in builds()]
@@ -119,7 +119,7 @@ class Curves:
             yield found
 
     def cost(
-        self, gateways: Sequence[Gateway], connections: int = 32, filler: int = 0
+        self, gateways: Sequence[Server], connections: int = 32, filler: int = 0
     ) -> list[float]:
         """Return what a request costs each of them: the median of a few rounds."""
         lines = {f"X-Filler-{n}": "f" * (_LINE - 15) for n in range(filler // _LINE)}
@@ -139,7 +139,7 @@ class Curves:
                 costs[each.name].append(used / (long.requests - short.requests) * 1e6)
         return [statistics.median(each) for each in costs.values()]
 
-    def steady(self, program: Path, gateway: Gateway) -> dict[str, float]:
+    def steady(self, program: Path, gateway: Server) -> dict[str, float]:
         """Return the latencies at a constant part of a server's capacity, in ms."""
         work, lines = WORKS["small"], [f"{k}: {v}" for k, v in BROWSER_HEADERS.items()]
         script = write_script(self._folder / "steady", work, self._tokens)
@@ -166,7 +166,7 @@ class Curves:
 
 
 def _by_name(
-    gateways: Sequence[Gateway], rows: Sequence[Sequence[float]]
+    gateways: Sequence[Server], rows: Sequence[Sequence[float]]
 ) -> dict[str, list[float | None]]:
     """Return each server's costs, point by point."""
     return {each.name: [row[at] for row in rows] for at, each in enumerate(gateways)}

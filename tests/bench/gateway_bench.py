@@ -86,8 +86,8 @@ WORKS: Final = {
 }
 
 
-class Gateway(NamedTuple):
-    """A gateway that runs."""
+class Server(NamedTuple):
+    """A server that runs."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -132,7 +132,7 @@ class Run(NamedTuple):
         return self.cpu_seconds / self.requests * 1e6
 
 
-def load(gateway: Gateway, work: Work, script: Path, seconds: int) -> Run:
+def load(gateway: Server, work: Work, script: Path, seconds: int) -> Run:
     """Load a gateway for a while; any answer but 2xx ends the measurement."""
     before = gateway.cpu_seconds()
     output = subprocess.run(
@@ -230,7 +230,7 @@ def running(
     *,
     token: str = "",
     **environ: str,
-) -> Iterator[Gateway]:
+) -> Iterator[Server]:
     """Run a server on a core, from its first answer on."""
     process = subprocess.Popen(
         ["taskset", "-c", core, *command],
@@ -240,7 +240,7 @@ def running(
     )
     try:
         _wait_for(name, f"http://127.0.0.1:{port}/api/test/user", token)
-        yield Gateway(name, process, port)
+        yield Server(name, process, port)
     finally:
         process.terminate()
         process.wait(30)
@@ -268,7 +268,7 @@ def builds() -> dict[str, str]:
 
 def gateways(
     bench: Bench, stack: contextlib.ExitStack, *, policies: bool
-) -> list[Gateway]:
+) -> list[Server]:
     """Start our gateway, and its peers or its variants."""
     found = []
 

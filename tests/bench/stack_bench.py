@@ -23,8 +23,8 @@ from tests.bench.gateway_bench import (
     SERVE,
     WORKS,
     Bench,
-    Gateway,
     Run,
+    Server,
     load,
     running,
     say,
@@ -49,7 +49,7 @@ _FOREVER: Final = 1 << 34
 class Loaded:
     """A server, and what it can be loaded with."""
 
-    def __init__(self, server: Gateway, tokens: Sequence[str], folder: Path) -> None:
+    def __init__(self, server: Server, tokens: Sequence[str], folder: Path) -> None:
         self._server = server
         self._scripts = {
             _MANY: write_script(folder / f"{server.name}-many", _WORK, tokens),
@@ -85,14 +85,17 @@ async def gateway_and_content(folder: Path) -> AsyncIterator[Loaded]:
         private_key()  # made before the processes that sign are forked
         tokens = minted(range(_TOKENS), folder).tokens
         command = ("content_service", "serve")
-        with serving("content", command, issuer.settings()) as content:
+        with contextlib.ExitStack() as stack:
+            content = await asyncio.to_thread(
+                stack.enter_context,
+                serving("content", command, tokens[0], issuer.settings()),
+            )
             environ = Bench(folder, content.port).environ(port, internal_port)
-            starting = running("gateway", SERVE, port, token=tokens[0], **environ)
-            server = await asyncio.to_thread(starting.__enter__)
-            try:
-                yield Loaded(server, tokens, folder)
-            finally:
-                starting.__exit__(None, None, None)
+            server = await asyncio.to_thread(
+                stack.enter_context,
+                running("gateway", SERVE, port, token=tokens[0], **environ),
+            )
+            yield Loaded(server, tokens, folder)
 
 
 async def measure() -> None:
