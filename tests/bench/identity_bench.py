@@ -20,16 +20,24 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import bcrypt
-from tests.support.database import running_server
+from tests.bench.gateway_bench import say
+from tests.support.database import create_database, running_server
 from tests.support.processor import cpu_seconds
 from tests.support.stack import Stack
 
@@ -53,12 +61,6 @@ _LONGEST_PAUSE: Final = 2.0
 _IDENTITY_CORE, _OTHER_CORE = "0", "1"
 
 Calls = Callable[[], Awaitable[None]]
-
-
-def say(text: str) -> None:
-    """Tell the person who measures."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def p99(values: Sequence[float]) -> float:
@@ -302,44 +304,33 @@ def pinned(pid: int, core: str) -> None:
     )
 
 
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    """Make a folder for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="identity-bench-") as name:
+        yield Path(name)
+
+
 def main() -> None:
     """Measure and print."""
     settings = {"IDENTITY_THROTTLE": "off", "IDENTITY_BCRYPT_COST": str(_COST)}
-    counter = itertools.count()
-
-    def folder(parent: str) -> Path:
-        path = Path(parent) / str(next(counter))
-        path.mkdir()
-        return path
-
-    with tempfile.TemporaryDirectory(prefix="identity-bench-") as parent:
-        with Stack(folder(parent), settings) as stack:
-            asyncio.run(measure_sign_in(stack))
-        if not (shutil.which("mariadbd") or shutil.which("mysqld")):
-            say("refresh: left out, no mariadbd or mysqld is installed")
-            return
-        with running_server(folder(parent)) as server:
-            assert server.process is not None
-            url = server.url.set(database="mysql").render_as_string(hide_password=False)
-            settings |= {
-                "IDENTITY_DATABASE_URL": url.replace("/mysql", "/bench"),
-                "IDENTITY_BCRYPT_COST": str(_CHEAP),
-            }
-            subprocess.run(
-                [
-                    *("mariadb", "--no-defaults", "-uroot", f"-p{server.url.password}"),
-                    *("-h127.0.0.1", f"-P{server.port}"),
-                    *("-e", "CREATE DATABASE bench CHARACTER SET utf8mb4"),
-                ],
-                check=True,
-                capture_output=True,
-            )
-            with Stack(folder(parent), settings) as stack:
-                pinned(stack.pid("identity"), _IDENTITY_CORE)
-                pinned(server.process.pid, _OTHER_CORE)
-                pinned(os.getpid(), _OTHER_CORE)
-                asyncio.run(measure_refresh(stack))
-                asyncio.run(measure_own_share(stack))
+    with new_folder() as folder, Stack(folder, settings) as stack:
+        asyncio.run(measure_sign_in(stack))
+    if not (shutil.which("mariadbd") or shutil.which("mysqld")):
+        say("refresh: left out, no mariadbd or mysqld is installed")
+        return
+    with new_folder() as parent, running_server(parent) as server:
+        assert server.process is not None
+        settings |= {
+            "IDENTITY_DATABASE_URL": asyncio.run(create_database(server.url)),
+            "IDENTITY_BCRYPT_COST": str(_CHEAP),
+        }
+        with new_folder() as folder, Stack(folder, settings) as stack:
+            pinned(stack.pid("identity"), _IDENTITY_CORE)
+            pinned(server.process.pid, _OTHER_CORE)
+            pinned(os.getpid(), _OTHER_CORE)
+            asyncio.run(measure_refresh(stack))
+            asyncio.run(measure_own_share(stack))
 
 
 if __name__ == "__main__":

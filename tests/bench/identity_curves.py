@@ -6,16 +6,12 @@ request at a time. It takes some ten minutes; the pictures are in docs/figures.
 """
 
 import asyncio
-import itertools
 import random
 import shutil
 import statistics
-import subprocess
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -34,8 +30,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.bench.charts import show
-from tests.bench.identity_bench import say
-from tests.support.database import connected, running_server
+from tests.bench.gateway_bench import say
+from tests.bench.identity_bench import new_folder
+from tests.support.database import connected, create_database, running_server
 from tests.support.stack import Stack
 from tests.support.tokens import claims_of
 
@@ -295,33 +292,18 @@ def main() -> None:
     if not shutil.which("mariadbd"):
         say("identity's curves: left out, no mariadbd is installed")
         return
-    counter = itertools.count()
-
-    def folder(parent: str) -> Path:
-        path = Path(parent) / str(next(counter))
-        path.mkdir()
-        return path
-
     with (
-        tempfile.TemporaryDirectory(prefix="identity-curves-") as parent,
-        running_server(folder(parent)) as server,
+        new_folder() as parent,
+        new_folder() as folder,
+        running_server(parent) as server,
     ):
-        url = server.url.set(database="curves").render_as_string(hide_password=False)
-        subprocess.run(
-            [
-                *("mariadb", "--no-defaults", "-uroot", f"-p{server.url.password}"),
-                *("-h127.0.0.1", f"-P{server.port}"),
-                *("-e", "CREATE DATABASE curves CHARACTER SET utf8mb4"),
-            ],
-            check=True,
-            capture_output=True,
-        )
+        url = asyncio.run(create_database(server.url))
         settings = {
             "IDENTITY_THROTTLE": "off",
             "IDENTITY_BCRYPT_COST": "4",
             "IDENTITY_DATABASE_URL": url,
         }
-        with Stack(folder(parent), settings) as stack:
+        with Stack(folder, settings) as stack:
             asyncio.run(_measure(stack, url))
 
 

@@ -249,9 +249,7 @@ _roles: Final[dict[str, list[dict[str, Any]]]] = {}
 
 async def _migrated_database(server: URL) -> str:
     if server not in _migrated:
-        name = f"identity_{secrets.token_hex(6)}"
-        await _execute(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-        url = server.set(database=name).render_as_string(hide_password=False)
+        url = await create_database(server)
         await migrate(url)
         async with connected(url) as engine, engine.connect() as connection:
             found = await connection.execute(select(tables.roles))
@@ -277,12 +275,18 @@ async def _empty(url: str) -> None:
 @contextlib.asynccontextmanager
 async def empty_database(server: URL) -> AsyncIterator[str]:
     """Create a database in a server, and drop it at the end."""
+    url = await create_database(server)
+    try:
+        yield url
+    finally:
+        await _execute(server, f"DROP DATABASE {make_url(url).database}")
+
+
+async def create_database(server: URL) -> str:
+    """Create a database in a server, and return its URL."""
     name = f"identity_{secrets.token_hex(6)}"
     await _execute(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-    try:
-        yield server.set(database=name).render_as_string(hide_password=False)
-    finally:
-        await _execute(server, f"DROP DATABASE {name}")
+    return server.set(database=name).render_as_string(hide_password=False)
 
 
 async def migrate(url: str) -> None:
