@@ -25,17 +25,6 @@ def show(
         rows.append(f"{label:28} {points}")
     sys.stdout.write("\n".join(rows) + "\n")
     sys.stdout.flush()
-    draw(name, title, x, y, lines)
-
-
-def draw(
-    name: str,
-    title: str,
-    x: tuple[str, Sequence[object]],
-    y: str,
-    lines: Mapping[str, Sequence[float | None]],
-) -> Path:
-    """Write a chart of lines over the same points, and return its path."""
     chart = pygal.Line(
         title=title,
         x_title=x[0],
@@ -52,6 +41,4 @@ def draw(
     for label, values in lines.items():
         chart.add(label, [None if v is None else round(v, 2) for v in values])
     FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{name}.svg"
-    path.write_bytes(chart.render(is_unicode=False))
-    return path
+    (FOLDER / f"{name}.svg").write_bytes(chart.render(is_unicode=False))
