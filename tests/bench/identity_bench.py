@@ -85,8 +85,8 @@ class Client:
 
     def __init__(self, http: aiohttp.ClientSession, stack: Stack) -> None:
         self._http = http
-        self.url = f"http://127.0.0.1:{stack.environment['IDENTITY_PORT']}"
-        self.internal_url = stack.internal_urls["identity"]
+        self.url = f"http://127.0.0.1:{stack.identity.port}"
+        self.internal_url = f"http://127.0.0.1:{stack.identity.internal_port}"
 
     async def post(self, path: str, body: Mapping[str, object]) -> tuple[int, object]:
         async with self._http.post(self.url + path, json=body) as answer:
@@ -202,10 +202,11 @@ async def measure_sign_in(stack: Stack) -> None:
     """
     async with client_of(stack) as client:
         account = await client.account()
+        content = f"http://127.0.0.1:{stack.content.internal_port}"
         urls = {
             "/livez": f"{client.internal_url}/livez",
             "the JWKS": f"{client.url}/.well-known/jwks.json",
-            "content's idle /livez": f"{stack.internal_urls['content']}/livez",
+            "content's idle /livez": f"{content}/livez",
         }
         rounds = [await sign_in_round(client, account, urls) for _ in range(_ROUNDS)]
         for each in rounds:
@@ -281,7 +282,7 @@ async def measure_own_share(stack: Stack) -> None:
             done.append(True)
 
         done: list[bool] = []
-        pid = stack.pid("identity")
+        pid = stack.identity.pid
         await repeat_for(_WARM_UP_SECONDS, [sign_in] * _REFRESH_CLIENTS)
         done.clear()
         before = cpu_seconds(pid)
@@ -326,7 +327,7 @@ def main() -> None:
             "IDENTITY_BCRYPT_COST": str(_CHEAP),
         }
         with new_folder() as folder, Stack(folder, settings) as stack:
-            pinned(stack.pid("identity"), _IDENTITY_CORE)
+            pinned(stack.identity.pid, _IDENTITY_CORE)
             pinned(server.process.pid, _OTHER_CORE)
             pinned(os.getpid(), _OTHER_CORE)
             asyncio.run(measure_refresh(stack))

@@ -133,7 +133,7 @@ class _Caller:
 
     def __init__(self, http: aiohttp.ClientSession, stack: Stack) -> None:
         self._http = http
-        self._url = f"http://127.0.0.1:{stack.environment['IDENTITY_PORT']}"
+        self._url = f"http://127.0.0.1:{stack.identity.port}"
         self._account = {
             "username": stack.admin_name,
             "password": stack.admin_password,

@@ -1,6 +1,7 @@
 """The real processes in any number, to be killed, frozen and restarted by tests."""
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import json
@@ -21,7 +22,6 @@ from urllib.error import HTTPError
 from sqlalchemy import URL
 from tests.support.contract_walk import ORIGIN
 from tests.support.database import empty_database
-from tests.support.stack import new_key
 
 GATEWAY_TOML: Final = Path(__file__).parents[2] / "deploy" / "gateway.toml"
 _PATIENCE_SECONDS: Final = 60
@@ -36,6 +36,11 @@ _PASSED_ON: Final = ("PATH", "HOME", "PYTHONPATH")
 _EVERYWHERE: Final = {
     name: os.environ[name] for name in _PASSED_ON if name in os.environ
 }
+
+
+def new_key() -> str:
+    """Return a 32-byte key as the settings want it."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
 
 
 def lasting_port() -> int:
