@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults.figures import tell
-from tests.support.cluster import gateway_process, started
+from tests.support.cluster import deployed_gateway, started
 from tests.support.raw_client import IncompleteAnswerError, ask, raw_client
 from tests.support.raw_upstream import OK, Call, RawUpstream, Recorded, raw_upstream
 
@@ -134,7 +134,7 @@ async def test_wrong_answers_are_replaced_or_broken_and_no_post_comes_twice(
             Replica(await stack.enter_async_context(raw_upstream()), share)
             for share in (0.0, SHARE)
         ]
-        gateway = gateway_process(
+        gateway = deployed_gateway(
             tmp_path,
             {"content": [good.address, bad.address], "identity": [good.address]},
             ALL_METHODS,
@@ -173,7 +173,7 @@ async def test_an_answer_that_comes_before_the_body_is_sent_is_passed_on(
         upstream = await stack.enter_async_context(raw_upstream())
         upstream.script = refuse
         address = f"http://127.0.0.1:{upstream.port}?probe={upstream.port}"
-        gateway = gateway_process(
+        gateway = deployed_gateway(
             tmp_path, {"content": [address], "identity": [address]}, ALL_METHODS
         )
         running = started(gateway)

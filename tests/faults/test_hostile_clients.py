@@ -15,7 +15,7 @@ from itertools import islice
 
 import pytest
 from tests.faults.figures import tell
-from tests.support.cluster import Cluster, Gateway, Process, gateway_process, started
+from tests.support.cluster import Cluster, Gateway, Process, deployed_gateway, started
 from tests.support.crowd import Crowd, all_statuses, exchange, large_answers
 from tests.support.hostile_framings import hostile_framings
 from tests.support.load import Plan, Report, running_load
@@ -161,7 +161,7 @@ def test_slow_readers_cost_little_memory_and_end_in_time(
     connections = 20
     with large_answers(32 * MEBIBYTE) as port:
         address = f"http://127.0.0.1:{port}?probe={port}"
-        gateway = gateway_process(
+        gateway = deployed_gateway(
             running_cluster.folder,
             {"content": [address], "identity": [address]},
             edge.size.timeouts,

@@ -208,7 +208,7 @@ class Gateway(Process):
         }
 
 
-def gateway_process(
+def deployed_gateway(
     folder: Path,
     upstreams: Mapping[str, Sequence[str]],
     toml: str = "",
@@ -306,7 +306,7 @@ class Cluster:
             "identity": [each.address for each in self.identities],
             "content": [each.address for each in self.content],
         }
-        return gateway_process(self.folder, upstreams, toml, command=command, **more)
+        return deployed_gateway(self.folder, upstreams, toml, command=command, **more)
 
     def __enter__(self) -> Self:
         try:
