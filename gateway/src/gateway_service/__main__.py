@@ -16,7 +16,7 @@ from service_kit.imports import uncollected
 with uncollected():
     import uvloop
 
-    from gateway_service.app import GatewayApp, Shared, create_app
+    from gateway_service.app import GatewayApp, SharedByWorkers, create_app
     from gateway_service.config.faults import ConfigError
     from gateway_service.config.file import read_config
     from gateway_service.http1.descriptors import raise_limit
@@ -30,7 +30,10 @@ with uncollected():
     from gateway_service.operations.workers.shared_memory import SharedMemory
     from gateway_service.operations.workers.workers import Supervisor
     from gateway_service.settings import GatewaySettings
-    from gateway_service.upstreams.watching.following import Followed, UpstreamReport
+    from gateway_service.upstreams.watching.reports import (
+        UpstreamReport,
+        UpstreamReports,
+    )
     from service_kit.observability.logs import configure_logging
     from service_kit.observability.process import version_text
     from service_kit.running.doctor import report
@@ -159,16 +162,16 @@ def _serve_as_worker(settings: GatewaySettings, ports: Ports, shared: str) -> in
     memory = SharedMemory(descriptor, settings.workers)
 
     async def serve() -> int:
-        followed = Followed(counts_probes=worker == 0)
+        reports = UpstreamReports(counts_probes=worker == 0)
 
         def deliver(message: Any) -> None:  # noqa: ANN401 - of either kind
             if isinstance(message, UpstreamReport):
-                followed.deliver(message)
+                reports.deliver(message)
             else:
                 received.take(message)
 
         parent.follow(asyncio.get_running_loop(), deliver)
-        shared = Shared(followed, memory, worker)
+        shared = SharedByWorkers(reports, memory, worker)
         app = create_app(settings, received.read, start, shared)
         received.follow(app.reload)
         return await _serve_here(settings, ports, app)

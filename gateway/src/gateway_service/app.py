@@ -25,7 +25,7 @@ from gateway_service.serving import running
 from gateway_service.settings import GatewaySettings
 from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.endpoint import Endpoint
-from gateway_service.upstreams.watching.following import Followed
+from gateway_service.upstreams.watching.reports import UpstreamReports
 from gateway_service.upstreams.watching.watching import UpstreamWatch
 from service_kit.health import Readiness
 from service_kit.observability.tracing import SpanSender
@@ -47,10 +47,10 @@ class GatewayApp:
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedByWorkers:
     """What one of several workers shares with the others."""
 
-    followed: Followed
+    reports: UpstreamReports
     memory: SharedMemory
     worker: int
 
@@ -59,7 +59,7 @@ def create_app(
     settings: GatewaySettings,
     read_config: Callable[[], Config],
     start: Loaded | None = None,
-    shared: Shared | None = None,
+    shared: SharedByWorkers | None = None,
 ) -> GatewayApp:
     """Return a gateway for the running event loop.
 
@@ -84,7 +84,7 @@ def create_app(
         read_config,
         make_pool,
         start.certificate,
-        watch=UpstreamWatch if shared is None else shared.followed.watch,
+        watch=UpstreamWatch if shared is None else shared.reports.watch,
         count_in=None if shared is None else shared.memory.rate_counter,
     )
     readiness.checks["upstreams"] = control.starting_fault

@@ -11,7 +11,7 @@ from gateway_service.operations.workers.messages import to_line
 from gateway_service.upstreams.connections.pool import ConnectionPool
 from gateway_service.upstreams.endpoint import Endpoint
 from gateway_service.upstreams.upstream import Upstream
-from gateway_service.upstreams.watching.following import UpstreamReport
+from gateway_service.upstreams.watching.reports import UpstreamReport
 from gateway_service.upstreams.watching.watching import UpstreamWatch, Watch
 
 

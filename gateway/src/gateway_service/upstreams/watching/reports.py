@@ -37,7 +37,7 @@ class UpstreamReport(NamedTuple):
 
 
 @dataclass(eq=False)
-class FollowedWatch:
+class FollowingWatch:
     """Gives an upstream the replicas of the latest report."""
 
     upstream: Upstream
@@ -67,7 +67,7 @@ class FollowedWatch:
         self._has_report.set()
 
 
-class Followed:
+class UpstreamReports:
     """The latest reports, and the watches that follow them.
 
     Of several workers one alone counts the probes, or their sum would be wrong.
@@ -76,11 +76,11 @@ class Followed:
     def __init__(self, *, counts_probes: bool) -> None:
         self._counts_probes = counts_probes
         self._reports: dict[str, UpstreamReport] = {}
-        self._watches: dict[str, FollowedWatch] = {}
+        self._watches: dict[str, FollowingWatch] = {}
 
-    def watch(self, upstream: Upstream) -> FollowedWatch:
+    def watch(self, upstream: Upstream) -> FollowingWatch:
         """Return a watch of an upstream, in place of an older one of its name."""
-        watch = self._watches[upstream.name] = FollowedWatch(
+        watch = self._watches[upstream.name] = FollowingWatch(
             upstream, self._counts_probes
         )
         if upstream.name in self._reports:
