@@ -24,7 +24,7 @@ from identity_service.domain.errors import (
 from identity_service.plans import plan, read_wanted
 from identity_service.settings import Settings, setting_warnings
 from identity_service.storage.upgrades import schema
-from identity_service.usecases.caching.recent import MAX_AGE_SECONDS
+from identity_service.usecases.caching.cached_value import MAX_AGE_SECONDS
 from service_kit.running.doctor import report
 from service_kit.running.output import write_notices
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from identity_service.usecases.caching.recent import Recent
+from identity_service.usecases.caching.cached_value import CachedValue
 from service_kit.tokens.fetching import FetchError, fetch
 
 _LONGEST_LOOK_UP: Final = 2.0
@@ -45,11 +45,11 @@ class Gateways:
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = urls
         self._session: aiohttp.ClientSession | None = None
-        self._recent = Recent(self._ask)
+        self._cached = CachedValue(self._ask)
 
     async def status(self) -> list[GatewayStatus]:
         """Return the status of each gateway, at most a second old."""
-        return await self._recent.get()
+        return await self._cached.get()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -17,7 +17,7 @@ from identity_service.domain.errors import (
 from identity_service.domain.sessions.status_entries import list_bytes, list_uri
 from identity_service.security.key_material import SigningKey, write_jws
 from identity_service.storage.database import Database
-from identity_service.usecases.caching.recent import Recent
+from identity_service.usecases.caching.cached_value import CachedValue
 from identity_service.usecases.caching.watching import LOOK_SECONDS, Watch
 from identity_service.usecases.keys.signing_keys import SigningKeys
 from service_kit.clock import Clock
@@ -73,8 +73,10 @@ class StatusLists:
         self._lifetime = lifetime
         self._ttl = ttl
         self._monotonic = monotonic
-        self._names = Recent(self._read_names, monotonic)
-        self._revisions = Recent(self._read_revisions, monotonic, max_age=LOOK_SECONDS)
+        self._names = CachedValue(self._read_names, monotonic)
+        self._revisions = CachedValue(
+            self._read_revisions, monotonic, max_age=LOOK_SECONDS
+        )
         """Of all lists together: one query for all who wait for any of them.
 
         So a change may be seen up to twice `LOOK_SECONDS` after it was made.
@@ -92,7 +94,7 @@ class StatusLists:
         `DatabaseUnavailableError`: what was read of it has expired, and can't be read
         again.
         """
-        published = await (await self._list(name)).recent.get()
+        published = await (await self._list(name)).cached.get()
         if self._clock() >= published.expires_at:
             raise DatabaseUnavailableError("the status list has expired")
         return published
@@ -112,23 +114,23 @@ class StatusLists:
     def sizes(self) -> dict[str, int]:
         """Return the length in bytes of each list that was served recently."""
         return {
-            name: len(each.recent.value.body)
+            name: len(each.cached.value.body)
             for name, each in self._lists.items()
-            if each.recent.value is not None
+            if each.cached.value is not None
         }
 
     def expires_at(self) -> datetime | None:
         """Return when the first of the recently served lists expires."""
-        lists = [each.recent.value for each in self._lists.values()]
+        lists = [each.cached.value for each in self._lists.values()]
         return min((each.expires_at for each in lists if each), default=None)
 
     async def _list(self, name: str) -> "_List":
         if not await self._exists(name):
             raise StatusListNotFoundError
         if name not in self._lists:
-            recent = Recent(partial(self._publish, name), self._monotonic)
+            cached = CachedValue(partial(self._publish, name), self._monotonic)
             revision = partial(self._revision, name)
-            self._lists[name] = _List(recent, revision)
+            self._lists[name] = _List(cached, revision)
         return self._lists[name]
 
     async def _exists(self, name: str) -> bool:
@@ -200,10 +202,12 @@ class _List:
     """One list, and the watch of its changes."""
 
     def __init__(
-        self, recent: Recent[PublishedList], revision: Callable[[], Awaitable[Hashable]]
+        self,
+        cached: CachedValue[PublishedList],
+        revision: Callable[[], Awaitable[Hashable]],
     ) -> None:
-        self.recent = recent
-        self.watch = Watch(lambda: recent.value, self._look)
+        self.cached = cached
+        self.watch = Watch(lambda: cached.value, self._look)
         self._revision = revision
         self._looked_at: Hashable = None
 
@@ -211,5 +215,5 @@ class _List:
         """Read the list again if anything in it was revoked since the last query."""
         revision = await self._revision()
         if revision != self._looked_at:
-            await self.recent.renewed()
+            await self.cached.renewed()
             self._looked_at = revision

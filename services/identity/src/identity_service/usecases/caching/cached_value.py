@@ -17,7 +17,7 @@ _RETRY_SECONDS: Final = 1.0
 T = TypeVar("T")
 
 
-class Recent(Generic[T]):
+class CachedValue(Generic[T]):
     """A value that is read again when it is asked for after ``max_age`` seconds.
 
     ``read`` gets the present value, None at first. While the database is away the
