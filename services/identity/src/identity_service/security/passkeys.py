@@ -88,7 +88,7 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class PasskeyUse:
     """A passkey that was used."""
 
     passkey: Passkey
@@ -189,7 +189,7 @@ class PasskeyCeremonies:
             challenge=challenge,
         )
 
-    def judge_use(self, untrusted: Mapping[str, Any], passkey: Passkey) -> Use:
+    def judge_use(self, untrusted: Mapping[str, Any], passkey: Passkey) -> PasskeyUse:
         """Return the use that was made of a passkey.
 
         Raises `CeremonyRefusedError`.
@@ -208,7 +208,7 @@ class PasskeyCeremonies:
         may_be_backed_up = _may_be_backed_up(verified.credential_device_type)
         if may_be_backed_up != passkey.may_be_backed_up:
             raise CeremonyRefusedError("the flag BE has changed")
-        return Use(
+        return PasskeyUse(
             passkey=passkey,
             sign_count=verified.new_sign_count,
             is_backed_up=verified.credential_backed_up,

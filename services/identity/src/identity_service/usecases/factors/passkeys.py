@@ -19,8 +19,8 @@ from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.security.passkeys import (
     CeremonyRefusedError,
     PasskeyCeremonies,
+    PasskeyUse,
     Registration,
-    Use,
     untrusted_user_handle,
 )
 from identity_service.security.recovery_codes import RecoveryCodes
@@ -217,7 +217,7 @@ class PasskeySignIns:
             user, device, proof.methods, spend=proof.spend
         )
 
-    async def _user_of(self, use: Use, user_handle: str | None) -> User:
+    async def _user_of(self, use: PasskeyUse, user_handle: str | None) -> User:
         """Return whose passkey was used, if that is who the device says it is.
 
         Raises `CeremonyRefusedError`.

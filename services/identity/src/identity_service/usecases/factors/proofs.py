@@ -13,7 +13,7 @@ from identity_service.security.keyrings import SealBrokenError, Sealer
 from identity_service.security.passkeys import (
     CeremonyRefusedError,
     PasskeyCeremonies,
-    Use,
+    PasskeyUse,
     untrusted_passkey_id,
 )
 from identity_service.security.recovery_codes import RecoveryCodes
@@ -88,7 +88,7 @@ class FactorProofs:
             _logger.exception("totp_secret_unreadable", extra={"user": stored.user_id})
             return None
 
-    async def use_of(self, untrusted: Mapping[str, Any]) -> Use:
+    async def use_of(self, untrusted: Mapping[str, Any]) -> PasskeyUse:
         """Return which passkey was used, or raise `CeremonyRefusedError`."""
         passkey_id = untrusted_passkey_id(untrusted)
         passkey = await self.database.read(lambda unit: unit.passkeys.get(passkey_id))
@@ -96,7 +96,7 @@ class FactorProofs:
             raise CeremonyRefusedError("the passkey is not here")
         return self.ceremonies.judge_use(untrusted, passkey)
 
-    def proof_of(self, use: Use) -> Proof:
+    def proof_of(self, use: PasskeyUse) -> Proof:
         """Return what a use of a passkey proves."""
 
         async def spend(unit: Repositories) -> bool:
