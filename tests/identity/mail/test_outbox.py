@@ -9,7 +9,8 @@ from email.headerregistry import Address
 from typing import Final, cast
 
 import pytest
-from tests.support.database import SERVERS
+from sqlalchemy import insert
+from tests.support.database import SERVERS, connected
 from tests.support.identity import MovableClock, identity_settings, random_key
 from tests.support.mail_server import MailServer
 from tests.support.operator import Operator
@@ -31,6 +32,7 @@ from identity_service.domain.mail import (
 from identity_service.mail.messages import MessageWriter
 from identity_service.settings import Settings
 from identity_service.storage.repositories import Repositories
+from identity_service.storage.tables import outbox
 from identity_service.usecases.mail.requests import MailRequestHandler
 from identity_service.usecases.mail.sending import (
     CLAIMED_FOR,
@@ -279,6 +281,25 @@ async def test_the_operator_lists_and_resends_what_was_given_up(
     assert (resent.code, resent.out) == (0, "1 will be sent again\n")
     assert dead.id in waiting.out
     assert [mail.to for mail in mail_server.received] == [TO]
+
+
+async def test_all_that_was_given_up_is_resent_however_much_it_is(
+    settings: Settings, clock: MovableClock, database_url: str
+) -> None:
+    letter = {
+        "kind": MailKind.PASSWORD_CHANGED,
+        "sealed": b"",
+        "created_at": clock(),
+        "dead_at": clock(),
+        "attempts": MOST_ATTEMPTS,
+        "error": "451 Later",
+    }
+    async with connected(database_url) as engine, engine.begin() as connection:
+        letters = [{"id": f"{number:032}", **letter} for number in range(2001)]
+        await connection.execute(insert(outbox), letters)
+    async with composed(settings, clock) as (services, _):
+        assert await services.outbox.resend([]) == 2001
+        assert await services.outbox.count() == (2001, 0)
 
 
 @pytest.fixture

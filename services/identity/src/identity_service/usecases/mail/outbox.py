@@ -134,14 +134,13 @@ class Outbox:
 
     async def resend(self, letter_ids: Sequence[str]) -> int:
         """Have these dead letters sent, or all if none is named; return how many."""
-
-        async def work(unit: Repositories) -> int:
-            wanted = letter_ids or [
-                letter.id for letter in await unit.outbox.page(_PAGE, dead=True)
-            ]
-            return await unit.outbox.resend(wanted)
-
-        return await self.database.write(work)
+        if letter_ids:
+            return await self.database.write(
+                lambda unit: unit.outbox.resend(letter_ids)
+            )
+        _, dead = await self.count()
+        pages = range(0, dead, _PAGE)
+        return sum([await self.database.write(_resend_oldest) for _ in pages])
 
     async def count(self) -> tuple[int, int]:
         """Return how many letters wait, and how many are dead."""
@@ -150,6 +149,11 @@ class Outbox:
 
 async def _letters_after(letter_id: str, unit: Repositories) -> list[StoredLetter]:
     return await unit.outbox.after(letter_id, _BATCH)
+
+
+async def _resend_oldest(unit: Repositories) -> int:
+    letters = await unit.outbox.page(_PAGE, dead=True)
+    return await unit.outbox.resend([each.id for each in letters])
 
 
 def _place(letter_id: str, kind: str) -> bytes:
