@@ -81,12 +81,18 @@ async def test_responses_have_wider_limits_of_their_own(
         assert (await client.reader.readline()).split()[1] == b"%d" % status
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        ResponseLimits(header_field=300, headers=1_024, header_count=8),
+        ResponseLimits(headers=1_024),
+    ],
+)
 async def test_limits_of_responses_can_be_set(
-    upstream: RawUpstream, tmp_path: Path
+    limits: ResponseLimits, upstream: RawUpstream, tmp_path: Path
 ) -> None:
-    limits = ResponseLimits(header_field=300, headers=1_024, header_count=8)
     config = config_for(upstream.port, response_limits=limits)
-    upstream.answer = OK.replace(b"\r\n\r\n", b"\r\nX: %b\r\n\r\n" % (b"x" * 400))
+    upstream.answer = OK.replace(b"\r\n\r\n", b"\r\nX: %b\r\n\r\n" % (b"x" * 1_100))
     async with running_gateway(config, tmp_path) as gateway:
         assert (await ask(gateway.port, GET)).status == 502
 

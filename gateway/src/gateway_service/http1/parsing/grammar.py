@@ -190,7 +190,7 @@ def split_lines(head: bytes, limits: HeadLimits) -> list[bytes]:
 
 def check_sizes(lines: list[bytes], size: int, limits: HeadLimits) -> None:
     """Raise MalformedError if a head of so many bytes in all exceeds the limits."""
-    if size > limits.start_line or size > limits.field:
+    if size > limits.start_line or size > limits.field or size > limits.fields:
         _check_each_size(lines, limits)
     if len(lines) > limits.field_count + 1:
         raise _fields_too_large()
