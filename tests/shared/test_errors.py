@@ -69,7 +69,7 @@ async def test_a_problem_has_the_members_of_rfc_9457_and_a_message() -> None:
 
     assert status == 418
     assert body == {
-        "type": "/problems/teapot",
+        "type": "about:blank",  # no page explains it
         "title": "Teapot",
         "status": 418,
         "detail": "Short and stout.",

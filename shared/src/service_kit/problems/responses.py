@@ -15,6 +15,7 @@ from service_kit.languages.text import ENGLISH
 from service_kit.observability.request_id import request_id
 from service_kit.problems import common
 from service_kit.problems.problem import Problem, ProblemError
+from service_kit.problems.registry import PROBLEMS
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -25,6 +26,12 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     istr("Cross-Origin-Resource-Policy"): "same-site",
 }
 """On every response that is not a page for people (OWASP REST security)."""
+
+_EXPLAINED: Final = frozenset(each.code for each in PROBLEMS)
+"""Codes of the problems that the gateway has a page of."""
+
+_NO_PAGE: Final = "about:blank"
+"""RFC 9457 section 4.2.1."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -74,13 +81,14 @@ def problem_body(
 ) -> bytes:
     """Return the JSON text of a problem; ``instance`` is the request id.
 
-    Its type is a page of the gateway that ``public_url`` leads to. Without that it is
-    relative to the request's own URL.
+    Its type is a page of the gateway that ``public_url`` leads to, if there is one.
+    Without that it is relative to the request's own URL.
     """
+    page = f"{public_url}/problems/{problem.code}"
     errors = [each.members(language) for each in problem.errors]
     message = problem.text.in_language(language)
     members = {
-        "type": f"{public_url}/problems/{problem.code}",
+        "type": page if problem.code in _EXPLAINED else _NO_PAGE,
         "title": problem.title,
         "status": int(problem.status),
         "detail": message,
