@@ -1,16 +1,20 @@
 """Identity judges by the database's time."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.support.database import SERVERS
 
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.database_clock import DatabaseClock
 from identity_service.storage.engines import opened_engine
+from service_kit.cancelling import cancelled
 
 NEARLY: Final = timedelta(seconds=2)
 AWAY: Final = "mysql+asyncmy://nobody@127.0.0.1:1/nothing"
@@ -52,6 +56,23 @@ async def test_time_goes_on_however_the_own_clock_jumps(engine: AsyncEngine) -> 
     before = clock()
     jump, elapsed = timedelta(hours=-1), 60.0
     assert timedelta(seconds=60) <= clock() - before < timedelta(seconds=60) + NEARLY
+
+
+@pytest.mark.parametrize("database_url", SERVERS, indirect=True)
+async def test_the_time_is_asked_for_at_once_after_the_machine_slept(
+    engine: AsyncEngine,
+) -> None:
+    slept, asked = timedelta(), asyncio.Event()
+    clock = DatabaseClock(engine, own=lambda: datetime.now(UTC) + slept)
+    running = asyncio.create_task(clock.run())
+    await clock.until_known()
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: asked.set())
+
+    slept = timedelta(hours=1)
+
+    async with asyncio.timeout(10):
+        await asked.wait()
+    await cancelled(running)
 
 
 async def test_replica_that_has_not_learnt_the_time_is_not_ready() -> None:

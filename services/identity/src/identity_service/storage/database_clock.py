@@ -21,6 +21,8 @@ certificates and whatever else is not judged by the database's."""
 
 _EVERY_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 1.0
+_JUMP: Final = timedelta(seconds=1)
 
 _ROUND_TRIPS: Final = 5
 """Of which the quickest counts: it leaves the least doubt when the server looked."""
@@ -58,6 +60,7 @@ class DatabaseClock:
         self._monotonic = monotonic
         self._has_own_time = engine.dialect.name != "sqlite"
         self._zero: datetime | None = None
+        self._measured_ahead = timedelta()
         self._known = asyncio.Event()
         if not self._has_own_time:
             self._known.set()
@@ -69,7 +72,7 @@ class DatabaseClock:
         return self._zero + timedelta(seconds=self._monotonic())
 
     async def run(self) -> None:
-        """Measure now and every minute, until cancelled.
+        """Measure now, every minute and after a jump, until cancelled.
 
         A measurement that has begun ends first: a connection that is cancelled while
         it is made may leave its socket open (asyncio.wait_for before Python 3.12).
@@ -82,7 +85,17 @@ class DatabaseClock:
                 await asyncio.wait((measuring,))
             if warning := await self.warning():
                 _logger.warning("host_clock_differs", extra={"reason": warning})
-            await asyncio.sleep(seconds)
+            await self._until_due(seconds)
+
+    async def _until_due(self, seconds: float) -> None:
+        """Wait so long, or until the process's own clock has jumped.
+
+        So it does while a machine sleeps, for which the monotonic clock stands still.
+        """
+        due_at, has_jumped = self._monotonic() + seconds, False
+        while self._monotonic() < due_at and not has_jumped:
+            await asyncio.sleep(_LOOK_SECONDS)
+            has_jumped = abs(self.ahead() - self._measured_ahead) >= _JUMP
 
     async def _try_to_measure(self) -> float:
         """Measure, and return the seconds until it is to be done again."""
@@ -105,6 +118,7 @@ class DatabaseClock:
         except (exc.SQLAlchemyError, OSError, TimeoutError) as error:
             raise DatabaseUnavailableError(reason(error)) from error
         self._zero = min(samples).zero
+        self._measured_ahead = self.ahead()
         self._known.set()
 
     async def until_known(self) -> None:
