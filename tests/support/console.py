@@ -34,6 +34,13 @@ _RUN_AXE: Final = """async () => (await axe.run(document, {preload: false})).vio
     `${impact}: ${id}: ${nodes.map(({html, any, all}) =>
       html + " " + [...any, ...all].map((each) => each.message)).join("; ")}`)"""
 
+_BEYOND: Final = """() => Math.max(document.documentElement.scrollWidth - innerWidth,
+  ...[...document.querySelectorAll(".notice")].map((notice) => {
+    const {left, right} = notice.getBoundingClientRect();
+    return Math.max(-left, right - innerWidth);
+  }))"""
+"""Pixels that cannot be seen; what is fixed to the window does not widen the page."""
+
 _REPORT_VIOLATIONS: Final = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`))"""
 
@@ -123,8 +130,7 @@ class Console:
             self.page.evaluate(_AXE)
         found = self.page.evaluate(_RUN_AXE)
         self.faults += [f"{name}: {each}" for each in found]
-        overflow = "() => document.documentElement.scrollWidth - innerWidth"
-        if (beyond := self.page.evaluate(overflow)) > 0:
+        if (beyond := self.page.evaluate(_BEYOND)) > 0:
             self.faults.append(f"{name}: {beyond} px wider than the window")
 
     def note_message(self, message: ConsoleMessage) -> None:
