@@ -112,3 +112,15 @@ def test_a_body_of_ones_own_is_sent(stack: Stack) -> None:
         who["password"] = "a phrase of my own"
         operation.locator("textarea.body-param__text").fill(json.dumps(who))
         execute(operation, "200")
+
+
+def test_a_viewer_that_cannot_be_fetched_is_told_of_in_words(stack: Stack) -> None:
+    with (
+        running_browser() as browser,
+        console_in(browser, stack.base_url) as console,
+    ):
+        page = console.page
+        page.route("**/swagger-ui-bundle.js", lambda route: route.abort())
+        page.goto(f"{stack.base_url}/docs")
+        expect(page.get_by_role("alert")).to_contain_text("could not be loaded")
+        console.faults.clear()  # Chromium notes the request that failed
