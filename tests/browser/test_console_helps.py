@@ -1,12 +1,13 @@
 """The console by keyboard, with a password manager, in a browser that is German."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
 from tests.support.browser import chromium
-from tests.support.console import console_in
+from tests.support.console import console_in, watched
 from tests.support.requests import send
 from tests.support.stack import Stack
 
@@ -69,6 +70,19 @@ def test_each_text_says_its_language(stack: Stack, browser: Browser) -> None:
         page.get_by_role("button", name="Read user").click()
         expect(said.locator("[lang=de]")).to_have_text("Kein Token mitgesendet!")
         expect(page.locator("main dd [lang=de]")).to_be_visible()
+    finally:
+        context.close()
+
+
+def test_a_moment_says_its_language(stack: Stack, browser: Browser) -> None:
+    context = browser.new_context(locale="de-DE")
+    try:
+        console = watched(context, stack.base_url)
+        console.sign_in("one", PASSWORD)
+        console.follow("Profile")
+        moment = console.page.locator("main time")
+        expect(moment).to_have_attribute("lang", "de-DE")
+        expect(moment).to_contain_text(re.compile(r"\d\d\.\d\d\.\d{4}, "))
     finally:
         context.close()
 

@@ -25,7 +25,8 @@ const SHOWN_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", tim
 /** A moment in words of the reader's own place. */
 export function time(moment) {
   if (!moment) return "never";
-  return h("time", { datetime: moment }, SHOWN_TIME.format(new Date(moment)));
+  const lang = SHOWN_TIME.resolvedOptions().locale;
+  return h("time", { datetime: moment, lang }, SHOWN_TIME.format(new Date(moment)));
 }
 
 /** Facts as a list of terms. */
