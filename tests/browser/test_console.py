@@ -4,9 +4,11 @@ No serious finding of axe-core, no error in the browser's console, no violation 
 policy, nothing from another host, nothing wider than the window.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Final
+from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
@@ -213,6 +215,40 @@ def test_somebody_looks_after_their_account(stack: Stack, browser: Browser) -> N
         page.get_by_label("Current password").fill(PASSWORD)
         page.get_by_label("New password").fill(f"{PASSWORD}, changed")
         console.press("Change the password", "Password changed.")
+
+
+DEVICES: Final = {
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": (
+        "Firefox on Linux"
+    ),
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15"
+    " (KHTML, like Gecko) CriOS/141.0.0.0 Mobile/15E148 Safari/604.1": "Chrome on iOS",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15"
+    " (KHTML, like Gecko) FxiOS/143.0 Mobile/15E148 Safari/604.1": "Firefox on iOS",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15"
+    " (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1": "Safari on iOS",
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/141.0.0.0 Mobile Safari/537.36 EdgA/141.0.0.0": "Edge on Android",
+    "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/141.0.0.0 Safari/537.36": "Chrome on ChromeOS",
+    "curl/8.14.1": "curl/8.14.1",
+}
+
+
+def test_sessions_name_the_device_that_signed_in(
+    stack: Stack, browser: Browser
+) -> None:
+    sign_up(stack, "everywhere")
+    who = json.dumps({"username": "everywhere", "password": PASSWORD}).encode()
+    for device in DEVICES:
+        headers = {"Content-Type": "application/json", "User-Agent": device}
+        url = f"{stack.base_url}/api/auth/signin"
+        urlopen(Request(url, who, headers), timeout=15).close()
+    with console_in(browser, stack.base_url) as console:
+        console.sign_in("everywhere", PASSWORD)
+        console.follow("Sessions")
+        named = console.page.locator("tbody th").all_text_contents()
+        assert set(DEVICES.values()) <= set(named)
 
 
 def test_what_was_done_is_said_though_nothing_can_be_asked_after_it(

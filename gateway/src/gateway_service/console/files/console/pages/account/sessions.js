@@ -6,12 +6,18 @@ import { action } from "../../forms.js";
 import { cut } from "../../lists.js";
 import { go } from "../../router.js";
 
-const BROWSERS = [[/Edg\//, "Edge"], [/Firefox\//, "Firefox"], [/Chrom(e|ium)\//, "Chrome"], [/Safari\//, "Safari"]];
+const BROWSERS = [
+  [/Edg(A|iOS)?\//, "Edge"],
+  [/Firefox\/|FxiOS\//, "Firefox"],
+  [/Chrom(e|ium)\/|CriOS\//, "Chrome"],
+  [/Safari\//, "Safari"],
+];
 const SYSTEMS = [
   [/Android/, "Android"],
   [/iPhone|iPad/, "iOS"],
   [/Windows/, "Windows"],
   [/Mac OS X/, "macOS"],
+  [/CrOS/, "ChromeOS"],
   [/Linux/, "Linux"],
 ];
 
