@@ -412,6 +412,23 @@ def test_a_gateway_that_is_away_is_told_of_in_words(
         console.faults.clear()  # Chromium notes the request that failed
 
 
+def test_a_console_that_is_still_to_come_says_so(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        console.page.route("**/console/session.js", hold)
+        console.page.goto(f"{stack.base_url}/console", wait_until="commit")
+        expect(console.page.get_by_text("One moment.")).to_be_visible()
+        for route in held:
+            route.continue_()
+        console.settle()
+
+
 def test_scripts_that_cannot_be_fetched_are_told_of_in_words(
     stack: Stack, browser: Browser
 ) -> None:

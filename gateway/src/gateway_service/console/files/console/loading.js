@@ -5,5 +5,5 @@ document.querySelector("script[type=module]").addEventListener("error", () => {
   const fault = document.createElement("p");
   fault.setAttribute("role", "alert");
   fault.textContent = "The console could not be loaded. Check your network, and load this page again.";
-  document.getElementById("main").append(fault);
+  document.getElementById("main").replaceChildren(fault);
 });
