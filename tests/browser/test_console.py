@@ -7,17 +7,20 @@ policy, nothing from another host, nothing wider than the window.
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Final
 from urllib.request import Request, urlopen
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
-from tests.support.browser import chromium
+from tests.support.browser import FLAGS, chromium
 from tests.support.console import (
     DESKTOP,
     PHONE,
     Console,
     console_in,
+    watched,
 )
 from tests.support.requests import send
 from tests.support.stack import Stack
@@ -437,6 +440,21 @@ def test_scripts_that_cannot_be_fetched_are_told_of_in_words(
         console.page.goto(f"{stack.base_url}/console")
         expect(console.page.locator("main")).to_contain_text("could not be loaded")
         console.faults.clear()  # Chromium notes the request that failed
+
+
+def test_a_browser_that_blocks_cookies_is_told_so(
+    stack: Stack, browser: Browser, tmp_path: Path
+) -> None:
+    blocked = {"profile": {"default_content_setting_values": {"cookies": 2}}}
+    (tmp_path / "Default").mkdir()
+    (tmp_path / "Default" / "Preferences").write_text(json.dumps(blocked), "utf-8")
+    context = browser.browser_type.launch_persistent_context(
+        tmp_path, executable_path=chromium(), args=[*FLAGS]
+    )
+    with closing(context):
+        page = watched(context, stack.base_url).page
+        page.goto(f"{stack.base_url}/console")
+        expect(page.locator("main")).to_contain_text("needs cookies")
 
 
 def test_a_page_that_cannot_be_fetched_is_told_of_in_words(

@@ -52,6 +52,15 @@ function showMenu(isOpen) {
   menu.setAttribute("aria-expanded", String(isOpen));
 }
 
+/** Whether the browser lets this page store anything: cookies are blocked along with all else. */
+function keepsCookies() {
+  try {
+    return Boolean(localStorage);
+  } catch {
+    return false;
+  }
+}
+
 async function signOut() {
   try {
     const message = await session.signOut();
@@ -82,5 +91,10 @@ document.getElementById("skip").addEventListener("click", (event) => {
   document.getElementById("main").focus();
 });
 
-await readOffers();
-start();
+if (keepsCookies()) {
+  await readOffers();
+  start();
+} else {
+  const text = "The console needs cookies, which this browser blocks. Allow them for this site, and load this page again.";
+  document.getElementById("main").replaceChildren(h("p", { role: "alert" }, text));
+}
