@@ -44,15 +44,29 @@ def second_window(console: Console) -> Console:
     return other
 
 
-def refuse_tokens_of(stack: Stack, name: str) -> None:
+def give_role(stack: Stack, name: str, role: str) -> None:
     """Give somebody a role, which ends their access tokens and no session."""
     port = int(stack.environment["GATEWAY_PORT"])
-    who = {"username": stack.admin_name, "password": stack.admin_password}
-    token = send(port, "POST", "/api/auth/signin", who).json()["accessToken"]
+    token = token_of(stack, stack.admin_name, stack.admin_password)
     found = send(port, "GET", f"/api/users?search={name}", None, token=token).json()
     path = f"/api/users/{found['users'][0]['id']}/roles"
-    roles = {"roles": ["user", "moderator"]}
+    roles = {"roles": ["user", role]}
     assert send(port, "PUT", path, roles, token=token).status == 200
+
+
+def end_sessions(stack: Stack, name: str) -> None:
+    """End somebody's sessions from another device."""
+    port = int(stack.environment["GATEWAY_PORT"])
+    token = token_of(stack, name, PASSWORD)
+    path = "/api/users/me/sessions"
+    assert send(port, "DELETE", path, token=token).status == 200
+
+
+def token_of(stack: Stack, name: str, password: str) -> str:
+    port = int(stack.environment["GATEWAY_PORT"])
+    who = {"username": name, "password": password}
+    token: str = send(port, "POST", "/api/auth/signin", who).json()["accessToken"]
+    return token
 
 
 def slow(window: Console) -> None:
@@ -79,7 +93,7 @@ def test_windows_whose_tokens_end_at_once_refresh_one_after_the_other(
         )
         for each in windows:
             slow(each)
-        refuse_tokens_of(stack, "one")
+        give_role(stack, "one", "moderator")
         for each in windows:  # none waits for the other
             each.page.evaluate("() => { location.hash = '#/sessions' }")
         for each in windows:
@@ -100,7 +114,7 @@ def test_a_window_follows_who_signs_out_and_in_elsewhere(
         other = second_window(console)
         expect(other.page.locator("#who")).to_contain_text("one")
         console.page.get_by_role("button", name="Sign out").click()
-        other.expect_said("You have signed out in another window.")
+        other.expect_said("Your session has ended. Please sign in again.")
         expect(other.page.locator("#who")).to_contain_text("Sign in")
 
         console.sign_in("other", PASSWORD)
@@ -125,3 +139,24 @@ def test_the_way_back_and_forward_and_a_reload_keep_the_page(
         console.settle()
         expect(page.locator("main h1")).to_have_text("Sessions")
         expect(page.get_by_text("This session")).to_be_visible()
+
+
+def test_a_form_outlives_a_session_whose_end_another_window_found(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        console.sign_in("one", PASSWORD)
+        other = second_window(console)
+        other.follow("Profile")
+        other.page.get_by_label("User name").fill("half a na")
+        end_sessions(stack, "one")
+        console.choose("Sessions")
+        for each in (console, other):
+            each.expect_said("Your session has ended. Please sign in again.")
+        other.page.get_by_label("User name").fill("one")
+        other.page.get_by_label("Password").fill(PASSWORD)
+        other.page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(other.page.locator("main h1")).to_have_text("Profile")
+        expect(other.page.get_by_label("User name")).to_have_value("half a na")
+
+

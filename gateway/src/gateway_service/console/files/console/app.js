@@ -80,8 +80,7 @@ session.addEventListener("lost", ({ detail: user }) => {
   go("/sign-in", "Your session has ended. Please sign in again.", "wait");
 });
 session.addEventListener("followed", () => {
-  const who = session.user ? `${session.user.username} has signed in` : "You have signed out";
-  go("/", `${who} in another window.`, "wait");
+  go("/", session.user && `${session.user.username} has signed in in another window.`, "wait");
 });
 addEventListener("hashchange", markCurrent);
 side.addEventListener("click", () => showMenu(false));

@@ -82,11 +82,19 @@ class Session extends EventTarget {
 
   /** Follow another window: know whom it has signed in, or nobody. */
   async follow() {
+    if (!this.isAnothers) return;
+    const { user } = this;
     hold(null);
     this.user = null;
     this.isKnown = false;
     await this.restore().catch(() => {}); // the next page says why
-    this.dispatchEvent(new Event("followed"));
+    if (this.user || !this.isKnown) this.dispatchEvent(new Event("followed"));
+    else this.lose(user);
+  }
+
+  /** Say that the session of this user is over. */
+  lose(user) {
+    this.dispatchEvent(new CustomEvent("lost", { detail: user }));
   }
 
   changed() {
@@ -97,11 +105,11 @@ class Session extends EventTarget {
 export const session = new Session();
 
 addEventListener("storage", ({ key }) => {
-  if ((key === NOTE || key === null) && session.isAnothers) session.follow();
+  if (key === NOTE || key === null) session.follow();
 });
 
 whenLost(() => {
   const { user } = session;
   session.forget();
-  session.dispatchEvent(new CustomEvent("lost", { detail: user }));
+  session.lose(user);
 });
