@@ -59,6 +59,19 @@ async function walkMenu() {
   }
 }
 
+/** Come back to a page that Firefox kept while its user signed out in another window. */
+async function comeBack() {
+  const kept = await browser.newPage();
+  await kept.goto(`${baseUrl}/console#/profile`);
+  await kept.waitForSelector("main:not([aria-busy]) form");
+  await kept.evaluate(() => (window.isKept = true));
+  await kept.goto(`${baseUrl}/problems`);
+  await page.$eval("#who button", (signOut) => signOut.click());
+  await page.waitForFunction(() => document.getElementById("said").textContent.includes("signed out"));
+  await kept.evaluate(() => setTimeout(() => history.back()));
+  await kept.waitForFunction(() => window.isKept && document.getElementById("said").textContent.includes("has ended"));
+}
+
 await page.goto(`${baseUrl}/console`);
 await judge("Start");
 await retry("Resources", "/pages/resources.js");
@@ -70,5 +83,6 @@ await page.type("#field-password", password);
 await page.click("main button.main");
 await page.waitForFunction((name) => document.getElementById("said").textContent.includes(name), {}, user);
 await walkMenu();
+await comeBack();
 await browser.close();
 console.log(JSON.stringify({ faults, seen }));

@@ -107,6 +107,9 @@ export const session = new Session();
 addEventListener("storage", ({ key }) => {
   if (key === NOTE || key === null) session.follow();
 });
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) session.follow(); // a page that the browser kept heard nothing meanwhile
+});
 
 whenLost(() => {
   const { user } = session;
