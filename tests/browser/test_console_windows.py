@@ -1,5 +1,6 @@
 """Several windows of one browser, which share a cookie, and a session that ends."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
@@ -121,6 +122,25 @@ def test_a_window_follows_who_signs_out_and_in_elsewhere(
         other.expect_said("other has signed in in another window.")
         other.follow("Profile")
         expect(other.page.get_by_label("User name")).to_have_value("other")
+
+
+def test_the_way_back_from_a_sign_in_is_no_fault(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        page = console.page
+        console.open("/resources")
+        console.choose("Sign in")
+        page.get_by_label("User name").fill("one")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        console.expect_said("You are signed in as one.")
+        page.go_back()
+        expect(page).to_have_url(re.compile("#/$"))
+        expect(page.locator("main h1")).to_have_text("Start")
+        expect(page.get_by_role("alert")).to_be_empty()
+        page.go_back()
+        expect(page.locator("main h1")).to_have_text("Resources")
 
 
 def test_the_way_back_and_forward_and_a_reload_keep_the_page(

@@ -59,11 +59,6 @@ export function address(path, values = {}) {
   return `#${path}${given && `?${given}`}`;
 }
 
-function whyClosed({ needs, onlyVisitors }) {
-  if (needs) return "There is no such page on this system.";
-  return onlyVisitors ? "You are signed in already." : "This page is for administrators.";
-}
-
 /** Import a script; a TypeError may be its own, or mean that it was not fetched, which Firefox then takes for granted. */
 async function load(script) {
   try {
@@ -93,6 +88,10 @@ async function open() {
     want(location.hash);
     page = SIGN_IN;
   }
+  if (page.onlyVisitors && session.user) {
+    location.replace("#/"); // the way back leads here, too
+    return;
+  }
   document.title = `${page.title} · Gatehouse`;
   main.setAttribute("aria-busy", "true");
   const heading = h("h1", { tabindex: "-1" }, page.title);
@@ -103,7 +102,8 @@ async function open() {
   scrollTo(0, 0);
   try {
     if (unknown && page.role) throw unknown;
-    if (!session.mayOpen(page)) throw new Error(whyClosed(page));
+    if (!session.mayOpen(page))
+      throw new Error(page.needs ? "There is no such page on this system." : "This page is for administrators.");
     const { render } = await load(page.script);
     const rendered = await render(visit.signal);
     if (visit.signal.aborted) return;
