@@ -180,3 +180,16 @@ def test_a_form_outlives_a_session_whose_end_another_window_found(
         expect(other.page.get_by_label("User name")).to_have_value("half a na")
 
 
+def test_the_menu_is_of_the_roles_that_a_new_token_has(
+    stack: Stack, browser: Browser
+) -> None:
+    with console_in(browser, stack.base_url) as console:
+        console.sign_in("other", PASSWORD)
+        assert "Users" not in console.menu()
+        give_role(stack, "other", "admin")
+        console.follow("Sessions")
+        console.follow("Users")
+        give_role(stack, "other", "moderator")
+        console.choose("Users")
+        console.expect_refused("Require Admin Role!")
+        expect(console.page.locator("#side")).not_to_contain_text("Users")

@@ -19,11 +19,17 @@ export class Refusal extends Error {
 let accessToken = null;
 let refreshing = null;
 let onLost = () => {};
+let onRenewed = () => {};
 let proveAgain = null;
 
 /** Call `handler` when a session turns out to be over. */
 export function whenLost(handler) {
   onLost = handler;
+}
+
+/** Call `handler` when the access token was renewed in the middle of something: its roles may be others. */
+export function whenRenewed(handler) {
+  onRenewed = handler;
 }
 
 /** Have `handler` ask for a fresh proof where the API wants one; it returns whether there is one. */
@@ -54,8 +60,10 @@ async function callOnce(method, path, body) {
   if (response.status === 401 && (token !== null || refreshing)) {
     // A request that was sent at the same time may have renewed the token meanwhile, or be about to.
     const isAnother = !refreshing && accessToken !== token;
-    if (isAnother ? accessToken !== null : await renew()) response = await send(method, path, body, accessToken);
-    else if (!isAnother) onLost();
+    if (isAnother ? accessToken !== null : await renew()) {
+      response = await send(method, path, body, accessToken);
+      if (response.status !== 401) onRenewed();
+    } else if (!isAnother) onLost();
   }
   return read(response);
 }

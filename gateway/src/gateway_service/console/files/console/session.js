@@ -1,10 +1,13 @@
 // Who is signed in. The browser keeps a note of their number, so that a visitor's first page asks for no session, and
 // so that all windows of the browser, which share one cookie, know of one user.
 
-import { call, hold, renew, whenLost } from "./api.js";
+import { call, hold, renew, whenLost, whenRenewed } from "./api.js";
 import { offers } from "./offers.js";
 
 const NOTE = "gatehouse-signed-in";
+
+/** What the bar and the menu show of a user. */
+const shown = (user) => user && `${user.username} ${user.roles}`;
 
 class Session extends EventTarget {
   user = null;
@@ -41,10 +44,13 @@ class Session extends EventTarget {
 
   /** Ask the API who this is: names and roles may have changed. */
   async reload() {
+    const asked = this.user?.id;
     const { data } = await call("GET", "/api/users/me");
+    if (this.user?.id !== asked) return; // somebody signed in or out meanwhile
+    const before = shown(this.user);
     this.user = data.passwordChangeRequired ? { ...data, roles: [] } : data;
     localStorage.setItem(NOTE, String(data.id));
-    this.changed();
+    if (shown(this.user) !== before) this.changed(); // what is drawn anew loses the focus
   }
 
   /** Ask again after something was done, which is done all the same if nobody can be asked now. */
@@ -111,6 +117,7 @@ addEventListener("pageshow", ({ persisted }) => {
   if (persisted) session.follow(); // a page that the browser kept heard nothing meanwhile
 });
 
+whenRenewed(() => session.update());
 whenLost(() => {
   const { user } = session;
   session.forget();
