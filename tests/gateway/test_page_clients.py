@@ -33,6 +33,7 @@ const lost = 0;
 const outcome = (path) => session.fetch(path).then(({ status }) => status);
 const renewed = () => session.restore().catch(({ status }) => status);
 """
+_LONGEST_RUN_SECONDS: Final = 30
 REPORT: Final = "console.log(JSON.stringify({ said, lost }));"
 
 
@@ -42,12 +43,18 @@ class Api:
     def __init__(self) -> None:
         self.refusals: list[int] = []
         """Statuses of the refreshes to come; without one they succeed."""
+        self.silences = 0
+        """How many of the refreshes to come get no response."""
+        self.ended = asyncio.Event()
+        """Set once the page has ended."""
         self.refreshes = 0
         self._token = "first"
 
     async def refresh(self, request: web.Request) -> web.Response:
         assert "expired" not in request.headers.get("Authorization", "")
         self.refreshes += 1
+        if self.refreshes <= self.silences:
+            await self.ended.wait()
         await asyncio.sleep(0.3)
         if self.refusals:
             return web.json_response({}, status=self.refusals.pop(0))
@@ -63,6 +70,14 @@ class Api:
     async def slow(self, request: web.Request) -> web.Response:
         response = await self.quick(request)
         await asyncio.sleep(0.15)
+        return response
+
+    async def half(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = 10
+        await response.prepare(request)
+        await response.write(b"half")
+        await self.ended.wait()
         return response
 
     async def slowest(self, request: web.Request) -> web.Response:
@@ -81,14 +96,20 @@ async def run(api: Api, folder: Path, script: str) -> Any:  # noqa: ANN401 - JSO
     (folder / "page.mjs").write_text(script + REPORT, "utf-8")
     app = web.Application()
     app.router.add_post("/api/auth/refreshtoken", api.refresh)
-    for handler in (api.quick, api.slow, api.slowest):
+    for handler in (api.quick, api.slow, api.slowest, api.half):
         app.router.add_get(f"/{handler.__name__}", handler)
     async with TestServer(app) as server:
         process = await asyncio.create_subprocess_exec(
             *("node", folder / "page.mjs", str(server.make_url("")).rstrip("/")),
             stdout=asyncio.subprocess.PIPE,
         )
-        printed, _ = await process.communicate()
+        try:
+            async with asyncio.timeout(_LONGEST_RUN_SECONDS):
+                printed, _ = await process.communicate()
+        finally:
+            api.ended.set()
+            if process.returncode is None:
+                process.kill()
     return json.loads(printed)
 
 
@@ -155,3 +176,47 @@ async def test_requests_of_the_guides_session_wait_for_one_refresh(
 
     assert await run(api, tmp_path, script) == {"said": [200] * 3, "lost": 0}
     assert api.refreshes == 1
+
+
+IMPATIENT: Final = """
+const timeout = AbortSignal.timeout.bind(AbortSignal);
+AbortSignal.timeout = (milliseconds) => timeout(milliseconds / 100);
+"""
+"""A page for which time passes a hundred times as fast."""
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (
+            PAGE
+            + """hold("expired");
+            const said = [await outcome("/quick"), await outcome("/quick")];""",
+            [0, "ok"],
+        ),
+        (
+            GUIDES_PAGE + "const said = [await renewed(), await renewed()];",
+            [None, True],
+        ),
+    ],
+    ids=["console", "guide"],
+)
+async def test_a_refresh_without_a_response_holds_no_other_up_for_ever(
+    tmp_path: Path, page: str, said: list[object]
+) -> None:
+    api = Api()
+    api.silences = 1
+
+    assert await run(api, tmp_path, IMPATIENT + page) == {"said": said, "lost": 0}
+
+
+async def test_half_a_response_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    script = (
+        IMPATIENT
+        + PAGE
+        + """
+      const said = await call("GET", "/half").catch((error) => error.message);"""
+    )
+
+    said = "The response is incomplete. Please try again."
+    assert await run(Api(), tmp_path, script) == {"said": said, "lost": 0}

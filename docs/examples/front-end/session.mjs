@@ -3,6 +3,9 @@
 
 const PREFER = { Prefer: "refresh-token=cookie" };
 
+/** Longer than the gateway waits for whatever it asks. */
+const LONGEST_WAIT_MS = 70_000;
+
 /** What the gateway refused: `status`, the `problem`, and its `code` and `message`. */
 export class Refused extends Error {
   constructor(status, problem) {
@@ -83,6 +86,7 @@ export class Session {
       credentials: "include",
       headers,
       body: JSON.stringify(members),
+      signal: AbortSignal.timeout(LONGEST_WAIT_MS),
     });
     if (response.ok) return response.json();
     // A proxy in front of the gateway may refuse with a page.

@@ -16,6 +16,9 @@ export class Refusal extends Error {
   }
 }
 
+/** Longer than the gateway waits for whatever it asks. */
+const LONGEST_WAIT_MS = 70_000;
+
 let accessToken = null;
 let refreshing = null;
 let onLost = () => {};
@@ -94,7 +97,8 @@ async function send(method, path, body, token) {
   if (token !== null) headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {
-    return await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+    const signal = AbortSignal.timeout(LONGEST_WAIT_MS);
+    return await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", signal });
   } catch {
     throw unreachable();
   }
