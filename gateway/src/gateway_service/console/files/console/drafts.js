@@ -2,7 +2,7 @@
 
 let draft = null;
 
-const inputs = () => [...document.querySelectorAll("main :is(input, select):not([type=password])")];
+const inputs = () => [...document.querySelectorAll("main input:not([type=password])")];
 const namesOf = (all) => all.map(({ name }) => name).join();
 
 /** Keep what a user has entered on this page. */

@@ -36,8 +36,8 @@ export const check = (name, label, attributes = {}) =>
  * A form that hands its values to `submit`, shows each fault beside its field, and says whatever else is wrong.
  * `submit` gets an object of texts, and announces its success itself.
  */
-export function form(children, label, submit, { tone = "", name } = {}) {
-  const submitButton = h("button", { class: `main ${tone}` }, label);
+export function form(children, label, submit, { name } = {}) {
+  const submitButton = h("button", { class: "main" }, label);
   return h(
     "form",
     { novalidate: true, "aria-label": name, on: { submit: (event) => run(event, submit, submitButton) } },

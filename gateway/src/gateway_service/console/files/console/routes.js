@@ -9,15 +9,14 @@ const FOR_USERS = { role: "user" };
 const WITH_MAILBOX = { needs: "mailbox" };
 const FOR_ADMINS = { role: "admin" };
 
-export const HOME = page("/", "Start", "home");
 export const SIGN_IN = page("/sign-in", "Sign in", "sign_in", { onlyVisitors: true });
-export const NOWHERE = page("/nowhere", "No such page", "nowhere");
+const NOWHERE = page("/nowhere", "No such page", "nowhere");
 
 export const SECTIONS = [
   {
     title: "Try it",
     pages: [
-      HOME,
+      page("/", "Start", "home"),
       page("/sign-up", "Sign up", "sign_up", { onlyVisitors: true }),
       SIGN_IN,
       page("/resources", "Resources", "resources"),
