@@ -263,6 +263,26 @@ async def test_where_it_is_optional_people_sign_in_before(
 
 
 @pytest.mark.parametrize("mode", ["optional"])
+async def test_no_link_is_mailed_to_a_disabled_user(
+    identity: IdentityClient, mail_server: MailServer, database_url: str
+) -> None:
+    bob = await identity.signed_in("bob")
+    await identity.sign_up("alice")
+    await mail_server.next_to("bob@example.test")
+    await mail_server.next_to(ALICE)
+    await create_admin(database_url)
+    admin = (await identity.sign_in("boss")).json["accessToken"]
+    body = {"disabled": True}
+    await identity.call("PATCH", f"/api/users/{bob['id']}", admin, json=body)
+
+    for email in ("bob@example.test", ALICE):
+        assert (await resend(identity, email)).status == 202
+    await mail_server.next_to(ALICE)
+
+    assert not mail_server.to("bob@example.test")
+
+
+@pytest.mark.parametrize("mode", ["optional"])
 async def test_a_reset_by_mail_verifies_the_address(
     identity: IdentityClient, mail_server: MailServer
 ) -> None:

@@ -19,6 +19,7 @@ from identity_service.settings import Settings
 from service_kit.tokens import base64url
 
 ALICE: Final = "alice@example.test"
+BOB: Final = "bob@example.test"
 
 
 @pytest.fixture
@@ -134,6 +135,24 @@ async def test_no_code_is_mailed_to_an_address_that_was_only_claimed(
 
     assert answers[0].text == answers[1].text
     assert not mail_server.to("bob@example.test")
+
+
+async def test_no_code_is_mailed_to_a_disabled_user(
+    alice: IdentityClient, mail_server: MailServer, database_url: str
+) -> None:
+    bob = await alice.signed_in("bob")
+    body: dict[str, object] = {"token": (await mail_server.next_to(BOB)).token}
+    await alice.send("POST", "/api/auth/email-verification", json=body)
+    await create_admin(database_url)
+    admin = (await alice.sign_in("boss")).json["accessToken"]
+    body = {"disabled": True}
+    await alice.call("PATCH", f"/api/users/{bob['id']}", admin, json=body)
+
+    answers = [await ask(alice, each) for each in (BOB, ALICE)]
+    await mail_server.next_to(ALICE)
+
+    assert answers[0].text == answers[1].text
+    assert not mail_server.to(BOB)
 
 
 async def test_codes_are_off_by_default(
