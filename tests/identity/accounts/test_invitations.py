@@ -75,10 +75,12 @@ async def test_what_cannot_be_is_refused(identity: IdentityClient, admin: str) -
     user = await identity.signed_in("alice")
     by_user = await create(identity, user["accessToken"])
     taken = await create(identity, admin, username="alice")
+    foreign = await create(identity, admin, username="alice@example.test")
     unknown = await create(identity, admin, roles=["root"])
     uninvited = await create(identity, admin, invite=True)
 
     assert by_user.status == 403
     assert taken.json["code"] == "username_taken"
+    assert foreign.json["errors"][0]["code"] == "username_is_address"
     assert unknown.json["code"] == "unknown_role"
     assert (uninvited.status, uninvited.json["code"]) == (404, "not_offered")

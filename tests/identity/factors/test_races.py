@@ -6,13 +6,23 @@ from typing import Any
 
 import pytest
 from tests.support.authenticators import Authenticator
-from tests.support.factors import PASSKEYS, challenge_of, enrolled, second_step
+from tests.support.factors import (
+    PASSKEYS,
+    challenge_of,
+    enrolled,
+    registered,
+    second_step,
+)
 from tests.support.identity import IdentityClient, MovableClock, identity_settings
 from tests.support.tokens import claims_of
 
 from identity_service.composition import Services
 from identity_service.domain.accounts.emails import EmailAddress
-from identity_service.domain.errors import UserNotFoundError, WrongProofError
+from identity_service.domain.errors import (
+    InvalidCredentialsError,
+    UserNotFoundError,
+    WrongProofError,
+)
 from identity_service.domain.sessions.authentication import Authentication, Method
 from identity_service.domain.sessions.sessions import Caller, Device
 from identity_service.storage.repositories import Repositories
@@ -51,6 +61,21 @@ async def test_ended_session_registers_no_passkey(
     assert await identity.is_accepted(owner)
     listed = await identity.call("GET", PASSKEYS, owner)
     assert listed.json == {"passkeys": []}
+
+
+async def test_password_alone_begins_no_session_once_there_is_a_factor(
+    identity: IdentityClient, services: Services
+) -> None:
+    """It was checked before, and the passkey was registered meanwhile."""
+    alice = await identity.signed_in("alice")
+    verified = await services.users.get(alice["id"])
+    made = await registered(identity, alice["accessToken"], Authenticator())
+    assert made.status == 201
+
+    with pytest.raises(InvalidCredentialsError):
+        await services.tokens.starts.start(
+            verified, DEVICE, frozenset({Method.PASSWORD})
+        )
 
 
 @pytest.mark.parametrize(

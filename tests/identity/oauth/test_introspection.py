@@ -168,6 +168,18 @@ async def test_k6_ambiguous_requests_are_refused(
     assert answer.status == 400
 
 
+async def test_two_headers_authenticate_nobody(identity: IdentityClient) -> None:
+    right, wrong = basic("resource-server", SECRET), basic("resource-server", "wrong")
+    for headers in ((right, wrong), (wrong, right), (right, right)):
+        answer = await identity.send(
+            "POST",
+            INTROSPECT,
+            data={"token": "a"},
+            headers=[pair for each in headers for pair in each.items()],
+        )
+        assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+
+
 async def test_k6_bodies_are_bounded(identity: IdentityClient) -> None:
     assert (await send_form(identity, "token=" + "a" * 200_000)).status == 413
 
