@@ -14,6 +14,12 @@ DECISIONS: Final = ROOT / "docs" / "decisions"
 HANDLERS: Final = "services/identity/src/identity_service/handlers"
 MAX_LINE: Final = 120
 _LINK: Final = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+_NAME: Final = re.compile(
+    r"\b(?:(?:IDENTITY|CONTENT|GATEWAY(?!_UPSTREAM)|TUTORIAL)_[A-Z_]*[A-Z]"
+    r"|(?:identity|content|gateway)_[a-z_]*[a-z])\b"
+)
+"""Settings and metrics, for example."""
+_BINARY: Final = {".digests", ".png"}
 _FENCED: Final = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _PATH: Final = re.compile(
@@ -64,6 +70,23 @@ def test_every_path_is_there_and_holds_the_test_named(document: Path) -> None:
     assert not missing
 
 
+def test_every_setting_and_metric_that_is_named_is_there() -> None:
+    described = {file for file in DOCUMENTS if file.parent.name == "reference"}
+    known = {
+        word
+        for file in {*tracked("*")} - {*DOCUMENTS} | described
+        if file.is_file() and file.suffix not in _BINARY
+        for word in _NAME.findall(file.read_text("utf-8"))
+    }
+    missing = [
+        (document.name, name)
+        for document in {*DOCUMENTS} - described - {ROOT / "CHANGELOG.md"}
+        for name in _NAME.findall(document.read_text("utf-8"))
+        if name.removesuffix("_FILE") not in known
+    ]
+    assert not missing
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
 def test_no_line_is_longer_than_120_characters(document: Path) -> None:
     lines = enumerate(document.read_text("utf-8").splitlines(), start=1)
@@ -91,7 +114,7 @@ def test_the_endpoint_that_contributing_shows_is_the_code() -> None:
 
 def lines_of_the_tree() -> Iterator[tuple[str, str]]:
     for file in tracked("*"):
-        if file.is_file() and file.suffix not in {".digests", ".png"}:
+        if file.is_file() and file.suffix not in _BINARY:
             for line in file.read_text("utf-8").splitlines():
                 yield str(file.relative_to(ROOT)), line
 
