@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.console import console_in, running_browser
-from tests.support.requests import send
 from tests.support.stack import Stack
 
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "console.png"
@@ -28,13 +27,12 @@ def main() -> None:
         console_in(browser, stack.base_url, SIZE) as console,
     ):
         done = threading.Event()
-        port = int(stack.environment["GATEWAY_PORT"])
 
         def ask() -> None:
             while True:
                 for pause in _PAUSES:
                     for _ in range(int(3 / pause)):
-                        send(port, "GET", "/api/test/all")
+                        stack.send("GET", "/api/test/all")
                         if done.wait(pause):
                             return
 

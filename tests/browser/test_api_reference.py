@@ -10,7 +10,6 @@ import pytest
 from playwright.sync_api import Locator, expect
 from tests.support.browser import FLAGS, chromium
 from tests.support.console import console_in, running_browser
-from tests.support.requests import send
 from tests.support.stack import Stack
 
 
@@ -59,13 +58,6 @@ def test_axe_finds_nothing_critical_in_the_reference(stack: Stack) -> None:
         assert critical == []
 
 
-def sign_in(stack: Stack) -> str:
-    port = int(stack.environment["GATEWAY_PORT"])
-    who = {"username": stack.admin_name, "password": stack.admin_password}
-    token: str = send(port, "POST", "/api/auth/signin", who).json()["accessToken"]
-    return token
-
-
 def execute(operation: Locator, expected: str) -> None:
     """Send the request, and wait until the response with a status is shown."""
     operation.get_by_role("button", name="Execute").click()
@@ -87,7 +79,9 @@ def test_an_operation_is_tried_without_and_with_a_token(stack: Stack) -> None:
         page.locator(".auth-wrapper .authorize").first.click()
         dialog = page.locator(".dialog-ux")
         bearer = dialog.locator(".auth-container", has_text="(http, Bearer)")
-        bearer.locator("input").fill(sign_in(stack))
+        bearer.locator("input").fill(
+            stack.token_of(stack.admin_name, stack.admin_password)
+        )
         bearer.get_by_role("button", name="Apply credentials").click()
         dialog.get_by_role("button", name="Close").first.click()
 

@@ -22,7 +22,6 @@ from tests.support.console import (
     console_in,
     watched,
 )
-from tests.support.requests import send
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -34,30 +33,13 @@ MANY: Final = 25
 """Users, more than a page of a list holds."""
 
 
-def api(
-    stack: Stack, method: str, path: str, token: str = "", **members: str
-) -> dict[str, object]:
-    port = int(stack.environment["GATEWAY_PORT"])
-    answer = send(port, method, path, members or None, token=token)
-    assert answer.status < 300, answer.body
-    parsed: dict[str, object] = answer.json()
-    return parsed
-
-
-def sign_up(stack: Stack, name: str) -> None:
-    email = f"{name}@example.org"
-    api(
-        stack, "POST", "/api/auth/signup", username=name, email=email, password=PASSWORD
-    )
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     chromium()
     overrides = {"IDENTITY_THROTTLE": "off", "GATEWAY_RATE_LIMITS": "off"}
     with Stack(tmp_path_factory.mktemp("console"), overrides) as running:
         for name in ("user", "moderator", *(f"member{n:02}" for n in range(MANY))):
-            sign_up(running, name)
+            running.sign_up(name, PASSWORD)
         yield running
 
 
@@ -146,7 +128,7 @@ def test_tokens_are_in_memory_and_in_a_cookie_alone(
         return
     overrides = {"IDENTITY_TOKEN_TRANSPORT": transport}
     with Stack(tmp_path_factory.mktemp("cookies"), overrides) as other:
-        sign_up(other, "user")
+        other.sign_up("user", PASSWORD)
         _walk_a_session(other, browser)
 
 
@@ -193,7 +175,7 @@ def test_the_resources_show_what_the_gateway_responded(
 
 
 def test_somebody_looks_after_their_account(stack: Stack, browser: Browser) -> None:
-    sign_up(stack, "keeper")
+    stack.sign_up("keeper", PASSWORD)
     with (
         console_in(browser, stack.base_url) as elsewhere,
         console_in(browser, stack.base_url, PHONE) as console,
@@ -241,7 +223,7 @@ DEVICES: Final = {
 def test_sessions_name_the_device_that_signed_in(
     stack: Stack, browser: Browser
 ) -> None:
-    sign_up(stack, "everywhere")
+    stack.sign_up("everywhere", PASSWORD)
     who = json.dumps({"username": "everywhere", "password": PASSWORD}).encode()
     for device in DEVICES:
         headers = {"Content-Type": "application/json", "User-Agent": device}
@@ -257,7 +239,7 @@ def test_sessions_name_the_device_that_signed_in(
 def test_what_was_done_is_said_though_nothing_can_be_asked_after_it(
     stack: Stack, browser: Browser
 ) -> None:
-    sign_up(stack, "hasty")
+    stack.sign_up("hasty", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.sign_in("hasty", PASSWORD)
@@ -277,7 +259,7 @@ def test_what_was_done_is_said_though_nothing_can_be_asked_after_it(
 def test_an_administrator_looks_after_users_and_roles(
     stack: Stack, browser: Browser
 ) -> None:
-    sign_up(stack, "leaver")
+    stack.sign_up("leaver", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.sign_in(stack.admin_name, stack.admin_password)
@@ -341,7 +323,7 @@ def test_the_audit_trail_is_filtered_and_judged(stack: Stack, browser: Browser) 
 def until_the_next_key_is_published(stack: Stack) -> None:
     """Wait for what is done a moment after the first start."""
     for _ in range(100):
-        keys = api(stack, "GET", "/.well-known/jwks.json")["keys"]
+        keys = stack.send("GET", "/.well-known/jwks.json").json()["keys"]
         if isinstance(keys, list) and len(keys) > 1:
             return
         time.sleep(0.1)

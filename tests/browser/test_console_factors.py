@@ -11,7 +11,6 @@ from tests.support.browser import chromium
 from tests.support.console import Console, console_in
 from tests.support.factors import code_at
 from tests.support.qr_codes import read_picture
-from tests.support.requests import send
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -36,12 +35,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, mails: Path) -> Iterator[Sta
     folder = tmp_path_factory.mktemp("factors")
     with Stack(folder, overrides, host="localhost") as running:
         yield running
-
-
-def sign_up(stack: Stack, name: str) -> None:
-    who = {"username": name, "email": f"{name}@example.org", "password": PASSWORD}
-    port = int(stack.environment["GATEWAY_PORT"])
-    assert send(port, "POST", "/api/auth/signup", who).status == 200
 
 
 def begin_sign_in(console: Console, name: str) -> None:
@@ -98,7 +91,7 @@ def register_passkey(console: Console, name: str) -> list[str]:
 def test_an_authenticator_app_is_the_second_step(
     stack: Stack, browser: Browser
 ) -> None:
-    sign_up(stack, "careful")
+    stack.sign_up("careful", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.sign_in("careful", PASSWORD)
@@ -129,7 +122,7 @@ def test_an_authenticator_app_is_the_second_step(
 
 
 def test_a_passkey_signs_in_by_itself(stack: Stack, browser: Browser) -> None:
-    sign_up(stack, "modern")
+    stack.sign_up("modern", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.sign_in("modern", PASSWORD)
@@ -164,7 +157,7 @@ def test_a_passkey_signs_in_by_itself(stack: Stack, browser: Browser) -> None:
 def test_the_browsers_refusals_are_said_in_words(
     stack: Stack, browser: Browser
 ) -> None:
-    sign_up(stack, "hasty")
+    stack.sign_up("hasty", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.sign_in("hasty", PASSWORD)
@@ -192,7 +185,7 @@ def test_the_browsers_refusals_are_said_in_words(
 def test_a_passkey_is_the_second_step_or_the_only_one(
     stack: Stack, browser: Browser
 ) -> None:
-    sign_up(stack, "doubly")
+    stack.sign_up("doubly", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         page.add_init_script(_NO_AUTOFILL)
@@ -212,7 +205,7 @@ def test_a_passkey_is_the_second_step_or_the_only_one(
 def test_a_lost_device_is_replaced_by_a_recovery_code(
     stack: Stack, browser: Browser
 ) -> None:
-    sign_up(stack, "unlucky")
+    stack.sign_up("unlucky", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.sign_in("unlucky", PASSWORD)
@@ -234,7 +227,7 @@ def test_a_lost_device_is_replaced_by_a_recovery_code(
 def test_a_forgotten_password_is_replaced_by_a_mail(
     stack: Stack, browser: Browser, mails: Path
 ) -> None:
-    sign_up(stack, "forgetful")
+    stack.sign_up("forgetful", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.open("/sign-in")
@@ -255,7 +248,7 @@ def test_a_forgotten_password_is_replaced_by_a_mail(
 def test_a_thiefs_passkey_goes_by_the_link_of_a_mail(
     stack: Stack, browser: Browser, mails: Path
 ) -> None:
-    sign_up(stack, "robbed")
+    stack.sign_up("robbed", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         page.add_init_script(_NO_AUTOFILL)
@@ -293,7 +286,7 @@ def ask_for_codes(console: Console) -> None:
 def test_what_matters_takes_whatever_proof_the_account_has(
     stale: Stack, browser: Browser
 ) -> None:
-    sign_up(stale, "prover")
+    stale.sign_up("prover", PASSWORD)
     with console_in(browser, stale.base_url) as console:
         page = console.page
         page.add_init_script(_NO_AUTOFILL)
@@ -323,7 +316,7 @@ def test_what_matters_takes_whatever_proof_the_account_has(
 def test_what_matters_asks_for_the_password_again(
     stale: Stack, browser: Browser
 ) -> None:
-    sign_up(stale, "changer")
+    stale.sign_up("changer", PASSWORD)
     with console_in(browser, stale.base_url) as console:
         page = console.page
         console.sign_in("changer", PASSWORD)

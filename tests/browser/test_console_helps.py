@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 from tests.support.browser import chromium
 from tests.support.console import console_in, watched
-from tests.support.requests import send
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(180)
@@ -21,9 +20,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     chromium()
     overrides = {"IDENTITY_THROTTLE": "off", "GATEWAY_RATE_LIMITS": "off"}
     with Stack(tmp_path_factory.mktemp("helps"), overrides) as running:
-        who = {"username": "one", "email": "one@example.org", "password": PASSWORD}
-        port = int(running.environment["GATEWAY_PORT"])
-        assert send(port, "POST", "/api/auth/signup", who).status == 200
+        running.sign_up("one", PASSWORD)
         yield running
 
 

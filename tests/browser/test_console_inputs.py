@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from tests.support.browser import chromium
 from tests.support.console import Console, console_in
-from tests.support.requests import send
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(180)
@@ -25,25 +24,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     overrides = {"IDENTITY_THROTTLE": "off", "GATEWAY_RATE_LIMITS": "off"}
     with Stack(tmp_path_factory.mktemp("inputs"), overrides) as running:
         for name in PEOPLE:
-            who = {"username": name, "email": f"{name}@example.org"}
-            body = {**who, "password": PASSWORD}
-            assert (
-                send(port_of(running), "POST", "/api/auth/signup", body).status == 200
-            )
+            running.sign_up(name, PASSWORD)
         yield running
-
-
-def port_of(stack: Stack) -> int:
-    return int(stack.environment["GATEWAY_PORT"])
-
-
-def end_sessions(stack: Stack, name: str, password: str) -> None:
-    """End somebody's sessions from another device."""
-    who = {"username": name, "password": password}
-    signed_in = send(port_of(stack), "POST", "/api/auth/signin", who).json()
-    path = "/api/users/me/sessions"
-    token = signed_in["accessToken"]
-    assert send(port_of(stack), "DELETE", path, token=token).status == 200
 
 
 def fill_sign_in(page: Page, name: str, password: str) -> None:
@@ -58,7 +40,7 @@ def lose_session_at_profile(console: Console, stack: Stack) -> None:
     console.sign_in("one", PASSWORD)
     console.follow("Profile")
     page.get_by_label("User name").fill("another-name")
-    end_sessions(stack, "one", PASSWORD)
+    stack.end_sessions("one", PASSWORD)
     console.press("Save", "Your session has ended. Please sign in again.")
 
 
@@ -93,7 +75,7 @@ def test_a_password_is_not_kept(stack: Stack, browser: Browser) -> None:
         console.follow("Password")
         page.get_by_label("Current password").fill(PASSWORD)
         page.get_by_label("New password").fill(f"{PASSWORD} of today")
-        end_sessions(stack, "one", PASSWORD)
+        stack.end_sessions("one", PASSWORD)
         console.press("Change the password")
         console.expect_said("Your session has ended. Please sign in again.")
         fill_sign_in(page, "one", PASSWORD)
@@ -128,9 +110,8 @@ def test_a_refused_search_stays_in_its_form(
 
 
 def test_a_list_stays_at_its_page(stack: Stack, browser: Browser) -> None:
-    who = {"username": "other", "password": PASSWORD}
     for _ in range(2 * A_PAGE):
-        assert send(port_of(stack), "POST", "/api/auth/signin", who).status == 200
+        stack.token_of("other", PASSWORD)
     with console_in(browser, stack.base_url) as console:
         page = console.page
         console.sign_in("other", PASSWORD)
@@ -213,7 +194,7 @@ def test_a_page_that_was_refused_is_tried_again_where_one_is(
         console.press("Try again")
         expect(page.get_by_text("This session")).to_be_visible()
 
-        end_sessions(stack, "other", PASSWORD)
+        stack.end_sessions("other", PASSWORD)
         page.evaluate("document.querySelector('main table').remove()")
         console.choose("Sessions")
         expect(page.get_by_text("This session")).to_be_visible()

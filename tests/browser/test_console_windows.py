@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Request, expect
 from tests.support.browser import chromium
 from tests.support.console import Console, console_in, watched
-from tests.support.requests import send
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(180)
@@ -29,12 +28,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("windows")
     with Stack(folder, overrides, host="localhost") as running:
         for name in ("one", "other"):
-            who = {"username": name, "email": f"{name}@example.org"}
-            port = int(running.environment["GATEWAY_PORT"])
-            answer = send(
-                port, "POST", "/api/auth/signup", {**who, "password": PASSWORD}
-            )
-            assert answer.status == 200
+            running.sign_up(name, PASSWORD)
         yield running
 
 
@@ -47,27 +41,11 @@ def second_window(console: Console) -> Console:
 
 def give_role(stack: Stack, name: str, role: str) -> None:
     """Give somebody a role, which ends their access tokens and no session."""
-    port = int(stack.environment["GATEWAY_PORT"])
-    token = token_of(stack, stack.admin_name, stack.admin_password)
-    found = send(port, "GET", f"/api/users?search={name}", None, token=token).json()
+    token = stack.token_of(stack.admin_name, stack.admin_password)
+    found = stack.send("GET", f"/api/users?search={name}", token=token).json()
     path = f"/api/users/{found['users'][0]['id']}/roles"
     roles = {"roles": ["user", role]}
-    assert send(port, "PUT", path, roles, token=token).status == 200
-
-
-def end_sessions(stack: Stack, name: str) -> None:
-    """End somebody's sessions from another device."""
-    port = int(stack.environment["GATEWAY_PORT"])
-    token = token_of(stack, name, PASSWORD)
-    path = "/api/users/me/sessions"
-    assert send(port, "DELETE", path, token=token).status == 200
-
-
-def token_of(stack: Stack, name: str, password: str) -> str:
-    port = int(stack.environment["GATEWAY_PORT"])
-    who = {"username": name, "password": password}
-    token: str = send(port, "POST", "/api/auth/signin", who).json()["accessToken"]
-    return token
+    assert stack.send("PUT", path, roles, token=token).status == 200
 
 
 def slow(window: Console) -> None:
@@ -169,7 +147,7 @@ def test_a_form_outlives_a_session_whose_end_another_window_found(
         other = second_window(console)
         other.follow("Profile")
         other.page.get_by_label("User name").fill("half a na")
-        end_sessions(stack, "one")
+        stack.end_sessions("one", PASSWORD)
         console.choose("Sessions")
         for each in (console, other):
             each.expect_said("Your session has ended. Please sign in again.")

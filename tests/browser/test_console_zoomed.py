@@ -7,7 +7,6 @@ import pytest
 from playwright.sync_api import Browser, expect
 from tests.support.browser import chromium
 from tests.support.console import PHONE, console_in
-from tests.support.requests import send
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.timeout(180)
@@ -33,9 +32,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     overrides = {"IDENTITY_THROTTLE": "off", "GATEWAY_RATE_LIMITS": "off"}
     with Stack(tmp_path_factory.mktemp("zoomed"), overrides) as running:
         who = {"username": LONG_NAME, "email": LONG_EMAIL}
-        port = int(running.environment["GATEWAY_PORT"])
         body = {**who, "password": PASSWORD}
-        assert send(port, "POST", "/api/auth/signup", body).status == 200
+        assert running.send("POST", "/api/auth/signup", body).status == 200
         yield running
 
 

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from tests.support.cluster import GATEWAY_TOML, Process, new_key
 from tests.support.contract_walk import ORIGIN
+from tests.support.requests import TimedAnswer, send
 
 _COMMAND_SECONDS: Final = 30
 
@@ -89,6 +90,35 @@ class Stack:
                 if process.is_running:
                     process.stop()
             process.end()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        members: Mapping[str, object] | None = None,
+        *,
+        token: str = "",
+    ) -> TimedAnswer:
+        """Send the gateway a request; see ``tests.support.requests``."""
+        return send(self.gateway.port, method, path, members, token=token)
+
+    def sign_up(self, name: str, password: str) -> None:
+        """Register somebody."""
+        who = {"username": name, "email": f"{name}@example.org", "password": password}
+        assert self.send("POST", "/api/auth/signup", who).status == 200
+
+    def token_of(self, name: str, password: str) -> str:
+        """Sign in, and return the access token."""
+        who = {"username": name, "password": password}
+        signed_in = self.send("POST", "/api/auth/signin", who)
+        assert signed_in.status == 200
+        token: str = signed_in.json()["accessToken"]
+        return token
+
+    def end_sessions(self, name: str, password: str) -> None:
+        """End somebody's sessions from another device."""
+        path, token = "/api/users/me/sessions", self.token_of(name, password)
+        assert self.send("DELETE", path, token=token).status == 200
 
     def command(self, package: str, *arguments: str, stdin: str = "") -> str:
         """Run a command of a package to its end and return what it printed."""
