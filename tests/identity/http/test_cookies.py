@@ -406,7 +406,9 @@ async def test_a_spent_cookie_beside_its_successor_is_no_theft(
         cookies = "; ".join(f"{REFRESH}={value}" for value in values)
         answer = await post(identity, "/api/auth/refreshtoken", cookies, FROM_OUR_PAGE)
         assert answer.status == 200
-        values.append(answer.cookies[REFRESH].value)
+        successor = answer.cookies[REFRESH].value
+        assert successor not in values
+        values.append(successor)
 
 
 async def test_no_more_than_a_few_cookies_are_tried(

@@ -341,14 +341,16 @@ async def test_p8_stolen_token_does_not_guess_from_site_after_site(
     assert await succeeds(throttle, "alice", HOME, known=True)
 
 
+@pytest.mark.parametrize("sessions", [1, 50])
 async def test_p8_one_right_proof_pays_for_no_guesses_at_another(
-    throttle: Throttle,
+    throttle: Throttle, sessions: int
 ) -> None:
-    """Of a thief who has a session and one of two credentials."""
+    """Of a thief who has sessions and one of two credentials."""
     proven = Authentication(datetime.now(UTC), frozenset({Method.PASSWORD}))
-    caller = Caller(1, "1" * 32, Device("a thief", HOME), proven)
     looked_at = 0
     for number in range(50):
+        session_id = f"{number % sessions:032}"
+        caller = Caller(1, session_id, Device("a thief", HOME), proven)
         with contextlib.suppress(TooManyAttemptsError):
             attempt = await throttle.reserve_proof("alice", caller)
             if number % 5 == 0:
