@@ -111,7 +111,7 @@ class Attempt:
             replica.waiting += 1
             upstream.waiting += 1
         if request.proxied_client:
-            upstream.crowd.add(request.proxied_client)
+            upstream.clients.add(request.proxied_client)
         self._began_at = time.monotonic()
         self.seconds = 0.0
         """From its beginning to its result."""
@@ -195,7 +195,7 @@ class Attempt:
             self.replica.waiting -= 1
             self._upstream.waiting -= 1
         if self._request.proxied_client:
-            self._upstream.crowd.remove(self._request.proxied_client)
+            self._upstream.clients.remove(self._request.proxied_client)
         self._upstream.release(self.replica)
 
 

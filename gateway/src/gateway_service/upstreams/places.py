@@ -7,8 +7,8 @@ from gateway_service.config.model import UpstreamConfig
 from gateway_service.config.values import Concurrency
 from gateway_service.http1.deadlines import ONE_TURN
 from gateway_service.http1.exchange import Exchange
+from gateway_service.upstreams.clients import FEW, LARGEST_CLIENT, UpstreamClients
 from gateway_service.upstreams.concurrency import AdaptiveLimit
-from gateway_service.upstreams.crowds import FEW, LARGEST_CLIENT, Crowd
 from gateway_service.upstreams.queue import LONGEST_IN_LINE, Queue, give_up
 
 NORMAL_SHARE: Final = 0.9
@@ -36,7 +36,7 @@ class Places:
         """Of those in flight, the ones whose response waits by design."""
         self.shed = 0
         """Requests refused because there were too many."""
-        self.crowd = Crowd()
+        self.clients = UpstreamClients()
         self.in_line = 0
         """Requests that wait for a place."""
         self._line, self._urgent_line = Queue(), Queue()
@@ -63,9 +63,9 @@ class Places:
     def has_place(self, exchange: Exchange, *, is_urgent: bool = False) -> bool:
         """Return whether a request may be in flight now."""
         is_admitted = self.admits(is_urgent=is_urgent)
-        return (is_admitted or self.may_exceed_limit(exchange)) and self.crowd.has_room(
-            exchange, self.in_flight, self._bound
-        )
+        return (
+            is_admitted or self.may_exceed_limit(exchange)
+        ) and self.clients.has_room(exchange, self.in_flight, self._bound)
 
     def may_wait(self, exchange: Exchange, *, is_urgent: bool) -> bool:
         """Return whether a request may wait in line for a place.
@@ -82,7 +82,7 @@ class Places:
                 self.in_line < adaptive.limit
                 and self._line.count_of(exchange)
                 < max(1, adaptive.limit * LARGEST_CLIENT)
-                and self.crowd.has_few(exchange, adaptive.limit)
+                and self.clients.has_few(exchange, adaptive.limit)
             )
         )
 
@@ -138,18 +138,18 @@ class Places:
             adaptive is not None
             and 0 <= adaptive.working - adaptive.limit < max(1, adaptive.limit * EXCESS)
             and self.in_flight < self._normal_bound
-            and self.crowd.has_few(exchange, adaptive.limit)
+            and self.clients.has_few(exchange, adaptive.limit)
         )
 
     def has_room_to_wait(self, exchange: Exchange) -> bool:
         """Return whether its client may have one more request that waits."""
-        crowd, adaptive = self.crowd, self.adaptive
-        if not crowd.has_room(exchange, self.waiting, self._bound * WAITING_SHARE):
+        clients, adaptive = self.clients, self.adaptive
+        if not clients.has_room(exchange, self.waiting, self._bound * WAITING_SHARE):
             return False
         if adaptive is None:
             return True
         places = adaptive.limit * WAITING_SHARE
-        return crowd.has_room(exchange, adaptive.waiting, places, FEW)
+        return clients.has_room(exchange, adaptive.waiting, places, FEW)
 
     def admits(self, *, is_urgent: bool) -> bool:
         """Return whether there may be one more request in flight."""

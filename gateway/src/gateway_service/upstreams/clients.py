@@ -19,7 +19,7 @@ Such a limit may be 4, so an office's connections would take all of it and the e
 """
 
 
-class Crowd:
+class UpstreamClients:
     """The clients of one upstream.
 
     A client has as many requests in flight as it has connections, at most. Those of a
