@@ -55,6 +55,8 @@ async def test_how_far_the_clock_is_from_the_issuers_is_told(issuer: Issuer) -> 
         ({"Date": an_hour_ago}, 3600),
         ({"Date": an_hour_ago, "Age": "3600"}, 0),  # of a cache
         ({"Date": "yesterday"}, 0),
+        ({"Date": "Fri, 31 Dec 9999 23:59:59 -0100"}, 0),  # year 10000 in UTC
+        ({"Date": f"Mon, {10**20} Jan 2024 00:00:00 GMT"}, 0),
     ):
         issuer.answer_jwks = text_answer(keys, headers=headers)
         async with content(issuer) as service:

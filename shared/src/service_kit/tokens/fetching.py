@@ -133,9 +133,9 @@ def _clock_ahead(response: aiohttp.ClientResponse) -> timedelta | None:
         return None
     try:
         theirs = parsedate_to_datetime(response.headers.get(hdrs.DATE, ""))
-    except ValueError:
+        return utc_now() - theirs.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return utc_now() - theirs.astimezone(UTC)
 
 
 def _max_age(response: aiohttp.ClientResponse) -> timedelta | None:
