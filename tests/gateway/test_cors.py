@@ -8,7 +8,7 @@ from gateway_service.config.clients import CorsConfig
 from gateway_service.config.model import Config
 from gateway_service.config.values import CorsAccess
 from gateway_service.http1.parsing.limits import HeadLimits
-from gateway_service.http1.parsing.requests import read_request
+from gateway_service.http1.parsing.requests import Request, read_request
 from gateway_service.proxy.cors import Cors, is_preflight, wanted_by_preflight
 from gateway_service.proxy.headers import request_fields
 from gateway_service.proxy.routing import Routes
@@ -124,36 +124,58 @@ def test_c3_preflight_lists_what_is_offered_and_echoes_nothing() -> None:
     }
 
 
+def request(method: str, *fields: bytes) -> Request:
+    lines = [f"{method} /api HTTP/1.1".encode(), b"Host: a", *fields]
+    return read_request(lines, HeadLimits(), request_fields(dropped=()))
+
+
+FROM_PAGE: Final = b"Origin: " + ORIGIN
+WANTED: Final = b"Access-Control-Request-Method: PUT"
+
+
 @pytest.mark.parametrize(
-    ("method", "origin", "wanted", "expected"),
+    ("method", "fields", "expected"),
     [
-        pytest.param("OPTIONS", ORIGIN, b"GET", True, id="a preflight"),
-        pytest.param("OPTIONS", None, b"GET", False, id="no origin"),
-        pytest.param("OPTIONS", ORIGIN, None, False, id="no wanted method"),
-        pytest.param("GET", ORIGIN, b"GET", False, id="not OPTIONS"),
+        pytest.param("OPTIONS", [FROM_PAGE, WANTED], True, id="a preflight"),
+        pytest.param("OPTIONS", [WANTED], False, id="no origin"),
+        pytest.param("OPTIONS", [FROM_PAGE], False, id="no wanted method"),
+        pytest.param("GET", [FROM_PAGE, WANTED], False, id="not OPTIONS"),
     ],
 )
 def test_c3_only_options_with_origin_and_wanted_method_is_a_preflight(
     method: str,
-    origin: bytes | None,
-    wanted: bytes | None,
+    fields: list[bytes],
     expected: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
-    assert is_preflight(method, origin, wanted) is expected
+    assert is_preflight(request(method, *fields)) is expected
 
 
-def test_of_what_a_preflight_asks_for_no_more_is_read_than_pages_need() -> None:
-    lines = [
-        b"OPTIONS /api HTTP/1.1",
-        b"Host: a",
-        b"Access-Control-Request-Method: PUT",
-        b"Access-Control-Request-Headers: content-type, " + b"x," * 4_000,
-    ]
-    wanted = wanted_by_preflight(
-        read_request(lines, HeadLimits(), request_fields(dropped=()))
-    )
-    assert wanted[:3] == ["PUT", "content-type", "x"]
-    assert len(wanted) < 600
+@pytest.mark.parametrize(
+    ("method", "headers", "lacking"),
+    [
+        ("POST", ["Content-Type", "prefer"], []),
+        ("HEAD", [], []),  # safelisted
+        ("patch", [], ["patch"]),  # browsers compare methods as they are
+        ("post", [], ["post"]),
+        ("prefer", ["post"], ["prefer", "post"]),  # each is one of the others
+    ],
+)
+def test_methods_and_headers_that_are_not_offered_are_named(
+    method: str, headers: list[str], lacking: list[str]
+) -> None:
+    assert cors().not_offered(method, headers) == lacking
+
+
+@pytest.mark.parametrize("name", [b"x", b"x-long-header"])
+def test_of_what_a_preflight_asks_for_no_more_is_read_than_pages_need(
+    name: bytes,
+) -> None:
+    many = b"Access-Control-Request-Headers: content-type, " + (name + b",") * 4_000
+    method, headers = wanted_by_preflight(request("OPTIONS", WANTED, many))
+    assert method == "PUT"
+    assert headers[:2] == ["content-type", name.decode()]
+    assert set(headers[1:]) == {name.decode()}, "none is cut"
+    assert len(headers) < 600
 
 
 def test_c4_credentials_only_if_configured_and_only_for_allowed_origins() -> None:

@@ -119,6 +119,20 @@ async def test_what_a_preflight_does_not_offer_is_named_once(
     assert refused(caplog) == []
 
 
+async def test_what_one_route_does_not_offer_hides_no_other_routes(
+    upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = config_for(upstream.port, methods=frozenset({"GET"}))
+    (route,) = config.routes
+    config = replace(config, routes=(route, replace(route, prefix="/other")))
+    put = PREFLIGHT.format(ALLOWED_ORIGIN).replace("POST", "PUT")
+    async with running_gateway(config, tmp_path) as gateway:
+        for path in ("/api/x", "/other", "/api"):
+            await ask(gateway.port, put.replace("/api/x", path).encode())
+    records = [r for r in caplog.records if r.message == "preflight_refused"]
+    assert [vars(r)["route"] for r in records] == ["/api", "/other"]
+
+
 async def test_a_public_route_refuses_nobody(
     upstream: RawUpstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -136,11 +150,11 @@ def test_invented_origins_fill_neither_log_nor_memory(
     for number in range(10_000):
         client = f"2001:db8:0:{number % 50:x}::{number:x}"
         origin = b"https://%d.test" % number + b"x" * 5_000
-        origins.note_origin(origin, b"a", "/api", client)
+        origins.note_origin(origin, "/api", client)
     assert len(refused(caplog)) == 100
     assert max(map(len, refused(caplog))) <= 256
     now = 3_601.0
-    origins.note_origin(b"https://late.test", b"a", "/api", "2001:db8::1")
+    origins.note_origin(b"https://late.test", "/api", "2001:db8::1")
     assert refused(caplog)[-1] == "https://late.test"
     assert vars(caplog.records[-1])["left_out_before"] == 9_900
 
@@ -151,8 +165,8 @@ def test_a_client_that_invents_origins_hides_no_other(
     origins = CorsRefusals(lambda: 0.0)
     for number in range(200):
         client = f"2001:db8::{number:x}"
-        origins.note_origin(b"https://%d.test" % number, b"a", "/api", client)
-    origins.note_origin(b"https://page.test", b"a", "/api", "203.0.113.1")
+        origins.note_origin(b"https://%d.test" % number, "/api", client)
+    origins.note_origin(b"https://page.test", "/api", "203.0.113.1")
     assert refused(caplog) == [
         *(f"https://{number}.test" for number in range(5)),
         "https://page.test",

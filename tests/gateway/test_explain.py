@@ -167,6 +167,11 @@ def test_route_upstream_and_policies_are_told() -> None:
         ),
         (
             "OPTIONS",
+            ["Origin: http://localhost:8081", "Access-Control-Request-Method: patch"],
+            "the browser stops: patch not offered",
+        ),
+        (
+            "OPTIONS",
             ["Origin: http://localhost:8081", "Access-Control-Request-Method: PUT"],
             "204: a preflight",
         ),
@@ -182,6 +187,20 @@ def test_pages_of_the_public_url_need_no_cors() -> None:
     text = told(config, "POST", "/api/x", "Origin: https://app.example")
     assert "CORS        the page is the gateway's own" in text
     assert "allow it" not in text
+
+
+def test_without_a_host_no_page_is_the_gateways_own() -> None:
+    text = told(config_for(8002), "POST", "/api/x", "Origin: http://localhost")
+    assert "allow it" in text
+
+
+@pytest.mark.parametrize("origin", ["http://gateway.test", "https://gateway.test"])
+def test_pages_of_the_requests_host_need_no_cors(origin: str) -> None:
+    headers = ("Host: Gateway.test:443", f"Origin: {origin}")
+    text = told(config_for(8002), "POST", "/api/x", *headers)
+    is_own = origin.startswith("https")
+    assert ("CORS        the page is the gateway's own" in text) is is_own
+    assert ("allow it" in text) is not is_own
 
 
 def test_a_header_cannot_bring_a_second_one() -> None:

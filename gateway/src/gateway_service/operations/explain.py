@@ -19,6 +19,7 @@ from gateway_service.proxy.cors import (
     SAFELISTED_METHODS,
     VARY,
     Cors,
+    is_own_origin,
     is_preflight,
     wanted_by_preflight,
 )
@@ -30,12 +31,15 @@ from service_kit.problems import ProblemError
 _REFUSED: Final = 1
 _LABEL_WIDTH: Final = 12
 
-_PREFLIGHT_METHOD: Final = b"access-control-request-method"
+_NO_HOST: Final = "Host: gateway.invalid"
+"""Where the operator names none: the host of no page."""
 _PREFLIGHT: Final = ("204: a preflight, which the gateway itself responds to", True)
-_SIMPLE_HEADERS: Final = frozenset({"accept", "accept-language", "content-language"})
+_SAFELISTED_HEADERS: Final = frozenset(
+    {"accept", "accept-language", "content-language"}
+)
 """What a page may send without a preflight (Fetch, 2.2.1 and 2.2.2); `Content-Type` may
 in three forms."""
-_SIMPLE_TYPES: Final = frozenset(
+_SAFELISTED_TYPES: Final = frozenset(
     {"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}
 )
 
@@ -87,10 +91,7 @@ def explanation_of(config: Config, described: RequestDescription) -> Explanation
     if route is not None:
         upstream = next(u for u in config.upstreams if u.name == route.upstream)
         lines += [*_route(route), *_upstream(upstream), *_removed(described, request)]
-    if request.origin == own_origin_of(config):
-        lines.append(_line("CORS", "the page is the gateway's own, which needs none"))
-    else:
-        lines += _cors(request, cors, described)
+    lines += _cors(request, cors, described, own_origin_of(config))
     lines.append(_line("outcome", outcome))
     return Explanation(lines, is_served=is_served)
 
@@ -99,7 +100,7 @@ def _head(described: RequestDescription) -> bytes:
     """Return the head of the request, or raise MalformedError."""
     target = described.url.partition("#")[0]  # which clients do not send
     has_host = any(_name(header) == "host" for header in described.headers)
-    host = [] if has_host else ["Host: localhost"]
+    host = [] if has_host else [_NO_HOST]
     lines = [f"{described.method} {target} HTTP/1.1", *host, *described.headers]
     if any("\r" in line or "\n" in line for line in lines):
         raise MalformedError("A line end is in the request.")
@@ -108,7 +109,7 @@ def _head(described: RequestDescription) -> bytes:
 
 def _without_route(request: Request, pages: Container[str]) -> tuple[str, bool]:
     """Return what happens, in words, and whether it is what the client wants."""
-    if _is_preflight(request):
+    if is_preflight(request):
         return _PREFLIGHT
     if request.path == "*":
         return "204: the methods that the gateway lets through", True
@@ -135,7 +136,7 @@ def _on_route(request: Request, route: Route, pseudonym: str) -> tuple[str, bool
 
 def _responded_here(request: Request) -> tuple[str, bool] | None:
     """Return the same for an OPTIONS that no upstream gets; None for all else."""
-    if _is_preflight(request):
+    if is_preflight(request):
         return _PREFLIGHT
     try:
         is_last_hop = hops_left(request) == 0
@@ -144,11 +145,6 @@ def _responded_here(request: Request) -> tuple[str, bool] | None:
     if is_last_hop:
         return "204: the route's methods, for Max-Forwards is 0", True
     return None
-
-
-def _is_preflight(request: Request) -> bool:
-    wanted = request.values.get(_PREFLIGHT_METHOD)
-    return is_preflight(request.method, request.origin, wanted[0] if wanted else None)
 
 
 def _route(route: Route) -> Iterator[str]:
@@ -198,11 +194,16 @@ def _removed(described: RequestDescription, request: Request) -> Iterator[str]:
         yield _line("not passed", ", ".join(removed))
 
 
-def _cors(request: Request, cors: Cors, described: RequestDescription) -> Iterator[str]:
+def _cors(
+    request: Request, cors: Cors, described: RequestDescription, public: bytes
+) -> Iterator[str]:
     """Say what a page of the request's origin may do."""
     origin = request.origin
     if origin is None:
         yield _line("CORS", "the request has no Origin, so nothing is said")
+        return
+    if is_own_origin(origin, request.host, public):
+        yield _line("CORS", "the page is the gateway's own, which needs none")
         return
     page = origin.decode("ascii", "backslashreplace")
     if cors.for_request(origin) is VARY:
@@ -210,33 +211,37 @@ def _cors(request: Request, cors: Cors, described: RequestDescription) -> Iterat
         yield _line("", "allow it in GATEWAY_ALLOWED_ORIGINS or cors.origins")
         return
     yield _line("CORS", f"pages of {page} may read the response")
-    if _is_preflight(request):
-        yield from _preflight(cors, origin, wanted_by_preflight(request))
+    if is_preflight(request):
+        yield from _preflight(cors, origin, *wanted_by_preflight(request))
         return
     yield from _header_lines(cors.for_request(origin))
-    if needs := _reasons_for_preflight(request.method, described.headers):
+    method, headers = request.method, _not_safelisted(described.headers)
+    needs = headers if method in SAFELISTED_METHODS else [method, *headers]
+    if needs:
         yield _line("preflight", f"asked first, because of {', '.join(needs)}")
-        yield from _preflight(cors, origin, needs)
+        yield from _preflight(cors, origin, method, headers)
 
 
-def _preflight(cors: Cors, origin: bytes, wanted: Iterable[str]) -> Iterator[str]:
+def _preflight(
+    cors: Cors, origin: bytes, method: str, headers: Iterable[str]
+) -> Iterator[str]:
     yield from _header_lines(cors.for_preflight(origin))
-    if missing := cors.not_offered(wanted):
-        yield _line("", f"the browser stops: {', '.join(missing)} not offered")
+    if lacking := cors.not_offered(method, headers):
+        yield _line("", f"the browser stops: {', '.join(lacking)} not offered")
 
 
-def _reasons_for_preflight(method: str, headers: Iterable[str]) -> list[str]:
-    """Return the method and the headers that a page may not send unasked."""
-    needs = [] if method in SAFELISTED_METHODS else [method]
+def _not_safelisted(headers: Iterable[str]) -> list[str]:
+    """Return the names of the headers that a page may not send unasked."""
+    names = []
     for header in headers:
         name, value = _name(header), header.partition(":")[2]
         kind = value.partition(";")[0].strip().lower()
-        is_simple = name in _SIMPLE_HEADERS | _SENT_BY_BROWSERS or (
-            name == "content-type" and kind in _SIMPLE_TYPES
+        is_safelisted = name in _SAFELISTED_HEADERS | _SENT_BY_BROWSERS or (
+            name == "content-type" and kind in _SAFELISTED_TYPES
         )
-        if not is_simple:
-            needs.append(name)
-    return needs
+        if not is_safelisted:
+            names.append(name)
+    return names
 
 
 _SENT_BY_BROWSERS: Final = frozenset({"origin", "cookie", "host", "content-length"})

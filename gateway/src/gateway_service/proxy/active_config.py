@@ -26,7 +26,7 @@ class ActiveConfig:
     proxies: TrustedProxies
     forwarding_headers: ForwardingHeaders
     own_origin: bytes
-    """The origin of the gateway's own pages, if it is configured."""
+    """The origin of `public_url`; without one, of no page."""
     hsts: bytes
     """The header line that keeps browsers to TLS, in responses over TLS."""
     rate_limits: RateLimits
@@ -59,7 +59,7 @@ def pages_of(config: Config) -> Mapping[str, Page]:
 
 
 def own_origin_of(config: Config) -> bytes:
-    """Return the origin of the gateway's own pages, as browsers send it."""
+    """Return the origin of `public_url`, as browsers send it."""
     return origin_of(config.public_url).encode("ascii")
 
 

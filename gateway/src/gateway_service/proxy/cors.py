@@ -16,7 +16,10 @@ SAFELISTED_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
 """Methods that no preflight has to offer (Fetch, 2.2.1)."""
 
 _LONGEST_WANTED: Final = 1_024
-"""Characters that are read of what a preflight asks for, which is for the log."""
+"""Characters that are read of the headers a preflight asks for, for the log."""
+
+_DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
+"""At the end of an authority; an origin leaves them out (RFC 6454, 6.2)."""
 
 VARY: Final = b"Vary: Origin\r\n"
 """On every response, because another origin may get other lines (Fetch, 3.2.7)."""
@@ -32,10 +35,8 @@ class Cors:
         self._origins = AllowedOrigins(config.origins)
         self._expose = _line("Access-Control-Expose-Headers", config.exposed_headers)
         methods = sorted(methods)
-        self._offered = frozenset(
-            each.lower()
-            for each in (*methods, *SAFELISTED_METHODS, *config.request_headers)
-        )
+        self._methods = SAFELISTED_METHODS.union(methods)
+        self._headers = frozenset(map(str.lower, config.request_headers))
         self._offer = (
             _line("Access-Control-Allow-Methods", methods)
             + _line("Access-Control-Allow-Headers", config.request_headers)
@@ -59,9 +60,13 @@ class Cors:
         """
         return self._allowing(untrusted_origin, self._offer)
 
-    def not_offered(self, wanted: Iterable[str]) -> list[str]:
-        """Return those of some methods and headers that pages may not use."""
-        return [each for each in wanted if each.lower() not in self._offered]
+    def not_offered(self, method: str, headers: Iterable[str]) -> list[str]:
+        """Return what pages may not use of a method and some headers.
+
+        Browsers compare the method as it is, so `patch` is none (Fetch, 4.8).
+        """
+        lacking = [] if method in self._methods else [method]
+        return lacking + [each for each in headers if each.lower() not in self._headers]
 
     def _allowing(self, origin: bytes | None, more: bytes) -> bytes:
         if self._is_public:
@@ -72,18 +77,34 @@ class Cors:
         return allow + self._vary_and_credentials + more
 
 
-def is_preflight(method: str, origin: bytes | None, wanted: bytes | None) -> bool:
-    """Whether `OPTIONS` with `Access-Control-Request-Method: wanted` is a preflight."""
-    return method == "OPTIONS" and origin is not None and wanted is not None
+def is_own_origin(untrusted_origin: bytes, host: bytes, public: bytes) -> bool:
+    """Return whether a page is the gateway's own, which needs no CORS.
+
+    ``host`` is that of the request, ``public`` the origin of `public_url`. Browsers
+    send Origin within one origin, too.
+    """
+    scheme, _, authority = untrusted_origin.lower().partition(b"://")
+    host = host.lower()
+    default = _DEFAULT_PORTS.get(scheme, b"")
+    return untrusted_origin == public or authority in {host, host.removesuffix(default)}
 
 
-def wanted_by_preflight(request: Request) -> list[str]:
+def is_preflight(request: Request) -> bool:
+    """Return whether a browser asks what a page may send (Fetch, 4.8)."""
+    return (
+        request.method == "OPTIONS"
+        and b"access-control-request-method" in request.values
+        and request.origin is not None
+    )
+
+
+def wanted_by_preflight(request: Request) -> tuple[str, list[str]]:
     """Return the method and the headers that a preflight asks for."""
-    wanted = request.texts("access-control-request-method")
-    if wanted:
-        wanted += request.texts("access-control-request-headers")
-    names = ",".join(wanted)[:_LONGEST_WANTED].split(",")
-    return [name for each in names if (name := each.strip())]
+    method = request.texts("access-control-request-method")[0]
+    headers = ",".join(request.texts("access-control-request-headers"))
+    if len(headers) > _LONGEST_WANTED:
+        headers = headers[:_LONGEST_WANTED].rpartition(",")[0]  # no half of a name
+    return method, [name for each in headers.split(",") if (name := each.strip())]
 
 
 def _line(name: str, values: Iterable[str]) -> bytes:

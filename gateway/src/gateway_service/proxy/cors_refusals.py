@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from service_kit.requests.addresses import client_network
@@ -15,9 +15,6 @@ _MOST_OF_A_CLIENT: Final = 5
 _PERIOD: Final = 3_600.0
 _LONGEST: Final = 256
 """Characters of an origin, or of what it asks for, that are logged."""
-
-_DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
-"""At the end of an authority; an origin leaves them out (RFC 6454, 6.2)."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -35,40 +32,39 @@ class CorsRefusals:
         self._left_out = 0
         self._ends_at = 0.0
 
-    def note_origin(
-        self, untrusted_origin: bytes, host: bytes, route: str, client: str
-    ) -> None:
-        """Name an origin that is not allowed, unless it is the gateway's own.
+    def note_origin(self, untrusted_origin: bytes, route: str, client: str) -> None:
+        """Name an origin that is not allowed.
 
         ``client`` is the address of the one that sent it.
         """
-        scheme, _, authority = untrusted_origin.lower().partition(b"://")
-        host = host.lower()
-        if authority in {host, host.removesuffix(_DEFAULT_PORTS.get(scheme, b""))}:
-            return  # browsers send Origin within one origin, too
+        origin = _shown(untrusted_origin)
         setting = "GATEWAY_ALLOWED_ORIGINS, or cors.origins in the file"
-        what = {"origin": _shown(untrusted_origin)}
-        self._note("origin_refused", what, route, setting, client)
+        fields = {"origin": origin, "route": route, "setting": setting}
+        self._note("origin_refused", (origin,), fields, client)
 
     def note_preflight(
         self, origin: bytes, not_offered: Iterable[str], route: str, client: str
     ) -> None:
-        """Name what a page of an allowed origin may not send."""
+        """Name what a page of an allowed origin may not send to a route."""
+        what = {
+            "origin": _shown(origin),
+            "not_offered": _shown(", ".join(not_offered).encode("latin-1")),
+            "route": route,
+        }
         setting = "cors.request_headers in the file, or the methods of the route"
-        wanted = _shown(", ".join(not_offered).encode("latin-1"))
-        what = {"origin": _shown(origin), "not_offered": wanted}
-        self._note("preflight_refused", what, route, setting, client)
+        fields = {**what, "setting": setting}
+        self._note("preflight_refused", tuple(what.values()), fields, client)
 
     def _note(
-        self, event: str, what: dict[str, str], route: str, setting: str, client: str
+        self, event: str, key: tuple[str, ...], fields: Mapping[str, str], client: str
     ) -> None:
-        """Log a refusal, unless it has been."""
+        """Log a refusal, unless one with this key has been."""
         now = self._now()
         if now >= self._ends_at:
             self._named.clear()
             self._by_client.clear()
             self._ends_at = now + _PERIOD
-        key, network = tuple(what.values()), client_network(client)
+        network = client_network(client)
         if key in self._named:
             return
         if len(self._named) >= _MOST or self._by_client[network] >= _MOST_OF_A_CLIENT:
@@ -76,11 +72,11 @@ class CorsRefusals:
             return
         self._named.add(key)
         self._by_client[network] += 1
-        fields: dict[str, object] = {**what, "route": route, "setting": setting}
+        extra: dict[str, object] = {**fields}
         if self._left_out:
-            fields["left_out_before"] = self._left_out
+            extra["left_out_before"] = self._left_out
             self._left_out = 0
-        _logger.warning(event, extra=fields)
+        _logger.warning(event, extra=extra)
 
 
 def _shown(untrusted: bytes) -> str:

@@ -14,23 +14,6 @@ from gateway_service.http1.parsing.fields import (
     FieldPolicy,
 )
 
-_READ_OF_REQUESTS: Final = READ_OF_REQUESTS | {
-    b"accept",
-    b"access-control-request-headers",
-    b"access-control-request-method",
-    b"forwarded",
-    b"max-forwards",
-    b"origin",
-    b"prefer",
-    b"traceparent",
-    b"tracestate",
-    b"via",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-proto",
-}
-"""What an upstream should see of these is rewritten, except `_PASSED_TOO`."""
-
 _PASSED_TOO: Final = frozenset(
     {
         b"accept",
@@ -40,6 +23,23 @@ _PASSED_TOO: Final = frozenset(
         b"prefer",
     }
 )
+"""Fields that are read, and pass as they are."""
+
+_READ_OF_REQUESTS: Final = (
+    READ_OF_REQUESTS
+    | _PASSED_TOO
+    | {
+        b"forwarded",
+        b"max-forwards",
+        b"traceparent",
+        b"tracestate",
+        b"via",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+    }
+)
+"""What an upstream should see of these is rewritten, except `_PASSED_TOO`."""
 
 _ONLY_WITH: Final = {b"accept": b"text/event-stream"}
 """Most requests have Accept; it is read of those that ask for a stream of events."""

@@ -16,6 +16,7 @@ from gateway_service.proxy.active_config import ActiveConfig
 from gateway_service.proxy.cors import (
     VARY,
     Cors,
+    is_own_origin,
     is_preflight,
     wanted_by_preflight,
 )
@@ -48,14 +49,8 @@ class Proxy:
         origin = request.origin
         lines = cors.for_request(origin)
         exchange.lines = lines + secure
-        may_be_refused = lines is VARY or request.method == "OPTIONS"
-        if may_be_refused and origin is not None and origin != active.own_origin:
-            prefix = "" if route is None else route.prefix
-            host, client = _host_asked_for(exchange, active)
-            if lines is VARY:
-                self._refusals.note_origin(origin, host, prefix, client)
-            elif lacking := cors.not_offered(wanted_by_preflight(request)):
-                self._refusals.note_preflight(origin, lacking, prefix, client)
+        if origin is not None and (lines is VARY or is_preflight(request)):
+            self._note_refusal(exchange, origin, route, active)
         try:
             if request.method == "OPTIONS" and _respond_to_options(
                 exchange, route, cors, secure
@@ -73,6 +68,26 @@ class Proxy:
                 exchange.spawn(limited)
         except ProblemError as error:
             exchange.send_problem(error.problem)
+
+    def _note_refusal(
+        self,
+        exchange: Exchange,
+        origin: bytes,
+        route: Route | None,
+        active: ActiveConfig,
+    ) -> None:
+        """Log what a browser refuses to a page of another origin."""
+        request = exchange.request
+        cors = active.routes.default_cors if route is None else route.cors
+        prefix = "" if route is None else route.prefix
+        found = exchange.origin(active.proxies)  # proxies may say another in Host
+        host, client = found.host.encode("ascii") or request.host, found.addresses[0]
+        if is_own_origin(origin, host, active.own_origin):
+            return
+        if cors.for_request(origin) is VARY:
+            self._refusals.note_origin(origin, prefix, client)
+        elif lacking := cors.not_offered(*wanted_by_preflight(request)):
+            self._refusals.note_preflight(origin, lacking, prefix, client)
 
     def refuse(
         self,
@@ -94,15 +109,6 @@ class Proxy:
         exchange.send_problem(problem)
 
 
-def _host_asked_for(exchange: Exchange, active: ActiveConfig) -> tuple[bytes, str]:
-    """Return the host that the client asked for, and the client's address.
-
-    Proxies may say another in Host.
-    """
-    found = exchange.origin(active.proxies)
-    return found.host.encode("ascii") or exchange.request.host, found.addresses[0]
-
-
 def _respond_without_route(exchange: Exchange, active: ActiveConfig) -> None:
     """Respond to a request that belongs to no route."""
     request = exchange.request
@@ -121,13 +127,10 @@ def _respond_to_options(
 
     A preflight succeeds without a route, too: pages are to see the 404 that follows.
     """
-    values = exchange.request.values
-    wanted = values.get(b"access-control-request-method")
-    origin = exchange.request.origin
     if route is not None:
         exchange.route = route.prefix
-    if is_preflight("OPTIONS", origin, wanted[0] if wanted else None):
-        exchange.lines = cors.for_preflight(origin) + secure
+    if is_preflight(exchange.request):
+        exchange.lines = cors.for_preflight(exchange.request.origin) + secure
         exchange.respond(_NO_CONTENT, date_line(), b"")
         return True
     if route is None or hops_left(exchange.request) != 0:
