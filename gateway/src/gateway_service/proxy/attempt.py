@@ -69,6 +69,7 @@ class Attempt:
 
     __slots__ = (
         "_began_at",
+        "_is_settled",
         "_limit",
         "_request",
         "_requester",
@@ -107,8 +108,10 @@ class Attempt:
         self._limit = upstream.adaptive
         if self._limit is not None:
             self._limit.begin(is_timed=request.is_timed)
+        self._is_settled = not request.is_timed
+        """Whether its response has begun, or waits by design."""
         if not request.is_timed:
-            replica.waiting += 1
+            replica.settled += 1
             upstream.waiting += 1
         if request.proxied_client:
             upstream.clients.add(request.proxied_client)
@@ -135,20 +138,28 @@ class Attempt:
         if self._limit is not None:
             self._end_work(result)
         if isinstance(result, UpstreamError):
-            outcome = self._outcome_of(result)
+            outcome = self._outcome_of_error(result)
             if outcome not in STALE and not result.is_clients_fault:
                 replica.failed(result.kind)
-        elif result.head.status in _FAILURE_STATUSES:
-            outcome = Outcome.FAILURE_STATUS
-            if not _sheds_load(result.head):
-                replica.failed(FailureKind.STATUS)
         else:
-            outcome = RESPONSE
-            replica.succeeded()
-            if self._request.may_be_hedged:
-                replica.speed.seconds += self.seconds
-                replica.speed.responses += 1
+            outcome = self._outcome_of_response(result.head)
         self._requester.on_outcome(self, outcome, result)
+
+    def _outcome_of_response(self, head: ResponseHead) -> Outcome:
+        replica = self.replica
+        replica.responses += 1
+        if not self._is_settled:
+            self._is_settled = True
+            replica.settled += 1
+        if head.status in _FAILURE_STATUSES:
+            if not _sheds_load(head):
+                replica.failed(FailureKind.STATUS)
+            return Outcome.FAILURE_STATUS
+        replica.failures = 0
+        if self._request.may_be_hedged:
+            replica.speed.seconds += self.seconds
+            replica.speed.responses += 1
+        return RESPONSE
 
     def _end_work(self, result: Result) -> None:
         limit, self._limit = self._limit, None
@@ -171,7 +182,7 @@ class Attempt:
         """Let another replica be asked as well."""
         self._requester.on_slow(self, is_gone=is_gone)
 
-    def _outcome_of(self, error: UpstreamError) -> Outcome:
+    def _outcome_of_error(self, error: UpstreamError) -> Outcome:
         if self._was_open and error.kind is FailureKind.RESET:
             return Outcome.STALE_UNSENT if error.is_unsent else Outcome.STALE
         return Outcome.UNSENT if error.is_unsent else Outcome.FAILED
@@ -191,8 +202,9 @@ class Attempt:
         connection, self.connection = self.connection, None
         if connection is not None:
             self.replica.pool.give_back(connection)
+        if self._is_settled:
+            self.replica.settled -= 1
         if not self._request.is_timed:
-            self.replica.waiting -= 1
             self._upstream.waiting -= 1
         if self._request.proxied_client:
             self._upstream.clients.remove(self._request.proxied_client)

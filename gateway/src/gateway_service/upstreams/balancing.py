@@ -51,7 +51,7 @@ def usable_of(replicas: Sequence[Replica], panic_share: float) -> list[Replica]:
     silent = [
         each
         for each in with_health(ReplicaHealth.SILENT)
-        if not (each.hangs and each.has_work)
+        if not (each.hangs and each.owes_response)
     ]
     if len(ready) < panic_share * len(replicas):
         ready += silent

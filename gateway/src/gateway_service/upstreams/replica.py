@@ -76,17 +76,18 @@ class Replica:
     endpoint: Endpoint
     pool: Pool
     _failing: Callable[["Replica", FailureKind], None]
+    _responded_at: float
+    """When it last responded, or had nothing to respond to."""
     in_flight: int = 0
     requests: int = 0
     """How many were ever sent here."""
-    waiting: int = 0
-    """Of those in flight, the ones whose response waits by design."""
+    settled: int = 0
+    """Of those in flight, the ones whose response has begun, or waits by design."""
     responses: int = 0
-    """Good ones, ever."""
+    """How many it ever gave, good or not."""
     hangs: bool = False
     """Silent to probes and to requests alike, until it responds to one of them."""
     _seen_responses: int = 0
-    _responded_at: float = 0.0
     health: ReplicaHealth = ReplicaHealth.UNKNOWN
     failures: int = 0
     """Failed requests since the last good one."""
@@ -102,33 +103,26 @@ class Replica:
     retired: bool = False
     """No longer part of its upstream; ends when nothing is in flight."""
 
-    def succeeded(self) -> None:
-        """Record a response that speaks for the replica."""
-        self.failures = 0
-        self.responses += 1
-
-    def look_at_silence(self, now: float) -> bool:
-        """Update `hangs`, a few times a second; return whether it does or did.
+    def look_at_silence(self, now: float) -> None:
+        """Update `hangs`, a few times a second.
 
         On a busy machine a replica misses probes and goes on responding. One that has
         requests and responds to none is frozen.
         """
-        was_hanging = self.hangs
         has_responded = self.responses != self._seen_responses
         if (
             has_responded
             or self.health is not ReplicaHealth.SILENT
-            or not (was_hanging or self.has_work)
+            or not (self.hangs or self.owes_response)
         ):
             self._seen_responses = self.responses
             self._responded_at = now
         self.hangs = now - self._responded_at >= LONGEST_SILENCE
-        return was_hanging or self.hangs
 
     @property
-    def has_work(self) -> bool:
-        """Whether it has a request that does not wait by design."""
-        return self.in_flight > self.waiting
+    def owes_response(self) -> bool:
+        """Whether it has a request whose response has not begun, and should."""
+        return self.in_flight > self.settled
 
     def retire(self) -> None:
         """End once nothing is in flight; its upstream has it no longer."""

@@ -125,7 +125,10 @@ class Upstream(Places):
 
     def _join(self, endpoint: Endpoint) -> Replica:
         replica = Replica(
-            endpoint, self._make_pool(endpoint, self.config), self._failing
+            endpoint,
+            self._make_pool(endpoint, self.config),
+            self._failing,
+            self._now(),
         )
         if not self.config.health.path:
             replica.health = ReplicaHealth.READY
@@ -153,9 +156,11 @@ class Upstream(Places):
         if self.adaptive is not None:
             self.adaptive.tick(now)
         look_at([replica.speed for replica in self.replicas])
-        if [replica for replica in self.replicas if replica.look_at_silence(now)]:
-            self._choose_usable()
         for replica in self.replicas:
+            was_hanging = replica.hangs
+            replica.look_at_silence(now)
+            if was_hanging or replica.hangs:
+                self._choose_usable()
             if replica.ejected_until and now >= replica.ejected_until:
                 replica.ejected_until = 0.0
                 replica.failures = 0
