@@ -25,8 +25,13 @@ def write_notices(*lines: str) -> None:
     _write(sys.stderr, lines)
 
 
-def _write(stream: TextIO, lines: Iterable[str]) -> OSError | None:
-    """Write lines, and return why they are lost, as all are then that follow."""
+def _write(stream: TextIO | None, lines: Iterable[str]) -> OSError | None:
+    """Write lines, and return why they are lost, as all are then that follow.
+
+    Python has no stream where the descriptor was closed at the start.
+    """
+    if stream is None:
+        return None
     try:
         stream.writelines(f"{line}\n" for line in lines)
         stream.flush()
