@@ -1,6 +1,7 @@
 """Why a connection fails is said in words, whichever library it fails in."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,7 +37,8 @@ async def why(url: str, trusted: ssl.SSLContext | None = None) -> str:
 async def test_a_connection_that_cannot_be_made() -> None:
     [closed] = free_ports(1)
     assert await why(f"http://127.0.0.1:{closed}/") == "connection refused"
-    assert await why("http://nowhere.invalid/") == "unknown host"
+    no_name = "-x.invalid"  # known without a name server
+    assert await why(f"http://{no_name}/") == "unknown host"
 
 
 @pytest.mark.parametrize(
@@ -62,3 +64,16 @@ async def test_what_is_wrong_with_a_certificate(
 def test_what_is_no_connections_fault_is_left_to_others() -> None:
     assert connection_fault(ConnectionResetError()) == "the connection was lost"
     assert connection_fault(ValueError("of a value")) is None
+
+
+def test_a_name_server_that_is_away_makes_no_name_unknown() -> None:
+    away = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    assert connection_fault(away) == "no name server responds"
+
+
+def test_an_error_that_was_put_in_place_of_another_has_no_cause() -> None:
+    error = ValueError("of a value")
+    error.__context__ = ConnectionRefusedError()
+    assert connection_fault(error) == "connection refused"
+    error.__suppress_context__ = True  # as `from None` does
+    assert connection_fault(error) is None

@@ -21,6 +21,8 @@ def connection_fault(error: BaseException) -> str | None:
     for cause in causes:
         if fault := getattr(cause, "verify_message", ""):
             return f"TLS: its certificate is not trusted: {fault}"
+        if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN:
+            return "no name server responds"
     for kind, words in _KINDS:
         if any(isinstance(cause, kind) for cause in causes):
             return words
@@ -33,4 +35,5 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        replaced = None if error.__suppress_context__ else error.__context__
+        error = error.__cause__ or replaced
