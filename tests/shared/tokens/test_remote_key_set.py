@@ -311,6 +311,9 @@ async def test_copy_on_disk_serves_a_cold_start(issuer: Issuer, tmp_path: Path) 
         pytest.param(lambda file: file.chmod(0o666), id="writable-by-others"),
         pytest.param(lambda file: os.utime(file, (0, 0)), id="too-old"),
         pytest.param(lambda file: os.utime(file, (4e9, 4e9)), id="from-the-future"),
+        pytest.param(
+            lambda file: os.utime(file, (0, time.time() + 3600)), id="an-hour-ahead"
+        ),
         pytest.param(lambda file: file.unlink(), id="gone"),
     ],
 )

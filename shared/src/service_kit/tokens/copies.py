@@ -16,7 +16,10 @@ Ts = TypeVarTuple("Ts")
 
 MAX_AGE: Final = timedelta(days=1)
 """An older copy is not used: a key may have been withdrawn meanwhile. Nor is one from
-the future: nobody knows how old it is."""
+the future, beyond `_FUTURE_SECONDS`: nobody knows how old it is."""
+
+_FUTURE_SECONDS: Final = 60
+"""A file server's clock may be ahead of this host's."""
 
 _OTHERS_MAY_WRITE: Final = 0o022
 
@@ -79,7 +82,7 @@ class CopiesOnDisk:
                 if (
                     about.st_uid != os.geteuid()
                     or about.st_mode & _OTHERS_MAY_WRITE
-                    or abs(age) > MAX_AGE.total_seconds()
+                    or not -_FUTURE_SECONDS <= age <= MAX_AGE.total_seconds()
                 ):
                     return None
                 return file.read()
