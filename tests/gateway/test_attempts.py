@@ -1,5 +1,7 @@
 """What an attempt says of its replica."""
 
+import time
+
 import pytest
 from tests.support.pools import CountingPool
 
@@ -9,10 +11,12 @@ from gateway_service.http1.parsing.responses import ResponseHead
 from gateway_service.proxy.attempt import Attempt, Outcome
 from gateway_service.upstreams.connections.response import (
     Result,
+    UpstreamError,
     UpstreamRequest,
     UpstreamResponse,
 )
 from gateway_service.upstreams.endpoint import Endpoint
+from gateway_service.upstreams.failures import FailureKind
 from gateway_service.upstreams.replica import (
     LONGEST_SILENCE,
     Replica,
@@ -70,14 +74,14 @@ class Silent:
     def replica(self) -> Replica:
         return self.upstream.replicas[0]
 
-    def send(self, *, is_timed: bool = True) -> Attempt:
+    def send(self, *, is_timed: bool = True, total_at: float = NEVER) -> Attempt:
         replica = self.upstream.select()
         assert replica is not None
         return Attempt(
             self.upstream,
             replica,
             Requester(),
-            request(is_timed=is_timed),
+            request(is_timed=is_timed, total_at=total_at),
             is_hedge=False,
             connects=False,
         )
@@ -156,3 +160,19 @@ def test_success_between_failures_starts_the_count_again() -> None:
         attempt.release()
 
     assert scene.replica.failures == 1
+
+
+@pytest.mark.parametrize("kind", [FailureKind.TIMEOUT, FailureKind.RESET])
+@pytest.mark.parametrize("is_over", [True, False])
+@pytest.mark.parametrize("is_retry", [True, False])
+def test_only_what_another_replica_left_of_the_whole_time_is_too_short_to_blame(
+    *, is_retry: bool, is_over: bool, kind: FailureKind
+) -> None:
+    scene = Silent()
+    attempt = scene.send(total_at=time.monotonic() + (0 if is_over else 60))
+    attempt.is_retry = is_retry
+
+    attempt.on_result(UpstreamError(kind))
+
+    is_cut_short = is_retry and is_over and kind is FailureKind.TIMEOUT
+    assert scene.replica.failures == (not is_cut_short)

@@ -351,3 +351,19 @@ async def test_a_connection_that_takes_its_time_is_no_failure_but_hedged(
                     assert (await ask(gateway.port, POST)).status == 200
                 assert slow.failures == failures
             assert slow.ejected_until
+
+
+async def test_replica_is_not_blamed_for_the_time_that_another_took(
+    upstream: RawUpstream, tmp_path: Path
+) -> None:
+    upstream.script = after(0.3, b"HTTP/1.1 500 Bad\r\nContent-Length: 0\r\n\r\n")
+    with nobody_accepts() as second:
+        config = config_for(
+            second,
+            upstream.port,
+            balance=Balance.ROUND_ROBIN,
+            timeouts=Timeouts(connect=5.0, total=0.6),
+        )
+        async with running_gateway(config, tmp_path) as gateway:
+            assert (await ask(gateway.port, DELETE, within=2)).status == 504
+            assert [each.failures for each in gateway.content.replicas] == [0, 1]

@@ -78,6 +78,7 @@ class Attempt:
         "connection",
         "is_hedge",
         "is_hedged",
+        "is_retry",
         "replica",
         "seconds",
     )
@@ -97,6 +98,8 @@ class Attempt:
         self.replica = replica
         self.is_hedge = is_hedge
         """Whether another attempt was in flight when this one began."""
+        self.is_retry = False
+        """Whether another replica was asked before, which took some of `total`."""
         self.is_hedged = False
         """Whether another began because this one was slow."""
         self.connection: UpstreamConnection | None = (
@@ -134,13 +137,12 @@ class Attempt:
     def on_result(self, result: Result) -> None:
         """Record a result for or against the replica, and pass it on."""
         self.seconds = time.monotonic() - self._began_at
-        replica = self.replica
         if self._limit is not None:
             self._end_work(result)
         if isinstance(result, UpstreamError):
             outcome = self._outcome_of_error(result)
-            if outcome not in STALE and not result.is_clients_fault:
-                replica.failed(result.kind)
+            if outcome not in STALE:
+                self.blame_replica(result)
         else:
             outcome = self._outcome_of_response(result.head)
         self._requester.on_outcome(self, outcome, result)
@@ -186,6 +188,16 @@ class Attempt:
         if self._was_open and error.kind is FailureKind.RESET:
             return Outcome.STALE_UNSENT if error.is_unsent else Outcome.STALE
         return Outcome.UNSENT if error.is_unsent else Outcome.FAILED
+
+    def blame_replica(self, error: UpstreamError) -> None:
+        """Record a failure as the replica's, unless it says nothing of it."""
+        is_cut_short = (
+            self.is_retry
+            and error.kind is FailureKind.TIMEOUT
+            and time.monotonic() >= self._request.total_at
+        )
+        if not (error.is_clients_fault or is_cut_short):
+            self.replica.failed(error.kind)
 
     def lose(self) -> None:
         """End an attempt that another one overtook: it was slow, but did not fail."""

@@ -149,6 +149,7 @@ class Forwarding:
         attempt = Attempt(
             upstream, replica, self, self._request, is_hedge=is_hedge, connects=connects
         )
+        attempt.is_retry = bool(self._tried)
         self._in_flight = (*self._in_flight, attempt)
         connection = attempt.connection
         if connection is None:
@@ -290,8 +291,7 @@ class Forwarding:
                 while data := await body.read():
                     await exchange.send(data)
         except UpstreamError as error:
-            if not error.is_clients_fault:
-                attempt.replica.failed(error.kind)
+            attempt.blame_replica(error)
             self._end_attempts()
             exchange.client.cut()
         else:
