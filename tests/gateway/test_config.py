@@ -368,6 +368,11 @@ timeouts = { total = 0, idle = true }
             id="the same within a value",
         ),
         pytest.param(
+            '# it\'s """\n' + '"a \\" b" . ' * 8_000 + "c = 1",
+            "g.toml:2: has a key of more than 100 parts",
+            id="the same of quoted parts, after a comment with quotes",
+        ),
+        pytest.param(
             "cors.request_headers = ['*']",
             "g.toml:1: cors.request_headers must be header names, never `*`",
             id="a star, which lets no Authorization through",
@@ -386,6 +391,21 @@ timeouts = { total = 0, idle = true }
 )
 def test_fault_is_named(text: str, fault: str) -> None:
     assert any(each.startswith(fault) for each in faults(text)), faults(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# {}",
+        "public_url = 'http://{}'",
+        'public_url = "http://\\"{}"',
+        "public_url = '''\n{}'''",
+        'public_url = """\n{}\\""""',
+    ],
+)
+def test_only_the_parts_of_a_key_are_counted(text: str) -> None:
+    found = faults(text.format("a." * 200))
+    assert not [each for each in found if "parts" in each]
 
 
 @pytest.mark.parametrize(

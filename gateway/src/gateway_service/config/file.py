@@ -17,10 +17,17 @@ from gateway_service.config.toml_lines import TomlLines
 from service_kit.files import read_file
 from service_kit.settings import read_secret
 
-_MANY_PARTS: Final = re.compile(
-    r"""(?<![\w.-])(?:["']?[\w-]++["']?[ \t]*+\.[ \t]*+){100}""", re.ASCII
+_PART: Final = r"""(?:[\w-]++|"(?:\\.|[^"\\\n])*+"?|'[^'\n]*+'?)"""
+_DOT: Final = r"[ \t]*+\.[ \t]*+"
+_TOKEN: Final = re.compile(
+    r"""#.*|"{3}(?:\\[\s\S]|[^\\])*?(?:"{3}|\Z)|'{3}[\s\S]*?(?:'{3}|\Z)|"""
+    rf"{_PART}(?:{_DOT}{_PART}){{0,99}}+(?P<too_many>{_DOT})?",
+    re.ASCII,
 )
-"""A key for which `tomllib` takes the square of its parts: of 50,000, half a minute."""
+"""Comments, long strings, keys and other values: only keys have many parts.
+
+For a key `tomllib` takes the square of its parts: of 50,000, half a minute.
+"""
 
 
 def read_config(path: Path, environ: Mapping[str, str]) -> Config:
@@ -45,9 +52,10 @@ def variables(config: Config) -> list[str]:
 
 def parse_config(text: str, name: str, environ: Mapping[str, str]) -> Config:
     """Return the configuration in `text`, the content of the file `name`."""
-    if many := _MANY_PARTS.search(text):
-        line = text.count("\n", 0, many.start()) + 1
-        raise ConfigError([f"{name}:{line}: has a key of more than 100 parts"])
+    for token in _TOKEN.finditer(text):
+        if token["too_many"]:
+            line = text.count("\n", 0, token.start()) + 1
+            raise ConfigError([f"{name}:{line}: has a key of more than 100 parts"])
     try:
         document = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or of a number that is too long
