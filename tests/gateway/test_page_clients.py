@@ -180,9 +180,9 @@ async def test_requests_of_the_guides_session_wait_for_one_refresh(
 
 IMPATIENT: Final = """
 const timeout = AbortSignal.timeout.bind(AbortSignal);
-AbortSignal.timeout = (milliseconds) => timeout(milliseconds / 100);
+AbortSignal.timeout = (milliseconds) => timeout(milliseconds / 20);
 """
-"""A page for which time passes a hundred times as fast."""
+"""A page for which time passes twenty times as fast."""
 
 
 @pytest.mark.parametrize(
