@@ -168,10 +168,10 @@ class Attempt:
         if limit is None:
             return
         if isinstance(result, UpstreamError):
-            is_telling = result.kind is FailureKind.TIMEOUT and not result.is_unsent
+            is_measured = result.kind is FailureKind.TIMEOUT and not result.is_unsent
         else:
-            is_telling = result.head.status not in _FAILURE_STATUSES
-        if is_telling and self._request.is_timed:
+            is_measured = result.head.status not in _FAILURE_STATUSES
+        if is_measured and self._request.is_timed:
             limit.end(self.seconds)
         else:
             limit.leave(is_timed=self._request.is_timed)
