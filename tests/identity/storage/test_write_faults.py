@@ -1,5 +1,7 @@
 """The process knows why nothing can be written, until something was."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import Connection, event
 from tests.support.identity import identity_settings
@@ -8,6 +10,7 @@ from identity_service.composition import Services
 from identity_service.domain.audit import Action, AuditEvent
 from identity_service.domain.errors import DatabaseUnavailableError
 from identity_service.storage.repositories import Repositories
+from service_kit.cancelling import cancelled
 
 
 async def change_nothing(unit: Repositories) -> None:
@@ -58,3 +61,23 @@ async def test_a_pool_without_a_free_connection_is_no_fault_of_writes(
                     await run(change_nothing)
 
         assert await database.write_warning() is None
+
+
+async def test_a_line_of_writers_is_no_fault_of_writes(database_url: str) -> None:
+    """On SQLite they wait for each other, elsewhere for a connection."""
+    has_begun = asyncio.Event()
+
+    async def never_end(_: Repositories) -> None:
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    settings = identity_settings(database_url, IDENTITY_DATABASE_POOL_SIZE="1")
+    async with Services(settings) as services:
+        database = services.database
+        first = asyncio.create_task(database.write(never_end))
+        await has_begun.wait()
+        with pytest.raises(DatabaseUnavailableError, match="no connection is free"):
+            await database.write(change_nothing)
+
+        assert await database.write_warning() is None
+        await cancelled(first)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from identity_service.domain.audit import AuditEvent
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.storage.engines import WORK_SECONDS
+from identity_service.storage.engines import POOL_SECONDS, WORK_SECONDS
 from identity_service.storage.faults import error_number, reason, write_fault
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
@@ -110,7 +110,7 @@ class Database:
         try:
             result = await self._bounded(work, writes=True)
         except DatabaseUnavailableError as error:
-            if not isinstance(error.__cause__, exc.TimeoutError):  # of the pool
+            if not isinstance(error.__cause__, exc.TimeoutError):  # no free connection
                 self._write_fault = str(error)
             raise
         if self._write_fault is not None:
@@ -169,10 +169,11 @@ class Database:
         return DatabaseUnavailableError(why)
 
     async def _once(self, work: Work[T], *, writes: bool) -> T:
-        line, task = self._writers if writes else None, _this_task()
-        asked = task.cancelling()
+        line = self._writers if writes else None
         engine = self._writing if writes else self._engine
-        async with line or contextlib.nullcontext(), engine.connect() as connection:
+        task = _this_task()
+        asked = task.cancelling()
+        async with _turn(line), engine.connect() as connection:
             # Before Python 3.12, `asyncio.wait_for`, in which the driver connects,
             # loses a cancellation that comes together with what it waits for.
             if task.cancelling() > asked:
@@ -209,6 +210,22 @@ class Database:
         if fault := await connection.run_sync(restore_fault):
             raise self._unavailable(fault)
         self.is_usable = True
+
+
+@contextlib.asynccontextmanager
+async def _turn(line: asyncio.Semaphore | None) -> AsyncIterator[None]:
+    """Wait in line, if there is one, as long as for a connection of the pool.
+
+    Raises the pool's `TimeoutError`: the writers before have not ended in time.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        if line:
+            try:
+                async with asyncio.timeout(POOL_SECONDS):
+                    await stack.enter_async_context(line)
+            except TimeoutError:
+                raise exc.TimeoutError from None
+        yield
 
 
 def _this_task() -> asyncio.Task[Any]:

@@ -17,9 +17,9 @@ WORK_SECONDS: Final = 2.5
 The driver's own time-out is not used: it would lose cancellations (`Database._once`).
 """
 
-_POOL_SECONDS: Final = 2
-"""How long work waits for a connection: less than it may take, so that it ends by this
-and says so, and leaves some time for the work."""
+POOL_SECONDS: Final = 2
+"""How long work waits for a connection, or in SQLite's line of writers: less than it
+may take, so that it ends by this and says so, and leaves some time for the work."""
 
 _CONNECT_SECONDS: Final = 2
 
@@ -91,7 +91,7 @@ def _mysql_engine(where: DatabaseUrl, pool_size: int) -> AsyncEngine:
         isolation_level="READ COMMITTED",
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=_POOL_SECONDS,
+        pool_timeout=POOL_SECONDS,
         pool_reset_on_return=None,
         pool_recycle=_RECYCLE_SECONDS,
         hide_parameters=True,
@@ -126,7 +126,7 @@ def _sqlite_engine(url: URL, pool_size: int) -> AsyncEngine:
         url,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=_POOL_SECONDS,
+        pool_timeout=POOL_SECONDS,
         hide_parameters=True,
         connect_args={"timeout": _SQLITE_LOCK_WAIT_SECONDS},
     )
