@@ -108,13 +108,14 @@ async def _fetched(
     if hdrs.CONTENT_ENCODING in response.headers:
         raise FetchError("compressed, though not asked to be")
     etag = response.headers.get(hdrs.ETAG)
+    clock_ahead = _clock_ahead(response)  # the body may take its time
     return Fetched(
         await read_body(response, max_bytes),
         _max_age(response),
         etag if etag and len(etag) <= _LONGEST_ETAG else None,
         is_unchanged=is_unchanged,
         is_waited=bool(_WAITED.search(response.headers.get(_APPLIED, ""))),
-        clock_ahead=_clock_ahead(response),
+        clock_ahead=clock_ahead,
     )
 
 
@@ -133,6 +134,8 @@ def _clock_ahead(response: aiohttp.ClientResponse) -> timedelta | None:
         return None
     try:
         theirs = parsedate_to_datetime(response.headers.get(hdrs.DATE, ""))
+        if theirs.tzinfo is None:  # -0000: in UTC, of a host that knows no zone
+            theirs = theirs.replace(tzinfo=UTC)
         return utc_now() - theirs.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

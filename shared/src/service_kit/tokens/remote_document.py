@@ -37,7 +37,8 @@ class RemoteDocument:
         self.requests = 0
         """How often the server was asked."""
         self.clock_ahead: timedelta | None = None
-        """How far this host's clock is ahead of the server's, if it ever said."""
+        """How far this host's clock is ahead of the server's, None if its last good
+        response did not say."""
         self._confirmed_at: float | None = None
         """By the monotonic clock."""
         self._url = url
