@@ -1,6 +1,7 @@
 """Content's settings: their faults, their page, the commands that read them."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import sys
 import pytest
 from aiohttp import ClientSession, web
 from tests.support.content import content
-from tests.support.issuer import LISTS_PATH, Issuer
+from tests.support.issuer import LISTS_PATH, Issuer, text_answer
 from tests.support.waiting import until
 
 from content_service.app import create_app
@@ -155,6 +156,19 @@ async def test_the_doctor_follows_no_redirection_to_keys() -> None:
         findings = [str(finding) async for finding in examine_issuer(settings)]
 
     assert findings[0].startswith(f"fault JWKS at {settings.jwks_url}: no keys there")
+
+
+async def test_the_doctor_takes_keys_as_large_as_the_service_does() -> None:
+    async with Issuer() as issuer:
+        keys = json.loads(await keys_of(issuer))
+        body = json.dumps({**keys, "note": "x" * 100_000})
+        issuer.answer_jwks = text_answer(body)
+        async with content(issuer) as service:
+            assert (await service.get(token=issuer.mint())).status == 200
+        settings = read_settings(Settings, issuer.settings())
+        findings = [str(finding) async for finding in examine_issuer(settings)]
+
+    assert f"ok    JWKS at {settings.jwks_url}: 1 keys" in findings
 
 
 async def keys_of(issuer: Issuer) -> bytes:

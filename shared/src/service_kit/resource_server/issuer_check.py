@@ -12,14 +12,15 @@ from service_kit.resource_server.verification import VerificationSettings
 from service_kit.running.doctor import Finding, fault, note
 from service_kit.strict_json import parse_object
 from service_kit.tokens.fetching import FetchError, fetch, read_body
+from service_kit.tokens.jwks import MAX_BYTES
 
-_SECONDS: Final = 3.0
-_MOST_BYTES: Final = 65_536
+_METADATA_SECONDS: Final = 3.0
+_METADATA_BYTES: Final = 65_536
 
 
 async def examine_issuer(settings: VerificationSettings) -> AsyncIterator[Finding]:
     """Yield whether the issuer's keys, name and clock are as the settings have them."""
-    timeout = aiohttp.ClientTimeout(total=_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=_METADATA_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         async for finding in _keys(settings, session):
             yield finding
@@ -33,7 +34,7 @@ async def _keys(
     advice = f"see that the issuer runs, and {settings.prefix}JWKS_URL"
     try:
         # As the service does, which follows nobody to other keys.
-        found = await fetch(session, settings.jwks_url, max_bytes=_MOST_BYTES)
+        found = await fetch(session, settings.jwks_url, max_bytes=MAX_BYTES)
     except FetchError as error:
         yield fault(place, f"no keys there: {error}", advice)
         return
@@ -61,7 +62,7 @@ async def _metadata(
     url = metadata_url(settings.issuer)
     try:
         async with session.get(url) as response:
-            body = await read_body(response, _MOST_BYTES)
+            body = await read_body(response, _METADATA_BYTES)
     except (aiohttp.ClientError, TimeoutError, FetchError) as error:
         why = connection_fault(error) or type(error).__name__
         text = f"{settings.issuer} is not reachable from here: {why}"
