@@ -121,7 +121,8 @@ async def refresh(context: RequestContext) -> web.Response:
 async def sign_out(context: RequestContext) -> web.Response:
     """End every session that the request names, and clear its cookies.
 
-    The response is always 200.
+    The response is 200, whatever it names, or 503 while the database is away: then
+    nothing has ended.
     """
     transport = context.transport
     is_own_page = context.page is Page.OURS
