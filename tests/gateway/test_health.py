@@ -14,7 +14,7 @@ from gateway_service.upstreams.watching.health_checks import HealthCheck, probe
 CONFIG = HealthConfig(path="/readyz", timeout=1.0)
 READY, NOT_READY = ProbeResult.READY, ProbeResult.NOT_READY
 REFUSED, SILENT = ProbeResult.REFUSED, ProbeResult.SILENT
-UNSENT = ProbeResult.UNSENT
+INCONCLUSIVE = ProbeResult.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_a_gateway_that_stood_still_concludes_nothing() -> None:
 
         found = await probing
 
-    assert found.result is UNSENT
+    assert found.result is INCONCLUSIVE
 
 
 async def test_closed_port_refuses() -> None:
@@ -113,9 +113,9 @@ async def test_closed_port_refuses() -> None:
         pytest.param([READY, SILENT], Health.READY, id="one silence is forgiven"),
         pytest.param([READY, *[SILENT] * 3], Health.SILENT, id="three are not"),
         pytest.param(
-            [READY, *[SILENT] * 2, *[UNSENT] * 9],
+            [READY, *[SILENT] * 2, *[INCONCLUSIVE] * 9],
             Health.READY,
-            id="unsent says nothing",
+            id="inconclusive",
         ),
         pytest.param(
             [READY, *[SILENT, SILENT, READY] * 3],
@@ -145,7 +145,7 @@ def test_judgement_over_several_probes(
 def test_it_is_said_once_that_no_probe_was_ever_answered() -> None:
     judge = HealthCheck(HealthConfig())
     said = 0
-    for result in [*[SILENT] * 10, *[UNSENT] * 3, *[REFUSED] * 20]:
+    for result in [*[SILENT] * 10, *[INCONCLUSIVE] * 3, *[REFUSED] * 20]:
         judge.health_after(result)
         said += judge.is_never_answered
     assert said == 1

@@ -42,7 +42,7 @@ _PROBE_ADVICE: Final = {
     ProbeResult.NOT_READY: "ask its /readyz, or its doctor, what it lacks",
     ProbeResult.REFUSED: "correct health.port",
     ProbeResult.SILENT: "see whether it is stuck, or correct health.port",
-    ProbeResult.UNSENT: "give the gateway more descriptors, or time",
+    ProbeResult.INCONCLUSIVE: "give the gateway more descriptors, or time",
 }
 
 

@@ -29,5 +29,5 @@ class ProbeResult(Enum):
     """Nothing listens: the process is gone."""
     SILENT = "silent"
     """No response in time, or none that is HTTP."""
-    UNSENT = "unsent"
-    """The gateway itself lacks what a probe needs, or the time for it."""
+    INCONCLUSIVE = "inconclusive"
+    """The gateway itself lacked what the probe needs, or time to read a response."""

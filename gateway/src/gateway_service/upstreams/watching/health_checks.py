@@ -43,7 +43,7 @@ async def probe(endpoint: Endpoint, config: HealthConfig) -> Probe:
         return _without_response(config, bound.when())
     except OSError as error:
         if is_exhaustion(error, endpoint.host):
-            return Probe(ProbeResult.UNSENT, error.strerror or "")
+            return Probe(ProbeResult.INCONCLUSIVE, error.strerror or "")
         return Probe(ProbeResult.SILENT, error.strerror or type(error).__name__)
     except ValueError:
         return Probe(ProbeResult.SILENT, "no HTTP response: is health.port right?")
@@ -68,7 +68,9 @@ async def _send(endpoint: Endpoint, path: str) -> Probe:
 
 def _without_response(config: HealthConfig, due_at: float | None) -> Probe:
     if due_at is not None and asyncio.get_running_loop().time() > due_at + _LATE:
-        return Probe(ProbeResult.UNSENT, "the gateway had no time to read a response")
+        return Probe(
+            ProbeResult.INCONCLUSIVE, "the gateway had no time to read a response"
+        )
     detail = f"no response in {config.timeout:g} s (health.timeout)"
     return Probe(ProbeResult.SILENT, detail)
 
@@ -104,7 +106,7 @@ class HealthCheck:
         or may not listen for probes at all, and requests decide.
         """
         self.is_never_answered = False
-        if result is ProbeResult.UNSENT:
+        if result is ProbeResult.INCONCLUSIVE:
             return self._health
         if result not in {ProbeResult.REFUSED, ProbeResult.SILENT}:
             self._has_responded = True
