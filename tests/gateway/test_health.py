@@ -147,5 +147,5 @@ def test_it_is_said_once_that_no_probe_was_ever_answered() -> None:
     said = 0
     for result in [*[SILENT] * 10, *[INCONCLUSIVE] * 3, *[REFUSED] * 20]:
         judge.health_after(result)
-        said += judge.is_never_answered
+        said += judge.should_warn
     assert said == 1

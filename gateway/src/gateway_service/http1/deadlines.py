@@ -54,13 +54,15 @@ class Deadlines:
         now = self._loop.time()
         self._timer = self._loop.call_later(ONE_TURN, self._sweep, now)
 
-    def _sweep(self, now: float) -> None:
-        """End the waits that were over ``now``, before everything was read.
+    def _sweep(self, due_by: float) -> None:
+        """End the waits that were over before what had come was read.
 
         Others may have begun since, and be over after a turn that took long.
         """
         self._timer = self._loop.call_later(INTERVAL, self._read_first)
-        for each in [each for each in self._waiting if each.deadline <= now]:
-            if each.deadline <= now:  # ending one wait may postpone another's deadline
+        for each in [each for each in self._waiting if each.deadline <= due_by]:
+            if (
+                each.deadline <= due_by
+            ):  # ending one wait may postpone another's deadline
                 each.deadline = NEVER
                 each.on_deadline()

@@ -14,13 +14,13 @@ _OK: Final = range(200, 300)
 _SERVER_ERRORS: Final = range(500, 600)
 
 _LATE: Final = 0.5
-"""Seconds by which a timer is late where the gateway stood still, not only was busy.
+"""Seconds by which a timer is late only if the gateway stood still.
 
-Timers come before what is to be read, which may be the response.
+The loop runs timers before it reads: the response may have come.
 """
 
-_TELLING: Final = 10
-"""Probes without any response after which it is time to say so: it may be starting."""
+_LONGEST_START: Final = 10
+"""Probes without any response after which a replica is no longer just starting."""
 
 
 class Probe(NamedTuple):
@@ -91,9 +91,9 @@ class HealthCheck:
         self._config = config
         self._health = ReplicaHealth.UNKNOWN
         self._has_responded = False
-        self._unanswered = 0
-        self.is_never_answered = False
-        """Whether it is time to log, once, that no probe ever got a response."""
+        self._probes_without_response = 0
+        self.should_warn = False
+        """Whether to log, this once, that no probe ever got a response."""
         self._successes = 0
         self._silences = 0
 
@@ -105,14 +105,14 @@ class HealthCheck:
         probe ever got a response, the health is unknown: the replica may be starting,
         or may not listen for probes at all, and requests decide.
         """
-        self.is_never_answered = False
+        self.should_warn = False
         if result is ProbeResult.INCONCLUSIVE:
             return self._health
         if result not in {ProbeResult.REFUSED, ProbeResult.SILENT}:
             self._has_responded = True
         elif not self._has_responded:
-            self._unanswered += 1
-            self.is_never_answered = self._unanswered == _TELLING
+            self._probes_without_response += 1
+            self.should_warn = self._probes_without_response == _LONGEST_START
             return self._health
         self._successes = self._successes + 1 if result is ProbeResult.READY else 0
         self._silences = self._silences + 1 if result is ProbeResult.SILENT else 0

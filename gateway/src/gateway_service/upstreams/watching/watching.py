@@ -127,7 +127,7 @@ class UpstreamWatch:
                 self.upstream.report(replica, health)
                 self._on_change(self)
                 self._log("replica_readiness", replica, found.detail)
-            elif check.is_never_answered:
+            elif check.should_warn:
                 self._log("replica_never_answered_probes", replica, found.detail)
             self._unprobed.discard(replica)
             if not self._unprobed:
