@@ -289,6 +289,7 @@ def nobody_accepts() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@pytest.mark.quiet
 async def test_what_is_relayed_is_asked_of_no_other_replica(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import cycle, islice
 
 import pytest
@@ -22,16 +22,26 @@ from gateway_service.upstreams.endpoint import Endpoint
 
 
 class Handler:
-    """Is told nothing while a connection is opened in time."""
+    """Collects what it is told, which is nothing while a connection is opened."""
 
-    def on_result(self, _: Result) -> None:
-        raise AssertionError
+    def __init__(self) -> None:
+        self.calls: list[object] = []
 
-    def on_interim(self, _: ResponseHead) -> None:
-        raise AssertionError
+    def on_result(self, result: Result) -> None:
+        self.calls.append(result)
+
+    def on_interim(self, head: ResponseHead) -> None:
+        self.calls.append(head)
 
     def on_slow(self, *, is_gone: bool) -> None:
-        raise AssertionError(is_gone)
+        self.calls.append(is_gone)
+
+
+@pytest.fixture
+def handler() -> Iterator[Handler]:
+    handler = Handler()
+    yield handler
+    assert not handler.calls
 
 
 def request_within(seconds: float) -> UpstreamRequest:
@@ -68,12 +78,12 @@ async def pool(upstream: RawUpstream) -> AsyncIterator[ConnectionPool]:
 
 
 async def test_a_connection_that_comes_when_it_is_given_up_is_closed(
-    upstream: RawUpstream, pool: ConnectionPool
+    upstream: RawUpstream, pool: ConnectionPool, handler: Handler
 ) -> None:
     """Give it up in each of the turns of the loop that opening it takes."""
     turns = 0
     while True:
-        opening = asyncio.create_task(pool.connect(request_within(1.0), Handler()))
+        opening = asyncio.create_task(pool.connect(request_within(1.0), handler))
         for _ in range(turns):
             await asyncio.sleep(0)
         if not opening.cancel():
@@ -88,14 +98,14 @@ async def test_a_connection_that_comes_when_it_is_given_up_is_closed(
 
 @pytest.mark.parametrize("begins_in", range(8))
 async def test_a_connection_that_is_open_is_not_given_up(
-    begins_in: int, pool: ConnectionPool
+    begins_in: int, pool: ConnectionPool, handler: Handler
 ) -> None:
     """Each turn of the loop takes longer than opening it may."""
     turns = cycle((INTERVAL, 0.02, 0.02, 0.02))
     for seconds in islice(turns, begins_in):
         stand_still(seconds)
         await asyncio.sleep(0)
-    opening = asyncio.create_task(pool.connect(request_within(0.01), Handler()))
+    opening = asyncio.create_task(pool.connect(request_within(0.01), handler))
     for seconds in islice(turns, 8):
         stand_still(seconds)
         await asyncio.sleep(0)

@@ -121,6 +121,7 @@ async def test_nobody_waits_long(gateway: RunningGateway) -> None:
     assert line.places.in_flight == 0
 
 
+@pytest.mark.quiet
 async def test_who_waits_has_the_place_of_a_response_that_came_in_time(
     upstream: RawUpstream, tmp_path: Path
 ) -> None:
