@@ -35,21 +35,21 @@ def hold() -> int:
     return 0
 
 
-def is_held() -> bool:
+def is_held(name: str = NAME) -> bool:
     """Whether this network still holds edge."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         try:
-            client.connect(NAME)
+            client.connect(name)
         except OSError:
             return False
     return True
 
 
-def check() -> int:
+def check(name: str = NAME) -> int:
     """Exit code of a gateway's health check; ends the gateway if edge is gone."""
     from service_kit.healthcheck import answers_ok  # noqa: PLC0415 - edge lacks it
 
-    if is_held():
+    if is_held(name):
         port = os.environ["GATEWAY_INTERNAL_PORT"]
         return 0 if answers_ok(f"http://127.0.0.1:{port}/readyz") else 1
     time.sleep(RESTART_SECONDS)

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -11,16 +12,16 @@ from deploy.compose import edge
 
 
 @pytest.fixture
-def held() -> Iterator[None]:
-    """Hold the network as edge does: without it, the check ends process 1."""
+def held(tmp_path: Path) -> Iterator[str]:
+    """Hold a name as edge does: without it, the check ends process 1."""
+    name = f"\0{tmp_path}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as holder:
-        holder.bind(edge.NAME)
-        yield
+        holder.bind(name)
+        yield name
 
 
-@pytest.mark.usefixtures("held")
 async def test_a_gateway_is_asked_at_its_own_port(
-    monkeypatch: pytest.MonkeyPatch,
+    held: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def ready(_: web.Request) -> web.Response:
         return web.Response()
@@ -31,6 +32,6 @@ async def test_a_gateway_is_asked_at_its_own_port(
         found = []
         for server in (own, other):
             monkeypatch.setenv("GATEWAY_INTERNAL_PORT", str(server.port))
-            found.append(await asyncio.to_thread(edge.check))
+            found.append(await asyncio.to_thread(edge.check, held))
 
     assert found == [0, 1]
