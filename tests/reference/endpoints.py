@@ -14,7 +14,7 @@ _HEAD: Final = """\
 
 `make docs` writes this page from the operations that run. The gateway's `/docs` has
 their bodies, responses and errors. In brackets: who may call it, and whether that
-takes a [fresh check](../identity.md#sessions). Clients are services that
+takes, or may take, a [fresh check](../identity.md#sessions). Clients are services that
 [introspect tokens](../verifying-tokens.md#introspection).
 """
 
