@@ -1,7 +1,8 @@
 """The URL of a database, read as identity's library reads it."""
 
 import re
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import unquote
 
 from deploy.backup.files import BackupError
@@ -15,12 +16,13 @@ _GRAMMAR: Final = re.compile(
 """SQLAlchemy's: a password may hold `/`, `#` and `?`, and the names may be escaped."""
 
 
-class DatabaseUrl(NamedTuple):
+@dataclass(frozen=True)
+class DatabaseUrl:
     """What a URL says."""
 
     driver: str
     user: str
-    password: str
+    password: str = field(repr=False)
     host: str
     port: int
     database: str

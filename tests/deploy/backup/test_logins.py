@@ -29,6 +29,7 @@ def test_a_url_is_read_as_identity_reads_it(url: str) -> None:
     ours, theirs = DatabaseUrl.parse(url), make_url(url)
     assert ours.driver == theirs.drivername
     assert (ours.user, ours.password) == (theirs.username or "", theirs.password or "")
+    assert not ours.password or ours.password not in repr(ours)
     assert ours.host == (theirs.host or "localhost")
     assert ours.port == (theirs.port or 3306)
     assert ours.database == theirs.database
