@@ -80,8 +80,8 @@ class Loop(uvloop.Loop):
             )
         if options.get("ssl"):
             options["server_hostname"] = server_hostname or host
-        look_up = {name: options.pop(name, 0) for name in ("family", "proto", "flags")}
-        found = await self.getaddrinfo(host, port, type=socket.SOCK_STREAM, **look_up)
+        asked = {name: options.pop(name, 0) for name in ("family", "proto", "flags")}
+        found = await self.getaddrinfo(host, port, type=socket.SOCK_STREAM, **asked)
         errors: dict[str, OSError] = {}
         for address in dict.fromkeys(place[0] for *_, place in found):
             try:

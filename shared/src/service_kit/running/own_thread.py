@@ -30,5 +30,5 @@ def in_own_thread(work: Callable[[], T]) -> asyncio.Future[T]:
         else:
             deliver(outcome.set_result, result)
 
-    threading.Thread(target=run, name="resolver", daemon=True).start()
+    threading.Thread(target=run, name="own thread", daemon=True).start()
     return outcome
