@@ -87,9 +87,10 @@ class RequestSender:
         )
 
     def has_ended(self) -> bool:
-        """Return whether the replica ended an idle connection, as the system knows.
+        """Ask the system whether an idle connection ended, or got unasked bytes.
 
-        That costs 1 us, and may be news to the event loop. So is a response to nothing.
+        If so it must be aborted: one of them is read here. The event loop may not have
+        seen it yet. Costs 1 us.
         """
         sock = self._transport.get_extra_info("socket")
         try:
