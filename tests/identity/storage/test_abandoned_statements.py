@@ -25,6 +25,21 @@ RUNNING: Final = text(
 )
 
 
+LONG_READ: Final = text(
+    "SELECT COUNT(*), BENCHMARK(1000000000000, 1) FROM one_time_tokens"
+)
+
+
+async def revert(connection: AsyncConnection) -> None:
+    """Undo the change of a table by a migration, which is then pending again."""
+    for statement in (
+        "DROP INDEX ix_one_time_tokens_email_key ON one_time_tokens",
+        "UPDATE schema_version SET version_num = '0010'",
+    ):
+        await connection.execute(text(statement))
+    await connection.commit()
+
+
 async def until_running(number: int, watcher: AsyncConnection) -> None:
     async with asyncio.timeout(10):
         while await watcher.scalar(RUNNING) != number:  # noqa: ASYNC110 - it is asked
@@ -68,12 +83,7 @@ async def test_a_migration_does_not_wait_long_for_a_reader(
         engine.connect() as reader,
     ):
         await migrate(url)
-        for statement in (
-            "DROP INDEX ix_one_time_tokens_email_key ON one_time_tokens",
-            "UPDATE schema_version SET version_num = '0010'",
-        ):
-            await reader.execute(text(statement))
-        await reader.commit()
+        await revert(reader)
         await reader.execute(select(one_time_tokens.c.id))
 
         async with asyncio.timeout(20):
@@ -81,4 +91,24 @@ async def test_a_migration_does_not_wait_long_for_a_reader(
                 await migrate(url)
 
         await reader.rollback()
+        await migrate(url)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_migration_outlasts_a_statement_that_nobody_waits_for(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    async with (
+        empty_database(server_url(request, server)) as url,
+        connected(url) as other,
+        other.connect() as watcher,
+        opened_engine(url, pool_size=1) as engine,
+    ):
+        await migrate(url)
+        await revert(watcher)
+        async with engine.connect() as connection:
+            abandoned = asyncio.create_task(connection.execute(LONG_READ))
+            await until_running(1, watcher)
+            await cancelled(abandoned)
+
         await migrate(url)

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from identity_service.domain.audit import AuditEvent
 from identity_service.domain.errors import DatabaseUnavailableError
-from identity_service.storage.engines import POOL_SECONDS, WORK_SECONDS
-from identity_service.storage.faults import error_number, reason, write_fault
+from identity_service.storage.engines import POOL_SECONDS, WORK_SECONDS, error_number
+from identity_service.storage.faults import reason, write_fault
 from identity_service.storage.repositories import Repositories
 from identity_service.storage.retries import retried
 from identity_service.storage.upgrades.schema import restore_fault

@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, exc, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -34,7 +34,8 @@ _LOST: Final = 2013
 
 _TABLE_LOCK_WAIT_SECONDS: Final = 3
 """For a change of the schema; the server's own limit is a day, or a year. Longer than a
-unit of work, so that `migrate` waits for those that run. Others wait behind it."""
+unit of work, so that `migrate` waits for those that run. Others wait behind it, so what
+the server goes on with for nobody is left to its next attempt."""
 
 _STATEMENT_SECONDS: Final = 6
 """Longer than anybody waits for one. The server does not notice who has gone."""
@@ -82,6 +83,12 @@ async def opened_engine(url: str, *, pool_size: int) -> AsyncIterator[AsyncEngin
         yield engine
     finally:
         await engine.dispose()
+
+
+def error_number(error: exc.DBAPIError) -> int | None:
+    """Return the server's number of an error, None where it gives none."""
+    arguments = getattr(error.orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
 
 
 def _mysql_engine(where: DatabaseUrl, pool_size: int) -> AsyncEngine:

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, exc, insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from identity_service.storage.engines import WORK_SECONDS
+from identity_service.storage.engines import WORK_SECONDS, error_number
 from identity_service.storage.tables import spent_challenges
 from identity_service.storage.upgrades import schema
 from service_kit.clock import utc_now
@@ -63,12 +63,6 @@ def reason(error: BaseException) -> str:
     name = type(error).__name__ + (f" {number}" if number is not None else "")
     words = dict.fromkeys(_words(error, number))
     return f"{name}: {', '.join(words)}" if words else name
-
-
-def error_number(error: exc.DBAPIError) -> int | None:
-    """Return the server's number of an error, None where it gives none."""
-    arguments = getattr(error.orig, "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else None
 
 
 async def database_fault(engine: AsyncEngine) -> str | None:

@@ -14,11 +14,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from identity_service.domain.errors import IdentityError
-from identity_service.storage.engines import UNBOUNDED
+from identity_service.storage.engines import UNBOUNDED, error_number
 from identity_service.storage.upgrades.schema import (
     MIGRATIONS,
     VERSION_TABLE,
@@ -34,6 +34,12 @@ _LONGEST_SECONDS: Final = 3600
 _LOCK_SECONDS: Final = 60
 """How long one migration waits for another: a deployment starts several together."""
 
+_TABLE_IN_USE: Final = 1205
+
+_ATTEMPTS: Final = 3
+"""At a table that is in use, each for `_TABLE_LOCK_WAIT_SECONDS`: together longer than
+the server goes on with what reads it for nobody. Between them others have their turn.
+"""
 
 _LOCK: Final = "CONCAT('identity-migrations-', LEFT(SHA2(DATABASE(), 256), 40))"
 """Locks are the server's, which may have several databases of ours, and their names
@@ -62,6 +68,12 @@ async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
     """
     writing = engine.execution_options(writes=True)
     async with asyncio.timeout(_LONGEST_SECONDS), writing.connect() as connection:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return await connection.run_sync(_upgrade)
+            except OperationalError as error:
+                if error_number(error) != _TABLE_IN_USE:
+                    raise
         return await connection.run_sync(_upgrade)
 
 
