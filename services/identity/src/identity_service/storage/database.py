@@ -218,14 +218,18 @@ async def _turn(line: asyncio.Semaphore | None) -> AsyncIterator[None]:
 
     Raises the pool's `TimeoutError`: the writers before have not ended in time.
     """
-    async with contextlib.AsyncExitStack() as stack:
-        if line:
-            try:
-                async with asyncio.timeout(POOL_SECONDS):
-                    await stack.enter_async_context(line)
-            except TimeoutError:
-                raise exc.TimeoutError from None
+    if line is None:
         yield
+        return
+    try:
+        async with asyncio.timeout(POOL_SECONDS):
+            await line.acquire()
+    except TimeoutError:
+        raise exc.TimeoutError from None
+    try:
+        yield
+    finally:
+        line.release()
 
 
 def _this_task() -> asyncio.Task[Any]:
