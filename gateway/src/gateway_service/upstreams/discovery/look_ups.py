@@ -1,9 +1,11 @@
 """Look up the addresses of a name, and the targets of a service."""
 
 import socket
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service_kit.running.own_thread import in_own_thread
+from service_kit.running.sockets import look_up
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver
@@ -12,22 +14,15 @@ HostPort = tuple[str, int]
 
 
 class ResolutionError(Exception):
-    """A name has no address at present, or can have none."""
+    """A service has no target at present."""
 
 
 async def addresses_of_name(name: str, port: int) -> list[HostPort]:
     """Return every A and AAAA address of a name, in a stable order.
 
-    Raises `OSError`: it has none, or there was no response; `ResolutionError`: it
-    cannot be a name.
+    Raises `OSError`: it has none, it cannot be a name, or there was no response.
     """
-    try:
-        found = await in_own_thread(
-            lambda: socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-        )
-    except UnicodeError:
-        reason = "a part of the name is empty, or longer than 63 characters"
-        raise ResolutionError(reason) from None
+    found = await in_own_thread(partial(look_up, name, port, type=socket.SOCK_STREAM))
     return sorted({(str(place[0]), port) for *_, place in found})
 
 
